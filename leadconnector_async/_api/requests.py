@@ -1,0 +1,54 @@
+"""How each call is spelled: method, path, version. Nothing here does I/O.
+
+Paths and versions: the OpenAPI files for conversations (2021-04-15).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from leadconnector_async._transport import Request
+
+BASE_URL: Final = "https://services.leadconnectorhq.com"
+CONVERSATIONS_VERSION: Final = "2021-04-15"
+INBOUND_PATH: Final = "/conversations/messages/inbound"
+PAGE: Final = 100
+"""Messages asked for at a time when a conversation is read."""
+EXPORT_PAGE: Final = 500
+"""The export's largest page, by the OpenAPI file."""
+
+
+def inbound(payload: bytes, version: str = CONVERSATIONS_VERSION) -> Request:
+    """Add one message to a conversation's history."""
+    return Request("POST", INBOUND_PATH, version, payload)
+
+
+def find_conversation(location: str, contact: str, version: str = CONVERSATIONS_VERSION) -> Request:
+    """Find the conversation of a contact. The index lags behind writes by seconds."""
+    query = urlencode({"locationId": location, "contactId": contact})
+    return Request("GET", f"/conversations/search?{query}", version)
+
+
+def list_messages(
+    conversation: str, before: str | None = None, version: str = CONVERSATIONS_VERSION
+) -> Request:
+    """A page of a conversation's messages, newest first, older than message ``before``."""
+    query = {"limit": str(PAGE)} | ({"lastMessageId": before} if before else {})
+    path = f"/conversations/{quote(conversation, safe='')}/messages?{urlencode(query)}"
+    return Request("GET", path, version)
+
+
+def export_messages(
+    location: str,
+    *,
+    channel: str | None = None,
+    cursor: str | None = None,
+    contact: str | None = None,
+    version: str = CONVERSATIONS_VERSION,
+) -> Request:
+    """A page of a location's messages. Without a channel, e-mails are left out."""
+    query = {"locationId": location, "limit": str(EXPORT_PAGE)}
+    optional = {"channel": channel, "cursor": cursor, "contactId": contact}
+    query |= {name: value for name, value in optional.items() if value}
+    return Request("GET", f"/conversations/messages/export?{urlencode(query)}", version)

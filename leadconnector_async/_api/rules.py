@@ -1,0 +1,183 @@
+"""What each type of message needs and allows, as one table.
+
+Sources: ``ProcessMessageBodyDto`` of the OpenAPI file, and reports of live use where the file and
+the service differ (the file marks both ids as required; the service wants one of them).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from leadconnector_async._messages import (
+    CALL_STATUSES,
+    DIRECTIONS,
+    MESSAGE_TYPES,
+    MessageFields,
+    MessageType,
+    Problem,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Rule(Struct, frozen=True):
+    """What one type needs and allows."""
+
+    provider: bool = False
+    """Needs ``conversationProviderId``: without it the API answers 400, or drops the message."""
+    mail: bool = False
+    """Allows subject, html, and the other fields of an e-mail."""
+    call: bool = False
+    """Allows ``call``."""
+    content: bool = True
+    """Needs a text, an html body, or an attachment."""
+    read_as: tuple[str, ...] = ()
+    """The ``messageType`` under which the API gives it back. Empty: not known, compare without."""
+
+
+RULES: Final[dict[MessageType, Rule]] = {
+    "SMS": Rule(read_as=("TYPE_SMS", "TYPE_CUSTOM_SMS", "TYPE_CUSTOM_PROVIDER_SMS")),
+    "Email": Rule(
+        mail=True, read_as=("TYPE_EMAIL", "TYPE_CUSTOM_EMAIL", "TYPE_CUSTOM_PROVIDER_EMAIL")
+    ),
+    "WhatsApp": Rule(read_as=("TYPE_WHATSAPP",)),
+    "GMB": Rule(read_as=("TYPE_GMB",)),
+    "IG": Rule(read_as=("TYPE_INSTAGRAM",)),
+    "FB": Rule(read_as=("TYPE_FACEBOOK",)),
+    "Custom": Rule(provider=True, mail=True),
+    "WebChat": Rule(read_as=("TYPE_WEBCHAT",)),
+    "Live_Chat": Rule(read_as=("TYPE_LIVE_CHAT",)),
+    "Call": Rule(
+        provider=True, call=True, content=False, read_as=("TYPE_CALL", "TYPE_CUSTOM_CALL")
+    ),
+    "RCS": Rule(read_as=("TYPE_RCS",)),
+    "IVR_Call": Rule(call=True, content=False),
+    "Campaign_Call": Rule(call=True, content=False),
+    "Campaign_VoiceMail": Rule(call=True, content=False),
+    "TIKTOK": Rule(),
+    "ALL_IN_ONE_CHAT": Rule(),
+    "FORM_SUBMISSION": Rule(content=False),
+}
+
+_MAIL_FIELDS: Final = (
+    ("subject", "subject"),
+    ("html", "html"),
+    ("email_from", "emailFrom"),
+    ("email_to", "emailTo"),
+    ("email_cc", "emailCc"),
+    ("email_bcc", "emailBcc"),
+    ("email_message_id", "emailMessageId"),
+)
+_IDS: Final = (
+    ("contact_id", "contactId"),
+    ("conversation_id", "conversationId"),
+    ("conversation_provider_id", "conversationProviderId"),
+    ("email_message_id", "emailMessageId"),
+    ("alt_id", "altId"),
+)
+_TEXTS: Final = (("message", "message"), ("subject", "subject"), ("html", "html"))
+_MAIL_TYPES: Final = " and ".join(name for name, rule in RULES.items() if rule.mail)
+_CALL_TYPES: Final = ", ".join(name for name, rule in RULES.items() if rule.call)
+
+
+def check(message: MessageFields) -> tuple[Problem, ...]:
+    """Every rule that a well-typed message breaks; empty if the API should take it."""
+    rule = RULES.get(message.type)
+    if rule is None:
+        return (
+            Problem("type", "is not a type of message", f"use one of {', '.join(MESSAGE_TYPES)}"),
+        )
+    if _plainly_good(message, rule):
+        return ()
+    return tuple(_problems(message, rule))
+
+
+def _plainly_good(message: MessageFields, rule: Rule) -> bool:
+    """The common case in a few look-ups: a short-cut to the same verdict as `_problems`."""
+    return (
+        (message.contact_id or "").isalnum()
+        and message.conversation_id is None
+        and message.conversation_provider_id is None
+        and not rule.provider
+        and message.direction in DIRECTIONS
+        and message.date is not None
+        and message.date.tzinfo is not None
+        and message.message is not None
+        and message.message != ""
+        and "\0" not in message.message
+        and message.subject is None
+        and message.html is None
+        and message.email_from is None
+        and message.email_to is None
+        and message.email_cc is None
+        and message.email_bcc is None
+        and message.email_message_id is None
+        and message.alt_id is None
+        and message.attachments is None
+        and message.call is None
+    )
+
+
+def _problems(message: MessageFields, rule: Rule) -> Iterator[Problem]:
+    if not message.contact_id and not message.conversation_id:
+        yield Problem("contactId", "is missing", "give contactId or conversationId")
+    yield from _id_problems(message)
+    if rule.provider and not message.conversation_provider_id:
+        yield Problem(
+            "conversationProviderId",
+            "is missing",
+            f"type {message.type} needs the id of the provider that owns the channel",
+        )
+    if message.direction not in DIRECTIONS:
+        wrong = "is missing" if message.direction is None else "is not a direction"
+        yield Problem("direction", wrong, "say inbound or outbound; the API would assume outbound")
+    if message.date is not None and message.date.tzinfo is None:
+        yield Problem("date", "has no offset", "add one, as in 2024-05-01T09:30:00+02:00")
+    yield from _content_problems(message, rule)
+    yield from _call_problems(message, rule)
+
+
+def _id_problems(message: MessageFields) -> Iterator[Problem]:
+    for attribute, name in _IDS:
+        value = getattr(message, attribute)
+        if value is None:
+            continue
+        if not value.strip():
+            yield Problem(name, "is empty", "leave the field out or give an id")
+        elif not value.isprintable():
+            yield Problem(name, "has control characters", "give the id alone")
+
+
+def _content_problems(message: MessageFields, rule: Rule) -> Iterator[Problem]:
+    if not rule.mail:
+        for attribute, name in _MAIL_FIELDS:
+            if getattr(message, attribute):
+                yield Problem(
+                    name,
+                    f"does not belong to type {message.type}",
+                    f"only {_MAIL_TYPES} carry it; the API would drop it",
+                )
+    if rule.content and not (message.message or message.html or message.attachments):
+        fields = "message, html or attachments" if rule.mail else "message or attachments"
+        yield Problem("message", "is missing", f"type {message.type} needs {fields}")
+    for attribute, name in _TEXTS:
+        if "\0" in (getattr(message, attribute) or ""):
+            yield Problem(name, "has a NUL character", "remove it: the file may be damaged")
+    for url in message.attachments or ():
+        if not url.startswith(("https://", "http://")) or not url.isprintable() or " " in url:
+            yield Problem("attachments", "has an entry that is no URL", "give public https:// URLs")
+            break
+
+
+def _call_problems(message: MessageFields, rule: Rule) -> Iterator[Problem]:
+    if message.call is None:
+        return
+    if not rule.call:
+        yield Problem(
+            "call", f"does not belong to type {message.type}", f"only {_CALL_TYPES} carry it"
+        )
+    if message.call.status is not None and message.call.status not in CALL_STATUSES:
+        yield Problem("call.status", "is not a status", f"use one of {', '.join(CALL_STATUSES)}")

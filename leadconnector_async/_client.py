@@ -1,0 +1,183 @@
+"""The client: one message, one receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING, Self
+
+from leadconnector_async._aiohttp import AiohttpTransport, Timeouts
+from leadconnector_async._api.answers import Barred, Renew, Stored, Throttled, Unknown, judge
+from leadconnector_async._api.requests import BASE_URL, CONVERSATIONS_VERSION, inbound
+from leadconnector_async._errors import (
+    AccessError,
+    DailyQuotaSpent,
+    FateUnknownError,
+    InvalidMessage,
+    NotSentError,
+    RefusedError,
+    ThrottledError,
+)
+from leadconnector_async._gateway import Gateway
+from leadconnector_async._messages import Refusal
+from leadconnector_async._policy import Policy, retry_after
+from leadconnector_async._quota import RateLimit
+from leadconnector_async._records import encode, verified
+from leadconnector_async._tokens import StaticToken, TokenProvider
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+    from types import TracebackType
+
+    import aiohttp
+
+    from leadconnector_async._messages import InboundMessage, Receipt
+    from leadconnector_async._transport import Answer, Request
+
+
+class LeadConnector:
+    """An asynchronous client. Use it as a context manager, in one event loop.
+
+    Args:
+        token: a private integration token, or a provider of tokens per location.
+        location_id: the location that messages belong to unless they say otherwise.
+        base_url: the API, or a sandbox. Plain http only on loopback.
+        session: an aiohttp session of the application's own. It is used, and not closed.
+        limit: the quota to assume until the API's headers tell; None for no limit.
+        policy: how patient to be.
+        timeouts: limits on one request.
+        connections: how many connections its own session may open.
+        proxy: address of an HTTP proxy; by default what ``HTTPS_PROXY`` says.
+        ssl: a context with a CA of your own.
+        version: the ``Version`` header of the conversations endpoints.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but two have defaults that suit nearly everyone
+        self,
+        token: str | TokenProvider,
+        *,
+        location_id: str | None = None,
+        base_url: str = BASE_URL,
+        session: aiohttp.ClientSession | None = None,
+        limit: RateLimit | None = RateLimit(),  # noqa: B008 - frozen
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        connections: int = 1024,
+        proxy: str | None = None,
+        ssl: SSLContext | None = None,
+        version: str = CONVERSATIONS_VERSION,
+    ) -> None:
+        self.location_id = location_id
+        self.policy = policy
+        self._base_url = base_url
+        self._connections = connections
+        transport = AiohttpTransport(
+            base_url,
+            timeouts=timeouts,
+            connections=connections,
+            session=session,
+            proxy=proxy,
+            ssl=ssl,
+        )
+        tokens = StaticToken(token) if isinstance(token, str) else token
+        self.gateway = Gateway(transport, tokens, policy=policy, limit=limit, version=version)
+        self.random = Random()  # noqa: S311 - jitter, not secrets
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, unless the session is the application's own."""
+        await self.gateway.transport.close()
+
+    async def add_inbound_message(
+        self, message: InboundMessage, *, location_id: str | None = None
+    ) -> Receipt:
+        """Add one message to a conversation's history, within the location's quota.
+
+        It is sent again after a 429, and when it provably did not reach the API. When it may have
+        been stored, it is not: use an `Ingestor` to have it looked for.
+
+        Raises:
+            InvalidMessage: it breaks a rule of its type; nothing was sent.
+            RefusedError: the API said no; `AccessError`, `ThrottledError` and `DailyQuotaSpent`
+                are kinds of it. Nothing was stored.
+            NotSentError: the API cannot be reached. Nothing was stored.
+            FateUnknownError: it may have been stored.
+        """
+        location = self.location_of(location_id)
+        message, problems = verified(message)
+        if problems:
+            raise InvalidMessage(problems)
+        request = inbound(encode(message), self.gateway.version)
+        renewals = 0
+        for attempt in range(1, self.policy.attempts + 1):
+            last = attempt == self.policy.attempts
+            try:
+                answer, token = await self.exchange(location, request)
+            except NotSentError:
+                if last:
+                    raise
+                await asyncio.sleep(self.policy.delay(attempt, self.random))
+                continue
+            verdict = judge(answer.status, answer.body)
+            if isinstance(verdict, Stored):
+                return verdict.receipt
+            if isinstance(verdict, Throttled) and not last:
+                self.pause(location, answer)
+            elif isinstance(verdict, Renew) and not renewals:
+                renewals += 1
+                if await self.gateway.renewed(location, token) is None:
+                    raise AccessError(verdict.refusal)
+            else:
+                raise _error(verdict)
+        raise AssertionError("the last attempt returns or raises")
+
+    def location_of(self, location_id: str | None) -> str:
+        """The location of a message.
+
+        Raises:
+            ValueError: neither the message nor the client names one.
+        """
+        location = location_id or self.location_id
+        if not location:
+            raise ValueError("no location: give LeadConnector(location_id=…) or name it per message")
+        return location
+
+    def pause(self, location: str, answer: Answer) -> None:
+        """Hold a location back after a 429."""
+        after = retry_after(answer.headers.get("Retry-After"), self.policy.retry_after_cap)
+        self.gateway.quota(location).pause(asyncio.get_running_loop().time(), after)
+
+    async def exchange(self, location: str, request: Request) -> tuple[Answer, str]:
+        """One request when the quota allows it, and the token it went with. No retry."""
+        loop = asyncio.get_running_loop()
+        quota = self.gateway.quota(location)
+        while (ready_at := quota.ready_at(loop.time())) > loop.time():
+            if quota.day_spent:
+                raise DailyQuotaSpent(Refusal(status=429, message="the day's quota is spent"))
+            await asyncio.sleep(min(ready_at - loop.time(), 1.0))
+        slot = quota.take(loop.time())
+        return await self.gateway.exchange(location, quota, slot, request)
+
+    def __repr__(self) -> str:
+        return f"<LeadConnector {self._base_url} location={self.location_id!r}>"
+
+
+def _error(verdict: object) -> Exception:
+    match verdict:
+        case Unknown(refusal):
+            return FateUnknownError(str(refusal))
+        case Renew(refusal) | Barred(refusal):
+            return AccessError(refusal)
+        case Throttled(refusal):
+            return ThrottledError(refusal)
+    return RefusedError(verdict.refusal)  # type: ignore[attr-defined]  # Refused is what is left

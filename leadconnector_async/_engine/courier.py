@@ -1,0 +1,278 @@
+"""The courier: makes one request for a lane, and does what its answer asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from leadconnector_async._api.answers import Renew, Stored, Throttled, judge
+from leadconnector_async._api.requests import inbound
+from leadconnector_async._api.search import Finding, Search, Target, Trouble
+from leadconnector_async._engine import steps
+from leadconnector_async._engine.lanes import Doubt, Lane, Site
+from leadconnector_async._errors import (
+    AccessError,
+    FateUnknownError,
+    NotSentError,
+    TransportError,
+)
+from leadconnector_async._messages import InboundMessage, Receipt, Refusal
+from leadconnector_async._outbox.interface import Claim, Settlement, State
+from leadconnector_async._policy import retry_after
+from leadconnector_async._records import key_text, stamped
+
+if TYPE_CHECKING:
+    from leadconnector_async._engine.breaker import Breaker
+    from leadconnector_async._engine.tally import Tally
+    from leadconnector_async._gateway import Gateway
+    from leadconnector_async._quota import Slot
+    from leadconnector_async._transport import Answer, Request
+
+_GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
+"""What a proxy answers for an API that is down."""
+_MOST_RENEWALS: Final = 2
+_payloads: Final = msgspec.json.Decoder(InboundMessage)
+
+
+class Desk(Protocol):
+    """Where the courier hands in what came of its errands."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Write a fate down, with the next commit."""
+
+    def rest(self, site: Site, lane: Lane, seconds: float) -> None:
+        """Consider the lane when some time has passed."""
+
+    def close(self, site: Site, error: AccessError) -> None:
+        """Stop a location alone."""
+
+    async def others(self, claim: Claim) -> set[str]:
+        """Message ids that belong to other records of the claim's lane."""
+
+
+class Courier:
+    """Serves lanes, one request at a time. Shared by all workers; keeps nothing of a request."""
+
+    def __init__(self, gateway: Gateway, desk: Desk, breaker: Breaker, tally: Tally) -> None:
+        self._gateway = gateway
+        self._policy = gateway.policy
+        self._desk = desk
+        self._breaker = breaker
+        self._tally = tally
+        self._loop = asyncio.get_running_loop()
+        self._random = Random()  # noqa: S311 - jitter, not secrets
+
+    async def serve(self, site: Site, lane: Lane) -> None:
+        """Take a slot, and send the lane's first record, or look for it."""
+        slot = site.quota.take(self._loop.time())
+        lane.busy = True
+        try:
+            if lane.claims[0].seq in lane.doubts:
+                await self._look(site, lane, slot)
+            else:
+                await self._send(site, lane, slot)
+        finally:
+            lane.busy = False
+
+    async def _send(self, site: Site, lane: Lane, slot: Slot) -> None:
+        claim = lane.claims[0]
+        payload = stamped(claim.payload, claim.key) if self._policy.stamp_alt_id else claim.payload
+        request = inbound(payload, self._gateway.version)
+        try:
+            answer, token = await self._exchange(site, slot, request)
+        except NotSentError:
+            self._go_on(site, lane, steps.Again(self._policy.delay(1, self._random)))
+            return
+        except FateUnknownError as error:
+            claim.attempts += 1
+            self._take(site, lane, claim, self._in_doubt(claim, str(error)))
+            return
+        except asyncio.CancelledError:
+            lane.doubts[claim.seq] = Doubt("the run was interrupted")
+            raise
+        verdict = judge(answer.status, answer.body)
+        if isinstance(verdict, Stored):
+            self._stored(site, lane, claim, verdict.receipt)
+        elif isinstance(verdict, Renew):
+            await self._renew(site, lane, verdict.refusal, token)
+        elif isinstance(verdict, Throttled):
+            self._pause(site, lane, answer)
+        else:
+            claim.attempts += 1
+            step = steps.after_verdict(
+                verdict,
+                attempts=claim.attempts,
+                retry_after=self._retry_after(answer),
+                policy=self._policy,
+                random=self._random,
+            )
+            self._take(site, lane, claim, step)
+
+    async def _look(self, site: Site, lane: Lane, slot: Slot) -> None:
+        search = lane.search
+        if search is None:
+            search = lane.search = await self._new_search(site, lane)
+        self._tally.looks += 1
+        try:
+            answer, token = await self._exchange(site, slot, search.request())
+        except TransportError as error:
+            self._conclude(site, lane, search.trouble(str(error)), blame=not self._breaker.is_open)
+            return
+        verdict = judge(answer.status, answer.body) if answer.status in (401, 429) else None
+        if isinstance(verdict, Throttled):
+            self._pause(site, lane, answer)
+        elif isinstance(verdict, Renew):
+            await self._renew(site, lane, verdict.refusal, token)
+        else:
+            findings = search.feed(answer)
+            if findings is None:
+                site.ready.appendleft(lane)
+            else:
+                self._conclude(site, lane, findings)
+
+    async def _exchange(self, site: Site, slot: Slot, request: Request) -> tuple[Answer, str]:
+        """One request, of which the circuit breaker hears."""
+        self._breaker.began()
+        self._tally.requests += 1
+        try:
+            answer, token = await self._gateway.exchange(site.name, site.quota, slot, request)
+        except TransportError:
+            self._breaker.failed(self._loop.time())
+            raise
+        except asyncio.CancelledError:
+            self._breaker.abandoned()
+            raise
+        if answer.status in _GATEWAY_STATUSES:
+            self._breaker.failed(self._loop.time())
+        else:
+            self._breaker.succeeded()
+        return answer, token
+
+    async def _new_search(self, site: Site, lane: Lane) -> Search:
+        """One listing tells about every record of the lane that is in doubt."""
+        targets = []
+        for claim in lane.claims:
+            if claim.seq in lane.doubts:
+                message = _payloads.decode(claim.payload)
+                alt_id = message.alt_id
+                if alt_id is None and self._policy.stamp_alt_id:
+                    alt_id = key_text(claim.key)
+                targets.append(Target(claim.seq, message, alt_id, claim.date))
+        return Search(site.name, targets, await self._desk.others(lane.claims[0]))
+
+    async def _renew(self, site: Site, lane: Lane, refusal: Refusal, token: str) -> None:
+        lane.renewals += 1
+        if lane.renewals > _MOST_RENEWALS or not await self._gateway.renewed(site.name, token):
+            self._bar(site, lane, refusal)
+        else:
+            site.ready.appendleft(lane)
+
+    def _in_doubt(self, claim: Claim, reason: str) -> steps.Step:
+        return steps.in_doubt(
+            reason,
+            attempts=claim.attempts,
+            delay=self._policy.delay(claim.attempts, self._random),
+            policy=self._policy,
+        )
+
+    def _conclude(
+        self, site: Site, lane: Lane, findings: dict[int, Finding], *, blame: bool = True
+    ) -> None:
+        """Act on a look: end what was found, and let the lane take the step of the rest."""
+        lane.search = None
+        step: steps.Step | None = None
+        for claim in [claim for claim in lane.claims if claim.seq in findings]:
+            doubt, finding = lane.doubts[claim.seq], findings[claim.seq]
+            doubt.troubles += blame and isinstance(finding, Trouble)
+            doubt.looks += not isinstance(finding, Trouble)
+            after = steps.after_look(
+                finding, doubt, attempts=claim.attempts, policy=self._policy, random=self._random
+            )
+            if isinstance(after, steps.End):
+                self._end(site, lane, claim, after)
+            else:
+                if isinstance(after, steps.Again):
+                    del lane.doubts[claim.seq]
+                step = step or after
+        self._go_on(site, lane, step)
+
+    def _take(self, site: Site, lane: Lane, claim: Claim, step: steps.Step) -> None:
+        """Take the step after sending the lane's first record."""
+        match step:
+            case steps.End():
+                self._end(site, lane, claim, step)
+            case steps.Look(_, reason):
+                lane.doubts[claim.seq] = Doubt(reason)
+            case steps.Bar(refusal):
+                self._bar(site, lane, refusal)
+                return
+        self._go_on(site, lane, step)
+
+    def _go_on(self, site: Site, lane: Lane, step: steps.Step | None) -> None:
+        if isinstance(step, steps.Again | steps.Look) and step.delay > 0:
+            self._desk.rest(site, lane, step.delay)
+        else:
+            site.go_on(lane)
+
+    def _pause(self, site: Site, lane: Lane, answer: Answer) -> None:
+        self._tally.throttled += 1
+        site.quota.pause(self._loop.time(), self._retry_after(answer))
+        site.ready.appendleft(lane)
+
+    def _bar(self, site: Site, lane: Lane, refusal: Refusal) -> None:
+        site.ready.appendleft(lane)
+        self._desk.close(site, AccessError(refusal))
+
+    def _retry_after(self, answer: Answer) -> float | None:
+        return retry_after(answer.headers.get("Retry-After"), self._policy.retry_after_cap)
+
+    def _stored(self, site: Site, lane: Lane, claim: Claim, receipt: Receipt) -> None:
+        """The hot path: what `_take` and `_end` do, for the answer that nearly all get."""
+        site.take_out(lane, claim)
+        site.go_on(lane)
+        self._tally.sent += 1
+        self._desk.settle(
+            Settlement(
+                claim,
+                State.SENT,
+                time.time_ns() // 1_000_000,
+                claim.attempts + 1,
+                receipt.message_id,
+                receipt.conversation_id,
+                receipt.email_message_id,
+            )
+        )
+
+    def hold(self, claim: Claim, reason: str) -> None:
+        """Give up a record that may be stored."""
+        self._write_end(claim, steps.held(reason))
+
+    def _end(self, site: Site, lane: Lane, claim: Claim, end: steps.End) -> None:
+        site.take_out(lane, claim)
+        self._write_end(claim, end)
+
+    def _write_end(self, claim: Claim, end: steps.End) -> None:
+        if end.state is State.SENT:
+            self._tally.sent += 1
+            self._tally.found += 1
+        elif end.state is State.REJECTED:
+            self._tally.rejected += 1
+        else:
+            self._tally.unresolved += 1
+        self._desk.settle(
+            Settlement(
+                claim,
+                end.state,
+                time.time_ns() // 1_000_000,
+                claim.attempts,
+                end.message_id,
+                end.conversation_id,
+                None,
+                end.reason,
+                end.detail,
+            )
+        )

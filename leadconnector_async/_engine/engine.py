@@ -1,0 +1,320 @@
+"""The engine: workers that pull lanes, one loop that claims, one that settles.
+
+Nothing is pushed, and there is no task per record: a worker takes a lane that may move, lets the
+courier make one request for it, and takes the next. While lanes can move, it waits for nothing
+but the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async._engine.breaker import Breaker
+from leadconnector_async._engine.courier import Courier
+from leadconnector_async._engine.lanes import Doubt, Lane, Schedule, Site
+from leadconnector_async._engine.registrar import Registrar
+from leadconnector_async._engine.tally import Tally
+from leadconnector_async._errors import (
+    DailyQuotaSpent,
+    LeadConnectorError,
+    NotSentError,
+)
+from leadconnector_async._messages import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from leadconnector_async._gateway import Gateway
+    from leadconnector_async._outbox.interface import Claim, Outbox, Settlement
+
+
+WORKERS: Final = 64
+"""Requests in flight at most, with one location: more connections carry less."""
+WORKERS_PER_SITE: Final = 4
+"""And for each further one: its ten requests a second, with 300 ms of round trip, are three."""
+MOST_WORKERS: Final = 1024
+
+
+class Engine:
+    """Moves what the outbox holds to the API, until nothing is left or it is stopped."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        outbox: Outbox,
+        *,
+        concurrency: int | None,
+        deliver: Callable[[list[Settlement]], None],
+        closed: Callable[[Site, LeadConnectorError], None],
+    ) -> None:
+        self._gateway = gateway
+        self._outbox = outbox
+        self._concurrency = concurrency
+        self._closed = closed
+        self._loop = asyncio.get_running_loop()
+        self.sites: dict[str, Site] = {}
+        self._names: dict[int, str] = {}
+        self._opening = asyncio.Lock()
+        self.tally = Tally()
+        self.breaker = Breaker()
+        self._registrar = Registrar(outbox, deliver=deliver, moved=self.move, idle=self._note_idle)
+        self._courier = Courier(gateway, self, self.breaker, self.tally)
+        self._schedule = Schedule()
+        self._parked: deque[asyncio.Future[None]] = deque()
+        self._crew: asyncio.TaskGroup | None = None
+        self._workers = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._forever = False
+        self._stopping = False
+
+    # What an ingestor calls.
+
+    async def open(self, location: str) -> Site:
+        """Own a location, and take over what an earlier owner left in doubt."""
+        site = self.sites.get(location)
+        if site is not None:
+            return site
+        async with self._opening:
+            return self.sites.get(location) or await self._begin(location)
+
+    async def _begin(self, location: str) -> Site:
+        epoch = await self._outbox.begin(location)
+        site = self.sites[location] = Site(epoch, self._gateway.quota(location, epoch.spend))
+        self._names[site.number] = location
+        self._take_over(site, epoch.unknown)
+        self.feed(site)
+        return site
+
+    def _take_over(self, site: Site, claims: list[Claim]) -> None:
+        """Apply the policy to what an earlier owner claimed, and perhaps sent."""
+        if self._gateway.policy.on_unknown == "hold":
+            for claim in claims:
+                self._courier.hold(claim, _ENDED)
+            return
+        site.take_in(claims)
+        if self._gateway.policy.on_unknown == "look":
+            for claim in claims:
+                site.lanes[claim.lane].doubts[claim.seq] = Doubt(_ENDED)
+
+    def feed(self, site: Site) -> None:
+        """The outbox has something for this site."""
+        site.more = True
+        self._check_day(site)
+        self._registrar.hungry(site)
+
+    def finish(self) -> None:
+        """Let `work` end when nothing is left that can move."""
+        self._forever = False
+        self._note_idle()
+
+    async def work(self, *, forever: bool = False) -> None:
+        """Work until nothing is left that can move; or, with ``forever``, until stopped.
+
+        A location that cannot go on stops alone, with the reason in its ``error``.
+
+        Raises:
+            OutboxError: the store failed.
+            NotSentError: the API was out of reach for longer than the policy's patience.
+        """
+        self._forever, self._stopping = forever, False
+        self._parked.clear()
+        self._workers = 0
+        try:
+            async with asyncio.TaskGroup() as loops:
+                self._registrar.start(loops)
+                async with asyncio.TaskGroup() as self._crew:
+                    self._hire(self._crew)
+                    for site in self.sites.values():
+                        site.rouse()
+                        self._registrar.hungry(site)
+                        self.move(site)
+                self._registrar.finish()
+        except* LeadConnectorError as group:
+            raise _first(group) from None
+        finally:
+            self._crew = None
+            self._quiet_timer()
+            await _undisturbed(self._registrar.wind_up(self.sites.values()))
+
+    def stop(self) -> None:
+        """Start nothing more; `work` returns when what is in flight has been answered."""
+        self._stopping = True
+        self._wake_all()
+
+    def name_of(self, location: int) -> str:
+        """The name of a location that the outbox knows by number."""
+        return self._names[location]
+
+    @property
+    def room(self) -> asyncio.Event:
+        """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
+        return self._registrar.room
+
+    # What the courier calls: its desk.
+
+    def settle(self, settlement: Settlement) -> None:
+        """See `Desk.settle`."""
+        self._registrar.settle(settlement)
+
+    def rest(self, site: Site, lane: Lane, seconds: float) -> None:
+        """See `Desk.rest`."""
+        site.rest(lane)
+        self._loop.call_later(seconds, self._rested, site, lane)
+
+    def close(self, site: Site, error: LeadConnectorError) -> None:
+        """See `Desk.close`."""
+        if site.error is None:
+            site.error = error
+            self._closed(site, error)
+
+    async def others(self, claim: Claim) -> set[str]:
+        """See `Desk.others`."""
+        await self._registrar.flushed()
+        return await self._outbox.stored(claim)
+
+    # The workers.
+
+    def move(self, site: Site) -> None:
+        """A lane of the site may be able to move: consider it."""
+        if site.ready and site.error is None:
+            self._schedule.add(site, self._loop.time())
+            self._poke()
+
+    def _note_idle(self) -> None:
+        if self._is_over():
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        while self._parked:
+            self._release(self._parked.popleft())
+
+    async def _work(self) -> None:
+        while True:
+            now = self._loop.time()
+            due = self._schedule.pop(now) if self._may_send(now) else None
+            if due is None:
+                if self._is_over():
+                    self._wake_all()
+                    return
+                await self._park()
+                continue
+            site, lane = due
+            self._poke()
+            await self._courier.serve(site, lane)
+            self._check_day(site)
+            if site.ready:
+                self._schedule.add(site, self._loop.time())
+            self._registrar.hungry(site)
+
+    def _may_send(self, now: float) -> bool:
+        if self._stopping:
+            return False
+        outage = self.breaker.outage(now)
+        if outage > self._gateway.policy.patience:
+            raise NotSentError(f"the API has been out of reach for {outage:.0f} s")
+        return self.breaker.admits(now)
+
+    def _is_over(self) -> bool:
+        if self._stopping:
+            return True
+        return not self._forever and not self._registrar.expecting and self._at_rest()
+
+    def _at_rest(self) -> bool:
+        return all(site.error or not (site.held or site.more) for site in self.sites.values())
+
+    def _check_day(self, site: Site) -> None:
+        if site.quota.day_spent:
+            if not self._gateway.policy.wait_for_day:
+                self.close(site, _day_spent(site))
+        elif isinstance(site.error, DailyQuotaSpent):
+            site.error = None
+
+    async def _park(self) -> None:
+        future = self._loop.create_future()
+        self._parked.append(future)
+        self._arm()
+        await future
+
+    def _poke(self) -> None:
+        """If something is due, wake one worker, or hire one; each that takes a lane does the same.
+
+        So there are as many workers, and connections, as there is work at the same time.
+        """
+        if self._schedule.next_at > self._loop.time():
+            self._arm()
+        elif self._parked:
+            self._release(self._parked.popleft())
+        elif self._crew is not None and self._workers < self._most_workers:
+            self._hire(self._crew)
+
+    def _hire(self, crew: asyncio.TaskGroup) -> None:
+        self._workers += 1
+        crew.create_task(self._work())
+
+    @property
+    def _most_workers(self) -> int:
+        if self._concurrency is not None:
+            return self._concurrency
+        return min(WORKERS + WORKERS_PER_SITE * (len(self.sites) - 1), MOST_WORKERS)
+
+    def _arm(self) -> None:
+        when = self._schedule.next_at
+        if self.breaker.is_open:
+            when = max(when, self.breaker.open_until)
+        if when == math.inf or (self._timer and self._timer.when() <= when):
+            return
+        self._quiet_timer()
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._poke()
+
+    def _quiet_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @staticmethod
+    def _release(future: asyncio.Future[None]) -> None:
+        if not future.done():
+            future.set_result(None)
+
+    def _rested(self, site: Site, lane: Lane) -> None:
+        site.rested(lane)
+        self.move(site)
+
+    def __repr__(self) -> str:
+        return f"<Engine {len(self.sites)} locations, {len(self._parked)} workers parked>"
+
+
+async def _undisturbed(work: Coroutine[None, None, None]) -> None:
+    """Await short work to its end, however often this task is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+_ENDED: Final = "the run ended before its answer came"
+
+
+def _day_spent(site: Site) -> DailyQuotaSpent:
+    message = f"the day's quota of location {site.name} is spent"
+    return DailyQuotaSpent(Refusal(status=429, message=message))
+
+
+def _first(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorError:
+    """One cause out of a tree of them: the workers share their fate."""
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError(group)

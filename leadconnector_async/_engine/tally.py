@@ -1,0 +1,20 @@
+"""What one run did, in numbers."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Tally(Struct):
+    """Counts of one run. ``found`` are those of ``sent`` whose answer was lost."""
+
+    staged: int = 0
+    skipped: int = 0
+    refused: int = 0
+    sent: int = 0
+    found: int = 0
+    rejected: int = 0
+    unresolved: int = 0
+    requests: int = 0
+    looks: int = 0
+    throttled: int = 0

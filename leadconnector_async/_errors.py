@@ -1,0 +1,118 @@
+"""Every exception this library raises.
+
+::
+
+    LeadConnectorError
+    ├── InvalidMessage            the message breaks a rule; nothing was sent (also a ValueError)
+    ├── RefusedError              the API said no; nothing was stored
+    │   ├── AccessError           this token cannot be used for this location
+    │   ├── ThrottledError        429 for longer than the policy waits
+    │   └── DailyQuotaSpent       the day's budget of the location is used up
+    ├── TransportError
+    │   ├── NotSentError          no byte of the request reached the API
+    │   └── FateUnknownError      the request may have been stored
+    ├── SourceError               a file that cannot be read as records
+    └── OutboxError
+        ├── OutboxBusy            another process owns the outbox
+        ├── OutboxUnusable        not an outbox, damaged, or of another version
+        └── OutboxWriteFailed     the disk refused a write
+
+None of them carries a token or the text of a message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async._messages import Problem, Refusal
+
+
+class LeadConnectorError(Exception):
+    """Base of every exception raised by this library."""
+
+
+class InvalidMessage(LeadConnectorError, ValueError):  # noqa: N818 - reads as the state it names
+    """A message that breaks a documented rule. Nothing was sent.
+
+    ``problems`` lists every field at fault, not just the first.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]]]:
+        return type(self), (self.problems,)
+
+
+class RefusedError(LeadConnectorError):
+    """The API answered, and stored nothing. ``refusal`` has its status, message, code, trace id."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Refusal]]:
+        return type(self), (self.refusal,)
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the answer."""
+        return self.refusal.status
+
+    @property
+    def canonical_code(self) -> str | None:
+        """The API's ``canonicalCode``, where it gave one."""
+        return self.refusal.canonical_code
+
+    @property
+    def trace_id(self) -> str | None:
+        """The API's ``traceId``, to be quoted to its support."""
+        return self.refusal.trace_id
+
+
+class AccessError(RefusedError):
+    """The token is refused for this location, and renewing it does not help."""
+
+
+class ThrottledError(RefusedError):
+    """The API kept answering 429."""
+
+
+class DailyQuotaSpent(RefusedError):  # noqa: N818 - reads as the state it names
+    """The location's budget of the day is used up."""
+
+
+class TransportError(LeadConnectorError):
+    """No usable answer came back."""
+
+
+class NotSentError(TransportError):
+    """The request provably did not reach the API: sending it again is safe."""
+
+
+class FateUnknownError(TransportError):
+    """The request may have been stored: sending it again may store it twice."""
+
+
+class SourceError(LeadConnectorError):
+    """A source that cannot be read. The message names file, line and fix."""
+
+
+class OutboxError(LeadConnectorError):
+    """The durable store failed. The run stops; nothing is sent without a claim on disk."""
+
+
+class OutboxBusy(OutboxError):  # noqa: N818 - reads as the state it names
+    """Another process owns this outbox."""
+
+
+class OutboxUnusable(OutboxError):  # noqa: N818 - reads as the state it names
+    """The file is no outbox, is damaged, or was written by another version."""
+
+
+class OutboxWriteFailed(OutboxError):  # noqa: N818 - reads as the state it names
+    """A write or sync failed (disk full, read-only folder, I/O error)."""

@@ -1,0 +1,90 @@
+"""What a client and an ingestor share: the transport, the tokens, and a quota for each location."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from leadconnector_async._api.allowance import read_allowance
+from leadconnector_async._errors import NotSentError
+from leadconnector_async._quota import Quota, RateLimit
+
+if TYPE_CHECKING:
+    from leadconnector_async._outbox.interface import Spend
+    from leadconnector_async._policy import Policy
+    from leadconnector_async._tokens import TokenProvider
+    from leadconnector_async._quota import Slot
+    from leadconnector_async._transport import Answer, Request, Transport
+
+
+class Gateway:
+    """One app's way to the API. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        tokens: TokenProvider,
+        *,
+        policy: Policy,
+        limit: RateLimit | None,
+        version: str,
+    ) -> None:
+        self.transport = transport
+        self.tokens = tokens
+        self.policy = policy
+        self.version = version
+        self._limit = limit
+        self._quotas: dict[str, Quota] = {}
+        self._renewals: dict[str, asyncio.Task[str | None]] = {}
+
+    def quota(self, location: str, spend: Spend | None = None) -> Quota:
+        """The quota of a location: one object, whoever sends. ``spend`` is what was used before."""
+        quota = self._quotas.get(location)
+        if quota is None:
+            quota = self._quotas[location] = Quota(
+                self._limit,
+                spend=spend,
+                now=asyncio.get_running_loop().time(),
+                wall_ms=time.time_ns() // 1_000_000,
+            )
+        return quota
+
+    async def exchange(
+        self, location: str, quota: Quota, slot: Slot, request: Request
+    ) -> tuple[Answer, str]:
+        """One request within its slot, and the token it went with.
+
+        Every way out of here gives the slot back. Raises as `Transport.send` does.
+        """
+        now = asyncio.get_running_loop().time
+        seen, left = None, True
+        try:
+            token = await self.tokens.token(location)
+            answer = await self.transport.send(request, token)
+            seen = read_allowance(answer.headers)
+        except NotSentError:
+            left = False
+            raise
+        finally:
+            if left:
+                quota.give_back(slot, now(), seen)
+            else:
+                quota.unused(slot)
+        return answer, token
+
+    async def renewed(self, location: str, refused: str) -> str | None:
+        """A token other than the refused one, asked for once however many wait for it."""
+        current = await self.tokens.token(location)
+        if current != refused:
+            return current
+        task = self._renewals.get(location)
+        if task is None:
+            task = asyncio.ensure_future(self.tokens.renew(location, refused))
+            self._renewals[location] = task
+            task.add_done_callback(lambda _: self._renewals.pop(location, None))
+        token = await asyncio.shield(task)
+        return token if token != refused else None
+
+    def __repr__(self) -> str:
+        return f"<Gateway {self.transport!r} {len(self._quotas)} locations>"

@@ -1,0 +1,264 @@
+"""The ingestor: many messages, each with its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from leadconnector_async._engine.engine import Engine
+from leadconnector_async._intake import Intake
+from leadconnector_async._outbox.interface import Reading, State
+from leadconnector_async._outbox.memory import MemoryOutbox
+from leadconnector_async._errors import NotSentError
+from leadconnector_async._outcomes import (
+    OutcomeQueue,
+    Waiters,
+    outcome_of,
+    outcome_of_refused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+    from os import PathLike
+    from types import TracebackType
+
+    from leadconnector_async._client import LeadConnector
+    from leadconnector_async._engine.lanes import Site
+    from leadconnector_async._engine.tally import Tally
+    from leadconnector_async._errors import LeadConnectorError
+    from leadconnector_async._messages import InboundMessage, Outcome, Record
+    from leadconnector_async._outbox.interface import Draft, Outbox, Settlement
+
+    Messages = Iterable[InboundMessage | Record] | AsyncIterable[InboundMessage | Record]
+
+
+class Ingestor:
+    """Sends messages concurrently, within the quota, in date order per contact.
+
+    Use it as a context manager, with one `run` at a time or any number of `submit` calls.
+
+    Args:
+        api: the client to send with. It stays open when the ingestor closes.
+        outbox: path of the durable store. With one, every message is written down before it is
+            sent, and a later run goes on where this one ended, however it ended. Without one,
+            messages stream through memory: paced, retried and in order, but what is in hand is
+            lost with the process.
+        concurrency: requests in flight at most; by default as many as the locations can use.
+        buffer: messages in hand at most, for `submit` and for streaming; what comes beyond waits.
+    """
+
+    def __init__(
+        self,
+        api: LeadConnector,
+        *,
+        outbox: str | PathLike[str] | None = None,
+        concurrency: int | None = None,
+        buffer: int = 2_000,
+    ) -> None:
+        self._api = api
+        self._path = outbox
+        self._concurrency = concurrency
+        self._buffer = buffer
+        self._waiters = Waiters()
+        self._queue: OutcomeQueue | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._in_hand = 0
+        self._space = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._outbox = await self._open_outbox()
+        self._engine = Engine(
+            self._api.gateway,
+            self._outbox,
+            concurrency=self._concurrency,
+            deliver=self._deliver,
+            closed=self._closed,
+        )
+        self._intake = Intake(self._api.location_of)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self._finish_work()
+        finally:
+            await self._outbox.close()
+
+    async def _open_outbox(self) -> Outbox:
+        if self._path is None:
+            return MemoryOutbox()
+        from leadconnector_async._outbox.sqlite import SqliteOutbox  # noqa: PLC0415 - only if used
+
+        return await SqliteOutbox.open(self._path)
+
+    @property
+    def tally(self) -> Tally:
+        """What was done so far, in numbers."""
+        return self._engine.tally
+
+    def stop(self) -> None:
+        """Send nothing more. `run` ends when what is in flight has been answered."""
+        self._engine.stop()
+
+    async def run(self, messages: Messages = ()) -> AsyncGenerator[Outcome, None]:
+        """Send all messages; yield each outcome once it is durable.
+
+        With an outbox, all messages are staged before the first is sent, and what earlier runs
+        left behind is sent too; messages whose outcome is known already are skipped. Without one,
+        they are taken from the iterable as fast as they can be sent.
+
+        Raises:
+            AccessError, DailyQuotaSpent: a location could not go on, after the others were done.
+            OutboxError: the store failed.
+            NotSentError: the API was out of reach for longer than the policy's patience.
+        """
+        if self._work is not None and not self._work.done():
+            if self._waiters:
+                raise RuntimeError("run() cannot be used while submit() calls are waiting")
+            await self._finish_work()
+        self._queue = OutcomeQueue(self._engine.room)
+        if self._path is None:
+            self._work = asyncio.create_task(self._stream(messages))
+        else:
+            async for draft in self._stage(messages):
+                yield outcome_of_refused(draft)
+            self._work = asyncio.create_task(self._engine.work())
+        async for outcome in self._outcomes(self._work, self._queue):
+            yield outcome
+
+    async def submit(self, message: InboundMessage | Record) -> Outcome:
+        """Send one message among others; return its outcome once it is durable.
+
+        Waits while ``buffer`` messages are in hand. A caller that is cancelled does not take its
+        message back: with an outbox it is sent all the same. A message whose key is known already
+        is not sent again: its outcome is returned.
+
+        Raises:
+            AccessError, DailyQuotaSpent: its location cannot go on; it stays in the outbox.
+            OutboxError: the store failed.
+            NotSentError: the API was out of reach for longer than the policy's patience.
+        """
+        draft = self._intake.draft_of(message)
+        if draft.payload is None:
+            return outcome_of_refused(draft)
+        await self._has_space()
+        self._ensure_working()
+        return await asyncio.shield(asyncio.create_task(self._admit(draft)))
+
+    async def _admit(self, draft: Draft) -> Outcome:
+        site = await self._engine.open(draft.location)
+        admission = await self._outbox.admit(draft)
+        if admission.settlement is not None:
+            return outcome_of(admission.settlement, draft.location)
+        waiter, is_new = self._waiters.wait_for(admission.seq, site)
+        self._in_hand += is_new
+        self._engine.feed(site)
+        if site.error is not None:
+            self._waiters.fail_site(site, site.error)
+        return await waiter
+
+    async def _stage(self, messages: Messages) -> AsyncGenerator[Draft, None]:
+        reading, tally = Reading(), self._engine.tally
+        async for batch in self._intake.batches(messages):
+            staged = await self._outbox.stage(batch, reading)
+            tally.staged += staged.staged
+            tally.skipped += staged.skipped
+            tally.refused += staged.refused
+            for draft in batch:
+                if draft.payload is None:
+                    yield draft
+        await self._outbox.seal()
+        for location in await self._outbox.locations():
+            self._engine.feed(await self._engine.open(location))
+
+    async def _stream(self, messages: Messages) -> None:
+        pour = asyncio.create_task(self._pour(messages))
+        pour.add_done_callback(lambda _: self._engine.finish())
+        try:
+            await self._engine.work(forever=True)
+        finally:
+            pour.cancel()
+            await asyncio.wait([pour])
+        if not pour.cancelled():
+            pour.result()
+
+    async def _pour(self, messages: Messages) -> None:
+        reading = Reading()
+        async for batch in self._intake.pieces(messages):
+            drafts = [draft for draft in batch if draft.payload is not None]
+            for draft in batch:
+                if draft.payload is None:
+                    self._put(outcome_of_refused(draft))
+            await self._outbox.stage(drafts, reading)
+            await self._outbox.seal()
+            self._in_hand += len(drafts)
+            self._engine.tally.staged += len(batch)
+            for location in {draft.location for draft in drafts}:
+                self._engine.feed(await self._engine.open(location))
+            await self._has_space()
+
+    async def _outcomes(
+        self, work: asyncio.Task[None], queue: OutcomeQueue
+    ) -> AsyncGenerator[Outcome, None]:
+        work.add_done_callback(lambda _: queue.end())
+        try:
+            async for outcome in queue.drain():
+                yield outcome
+        except GeneratorExit:
+            await self._finish_work()
+            raise
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        work.result()
+        for site in self._engine.sites.values():
+            if site.error is not None:
+                raise site.error
+
+    def _deliver(self, settlements: list[Settlement]) -> None:
+        for settlement in settlements:
+            if settlement.state is State.PENDING:
+                continue
+            waiter = self._waiters.pop(settlement.claim.seq)
+            self._in_hand -= waiter is not None or self._path is None
+            if waiter is None and self._queue is None:
+                continue
+            outcome = outcome_of(settlement, self._engine.name_of(settlement.claim.location))
+            if waiter is None:
+                self._put(outcome)
+            elif not waiter.done():
+                waiter.set_result(outcome)
+        self._space.set()
+
+    def _put(self, outcome: Outcome) -> None:
+        if self._queue is not None:
+            self._queue.put(outcome)
+
+    def _closed(self, site: Site, error: LeadConnectorError) -> None:
+        self._waiters.fail_site(site, error)
+        if self._queue is not None and self._path is None:
+            self._engine.stop()
+
+    def _work_ended(self, work: asyncio.Task[None]) -> None:
+        error = None if work.cancelled() else work.exception()
+        self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
+
+    async def _has_space(self) -> None:
+        while self._in_hand >= self._buffer:
+            self._space.clear()
+            await self._space.wait()
+
+    def _ensure_working(self) -> None:
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._engine.work(forever=True))
+            self._work.add_done_callback(self._work_ended)
+
+    async def _finish_work(self) -> None:
+        if self._work is not None and not self._work.done():
+            self._engine.stop()
+            await asyncio.wait([self._work])

@@ -1,0 +1,95 @@
+"""Taking messages in: from an application's iterable to drafts for the outbox."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from leadconnector_async._messages import InboundMessage, Record
+from leadconnector_async._records import draft, encode, refused_draft, verified
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+
+    from leadconnector_async._outbox.interface import Draft
+
+    Messages = Iterable[InboundMessage | Record] | AsyncIterable[InboundMessage | Record]
+
+STAGED_TOGETHER: Final = 1_000
+"""Records per commit when a whole iterable is staged."""
+POURED_TOGETHER: Final = 64
+"""Records taken from a synchronous iterable at a time when it is streamed."""
+_T = TypeVar("_T")
+
+
+class Intake:
+    """Makes drafts of messages. ``locate`` names the location of a message that names none."""
+
+    def __init__(self, locate: Callable[[str | None], str]) -> None:
+        self._locate = locate
+
+    def draft_of(self, item: InboundMessage | Record) -> Draft:
+        """Check one message and encode it; a bad one becomes a draft that says why.
+
+        Raises:
+            ValueError: neither the record nor the client names a location.
+        """
+        record = item if isinstance(item, Record) else Record(message=item)
+        location = self._locate(record.location_id)
+        message, problems = verified(record.message)
+        if problems:
+            raw = _encoded(message)
+            return refused_draft(problems, location=location, id=record.id, line=0, raw=raw)
+        now_ms = time.time_ns() // 1_000_000
+        return draft(message, location=location, id=record.id, now_ms=now_ms)
+
+    async def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
+        """Drafts in batches of one commit each."""
+        batch: list[Draft] = []
+        async for item in _each(messages):
+            batch.append(self.draft_of(item))
+            if len(batch) >= STAGED_TOGETHER:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    async def pieces(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
+        """Drafts as they come: one by one where more of them may be long in coming."""
+        if hasattr(messages, "__aiter__"):
+            async for item in messages:
+                yield [self.draft_of(item)]
+        else:
+            async for batch in self._chunks(messages):
+                yield batch
+
+    async def _chunks(
+        self, messages: Iterable[InboundMessage | Record]
+    ) -> AsyncGenerator[list[Draft], None]:
+        batch: list[Draft] = []
+        for item in messages:
+            batch.append(self.draft_of(item))
+            if len(batch) >= POURED_TOGETHER:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+    if hasattr(items, "__aiter__"):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+def _encoded(message: InboundMessage) -> bytes:
+    """The message as it was given, as far as it can be written down at all."""
+    try:
+        return encode(message)
+    except (TypeError, ValueError, msgspec.EncodeError):
+        return b"{}"

@@ -1,0 +1,177 @@
+"""What an outbox is: an asynchronous store that speaks in batches.
+
+A record is *staged* once (by location and key), *sealed* into its lane's order, *claimed* before
+the first byte of its request leaves, and *settled* when its fate is known. What was claimed by an
+earlier owner and never settled is handed back, as unknown, when a new *epoch* of its location
+begins. A store with several owners fences each call by the epoch; SQLite is the case with one.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class State(IntEnum):
+    """Where a record stands. The numbers are stored: never reuse one."""
+
+    PENDING = 0
+    CLAIMED = 1
+    SENT = 2
+    REJECTED = 3
+    UNRESOLVED = 4
+
+
+class Draft(NamedTuple):
+    """A record on its way into the outbox. A tuple, since a million of them are made."""
+
+    location: str
+    lane: int
+    """Signed 64 bits that tell contacts (or conversations) of a location apart."""
+    date: int
+    """When the message happened, in milliseconds of the Unix epoch: the order within the lane."""
+    key: bytes
+    counted: bool
+    """The key is a digest of the content: equal records of one reading are told apart by number."""
+    payload: bytes | None
+    """The encoded body; None where validation refused the record."""
+    line: int
+    """Where the record starts in its source, counted from 1; 0 for no source."""
+    raw: bytes | None
+    """The record in the source's own form, kept for the list of failed ones."""
+    problem: str | None
+    """Why validation refused the record."""
+
+    def __repr__(self) -> str:
+        return f"Draft(location={self.location!r}, line={self.line}, problem={self.problem!r})"
+
+
+class Reading:
+    """One pass over one source: which records it has met already, one bit each.
+
+    Two equal records in one pass are two records; the same record in the next pass is known.
+    """
+
+    __slots__ = ("_seen", "source")
+
+    def __init__(self, source: int = 0) -> None:
+        self.source = source
+        self._seen = bytearray()
+
+    def meet(self, seq: int) -> bool:
+        """Note that this pass has met record ``seq``; True the first time."""
+        index, bit = seq >> 3, 1 << (seq & 7)
+        if index >= len(self._seen):
+            self._seen.extend(bytes(max(index + 1 - len(self._seen), len(self._seen), 1024)))
+        if self._seen[index] & bit:
+            return False
+        self._seen[index] |= bit
+        return True
+
+
+class Staged(NamedTuple):
+    """What one batch came to. ``staged`` includes the refused ones, ``skipped`` are known already."""
+
+    staged: int
+    skipped: int
+    refused: int
+
+
+class Claim(Struct, gc=False, eq=False):
+    """A record that this owner may send, or must look for."""
+
+    location: int
+    lane: int
+    date: int
+    seq: int
+    key: bytes
+    payload: bytes
+    attempts: int
+
+    def __repr__(self) -> str:
+        return f"Claim(location={self.location}, seq={self.seq}, attempts={self.attempts})"
+
+
+class Settlement(NamedTuple):
+    """What became of a claim. `State.PENDING` gives it back unsent."""
+
+    claim: Claim
+    state: State
+    at: int
+    """Milliseconds of the Unix epoch."""
+    attempts: int
+    message_id: str | None = None
+    conversation_id: str | None = None
+    email_message_id: str | None = None
+    reason: str | None = None
+    """Equal reasons are reported together, so it holds nothing that differs per record."""
+    detail: bytes | None = None
+    """The refusal as JSON, with what differs per record."""
+
+
+class Spend(NamedTuple):
+    """How much of a location's quota is used, kept durably for the next start. Unix milliseconds."""
+
+    location: int
+    day_used: int
+    day_ends: int
+    window_used: int
+    window_ends: int
+
+
+class Epoch(NamedTuple):
+    """The right to work on one location."""
+
+    location: int
+    name: str
+    number: int
+    unknown: list[Claim]
+    """Claimed by an earlier owner and never settled: to be looked for, not sent. In lane order."""
+    spend: Spend | None
+
+
+class Admission(NamedTuple):
+    """One record staged for its own sake: its number, and its end where it has one already."""
+
+    seq: int
+    state: State
+    settlement: Settlement | None
+
+
+class Outbox(Protocol):
+    """Every method raises `OutboxError` once the store has failed, and then for good."""
+
+    async def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:
+        """Store a batch durably. Known keys are skipped, unless they were refused and are mended."""
+
+    async def admit(self, draft: Draft) -> Admission:
+        """Stage and seal one record; say what is known of it."""
+
+    async def seal(self) -> None:
+        """Make what was staged claimable, in date order within its lane."""
+
+    async def locations(self) -> list[str]:
+        """The locations that have something to claim or to look for, oldest first."""
+
+    async def begin(self, location: str) -> Epoch:
+        """Own a location."""
+
+    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+        """For each (location, at most how many): the next records, spread over lanes.
+
+        Durable when this returns. A lane's records come in date order, over all calls.
+        """
+
+    async def settle(self, settlements: Sequence[Settlement], spends: Sequence[Spend]) -> None:
+        """Write fates and quotas down. Durable when this returns."""
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """The message ids that are known to belong to other records of the claim's lane."""
+
+    async def close(self) -> None:
+        """Commit, and let the next owner in."""

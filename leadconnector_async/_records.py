@@ -1,0 +1,202 @@
+"""From a message to what the outbox keeps: its encoded body, its lane, and the key that names it.
+
+The key is the caller's id, or else a digest of what makes a message the same message: location,
+contact or conversation, type, direction, date and content. The provider's id is no part of it,
+so that a refused record whose provider was mended stays the same record.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import orjson
+
+from leadconnector_async._api.rules import check
+from leadconnector_async._messages import (
+    CALL_STATUSES,
+    DIRECTIONS,
+    MESSAGE_TYPES,
+    InboundMessage,
+    MessageFields,
+    Problem,
+)
+from leadconnector_async._outbox.interface import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LONGEST_ID: Final = 120
+"""Bytes of a caller's id that are kept as they are; a longer one is kept as its digest."""
+_BY_ID, _BY_LONG_ID, _BY_CONTENT, _BY_RAW = b"i", b"l", b"c", b"r"
+_FOREIGN_KEYS: Final = {b"l": 21, b"c": 19, b"r": 16}
+"""Lengths of the keys that are no ids; two bytes more where equal records are numbered."""
+_OURS: Final = "lc-"
+"""What the text of a key begins with that is no id."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(InboundMessage)
+_ALT_ID: Final = b'"altId":"'
+
+
+def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of a record
+    message: MessageFields,
+    *,
+    location: str,
+    id: str | None = None,  # noqa: A002 - the field's name in every source
+    now_ms: int,
+    line: int = 0,
+    raw: bytes | None = None,
+    key: bytes | None = None,
+) -> Draft:
+    """Encode a well-typed message that `check` has passed.
+
+    ``now_ms`` places a record without a date in its lane: after what happened before now.
+    """
+    date = now_ms if message.date is None else _milliseconds(message.date)
+    lane = _lane(location, message)
+    counted = key is None and not id
+    if key is None:
+        key = _id_key(id) if id else content_key(location, message)
+    return Draft(location, lane, date, key, counted, encode(message), line, raw, None)
+
+
+def refused_draft(
+    problems: Sequence[Problem],
+    *,
+    location: str,
+    id: str | None,  # noqa: A002 - the field's name in every source
+    line: int,
+    raw: bytes,
+    key: bytes | None = None,
+) -> Draft:
+    """Keep a record that validation refused, so that it can be given back and mended."""
+    counted = key is None and not id
+    if key is None:
+        key = _id_key(id) if id else _BY_RAW + blake2b(raw, digest_size=15).digest()
+    why = "; ".join(map(str, problems))
+    return Draft(location, 0, 0, key, counted, None, line, raw, why)
+
+
+def encode(message: MessageFields) -> bytes:
+    """Encode the body of a message as `normalised` gives it."""
+    return _encoder.encode(message)
+
+
+def verified(message: InboundMessage) -> tuple[InboundMessage, tuple[Problem, ...]]:
+    """Check a message that a program made, whose fields may be of any type."""
+    try:
+        message = normalised(_decoder.decode(_encoder.encode(message)))
+    except OverflowError:
+        fix = "give a date between the years 2 and 9998"
+        return message, (Problem("date", "is outside the calendar in UTC", fix),)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        return message, (_type_problem(error),)
+    return message, check(message)
+
+
+_CHOICES: Final = {
+    "type": MESSAGE_TYPES,
+    "direction": DIRECTIONS,
+    "call.status": CALL_STATUSES,
+}
+
+
+def _type_problem(error: Exception) -> Problem:
+    what, _, where = str(error).partition(" - at `$.")
+    field = where.rstrip("`") or "message"
+    if field in _CHOICES:
+        return Problem(field, "has an unknown value", f"use one of {', '.join(_CHOICES[field])}")
+    if isinstance(error, msgspec.ValidationError) and what.startswith("Expected"):
+        return Problem(field, "has a wrong type", what[0].lower() + what[1:])
+    return Problem(field, "cannot be encoded", "see the type of the field")
+
+
+def normalised(message: InboundMessage) -> InboundMessage:
+    """The same message with its date in UTC and without empty lists.
+
+    The API answers 422 to ``attachments: []``. Raises OverflowError where UTC has no such date.
+    """
+    changes: dict[str, object] = {
+        name: None for name in ("attachments", "email_cc", "email_bcc") if getattr(message, name) == []
+    }
+    date = message.date
+    if isinstance(date, datetime) and date.tzinfo is not None and date.tzinfo is not UTC:
+        changes["date"] = date.astimezone(UTC)
+    return msgspec.structs.replace(message, **changes) if changes else message
+
+
+def key_text(key: bytes) -> str:
+    """A key as people see it, and as it is stamped into ``altId``: the caller's id as it was."""
+    return key[1:].decode() if key[:1] == _BY_ID else _OURS + key.hex()
+
+
+def key_from_text(text: str) -> bytes:
+    """The inverse of `key_text`."""
+    if text.startswith(_OURS):
+        try:
+            key = bytes.fromhex(text[len(_OURS) :])
+        except ValueError:
+            return _id_key(text)
+        if len(key) - _FOREIGN_KEYS.get(key[:1], -9) in (0, 2):
+            return key
+    return _id_key(text)
+
+
+def stamped(payload: bytes, key: bytes) -> bytes:
+    """The body with the record's key as ``altId``, unless it has an ``altId`` of its own.
+
+    A quote inside a JSON text is escaped, so the bytes of the field's name occur only as a name.
+    """
+    if _ALT_ID in payload:
+        return payload
+    return payload[:-1] + b',"altId":' + orjson.dumps(key_text(key)) + b"}"
+
+
+def _id_key(id_: str) -> bytes:
+    """Keep an id as it is, unless it is too long, is no text, or reads like one of our keys."""
+    encoded = id_.encode("utf-8", "surrogatepass")
+    if len(encoded) <= LONGEST_ID and not id_.startswith(_OURS) and not _SURROGATE.search(id_):
+        return _BY_ID + encoded
+    return _BY_LONG_ID + blake2b(encoded, digest_size=20).digest()
+
+
+def content_key(location: str, message: MessageFields) -> bytes:
+    """A digest that begins with the date, so that a history in order lands in the index in order."""
+    date = 0 if message.date is None else _milliseconds(message.date)
+    call = message.call
+    canonical = orjson.dumps(
+        (
+            location,
+            message.contact_id or message.conversation_id,
+            message.type,
+            message.direction,
+            message.message,
+            message.subject,
+            message.html,
+            message.email_from,
+            message.email_to,
+            message.email_cc,
+            message.email_bcc,
+            message.alt_id,
+            message.attachments,
+            None if call is None else (call.to, call.from_, call.status),
+        )
+    )
+    digest = blake2b(canonical, digest_size=12).digest()
+    return _BY_CONTENT + (date & 0xFFFFFFFFFFFF).to_bytes(6, "big") + digest
+
+
+def _lane(location: str, message: MessageFields) -> int:
+    """Where two contacts share a lane by chance, they only wait for each other."""
+    who = f"{location}\0{message.contact_id or message.conversation_id}"
+    return int.from_bytes(blake2b(who.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _milliseconds(date: datetime) -> int:
+    delta = date - _EPOCH
+    return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000
