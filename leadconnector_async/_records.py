@@ -108,7 +108,7 @@ _CHOICES: Final = {
 
 def _type_problem(error: Exception) -> Problem:
     what, _, where = str(error).partition(" - at `$.")
-    field = where.rstrip("`") or "message"
+    field = where.rstrip("`") or "record"
     if field in _CHOICES:
         return Problem(field, "has an unknown value", f"use one of {', '.join(_CHOICES[field])}")
     if isinstance(error, msgspec.ValidationError) and what.startswith("Expected"):

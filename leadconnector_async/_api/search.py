@@ -214,9 +214,13 @@ class Search:
         return {target.seq: finding for target in self._targets}
 
 
-def _vagueness(target: Target) -> tuple[bool, bool]:
-    """A record that could be nearly any message must not take one that only another can be."""
-    return (not target.message.message, target.message.date is None)
+def _vagueness(target: Target) -> tuple[bool, bool, bool]:
+    """A record that could be nearly any message must not take one that only another can be.
+
+    Nor must one that has an ``altId`` to be found by.
+    """
+    message = target.message
+    return (not message.message, message.date is None, target.alt_id is not None)
 
 
 def _looks_like(found: Message, target: Target) -> bool:

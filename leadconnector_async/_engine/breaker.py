@@ -17,7 +17,7 @@ class Breaker:
     at growing intervals; the first that gets through closes it. Times are the loop's seconds.
     """
 
-    __slots__ = ("_failures", "_pause", "_probing", "open_until", "since")
+    __slots__ = ("_failures", "_pause", "_probe_at", "_probing", "since")
 
     def __init__(self) -> None:
         self._failures = 0
@@ -25,16 +25,21 @@ class Breaker:
         self._probing = False
         self.since = math.inf
         """When the row of failures began."""
-        self.open_until = -math.inf
+        self._probe_at = -math.inf
 
     @property
     def is_open(self) -> bool:
         """Whether requests are held back."""
         return self._failures >= FAILURES_TO_OPEN
 
+    @property
+    def open_until(self) -> float:
+        """When to ask again; infinity while a probe is out, whose end says when."""
+        return math.inf if self._probing else self._probe_at
+
     def admits(self, now: float) -> bool:
         """Whether a request may leave now."""
-        return not self.is_open or (now >= self.open_until and not self._probing)
+        return not self.is_open or now >= self.open_until
 
     def began(self) -> None:
         """A request leaves. While open, it is the probe."""
@@ -53,8 +58,8 @@ class Breaker:
         self._failures += 1
         self._probing = False
         self.since = min(self.since, now)
-        if self.is_open and now >= self.open_until:
-            self.open_until = now + self._pause
+        if self.is_open and now >= self._probe_at:
+            self._probe_at = now + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def abandoned(self) -> None:

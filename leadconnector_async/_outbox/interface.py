@@ -73,6 +73,11 @@ class Reading:
         self._seen[index] |= bit
         return True
 
+    def has_met(self, seq: int) -> bool:
+        """Tell whether this pass has met record ``seq``."""
+        index = seq >> 3
+        return index < len(self._seen) and bool(self._seen[index] & (1 << (seq & 7)))
+
 
 class Staged(NamedTuple):
     """What one batch came to. ``staged`` includes the refused ones, ``skipped`` are known already."""
@@ -80,6 +85,8 @@ class Staged(NamedTuple):
     staged: int
     skipped: int
     refused: int
+    conflicts: int = 0
+    """Skipped, though their content differs: one reading has given one id to several records."""
 
 
 class Claim(Struct, gc=False, eq=False):
@@ -164,7 +171,8 @@ class Outbox(Protocol):
     async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
         """For each (location, at most how many): the next records, spread over lanes.
 
-        Durable when this returns. A lane's records come in date order, over all calls.
+        Durable when this returns. A lane's records come in date order, over all calls. Fewer than
+        asked for: that is all there is now.
         """
 
     async def settle(self, settlements: Sequence[Settlement], spends: Sequence[Spend]) -> None:

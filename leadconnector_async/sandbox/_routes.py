@@ -1,0 +1,100 @@
+"""Which address leads to which endpoint, and which scope its token needs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from leadconnector_async.sandbox import _contacts as contacts
+from leadconnector_async.sandbox import _conversations as conversations
+from leadconnector_async.sandbox import _inbound as inbound
+from leadconnector_async.sandbox import _oauth as oauth
+from leadconnector_async.sandbox import _reads as reads
+from leadconnector_async.sandbox import _uploads as uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leadconnector_async.sandbox._call import Call
+    from leadconnector_async.sandbox._replies import Reply
+    from leadconnector_async.sandbox._world import World
+
+_WRITE: Final = "conversations/message.write"
+_READ: Final = "conversations/message.readonly"
+
+
+class Route(Struct, frozen=True):
+    """One endpoint. ``name`` is what faults and counters call it; ``public`` needs no token."""
+
+    name: str
+    method: str
+    path: str
+    scope: str
+    endpoint: Callable[[World, Call], Reply]
+    public: bool = False
+
+
+ROUTES: Final = (
+    Route("inbound", "POST", "/conversations/messages/inbound", _WRITE, inbound.add_inbound),
+    Route(
+        "outbound", "POST", "/conversations/messages/outbound", _WRITE, inbound.add_outbound_call
+    ),
+    Route("upload", "POST", "/conversations/messages/upload", _WRITE, uploads.upload),
+    Route("export", "GET", "/conversations/messages/export", _READ, reads.export),
+    Route("email", "GET", "/conversations/messages/email/{}", _READ, reads.get_email),
+    Route("message", "GET", "/conversations/messages/{}", _READ, reads.get_message),
+    Route("messages", "GET", "/conversations/{}/messages", _READ, reads.list_messages),
+    Route(
+        "search",
+        "GET",
+        "/conversations/search",
+        "conversations.readonly",
+        conversations.search_conversations,
+    ),
+    Route(
+        "conversation",
+        "GET",
+        "/conversations/{}",
+        "conversations.readonly",
+        conversations.get_conversation,
+    ),
+    Route(
+        "open_conversation",
+        "POST",
+        "/conversations/",
+        "conversations.write",
+        conversations.create_conversation,
+    ),
+    Route(
+        "find_contact",
+        "GET",
+        "/contacts/search/duplicate",
+        "contacts.readonly",
+        contacts.find_duplicate,
+    ),
+    Route("create_contact", "POST", "/contacts/", "contacts.write", contacts.create_contact),
+    Route("upsert_contact", "POST", "/contacts/upsert", "contacts.write", contacts.upsert_contact),
+    Route("token", "POST", "/oauth/token", "", oauth.refresh, public=True),
+    Route("location_token", "POST", "/oauth/locationToken", "oauth.write", oauth.location_token),
+)
+
+_EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{}" not in route.path}
+_PATTERNS: Final = [
+    (route.method, re.compile(route.path.replace("{}", "([^/]+)")), route)
+    for route in ROUTES
+    if "{}" in route.path
+]
+
+
+def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
+    """The endpoint at this address, with what stands in the places of its ``{}``."""
+    exact = _EXACT.get((method, path))
+    if exact is not None:
+        return exact, ()
+    for wanted, pattern, route in _PATTERNS:
+        match = pattern.fullmatch(path) if wanted == method else None
+        if match is not None:
+            return route, match.groups()
+    return None

@@ -1,0 +1,106 @@
+"""Field names as files spell them, and the ones that were probably meant."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import fields
+
+from leadconnector_async._messages import Call
+from leadconnector_async.sources.row import SourceRow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FIELDS: Final[dict[str, str]] = {
+    **{field.encode_name: field.name for field in fields(SourceRow) if field.name != "call"},
+    **{f"call.{field.encode_name}": f"call.{field.name}" for field in fields(Call)},
+}
+"""The API's name of each field, with the dotted ones of a call, and its name here."""
+
+BODY_FIELDS: Final = frozenset({"message", "subject", "html"})
+"""Free text: every character counts, and none is ever quoted in a problem."""
+
+LIST_FIELDS: Final = frozenset({"emailCc", "emailBcc", "attachments"})
+
+LOCATION: Final = "locationId"
+OUTBOX_KEY: Final = "outboxKey"
+REASON: Final = "error"
+SPARE_REASON: Final = "importError"
+"""Holds the reason in lists of failed records whose source has an ``error`` of its own."""
+
+REASON_NAMES: Final = frozenset({REASON, SPARE_REASON})
+"""Passed over in silence when a list of failed records is read."""
+
+MAPPABLE: Final = frozenset(FIELDS) - {OUTBOX_KEY}
+
+_SHORTEST_SLIP: Final = 6
+"""In shorter names one letter makes another word: ``ids``, ``date2``."""
+
+
+def folded(name: str) -> str:
+    """Spell a name without case, spaces and separators."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+_FOLDED: Final = {folded(name): name for name in FIELDS}
+
+
+def _one_slip(left: str, right: str) -> bool:
+    pairs = enumerate(zip(left, right, strict=False))
+    slip = next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))
+    here, after = slice(slip, None), slice(slip + 1, None)
+    added, dropped = left[after] == right[here], left[here] == right[after]
+    return added or dropped or left[after] == right[after]
+
+
+@lru_cache(maxsize=1024)
+def near_field(name: str) -> str | None:
+    """The field that a name which is none stands for, if it is hardly anything else.
+
+    That is a name of other case or with separators (``Contact ID``), or, for names of six letters
+    or more, one letter off (``attachment``). Passing such a name over would lose data, so readers
+    refuse it instead.
+    """
+    if len(name) > 40:  # noqa: PLR2004 - twice the longest field name: no spelling of one
+        return None
+    spelling = folded(name)
+    if spelling in _FOLDED:
+        return _FOLDED[spelling]
+    if len(spelling) < _SHORTEST_SLIP:
+        return None
+    return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
+
+
+def nearest(text: str, choices: Sequence[str]) -> str | None:
+    """The choice that a wrong value looks like."""
+    spellings = {folded(choice): choice for choice in choices}
+    close = get_close_matches(folded(text[:40]), spellings, n=1)
+    return spellings[close[0]] if close else None
+
+
+def shown(name: str) -> str:
+    """Quote a column's name, cut where it is too long to be one."""
+    kept = name if len(name) <= 40 else f"{name[:40]}…"  # noqa: PLR2004 - fits a line
+    return '"' + "".join(c if c.isprintable() else "\ufffd" for c in kept) + '"'
+
+
+def listed(names: Sequence[str], most: int = 30) -> str:
+    """Quote several names, and count those beyond ``most``."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + rest
+
+
+def api_names(record: Mapping[str, object], mapping: Mapping[str, str]) -> dict[str, object]:
+    """Name a record's values as the API does, and leave the reason of an earlier failure out."""
+    if not mapping:
+        return {key: value for key, value in record.items() if key not in REASON_NAMES}
+    passed = REASON_NAMES.union(mapping.values())
+    values = {key: value for key, value in record.items() if key not in passed}
+    for field, key in mapping.items():
+        if record.get(key) is not None:
+            values[field] = record[key]
+    return values

@@ -1,0 +1,90 @@
+"""Records of any source as JSON objects with the API's names, for lists that mix sources."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from leadconnector_async.sources._columns import Columns
+from leadconnector_async.sources._dates import read_date
+from leadconnector_async.sources._form import Form, decoded
+from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
+from leadconnector_async.sources._names import (
+    FIELDS,
+    OUTBOX_KEY,
+    REASON,
+    SPARE_REASON,
+    api_names,
+    near_field,
+)
+from leadconnector_async.sources._values import Wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+def reason_name(names: Collection[str]) -> str:
+    """Name the reason so that it hides nothing: an ``error`` of the source's own stays."""
+    foreign = REASON in names and OUTBOX_KEY not in names
+    return SPARE_REASON if foreign or SPARE_REASON in names else REASON
+
+
+def as_api_names(form: bytes, raw: bytes) -> Record | str:
+    """Read a record of any source, or give its text."""
+    source, columns = _source(form)
+    if columns is None:
+        record = as_it_stands(raw)
+        if isinstance(record, str) or is_unreadable(record):
+            return record
+        named = api_names(record, source.mapping)
+        if REASON in record and reason_name(record) == SPARE_REASON:
+            named[REASON] = record[REASON]
+    else:
+        cells = json.loads(raw)
+        if isinstance(cells, str):
+            return cells
+        if len(cells) != len(columns.names):
+            return _csv_line(cells, source.delimiter)
+        named = columns.values(cells) | _rest(columns, cells)
+    if source.timezone is not None and "date" in named:
+        named["date"] = _with_offset(named["date"], source.timezone)
+    return named
+
+
+@lru_cache(maxsize=64)
+def _source(form: bytes) -> tuple[Form, Columns | None]:
+    source = decoded(form)
+    if source.columns is None:
+        return source, None
+    return source, Columns("source", source.columns, source.mapping)
+
+
+def _rest(columns: Columns, cells: list[str]) -> Record:
+    """Name the cells that feed no field. None may pass for a field in JSON."""
+    names = list(columns.unknown)
+    if REASON in columns.names and reason_name(columns.names) == SPARE_REASON:
+        names.append(REASON)
+    rest: Record = {}
+    for name in names:
+        cell = cells[columns.names.index(name)]
+        if cell:
+            taken = name in FIELDS or name == "call" or near_field(name) is not None
+            rest[f"column {name}" if taken else name] = cell
+    return rest
+
+
+def _with_offset(date: object, zone: str) -> object:
+    try:
+        return read_date(date, ZoneInfo(zone)).isoformat()
+    except Wrong:  # left as it is, to be refused again
+        return date
+
+
+def _csv_line(cells: list[str], delimiter: str) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,109 @@
+"""From named values, cells or JSON, to a row: the shape of each field, and no rule beyond it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async._messages import (
+    CALL_STATUSES,
+    DIRECTIONS,
+    MESSAGE_TYPES,
+    Call,
+    Problem,
+)
+from leadconnector_async.sources._dates import read_date
+from leadconnector_async.sources._names import FIELDS, LIST_FIELDS, near_field, shown
+from leadconnector_async.sources._values import (
+    MOST_LISTED,
+    Wrong,
+    kind_of,
+    read_list,
+    read_own_id,
+    read_text,
+    reader_of,
+)
+from leadconnector_async.sources.row import Identity, SourceRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, tzinfo
+
+_READERS: Final[dict[str, Callable[[object], object]]] = {
+    **dict.fromkeys(FIELDS, read_text),
+    **dict.fromkeys(LIST_FIELDS, read_list),
+    "id": read_own_id,
+    "altId": read_own_id,
+    "type": reader_of(MESSAGE_TYPES),
+    "direction": reader_of(DIRECTIONS),
+    "call.status": reader_of(CALL_STATUSES),
+}
+_NO_TYPE: Final = Problem(
+    "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[:MOST_LISTED])}"
+)
+_MOST_UNKNOWN: Final = 100
+"""Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
+
+
+def identity_of(values: Mapping[str, object]) -> Identity:
+    """Read what a refused record says of itself."""
+    own, location, key = (values.get(name) for name in ("id", "locationId", "outboxKey"))
+    return Identity(str(own) if type(own) is int else _said(own), _said(location), _said(key))
+
+
+def _said(value: object) -> str | None:
+    # Stand-ins of bytes that could not be decoded would not be encoded anywhere else.
+    sound = type(value) is str and not any("\ud800" <= char <= "\udfff" for char in value)
+    return str(value) if sound else None
+
+
+class Shaper:
+    """Makes rows of named values, for one source. ``unknown`` collects what it passed over."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        def date(value: object) -> datetime:
+            return read_date(value, zone)
+
+        self._readers = {**_READERS, "date": date}
+        self.unknown: dict[str, None] = {}
+
+    def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
+        """Read every field. The row is None if there is any problem."""
+        fields: dict[str, object] = {}
+        call: dict[str, object] = {}
+        problems: list[Problem] = []
+        for name, value in values.items():
+            if value is None:
+                continue
+            attribute = FIELDS.get(name)
+            if attribute is None:
+                problems.extend(self._pass_over(name, value, values))
+                continue
+            try:
+                read = self._readers[name](value)
+            except Wrong as error:
+                problems.append(Problem(name, error.wrong, error.fix))
+                continue
+            if attribute.startswith("call."):
+                call[attribute[5:]] = read
+            else:
+                fields[attribute] = read
+        if "type" not in fields and not any(problem.field == "type" for problem in problems):
+            problems.insert(0, _NO_TYPE)
+        if problems:
+            return None, tuple(problems)
+        # Every value comes from the reader of its field.
+        if call:
+            fields["call"] = Call(**call)  # type: ignore[arg-type]
+        return SourceRow(**fields), ()  # type: ignore[arg-type]
+
+    def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
+        if name == "call":
+            # One that is an object has been taken apart into its dotted names.
+            return [Problem(name, kind_of(value), 'write an object, such as {"to": "+15550100"}')]
+        meant = near_field(name)
+        if meant is not None and values.get(meant) is None:
+            fix = f'write "{meant}", or give --map {meant}={name}'
+            return [Problem(meant, f"is spelled {shown(name)}", fix)]
+        if len(self.unknown) < _MOST_UNKNOWN:
+            self.unknown[name] = None
+        return []

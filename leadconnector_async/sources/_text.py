@@ -1,0 +1,114 @@
+"""Whatever the encoding of a source, UTF-8 comes out: the formats read nothing else."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.sources._stream import Stream
+
+_HEAD: Final = 4096
+"""Bytes to judge a source by."""
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_UNDECODABLE: Final = "\udcff"
+"""Stands for what could not be decoded. As UTF-8 it is invalid in turn, so the line that holds it
+is found by the same check, and refused with the same words, as a bad byte in a UTF-8 file."""
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _UNDECODABLE, error.end
+
+
+_MARK: Final = "leadconnector_async.mark"
+codecs.register_error(_MARK, _mark)
+
+
+class Text:
+    """A stream as UTF-8. ``head`` is its beginning, ``encoding`` what it was written in."""
+
+    def __init__(self, stream: Stream, encoding: str | None) -> None:
+        self._stream = stream
+        self._raw = stream.chunks()
+        start = b""
+        while len(start) < _HEAD and (chunk := next(self._raw, b"")):
+            start += chunk
+        mark, self.encoding = _recognise(stream.name, start, encoding)
+        self.marked = bool(mark)
+        """The source began with a byte order mark."""
+        self._decoder = (
+            None if self.encoding == "utf-8" else codecs.getincrementaldecoder(self.encoding)(_MARK)
+        )
+        self.head = self._utf8(start[len(mark) :])
+        # Spreadsheets on old Macs end lines with a carriage return alone.
+        self._returns = b"\r" in self.head[:-1] and b"\n" not in self.head
+        if self._returns:
+            self.head = self.head.replace(b"\r", b"\n")
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give all of it, the head included."""
+        yield self.head
+        for chunk in self._raw:
+            text = self._utf8(chunk)
+            yield text.replace(b"\r", b"\n") if self._returns else text
+        yield self._utf8(b"", final=True)
+
+    def _utf8(self, chunk: bytes, *, final: bool = False) -> bytes:
+        if self._decoder is None:
+            return chunk
+        return self._decoder.decode(chunk, final).encode("utf-8", "surrogatepass")
+
+    def undecodable(self, line: bytes) -> Problem | None:
+        """Say where a line is not in the source's encoding."""
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            where = f"byte 0x{line[error.start]:02X} at position {error.start + 1}"
+            if self._decoder is not None:
+                where = f"position {len(line[: error.start].decode()) + 1}"
+            fix = "save the file as UTF-8"
+            if not self.marked:
+                fix += ", or name its encoding, such as --encoding cp1252"
+            return Problem("line", f"is not {self.encoding.upper()} ({where})", fix)
+        return None
+
+
+def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, str]:
+    """Find byte order mark and encoding. A mark wins over what the user says: it is in the file."""
+    for mark, marked in _MARKS:
+        if start.startswith(mark):
+            return mark, marked
+    if encoding is not None:
+        return b"", _known_encoding(name, encoding)
+    # Every format begins with an ASCII character, so NULs beside it give UTF-16 away.
+    if start[1:4:2] == b"\0\0" and start[0] and start[2]:
+        return b"", "utf-16-le"
+    if start[0:4:2] == b"\0\0" and start[1] and start[3]:
+        return b"", "utf-16-be"
+    return b"", "utf-8"
+
+
+def _known_encoding(name: str, encoding: str) -> str:
+    try:
+        b"a".decode(encoding, "replace")
+        known = codecs.lookup(encoding).name
+    except (LookupError, UnicodeError) as error:
+        raise SourceError(
+            f"{name}: --encoding {encoding} is no encoding: "
+            "give one such as utf-8, cp1252, latin-1 or utf-16"
+        ) from error
+    return "utf-8" if known == "utf-8-sig" else known

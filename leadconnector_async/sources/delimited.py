@@ -1,0 +1,118 @@
+"""CSV: a header with the API's field names, one record per row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Problem
+from leadconnector_async.sources._base import StreamSource
+from leadconnector_async.sources._columns import Columns
+from leadconnector_async.sources._form import form_of
+from leadconnector_async.sources._names import FIELDS, shown
+from leadconnector_async.sources._records import Records
+from leadconnector_async.sources._shape import identity_of
+from leadconnector_async.sources.row import LINE_LIMIT, Parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.sources._stream import Stream
+    from leadconnector_async.sources._text import Text
+    from leadconnector_async.sources.row import SourceOptions
+
+_DELIMITERS: Final = ",;\t|"
+
+
+class Delimited(StreamSource):
+    """Reads CSV as RFC 4180 has it, with any of the usual delimiters.
+
+    Cells of lists hold several values separated by ``;``. Space around a value counts in texts
+    alone.
+
+    Raises:
+        SourceError: the header is not usable.
+    """
+
+    def __init__(self, stream: Stream, text: Text, options: SourceOptions) -> None:
+        super().__init__(stream, text, options)
+        # The limit is of the whole process, and 128 KiB; it is only ever raised here.
+        csv.field_size_limit(max(csv.field_size_limit(), 2 * LINE_LIMIT))
+        delimiter = _sniffed(text.head, options) if options.delimiter is None else options.delimiter
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise SourceError(f"{self.name}: {delimiter!r} is no delimiter: give one character")
+        self._records = Records(self._lines, delimiter, text)
+        self._rows = iter(self._records)
+        self._columns = Columns(self.name, self._header(), options.mapping)
+        self.form = form_of(
+            options,
+            "csv",
+            marked=self._marked,
+            columns=self._columns.names,
+            delimiter=delimiter,
+        ).encoded()
+
+    def _header(self) -> list[str]:
+        header = next(self._rows, None)
+        if header is None:
+            reason = self._stream.damage or "file holds no whole line: write a header first"
+            raise SourceError(f"{self.name}: {reason}")
+        problem = self._records.problem
+        if problem is None and any("\0" in name for name in header):
+            problem = Problem("line", "holds NUL bytes", "export it as text in UTF-8")
+        if problem is not None:
+            raise SourceError(
+                f"{self.name}: line {self._records.line}: the header cannot be read: {problem}"
+            )
+        return header
+
+    def __iter__(self) -> Iterator[Parsed]:
+        width = len(self._columns.names)
+        records, shape, values_of = self._records, self._shaper.row, self._columns.values
+        for cells in self._rows:
+            if records.problem is not None or len(cells) != width:
+                if refused := self._refused(cells):
+                    yield refused
+                continue
+            values = values_of(cells)
+            if "type" not in values and _is_blank(cells):
+                continue
+            row, problems = shape(values)
+            identity = None if row else identity_of(values)
+            yield Parsed(records.line, orjson.dumps(cells), row, problems, identity)
+        if self._stream.damage is not None:
+            rest = json.dumps(self._lines.rest.decode(errors="surrogateescape")).encode()
+            yield Parsed(records.line, rest, None, (self._stream.damage,))
+        self.warnings += [f"column {shown(name)} is not sent" for name in self._columns.unknown]
+
+    def _refused(self, cells: list[str]) -> Parsed | None:
+        line, broken, problem = self._records.line, self._records.broken, self._records.problem
+        raw: object = cells if broken is None else broken.decode(errors="surrogateescape")
+        if problem is None and _is_blank(cells):
+            return None
+        if problem is None:
+            wrong = f"has {len(cells)} cells where the header has {len(self._columns.names)}"
+            problem = Problem("row", wrong, "quote cells that hold a delimiter, or add empty ones")
+        identity = self._columns.identity(cells)
+        # json escapes the stand-ins of bytes that could not be decoded; orjson refuses them.
+        return Parsed(line, json.dumps(raw).encode(), None, (problem,), identity)
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return not any(cell.strip() for cell in cells)
+
+
+def _sniffed(head: bytes, options: SourceOptions) -> str:
+    """Take the delimiter under which the first line names most fields, then most columns."""
+    line = head.lstrip().split(b"\n", 1)[0].decode(errors="replace").replace("\r", "")
+    known = FIELDS.keys() | options.mapping.values()
+
+    def score(delimiter: str) -> tuple[int, int]:
+        names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+        return len(known.intersection(names)), len(names)
+
+    return max(_DELIMITERS, key=score)

@@ -1,0 +1,118 @@
+"""What a source of records gives: rows, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
+
+from msgspec import Struct, field
+
+from leadconnector_async._messages import MessageFields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from zoneinfo import ZoneInfo
+
+    from leadconnector_async._messages import Problem
+
+LINE_LIMIT: Final = 4 << 20
+"""Bytes of the longest record that is read. A longer one is a problem of its own line."""
+
+FormatName = Literal["jsonl", "csv"]
+
+
+class SourceRow(MessageFields, forbid_unknown_fields=True):
+    """A record as its source gives it: shapes are right, the rules per type are not yet checked.
+
+    ``date`` is in UTC. ``outbox_key`` comes from a list of failed records: the row replaces the
+    record of that key.
+    """
+
+    id: str | None = None
+    location_id: str | None = None
+    outbox_key: str | None = None
+
+
+class Identity(NamedTuple):
+    """Which record a refused one is, as far as it says so."""
+
+    id: str | None
+    location_id: str | None
+    outbox_key: str | None
+
+
+class Parsed(NamedTuple):
+    """One record of a source, good or not."""
+
+    line: int
+    """Where the record starts, from 1. A record of CSV can span lines."""
+    raw: bytes
+    """The record in the source's own form.
+
+    JSON Lines: the line. CSV: a JSON array of the cells, or, where no cells could be told apart,
+    a JSON string with the line.
+    """
+    row: SourceRow | None
+    """None if there are problems."""
+    problems: tuple[Problem, ...]
+    identity: Identity | None = None
+    """Given for refused records that could be read so far."""
+
+    def __repr__(self) -> str:
+        return f"Parsed(line={self.line}, row={self.row!r}, problems={self.problems!r})"
+
+
+class SourceOptions(Struct, frozen=True, kw_only=True):
+    """How to read a source.
+
+    ``mapping`` names, for a field, the column (or JSON key) that holds it. A column that is named
+    there feeds the fields it is named for, and no other.
+
+    ``timezone`` applies to dates without an offset. A local time that occurs twice, when clocks
+    go back, is the first of the two; one that is skipped, when they go forward, counts as if the
+    clocks had not changed (``fold=0`` in both cases).
+
+    ``encoding`` is a name that Python knows. A byte order mark in the file wins over it.
+
+    ``delimiter`` and ``format`` default to what the file's name and beginning say.
+    """
+
+    mapping: dict[str, str] = field(default_factory=dict)
+    timezone: ZoneInfo | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    format: FormatName | None = None
+
+
+class Source(Protocol):
+    """Records to read once, in order. A context manager: it may hold a file open."""
+
+    name: str
+    form: bytes
+    """What `write_failed` has to know to write records in the source's own form. JSON."""
+    warnings: list[str]
+    """What was passed over, each once. Complete when the reading is."""
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file is read, in bytes as they are stored."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file; None where it cannot be known (a pipe)."""
+
+    def __iter__(self) -> Iterator[Parsed]:
+        """Read the records.
+
+        Raises:
+            SourceError: the file cannot be read further.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from leadconnector_async import sandbox as package
+from leadconnector_async.sandbox import (
+    NO_LIMITS,
+    Fault,
+    Latency,
+    Limits,
+    Reads,
+    Sandbox,
+    SandboxConfig,
+    config_from_options,
+    parse_fault,
+    serve,
+)
+
+
+def test_no_options_are_the_defaults() -> None:
+    """An open, quick and faultless sandbox without limits."""
+    assert config_from_options() == SandboxConfig()
+    assert config_from_options().limits is NO_LIMITS
+
+
+def test_options_become_settings() -> None:
+    """Milliseconds become seconds, and a latency is split over both ways."""
+    config = config_from_options(
+        token="t",  # noqa: S106 - opens nothing
+        location_id="l",
+        window="sliding",
+        max_requests=25,
+        interval=5.0,
+        daily=1000,
+        latency_ms=100.0,
+        jitter_ms=20.0,
+        read_lag=2.0,
+        search_lag=3.0,
+        faults=["drop:after:0.05"],
+        closed=True,
+        keep_messages=False,
+        seed=9,
+    )
+    assert config == SandboxConfig(
+        token="t",  # noqa: S106 - opens nothing
+        location_id="l",
+        limits=Limits(window="sliding", max=25, interval=5.0, daily=1000),
+        latency=Latency(up=0.05, down=0.05, jitter=0.02),
+        reads=Reads(lag=2.0, search_lag=3.0),
+        faults=(Fault("drop", "after", 0.05),),
+        closed=True,
+        keep_messages=False,
+        seed=9,
+    )
+
+
+def test_locations_come_with_tokens() -> None:
+    """As many as asked for."""
+    tokens = config_from_options(locations=1000).tokens
+    assert len(tokens) == 1000
+    assert tokens["token-0001"] == "loc-0001"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("drop", Fault("drop")),
+        ("500:after", Fault("500", "after")),
+        ("hang:0.1", Fault("hang", "before", 0.1)),
+        ("cut:after:0.25", Fault("cut", "after", 0.25)),
+    ],
+)
+def test_faults_can_be_written(text: str, fault: Fault) -> None:
+    """Kind, moment, probability; the last two may be left out."""
+    assert parse_fault(text) == fault
+
+
+@pytest.mark.parametrize("text", ["explode", "drop:during", "drop:after:often", "drop:after:1:2"])
+def test_faults_that_make_no_sense_are_refused(text: str) -> None:
+    """The message names what was written or what is known."""
+    with pytest.raises(ValueError, match="drop"):
+        parse_fault(text)
+
+
+def test_a_window_that_does_not_exist_is_refused() -> None:
+    """The message lists those that do."""
+    with pytest.raises(ValueError, match="off, fixed, sliding or bucket"):
+        config_from_options(window="round")
+
+
+def test_it_serves_until_cancelled() -> None:
+    """``ready`` gets the sandbox once its port is open."""
+
+    async def main() -> str:
+        ready: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(serve(SandboxConfig(), port=0, ready=ready.set_result))
+        sandbox = await ready
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        return sandbox.url
+
+    assert asyncio.run(main()).startswith("http://127.0.0.1:")
+
+
+def test_every_public_name_is_there() -> None:
+    """What is listed can be had, and nothing else."""
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert dir(package) == sorted(package.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        package.Nothing  # noqa: B018 - looking is what is tested
+
+
+def test_the_package_costs_nothing_until_used() -> None:
+    """Neither it nor the pytest plugin imports an HTTP library or a codec."""
+    code = (
+        "import sys, pytest; before = set(sys.modules)\n"
+        "import leadconnector_async.sandbox, leadconnector_async.sandbox.pytest_plugin\n"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run(  # noqa: S603 - this interpreter, and a text of our own
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not {"aiohttp", "orjson", "msgspec"} & set(done.stdout.split()), done.stdout
