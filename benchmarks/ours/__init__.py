@@ -1,0 +1,1 @@
+"""Our own entries: the sending alone, the whole import, and many locations at once."""

@@ -1,0 +1,67 @@
+"""A whole import: the command, from the file to the last settled record, in its own process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.contest import Lap
+from benchmarks.records import location_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Import(Struct, frozen=True):
+    """What one import took, the start of Python and the opening of the outbox included."""
+
+    lap: Lap
+    peak_mib: float
+    summary: dict[str, Any]
+    """The command's own ``--json``."""
+
+
+def import_file(
+    source: Path, outbox: Path, base_url: str, *, in_flight: int, uvloop: bool
+) -> Import:
+    """Import a file into one location, and see that all of it was sent.
+
+    The peak is the kernel's own figure for the process. A child inherits its parent's peak until
+    it outgrows it, which every import does as long as the parent is small.
+    """
+    command = [sys.executable, "-m", "leadconnector_async.cli", "import", str(source), "--json"]
+    options = {
+        "LEADCONNECTOR_TOKEN": "benchmark",
+        "LEADCONNECTOR_LOCATION": location_id(0),
+        "LEADCONNECTOR_BASE_URL": base_url,
+        "LEADCONNECTOR_OUTBOX": str(outbox),
+        "LEADCONNECTOR_CONCURRENCY": str(in_flight),
+        "LEADCONNECTOR_UVLOOP": str(int(uvloop)),
+    }
+    began = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        command, env=os.environ | options, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    elapsed = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"the import ended with status {process.returncode}")
+    summary: dict[str, Any] = msgspec.json.decode(output.splitlines()[-1])
+    assert summary["sent"] == summary["staged"] > 0
+    lap = Lap(summary["sent"], elapsed, usage.ru_utime + usage.ru_stime)
+    return Import(lap, _mebibytes(usage.ru_maxrss), summary)
+
+
+def _mebibytes(maxrss: int) -> float:
+    """Linux counts in KiB, macOS in bytes."""
+    return maxrss / 2**20 if sys.platform == "darwin" else maxrss / 2**10
