@@ -1,0 +1,111 @@
+"""Which records are claimed and not settled: in memory to decide by, on disk for after a crash."""
+
+from __future__ import annotations
+
+from array import array
+from struct import pack, unpack
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async._outbox.rows import fetch_rows, run_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from sqlite3 import Connection
+
+_UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
+    FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
+
+
+class Held:
+    """Lives in the writer's thread.
+
+    A batch of claims is one row, however many records it has. What is settled leaves the queue,
+    so a row need not be written again for it: only for what goes back to the queue unsent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is claimed and not settled, as after a crash."""
+        self.lanes: dict[int, dict[int, set[int]]] = {}
+        """Claimed records by location and lane."""
+        self._batches: dict[int, set[int]] = {}
+        self._batch_of: dict[int, int] = {}
+        self._stale: set[int] = set()
+        self._last = 0
+        for batch, seqs in self._connection.execute("SELECT batch, seqs FROM claimed").fetchall():
+            self._last = max(self._last, batch)
+            listed = unpacked(seqs)
+            unsettled = list(fetch_rows(self._connection, _UNSETTLED, [(s,) for s in listed], ")"))
+            self._keep(batch, unsettled)
+            self._stale.add(batch)
+        self.tidy()
+
+    def holds(self, location: int, lane: int, seq: int) -> bool:
+        """Tell whether a record is claimed and not settled."""
+        return seq in self.lanes.get(location, {}).get(lane, ())
+
+    def count(self, location: int) -> int:
+        """How many records of a location are held."""
+        return sum(map(len, self.lanes.get(location, {}).values()))
+
+    def of(self, location: int) -> Iterator[int]:
+        """Yield the records of a location that are held."""
+        for seqs in self.lanes.get(location, {}).values():
+            yield from seqs
+
+    def add(self, places: Sequence[tuple[int, int, int]]) -> None:
+        """Note a batch of (location, lane, seq) as claimed, on disk and in memory."""
+        self._last += 1
+        seqs = [place[2] for place in places]
+        run_rows(self._connection, _INSERT, [(self._last, packed(seqs))])
+        self._keep(self._last, places)
+
+    def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
+        self._batches[batch] = {seq for _, _, seq in places}
+        for location, lane, seq in places:
+            self._batch_of[seq] = batch
+            self.lanes.setdefault(location, {}).setdefault(lane, set()).add(seq)
+
+    def drop(self, location: int, lane: int, seq: int) -> None:
+        """Note in memory that a record is not claimed any more."""
+        lanes = self.lanes[location]
+        lanes[lane].remove(seq)
+        if not lanes[lane]:
+            del lanes[lane]
+        batch = self._batch_of.pop(seq)
+        self._batches[batch].remove(seq)
+        self._stale.add(batch)
+
+    def tidy(self, *, everything: bool = True) -> None:
+        """Write the rows again that list what is not claimed any more.
+
+        Without ``everything`` only those that list nothing else, which is cheap; that is enough
+        where all that was dropped has left the queue.
+        """
+        empty = [batch for batch in self._stale if not self._batches[batch]]
+        for batch in empty:
+            del self._batches[batch]
+        self._stale.difference_update(empty)
+        run_rows(self._connection, _DELETE, [(batch,) for batch in empty], ")")
+        if everything:
+            for batch in self._stale:
+                row = packed(self._batches[batch]), batch
+                self._connection.execute("UPDATE claimed SET seqs = ? WHERE batch = ?", row)
+            self._stale.clear()
+
+
+_INSERT: Final = "INSERT INTO claimed (batch, seqs)"
+_DELETE: Final = "DELETE FROM claimed WHERE batch IN ("
+
+
+def packed(seqs: Collection[int]) -> bytes:
+    """Write numbers as they are stored, whatever the machine."""
+    return pack(f"<{len(seqs)}q", *seqs)
+
+
+def unpacked(stored: bytes) -> Sequence[int]:
+    """Read numbers back."""
+    return array("q", unpack(f"<{len(stored) // 8}q", stored))

@@ -1,0 +1,264 @@
+"""Reports on an outbox file: beside an import that runs, or after one that ended or crashed.
+
+Nothing here writes, or waits for the owner. No reading transaction outlives a call or an item, so
+that the owner can cut its log back.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from array import array
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from msgspec import Struct
+
+from leadconnector_async._outbox import held
+from leadconnector_async._outbox.books import PENDING, REJECTED, SENT, SPAN_MS, UNRESOLVED
+from leadconnector_async._outbox.interface import State
+from leadconnector_async._outbox.opening import explained, open_to_read
+from leadconnector_async._outbox.rows import fetch_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+MOST_REASONS: Final = 1_000
+MOST_PLACES: Final = 5
+_PAGE: Final = 256
+
+_TALLY: Final = """SELECT name, state, n, first_at, last_at
+    FROM tally JOIN location ON location.id = tally.location ORDER BY location.id"""
+_CLAIMED: Final = """SELECT name FROM record JOIN queue USING (location, lane, date, seq)
+    JOIN location ON location.id = record.location WHERE record.seq IN ("""
+_REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n
+    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
+    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC LIMIT ?"""
+_PLACES: Final = """SELECT coalesce(name, ''), coalesce(line, 0)
+    FROM outcome LEFT JOIN origin USING (seq) LEFT JOIN source ON source.id = origin.source
+    WHERE state > 2 AND state = ? AND reason IS ? ORDER BY seq LIMIT ?"""
+_FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
+    WHERE state > 2 ORDER BY source, line, seq"""
+_FAILED_ONE: Final = """SELECT r.key, location.name, o.state, text, o.detail,
+        coalesce(source.name, ''), source.form, coalesce(line, 0), raw, payload
+    FROM record r CROSS JOIN outcome o USING (location, lane, seq)
+        JOIN location ON location.id = r.location
+        LEFT JOIN reason ON reason.id = o.reason
+        LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
+    WHERE r.seq = ? AND o.state > 2"""
+_FORMS: Final = """SELECT DISTINCT form FROM (
+        SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq) WHERE state > 2)
+    LEFT JOIN source ON source.id = source"""
+_SENT: Final = """SELECT o.lane, o.seq, r.key, r.date, r.payload, o.message_id, o.conversation_id
+    FROM outcome o CROSS JOIN record r ON r.seq = o.seq
+    WHERE o.location = ? AND (o.lane, o.seq) > (?, ?) AND o.state = ?
+    ORDER BY o.lane, o.seq LIMIT ?"""
+
+
+class Place(NamedTuple):
+    """Where a record stands: its source's name and line; '' and 0 for no source."""
+
+    source: str
+    line: int
+
+
+class ReasonCount(Struct, frozen=True):
+    """How many records ended so, and where the first of them stand."""
+
+    state: State
+    reason: str | None
+    count: int
+    first: list[Place]
+
+
+class Counts(NamedTuple):
+    """How many records stand where. ``pending`` are those that no one has claimed."""
+
+    pending: int = 0
+    claimed: int = 0
+    sent: int = 0
+    rejected: int = 0
+    unresolved: int = 0
+
+    @property
+    def left(self) -> int:
+        """Records without an end."""
+        return self.pending + self.claimed
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+
+class Summary(NamedTuple):
+    """What stands in an outbox. Times are Unix milliseconds."""
+
+    locations: dict[str, Counts]
+    reasons: list[ReasonCount]
+    """The most frequent first, at most `MOST_REASONS`."""
+    first_at: int | None
+    """When the first record was settled."""
+    last_at: int | None
+    sent_lately: int
+    lately_s: float
+    """``sent_lately`` were sent within so many seconds before now."""
+
+    @property
+    def counts(self) -> Counts:
+        """Over all locations."""
+        return Counts(*map(sum, zip(*self.locations.values(), strict=True)))
+
+
+class FailedRecord(NamedTuple):
+    """A record that was rejected or is unresolved. ``form`` and ``raw`` are its source's."""
+
+    key: bytes
+    location: str
+    state: State
+    reason: str | None
+    detail: bytes | None
+    source: str
+    form: bytes | None
+    line: int
+    raw: bytes | None
+    payload: bytes | None
+
+    def __repr__(self) -> str:
+        return f"FailedRecord(source={self.source!r}, line={self.line}, reason={self.reason!r})"
+
+
+class SentRecord(NamedTuple):
+    """A record that is believed to be stored. ``date`` is in Unix milliseconds."""
+
+    key: bytes
+    date: int
+    payload: bytes
+    message_id: str | None
+    conversation_id: str | None
+
+    def __repr__(self) -> str:
+        return f"SentRecord(message_id={self.message_id!r})"
+
+
+class Ledger:
+    """An outbox file, opened to be read. Every method raises `OutboxError` if that fails.
+
+    Raises:
+        OutboxUnusable: there is no such file, or it is no outbox.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._connection = open_to_read(self.path)
+
+    def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> Summary:
+        """Count everything. ``lately_s`` is taken to the next ten seconds."""
+        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        with self._reading():
+            self._connection.execute("BEGIN")  # so that all figures are of one moment
+            locations, moments = self._counts()
+            reasons = self._reasons()
+            sent_lately, lately = self._lately(now, round(lately_s * 1000))
+            self._connection.execute("COMMIT")
+        first_at = min((first for first, _ in moments), default=None)
+        last_at = max((last for _, last in moments), default=None)
+        return Summary(locations, reasons, first_at, last_at, sent_lately, lately)
+
+    def _counts(self) -> tuple[dict[str, Counts], list[tuple[int, int]]]:
+        fields = {PENDING: "pending", SENT: "sent", REJECTED: "rejected", UNRESOLVED: "unresolved"}
+        locations: dict[str, Counts] = {}
+        moments = []
+        for name, state, n, first_at, last_at in self._connection.execute(_TALLY):
+            counts = locations.get(name, Counts())
+            locations[name] = counts._replace(**{fields[state]: n})
+            if first_at is not None:
+                moments.append((first_at, last_at))
+        for name in self._claimed():
+            counts = locations[name]
+            locations[name] = counts._replace(
+                pending=counts.pending - 1, claimed=counts.claimed + 1
+            )
+        return locations, moments
+
+    def _claimed(self) -> Iterator[str]:
+        batches = self._connection.execute("SELECT seqs FROM claimed").fetchall()
+        seqs = {(seq,) for (stored,) in batches for seq in held.unpacked(stored)}
+        for (name,) in fetch_rows(self._connection, _CLAIMED, list(seqs), ")"):
+            yield name
+
+    def _reasons(self) -> list[ReasonCount]:
+        execute = self._connection.execute
+        return [
+            ReasonCount(
+                State(state),
+                text,
+                n,
+                [Place(*row) for row in execute(_PLACES, (state, reason, MOST_PLACES))],
+            )
+            for state, reason, text, n in execute(_REASONS, (MOST_REASONS,)).fetchall()
+        ]
+
+    def _lately(self, now: int, length: int) -> tuple[int, float]:
+        since = (now - length) // SPAN_MS
+        query = "SELECT coalesce(sum(sent), 0) FROM pace WHERE span >= ?"
+        (sent,) = self._connection.execute(query, (since,)).fetchone()
+        return sent, (now - since * SPAN_MS) / 1000
+
+    def failed(self) -> Iterator[FailedRecord]:
+        """Yield the records that failed, by source and line. Needs 8 bytes of memory for each."""
+        with self._reading():
+            seqs = array("q", chain.from_iterable(self._connection.execute(_FAILED)))
+        for seq in seqs:
+            with self._reading():
+                row = self._connection.execute(_FAILED_ONE, (seq,)).fetchone()
+            if row is not None:  # else it was put back meanwhile
+                key, location, state, *rest = row
+                yield FailedRecord(key, location, State(state), *rest)
+
+    def failed_forms(self) -> set[bytes | None]:
+        """Return the forms of the sources that have failed records; None is for no source."""
+        with self._reading():
+            return {form for (form,) in self._connection.execute(_FORMS)}
+
+    def sent(self, location: str) -> Iterator[SentRecord]:
+        """Yield what was sent to a location, one lane after the other."""
+        with self._reading():
+            query = "SELECT id FROM location WHERE name = ?"
+            found = self._connection.execute(query, (location,)).fetchone()
+        lane = seq = -(1 << 63)
+        while found is not None:
+            with self._reading():
+                page = self._connection.execute(_SENT, (*found, lane, seq, SENT, _PAGE)).fetchall()
+            for lane, seq, *record in page:  # noqa: B007 - the last ones begin the next page
+                yield SentRecord(*record)
+            if len(page) < _PAGE:
+                break
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Ledger {self.path}>"

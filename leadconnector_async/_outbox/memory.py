@@ -1,0 +1,192 @@
+"""The outbox without a file: what streams through and is gone with the process.
+
+It is bounded by whoever fills it. A record is forgotten when it is settled, but for its number
+among equal ones and its message's id, which are remembered for a while: what is looked for must
+not be mistaken for another one's message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async._outbox.interface import (
+    Admission,
+    Claim,
+    Epoch,
+    Settlement,
+    Staged,
+    State,
+)
+from leadconnector_async._outbox.staging import numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async._outbox.interface import Draft, Reading, Spend
+
+REMEMBERED: Final = 20_000
+"""The latest records whose number or message is remembered, at least."""
+
+
+class _Numbers:
+    """The numbers of equal records. Forgets: of two halves, the older goes as the newer is full."""
+
+    def __init__(self) -> None:
+        self._new: dict[tuple[int, bytes], int] = {}
+        self._old: dict[tuple[int, bytes], int] = {}
+
+    def next(self, location: int, key: bytes) -> int:
+        place = location, key
+        number = (self._new.get(place) or self._old.get(place, 0)) + 1
+        self._new[place] = number
+        if len(self._new) >= REMEMBERED:
+            self._old, self._new = self._new, {}
+        return number
+
+
+class _Site:
+    """One location: its lanes that have something to claim, each a heap in date order."""
+
+    __slots__ = ("epoch", "held", "keys", "lanes", "name", "number", "ready", "spend")
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.epoch = 0
+        self.held = 0
+        self.keys: dict[bytes, int] = {}
+        self.lanes: dict[int, list[tuple[int, int, Claim]]] = {}
+        self.ready: deque[int] = deque()
+        self.spend: Spend | None = None
+
+    def put(self, claim: Claim) -> None:
+        entry = claim.date, claim.seq, claim
+        lane = self.lanes.get(claim.lane)
+        if lane is None:
+            self.lanes[claim.lane] = [entry]
+            self.ready.append(claim.lane)
+        else:
+            heappush(lane, entry)
+
+    def take(self, at_most: int) -> list[Claim]:
+        """Take one record of each lane in turn, as often as it takes."""
+        taken: list[Claim] = []
+        while self.ready and len(taken) < at_most:
+            number = self.ready.popleft()
+            lane = self.lanes[number]
+            taken.append(heappop(lane)[2])
+            if lane:
+                self.ready.append(number)
+            else:
+                del self.lanes[number]
+        self.held += len(taken)
+        return taken
+
+
+class MemoryOutbox:
+    """`Outbox` in memory. What is staged can be claimed at once, sealed or not.
+
+    The same id twice is one record only while the first is here. Refused records are counted and
+    not kept.
+    """
+
+    def __init__(self) -> None:
+        self._sites: list[_Site] = []
+        self._by_name: dict[str, _Site] = {}
+        self._numbers = _Numbers()
+        self._stored: deque[tuple[int, int, int, str]] = deque(maxlen=REMEMBERED)
+        self._last = 0
+
+    async def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:  # noqa: ARG002 - a stream has one reading
+        """See `Outbox.stage`."""
+        staged = refused = 0
+        for draft in drafts:
+            if draft.payload is None:
+                refused += 1
+                continue
+            site = self._site(draft.location)
+            key = self._numbered(site, draft.key) if draft.counted else draft.key
+            if key not in site.keys:
+                self._put(site, draft, key, draft.payload)
+                staged += 1
+        return Staged(staged + refused, len(drafts) - staged - refused, refused)
+
+    def _site(self, name: str) -> _Site:
+        site = self._by_name.get(name)
+        if site is None:
+            site = self._by_name[name] = _Site(len(self._sites), name)
+            self._sites.append(site)
+        return site
+
+    def _numbered(self, site: _Site, key: bytes) -> bytes:
+        number = self._numbers.next(site.number, key)
+        return key if number == 1 else numbered(key, number)
+
+    def _put(self, site: _Site, draft: Draft, key: bytes, payload: bytes) -> None:
+        self._last += 1
+        site.keys[key] = self._last
+        site.put(Claim(site.number, draft.lane, draft.date, self._last, key, payload, 0))
+
+    async def admit(self, draft: Draft) -> Admission:
+        """See `Outbox.admit`."""
+        site = self._site(draft.location)
+        seq = site.keys.get(draft.key)
+        if draft.payload is None:
+            self._last += 1
+            at = time.time_ns() // 1_000_000
+            claim = Claim(site.number, draft.lane, draft.date, self._last, draft.key, b"", 0)
+            refusal = Settlement(claim, State.REJECTED, at, 0, reason=draft.problem)
+            return Admission(self._last, State.REJECTED, refusal)
+        if seq is None:
+            self._put(site, draft, draft.key, draft.payload)
+            seq = self._last
+        return Admission(seq, State.PENDING, None)
+
+    async def seal(self) -> None:
+        """See `Outbox.seal`. There is nothing to do."""
+
+    async def locations(self) -> list[str]:
+        """See `Outbox.locations`."""
+        return [site.name for site in self._sites if site.lanes or site.held]
+
+    async def begin(self, location: str) -> Epoch:
+        """See `Outbox.begin`. No one was here before: nothing is unknown."""
+        site = self._site(location)
+        site.epoch += 1
+        return Epoch(site.number, location, site.epoch, [], site.spend)
+
+    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        return [self._sites[location].take(at_most) for location, at_most in wants]
+
+    async def settle(self, settlements: Sequence[Settlement], spends: Sequence[Spend]) -> None:
+        """See `Outbox.settle`."""
+        for claim, state, _, attempts, message_id, *_ in settlements:
+            site = self._sites[claim.location]
+            site.held -= 1
+            if state is State.PENDING:
+                claim.attempts = attempts
+                site.put(claim)
+                continue
+            site.keys.pop(claim.key, None)
+            if message_id is not None:
+                self._stored.append((claim.location, claim.lane, claim.seq, message_id))
+        for spend in spends:
+            self._sites[spend.location].spend = spend
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`. Knows the latest only."""
+        return {
+            message_id
+            for location, lane, seq, message_id in self._stored
+            if lane == claim.lane and location == claim.location and seq != claim.seq
+        }
+
+    async def close(self) -> None:
+        """See `Outbox.close`."""
+
+    def __repr__(self) -> str:
+        return f"<MemoryOutbox {sum(len(site.keys) for site in self._sites)} records>"
