@@ -34,7 +34,7 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """Limits on one request, in seconds."""
 
     connect: float = 10.0
-    """To get a connection, from the pool or a new one. Nothing was sent when it passes."""
+    """To open a connection. Nothing was sent when it passes."""
     read: float = 60.0
     """For the whole request, to the end of its answer. The fate is unknown when it passes.
     A limit between two pieces of an answer would cost a timer for each of them."""
@@ -54,7 +54,7 @@ class AiohttpTransport:
         ssl: SSLContext | None = None,
     ) -> None:
         self._base = check_base_url(base_url)
-        self._timeout = aiohttp.ClientTimeout(total=timeouts.read, connect=timeouts.connect)
+        self._timeout = aiohttp.ClientTimeout(total=timeouts.read, sock_connect=timeouts.connect)
         self._proxy = proxy or _proxy_from_environment(base_url)
         self._ssl = ssl if ssl is not None else True
         self._connections = connections

@@ -165,7 +165,7 @@ class LeadConnector:
             if quota.day_spent:
                 raise DailyQuotaSpent(Refusal(status=429, message="the day's quota is spent"))
             await asyncio.sleep(min(ready_at - loop.time(), 1.0))
-        slot = quota.take(loop.time())
+        slot = await quota.take(loop.time())
         return await self.gateway.exchange(location, quota, slot, request)
 
     def __repr__(self) -> str:

@@ -160,7 +160,8 @@ def stamped(payload: bytes, key: bytes) -> bytes:
 def _id_key(id_: str) -> bytes:
     """Keep an id as it is, unless it is too long, is no text, or reads like one of our keys."""
     encoded = id_.encode("utf-8", "surrogatepass")
-    if len(encoded) <= LONGEST_ID and not id_.startswith(_OURS) and not _SURROGATE.search(id_):
+    is_text = id_.isascii() or not _SURROGATE.search(id_)
+    if is_text and len(encoded) <= LONGEST_ID and not id_.startswith(_OURS):
         return _BY_ID + encoded
     return _BY_LONG_ID + blake2b(encoded, digest_size=20).digest()
 

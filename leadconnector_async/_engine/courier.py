@@ -68,7 +68,7 @@ class Courier:
 
     async def serve(self, site: Site, lane: Lane) -> None:
         """Take a slot, and send the lane's first record, or look for it."""
-        slot = site.quota.take(self._loop.time())
+        slot = await site.quota.take(self._loop.time())
         lane.busy = True
         try:
             if lane.claims[0].seq in lane.doubts:

@@ -23,7 +23,7 @@ AHEAD: Final = 2.0
 """Seconds of a location's quota that are claimed ahead: more would have to be looked for after a
 crash, less would leave the location waiting for a commit."""
 LEAST_AHEAD: Final = 8
-MOST_AHEAD: Final = 512
+MOST_AHEAD: Final = 1024
 MOST_HELD: Final = 2048
 """Claims of one location in memory, those that wait in doubt included."""
 

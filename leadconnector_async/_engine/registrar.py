@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from leadconnector_async._engine.lanes import Site
     from leadconnector_async._outbox.interface import Outbox
 
-LINGER: Final = 0.005
+LINGER: Final = 0.05
 """Seconds that fates are gathered before a commit while they come thick: a commit costs the same
 for one as for a hundred."""
-THICK: Final = 8
+THICK: Final = 32
 
 
 class Registrar:

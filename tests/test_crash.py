@@ -1,0 +1,105 @@
+"""``kill -9`` at any moment: the next run goes on, and nothing is stored twice.
+
+``LEADCONNECTOR_TEST_KILLS`` sets how often the import is killed: 30 by default, 200 in a longer
+run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+from leadconnector_async.sandbox import Latency, Reads, SandboxConfig, SandboxThread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "30"))
+PER_LIFE = 120
+"""Requests that an import is allowed at most before it is killed."""
+
+
+def write_history(path: Path, count: int) -> set[str]:
+    """A history of ``count`` records without ids, some of them equal; the texts tell them apart."""
+    lines = []
+    for number in range(count):
+        contact, minute = number % 50, number // 100
+        lines.append(
+            json.dumps(
+                {
+                    "type": "SMS",
+                    "contactId": f"contact{contact}",
+                    "direction": "inbound",
+                    "date": f"2024-01-{1 + minute // 1440:02}T{minute // 60 % 24:02}:{minute % 60:02}:00Z",
+                    "message": f"text {number // 50 % 2}",
+                    "altId": f"r{number}" if number % 2 else None,
+                }
+            )
+        )
+    path.write_text("\n".join(lines))
+    return {f"r{number}" for number in range(1, count, 2)}
+
+
+def start_import(sandbox: SandboxThread, history: Path, outbox: Path) -> subprocess.Popen[str]:
+    """A real import in a process of its own."""
+    command = [sys.executable, "-m", "leadconnector_async.cli", "import", str(history)]
+    options = {
+        "TOKEN": sandbox.token,
+        "LOCATION": sandbox.location_id,
+        "BASE_URL": sandbox.url,
+        "OUTBOX": str(outbox),
+        "LOOK_AFTER": "0.3",
+    }
+    environment = os.environ | {f"LEADCONNECTOR_{name}": value for name, value in options.items()}
+    return subprocess.Popen(
+        [*command, "--quiet", "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill_at_random(process: subprocess.Popen[str], sandbox: SandboxThread, random: Random) -> bool:
+    """Kill after a random number of requests, or a random moment of the start; False if it ended."""
+    seen = sum(sandbox.requests.values())
+    allowed = random.randrange(PER_LIFE)
+    deadline = time.monotonic() + (random.uniform(0.1, 0.6) if random.random() < 0.2 else 30)
+    while process.poll() is None and time.monotonic() < deadline:
+        if sum(sandbox.requests.values()) - seen >= allowed:
+            break
+        time.sleep(0.001)
+    ended = process.poll() is not None
+    process.kill()
+    process.communicate()
+    return not ended
+
+
+def test_killed_imports_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Every record is stored exactly once, however often the import was killed on the way."""
+    history, outbox = tmp_path / "history.jsonl", tmp_path / "outbox.db"
+    count = KILLS * PER_LIFE // 2
+    marked = write_history(history, count)
+    random = Random(20)
+    config = SandboxConfig(latency=Latency(up=0.002, down=0.002, jitter=0.01), reads=Reads(lag=0.1))
+    with SandboxThread(config) as sandbox:
+        kills = 0
+        while kills < KILLS:
+            if not kill_at_random(start_import(sandbox, history, outbox), sandbox, random):
+                break
+            kills += 1
+        assert kills == KILLS, f"the import was done after {kills} kills: make the history longer"
+        last = start_import(sandbox, history, outbox)
+        output, errors = last.communicate(timeout=120)
+        assert last.returncode == 0, errors
+        assert json.loads(output)["pending"] == 0
+        stored = Counter(str(message.alt_id) for message in sandbox.messages)
+        assert len(sandbox.messages) == count
+        assert {key for key in stored if key in marked} == marked
+        assert set(stored.values()) == {1}

@@ -1,0 +1,231 @@
+"""Stopping: by `stop`, by cancellation, by a refused token. Nothing leaks and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from fault_harness import (
+    QUICK,
+    TIMEOUTS,
+    assert_once_or_told,
+    import_into,
+    records,
+)
+from msgspec.structs import replace
+
+from leadconnector_async import (
+    AccessError,
+    InboundMessage,
+    Ingestor,
+    LeadConnector,
+    RateLimit,
+    Record,
+    Rejected,
+    Sent,
+)
+from leadconnector_async.sandbox import Fault, Latency, Sandbox, SandboxConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadconnector_async import Outcome
+
+SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01, jitter=0.02))
+
+
+def client(sandbox: Sandbox) -> LeadConnector:
+    """A client of the sandbox that is paced by nothing."""
+    return LeadConnector(
+        sandbox.token,
+        location_id=sandbox.location_id,
+        base_url=sandbox.url,
+        policy=QUICK,
+        timeouts=TIMEOUTS,
+        limit=RateLimit(100_000, 1.0, None),
+    )
+
+
+def tasks_of_ours() -> list[str]:
+    """The tasks of the library that still run, by the names of their coroutines."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith(("Engine", "Registrar", "Ingestor", "Gateway"))]
+
+
+def test_a_run_that_is_stopped_ends_and_is_gone_on_with(tmp_path: Path) -> None:
+    """`stop` lets what is in flight be answered; the next run sends the rest, and only the rest."""
+
+    async def scenario() -> None:
+        async with Sandbox(SLOW) as sandbox:
+            asked, outbox = records(400), tmp_path / "outbox.db"
+            outcomes: list[Outcome] = []
+            async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
+                async for outcome in ingestor.run(asked):
+                    outcomes.append(outcome)
+                    if len(outcomes) == 50:
+                        ingestor.stop()
+            assert 50 <= len(outcomes) < 400
+            assert len(sandbox.messages) == len(outcomes)
+            outcomes += await import_into(sandbox, asked, outbox)
+            assert_once_or_told(sandbox, asked, outcomes)
+            assert sum(sandbox.requests.values()) == 400
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("after", [1, 7, 40, 133])
+def test_a_run_that_is_cancelled_leaves_what_was_in_flight_to_be_looked_for(
+    after: int, tmp_path: Path
+) -> None:
+    """Cancelling the task at any await loses nothing and doubles nothing."""
+
+    async def scenario() -> None:
+        async with Sandbox(SLOW) as sandbox:
+            asked, outbox = records(300), tmp_path / "outbox.db"
+            outcomes: list[Outcome] = []
+
+            async def one_run() -> None:
+                async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
+                    async for outcome in ingestor.run(asked):
+                        outcomes.append(outcome)
+                        if len(outcomes) == after:
+                            task.cancel()
+
+            task = asyncio.create_task(one_run())
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not tasks_of_ours()
+            known = {outcome.key for outcome in outcomes}
+            later = await import_into(sandbox, asked, outbox)
+            assert not known & {outcome.key for outcome in later}
+            stored = sorted(str(message.alt_id) for message in sandbox.messages)
+            assert stored == sorted(str(record.id) for record in asked)
+
+    asyncio.run(scenario())
+
+
+def test_leaving_the_loop_early_stops_the_run(tmp_path: Path) -> None:
+    """``break`` is a stop: what was in flight is settled before the ingestor closes."""
+
+    async def scenario() -> None:
+        async with Sandbox(SLOW) as sandbox:
+            asked, outbox = records(300), tmp_path / "outbox.db"
+            async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
+                async for _ in ingestor.run(asked):
+                    break
+            stored = len(sandbox.messages)
+            outcomes = await import_into(sandbox, asked, outbox)
+            assert len(outcomes) == 300 - stored
+            assert len(sandbox.messages) == 300
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_submit_does_not_take_its_message_back(tmp_path: Path) -> None:
+    """The record is in the outbox, and is sent all the same."""
+
+    async def scenario() -> None:
+        async with Sandbox(SLOW) as sandbox:
+            outbox = tmp_path / "outbox.db"
+            async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
+                tasks = [asyncio.create_task(ingestor.submit(record)) for record in records(100)]
+                await tasks[0]
+                for task in tasks[1:]:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                again = await asyncio.gather(*(ingestor.submit(r) for r in records(100)))
+            assert_once_or_told(sandbox, records(100), again)
+
+    asyncio.run(scenario())
+
+
+def test_a_message_submitted_twice_is_stored_once(tmp_path: Path) -> None:
+    """The second call gets the outcome of the first, at once or later."""
+
+    async def scenario() -> None:
+        async with Sandbox(SLOW) as sandbox:
+            (record,) = records(1)
+            async with client(sandbox) as api, Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
+                first, second = await asyncio.gather(
+                    ingestor.submit(record), ingestor.submit(record)
+                )
+                third = await ingestor.submit(record)
+            assert first == second == third
+            assert isinstance(first, Sent)
+            assert len(sandbox.messages) == 1
+
+    asyncio.run(scenario())
+
+
+def test_submit_waits_while_the_buffer_is_full() -> None:
+    """Back-pressure: no more messages are in hand than the buffer says."""
+
+    async def scenario() -> None:
+        async with Sandbox(SLOW) as sandbox:
+            async with client(sandbox) as api, Ingestor(api, buffer=5) as ingestor:
+                outcomes = await asyncio.gather(*(ingestor.submit(r) for r in records(60)))
+            assert_once_or_told(sandbox, records(60), outcomes)
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_message_is_an_outcome_not_an_error() -> None:
+    """Validation and the API say no by value; the caller goes on."""
+
+    async def scenario() -> None:
+        async with Sandbox() as sandbox, client(sandbox) as api, Ingestor(api) as ingestor:
+            bad = InboundMessage(type="SMS", direction="inbound", message="x")
+            outcome = await ingestor.submit(bad)
+            assert isinstance(outcome, Rejected)
+            assert "contactId is missing" in outcome.reason
+            assert not sandbox.messages
+
+    asyncio.run(scenario())
+
+
+def test_a_location_whose_token_is_refused_stops_alone(tmp_path: Path) -> None:
+    """The others go on to the end; then the run says which could not, and why."""
+
+    async def scenario() -> None:
+        config = SandboxConfig(tokens={"good-token": "good"})
+        async with Sandbox(config) as sandbox:
+            asked = [
+                Record(id=f"{where}-{r.id}", message=r.message, location_id=where)
+                for r in records(100)
+                for where in ("good", "bad")
+            ]
+            outbox = tmp_path / "outbox.db"
+            outcomes: list[Outcome] = []
+
+            class Tokens:
+                async def token(self, location_id: str) -> str:
+                    return f"{location_id}-token"
+
+                async def renew(self, location_id: str, refused: str) -> str | None:
+                    del location_id, refused
+                    return None
+
+            async with (
+                LeadConnector(Tokens(), base_url=sandbox.url, policy=QUICK) as api,
+                Ingestor(api, outbox=outbox) as ingestor,
+            ):
+                with pytest.raises(AccessError, match="Invalid token"):
+                    async for outcome in ingestor.run(asked):
+                        outcomes.append(outcome)  # noqa: PERF401 - an error must keep them
+            assert {outcome.location_id for outcome in outcomes} == {"good"}
+            assert len(outcomes) == len(sandbox.messages) == 100
+
+    asyncio.run(scenario())
+
+
+def test_a_host_that_stays_down_is_given_up() -> None:
+    """After the policy's patience the run ends with the reason."""
+
+    async def scenario() -> None:
+        async with Sandbox(SandboxConfig(faults=(Fault("down", nth=(1,), seconds=60.0),))) as sandbox:
+            policy = replace(QUICK, patience=0.5)
+            with pytest.raises(Exception, match="out of reach"):
+                await import_into(sandbox, records(50), None, policy=policy)
+
+    asyncio.run(scenario())
