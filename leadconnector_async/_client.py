@@ -11,7 +11,6 @@ from leadconnector_async._api.answers import Barred, Renew, Stored, Throttled, U
 from leadconnector_async._api.requests import BASE_URL, CONVERSATIONS_VERSION, inbound
 from leadconnector_async._errors import (
     AccessError,
-    DailyQuotaSpent,
     FateUnknownError,
     InvalidMessage,
     NotSentError,
@@ -19,7 +18,6 @@ from leadconnector_async._errors import (
     ThrottledError,
 )
 from leadconnector_async._gateway import Gateway
-from leadconnector_async._messages import Refusal
 from leadconnector_async._policy import Policy, retry_after
 from leadconnector_async._quota import RateLimit
 from leadconnector_async._records import encode, verified
@@ -155,17 +153,12 @@ class LeadConnector:
     def pause(self, location: str, answer: Answer) -> None:
         """Hold a location back after a 429."""
         after = retry_after(answer.headers.get("Retry-After"), self.policy.retry_after_cap)
-        self.gateway.quota(location).pause(asyncio.get_running_loop().time(), after)
+        self.gateway.quota(location).throttled(asyncio.get_running_loop().time(), after)
 
     async def exchange(self, location: str, request: Request) -> tuple[Answer, str]:
         """One request when the quota allows it, and the token it went with. No retry."""
-        loop = asyncio.get_running_loop()
         quota = self.gateway.quota(location)
-        while (ready_at := quota.ready_at(loop.time())) > loop.time():
-            if quota.day_spent:
-                raise DailyQuotaSpent(Refusal(status=429, message="the day's quota is spent"))
-            await asyncio.sleep(min(ready_at - loop.time(), 1.0))
-        slot = await quota.take(loop.time())
+        slot = await self.gateway.turn(location, quota)
         return await self.gateway.exchange(location, quota, slot, request)
 
     def __repr__(self) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._api.allowance import read_allowance
-from leadconnector_async._errors import NotSentError
+from leadconnector_async._errors import DailyQuotaSpent, NotSentError
+from leadconnector_async._messages import Refusal
 from leadconnector_async._quota import Quota, RateLimit
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from leadconnector_async._tokens import TokenProvider
     from leadconnector_async._quota import Slot
     from leadconnector_async._transport import Answer, Request, Transport
+
+
+RECHECK: Final = 0.05
+"""Seconds after which the first in line asks again, in case another's answer freed a slot."""
 
 
 class Gateway:
@@ -37,6 +42,7 @@ class Gateway:
         self._limit = limit
         self._quotas: dict[str, Quota] = {}
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
+        self._turnstiles: dict[str, asyncio.Lock] = {}
 
     def quota(self, location: str, spend: Spend | None = None) -> Quota:
         """The quota of a location: one object, whoever sends. ``spend`` is what was used before."""
@@ -49,6 +55,20 @@ class Gateway:
                 wall_ms=time.time_ns() // 1_000_000,
             )
         return quota
+
+    async def turn(self, location: str, quota: Quota) -> Slot:
+        """Wait for a slot, for a caller that has no scheduler of its own. First come, first served.
+
+        Raises:
+            DailyQuotaSpent: there will be none today.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._turnstiles.setdefault(location, asyncio.Lock()):
+            while (ready_at := quota.ready_at(loop.time())) > loop.time():
+                if quota.day_spent:
+                    raise DailyQuotaSpent(Refusal(status=429, message="the day's quota is spent"))
+                await asyncio.sleep(min(ready_at - loop.time(), RECHECK))
+            return await quota.take(loop.time())
 
     async def exchange(
         self, location: str, quota: Quota, slot: Slot, request: Request

@@ -6,58 +6,56 @@ stays flat in the size of the import.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from leadconnector_async._engine.engine import Engine
-from leadconnector_async._importing.drafts import Drafter
-from leadconnector_async._outbox.interface import Reading, State
+from leadconnector_async._importing.staging import Stager
+from leadconnector_async._outbox.interface import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from leadconnector_async._engine.tally import Tally
     from leadconnector_async._errors import LeadConnectorError
     from leadconnector_async._gateway import Gateway
     from leadconnector_async._importing.reading import Reader
-    from leadconnector_async._outbox.interface import Draft, Settlement, Staged
+    from leadconnector_async._outbox.interface import Settlement
     from leadconnector_async._outbox.sqlite import SqliteOutbox
 
 
 class Importer:
-    """One import. `stage`, then `send`; `stop` ends either early.
+    """One import: `run` it, and `stop` it early.
 
     Args:
         gateway: the way to the API.
         outbox: where records are kept. It stays open.
-        concurrency: requests in flight at most.
-        location: the location of records that name none; None refuses them.
+        reader: the sources.
+        concurrency: requests in flight at most; None for as many as the locations can use.
+        location: the location of records that name none; None refuses these.
     """
 
     def __init__(
         self,
         gateway: Gateway,
         outbox: SqliteOutbox,
+        reader: Reader,
         *,
-        concurrency: int,
-        location: str | None,
+        concurrency: int | None = None,
+        location: str | None = None,
     ) -> None:
         self._outbox = outbox
-        self._location = location
+        self.reader = reader
         self.engine = Engine(
             gateway,
             outbox,
             concurrency=concurrency,
             deliver=self._deliver,
-            closed=lambda _site, _error: None,  # the site keeps its error, see `errors`
+            closed=lambda _site, _error: None,  # the site keeps its error: see `errors`
         )
+        self.stager = Stager(outbox, self.engine.tally, location=location)
         self.left: dict[int, int] = {}
         """Records without a fate, by the outbox's number of their location."""
         self.total = 0
         """Records that this run has to send."""
         self.sending = False
-        self.stopped = False
 
     @property
     def tally(self) -> Tally:
@@ -65,66 +63,38 @@ class Importer:
         return self.engine.tally
 
     @property
-    def errors(self) -> list[LeadConnectorError]:
+    def errors(self) -> dict[str, LeadConnectorError]:
         """Why locations could not go on."""
-        return [site.error for site in self.engine.sites.values() if site.error is not None]
+        sites = self.engine.sites.values()
+        return {site.name: site.error for site in sites if site.error is not None}
 
-    def stop(self) -> None:
-        """Stage and start nothing more; `send` returns when what is in flight is answered."""
-        self.stopped = True
-        self.engine.stop()
+    async def run(self) -> None:
+        """Stage the sources, then send what is staged, by this run and by earlier ones.
 
-    async def stage(self, reader: Reader) -> None:
-        """Check and store every record of the sources, and make what is new ready to be sent.
-
-        Raises:
-            SourceError: a source cannot be read. What was read before stays staged.
-            OutboxError: the store failed.
-        """
-        drafter = Drafter(self._location, time.time_ns() // 1_000_000)
-        for source in reader.sources():
-            number = await self._outbox.source(source.name, source.form)
-            await self._stage(reader, drafter, Reading(number))
-        if not self.stopped:
-            await self._outbox.seal()
-
-    async def _stage(self, reader: Reader, drafter: Drafter, reading: Reading) -> None:
-        """Read the next batch while the last one is written."""
-        writing: asyncio.Task[Staged] | None = None
-        try:
-            while (batch := reader.batch()) and not self.stopped:
-                drafts = [drafter.draft_of(parsed) for parsed in batch]
-                if writing is not None:
-                    self._count(await writing)
-                writing = asyncio.create_task(self._outbox.stage(drafts, reading))
-                await asyncio.sleep(0)
-        finally:
-            if writing is not None:
-                self._count(await writing)
-
-    def _count(self, staged: Staged) -> None:
-        self.tally.staged += staged.staged
-        self.tally.skipped += staged.skipped
-        self.tally.refused += staged.refused
-
-    async def send(self) -> None:
-        """Send what is staged, this run's and earlier ones'.
-
-        A location that cannot go on stops alone: see `errors`.
+        A location that cannot go on stops alone: see `errors`. When this is cancelled, what is
+        known is still settled.
 
         Raises:
+            SourceError: a source cannot be read; nothing was sent.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
+        await self.stager.stage(self.reader)
         unsent = await self._outbox.unsent()
         for location in await self._outbox.locations():
-            if self.stopped:
-                return
+            if self.reader.interrupted:
+                break
             site = await self.engine.open(location)
-            self.left[site.number] = unsent[location]
+            self.left[site.number] = unsent.get(location, 0)
         self.total = sum(self.left.values())
         self.sending = True
-        await self.engine.work()
+        if not self.reader.interrupted:
+            await self.engine.work()
+
+    def stop(self) -> None:
+        """Stage and start nothing more; `run` returns when what is in flight is answered."""
+        self.reader.stop()
+        self.engine.stop()
 
     def _deliver(self, settlements: list[Settlement]) -> None:
         left, pending = self.left, State.PENDING
@@ -133,4 +103,4 @@ class Importer:
                 left[settlement.claim.location] -= 1
 
     def __repr__(self) -> str:
-        return f"<Importer {self.total} to send, {sum(self.left.values())} left>"
+        return f"<Importer {sum(self.left.values())} of {self.total} records left>"

@@ -317,3 +317,32 @@ def test_a_list_shows_no_text_in_its_repr() -> None:
     """Rows of the list pass through logs of errors."""
     row = FailedRow(key="k", reason="r", location="l", raw=b'{"message":"private"}')
     assert "private" not in repr(row)
+
+
+def test_files_are_found_from_the_lists_folder(tmp_path: Path) -> None:
+    """Paths are relative to the source, and the list may lie elsewhere."""
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    url = (tmp_path / "a.jpg").resolve().as_uri()
+    line = jsonl(record(attachments=["a.jpg", "https://a.example/b.jpg", "gone.jpg"]))
+    table = b"type,attachments\nSMS,a.jpg;gone.jpg\n"
+    for content, suffix in ((line, ".jsonl"), (table, ".csv")):
+        form = _form(content, suffix, tmp_path, SourceOptions())
+        parsed, _ = parse(content, suffix)
+        rows = [
+            row._replace(source=str(tmp_path / f"history{suffix}")) for row in _rows(parsed, form)
+        ]
+        written, _ = _written(rows)
+        assert url.encode() in written
+        assert b"gone.jpg" in written
+        assert b"a.jpg;" not in written.replace(url.encode(), b"")
+
+
+def test_numbers_keep_their_country_in_a_list_that_mixes_sources(tmp_path: Path) -> None:
+    """The other source may be of another region, so each number is written with its code."""
+    table = b"type,contact.phone\nSMS,(212) 555-0100\nSMS,12\n"
+    options = SourceOptions(region="US")
+    rows = _list(table, ".csv", tmp_path, options)
+    rows += _list(jsonl(record(contact={"phone": "020 7946 0000"})), ".jsonl", tmp_path, options)
+    written, _ = _written(rows, b'{"format":"jsonl"}', *(row.form or b"" for row in rows))
+    phones = [json.loads(line)["contact.phone"] for line in written.splitlines()]
+    assert phones == ["+12125550100", "12", "020 7946 0000"]

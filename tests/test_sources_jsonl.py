@@ -41,6 +41,15 @@ CALLS = st.fixed_dictionaries(
         "duration": st.integers(),
     },
 )
+CONTACTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "phone": st.sampled_from(["+1 212 555 0100", "+12125550100", "2125550100"]) | st.none(),
+        "email": st.sampled_from(["Me@example.com", "me"]) | st.integers(),
+        "name": TEXTS,
+        "city": TEXTS,
+    },
+)
 RECORDS = st.fixed_dictionaries(
     {"type": st.sampled_from(["SMS", "Email", "Call", "sms"])},
     optional={
@@ -52,6 +61,8 @@ RECORDS = st.fixed_dictionaries(
         "emailBcc": LISTS | st.none(),
         "attachments": LISTS | st.text(max_size=2),
         "call": CALLS | st.none(),
+        "contact": CONTACTS | st.none(),
+        "inReplyTo": LISTS,
         "id": TEXTS | st.integers(),
         "outboxKey": TEXTS,
         "note": st.integers(),

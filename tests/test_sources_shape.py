@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from leadconnector_async._api.contacts import Handle
 from leadconnector_async._messages import Call
 from leadconnector_async.sources import Identity, SourceRow
 from leadconnector_async.sources._shape import Shaper, identity_of
@@ -25,7 +26,11 @@ def test_every_field_finds_its_place() -> None:
         "emailBcc": ["bcc"],
         "emailMessageId": "e",
         "altId": 8,
-        "attachments": ["a"],
+        "attachments": ["https://a.example/a"],
+        "inReplyTo": ["m1", "m0"],
+        "contact.phone": "+1 (212) 555-0100",
+        "contact.email": "Me@Example.com",
+        "contact.name": " Kim ",
         "call.to": "+1",
         "call.from": "+2",
         "call.status": "no-answer",
@@ -51,7 +56,9 @@ def test_every_field_finds_its_place() -> None:
         email_bcc=["bcc"],
         email_message_id="e",
         alt_id="8",
-        attachments=["a"],
+        attachments=["https://a.example/a"],
+        in_reply_to=["m1", "m0"],
+        contact=Handle(phone="+12125550100", email="me@example.com", name="Kim"),
         call=Call(to="+1", from_="+2", status="no-answer"),
         id="9",
         location_id="l",

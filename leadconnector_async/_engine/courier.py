@@ -67,14 +67,17 @@ class Courier:
         self._random = Random()  # noqa: S311 - jitter, not secrets
 
     async def serve(self, site: Site, lane: Lane) -> None:
-        """Take a slot, and send the lane's first record, or look for it."""
-        slot = await site.quota.take(self._loop.time())
+        """Send the lane's first record, or look for it: one request, for which there is a slot."""
         lane.busy = True
         try:
-            if lane.claims[0].seq in lane.doubts:
-                await self._look(site, lane, slot)
-            else:
-                await self._send(site, lane, slot)
+            if lane.claims[0].seq not in lane.doubts:
+                await self._send(site, lane, await site.quota.take(self._loop.time()))
+            elif lane.search is not None:
+                slot = await site.quota.take(self._loop.time())
+                await self._look(site, lane, lane.search, slot)
+            else:  # no request yet, and so no slot: preparing waits for the store
+                lane.search = await self._new_search(site, lane)
+                site.ready.appendleft(lane)
         finally:
             lane.busy = False
 
@@ -112,10 +115,7 @@ class Courier:
             )
             self._take(site, lane, claim, step)
 
-    async def _look(self, site: Site, lane: Lane, slot: Slot) -> None:
-        search = lane.search
-        if search is None:
-            search = lane.search = await self._new_search(site, lane)
+    async def _look(self, site: Site, lane: Lane, search: Search, slot: Slot) -> None:
         self._tally.looks += 1
         try:
             answer, token = await self._exchange(site, slot, search.request())
@@ -220,7 +220,7 @@ class Courier:
 
     def _pause(self, site: Site, lane: Lane, answer: Answer) -> None:
         self._tally.throttled += 1
-        site.quota.pause(self._loop.time(), self._retry_after(answer))
+        site.quota.throttled(self._loop.time(), self._retry_after(answer))
         site.ready.appendleft(lane)
 
     def _bar(self, site: Site, lane: Lane, refusal: Refusal) -> None:

@@ -125,8 +125,9 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as loops:
                 self._registrar.start(loops)
-                async with asyncio.TaskGroup() as self._crew:
-                    self._hire(self._crew)
+                async with asyncio.TaskGroup() as crew:
+                    self._crew = crew
+                    self._hire(crew)
                     for site in self.sites.values():
                         site.rouse()
                         self._registrar.hungry(site)
@@ -192,6 +193,15 @@ class Engine:
             self._release(self._parked.popleft())
 
     async def _work(self) -> None:
+        orderly = False
+        try:
+            await self._pull()
+            orderly = True
+        finally:
+            if not orderly:  # the crew breaks up: nobody may be hired into it any more
+                self._crew = None
+
+    async def _pull(self) -> None:
         while True:
             now = self._loop.time()
             due = self._schedule.pop(now) if self._may_send(now) else None

@@ -183,6 +183,8 @@ class Schedule:
                 continue
             ready_at = site.quota.ready_at(now)
             if ready_at > now:
+                if ready_at == math.inf and site.quota.day_spent:
+                    ready_at = site.quota.day_ends
                 if ready_at < math.inf:
                     self.add(site, ready_at)
                 continue

@@ -122,8 +122,10 @@ class MemoryOutbox:
         return site
 
     def _numbered(self, site: _Site, key: bytes) -> bytes:
-        number = self._numbers.next(site.number, key)
-        return key if number == 1 else numbered(key, number)
+        while True:
+            free = numbered(key, self._numbers.next(site.number, key))
+            if free not in site.keys:
+                return free
 
     def _put(self, site: _Site, draft: Draft, key: bytes, payload: bytes) -> None:
         self._last += 1

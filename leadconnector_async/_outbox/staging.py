@@ -230,7 +230,9 @@ class _Meeting:
 
 
 def numbered(key: bytes, number: int) -> bytes:
-    """The key of the second and later ones among equal records of one source."""
+    """The key of one among equal records: the first has the key itself."""
+    if number == 1:
+        return key
     return key + number.to_bytes(2 if number <= _SHORT_NUMBERS else 4, "big")
 
 

@@ -14,6 +14,7 @@ from leadconnector_async.sources._names import (
     MAPPABLE,
     OUTBOX_KEY,
     REASON_NAMES,
+    is_moot,
     listed,
     near_field,
     shown,
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 LIST_SEPARATOR: Final = ";"
 
 
-def _items(cell: str) -> list[str]:
+def items(cell: str) -> list[str]:
+    """Take the values of a list apart."""
     return [item for part in cell.split(LIST_SEPARATOR) if (item := part.strip())]
 
 
 def _cleaner(field: str) -> Callable[[str], object]:
     if field in LIST_FIELDS:
-        return _items
+        return items
     return str if field in BODY_FIELDS else str.strip
 
 
@@ -44,7 +46,8 @@ class Columns:
         self.names = [name.strip() for name in header]
         self._source = source
         self._mapping = mapping
-        self._refuse_doubles()
+        refuse_doubles(source, self.names)
+        refuse_unmapped(source, self.names, mapping)
         feeds = self._feeds()
         self._refuse_near(feeds)
         self._refuse_without_type(feeds)
@@ -64,39 +67,27 @@ class Columns:
         return values
 
     def identity(self, cells: Sequence[str]) -> Identity | None:
-        """Read which record a refused row is, as far as its cells are where they should be.
-
-        In a list of failed records the key stands in front, where no missing cell moves it.
-        """
+        """Read which record a refused row is, as far as its cells are where they should be."""
         if len(cells) == len(self.names):
             return identity_of(self.values(cells))
-        listed_as_failed = self.names[0] in REASON_NAMES and self.names[1:2] == [OUTBOX_KEY]
-        return Identity(None, None, cells[1]) if listed_as_failed and len(cells) > 1 else None
+        return listed_identity(self.names, cells)
+
+    def skipped(self, cells: Sequence[str]) -> str | None:  # noqa: ARG002 - mappings leave rows out
+        """Say why a row is left out: none is."""
+        return None
 
     def _feeds(self) -> dict[str, str]:
         """Find the column of each field."""
-        for field, column in self._mapping.items():
-            if column not in self.names:
-                raise SourceError(
-                    f"{self._source}: --map {field}={column}: there is no such column: "
-                    f"write one of {listed(self.names)}"
-                )
         mapped = {*self._mapping, *self._mapping.values()}
         own = {name: name for name in self.names if name in FIELDS and name not in mapped}
         return own | dict(self._mapping)
-
-    def _refuse_doubles(self) -> None:
-        doubles = sorted(name for name, times in Counter(self.names).items() if name and times > 1)
-        if doubles:
-            raise SourceError(
-                f"{self._source}: line 1: columns occur more than once: {listed(doubles)}: "
-                "rename or remove all but one of each"
-            )
 
     def _refuse_near(self, feeds: Mapping[str, str]) -> None:
         for name in self.names:
             meant = near_field(name)
             if meant is None or meant in feeds or name in {*feeds.values(), *REASON_NAMES}:
+                continue
+            if is_moot(meant, feeds):
                 continue
             raise SourceError(
                 f"{self._source}: line 1: column {shown(name)} is spelled differently from "
@@ -115,6 +106,43 @@ class Columns:
             f'{self._source}: line 1: no column is named "type": '
             "write the API's field names in the first line, or give --map type=COLUMN"
         )
+
+
+def refuse_doubles(source: str, names: Sequence[str]) -> None:
+    """Refuse a header in which a name says nothing, since it occurs twice.
+
+    Raises:
+        SourceError: with those names.
+    """
+    doubles = sorted(name for name, times in Counter(names).items() if name and times > 1)
+    if doubles:
+        raise SourceError(
+            f"{source}: line 1: columns occur more than once: {listed(doubles)}: "
+            "rename or remove all but one of each"
+        )
+
+
+def refuse_unmapped(source: str, names: Sequence[str], mapping: Mapping[str, str]) -> None:
+    """Refuse a mapping of columns that are not there.
+
+    Raises:
+        SourceError: with the columns that are.
+    """
+    for field, column in mapping.items():
+        if column not in names:
+            raise SourceError(
+                f"{source}: --map {field}={column}: there is no such column: "
+                f"write one of {listed(names)}"
+            )
+
+
+def listed_identity(names: Sequence[str], cells: Sequence[str]) -> Identity | None:
+    """Read the key of a row whose cells are not where they should be.
+
+    In a list of failed records it stands in front, where no missing cell moves it.
+    """
+    listed_as_failed = names[0] in REASON_NAMES and names[1:2] == [OUTBOX_KEY]
+    return Identity(None, None, cells[1]) if listed_as_failed and len(cells) > 1 else None
 
 
 def check_mapping(source: str, mapping: Mapping[str, str]) -> None:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.sources.row import FormatName  # noqa: TC001 - msgspec reads annotations
+from leadconnector_async.sources._mapping import Definition  # noqa: TC001 - msgspec reads it
 
 if TYPE_CHECKING:
     from leadconnector_async.sources.row import SourceOptions
 
 
+ListFormat = Literal["jsonl", "csv"]
+"""What lists of failed records are written in."""
+
+
 class Form(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Sources of equal form share one list of failed records."""
 
-    format: FormatName
+    format: ListFormat
     columns: list[str] | None = None
     delimiter: str = ","
     mapping: dict[str, str] = {}
+    table: Definition | None = None
+    """The mapping by which columns become fields."""
     timezone: str | None = None
+    region: str | None = None
     marked: bool = False
     """Begin with a byte order mark: the source was no plain UTF-8, so that only the mark keeps a
     program, or this one with the same ``--encoding``, from misreading a list in UTF-8."""
@@ -39,13 +46,14 @@ def decoded(form: bytes) -> Form:
     return _DECODER.decode(form)
 
 
-def form_of(
+def form_of(  # noqa: PLR0913 - one argument for each thing that differs between sources
     options: SourceOptions,
-    name: FormatName,
+    name: ListFormat,
     *,
     marked: bool,
     columns: list[str] | None = None,
     delimiter: str = ",",
+    table: Definition | None = None,
 ) -> Form:
     """Describe a source that is read with these options."""
     return Form(
@@ -53,6 +61,8 @@ def form_of(
         columns=columns,
         delimiter=delimiter,
         mapping=options.mapping,
+        table=table,
         timezone=None if options.timezone is None else str(options.timezone),
+        region=options.region,
         marked=marked,
     )

@@ -9,22 +9,33 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import fields
 
+from leadconnector_async._api.contacts import Handle
 from leadconnector_async._messages import Call
 from leadconnector_async.sources.row import SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+NESTED: Final[dict[str, type[Call | Handle]]] = {"call": Call, "contact": Handle}
+"""Fields that are objects in JSON, and dotted names elsewhere."""
+
 FIELDS: Final[dict[str, str]] = {
-    **{field.encode_name: field.name for field in fields(SourceRow) if field.name != "call"},
-    **{f"call.{field.encode_name}": f"call.{field.name}" for field in fields(Call)},
+    **{field.encode_name: field.name for field in fields(SourceRow) if field.name not in NESTED},
+    **{
+        f"{name}.{field.encode_name}": f"{name}.{field.name}"
+        for name, struct in NESTED.items()
+        for field in fields(struct)
+    },
 }
-"""The API's name of each field, with the dotted ones of a call, and its name here."""
+"""The API's name of each field, with the dotted ones of objects, and its name here."""
 
 BODY_FIELDS: Final = frozenset({"message", "subject", "html"})
 """Free text: every character counts, and none is ever quoted in a problem."""
 
-LIST_FIELDS: Final = frozenset({"emailCc", "emailBcc", "attachments"})
+LIST_FIELDS: Final = frozenset({"emailCc", "emailBcc", "attachments", "inReplyTo"})
+
+IDS: Final = ("contactId", "conversationId")
+"""Either of them says who a record is with, whatever ``contact`` says."""
 
 LOCATION: Final = "locationId"
 OUTBOX_KEY: Final = "outboxKey"
@@ -75,6 +86,16 @@ def near_field(name: str) -> str | None:
     return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
 
 
+def is_known(values: Mapping[str, object]) -> bool:
+    """Tell a record (or a header) that says by an id who it is with."""
+    return any(values.get(name) for name in IDS)
+
+
+def is_moot(field: str, values: Mapping[str, object]) -> bool:
+    """Tell a name or number of a contact that is known by its id."""
+    return field.startswith("contact.") and is_known(values)
+
+
 def nearest(text: str, choices: Sequence[str]) -> str | None:
     """The choice that a wrong value looks like."""
     spellings = {folded(choice): choice for choice in choices}
@@ -92,6 +113,16 @@ def listed(names: Sequence[str], most: int = 30) -> str:
     """Quote several names, and count those beyond ``most``."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(shown(name) for name in names[:most]) + rest
+
+
+def flat(values: dict[str, object]) -> dict[str, object]:
+    """Take objects apart into dotted names."""
+    for name in NESTED:
+        inner = values.get(name)
+        if isinstance(inner, dict):
+            del values[name]
+            values |= {f"{name}.{key}": value for key, value in inner.items()}
+    return values
 
 
 def api_names(record: Mapping[str, object], mapping: Mapping[str, str]) -> dict[str, object]:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from leadconnector_async.sources._columns import Columns
+from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._dates import read_date
 from leadconnector_async.sources._form import Form, decoded
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
+from leadconnector_async.sources._mapped_columns import MappedColumns
 from leadconnector_async.sources._names import (
     FIELDS,
+    NESTED,
     OUTBOX_KEY,
     REASON,
     SPARE_REASON,
     api_names,
+    flat,
     near_field,
 )
+from leadconnector_async.sources._shape import as_given
 from leadconnector_async.sources._values import Wrong
 
 if TYPE_CHECKING:
@@ -49,21 +55,27 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
             return cells
         if len(cells) != len(columns.names):
             return _csv_line(cells, source.delimiter)
-        named = columns.values(cells) | _rest(columns, cells)
+        named = as_given(columns.values(cells)) | _rest(columns, cells)
     if source.timezone is not None and "date" in named:
         named["date"] = _with_offset(named["date"], source.timezone)
+    if source.region is not None:
+        return _with_country(flat(named), source.region)
     return named
 
 
 @lru_cache(maxsize=64)
-def _source(form: bytes) -> tuple[Form, Columns | None]:
+def _source(form: bytes) -> tuple[Form, Columns | MappedColumns | None]:
     source = decoded(form)
     if source.columns is None:
         return source, None
-    return source, Columns("source", source.columns, source.mapping)
+    if source.table is None:
+        return source, Columns("source", source.columns, source.mapping)
+    contacts = Contacts(source.region)
+    mapped = MappedColumns("source", source.columns, source.table, source.mapping, contacts)
+    return source, mapped
 
 
-def _rest(columns: Columns, cells: list[str]) -> Record:
+def _rest(columns: Columns | MappedColumns, cells: list[str]) -> Record:
     """Name the cells that feed no field. None may pass for a field in JSON."""
     names = list(columns.unknown)
     if REASON in columns.names and reason_name(columns.names) == SPARE_REASON:
@@ -72,7 +84,7 @@ def _rest(columns: Columns, cells: list[str]) -> Record:
     for name in names:
         cell = cells[columns.names.index(name)]
         if cell:
-            taken = name in FIELDS or name == "call" or near_field(name) is not None
+            taken = name in FIELDS or name in NESTED or near_field(name) is not None
             rest[f"column {name}" if taken else name] = cell
     return rest
 
@@ -82,6 +94,13 @@ def _with_offset(date: object, zone: str) -> object:
         return read_date(date, ZoneInfo(zone)).isoformat()
     except Wrong:  # left as it is, to be refused again
         return date
+
+
+def _with_country(named: Record, region: str) -> Record:
+    if "contact.phone" in named:
+        with suppress(Wrong):  # as above
+            named["contact.phone"] = Contacts(region).phone(named["contact.phone"])
+    return named
 
 
 def _csv_line(cells: list[str], delimiter: str) -> str:

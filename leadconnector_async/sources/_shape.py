@@ -8,11 +8,20 @@ from leadconnector_async._messages import (
     CALL_STATUSES,
     DIRECTIONS,
     MESSAGE_TYPES,
-    Call,
     Problem,
 )
+from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._dates import read_date
-from leadconnector_async.sources._names import FIELDS, LIST_FIELDS, near_field, shown
+from leadconnector_async.sources._files import read_attachments
+from leadconnector_async.sources._names import (
+    FIELDS,
+    LIST_FIELDS,
+    NESTED,
+    is_known,
+    is_moot,
+    near_field,
+    shown,
+)
 from leadconnector_async.sources._values import (
     MOST_LISTED,
     Wrong,
@@ -27,6 +36,7 @@ from leadconnector_async.sources.row import Identity, SourceRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, tzinfo
+    from pathlib import Path
 
 _READERS: Final[dict[str, Callable[[object], object]]] = {
     **dict.fromkeys(FIELDS, read_text),
@@ -40,14 +50,36 @@ _READERS: Final[dict[str, Callable[[object], object]]] = {
 _NO_TYPE: Final = Problem(
     "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[:MOST_LISTED])}"
 )
+_NAME_ALONE: Final = Problem(
+    "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
+)
+_EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 _MOST_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
+
+
+def _is_name_alone(values: Mapping[str, object]) -> bool:
+    found_by = ("contact.phone", "contact.email")
+    return all(values.get(name) is None for name in found_by) and not is_known(values)
+
+
+def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:
+    # Every value comes from the reader of its field.
+    for outer, parts in nested.items():
+        fields[outer] = NESTED[outer](**parts)  # type: ignore[arg-type]
+    return SourceRow(**fields)  # type: ignore[arg-type]
 
 
 def identity_of(values: Mapping[str, object]) -> Identity:
     """Read what a refused record says of itself."""
     own, location, key = (values.get(name) for name in ("id", "locationId", "outboxKey"))
     return Identity(str(own) if type(own) is int else _said(own), _said(location), _said(key))
+
+
+def as_given(values: Mapping[str, object]) -> dict[str, object]:
+    """Name what can be given back to be mended: where a value could not be made, its text."""
+    given = ((name, v.given if isinstance(v, Wrong) else v) for name, v in values.items())
+    return {name: value for name, value in given if value is not None}
 
 
 def _said(value: object) -> str | None:
@@ -57,19 +89,34 @@ def _said(value: object) -> str | None:
 
 
 class Shaper:
-    """Makes rows of named values, for one source. ``unknown`` collects what it passed over."""
+    """Makes rows of named values, for one source. ``unknown`` collects what it passed over.
 
-    def __init__(self, zone: tzinfo | None) -> None:
+    ``zone`` is that of dates without an offset, ``region`` that of numbers without a country code,
+    ``folder`` where paths of attachments start.
+    """
+
+    def __init__(
+        self, zone: tzinfo | None, region: str | None = None, folder: Path | None = None
+    ) -> None:
         def date(value: object) -> datetime:
             return read_date(value, zone)
 
-        self._readers = {**_READERS, "date": date}
+        def attachments(value: object) -> list[str] | None:
+            return read_attachments(value, folder)
+
+        self.contacts = Contacts(region)
+        self._readers = {
+            **_READERS,
+            **self.contacts.readers,
+            "date": date,
+            "attachments": attachments,
+        }
         self.unknown: dict[str, None] = {}
 
     def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Read every field. The row is None if there is any problem."""
         fields: dict[str, object] = {}
-        call: dict[str, object] = {}
+        nested: dict[str, dict[str, object]] = {}
         problems: list[Problem] = []
         for name, value in values.items():
             if value is None:
@@ -79,29 +126,29 @@ class Shaper:
                 problems.extend(self._pass_over(name, value, values))
                 continue
             try:
+                if isinstance(value, Wrong):
+                    raise value
                 read = self._readers[name](value)
             except Wrong as error:
                 problems.append(Problem(name, error.wrong, error.fix))
                 continue
-            if attribute.startswith("call."):
-                call[attribute[5:]] = read
+            outer, dot, inner = attribute.partition(".")
+            if dot:
+                nested.setdefault(outer, {})[inner] = read
             else:
                 fields[attribute] = read
         if "type" not in fields and not any(problem.field == "type" for problem in problems):
             problems.insert(0, _NO_TYPE)
-        if problems:
-            return None, tuple(problems)
-        # Every value comes from the reader of its field.
-        if call:
-            fields["call"] = Call(**call)  # type: ignore[arg-type]
-        return SourceRow(**fields), ()  # type: ignore[arg-type]
+        if "contact" in nested and _is_name_alone(values):
+            problems.append(_NAME_ALONE)
+        return (None, tuple(problems)) if problems else (_row(fields, nested), ())
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
-        if name == "call":
+        if name in NESTED:
             # One that is an object has been taken apart into its dotted names.
-            return [Problem(name, kind_of(value), 'write an object, such as {"to": "+15550100"}')]
+            return [Problem(name, kind_of(value), f"write an object, such as {_EXAMPLES[name]}")]
         meant = near_field(name)
-        if meant is not None and values.get(meant) is None:
+        if meant is not None and values.get(meant) is None and not is_moot(meant, values):
             fix = f'write "{meant}", or give --map {meant}={name}'
             return [Problem(meant, f"is spelled {shown(name)}", fix)]
         if len(self.unknown) < _MOST_UNKNOWN:

@@ -31,14 +31,18 @@ def open_stream(path: str) -> Stream:
     """
     if path == "-":
         return Stream(sys.stdin.buffer, "standard input", owned=False)
-    return Stream(_opened(path), path)
+    return Stream(_opened(path), path, folder=Path(path).absolute().parent)
 
 
 class Stream:
     """One pass over a file's bytes. Closes the file if it is ``owned``."""
 
-    def __init__(self, file: BinaryIO, name: str, *, owned: bool = True) -> None:
+    def __init__(
+        self, file: BinaryIO, name: str, *, owned: bool = True, folder: Path | None = None
+    ) -> None:
         self.name = name
+        self.folder = folder
+        """Where the file lies; None for standard input."""
         self._file = file
         self._owned = owned
         self.size = _size(file)

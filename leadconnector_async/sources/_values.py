@@ -18,12 +18,17 @@ _WORD: Final = re.compile(r"[\w-]{1,24}", re.ASCII)
 
 
 class Wrong(ValueError):  # noqa: N818 - reads as the state it names
-    """A value of the wrong shape: what it is, and what to do."""
+    """A value of the wrong shape: what it is, and what to do.
 
-    def __init__(self, wrong: str, fix: str) -> None:
+    A reader that makes values of something else, such as a mail, puts one in place of a value that
+    it could not make, with the text that was given.
+    """
+
+    def __init__(self, wrong: str, fix: str, given: str | None = None) -> None:
         super().__init__(wrong)
         self.wrong = wrong
         self.fix = fix
+        self.given = given
 
 
 def kind_of(value: object) -> str:
@@ -69,6 +74,11 @@ def read_list(value: object) -> list[str] | None:
     return value or None
 
 
+def quoted(text: str) -> str:
+    """Show a word, but no text that could be a message."""
+    return f'"{text}"' if _WORD.fullmatch(text) else f"text of {len(text)} characters"
+
+
 def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
     """Make the reader of a field that allows these words only."""
     allowed = frozenset(choices)
@@ -78,9 +88,8 @@ def reader_of(choices: Sequence[str]) -> Callable[[object], str]:
         if type(value) is str and value in allowed:
             return value
         text = read_text(value)
-        quoted = f'"{text}"' if _WORD.fullmatch(text) else f"text of {len(text)} characters"
         meant = nearest(text, choices)
         fix = f'write "{meant}"' if meant else f"write one of {known}"
-        raise Wrong(f"is {quoted}", fix)
+        raise Wrong(f"is {quoted(text)}", fix)
 
     return read

@@ -6,16 +6,12 @@ import csv
 import json
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Problem
 from leadconnector_async.sources._base import StreamSource
-from leadconnector_async.sources._columns import Columns
-from leadconnector_async.sources._form import form_of
-from leadconnector_async.sources._names import FIELDS, shown
+from leadconnector_async.sources._names import FIELDS
 from leadconnector_async.sources._records import Records
-from leadconnector_async.sources._shape import identity_of
+from leadconnector_async.sources._table import Table, is_blank
 from leadconnector_async.sources.row import LINE_LIMIT, Parsed
 
 if TYPE_CHECKING:
@@ -47,14 +43,9 @@ class Delimited(StreamSource):
             raise SourceError(f"{self.name}: {delimiter!r} is no delimiter: give one character")
         self._records = Records(self._lines, delimiter, text)
         self._rows = iter(self._records)
-        self._columns = Columns(self.name, self._header(), options.mapping)
-        self.form = form_of(
-            options,
-            "csv",
-            marked=self._marked,
-            columns=self._columns.names,
-            delimiter=delimiter,
-        ).encoded()
+        self._table = Table(self.name, self._header(), options, self._shaper)
+        self._columns = self._table.columns
+        self.form = self._table.form(marked=self._marked, delimiter=delimiter)
 
     def _header(self) -> list[str]:
         header = next(self._rows, None)
@@ -72,27 +63,22 @@ class Delimited(StreamSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         width = len(self._columns.names)
-        records, shape, values_of = self._records, self._shaper.row, self._columns.values
+        records, read = self._records, self._table.parsed
         for cells in self._rows:
             if records.problem is not None or len(cells) != width:
                 if refused := self._refused(cells):
                     yield refused
-                continue
-            values = values_of(cells)
-            if "type" not in values and _is_blank(cells):
-                continue
-            row, problems = shape(values)
-            identity = None if row else identity_of(values)
-            yield Parsed(records.line, orjson.dumps(cells), row, problems, identity)
+            elif parsed := read(records.line, cells):
+                yield parsed
         if self._stream.damage is not None:
             rest = json.dumps(self._lines.rest.decode(errors="surrogateescape")).encode()
             yield Parsed(records.line, rest, None, (self._stream.damage,))
-        self.warnings += [f"column {shown(name)} is not sent" for name in self._columns.unknown]
+        self.warnings += self._table.warnings
 
     def _refused(self, cells: list[str]) -> Parsed | None:
         line, broken, problem = self._records.line, self._records.broken, self._records.problem
         raw: object = cells if broken is None else broken.decode(errors="surrogateescape")
-        if problem is None and _is_blank(cells):
+        if problem is None and is_blank(cells):
             return None
         if problem is None:
             wrong = f"has {len(cells)} cells where the header has {len(self._columns.names)}"
@@ -100,10 +86,6 @@ class Delimited(StreamSource):
         identity = self._columns.identity(cells)
         # json escapes the stand-ins of bytes that could not be decoded; orjson refuses them.
         return Parsed(line, json.dumps(raw).encode(), None, (problem,), identity)
-
-
-def _is_blank(cells: list[str]) -> bool:
-    return not any(cell.strip() for cell in cells)
 
 
 def _sniffed(head: bytes, options: SourceOptions) -> str:

@@ -10,7 +10,8 @@ A list has its source's own form: all columns or keys, as they were, and before 
 ``locationId``
     the location, where the record itself did not name it.
 
-So a list is read again with the options (``--map``, ``--timezone``) that its source was. A record
+So a list is read again with the options (``--map``, ``--timezone``) that its source was. Files
+that attachments name by a path relative to the source are named by ``file://`` URLs. A record
 that could not be read at all stands there with its text: in JSON Lines as an object ``{"error",
 "outboxKey", "line", "raw"}``, whose ``raw`` can be mended, or which the record itself can replace;
 in CSV as a row of too few cells. Unmended, it is refused again.
@@ -25,8 +26,11 @@ import codecs
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from leadconnector_async.sources._columns import LIST_SEPARATOR, items
+from leadconnector_async.sources._files import anchored
 from leadconnector_async.sources._form import Form, decoded
 from leadconnector_async.sources._lenient import Record, as_it_stands
 from leadconnector_async.sources._names import LOCATION, OUTBOX_KEY
@@ -92,6 +96,8 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
     kept = [index for index, name in enumerate(names) if name not in {reason, OUTBOX_KEY}]
     location = form.mapping.get(LOCATION, LOCATION)
     added = [] if location in names else [LOCATION]
+    attachments = form.mapping.get("attachments", "attachments")
+    files = names.index(attachments) if attachments in names else None
     header = [reason, OUTBOX_KEY, *added, *(names[index] for index in kept)]
     # Bytes that could not be decoded go out as they came in.
     text = io.TextIOWrapper(out, "utf-8", errors="surrogateescape", newline="", write_through=True)
@@ -107,6 +113,8 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
             if not added and len(cells) == len(names):
                 index = names.index(location)
                 cells[index] = cells[index] or row.location
+            if files is not None and files < len(cells):
+                cells[files] = LIST_SEPARATOR.join(_anchored(items(cells[files]), row))
             # A row with too many cells keeps them, and so is refused again until it is mended.
             rest = [cells[i] for i in kept if i < len(cells)] + cells[len(names) :]
             writer.writerow([row.error, row.key, *(row.location for _ in added), *rest])
@@ -125,7 +133,15 @@ def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
         if row.location and not record.get(location):
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}
+        if isinstance(kept.get("attachments"), list):
+            kept["attachments"] = _anchored(kept["attachments"], row)
         out.write(_line(added | kept))
+
+
+def _anchored(attachments: list[Any], row: FailedRow) -> list[Any]:
+    """Name files so that they are found from the list's folder too."""
+    folder = Path(row.source).absolute().parent
+    return [anchored(item, folder) if type(item) is str else item for item in attachments]
 
 
 def _record(row: FailedRow, own: bytes) -> Record | str:

@@ -11,14 +11,16 @@ import msgspec
 import orjson
 from msgspec.structs import fields
 
+from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
-from leadconnector_async._messages import Call, Problem
+from leadconnector_async._messages import Problem
 from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._dates import to_utc
+from leadconnector_async.sources._files import are_remote
 from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources._lines import TooLong
-from leadconnector_async.sources._names import LOCATION, OUTBOX_KEY, api_names
+from leadconnector_async.sources._names import LOCATION, NESTED, OUTBOX_KEY, api_names, flat
 from leadconnector_async.sources._shape import identity_of
 from leadconnector_async.sources._values import Wrong, kind_of
 from leadconnector_async.sources.row import Identity, Parsed, SourceRow
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.row import SourceOptions
 
 _DECODER: Final = msgspec.json.Decoder(SourceRow)
-_CALL_KEYS: Final = frozenset(field.encode_name for field in fields(Call))
+_INNER: Final = {
+    name: frozenset(field.encode_name for field in fields(struct))
+    for name, struct in NESTED.items()
+}
 _LONGEST_PAUSE: Final = 64
 _FIX_LINE: Final = "write one JSON object per line"
 _FIX_RAW: Final = "mend it, or put the record itself, with this outboxKey, in place of this line"
@@ -85,11 +90,18 @@ class JsonLines(StreamSource):
                 row.date = to_utc(date, self._options.timezone)
             except Wrong:
                 return None
-        if row.call is not None and not _is_plain(orjson.loads(line)["call"]):
+        if (row.call is not None or row.contact is not None) and not _are_plain(line):
             return None
-        if row.attachments == [] or row.email_cc == [] or row.email_bcc == []:
+        if row.contact is not None and not self._finds(row):
             return None
-        return None if b"\\u0000" in line else row
+        return None if b"\\u0000" in line or not _are_good_lists(row) else row
+
+    def _finds(self, row: SourceRow) -> bool:
+        try:
+            row.contact = contact = self._shaper.contacts.handle(row.contact or Handle())
+        except Wrong:
+            return False
+        return bool(contact.phone or contact.email or row.contact_id or row.conversation_id)
 
     def _slow(self, number: int, line: bytes) -> Parsed | None:
         """Read a line field by field. None for a blank one."""
@@ -132,17 +144,23 @@ class JsonLines(StreamSource):
         return {key: unreadable.get(key) for key in (OUTBOX_KEY, LOCATION)} | record
 
     def _values(self, record: Record) -> dict[str, object]:
-        values = api_names(record, self._options.mapping)
-        call = values.get("call")
-        if isinstance(call, dict):
-            del values["call"]
-            values |= {f"call.{name}": value for name, value in call.items()}
-        return values
+        return flat(api_names(record, self._options.mapping))
 
 
-def _is_plain(call: Record) -> bool:
-    """Tell a call that is all decoded: Call would drop a key that is not known without a word."""
-    return bool(call) and call.keys() <= _CALL_KEYS and None not in call.values()
+def _are_good_lists(row: SourceRow) -> bool:
+    if row.attachments is not None and not are_remote(row.attachments):
+        return False
+    return [] not in (row.attachments, row.email_cc, row.email_bcc, row.in_reply_to)
+
+
+def _are_plain(line: bytes) -> bool:
+    """Tell objects that are all decoded: the decoder drops keys that they do not have."""
+    record = orjson.loads(line)
+    inner = ((record.get(name), known) for name, known in _INNER.items())
+    return all(
+        value is None or (value and value.keys() <= known and None not in value.values())
+        for value, known in inner
+    )
 
 
 def _refuse_other_json(name: str, head: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._errors import SourceError
@@ -15,6 +15,8 @@ from leadconnector_async.sources.jsonl import JsonLines
 from leadconnector_async.sources.row import SourceOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from leadconnector_async.sources._stream import Stream
     from leadconnector_async.sources.row import FormatName, Source
 
@@ -26,11 +28,17 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
     ".json": "jsonl",
     ".csv": "csv",
     ".tsv": "csv",
+    ".mbox": "mbox",
+    ".mbx": "mbox",
+    ".eml": "eml",
+    ".xml": "xml",
 }
+_BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
+_MAIL: Final = frozenset({"mbox", "eml"})
 
 _FOREIGN: Final = (
     (b"PK\x03\x04", "is a zip archive or an Excel workbook", "save the sheet as CSV in UTF-8"),
-    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook", "save the sheet as CSV in UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook or an Outlook file", "save it as CSV or .eml"),
     (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
     (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
     (b"PAR1", "is a Parquet file", "export its records as JSON Lines or CSV"),
@@ -41,23 +49,66 @@ _FOREIGN: Final = (
 
 
 def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
-    """Open a file of records; ``-`` is standard input.
+    """Open a file of records; ``-`` is standard input. A folder is one of mails.
 
-    The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, each also
-    with ``.gz``), else its first character does. Gzip is recognised by its content.
+    The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
+    ``.eml``, each also with ``.gz``), else its beginning does. Gzip is recognised by its content.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
     """
     check_mapping("standard input" if path == "-" else path, options.mapping)
+    if path != "-" and Path(path).is_dir():
+        return _mail_folder(path, options)
     with ExitStack() as stack:
         stream = open_stream(path)
         stack.callback(stream.close)
-        text = Text(stream, options.encoding)
-        _refuse_foreign(stream, text.head)
-        source = _reader(path, text.head, options)(stream, text, options)
+        source = _source(path, stream, options)
         stack.pop_all()
     return source
+
+
+def _source(path: str, stream: Stream, options: SourceOptions) -> Source:
+    name = options.format or _by_name(path)
+    if name in _MAIL:
+        return _mailbox(stream, stream.chunks(), options, single=name == "eml")
+    text = Text(stream, options.encoding)
+    _refuse_foreign(stream, text.head)
+    if name is None and text.encoding == "utf-8" and text.head.startswith(b"From "):
+        return _mailbox(stream, text.chunks(), options, single=False)
+    name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
+    if name == "xml":
+        return _markup(stream, text, options)
+    if name == "jsonl":
+        return _json_lines(stream, text, options)
+    return Delimited(stream, text, options)
+
+
+def _json_lines(stream: Stream, text: Text, options: SourceOptions) -> Source:
+    source = JsonLines(stream, text, options)
+    if options.mapping_file is not None:  # as for the list of failed records of an XML file
+        source.warnings.append("JSON Lines are read without --mapping, which is for tables and XML")
+    return source
+
+
+def _markup(stream: Stream, text: Text, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.markup import Markup  # noqa: PLC0415 - as above
+
+    return Markup(stream, text, options)
+
+
+def _mailbox(
+    stream: Stream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
+) -> Source:
+    from leadconnector_async.sources.mail import Mailbox  # noqa: PLC0415 - few sources are mails
+
+    return Mailbox(stream, chunks, options, single=single)
+
+
+def _mail_folder(path: str, options: SourceOptions) -> Source:
+    from leadconnector_async.sources._mail_folder import MailFolder  # noqa: PLC0415 - as above
+
+    return MailFolder(path, options)
 
 
 def _refuse_foreign(stream: Stream, head: bytes) -> None:
@@ -71,8 +122,6 @@ def _refuse_foreign(stream: Stream, head: bytes) -> None:
     raise SourceError(f"{stream.name}: is empty: name a file with records")
 
 
-def _reader(path: str, head: bytes, options: SourceOptions) -> type[Delimited | JsonLines]:
+def _by_name(path: str) -> FormatName | None:
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
-    by_name = _SUFFIXES.get(suffixes[-1]) if suffixes else None
-    by_content: FormatName = "jsonl" if head.lstrip()[:1] in {b"{", b"["} else "csv"
-    return JsonLines if (options.format or by_name or by_content) == "jsonl" else Delimited
+    return _SUFFIXES.get(suffixes[-1]) if suffixes else None

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
 
 from msgspec import Struct, field
 
+from leadconnector_async._api.contacts import Handle  # noqa: TC001 - msgspec reads annotations
 from leadconnector_async._messages import MessageFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
     from zoneinfo import ZoneInfo
 
@@ -18,19 +20,28 @@ if TYPE_CHECKING:
 LINE_LIMIT: Final = 4 << 20
 """Bytes of the longest record that is read. A longer one is a problem of its own line."""
 
-FormatName = Literal["jsonl", "csv"]
+FormatName = Literal["jsonl", "csv", "eml", "mbox", "xml", "excel", "parquet"]
+MAIL_LIMIT: Final = 40 << 20
+"""Bytes of the longest mail that is read: an attachment as large as the API takes, encoded."""
 
 
 class SourceRow(MessageFields, forbid_unknown_fields=True):
     """A record as its source gives it: shapes are right, the rules per type are not yet checked.
 
-    ``date`` is in UTC. ``outbox_key`` comes from a list of failed records: the row replaces the
-    record of that key.
+    ``date`` is in UTC. ``attachments`` are URLs; files of this machine, which were there and of an
+    allowed type and size when the row was read, are ``file://`` ones. ``outbox_key`` comes from a
+    list of failed records: the row replaces the record of that key.
+
+    ``contact`` names who the record is with where no id does, its number in E.164 and its address
+    in lower case, so that two spellings are one contact. ``in_reply_to`` are the ids of the
+    earlier mails of the thread, nearest first.
     """
 
     id: str | None = None
     location_id: str | None = None
     outbox_key: str | None = None
+    contact: Handle | None = None
+    in_reply_to: list[str] | None = None
 
 
 class Identity(NamedTuple):
@@ -75,6 +86,16 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     ``encoding`` is a name that Python knows. A byte order mark in the file wins over it.
 
     ``delimiter`` and ``format`` default to what the file's name and beginning say.
+
+    ``region`` is the country, such as ``US``, whose national forms telephone numbers without a
+    country code are in.
+
+    ``mine`` are the owner's addresses, or ``@domain`` for all of one: they tell which mails were
+    sent and which were received. ``spool`` is the folder where the attachments of mails are kept
+    until they are uploaded; without one they are left out, with a warning.
+
+    ``mapping_file`` is a mapping of another system's export: the name of one that comes with the
+    library, or a path. ``mapping`` goes before it.
     """
 
     mapping: dict[str, str] = field(default_factory=dict)
@@ -82,6 +103,10 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     encoding: str | None = None
     delimiter: str | None = None
     format: FormatName | None = None
+    region: str | None = None
+    mine: tuple[str, ...] = ()
+    spool: Path | None = None
+    mapping_file: str | None = None
 
 
 class Source(Protocol):

@@ -1,0 +1,74 @@
+"""From what a source gives to what the outbox takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async._api.rules import check
+from leadconnector_async._messages import Problem
+from leadconnector_async._records import draft, key_from_text, refused_draft
+
+if TYPE_CHECKING:
+    from leadconnector_async._outbox.interface import Draft
+    from leadconnector_async.sources import Parsed, SourceRow
+
+NO_LOCATION: Final = Problem(
+    "locationId", "is missing", "give --location, or name the location in the record"
+)
+
+
+class Drafter:
+    """Makes drafts.
+
+    ``location`` is the one of records that name none. Records without a date are sorted under
+    ``now_ms``, the moment of the reading.
+    """
+
+    def __init__(self, location: str | None, now_ms: int) -> None:
+        self._location = location
+        self._now_ms = now_ms
+
+    def draft_of(self, parsed: Parsed) -> Draft:
+        """Check the record against the rules of its type, and encode it or say what is wrong."""
+        row = parsed.row
+        if row is None:
+            return self._unread(parsed)
+        location = row.location_id or self._location
+        problems = check(row)
+        if problems or not location:
+            return self._refused(parsed, row, location, problems)
+        id_, key = row.id, row.outbox_key
+        # None of these is part of a request's body.
+        row.id = row.location_id = row.outbox_key = row.contact = row.in_reply_to = None
+        return draft(
+            row,
+            location=location,
+            id=id_,
+            now_ms=self._now_ms,
+            line=parsed.line,
+            raw=parsed.raw,
+            key=key_from_text(key) if key and not id_ else None,
+        )
+
+    def _refused(
+        self, parsed: Parsed, row: SourceRow, location: str | None, problems: tuple[Problem, ...]
+    ) -> Draft:
+        return refused_draft(
+            problems if location else (NO_LOCATION, *problems),
+            location=location or "",
+            id=row.id,
+            line=parsed.line,
+            raw=parsed.raw,
+            key=key_from_text(row.outbox_key) if row.outbox_key and not row.id else None,
+        )
+
+    def _unread(self, parsed: Parsed) -> Draft:
+        id_, location, key = parsed.identity or (None, None, None)
+        return refused_draft(
+            parsed.problems,
+            location=location or self._location or "",
+            id=id_ or None,
+            line=parsed.line,
+            raw=parsed.raw,
+            key=key_from_text(key) if key and not id_ else None,
+        )

@@ -1,0 +1,75 @@
+"""Staging: every record of the sources is checked and stored before the first is sent."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from leadconnector_async._errors import SourceError
+from leadconnector_async._importing.drafts import Drafter
+from leadconnector_async._outbox.interface import Reading
+
+if TYPE_CHECKING:
+    from leadconnector_async._engine.tally import Tally
+    from leadconnector_async._importing.reading import Reader
+    from leadconnector_async._outbox.sqlite import SqliteOutbox
+    from leadconnector_async.sources import Parsed
+
+
+class Stager:
+    """Puts what a reader gives into an outbox, and counts it in a tally.
+
+    ``location`` is the one of records that name none; None refuses these.
+    """
+
+    def __init__(self, outbox: SqliteOutbox, tally: Tally, *, location: str | None) -> None:
+        self._outbox = outbox
+        self._tally = tally
+        self._location = location
+        self.conflicts = 0
+        """Records that were passed over, since another one of their source has the same id."""
+
+    async def stage(self, reader: Reader) -> None:
+        """Read to the end, or until the reader is stopped; then make the records claimable.
+
+        Raises:
+            SourceError: a source cannot be read. What came before it stays staged.
+            OutboxError: the store failed.
+        """
+        drafter = Drafter(self._location, time.time_ns() // 1_000_000)
+        for source in reader.sources():
+            batch = reader.batch()
+            self._refuse_homeless(source.name, batch)
+            if batch:
+                reading = Reading(await self._outbox.source(source.name, source.form))
+                await self._stage(reader, batch, drafter, reading)
+        if not reader.interrupted:
+            await self._outbox.seal()
+
+    def _refuse_homeless(self, name: str, batch: list[Parsed]) -> None:
+        """Refuse a source at once, rather than each of its records, where --location is missing."""
+        rows = [parsed.row for parsed in batch if parsed.row is not None]
+        if rows and not self._location and not any(row.location_id for row in rows):
+            raise SourceError(f"{name}: its records name no locationId: give --location ID")
+
+    async def _stage(
+        self, reader: Reader, batch: list[Parsed], drafter: Drafter, reading: Reading
+    ) -> None:
+        while batch:
+            drafts = [drafter.draft_of(parsed) for parsed in batch]
+            staged = await self._outbox.stage(drafts, reading)
+            self._tally.staged += staged.staged
+            self._tally.skipped += staged.skipped
+            self._tally.refused += staged.refused
+            self.conflicts += staged.conflicts
+            batch = reader.batch()
+
+    def warnings(self, reader: Reader) -> list[str]:
+        """What was passed over, each once."""
+        if not self.conflicts:
+            return reader.warnings
+        have = "1 record has" if self.conflicts == 1 else f"{self.conflicts:,} records have"
+        return [*reader.warnings, f"{have} the id of another record before it: not sent"]
+
+    def __repr__(self) -> str:
+        return f"<Stager {self._tally.staged} staged, {self._tally.skipped} known>"

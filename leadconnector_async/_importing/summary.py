@@ -1,0 +1,79 @@
+"""What an import came to: what this run did, and what stands in the outbox now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadconnector_async._engine.tally import Tally
+    from leadconnector_async._importing.reasons import Reason
+    from leadconnector_async._importing.standing import LocationCounts, Standing
+
+Ended = Literal["done", "error", "day_spent", "interrupted", "planned"]
+
+
+class Summary(Struct, kw_only=True):
+    """The counts of a report, under the names of ``--json``.
+
+    ``failed``, ``unresolved``, ``pending``, ``by_reason`` and ``locations`` are what stands in the
+    outbox, earlier runs included. The others are what this run did.
+    """
+
+    staged: int
+    skipped: int
+    sent: int
+    failed: int
+    unresolved: int
+    pending: int
+    requests: int
+    throttled: int
+    elapsed_s: float
+    found: int
+    looks: int
+    by_reason: list[Reason]
+    locations: list[LocationCounts]
+    outbox: str
+    ended: Ended
+    error: str | None
+    list_format: str
+    estimate_s: float | None = None
+    """By the quota, for what is pending: only of a dry run."""
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a run ended, and why locations could not go on."""
+
+    ended: Ended
+    error: str | None = None
+    stopped: Mapping[str, str] = {}
+
+
+def summary_of(
+    tally: Tally, standing: Standing, ending: Ending, *, elapsed_s: float, outbox: str
+) -> Summary:
+    """Put together what is known of a run at its end."""
+    for location in standing.locations:
+        location.error = ending.stopped.get(location.location)
+    return Summary(
+        staged=tally.staged,
+        skipped=tally.skipped,
+        sent=tally.sent,
+        failed=standing.failed,
+        unresolved=standing.unresolved,
+        pending=standing.pending,
+        requests=tally.requests,
+        throttled=tally.throttled,
+        elapsed_s=round(elapsed_s, 3),
+        found=tally.found,
+        looks=tally.looks,
+        by_reason=standing.by_reason,
+        locations=standing.locations,
+        outbox=outbox,
+        ended=ending.ended,
+        error=ending.error,
+        list_format=standing.list_format,
+    )

@@ -1,0 +1,109 @@
+"""What other programs take of the same budget, as far as the server's figures betray it.
+
+Two sums betray it:
+
+* the *excess*: the server counts more than all of ours that it may still be counting;
+* the *fall*: what remains and what has arrived of ours can only grow together, as old requests are
+  forgotten, unless somebody else takes something.
+
+Either can be too high by the requests that overtook the one that brought the figures, and by no
+more. Above that doubt it is a proof. Without a proof nothing is left to others: alone, we use all.
+With one the sums are read for what is likely, and the most that others took within one interval is
+left to them in the next.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from leadconnector_async._quota.limits import RateLimit
+    from leadconnector_async._quota.window import Slot
+
+UNSEEN: Final = 1 / 3
+"""The share of the limit left to others after a refusal, until an interval has shown what they
+take: a full server shows what they got, and not what they came for."""
+
+BURST: Final = 1 / 20
+"""More than this share of the limit between two answers is a burst, and no trend."""
+
+TREND: Final = 1 / 2
+"""The share of the first interval after which a trend shows."""
+
+
+class Neighbours:
+    """Says how many slots to leave to others."""
+
+    def __init__(self, limit: RateLimit, taken: int) -> None:
+        self._limit = limit
+        self._proven_until = -inf
+        self._peak = self._peak_before = 0.0
+        self._period_ends = -inf
+        self._taken_before = taken
+        self._mark = self._mark_ends = -inf
+        self._watched_from = inf
+        self._trend_start = self._estimate = 0.0
+        self._level, self._level_at = inf, -inf
+        self.resets = False
+        self.forgets_early = False
+        """The server does not count all that a sliding window would still count."""
+
+    def share(self, now: float) -> float:
+        """How many slots to leave to others; 0 where none are proven."""
+        if now >= self._proven_until:
+            return 0.0
+        most = max(self._peak, self._peak_before) + self._limit.spare
+        return min(most, self._limit.requests - 1.0)
+
+    def mark(self, now: float) -> float:
+        """The highest sum of what remained and what had arrived of ours that is certain."""
+        return self._mark if now < self._mark_ends else -inf
+
+    def turn(self, now: float, taken: int) -> None:
+        """Forget the peaks of the interval before the last. ``taken``: slots taken up to now."""
+        if now < self._period_ends:
+            return
+        missed = now >= self._period_ends + self._limit.interval
+        self._peak_before = 0.0 if missed else self._peak
+        self._peak = 0.0
+        self._period_ends = now + self._limit.interval
+        self._taken_before = taken
+
+    def learn(self, slot: Slot, remaining: int, now: float, taken: int) -> None:
+        """Compare a figure with what is known of ours. Slots come in order of their numbers."""
+        counted = self._limit.requests - remaining
+        excess = counted - slot.used
+        fall = slot.mark - (remaining + slot.number)
+        if max(excess, fall) > taken - slot.number:
+            self._proven_until = now + 2 * self._limit.interval
+        if counted < slot.settled - self._taken_before:
+            self.forgets_early = True
+        level = remaining + slot.number
+        if level - self._level > self._limit.requests / 4 and now - self._level_at < self._limit.interval / 8:
+            self.resets = True
+        self._level, self._level_at = level, now
+        under_way = slot.number - slot.settled - 1
+        estimate = max(excess, fall + under_way / 2)
+        self._peak = max(self._peak, self._foresee(estimate, slot.taken_at))
+        self._mark = max(self.mark(now), remaining + slot.settled + 1)
+        self._mark_ends = now + self._limit.interval
+
+    def refused(self, now: float, used: int) -> None:
+        """A 429. Ours alone cannot have caused it."""
+        most = self._limit.requests
+        self._proven_until = now + 2 * self._limit.interval
+        self._peak = max(self._peak, most * UNSEEN, most - used)
+
+    def _foresee(self, estimate: float, at: float) -> float:
+        """In the first interval, take it that others will go on as they began."""
+        if self._watched_from == inf:
+            self._watched_from = at
+            self._trend_start = max(0.0, estimate)
+        elif estimate - self._estimate > max(3.0, self._limit.requests * BURST):
+            self._trend_start += estimate - self._estimate
+        self._estimate = estimate
+        watched = (at - self._watched_from) / self._limit.interval
+        if TREND <= watched <= 1:
+            return max(estimate, (estimate - self._trend_start) / watched)
+        return estimate

@@ -1,0 +1,130 @@
+"""The report at the end of an import: what was done, why the rest was not, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.cli._report import figures, location_lines, reason_sections
+from leadconnector_async.cli._words import counted, duration, number, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async._importing.summary import Summary
+    from leadconnector_async.cli._settings import ImportOptions
+
+AUTOMATIONS: Final = (
+    "Note: imported inbound messages may fire the account's automations, such as workflows on\n"
+    '"customer replied" and AI replies. Pause those first.'
+)
+_NOWHERE: Final = " It went into the sandbox: nothing has left this machine."
+_HEADINGS: Final = {
+    "done": "The import is finished.",
+    "error": "The import was stopped by an error.",
+    "day_spent": "The day's quota is spent.",
+    "interrupted": "The import was interrupted.",
+    "planned": "Dry run: nothing was sent, and nothing written.",
+}
+
+
+def report_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
+    """The whole report, line by line."""
+    yield _HEADINGS[summary.ended] + (_NOWHERE if options.sandbox else "")
+    yield ""
+    yield from figures(_figures(summary))
+    yield ""
+    yield _speed(summary)
+    yield from location_lines(summary.locations)
+    yield from reason_sections(summary.by_reason)
+    steps = list(_steps(summary, options))
+    if steps:
+        yield ""
+        yield "What to do next:"
+        yield from steps
+
+
+def _figures(summary: Summary) -> list[tuple[str, int, str]]:
+    found = f"{number(summary.found)} of them found stored, their answers were lost"
+    rows = [
+        ("read", summary.staged + summary.skipped, ""),
+        ("sent", summary.sent, found if summary.found else ""),
+        ("known already", summary.skipped, "are in the outbox already"),
+        ("failed", summary.failed, ""),
+        ("unresolved", summary.unresolved, "may be stored, or not"),
+        ("pending", summary.pending, "not sent yet"),
+    ]
+    return [row for row in rows if row[1] or row[0] in ("sent", "failed")]
+
+
+def _speed(summary: Summary) -> str:
+    speed = rate(summary.sent / summary.elapsed_s) if summary.elapsed_s else ""
+    line = f"{counted(summary.requests, 'request')} in {duration(summary.elapsed_s)}"
+    if summary.sent:
+        line += f", {speed} sent"
+    if summary.throttled:
+        line += f", {counted(summary.throttled, 'time')} told to slow down (429)"
+    return line + "."
+
+
+def _steps(summary: Summary, options: ImportOptions) -> Iterator[str]:
+    outbox = shlex.quote(summary.outbox)
+    if summary.pending:
+        when = ", tomorrow," if summary.ended == "day_spent" else ""
+        yield f"  The same command again{when} goes on with what is pending."
+    if summary.failed:
+        name = f"failed.{summary.list_format}"
+        yield "  Write the failed records to a file, each with its reason:"
+        yield f"    leadconnector failed --outbox {outbox} -o {name}"
+        yield "  Mend them there, and import that file into the same outbox:"
+        yield f"    {_import_again(name, options)}"
+    if summary.failed or summary.unresolved:
+        yield "  Where the cause was in the account, mend it there, and put the records back:"
+        yield f"    leadconnector retry --outbox {outbox}"
+        yield "  The same import again sends them, and looks for unresolved ones before it does."
+
+
+def _import_again(name: str, options: ImportOptions) -> str:
+    """The command that imports a mended list: it is read with the options of its source."""
+    words = ["leadconnector", "import", name]
+    if options.sandbox:
+        words.append("--sandbox")
+    if options.outbox:
+        words += ["--outbox", options.outbox]
+    if options.location:
+        words += ["--location", options.location]
+    source = options.source
+    for field, column in source.mapping.items():
+        words += ["--map", f"{field}={column}"]
+    if source.timezone is not None:
+        words += ["--timezone", str(source.timezone)]
+    return shlex.join(words)
+
+
+def plan_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
+    """What an import would do."""
+    yield _HEADINGS["planned"]
+    yield ""
+    yield from figures(
+        [
+            ("to send", summary.pending, ""),
+            ("known already", summary.skipped, "are in the outbox already"),
+            ("failed", summary.failed, "would be on the list of failed records"),
+        ]
+    )
+    yield ""
+    yield _estimate(summary, options)
+    yield from location_lines(summary.locations)
+    yield from reason_sections(summary.by_reason)
+    if summary.pending and not options.sandbox:
+        yield ""
+        yield AUTOMATIONS
+
+
+def _estimate(summary: Summary, options: ImportOptions) -> str:
+    limit = options.limit()
+    if limit is None or summary.estimate_s is None:
+        return "No quota limits the speed."
+    daily = f" and {number(limit.daily)} a day" if limit.daily else ""
+    quota = f"{number(limit.requests)} per {limit.interval:g} s{daily}"
+    return f"Sending takes {duration(summary.estimate_s)} at least, by the quota of {quota}."

@@ -1,0 +1,78 @@
+"""Pieces of reports that several commands print."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from leadconnector_async.cli._words import number, places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from leadconnector_async._importing.reasons import Reason
+    from leadconnector_async._importing.standing import LocationCounts
+
+WIDTH: Final = 100
+MOST_REASONS: Final = 20
+MOST_LOCATIONS: Final = 20
+_COUNT: Final = 11
+"""Columns of a count, right-aligned."""
+
+
+def print_json(fields: Any) -> None:  # noqa: ANN401 - whatever msgspec encodes
+    """Print one JSON object on a line of its own."""
+    click.echo(msgspec.json.encode(fields).decode())
+
+
+def figures(rows: Sequence[tuple[str, int, str]]) -> Iterator[str]:
+    """A table of names, counts and remarks."""
+    for name, count, remark in rows:
+        yield f"  {name:<14}{number(count):>{_COUNT}}{'  ' + remark if remark else ''}"
+
+
+def reason_sections(reasons: Sequence[Reason]) -> Iterator[str]:
+    """The reasons of what failed, and those of what is unresolved, each under its heading."""
+    for state, heading in (("failed", "Failed:"), ("unresolved", "Unresolved:")):
+        group = [reason for reason in reasons if reason.state == state]
+        if group:
+            yield ""
+            yield heading
+            yield from reason_lines(group)
+
+
+def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
+    """Each reason with its count and, under it, the first places of it."""
+    indent = " " * (_COUNT + 2)
+    for reason in reasons[:MOST_REASONS]:
+        first, *rest = textwrap.wrap(reason.reason, WIDTH - len(indent)) or [reason.reason]
+        yield f"{number(reason.count):>{_COUNT}}  {first}"
+        yield from (indent + line for line in rest)
+        if reason.lines:
+            yield indent + places(reason.lines, reason.count)
+    hidden = reasons[MOST_REASONS:]
+    if hidden:
+        count = number(sum(reason.count for reason in hidden))
+        yield f"{count:>{_COUNT}}  for {len(hidden)} other reasons"
+
+
+def location_lines(locations: Sequence[LocationCounts]) -> Iterator[str]:
+    """A table of the locations, where there are several: those with the most to do first."""
+    if len(locations) < 2:  # noqa: PLR2004 - one location is the total
+        return
+    width = max(len("location"), *(len(location.location) for location in locations))
+    yield ""
+    yield f"  {'location':<{width}}{'sent':>{_COUNT}}{'failed':>8}{'unresolved':>12}{'pending':>10}"
+    by_work = sorted(locations, key=lambda of: (-of.pending, -of.failed - of.unresolved))
+    for of in by_work[:MOST_LOCATIONS]:
+        yield (
+            f"  {of.location or '(none)':<{width}}{number(of.sent):>{_COUNT}}"
+            f"{number(of.failed):>8}{number(of.unresolved):>12}{number(of.pending):>10}"
+        )
+        if of.error is not None:
+            yield f"    {of.error}"
+    if len(locations) > MOST_LOCATIONS:
+        yield f"  and {len(locations) - MOST_LOCATIONS} more"

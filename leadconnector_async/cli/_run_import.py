@@ -1,0 +1,159 @@
+"""What ``leadconnector import`` does: put the parts together, watch, stop on signals, report."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from leadconnector_async._errors import DailyQuotaSpent, LeadConnectorError
+from leadconnector_async._importer import Importer
+from leadconnector_async._importing.destination import claim_for
+from leadconnector_async._importing.reading import Reader
+from leadconnector_async._importing.standing import standing_of
+from leadconnector_async._importing.summary import Ended, Ending, Summary, summary_of
+from leadconnector_async._outbox.sqlite import SqliteOutbox
+from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._import_report import AUTOMATIONS, report_lines
+from leadconnector_async.cli._observer import Observer
+from leadconnector_async.cli._progress import choose_display
+from leadconnector_async.cli._report import print_json
+from leadconnector_async.cli._run_plan import plan
+from leadconnector_async.cli._signals import Signals
+from leadconnector_async.cli._target import client, destination, target
+
+if TYPE_CHECKING:
+    from leadconnector_async.cli._progress import Display
+    from leadconnector_async.cli._settings import ImportOptions
+    from leadconnector_async.cli._target import Target
+
+_CODES: Final[dict[Ended, Exit]] = {
+    "done": Exit.DONE,
+    "error": Exit.ERROR,
+    "day_spent": Exit.DAY_SPENT,
+    "interrupted": Exit.INTERRUPTED,
+    "planned": Exit.DONE,
+}
+
+
+def run(options: ImportOptions, *, color: bool) -> Exit:
+    """Import, print the report, and say how it ended.
+
+    Raises:
+        LeadConnectorError: there is nothing to report: no source or no outbox could be opened.
+    """
+    if options.dry_run:
+        return plan(options)
+    display = choose_display(quiet=options.quiet, color=color)
+    with target(options) as at, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        summary = runner.run(_Run(options, display).run(at))
+    if summary.error is not None:
+        click.echo(f"leadconnector: {summary.error}", err=True)
+    if options.as_json:
+        print_json(summary)
+    elif summary.error is None or summary.staged or summary.requests:
+        for line in report_lines(summary, options):
+            click.echo(line)
+    return exit_code(summary)
+
+
+def exit_code(summary: Summary) -> Exit:
+    """The code of an import that got as far as a report."""
+    if summary.ended == "done" and (summary.failed or summary.unresolved):
+        return Exit.FAILED
+    return _CODES[summary.ended]
+
+
+class _Run:
+    """One run of the importer in the loop, with its signals and its progress."""
+
+    def __init__(self, options: ImportOptions, display: Display) -> None:
+        self._options = options
+        self._display = display
+
+    async def run(self, at: Target) -> Summary:
+        """Import, and count what this run did."""
+        options = self._options
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        path = options.outbox or ""
+        reader = Reader(options.sources, options.source)
+        async with client(options, at) as api:
+            reader.check()
+            async with await SqliteOutbox.open(path) as outbox:
+                await claim_for(outbox, destination(options))
+                importer = Importer(
+                    api.gateway,
+                    outbox,
+                    reader,
+                    concurrency=options.concurrency,
+                    location=options.location,
+                )
+                ending = await self._drive(importer)
+        if not options.quiet:
+            for warning in importer.stager.warnings(reader):
+                click.echo(f"Note: {warning}", err=True)
+        elapsed = loop.time() - started
+        return summary_of(importer.tally, standing_of(path), ending, elapsed_s=elapsed, outbox=path)
+
+    def _warn(self) -> None:
+        if not (self._options.sandbox or self._options.quiet):
+            click.echo(AUTOMATIONS, err=True)
+
+    async def _drive(self, importer: Importer) -> Ending:
+        """Run the importer to its end, or until signals stop it."""
+        task = asyncio.create_task(importer.run())
+        watching = asyncio.create_task(self._watch(Observer(importer)))
+
+        def finish() -> None:
+            importer.stop()
+            click.echo("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
+
+        try:
+            with Signals(importer.reader, finish=finish, stop_now=task.cancel) as signals:
+                self._warn()
+                await asyncio.wait([task])
+        finally:
+            task.cancel()
+            watching.cancel()
+            await asyncio.wait([task, watching])
+            self._display.close()
+        return _ending(task, importer, interrupted=signals.count > 0)
+
+    async def _watch(self, observer: Observer) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(self._display.interval)
+            self._display.show(observer.look(now()), now())
+
+
+def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) -> Ending:
+    """How the run ended; an error that stopped it goes before an interruption."""
+    error = None if task.cancelled() else task.exception()
+    stopped = {name: str(error) for name, error in importer.errors.items()}
+    if isinstance(error, LeadConnectorError):
+        return Ending(ended="error", error=str(error), stopped=stopped)
+    if error is not None:
+        raise error
+    if interrupted:
+        return Ending(ended="interrupted", stopped=stopped)
+    barred = [e for e in importer.errors.values() if not isinstance(e, DailyQuotaSpent)]
+    if barred:
+        return Ending(ended="error", error=_together(barred), stopped=stopped)
+    return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
+
+
+def _together(errors: list[LeadConnectorError]) -> str:
+    """The first error, and how many more there are."""
+    more = f" (and {len(errors) - 1} more locations could not go on)" if errors[1:] else ""
+    return f"{errors[0]}{more}"
+
+
+def _loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
+    """Uvloop's loop where it is installed, else asyncio's own."""
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,111 @@
+"""What ``leadconnector import --dry-run`` does: everything but the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from leadconnector_async._engine.tally import Tally
+from leadconnector_async._errors import OutboxWriteFailed
+from leadconnector_async._importing.destination import claim_for
+from leadconnector_async._importing.estimate import DAY, Budget, slowest
+from leadconnector_async._importing.reading import Reader
+from leadconnector_async._importing.staging import Stager
+from leadconnector_async._importing.standing import standing_of
+from leadconnector_async._importing.summary import Ending, Summary, summary_of
+from leadconnector_async._outbox.opening import open_to_read
+from leadconnector_async._outbox.sqlite import SqliteOutbox
+from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._import_report import plan_lines
+from leadconnector_async.cli._report import print_json
+from leadconnector_async.cli._target import destination
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from leadconnector_async._outbox.interface import Spend
+    from leadconnector_async._quota import RateLimit
+    from leadconnector_async.cli._settings import ImportOptions
+
+
+def plan(options: ImportOptions) -> Exit:
+    """Say what an import would do, and how long it would take.
+
+    It works on a copy of the outbox, which is gone afterwards.
+
+    Raises:
+        LeadConnectorError: a source, or the outbox that exists, cannot be read.
+    """
+    with TemporaryDirectory(prefix="leadconnector-") as folder:
+        copy = str(Path(folder) / "outbox.db")
+        if options.outbox and Path(options.outbox).exists():
+            _copy(options.outbox, copy)
+        summary = asyncio.run(_plan(options, copy))
+    if options.as_json:
+        print_json(summary)
+    else:
+        for line in plan_lines(summary, options):
+            click.echo(line)
+    return Exit.FAILED if summary.failed or summary.unresolved else Exit.DONE
+
+
+def _copy(outbox: str, copy: str) -> None:
+    try:
+        with closing(open_to_read(outbox)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise OutboxWriteFailed(
+            f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
+        ) from error
+
+
+async def _plan(options: ImportOptions, copy: str) -> Summary:
+    started = time.monotonic()
+    reader = Reader(options.sources, options.source)
+    reader.check()
+    tally = Tally()
+    async with await SqliteOutbox.open(copy) as outbox:
+        await claim_for(outbox, destination(options), name=options.outbox)
+        stager = Stager(outbox, tally, location=options.location)
+        await stager.stage(reader)
+        needs = [need async for need in _needs(outbox, options.limit())]
+    if not options.quiet:
+        for warning in stager.warnings(reader):
+            click.echo(f"Note: {warning}", err=True)
+    summary = summary_of(
+        tally,
+        standing_of(copy),
+        Ending(ended="planned"),
+        elapsed_s=time.monotonic() - started,
+        outbox=options.outbox or "",
+    )
+    summary.estimate_s = round(slowest(needs), 1)
+    return summary
+
+
+async def _needs(
+    outbox: SqliteOutbox, limit: RateLimit | None
+) -> AsyncIterator[tuple[int, Budget]]:
+    for location, count in (await outbox.unsent()).items():
+        epoch = await outbox.begin(location)
+        yield count, _budget(limit, epoch.spend)
+
+
+def _budget(limit: RateLimit | None, spend: Spend | None) -> Budget:
+    """The quota, less what an earlier import has used of this day's."""
+    if limit is None:
+        return Budget(rate=math.inf)
+    rate = limit.requests / limit.interval
+    ends_in = (spend.day_ends / 1000 - time.time()) if spend else 0.0
+    if spend is None or limit.daily is None or ends_in <= 0:
+        return Budget(rate=rate, daily=limit.daily)
+    left = max(limit.daily - spend.day_used, 0)
+    return Budget(rate=rate, daily=limit.daily, left_today=left, day_ends_in=min(ends_in, DAY))

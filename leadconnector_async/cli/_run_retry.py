@@ -1,0 +1,53 @@
+"""What ``leadconnector retry`` does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leadconnector_async._errors import OutboxUnusable
+from leadconnector_async._outbox.sqlite import SqliteOutbox
+from leadconnector_async.cli._report import print_json
+from leadconnector_async.cli._words import counted
+
+if TYPE_CHECKING:
+    from leadconnector_async._outbox.retrying import Retried
+
+
+def retry(outbox: str, *, as_json: bool) -> None:
+    """Put back, and print what came of it.
+
+    Raises:
+        OutboxError: the outbox does not exist, or cannot be used.
+    """
+    if not Path(outbox).exists():
+        raise OutboxUnusable(f"{outbox} does not exist: give the outbox of an earlier import")
+    retried = asyncio.run(_retry(outbox))
+    if as_json:
+        print_json(retried._asdict())
+        return
+    if not any(retried):
+        click.echo("Nothing has failed.")
+    if retried.pending:
+        click.echo(f"{counted(retried.pending, 'record')} will be sent again.")
+    if retried.unknown:
+        click.echo(
+            f"{counted(retried.unknown, 'record')} will be looked for, and sent if not there."
+        )
+    if retried.pending or retried.unknown:
+        click.echo("The same import again does so.")
+    if retried.refused:
+        click.echo(
+            f"{counted(retried.refused, 'record')} stay failed, as they are wrong themselves: "
+            f"leadconnector failed --outbox {outbox} -o FILE"
+        )
+    if retried.left:
+        click.echo(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")
+
+
+async def _retry(outbox: str) -> Retried:
+    async with await SqliteOutbox.open(outbox) as store:
+        return await store.retry()

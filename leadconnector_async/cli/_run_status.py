@@ -1,0 +1,69 @@
+"""What ``leadconnector status`` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from msgspec.structs import asdict
+
+from leadconnector_async._importing.estimate import Budget, slowest
+from leadconnector_async._importing.standing import standing_of
+from leadconnector_async._quota import RateLimit
+from leadconnector_async.cli._report import (
+    figures,
+    location_lines,
+    print_json,
+    reason_sections,
+)
+from leadconnector_async.cli._words import duration, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async._importing.standing import Standing
+
+
+def status(outbox: str, *, as_json: bool) -> None:
+    """Print what stands in the outbox.
+
+    Raises:
+        OutboxError: it does not exist, or cannot be read.
+    """
+    standing = standing_of(outbox)
+    estimate = _estimate(standing)
+    if as_json:
+        fields = asdict(standing)
+        fields["estimate_s"] = round(estimate, 1)
+        fields["outbox"] = outbox
+        print_json(fields)
+        return
+    for line in _lines(standing, estimate):
+        click.echo(line)
+
+
+def _estimate(standing: Standing) -> float:
+    """By the documented quota: what the API announced is not kept."""
+    limit = RateLimit()
+    budget = Budget(rate=limit.requests / limit.interval, daily=limit.daily)
+    return slowest((location.pending, budget) for location in standing.locations)
+
+
+def _lines(standing: Standing, estimate: float) -> Iterator[str]:
+    yield from figures(
+        [
+            ("sent", standing.sent, ""),
+            ("failed", standing.failed, ""),
+            ("unresolved", standing.unresolved, "may be stored, or not"),
+            ("pending", standing.pending, ""),
+        ]
+    )
+    yield ""
+    if standing.rate:
+        yield f"Sent in the last minute: {rate(standing.rate)}."
+    if standing.pending:
+        yield f"What is pending takes {duration(estimate)} at least, by the quota of 100 per 10 s."
+    elif not (standing.failed or standing.unresolved):
+        yield "Everything is sent."
+    yield from location_lines(standing.locations)
+    yield from reason_sections(standing.by_reason)

@@ -1,0 +1,93 @@
+"""What ``leadconnector validate`` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from leadconnector_async._api.rules import check
+from leadconnector_async._importing.reasons import Reasons
+from leadconnector_async.cli._report import print_json, reason_lines
+from leadconnector_async.cli._words import counted
+from leadconnector_async.sources import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async.sources import Source, SourceOptions
+
+
+class Check:
+    """One pass over the sources. With ``echo``, each problem is printed as it is met."""
+
+    def __init__(self, options: SourceOptions, *, echo: bool) -> None:
+        self._options = options
+        self._echo = echo
+        self.records = 0
+        self.wrong = 0
+        self.without_location = 0
+        self.reasons = Reasons()
+        self.warnings: list[str] = []
+
+    def read(self, paths: Sequence[str]) -> None:
+        """Read every record of every source.
+
+        Raises:
+            SourceError: one of them cannot be read.
+        """
+        for path in paths:
+            with open_source(path, self._options) as source:
+                self._read(source)
+                self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
+
+    def _read(self, source: Source) -> None:
+        for parsed in source:
+            self.records += 1
+            row = parsed.row
+            problems = parsed.problems if row is None else check(row)
+            self.without_location += row is not None and not row.location_id
+            if not problems:
+                continue
+            self.wrong += 1
+            place = f"{source.name}:{parsed.line}"
+            for problem in problems:
+                self.reasons.add(str(problem), place)
+                if self._echo:
+                    click.echo(f"{place}: {problem}")
+
+    def print_summary(self) -> None:
+        """Print the counts by reason, and what was passed over."""
+        if self.wrong:
+            if self._echo:
+                click.echo()
+            are = "is" if self.wrong == 1 else "are"
+            click.echo(f"{self.wrong:,} of {counted(self.records, 'record')} {are} wrong:\n")
+            for line in reason_lines(self.reasons.most_frequent()):
+                click.echo(line)
+        else:
+            click.echo(f"Nothing is wrong with {counted(self.records, 'record')}.")
+        for note in self._notes():
+            click.echo(f"Note: {note}")
+
+    def _notes(self) -> list[str]:
+        notes = list(self.warnings)
+        if self.without_location:
+            name = "names" if self.without_location == 1 else "name"
+            notes.append(
+                f"{counted(self.without_location, 'record')} {name} no location: "
+                "import needs --location for them"
+            )
+        return notes
+
+    def print_json(self) -> None:
+        """Print the same for programs."""
+        print_json(
+            {
+                "records": self.records,
+                "wrong": self.wrong,
+                "without_location": self.without_location,
+                "by_reason": self.reasons.most_frequent(),
+                "warnings": self.warnings,
+            }
+        )

@@ -1,0 +1,71 @@
+"""The options of ``leadconnector import`` as the library's own objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from leadconnector_async._aiohttp import Timeouts
+from leadconnector_async._policy import Policy
+from leadconnector_async._quota import RateLimit
+from leadconnector_async.cli._types import OFF, QuotaValue
+
+if TYPE_CHECKING:
+    from leadconnector_async.sources import SourceOptions
+
+
+class ImportOptions(Struct, frozen=True, kw_only=True):
+    """What the user asks for, as click has checked it. Times are in seconds."""
+
+    sources: tuple[str, ...]
+    source: SourceOptions
+    location: str | None
+    outbox: str | None
+    token: str | None
+    base_url: str | None
+    sandbox: bool
+    dry_run: bool
+    concurrency: int | None
+    connect_timeout: float
+    timeout: float
+    attempts: int
+    on_unknown: Literal["look", "send", "hold"]
+    look_after: float
+    no_stamp: bool
+    patience: float
+    wait: bool
+    quota: QuotaValue | str | None
+    daily: int | None
+    as_json: bool
+    quiet: bool
+
+    def policy(self) -> Policy:
+        """How patient to be."""
+        return Policy(
+            attempts=self.attempts,
+            on_unknown=self.on_unknown,
+            look_after=(self.look_after / 4, self.look_after),
+            stamp_alt_id=not self.no_stamp,
+            patience=self.patience,
+            wait_for_day=self.wait,
+        )
+
+    def limit(self) -> RateLimit | None:
+        """The quota to assume until the API tells. The sandbox has one only if it is asked for."""
+        if self.quota is None and self.daily is None and self.sandbox:
+            return None
+        if self.quota == OFF:
+            return RateLimit(requests=10**9, daily=self.daily) if self.daily else None
+        usual = RateLimit()
+        daily = self.daily or usual.daily
+        if isinstance(self.quota, QuotaValue):
+            return RateLimit(self.quota.requests, self.quota.seconds, daily)
+        return RateLimit(usual.requests, usual.interval, daily)
+
+    def timeouts(self) -> Timeouts:
+        """The limits on one request."""
+        return Timeouts(connect=self.connect_timeout, read=self.timeout)
+
+    def __repr__(self) -> str:
+        return f"ImportOptions({', '.join(self.sources)})"

@@ -1,0 +1,133 @@
+"""The head of a mail: who, when, about what, and in answer to which.
+
+Read with the old, lenient half of the standard library: its new one parses every header by the
+grammar, takes twenty times as long, and raises on headers that break it.
+"""
+
+from __future__ import annotations
+
+import re
+from email import utils
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async.sources._mail_text import decoded, sound
+from leadconnector_async.sources._values import Wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from email.message import Message
+
+_FOLD: Final = re.compile(r"[\r\n]+")
+_MSG_ID: Final = re.compile(r"<([^<>]+)>")
+_MOST_ANCESTORS: Final = 100
+# Newer versions give nobody where a list of addresses is odd; here a half is better than nothing.
+_LOOSE: Final = {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
+_NO_DATE: Final = (
+    'write one, such as "2024-01-31T09:30:00Z", as its date in the list of failed ones'
+)
+
+
+class Person(NamedTuple):
+    """A name, which may be empty, and an address."""
+
+    name: str
+    address: str
+
+    @property
+    def folded(self) -> str:
+        """The address as it compares with others."""
+        return self.address.lower()
+
+
+class Head:
+    """The headers of one mail, by their names in lower case."""
+
+    def __init__(self, mail: Message) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in mail.raw_items():
+            unfolded = _FOLD.sub("", str(value))
+            self._values.setdefault(name.lower(), []).append(unfolded)
+
+    def first(self, name: str) -> str:
+        """The first header of that name, as it stands; empty if there is none."""
+        return self._values.get(name, [""])[0].strip()
+
+    def text(self, name: str) -> str:
+        """The first header of that name, decoded."""
+        return " ".join(_words(_raw_text(self.first(name))).split())
+
+    def people(self, name: str) -> list[Person]:
+        """Everybody whom the headers of that name give an address of."""
+        values = [_raw_text(value) for value in self._values.get(name, ())]
+        return [
+            Person(" ".join(_words(name).split()), address.strip())
+            for name, address in getaddresses(values, **_LOOSE)
+            if "@" in address.strip("@")
+        ]
+
+    @property
+    def id(self) -> str | None:
+        """The Message-ID without its brackets, which are no part of it (RFC 5322, 3.6.4)."""
+        value = self.first("message-id")
+        found = _MSG_ID.search(value)
+        return _bare(found[1] if found else value)
+
+    @property
+    def ancestors(self) -> list[str]:
+        """The ids of the mails that this one answers, nearest first."""
+        names = _MSG_ID.findall(self.first("in-reply-to"))
+        names += reversed(_MSG_ID.findall(self.first("references")))
+        bare = (_bare(name) for name in names)
+        return list(dict.fromkeys(name for name in bare if name and name != self.id))[
+            :_MOST_ANCESTORS
+        ]
+
+    def date(self) -> datetime | Wrong:
+        """When it was sent, or else when it arrived. Naive where its offset is not known."""
+        for text in self._dates():
+            try:
+                return parsedate_to_datetime(text)
+            except (ValueError, TypeError, IndexError, OverflowError):
+                continue
+        given = self.first("date")
+        wrong = "is no date that can be read" if given else "is missing"
+        return Wrong(wrong, _NO_DATE, sound(_raw_text(given)) or None)
+
+    def _dates(self) -> Iterator[str]:
+        yield self.first("date")
+        for value in self._values.get("received", ()):
+            yield value.rpartition(";")[2].strip()
+
+
+def _bare(name: str) -> str | None:
+    bare = "".join(_raw_text(name).split())
+    return bare if bare and bare.isprintable() else None
+
+
+def _raw_text(value: str) -> str:
+    """Decode the bytes of a header that were not encoded as they should."""
+    if value.isascii():
+        return value
+    return decoded(value.encode("utf-8", "surrogateescape"), None)
+
+
+def _words(text: str) -> str:
+    """Decode encoded words (RFC 2047)."""
+    if "=?" not in text:
+        return sound(text)
+    try:
+        pieces = decode_header(text)
+    except (HeaderParseError, ValueError):
+        return sound(text)
+    return sound(
+        "".join(
+            piece
+            if isinstance(piece, str)
+            else decoded(piece, charset or "raw-unicode-escape")  # what decode_header uses itself
+            for piece, charset in pieces
+        )
+    )

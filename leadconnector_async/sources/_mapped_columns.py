@@ -1,0 +1,99 @@
+"""The header of a table that a mapping describes. Stands in for `Columns`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leadconnector_async._errors import SourceError
+from leadconnector_async.sources._columns import listed_identity, refuse_doubles, refuse_unmapped
+from leadconnector_async.sources._mapped import Reader, columns_of, resolved
+from leadconnector_async.sources._mapping import Rule
+from leadconnector_async.sources._names import (
+    LOCATION,
+    OUTBOX_KEY,
+    REASON_NAMES,
+    folded,
+    listed,
+    shown,
+)
+from leadconnector_async.sources._shape import identity_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leadconnector_async.sources._contacts import Contacts
+    from leadconnector_async.sources._mapping import Definition
+    from leadconnector_async.sources.row import Identity
+
+
+class MappedColumns:
+    """Makes the values of a row by a mapping. ``unknown`` are the columns that it does not read.
+
+    Names of columns are compared without case and separators: ``Start Time`` is ``StartTime``.
+    A column that ``--map`` names for a field feeds it as it stands, whatever the mapping says.
+
+    Raises:
+        SourceError: columns are missing.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        header: Sequence[str],
+        definition: Definition,
+        mapping: Mapping[str, str],
+        contacts: Contacts,
+    ) -> None:
+        self.names = [name.strip() for name in header]
+        refuse_doubles(source, self.names)
+        refuse_unmapped(source, self.names, mapping)
+        self._spelled = {folded(name): name for name in reversed(self.names) if folded(name)}
+        self._refuse_foreign(source, definition)
+        own = {field: Rule(column=column) for field, column in mapping.items()}
+        kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
+        for field, rule in own.items():
+            kind.fields[field] = rule
+        self._reader = Reader(kind, definition, contacts)
+        read = {name for rule in kind.fields.values() for name in columns_of(rule)} | {*kind.skip}
+        passed = read | REASON_NAMES | {LOCATION, OUTBOX_KEY, ""}
+        self.unknown = [name for name in self.names if name not in passed]
+        self._listed = [name for name in (LOCATION, OUTBOX_KEY) if name in self.names]
+
+    def skipped(self, cells: Sequence[str]) -> str | None:
+        """Say why a row is left out."""
+        return self._reader.skipped(dict(zip(self.names, cells, strict=True)))
+
+    def values(self, cells: Sequence[str]) -> dict[str, object]:
+        """Name a row's values as the API does."""
+        row = dict(zip(self.names, cells, strict=True))
+        values = self._reader.values(row)
+        for name in self._listed:  # what a list of failed records adds
+            if text := row[name].strip():
+                values[name] = text
+        return values
+
+    def identity(self, cells: Sequence[str]) -> Identity | None:
+        """Read which record a refused row is, as far as its cells are where they should be."""
+        if len(cells) == len(self.names):
+            return identity_of(self.values(cells))
+        return listed_identity(self.names, cells)
+
+    def _find(self, name: str) -> str | None:
+        return self._spelled.get(folded(name))
+
+    def _refuse_foreign(self, source: str, definition: Definition) -> None:
+        if definition.elements:
+            raise SourceError(f"{source}: is a table, and the mapping reads XML: choose another")
+        lacking = [name for name in definition.requires if self._find(name) is None]
+        if lacking:
+            raise SourceError(
+                f"{source}: line 1: has no column {listed(lacking)}, which the mapping requires: "
+                "choose another mapping, or look at the file with inspect"
+            )
+
+
+def _missing(source: str, field: str, column: str) -> SourceError:
+    return SourceError(
+        f"{source}: line 1: has no column {shown(column)}, of which the mapping makes {field}: "
+        f'correct the mapping, or write ["{column}"] where the column may be missing'
+    )

@@ -1,0 +1,85 @@
+"""Rows of cells under a header, from whatever kind of file, to records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from leadconnector_async.sources._columns import Columns
+from leadconnector_async.sources._form import form_of
+from leadconnector_async.sources._mapped_columns import MappedColumns
+from leadconnector_async.sources._mapping import load_mapping
+from leadconnector_async.sources._names import shown
+from leadconnector_async.sources._shape import identity_of
+from leadconnector_async.sources.row import Parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async.sources._shape import Shaper
+    from leadconnector_async.sources.row import SourceOptions
+
+
+class Table:
+    """Makes records of rows, and counts those that a mapping leaves out.
+
+    Raises:
+        SourceError: the header, or the mapping, is not usable.
+    """
+
+    def __init__(
+        self, name: str, header: Sequence[str], options: SourceOptions, shaper: Shaper
+    ) -> None:
+        self._options = options
+        self._definition = (
+            None if options.mapping_file is None else load_mapping(options.mapping_file)
+        )
+        self._shaper = shaper
+        self._skipped: dict[str, tuple[int, int]] = {}
+        self.columns: Columns | MappedColumns
+        if self._definition is None:
+            self.columns = Columns(name, header, options.mapping)
+        else:
+            self.columns = MappedColumns(
+                name, header, self._definition, options.mapping, shaper.contacts
+            )
+
+    def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
+        """What a list of failed records needs to know: it is CSV with the same columns."""
+        return form_of(
+            self._options,
+            "csv",
+            marked=marked,
+            columns=self.columns.names,
+            delimiter=delimiter,
+            table=self._definition,
+        ).encoded()
+
+    def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
+        """Read a row that has as many cells as the header. None for one that is no record."""
+        values = self.columns.values(cells)
+        if is_blank(cells) if self._definition else "type" not in values and is_blank(cells):
+            return None
+        if self._definition and (reason := self.columns.skipped(cells)):
+            times, first = self._skipped.get(reason, (0, line))
+            self._skipped[reason] = (times + 1, first)
+            return None
+        row, problems = self._shaper.row(values)
+        identity = None if row else identity_of(values)
+        return Parsed(line, orjson.dumps(cells), row, problems, identity)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was passed over. A mapping names what it takes, and so what it does not."""
+        if self._definition is None:
+            return [f"column {shown(name)} is not sent" for name in self.columns.unknown]
+        return [
+            f"{reason} ({times}, first in line {line})"
+            for reason, (times, line) in self._skipped.items()
+        ]
+
+
+def is_blank(cells: Sequence[str]) -> bool:
+    """Tell a row without anything in it."""
+    return not any(cell.strip() for cell in cells)

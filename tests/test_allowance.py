@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from leadconnector_async._api.allowance import SILENT, Allowance, read_allowance
+
+NAMES = {
+    "X-RateLimit-Max": "max",
+    "X-RateLimit-Remaining": "remaining",
+    "X-RateLimit-Interval-Milliseconds": "interval_ms",
+    "X-RateLimit-Limit-Daily": "daily_limit",
+    "X-RateLimit-Daily-Remaining": "daily_remaining",
+    "X-RateLimit-Daily-Reset": "daily_reset_ms",
+}
+
+
+def test_all_headers_are_read() -> None:
+    """The five documented ones, and the one that is not."""
+    headers = {name: str(number) for number, name in enumerate(NAMES)}
+    assert read_allowance(headers) == Allowance(
+        max=0, remaining=1, interval_ms=2, daily_limit=3, daily_remaining=4, daily_reset_ms=5
+    )
+
+
+def test_an_answer_may_say_nothing() -> None:
+    """Any header may be missing."""
+    assert read_allowance({}) == SILENT == Allowance()
+
+
+@pytest.mark.parametrize(("header", "field"), NAMES.items())
+def test_headers_are_read_one_by_one(header: str, field: str) -> None:
+    """Whatever else is missing, and in any case where the mapping knows none."""
+    for name in (header, header.lower()):
+        allowance = read_allowance(CIMultiDict({name: "25"}))
+        assert allowance == Allowance(**{field: 25})
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "",
+        " ",
+        "-1",
+        "+5",
+        "1.5",
+        "1e3",
+        "0x10",
+        "ten",
+        "٣",
+        "²",
+        "1_000",
+        "99999999999",
+        "9" * 5000,
+    ],
+)
+def test_garbage_reads_as_missing(garbage: str) -> None:
+    """A figure is a few ASCII digits; nonsense is nothing to go by."""
+    assert read_allowance(dict.fromkeys(NAMES, garbage)) == SILENT
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), ("007", 7), ("10000000000", 10**10), ("10000000001", None)],
+)
+def test_the_largest_figure_is_a_third_of_a_year(text: str, value: int | None) -> None:
+    """Up to the limit a figure counts, beyond it is garbage."""
+    assert read_allowance({"X-RateLimit-Max": text}).max == value
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(NAMES)), st.text() | st.integers().map(str)))
+def test_reading_never_fails(headers: dict[str, str]) -> None:
+    """Each figure is None or within bounds, whatever the headers hold."""
+    allowance = read_allowance(headers)
+    for field in NAMES.values():
+        value = getattr(allowance, field)
+        assert value is None or 0 <= value <= 10**10

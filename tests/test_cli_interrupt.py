@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from cli_harness import (
+    PATIENCE,
+    at,
+    leadconnector,
+    read_until,
+    result_of,
+    sms,
+    started,
+    wait_until,
+    write_jsonl,
+)
+
+from leadconnector_async.sandbox import Fault, Latency, SandboxConfig, SandboxThread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02))
+COUNT = 600
+
+
+def ids(sandbox: SandboxThread) -> list[str]:
+    """The own ids of what is stored."""
+    return sorted(str(message.alt_id) for message in sandbox.messages)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_finishes_what_is_in_flight(number: int, tmp_path: Path) -> None:
+    """Exit 130, all answers settled; the same command again sends the rest, and only the rest."""
+    history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(COUNT)])
+    with SandboxThread(SLOW) as sandbox:
+        words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--json"]
+        with started(*words) as process:
+            wait_until(lambda: len(sandbox.messages) > 50)
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130, errors
+        assert "Finishing what is in flight" in errors
+        result = result_of(output)
+        assert result["sent"] == len(sandbox.messages) < COUNT
+        assert result["pending"] == COUNT - result["sent"]
+        again = leadconnector(*words)
+        assert again.exit_code == 0, again.output
+        assert result_of(again.stdout)["requests"] == result["pending"]
+        assert ids(sandbox) == sorted(f"m{n}" for n in range(COUNT))
+
+
+def test_two_signals_stop_at_once_and_lose_nothing(tmp_path: Path) -> None:
+    """What hung in flight is looked for by the next run, and is not stored twice."""
+    history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(100)])
+    hang = Fault("hang", when="after", nth=tuple(range(30, 36)), seconds=60.0)
+    with SandboxThread(SandboxConfig(faults=(hang,))) as sandbox:
+        words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--look-after", "0.2"]
+        with started(*words, "--json") as process:
+            wait_until(lambda: sandbox.faults_fired["hang"] > 0)
+            process.send_signal(signal.SIGINT)
+            read_until(process.stderr, "Ctrl-C again")
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130, errors
+        assert result_of(output)["pending"] > 0
+        sandbox.set_faults()
+        again = leadconnector(*words)
+        assert again.exit_code == 0, again.output
+        assert ids(sandbox) == sorted(f"m{n}" for n in range(100))
+
+
+def test_a_signal_breaks_into_a_pipe_that_says_nothing(tmp_path: Path) -> None:
+    """While standard input gives nothing, the command still answers to Ctrl-C."""
+    reader, writer = os.pipe()
+    words = ["import", "-", "--json"]
+    with SandboxThread() as sandbox:
+        options = at(sandbox, tmp_path / "o.db")
+        with started(*words, *options, stdin=reader) as process:
+            read_until(process.stderr, "automations")
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=PATIENCE)
+    os.close(reader)
+    os.close(writer)
+    assert process.returncode == 130, errors
+    assert result_of(output)["sent"] == 0
+
+
+def test_the_outbox_can_be_asked_while_an_import_runs(tmp_path: Path) -> None:
+    """``status`` reads beside the import; a second import of the same outbox is refused."""
+    history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(COUNT)])
+    with SandboxThread(SLOW) as sandbox:
+        words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--json"]
+        with started(*words) as process:
+            wait_until(lambda: len(sandbox.messages) > 50)
+            status = leadconnector("status", "--outbox", tmp_path / "o.db", "--json")
+            second = leadconnector(*words)
+            process.communicate(timeout=PATIENCE)
+        counts = result_of(status.stdout)
+        assert counts["sent"] + counts["pending"] == COUNT
+        assert second.exit_code == 1
+        assert f"in use by process {process.pid}" in second.stderr
+        assert process.returncode == 0
+
+
+def test_ctrl_c_ends_the_sandbox() -> None:
+    """It prints its address first, alone on standard output, and ends cleanly."""
+    with started("sandbox", "--port", "0") as process:
+        read_until(process.stdout, "http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    """As in ``leadconnector failed | head``."""
+    records = [sms(n, direction=None, message="x" * 5000) for n in range(200)]
+    history = write_jsonl(tmp_path / "history.jsonl", records)
+    leadconnector("import", history, "--sandbox", "--outbox", tmp_path / "demo.db")
+    with started("failed", "--outbox", tmp_path / "demo.db") as process:
+        read_until(process.stdout, "direction is missing")
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()

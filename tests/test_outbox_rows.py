@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from leadconnector_async._outbox.interface import Reading, State
+from leadconnector_async._outbox.rows import fetch_rows, run_rows
+from tests.outbox_kit import claimed, draft, drafts, fate, in_outbox, sealed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadconnector_async._outbox.sqlite import SqliteOutbox
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, 8, 63, 64, 65, 137, 200])
+def test_every_row_arrives(number: int) -> None:
+    """In order, whatever the size of the statements."""
+    rows = [(n, f"{n}".encode()) for n in range(number)]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (n, b)")
+        run_rows(connection, "INSERT INTO t (n, b)", rows)
+        assert connection.execute("SELECT n, b FROM t ORDER BY rowid").fetchall() == rows
+        wanted = [(n,) for n, _ in rows[::2]]
+        found = list(fetch_rows(connection, "SELECT n, b FROM t WHERE n IN (", wanted, ")"))
+        assert sorted(found) == rows[::2]
+
+
+def test_no_statement_looks_through_a_large_table(tmp_path: Path) -> None:
+    """What it costs to go on must not grow with what is done: each statement is by an index."""
+    statements: dict[str, tuple[Any, ...]] = {}
+
+    class Noting(sqlite3.Connection):
+        def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:  # type: ignore[override]  # noqa: ANN401 - passed on
+            statements[statement] = args
+            return super().execute(statement, *args)
+
+    async def work(outbox: SqliteOutbox) -> None:
+        await outbox.source("a.csv", b"{}")
+        await sealed(outbox, [*drafts(200, lanes=3), draft("no", problem="no")])
+        await outbox.stage([*drafts(200), *[draft("a", counted=True)] * 3], Reading())
+        await outbox.admit(draft("b"))
+        claims = await claimed(outbox, 200)
+        ends = [fate(claim, State(2 + claim.seq % 3)) for claim in claims[:99]]
+        await outbox.settle([*ends, fate(claims[99], State.PENDING)], ())
+        await outbox.stored(claims[0])
+        await outbox.admit(draft("l1-1"))
+        await outbox.retry()
+        await outbox.begin("l1")
+
+    def connect(database: str, /, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - passed on
+        return sqlite3.connect(database, factory=Noting, **options)
+
+    in_outbox(tmp_path / "o.db", work, connect=connect)
+    looked_through = ("SCAN record", "SCAN r", "SCAN queue", "SCAN q", "SCAN outcome", "SCAN o")
+    checked = 0
+    with closing(sqlite3.connect(tmp_path / "o.db")) as connection:
+        for statement, args in statements.items():
+            if statement.split(maxsplit=1)[0] in {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE"}:
+                plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", *args).fetchall()
+                steps = [step for *_, step in plan]
+                assert not set(looked_through) & set(steps), (statement, steps)
+                checked += 1
+    assert checked > 30
