@@ -100,6 +100,11 @@ class Ingestor:
         """What was done so far, in numbers."""
         return self._engine.tally
 
+    @property
+    def in_hand(self) -> int:
+        """Messages that were taken in and have no durable outcome yet: ``buffer`` at most."""
+        return self._in_hand
+
     def stop(self) -> None:
         """Send nothing more. `run` ends when what is in flight has been answered."""
         self._engine.stop()
@@ -146,16 +151,22 @@ class Ingestor:
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._has_space()
+        self._in_hand += 1
         self._ensure_working()
         return await asyncio.shield(asyncio.create_task(self._admit(draft)))
 
     async def _admit(self, draft: Draft) -> Outcome:
-        site = await self._engine.open(draft.location)
-        admission = await self._outbox.admit(draft)
-        if admission.settlement is not None:
-            return outcome_of(admission.settlement, draft.location)
-        waiter, is_new = self._waiters.wait_for(admission.seq, site)
-        self._in_hand += is_new
+        is_new = False
+        try:
+            site = await self._engine.open(draft.location)
+            with self._waiters.admission():
+                admission = await self._outbox.admit(draft)
+                if admission.settlement is not None:
+                    return outcome_of(admission.settlement, draft.location)
+                waiter, is_new = self._waiters.wait_for(admission.seq, site)
+        finally:
+            if not is_new:
+                self._leave_hand()
         self._engine.feed(site)
         if site.error is not None:
             self._waiters.fail_site(site, site.error)
@@ -224,15 +235,11 @@ class Ingestor:
         for settlement in settlements:
             if settlement.state is State.PENDING:
                 continue
-            waiter = self._waiters.pop(settlement.claim.seq)
-            self._in_hand -= waiter is not None or self._path is None
-            if waiter is None and self._queue is None:
-                continue
             outcome = outcome_of(settlement, self._engine.name_of(settlement.claim.location))
-            if waiter is None:
+            waited_for = self._waiters.take(settlement.claim.seq, outcome)
+            self._in_hand -= waited_for or self._path is None
+            if not waited_for:
                 self._put(outcome)
-            elif not waiter.done():
-                waiter.set_result(outcome)
         self._space.set()
 
     def _put(self, outcome: Outcome) -> None:
@@ -247,6 +254,10 @@ class Ingestor:
     def _work_ended(self, work: asyncio.Task[None]) -> None:
         error = None if work.cancelled() else work.exception()
         self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
+
+    def _leave_hand(self) -> None:
+        self._in_hand -= 1
+        self._space.set()
 
     async def _has_space(self) -> None:
         while self._in_hand >= self._buffer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from leadconnector_async._outbox.interface import State
 from leadconnector_async._records import key_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from leadconnector_async._engine.lanes import Site
     from leadconnector_async._outbox.interface import Draft, Settlement
@@ -93,6 +94,19 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: dict[int, tuple[asyncio.Future[Outcome], Site]] = {}
+        self._admissions = 0
+        self._early: dict[int, Outcome] = {}
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """While a caller learns its record's number: an outcome may come before it knows it."""
+        self._admissions += 1
+        try:
+            yield
+        finally:
+            self._admissions -= 1
+            if not self._admissions:
+                self._early.clear()
 
     def wait_for(self, seq: int, site: Site) -> tuple[asyncio.Future[Outcome], bool]:
         """The future of a record's outcome, and whether it is a new one."""
@@ -100,13 +114,23 @@ class Waiters:
         if known is not None:
             return known[0], False
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        early = self._early.get(seq)
+        if early is not None:
+            future.set_result(early)
+            return future, False
         self._futures[seq] = future, site
         return future, True
 
-    def pop(self, seq: int) -> asyncio.Future[Outcome] | None:
-        """Take out the future of a record whose outcome is there."""
+    def take(self, seq: int, outcome: Outcome) -> bool:
+        """Hand an outcome to whoever waits for it; False if nobody does."""
         known = self._futures.pop(seq, None)
-        return known[0] if known else None
+        if known is None:
+            if self._admissions:
+                self._early[seq] = outcome
+            return False
+        if not known[0].done():
+            known[0].set_result(outcome)
+        return True
 
     def fail_site(self, site: Site, error: BaseException) -> None:
         """The location cannot go on."""

@@ -47,11 +47,11 @@ def at(sandbox: SandboxThread, outbox: Path) -> list[str]:
 
 
 def sms(number: int, **fields: object) -> dict[str, object]:
-    """A good record. Ten contacts take turns."""
+    """A good record. Twenty contacts take turns."""
     return {
         "id": f"m{number}",
         "type": "SMS",
-        "contactId": f"contact{number % 10}",
+        "contactId": f"contact{number % 20}",
         "direction": "inbound",
         "date": f"2024-01-01T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}Z",
         "message": f"secret text {number}",

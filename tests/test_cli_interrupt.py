@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02))
-COUNT = 600
+COUNT = 400
 
 
 def ids(sandbox: SandboxThread) -> list[str]:

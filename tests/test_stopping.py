@@ -164,7 +164,15 @@ def test_submit_waits_while_the_buffer_is_full() -> None:
     async def scenario() -> None:
         async with Sandbox(SLOW) as sandbox:
             async with client(sandbox) as api, Ingestor(api, buffer=5) as ingestor:
-                outcomes = await asyncio.gather(*(ingestor.submit(r) for r in records(60)))
+                seen = []
+
+                async def submit(record: Record) -> Outcome:
+                    outcome = await ingestor.submit(record)
+                    seen.append(ingestor.in_hand)
+                    return outcome
+
+                outcomes = await asyncio.gather(*(submit(record) for record in records(60)))
+            assert max(seen) == 5
             assert_once_or_told(sandbox, records(60), outcomes)
 
     asyncio.run(scenario())

@@ -99,12 +99,11 @@ class Reader:
         return batch
 
     def _guarded(self, work: Callable[[], _T]) -> _T | None:
-        if self.interrupted:
-            return None
         try:
             try:
+                # In this order: a signal comes before the test and is seen by it, or raises.
                 self.reading = True
-                return work()
+                return None if self.interrupted else work()
             finally:
                 self.reading = False
         except Interrupted:

@@ -31,23 +31,37 @@ BURST: Final = 1 / 20
 TREND: Final = 1 / 2
 """The share of the first interval after which a trend shows."""
 
+RESET: Final = 1 / 4
+"""A sum that grows by this share of the limit, in half that share of an interval, shows a window
+that begins anew: no bucket refills so fast."""
+
 
 class Neighbours:
-    """Says how many slots to leave to others."""
+    """Says how many slots to leave to others.
 
-    def __init__(self, limit: RateLimit, taken: int) -> None:
+    ``taken``: slots taken up to now; those say nothing here. ``wary``: an earlier process used the
+    same budget, and what it took may hide what others take.
+    """
+
+    def __init__(self, limit: RateLimit, taken: int, *, wary: bool) -> None:
         self._limit = limit
+        self._wary = wary
         self._proven_until = -inf
         self._peak = self._peak_before = 0.0
         self._period_ends = -inf
         self._taken_before = taken
-        self._mark = self._mark_ends = -inf
+        self._mark = self._heard_at = -inf
+        self._level = inf
+        self._resets = False
         self._watched_from = inf
         self._trend_start = self._estimate = 0.0
-        self._level, self._level_at = inf, -inf
-        self.resets = False
         self.forgets_early = False
         """The server does not count all that a sliding window would still count."""
+
+    @property
+    def may_hide(self) -> bool:
+        """Whether others may go unnoticed: a bucket shows slow ones only when all but empty."""
+        return (self._wary or self.forgets_early) and not self._resets
 
     def share(self, now: float) -> float:
         """How many slots to leave to others; 0 where none are proven."""
@@ -57,37 +71,32 @@ class Neighbours:
         return min(most, self._limit.requests - 1.0)
 
     def mark(self, now: float) -> float:
-        """The highest sum of what remained and what had arrived of ours that is certain."""
-        return self._mark if now < self._mark_ends else -inf
+        """The highest certain sum of what remained and what had arrived of ours."""
+        return self._mark if now < self._heard_at + self._limit.interval else -inf
 
     def turn(self, now: float, taken: int) -> None:
-        """Forget the peaks of the interval before the last. ``taken``: slots taken up to now."""
+        """Forget what others took in the interval before the last."""
         if now < self._period_ends:
             return
-        missed = now >= self._period_ends + self._limit.interval
-        self._peak_before = 0.0 if missed else self._peak
+        missed_one = now >= self._period_ends + self._limit.interval
+        self._peak_before = 0.0 if missed_one else self._peak
         self._peak = 0.0
         self._period_ends = now + self._limit.interval
         self._taken_before = taken
 
     def learn(self, slot: Slot, remaining: int, now: float, taken: int) -> None:
-        """Compare a figure with what is known of ours. Slots come in order of their numbers."""
+        """Compare a figure with what is known of ours. Slots come in the order of their numbers."""
         counted = self._limit.requests - remaining
         excess = counted - slot.used
         fall = slot.mark - (remaining + slot.number)
         if max(excess, fall) > taken - slot.number:
             self._proven_until = now + 2 * self._limit.interval
-        if counted < slot.settled - self._taken_before:
-            self.forgets_early = True
-        level = remaining + slot.number
-        if level - self._level > self._limit.requests / 4 and now - self._level_at < self._limit.interval / 8:
-            self.resets = True
-        self._level, self._level_at = level, now
         under_way = slot.number - slot.settled - 1
         estimate = max(excess, fall + under_way / 2)
         self._peak = max(self._peak, self._foresee(estimate, slot.taken_at))
+        self._learn_kind(slot, remaining, now)
         self._mark = max(self.mark(now), remaining + slot.settled + 1)
-        self._mark_ends = now + self._limit.interval
+        self._heard_at = now
 
     def refused(self, now: float, used: int) -> None:
         """A 429. Ours alone cannot have caused it."""
@@ -107,3 +116,11 @@ class Neighbours:
         if TREND <= watched <= 1:
             return max(estimate, (estimate - self._trend_start) / watched)
         return estimate
+
+    def _learn_kind(self, slot: Slot, remaining: int, now: float) -> None:
+        """Tell a server that forgets early, and one that forgets all at once."""
+        most = self._limit.requests
+        self.forgets_early |= most - remaining < slot.settled - self._taken_before
+        last, self._level = self._level, remaining + slot.number
+        soon = now < self._heard_at + self._limit.interval * RESET / 2
+        self._resets |= soon and self._level > last + most * RESET

@@ -182,7 +182,7 @@ class Quota:
 
     def _next_chance(self, now: float, share: float) -> float:
         release = self._window.next_release()
-        if share or self._room.may_change:
+        if self._room.may_grow(share):
             return min(release, now + self._limit.interval * LOOK_AGAIN)
         return release
 

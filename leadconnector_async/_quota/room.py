@@ -1,4 +1,4 @@
-"""How many requests may start now: the one place where slots, figures and neighbours meet."""
+"""How many requests may start now: where slots, the server's figures and neighbours meet."""
 
 from __future__ import annotations
 
@@ -12,36 +12,30 @@ if TYPE_CHECKING:
     from leadconnector_async._quota.window import Slot, Window
 
 FRESH: Final = 1 / 10
-"""For this share of an interval, a figure is ground enough to send more than one request on."""
+"""For this share of an interval a figure is ground enough for more than one request."""
 
 
 class Room:
-    """Decides by the newest ``Remaining`` and by the slots.
+    """Decides by the slots, and by the newest figure of what remains.
 
     Alone, there is room where a slot is free **or** the server promises some. Its promise is what
-    remained, less all of ours that may have arrived since. No kind of window takes that back; it
-    adds to the slots where the server forgets sooner than they do: a fixed window that has begun
-    anew is used to the full, and so is a bucket's refill.
+    remained, less all of ours that may have arrived since. No server takes that back, whatever its
+    window; so both are safe, and together they are: of the requests that a server counts together,
+    the last-sent one had either a slot, and then so had all, or a promise that covers all. The
+    promise adds to the slots where a server forgets sooner than they do. A fixed window that has
+    begun anew is used to the full, and so is what a bucket refills.
 
-    Beside others, there is room where a slot is free that is not theirs **and** the last figure,
+    Beside others, there is room where a slot is free that is not theirs **and** the newest figure,
     less what was sent since, leaves some.
     """
 
     def __init__(self, limit: RateLimit, window: Window, *, wary: bool = False) -> None:
         self._limit = limit
         self._window = window
-        self._neighbours = Neighbours(limit, window.taken)
-        self._wary = wary
-        """Slots of an earlier process are in use: they would hide neighbours."""
+        self._neighbours = Neighbours(limit, window.taken, wary=wary)
         self._number = window.taken
         self._remaining = self._used = self._settled = 0
-        self._heard_at = -inf
-        self._trusted_from = -inf
-
-    @property
-    def may_change(self) -> bool:
-        """Whether time alone may make room, without a slot's release."""
-        return self._wary or self._neighbours.forgets_early
+        self._heard_at = self._trusted_from = -inf
 
     def share(self, now: float) -> float:
         """How many slots are left to others."""
@@ -49,26 +43,30 @@ class Room:
         return self._neighbours.share(now)
 
     def mark(self, now: float) -> float:
-        """What a slot that is taken now has to remember, see `Neighbours.mark`."""
+        """What a slot that is taken now has to remember."""
         return self._neighbours.mark(now)
 
     def left(self, now: float, share: float) -> float:
-        """How many requests may start now, leaving ``share`` to others."""
+        """How many requests may start now, with ``share`` slots left to others."""
         window = self._window
         free = self._limit.requests - window.used - share
         if share:
             return min(free, self._left_beside_others(now))
         if now >= self._heard_at + self._limit.interval:
             return free
-        resets = self._neighbours.resets
-        if not resets and (self._wary or self._neighbours.forgets_early):
-            # A bucket that others drain slowly shows it only when it is all but empty.
-            more = window.used - self._used + window.in_flight
-            free = min(free, self._remaining - more - self._limit.spare)
+        spare = 0
+        if self._neighbours.may_hide:
+            spare = self._limit.spare
+            more = window.used + window.in_flight - self._used
+            free = min(free, self._remaining - more - spare)
         if now < self._trusted_from:
             return free
         promised = self._remaining - (window.taken - self._settled - 1)
-        return max(free, promised - (0 if resets else self._limit.spare))
+        return max(free, promised - spare)
+
+    def may_grow(self, share: float) -> bool:
+        """Whether time alone may make room, without the release of a slot."""
+        return share > 0 or self._neighbours.may_hide
 
     def hear(self, slot: Slot, remaining: int, now: float) -> None:
         """Take a figure in. Those of requests older than the newest one heard say nothing new."""

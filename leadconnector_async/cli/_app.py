@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "status": "_status",
     "failed": "_failed",
     "retry": "_retry",
+    "verify": "_verify",
     "sandbox": "_sandbox",
     "completion": "_completion",
 }

@@ -53,6 +53,7 @@ class Signals:
         self.count += 1
         if self.count > 1:
             signal.signal(number, signal.SIG_DFL)
+        self._reader.stop()
         act = self._finish if self.count == 1 else self._stop_now
         self._loop.call_soon_threadsafe(act)
         if self._reader.reading:

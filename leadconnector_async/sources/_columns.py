@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import MESSAGE_TYPES
+from leadconnector_async.sources._mapping import recognised
 from leadconnector_async.sources._names import (
     BODY_FIELDS,
     FIELDS,
@@ -91,7 +92,7 @@ class Columns:
                 continue
             raise SourceError(
                 f"{self._source}: line 1: column {shown(name)} is spelled differently from "
-                f'the field "{meant}": rename it, or give --map "{meant}={name}"'
+                f'the field "{meant}": rename it, or give --map "{meant}={name}"{self._hint()}'
             )
 
     def _refuse_without_type(self, feeds: Mapping[str, str]) -> None:
@@ -105,7 +106,12 @@ class Columns:
         raise SourceError(
             f'{self._source}: line 1: no column is named "type": '
             "write the API's field names in the first line, or give --map type=COLUMN"
+            f"{self._hint()}"
         )
+
+    def _hint(self) -> str:
+        name = recognised(self.names)
+        return f"; it looks as if --mapping {name} would read it" if name else ""
 
 
 def refuse_doubles(source: str, names: Sequence[str]) -> None:

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Struct, field
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._names import MAPPABLE, NESTED, near_field
+from leadconnector_async.sources._names import MAPPABLE, NESTED, folded, near_field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ColumnNames = str | list[str]
 """One column, which has to be there, or several, of which the first one that is filled counts."""
@@ -103,6 +103,16 @@ def load_mapping(name: str) -> Definition:
             f"--mapping {name}: is no TOML ({error}): see docs/mappings.md"
         ) from error
     return read_mapping(name, data)
+
+
+def recognised(names: Iterable[str]) -> str | None:
+    """Find the mapping that comes with the library whose columns are all there."""
+    there = {folded(name) for name in names}
+    for name in NAMES:
+        required = load_mapping(name).requires
+        if required and there.issuperset(folded(column) for column in required):
+            return name
+    return None
 
 
 def read_mapping(name: str, data: dict[str, Any]) -> Definition:

@@ -32,16 +32,30 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
     ".mbx": "mbox",
     ".eml": "eml",
     ".xml": "xml",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
+    ".parquet": "parquet",
 }
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 _MAIL: Final = frozenset({"mbox", "eml"})
 
 _FOREIGN: Final = (
-    (b"PK\x03\x04", "is a zip archive or an Excel workbook", "save the sheet as CSV in UTF-8"),
-    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook or an Outlook file", "save it as CSV or .eml"),
+    (
+        b"PK\x03\x04",
+        "is a zip archive or an Excel workbook",
+        "save the sheet as CSV, or give --format excel",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "is an old Excel workbook or an Outlook file",
+        "give --format excel, or save the mails as .eml",
+    ),
     (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
     (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
-    (b"PAR1", "is a Parquet file", "export its records as JSON Lines or CSV"),
+    (b"PAR1", "is a Parquet file", "give --format parquet"),
     (b"BZh", "is compressed with bzip2", "unpack it, or compress it with gzip"),
     (b"\xfd7zXZ\0", "is compressed with xz", "unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
@@ -52,7 +66,8 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     """Open a file of records; ``-`` is standard input. A folder is one of mails.
 
     The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
-    ``.eml``, each also with ``.gz``), else its beginning does. Gzip is recognised by its content.
+    ``.eml``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``), else its
+    beginning does. Gzip is recognised by its content.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
@@ -60,16 +75,20 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     check_mapping("standard input" if path == "-" else path, options.mapping)
     if path != "-" and Path(path).is_dir():
         return _mail_folder(path, options)
+    name = options.format or _by_name(path)
+    if name == "excel":
+        return _excel(path, options)
+    if name == "parquet":
+        return _parquet(path, options)
     with ExitStack() as stack:
         stream = open_stream(path)
         stack.callback(stream.close)
-        source = _source(path, stream, options)
+        source = _source(name, stream, options)
         stack.pop_all()
     return source
 
 
-def _source(path: str, stream: Stream, options: SourceOptions) -> Source:
-    name = options.format or _by_name(path)
+def _source(name: FormatName | None, stream: Stream, options: SourceOptions) -> Source:
     if name in _MAIL:
         return _mailbox(stream, stream.chunks(), options, single=name == "eml")
     text = Text(stream, options.encoding)
@@ -95,6 +114,18 @@ def _markup(stream: Stream, text: Text, options: SourceOptions) -> Source:
     from leadconnector_async.sources.markup import Markup  # noqa: PLC0415 - as above
 
     return Markup(stream, text, options)
+
+
+def _excel(path: str, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.excel import open_excel  # noqa: PLC0415 - as above
+
+    return open_excel(path, options)
+
+
+def _parquet(path: str, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.parquet import open_parquet  # noqa: PLC0415 - as above
+
+    return open_parquet(path, options)
 
 
 def _mailbox(

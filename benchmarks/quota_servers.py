@@ -1,0 +1,237 @@
+"""One location in virtual time: a server that counts, a network that jitters, another program."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from msgspec import Struct
+
+from benchmarks.virtual_time import in_virtual_time
+from leadconnector_async._api.allowance import Allowance
+from leadconnector_async._quota import Quota, RateLimit
+from leadconnector_async.sandbox._limits import Bucket, FixedWindow, SlidingWindow, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from aiolimiter import AsyncLimiter
+
+    from leadconnector_async._outbox.interface import Spend
+    from leadconnector_async._quota import Slot
+
+Kind = Literal["fixed", "from-first", "sliding", "bucket"]
+"""A fixed window starts at a tick of the server's clock, or at its first request."""
+Others = Literal["none", "evenly", "in bursts"]
+EPOCH_MS: Final = 1_700_000_000_000
+TAIL: Final = 1.0
+"""The longest that a slow uplink takes longer, in seconds."""
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """What a client is let loose on. Times are in seconds.
+
+    ``others``: another program that takes a third of the limit. ``warm_up``: how long it has been
+    there before us. ``restart_after``: an earlier process of ours has run for so long, and stopped
+    half a second ago.
+    """
+
+    kind: Kind
+    round_trip: float
+    seconds: float = 60.0
+    requests: int = 100
+    interval: float = 10.0
+    others: Others = "none"
+    warm_up: float = 0.0
+    restart_after: float = 0.0
+    jitter: float = 0.2
+    slow: float = 0.05
+    seed: int = 0
+
+    @property
+    def left(self) -> int:
+        """What others leave of the limit."""
+        return self.requests - (0 if self.others == "none" else round(self.requests / 3))
+
+    @property
+    def bound(self) -> float:
+        """How many requests a window that is held for a round trip longer lets through."""
+        return self.left * self.seconds / (self.interval + self.round_trip)
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What the server saw of us while the scenario lasted: ``used`` is a share of the bound."""
+
+    used: float
+    sent: int
+    throttled: int
+
+
+class Location:
+    """A server behind a network."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.random = Random(scenario.seed)  # noqa: S311 - a simulation that can be repeated
+        self.window = _window(scenario, self.random.uniform(0, scenario.interval))
+        self.arrivals: list[float] = []
+        self.refusals: list[float] = []
+
+    async def exchange(self) -> tuple[bool, Allowance]:
+        """One request of ours: whether it was let through, and the headers' figures."""
+        there, back = self._delays()
+        await asyncio.sleep(there)
+        now = asyncio.get_running_loop().time()
+        admitted = self.window.left(now) > 0
+        if admitted:
+            self.window.take(now)
+        (self.arrivals if admitted else self.refusals).append(now)
+        seen = Allowance(
+            max=self.scenario.requests,
+            remaining=self.window.left(now),
+            interval_ms=round(self.scenario.interval * 1000),
+        )
+        await asyncio.sleep(back)
+        return admitted, seen
+
+    async def visit(self) -> None:
+        """Be another program, which takes a third and minds nobody."""
+        loop = asyncio.get_running_loop()
+        at_once = round(self.scenario.requests / 3) if self.scenario.others == "in bursts" else 1
+        pause = self.scenario.interval * at_once / round(self.scenario.requests / 3)
+        due = loop.time() + self.random.uniform(0, pause)
+        while True:
+            await asyncio.sleep(due - loop.time())
+            for _ in range(min(at_once, self.window.left(loop.time()))):
+                self.window.take(loop.time())
+            due += pause
+
+    def _delays(self) -> tuple[float, float]:
+        half, jitter = self.scenario.round_trip / 2, self.scenario.jitter
+        there = half * self.random.uniform(1 - jitter, 1 + jitter)
+        back = half * self.random.uniform(1 - jitter, 1 + jitter)
+        if self.random.random() < self.scenario.slow:
+            there += self.random.uniform(0, min(TAIL, 5 * self.scenario.round_trip))
+        return there, back
+
+
+class Sender:
+    """Starts requests as a client allows, each in a task, until its time is over."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self.moved = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, request: Coroutine[Any, Any, None]) -> None:
+        """Start a request."""
+        task = asyncio.ensure_future(request)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def through_quota(self, quota: Quota, until: float) -> None:
+        """Send what `Quota` allows, as the engine does."""
+        loop = asyncio.get_running_loop()
+        while (now := loop.time()) < until:
+            self.moved.clear()
+            ready_at = quota.ready_at(now)
+            if ready_at <= now:
+                self.start(self._with_slot(quota, await quota.take(now)))
+                continue
+            try:
+                async with asyncio.timeout_at(min(ready_at, until)):
+                    await self.moved.wait()
+            except TimeoutError:
+                continue
+        await self.settled()
+
+    async def through_limiter(self, limiter: AsyncLimiter, until: float) -> None:
+        """Send what a token bucket lets through, as most programs do."""
+        while asyncio.get_running_loop().time() < until:
+            await limiter.acquire()
+            self.start(self._alone())
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait for the answers that are still due."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _with_slot(self, quota: Quota, slot: Slot) -> None:
+        admitted, seen = await self.location.exchange()
+        now = asyncio.get_running_loop().time()
+        quota.give_back(slot, now, seen)
+        if not admitted:
+            quota.throttled(now)
+        self.moved.set()
+
+    async def _alone(self) -> None:
+        await self.location.exchange()
+
+
+class Client(Protocol):
+    """Sends until its time is over. Goes on from ``spend``, and returns what the next may need."""
+
+    async def __call__(self, sender: Sender, until: float, spend: Spend | None) -> Spend | None: ...
+
+
+async def our_quota(sender: Sender, until: float, spend: Spend | None) -> Spend:
+    """The client that this is about."""
+    loop = asyncio.get_running_loop()
+    quota = Quota(RateLimit(), spend=spend, now=loop.time(), wall_ms=wall_ms())
+    await sender.through_quota(quota, until)
+    return quota.state(1, loop.time(), wall_ms())
+
+
+def wall_ms() -> int:
+    """A wall clock that agrees with the loop's."""
+    return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000)
+
+
+async def play(
+    scenario: Scenario,
+    client: Client = our_quota,
+) -> Outcome:
+    """Let a client loose, and say how it did."""
+    loop = asyncio.get_running_loop()
+    location = Location(scenario)
+    visitor = None
+    if scenario.others != "none":
+        visitor = asyncio.ensure_future(location.visit())
+        await asyncio.sleep(scenario.warm_up)
+    spend = None
+    if scenario.restart_after:
+        spend = await client(Sender(location), loop.time() + scenario.restart_after, None)
+        await asyncio.sleep(0.5)
+    began = loop.time()
+    until = began + scenario.seconds
+    await client(Sender(location), until, spend)
+    if visitor is not None:
+        visitor.cancel()
+    sent = sum(began <= at < until for at in location.arrivals)
+    return Outcome(
+        used=sent / scenario.bound,
+        sent=sent,
+        throttled=sum(at >= began for at in location.refusals),
+    )
+
+
+def simulate(
+    scenario: Scenario,
+    client: Client = our_quota,
+) -> Outcome:
+    """`play` in virtual time."""
+    return in_virtual_time(play(scenario, client))
+
+
+def _window(scenario: Scenario, phase: float) -> Window:
+    match scenario.kind:
+        case "fixed":
+            return FixedWindow(scenario.requests, scenario.interval, phase)
+        case "from-first":
+            return FixedWindow(scenario.requests, scenario.interval, None)
+        case "sliding":
+            return SlidingWindow(scenario.requests, scenario.interval)
+        case "bucket":
+            return Bucket(scenario.requests, scenario.interval)

@@ -1,0 +1,99 @@
+"""What ``leadconnector verify`` does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct
+
+from leadconnector_async._api.requests import BASE_URL
+from leadconnector_async._client import LeadConnector
+from leadconnector_async._outbox.ledger import Ledger
+from leadconnector_async._records import key_text
+from leadconnector_async._verify import Verification, verify
+from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._report import figures, print_json
+from leadconnector_async.cli._words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async._verify import Difference
+
+MOST_SHOWN = 10
+"""Differences of each kind that are shown; ``--json`` lists a thousand."""
+
+
+class VerifyOptions(Struct, frozen=True, kw_only=True):
+    """What the user asks for."""
+
+    outbox: str
+    token: str | None
+    base_url: str | None
+    location: str | None
+    as_json: bool
+    quiet: bool
+    no_color: bool
+
+    def __repr__(self) -> str:
+        return f"VerifyOptions({self.outbox!r})"
+
+
+def run(options: VerifyOptions) -> Exit:
+    """Compare every location of the outbox, or the one that is asked for.
+
+    Raises:
+        LeadConnectorError: the outbox or the API cannot be read.
+    """
+    if not options.token:
+        raise click.UsageError("give the token in LEADCONNECTOR_TOKEN, or with --token")
+    with Ledger(options.outbox) as ledger:
+        found = asyncio.run(_verify_all(ledger, options))
+    if options.as_json:
+        print_json({"locations": found, "agrees": all(one.agrees for one in found.values())})
+    else:
+        for location, result in found.items():
+            for line in _lines(location, result):
+                click.echo(line)
+    return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
+
+
+async def _verify_all(ledger: Ledger, options: VerifyOptions) -> dict[str, Verification]:
+    counts = ledger.summary().locations
+    chosen = [options.location] if options.location else [name for name in counts if name]
+    async with LeadConnector(options.token or "", base_url=options.base_url or BASE_URL) as api:
+        return {name: await verify(api, name, _sent(ledger, name)) for name in chosen}
+
+
+def _sent(ledger: Ledger, location: str) -> Iterator[tuple[str, str]]:
+    for record in ledger.sent(location):
+        yield key_text(record.key), record.message_id or ""
+
+
+def _lines(location: str, result: Verification) -> Iterator[str]:
+    yield f"Location {location}"
+    yield from figures(
+        [
+            ("sent", result.checked, "by the outbox"),
+            ("exported", result.exported, "messages that the API holds, others' included"),
+            ("missing", result.missing_count, ""),
+            ("double", result.double_count, ""),
+        ]
+    )
+    yield from _differences("Missing", result.missing, result.missing_count)
+    yield from _differences("Double", result.doubles, result.double_count)
+    if result.agrees:
+        yield "Each record is there, once."
+
+
+def _differences(heading: str, listed: list[Difference], count: int) -> Iterator[str]:
+    if not listed:
+        return
+    yield f"{heading}:"
+    for difference in listed[:MOST_SHOWN]:
+        copies = f", {difference.copies} times" if difference.copies else ""
+        yield f"  {difference.key} (message {difference.message_id}{copies})"
+    if count > MOST_SHOWN:
+        yield f"  and {counted(count - MOST_SHOWN, 'more', 'more')}: see --json"

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from leadconnector_async._importing.drafts import Drafter
+from leadconnector_async._messages import Problem
+from leadconnector_async._records import key_text
+from leadconnector_async.sources import Identity, Parsed, SourceRow
+
+DRAFTER = Drafter("home", now_ms=1_000)
+
+
+def row(**changes: object) -> SourceRow:
+    """A good row with changes."""
+    fields: dict[str, object] = {
+        "type": "SMS",
+        "contact_id": "c1",
+        "direction": "inbound",
+        "date": datetime(2024, 1, 1, tzinfo=UTC),
+        "message": "hi",
+    }
+    return SourceRow(**(fields | changes))  # type: ignore[arg-type]  # what a test names
+
+
+def parsed(row: SourceRow) -> Parsed:
+    """The row as a source gives it."""
+    return Parsed(7, b"raw", row, ())
+
+
+def test_what_is_beside_the_message_is_not_sent() -> None:
+    """The body has the API's fields, and the draft the place and the record as it stood."""
+    draft = DRAFTER.draft_of(parsed(row(id="m1", location_id="there", outbox_key="lc-00")))
+    assert json.loads(draft.payload or b"").keys() == {
+        *("type", "contactId", "direction", "date", "message")
+    }
+    assert (draft.location, draft.line, draft.raw) == ("there", 7, b"raw")
+    assert key_text(draft.key) == "m1"
+
+
+def test_a_record_without_a_location_belongs_to_the_default_one() -> None:
+    """And without a default it is refused, with the way out."""
+    assert DRAFTER.draft_of(parsed(row())).location == "home"
+    refused = Drafter(None, now_ms=0).draft_of(parsed(row()))
+    assert refused.payload is None
+    assert "give --location" in (refused.problem or "")
+
+
+def test_a_record_without_a_date_comes_after_what_happened_before_the_reading() -> None:
+    """It is sorted under the moment of the reading."""
+    assert DRAFTER.draft_of(parsed(row(date=None))).date == 1_000
+
+
+def test_a_record_that_breaks_a_rule_is_kept_with_every_problem() -> None:
+    """It has no body, and can be given back."""
+    draft = DRAFTER.draft_of(parsed(row(direction=None, message=None)))
+    assert draft.payload is None
+    assert "direction is missing" in (draft.problem or "")
+    assert "message is missing" in (draft.problem or "")
+
+
+def test_a_mended_record_replaces_the_one_of_its_outbox_key() -> None:
+    """Whether it is good now, or still bad, or could not even be read."""
+    first = DRAFTER.draft_of(parsed(row(direction=None)))
+    key = key_text(first.key)
+    mended = DRAFTER.draft_of(parsed(row(outbox_key=key)))
+    still_bad = DRAFTER.draft_of(parsed(row(outbox_key=key, direction=None)))
+    problem = Problem("date", "is wrong", "mend it")
+    unread = DRAFTER.draft_of(Parsed(2, b"other", None, (problem,), Identity(None, "there", key)))
+    assert first.key == mended.key == still_bad.key == unread.key
+    assert mended.payload is not None
+    assert not mended.counted
+    assert unread.location == "there"
+
+
+def test_a_record_that_cannot_be_read_at_all_is_known_by_its_text() -> None:
+    """The same line again is the same record."""
+    problem = Problem("line", "is no JSON", "mend it")
+    one = DRAFTER.draft_of(Parsed(1, b"{", None, (problem,)))
+    two = DRAFTER.draft_of(Parsed(9, b"{", None, (problem,)))
+    other = DRAFTER.draft_of(Parsed(1, b"}", None, (problem,)))
+    assert one.key == two.key != other.key

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from leadconnector_async._outbox.ledger import Ledger
+from tests.outbox_kit import in_outbox, keys
+
+ROUNDS = 6
+
+
+def killed(path: Path, seed: int, seconds: float) -> list[list[str]]:
+    """Run the victim, kill it, and return what it said."""
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "tests.outbox_victim", str(path), str(seed)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    time.sleep(seconds)  # a real process is to be hit at a moment that no one chose
+    process.kill()
+    rest = process.stdout.read()
+    process.wait()
+    process.stdout.close()
+    lines = (first + rest).split("\n")[:-1]  # what the kill has cut off was not said
+    return [line.split() for line in lines]
+
+
+def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(tmp_path: Path) -> None:
+    """Whatever the moment: what was staged is there, once; what was settled has its end; what was
+    claimed and not settled is unknown, or else, where the answer was cut off, it may be either."""
+    path = tmp_path / "o.db"
+    draw = random.Random(7)  # noqa: S311 - reproducible, not secret
+    staged: set[str] = set()
+    settled: set[str] = set()
+    for seed in range(ROUNDS):
+        said = killed(path, seed, draw.random() * 0.4)
+        held: set[str] = set()
+        for what, *names in said:
+            if what == "staged":
+                staged.update(names)
+            elif what == "claimed":
+                held.update(names)
+            else:
+                settled.update(names)
+                held.difference_update(names)
+
+        unknown = set(keys(in_outbox(path, lambda outbox: outbox.begin("l1")).unknown))
+        with Ledger(path) as ledger:
+            ended = [sent.key.decode() for sent in ledger.sent("l1")]
+            counts = ledger.summary().counts
+        assert len(ended) == len(set(ended)) == counts.sent
+        assert settled <= set(ended)
+        assert held <= unknown | set(ended)
+        assert len(staged) <= counts.total
+        assert len(unknown) == counts.claimed
+        settled, staged = set(ended), staged | set(ended)
+    assert len(settled) > ROUNDS
+
+
+def test_after_all_crashes_each_record_ends_once(tmp_path: Path) -> None:
+    """The last run claims, settles and resolves all that is left."""
+    from leadconnector_async._outbox.sqlite import SqliteOutbox  # noqa: PLC0415, TC001
+    from tests.outbox_kit import fate  # noqa: PLC0415
+
+    path = tmp_path / "o.db"
+    staged = {
+        name
+        for seed in range(3)
+        for what, *names in killed(path, seed, 0.2)
+        if what == "staged"
+        for name in names
+    }
+
+    async def finish(outbox: SqliteOutbox) -> None:
+        epoch = await outbox.begin("l1")
+        await outbox.seal()
+        await outbox.settle([fate(claim) for claim in epoch.unknown], ())
+        while claims := (await outbox.claim([(epoch.location, 500)]))[0]:
+            await outbox.settle([fate(claim) for claim in claims], ())
+
+    in_outbox(path, finish)
+    with Ledger(path) as ledger:
+        ended = [sent.key.decode() for sent in ledger.sent("l1")]
+        counts = ledger.summary().counts
+    assert staged <= set(ended)
+    assert len(ended) == len(set(ended)) == counts.sent == counts.total

@@ -1,0 +1,291 @@
+"""Staging, claiming, settling, crashing and going on, in any order, against a model in a dict."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import Struct
+
+from leadconnector_async._outbox.interface import Draft, Reading, Settlement, Staged, State
+from leadconnector_async._outbox.ledger import Counts, Ledger
+from leadconnector_async._outbox.sqlite import SqliteOutbox
+from leadconnector_async._outbox.staging import numbered
+from tests.outbox_kit import AT, crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from leadconnector_async._outbox.interface import Claim
+
+T = TypeVar("T")
+LOCATIONS = ("l1", "l2")
+Key = tuple[str, bytes]
+
+
+class Model(Struct):
+    """What should be known of a record."""
+
+    draft: Draft
+    state: State
+    is_sealed: bool
+    attempts: int = 0
+
+
+class Pass:
+    """A reading, and how the model follows it."""
+
+    def __init__(self) -> None:
+        self.reading = Reading(1)
+        self.equal: dict[Key, int] = {}
+        self.met: set[Key] = set()
+
+
+def draft_of(choice: tuple[str, str, int, int, bool, int]) -> Draft:
+    """A draft out of few keys, bodies and dates. Equal content has an equal place and body."""
+    location, key, lane, date, counted, body = choice
+    if counted:
+        lane, date = ord(key) % 3, ord(key) % 5
+    problem = f"problem {body}" if body < 2 else None
+    payload = None if problem else b"%d" % (9 if counted else body)
+    name = f"{'c' if counted else 'i'}{key}".encode()
+    return Draft(location, lane, date, name, counted, payload, 1, b"raw", problem)
+
+
+CHOICES = st.builds(
+    draft_of,
+    st.tuples(
+        st.sampled_from(LOCATIONS),
+        st.sampled_from("abcdefgh"),
+        st.integers(-1, 2),
+        st.integers(0, 3),
+        st.booleans(),
+        st.integers(0, 4),
+    ),
+)
+ENDS = st.sampled_from([State.SENT, State.SENT, State.REJECTED, State.UNRESOLVED, State.PENDING])
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """Every step is done to an outbox and to the model, and both must come to the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = Path(tempfile.mkdtemp(prefix="outbox"))
+        self.path = self.folder / "o.db"
+        self.model: dict[Key, Model] = {}
+        self.held: dict[Key, Claim] = {}
+        self.reading = Pass()
+
+    def run(self, work: Coroutine[None, None, T]) -> T:
+        """Run in the loop that the outbox is bound to."""
+        return self.runner.run(work)
+
+    @initialize()
+    def open(self) -> None:
+        """Open the file, or what a crash has left of it, and own both locations."""
+        self.outbox = self.run(SqliteOutbox.open(self.path))
+        self.numbers: dict[str, int] = {}
+        self.held = {}
+        for name in LOCATIONS:
+            self.begin(name)
+
+    def begin(self, name: str) -> None:
+        """Everything that is claimed is handed back, and nothing else."""
+        epoch = self.run(self.outbox.begin(name))
+        self.numbers[name] = epoch.location
+        expected = {key for key, its in self.of_state(State.CLAIMED) if key[0] == name}
+        handed = {(name, claim.key): claim for claim in epoch.unknown}
+        assert len(handed) == len(epoch.unknown)
+        assert handed.keys() == expected
+        places = [(claim.lane, claim.date, claim.seq) for claim in epoch.unknown]
+        assert places == sorted(places)
+        for key, claim in handed.items():
+            self.check_claim(key, claim)
+            self.held[key] = claim
+
+    def of_state(self, *states: State) -> list[tuple[Key, Model]]:
+        """The records in these states."""
+        return [(key, its) for key, its in self.model.items() if its.state in states]
+
+    def check_claim(self, key: Key, claim: Claim) -> None:
+        """A claim has what was staged."""
+        its = self.model[key]
+        assert (claim.lane, claim.date) == (its.draft.lane, its.draft.date)
+        assert (claim.payload, claim.attempts) == (its.draft.payload, its.attempts)
+
+    # What a caller does.
+
+    @rule(batch=st.lists(CHOICES, max_size=12), is_new=st.booleans())
+    def stage(self, batch: list[Draft], is_new: bool) -> None:  # noqa: FBT001 - hypothesis gives it by name
+        """Stage a batch of this reading or of the next."""
+        if is_new:
+            self.reading = Pass()
+        expected = [self.stage_one(draft) for draft in batch]
+        staged = self.run(self.outbox.stage(batch, self.reading.reading))
+        assert staged == Staged(*map(sum, zip(*expected, strict=True)) if expected else (0, 0, 0))
+
+    def stage_one(self, draft: Draft) -> tuple[int, int, int, int]:
+        """Staged, skipped, refused, conflicts."""
+        base = draft.location, draft.key
+        number = 1
+        if draft.counted:
+            number = self.reading.equal[base] = self.reading.equal.get(base, 0) + 1
+        key = draft.location, numbered(draft.key, number)
+        known = self.model.get(key)
+        is_first = key not in self.reading.met
+        self.reading.met.add(key)
+        if known is None or (is_first and self.is_mended_by(known, draft)):
+            self.replace(key, draft, is_sealed=known is not None and known.is_sealed)
+            return 1, 0, draft.problem is not None, 0
+        return 0, 1, 0, not is_first and known.draft.payload != draft.payload
+
+    def is_mended_by(self, known: Model, draft: Draft) -> bool:
+        """Only what is rejected, and only by what differs."""
+        if known.state is not State.REJECTED:
+            return False
+        same = known.draft.payload == draft.payload and known.draft.problem == draft.problem
+        return not same
+
+    def replace(self, key: Key, draft: Draft, *, is_sealed: bool) -> None:
+        """Put a new or a mended record into the model."""
+        state = State.PENDING if draft.problem is None else State.REJECTED
+        self.model[key] = Model(draft, state, is_sealed)
+
+    @rule(draft=CHOICES)
+    def admit(self, draft: Draft) -> None:
+        """Admit a single record."""
+        key = draft.location, draft.key
+        known = self.model.get(key)
+        if known is None or self.is_mended_by(known, draft):
+            self.replace(key, draft, is_sealed=True)
+        its = self.model[key]
+        its.is_sealed = its.is_sealed or its.state is State.PENDING
+        admission = self.run(self.outbox.admit(draft))
+        assert admission.state is its.state
+        assert (admission.settlement is None) is (its.state in {State.PENDING, State.CLAIMED})
+
+    @rule()
+    def seal(self) -> None:
+        """Make all that is staged claimable."""
+        self.run(self.outbox.seal())
+        for its in self.model.values():
+            its.is_sealed = True
+
+    @rule(wants=st.tuples(st.integers(0, 12), st.integers(0, 12)))
+    def claim(self, wants: tuple[int, int]) -> None:
+        """Claim: as many as there are, each lane in date order."""
+        asked = [(self.numbers[name], n) for name, n in zip(LOCATIONS, wants, strict=True)]
+        for name, want, claims in zip(
+            LOCATIONS, wants, self.run(self.outbox.claim(asked)), strict=True
+        ):
+            free = {key: its for key, its in self.of_state(State.PENDING) if its.is_sealed}
+            free = {key: its for key, its in free.items() if key[0] == name}
+            assert len(claims) == min(want, len(free))
+            for claim in claims:
+                key = name, claim.key
+                self.check_claim(key, claim)
+                lane = [its.draft.date for its in free.values() if its.draft.lane == claim.lane]
+                assert claim.date == min(lane)
+                del free[key]
+                self.model[key].state = State.CLAIMED
+                self.held[key] = claim
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        """Settle some of what is held, in any order."""
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.held)), unique=True))
+        settlements = []
+        for key in chosen:
+            state, claim, its = data.draw(ENDS), self.held.pop(key), self.model[key]
+            its.attempts += 1
+            its.state = state
+            message = str(claim.seq) if state is State.SENT else None
+            settlements.append(Settlement(claim, state, AT, its.attempts, message))
+        self.run(self.outbox.settle(settlements, ()))
+
+    @rule()
+    def retry(self) -> None:
+        """Put failed records back; unresolved ones are handed out by the next epoch."""
+        rejected = [its for _, its in self.of_state(State.REJECTED) if its.draft.payload]
+        unresolved = [its for _, its in self.of_state(State.UNRESOLVED)]
+        refused = len(self.of_state(State.REJECTED)) - len(rejected)
+        for its in rejected:
+            its.state, its.attempts = State.PENDING, 0
+        for its in unresolved:
+            its.state, its.attempts = State.CLAIMED, 0
+        retried = self.run(self.outbox.retry())
+        assert retried == (len(rejected), len(unresolved), refused, 0)
+        for name in LOCATIONS:
+            self.begin(name)
+
+    @rule()
+    def crash(self) -> None:
+        """Go on with what is on disk at this moment."""
+        copy = crashed(self.path)
+        self.run(self.outbox.close())
+        self.path, self.reading = copy, Pass()
+        self.open()
+
+    @rule()
+    def close(self) -> None:
+        """End in good order, and go on."""
+        self.run(self.outbox.close())
+        self.reading = Pass()
+        self.open()
+
+    # What must hold at any moment.
+
+    @invariant()
+    def agrees(self) -> None:
+        """Each record has one state, and the totals are right."""
+        expected = {
+            name: Counts(*(self.total(name, state) for state in State))
+            for name in {key[0] for key in self.model}
+        }
+        with Ledger(self.path) as ledger:
+            summary = ledger.summary()
+            failed = {(record.location, record.key): record.state for record in ledger.failed()}
+            sent = [(name, record.key) for name in LOCATIONS for record in ledger.sent(name)]
+        counted = {name: counts for name, counts in summary.locations.items() if counts.total}
+        assert counted == expected
+        assert failed == {
+            key: its.state for key, its in self.of_state(State.REJECTED, State.UNRESOLVED)
+        }
+        assert sorted(sent) == sorted(key for key, _ in self.of_state(State.SENT))
+        assert sum(reason.count for reason in summary.reasons) == len(failed)
+
+    def total(self, name: str, state: State) -> int:
+        """How many records of a location are in a state."""
+        return sum(key[0] == name for key, _ in self.of_state(state))
+
+    def teardown(self) -> None:
+        """Settle all that is left: nothing may be lost."""
+        if hasattr(self, "outbox"):
+            self.seal()
+            for _ in range(100):
+                if not self.of_state(State.PENDING, State.CLAIMED):
+                    break
+                self.claim((12, 12))
+                fates = [Settlement(claim, State.SENT, AT, 1, "m") for claim in self.held.values()]
+                for key in self.held:
+                    self.model[key].state = State.SENT
+                self.held.clear()
+                self.run(self.outbox.settle(fates, ()))
+            assert not self.of_state(State.PENDING, State.CLAIMED)
+            self.agrees()
+            self.run(self.outbox.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+
+TestOutbox = OutboxMachine.TestCase
+TestOutbox.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
