@@ -171,9 +171,10 @@ class Sender:
 
 
 class Client(Protocol):
-    """Sends until its time is over. Goes on from ``spend``, and returns what the next may need."""
+    """One way of keeping to a limit."""
 
-    async def __call__(self, sender: Sender, until: float, spend: Spend | None) -> Spend | None: ...
+    async def __call__(self, sender: Sender, until: float, spend: Spend | None) -> Spend | None:
+        """Send until then. Go on from ``spend``, and return what the next process needs."""
 
 
 async def our_quota(sender: Sender, until: float, spend: Spend | None) -> Spend:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from multidict import CIMultiDict
 from yarl import URL
 
+from leadconnector_async._api.requests import INBOUND_PATH
 from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
 from leadconnector_async._transport import Answer, Request
 
@@ -27,6 +28,7 @@ LARGEST_ANSWER: Final = 32 * 1024 * 1024
 KEEP_ALIVE: Final = 10.0
 """Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
 written to one that is being closed."""
+MOST_TOKENS: Final = 4096
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -60,7 +62,7 @@ class AiohttpTransport:
         self._connections = connections
         self._session = session
         self._owned = session is None
-        self._urls: dict[str, URL] = {}
+        self._inbound = URL(self._base + INBOUND_PATH, encoded=True)
         self._headers: dict[tuple[str, str], CIMultiDict[str]] = {}
 
     async def send(self, request: Request, token: str) -> Answer:
@@ -107,17 +109,14 @@ class AiohttpTransport:
         return self._session
 
     def _url(self, path: str) -> URL:
-        if "?" in path or path.count("/") > 3:  # ids and queries: too many to keep
+        if path != INBOUND_PATH:
             return URL(self._base + path, encoded=True)
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = URL(self._base + path, encoded=True)
-        return url
+        return self._inbound
 
     def _headers_for(self, version: str, token: str) -> CIMultiDict[str]:
         headers = self._headers.get((version, token))
         if headers is None:
-            if len(self._headers) > 4096:  # tokens rotate: forget the old ones
+            if len(self._headers) >= MOST_TOKENS:  # tokens rotate: forget the old ones
                 self._headers.clear()
             headers = self._headers[version, token] = CIMultiDict(
                 {

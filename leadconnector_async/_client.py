@@ -147,7 +147,7 @@ class LeadConnector:
         """
         location = location_id or self.location_id
         if not location:
-            raise ValueError("no location: give LeadConnector(location_id=…) or name it per message")
+            raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
         return location
 
     def pause(self, location: str, answer: Answer) -> None:

@@ -14,8 +14,8 @@ from leadconnector_async._quota import Quota, RateLimit
 if TYPE_CHECKING:
     from leadconnector_async._outbox.interface import Spend
     from leadconnector_async._policy import Policy
-    from leadconnector_async._tokens import TokenProvider
     from leadconnector_async._quota import Slot
+    from leadconnector_async._tokens import TokenProvider
     from leadconnector_async._transport import Answer, Request, Transport
 
 

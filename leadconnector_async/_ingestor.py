@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from leadconnector_async._engine.engine import Engine
+from leadconnector_async._errors import NotSentError
 from leadconnector_async._intake import Intake
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.memory import MemoryOutbox
-from leadconnector_async._errors import NotSentError
 from leadconnector_async._outcomes import (
     OutcomeQueue,
     Waiters,

@@ -30,7 +30,7 @@ MessageType = Literal[
     "FORM_SUBMISSION",
 ]
 MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
-"""Every type of the OpenAPI file's ``ProcessMessageBodyDto``; the first ten are the documented ones."""
+"""Every type of the OpenAPI file's ``ProcessMessageBodyDto``; the first ten are documented."""
 
 Direction = Literal["inbound", "outbound"]
 DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
@@ -104,7 +104,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """A message with what the importer needs beside it.
 
     ``id`` is the caller's own key: the same id in the same location is the same record, however
-    often it is given. Without one, the content is the key. ``location_id`` defaults to the client's.
+    often it is given. Without one, the content is the key. ``location_id`` defaults to the
+    client's.
     """
 
     message: InboundMessage

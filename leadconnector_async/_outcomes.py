@@ -49,9 +49,7 @@ def outcome_of(settlement: Settlement, location: str) -> Outcome:
 
 def outcome_of_refused(draft: Draft) -> Rejected:
     """The outcome of a record that validation refused."""
-    return Rejected(
-        key=key_text(draft.key), location_id=draft.location, reason=draft.problem or ""
-    )
+    return Rejected(key=key_text(draft.key), location_id=draft.location, reason=draft.problem or "")
 
 
 class OutcomeQueue:

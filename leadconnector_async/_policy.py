@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from random import Random
 
 OnUnknown = Literal["look", "send", "hold"]
 

@@ -65,7 +65,7 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     return Draft(location, lane, date, key, counted, encode(message), line, raw, None)
 
 
-def refused_draft(
+def refused_draft(  # noqa: PLR0913 - as for draft
     problems: Sequence[Problem],
     *,
     location: str,
@@ -122,7 +122,9 @@ def normalised(message: InboundMessage) -> InboundMessage:
     The API answers 422 to ``attachments: []``. Raises OverflowError where UTC has no such date.
     """
     changes: dict[str, object] = {
-        name: None for name in ("attachments", "email_cc", "email_bcc") if getattr(message, name) == []
+        name: None
+        for name in ("attachments", "email_cc", "email_bcc")
+        if getattr(message, name) == []
     }
     date = message.date
     if isinstance(date, datetime) and date.tzinfo is not None and date.tzinfo is not UTC:
@@ -167,7 +169,7 @@ def _id_key(id_: str) -> bytes:
 
 
 def content_key(location: str, message: MessageFields) -> bytes:
-    """A digest that begins with the date, so that a history in order lands in the index in order."""
+    """A digest that begins with the date: a history in order lands in the index in order."""
     date = 0 if message.date is None else _milliseconds(message.date)
     call = message.call
     canonical = orjson.dumps(

@@ -69,7 +69,7 @@ def write_jsonl(path: Path, records: Sequence[object]) -> Path:
 def started(*words: object, stdin: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """The command as a process of its own, which does not outlive the block."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LEADCONNECTOR_")}
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(
         [sys.executable, "-m", "leadconnector_async.cli", *map(str, words)],
         env=clean,
         stdin=stdin,

@@ -19,17 +19,17 @@ from leadconnector_async import (
     Timeouts,
     Unresolved,
 )
-from leadconnector_async.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from leadconnector_async import Outcome
+    from leadconnector_async.sandbox import Sandbox
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 QUICK = Policy(backoff=0.01, backoff_cap=0.1, look_after=(0.05, 0.25), attempts=6)
-"""The default policy with its waits made short: the sandbox's read lag in these tests is shorter."""
+"""The default policy with its waits made short; the read lag of these tests is shorter still."""
 TIMEOUTS = Timeouts(connect=2.0, read=0.5)
 
 
@@ -87,7 +87,7 @@ def assert_once_or_told(
     for key in ids:
         match told[key]:
             case Sent():
-                assert stored[key] == 1, f"{key} was told as sent, and is stored {stored[key]} times"
+                assert stored[key] == 1, f"{key}, told as sent, is stored {stored[key]} times"
             case Rejected(reason=reason):
                 assert stored[key] == 0, f"{key} is stored, and was told as rejected: {reason}"
             case Unresolved():

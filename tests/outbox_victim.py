@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from leadconnector_async._outbox.interface import Reading
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from tests.outbox_kit import draft, fate, keys
+from outbox_kit import draft, fate, keys
 
 if TYPE_CHECKING:
     from leadconnector_async._outbox.interface import Claim

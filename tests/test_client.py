@@ -1,4 +1,4 @@
-"""The client against a real server on loopback: one message, one receipt, or an error that tells."""
+"""The client against a real server on loopback: a receipt, or an error that tells."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOKEN = "pit-0123456789"
 WHEN = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
 
 
-def client(sandbox: Sandbox, **changes: Any) -> LeadConnector:
+def client(sandbox: Sandbox, **changes: object) -> LeadConnector:
     """A client of the sandbox with short waits."""
     options: dict[str, Any] = {
         "location_id": sandbox.location_id,
@@ -52,7 +52,7 @@ def full(kind: MessageType) -> InboundMessage:
         conversation_provider_id="61d6d1f9cdac7612faf80753",
         direction="inbound",
         date=WHEN,
-        message="Grüße, 你好 & \"hello\"",
+        message='Grüße, 你好 & "hello"',
         subject="A subject" if mail else None,
         html="<p>A body</p>" if mail else None,
         email_from="sender@company.com" if mail else None,
@@ -134,7 +134,7 @@ def test_an_invalid_message_is_refused_before_any_request() -> None:
 
     async def scenario() -> None:
         async with Sandbox() as sandbox, client(sandbox) as api:
-            with pytest.raises(InvalidMessage, match="contactId is missing.*direction is missing"):
+            with pytest.raises(InvalidMessage, match=r"contactId is missing.*direction is missing"):
                 await api.add_inbound_message(InboundMessage(type="SMS", message="x"))
             assert not sandbox.requests
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "30"))
+START = datetime(2024, 1, 1, tzinfo=UTC)
 PER_LIFE = 120
 """Requests that an import is allowed at most before it is killed."""
 
@@ -29,14 +31,14 @@ def write_history(path: Path, count: int) -> set[str]:
     """A history of ``count`` records without ids, some of them equal; the texts tell them apart."""
     lines = []
     for number in range(count):
-        contact, minute = number % 50, number // 100
+        moment = START + timedelta(minutes=number // 100)
         lines.append(
             json.dumps(
                 {
                     "type": "SMS",
-                    "contactId": f"contact{contact}",
+                    "contactId": f"contact{number % 50}",
                     "direction": "inbound",
-                    "date": f"2024-01-{1 + minute // 1440:02}T{minute // 60 % 24:02}:{minute % 60:02}:00Z",
+                    "date": moment.isoformat(),
                     "message": f"text {number // 50 % 2}",
                     "altId": f"r{number}" if number % 2 else None,
                 }
@@ -67,7 +69,7 @@ def start_import(sandbox: SandboxThread, history: Path, outbox: Path) -> subproc
 
 
 def kill_at_random(process: subprocess.Popen[str], sandbox: SandboxThread, random: Random) -> bool:
-    """Kill after a random number of requests, or a random moment of the start; False if it ended."""
+    """Kill after some requests, or at a random moment of the start; False if it ended before."""
     seen = sum(sandbox.requests.values())
     allowed = random.randrange(PER_LIFE)
     deadline = time.monotonic() + (random.uniform(0.1, 0.6) if random.random() < 0.2 else 30)

@@ -8,7 +8,7 @@ import pytest
 from leadconnector_async._errors import OutboxError
 from leadconnector_async._outbox.interface import Admission, Reading, Staged, State
 from leadconnector_async._outbox.ledger import Ledger
-from tests.outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

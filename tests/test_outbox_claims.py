@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leadconnector_async._outbox.claims import DEPTH, HIGHEST, LANES, LOWEST, STRETCH
 from leadconnector_async._outbox.interface import Reading, State
-from tests.outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

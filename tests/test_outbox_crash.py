@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from leadconnector_async._outbox.ledger import Ledger
-from tests.outbox_kit import in_outbox, keys
+from outbox_kit import in_outbox, keys
 
 ROUNDS = 6
 
@@ -66,7 +66,7 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(tmp_path: Pa
 def test_after_all_crashes_each_record_ends_once(tmp_path: Path) -> None:
     """The last run claims, settles and resolves all that is left."""
     from leadconnector_async._outbox.sqlite import SqliteOutbox  # noqa: PLC0415, TC001
-    from tests.outbox_kit import fate  # noqa: PLC0415
+    from outbox_kit import fate  # noqa: PLC0415
 
     path = tmp_path / "o.db"
     staged = {

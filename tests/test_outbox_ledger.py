@@ -11,7 +11,7 @@ import pytest
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.ledger import Counts, Ledger, Place, Summary
-from tests.outbox_kit import AT, claimed, crashed, draft, drafts, fate, in_outbox, sealed
+from outbox_kit import AT, claimed, crashed, draft, drafts, fate, in_outbox, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from leadconnector_async._outbox import memory
 from leadconnector_async._outbox.interface import Admission, Outbox, Reading, Spend, Staged, State
 from leadconnector_async._outbox.memory import MemoryOutbox
-from tests.outbox_kit import AT, claimed, draft, drafts, fate, keys
+from outbox_kit import AT, claimed, draft, drafts, fate, keys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -17,7 +17,7 @@ from leadconnector_async._errors import (
 )
 from leadconnector_async._outbox.opening import explained, open_to_read, open_to_write
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from tests.outbox_kit import drafts, failing, in_outbox, sealed
+from outbox_kit import drafts, failing, in_outbox, sealed
 
 
 def refusal(path: Path) -> OutboxError:

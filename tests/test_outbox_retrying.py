@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._outbox.retrying import Retried
-from tests.outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
-from tests.outbox_kit import claimed, draft, drafts, fate, in_outbox, sealed
+from outbox_kit import claimed, draft, drafts, fate, in_outbox, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

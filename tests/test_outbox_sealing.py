@@ -8,7 +8,7 @@ from leadconnector_async._outbox.claims import Claims
 from leadconnector_async._outbox.interface import Reading
 from leadconnector_async._outbox.opening import open_to_write
 from leadconnector_async._outbox.sealing import Sealing
-from tests.outbox_kit import claimed, draft, drafts, in_outbox, keys, sealed
+from outbox_kit import claimed, draft, drafts, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 
 from leadconnector_async._outbox.interface import Spend, State
 from leadconnector_async._outbox.ledger import Ledger
-from tests.outbox_kit import AT, claimed, drafts, fate, in_outbox, sealed
+from outbox_kit import AT, claimed, drafts, fate, in_outbox, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

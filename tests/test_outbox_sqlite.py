@@ -13,7 +13,7 @@ from leadconnector_async._errors import OutboxBusy, OutboxError, OutboxWriteFail
 from leadconnector_async._outbox.interface import Outbox, Reading
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from tests.outbox_kit import claimed, draft, drafts, failing, fate, in_outbox, of_pages, sealed
+from outbox_kit import claimed, draft, drafts, failing, fate, in_outbox, of_pages, sealed
 
 
 def test_it_is_an_outbox(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ LIMITED = """
 import asyncio, resource, signal, sys
 from leadconnector_async._errors import OutboxWriteFailed
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from tests.outbox_kit import drafts, sealed
+from outbox_kit import drafts, sealed
 
 async def main():
     async with await SqliteOutbox.open(sys.argv[1]) as outbox:

@@ -12,7 +12,7 @@ from leadconnector_async._outbox.interface import Reading, Staged, State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async._outbox.staging import numbered
-from tests.outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, sealed
+from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

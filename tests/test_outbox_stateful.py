@@ -17,7 +17,7 @@ from leadconnector_async._outbox.interface import Draft, Reading, Settlement, St
 from leadconnector_async._outbox.ledger import Counts, Ledger
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async._outbox.staging import numbered
-from tests.outbox_kit import AT, crashed
+from outbox_kit import AT, crashed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

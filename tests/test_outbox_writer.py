@@ -13,7 +13,7 @@ import pytest
 
 from leadconnector_async._errors import OutboxError, OutboxWriteFailed
 from leadconnector_async._outbox.writer import Writer
-from tests.outbox_kit import failing
+from outbox_kit import failing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leadconnector_async._errors import SourceError
-from tests.bad_inputs import BAD_INPUTS, BODY, BadInput, parse
+from bad_inputs import BAD_INPUTS, BODY, BadInput, parse
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed

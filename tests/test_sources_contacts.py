@@ -11,7 +11,7 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._values import Wrong
-from tests.bad_inputs import jsonl, parse, record
+from bad_inputs import jsonl, parse, record
 
 US = SourceOptions(region="US")
 HEADER = "type,direction,message,contact.phone,contact.email,contact.name"

@@ -20,7 +20,7 @@ from leadconnector_async.sources import (
     write_failed,
 )
 from leadconnector_async.sources._form import Form
-from tests.bad_inputs import BAD_INPUTS, HEADER, BadInput, jsonl, parse, record
+from bad_inputs import BAD_INPUTS, HEADER, BadInput, jsonl, parse, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

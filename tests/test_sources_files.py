@@ -9,7 +9,7 @@ import pytest
 from leadconnector_async.sources import open_source
 from leadconnector_async.sources._files import LARGEST, SUFFIXES, anchored, read_attachments
 from leadconnector_async.sources._values import Wrong
-from tests.bad_inputs import jsonl, record
+from bad_inputs import jsonl, record
 
 
 def test_urls_pass_untouched(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources._stream import Stream
 from leadconnector_async.sources._text import Text
 from leadconnector_async.sources.jsonl import JsonLines
-from tests.bad_inputs import jsonl, parse, record
+from bad_inputs import jsonl, parse, record
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import SourceRow

@@ -13,7 +13,7 @@ from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources import FailedRow, SourceOptions, open_source, write_failed
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
-from tests.mails import ME, PLAIN
+from mails import ME, PLAIN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources import open_source
-from tests.mails import ME, PLAIN
+from mails import ME, PLAIN
 
 if TYPE_CHECKING:
     from pathlib import Path

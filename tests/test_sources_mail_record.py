@@ -14,7 +14,7 @@ from leadconnector_async.sources._mail_record import Deleted, Mine, read_mail
 from leadconnector_async.sources._mbox import Piece
 from leadconnector_async.sources._values import Wrong
 from leadconnector_async.sources.mail import MailReader
-from tests.mails import ME, PLAIN, samples
+from mails import ME, PLAIN, samples
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed

@@ -49,8 +49,9 @@ def client(sandbox: Sandbox) -> LeadConnector:
 
 def tasks_of_ours() -> list[str]:
     """The tasks of the library that still run, by the names of their coroutines."""
+    ours = ("Engine", "Registrar", "Ingestor", "Gateway")
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
-    return [name for name in names if name.startswith(("Engine", "Registrar", "Ingestor", "Gateway"))]
+    return [name for name in names if name.startswith(ours)]
 
 
 def test_a_run_that_is_stopped_ends_and_is_gone_on_with(tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_a_location_whose_token_is_refused_stops_alone(tmp_path: Path) -> None:
                 LeadConnector(Tokens(), base_url=sandbox.url, policy=QUICK) as api,
                 Ingestor(api, outbox=outbox) as ingestor,
             ):
-                with pytest.raises(AccessError, match="Invalid token"):
+                with pytest.raises(AccessError, match="Invalid token"):  # noqa: PT012 - the loop raises
                     async for outcome in ingestor.run(asked):
                         outcomes.append(outcome)  # noqa: PERF401 - an error must keep them
             assert {outcome.location_id for outcome in outcomes} == {"good"}
@@ -231,7 +232,8 @@ def test_a_host_that_stays_down_is_given_up() -> None:
     """After the policy's patience the run ends with the reason."""
 
     async def scenario() -> None:
-        async with Sandbox(SandboxConfig(faults=(Fault("down", nth=(1,), seconds=60.0),))) as sandbox:
+        down = Fault("down", nth=(1,), seconds=60.0)
+        async with Sandbox(SandboxConfig(faults=(down,))) as sandbox:
             policy = replace(QUICK, patience=0.5)
             with pytest.raises(Exception, match="out of reach"):
                 await import_into(sandbox, records(50), None, policy=policy)

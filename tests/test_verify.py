@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def compare(config: SandboxConfig, *, again: int = 0, lost: int = 0) -> Verification:
-    """Import, store ``again`` messages a second time, claim ``lost`` that never were, and verify."""
+    """Import, store ``again`` messages twice, believe in ``lost`` that never were, and verify."""
 
     async def scenario() -> Verification:
         async with Sandbox(config) as sandbox:

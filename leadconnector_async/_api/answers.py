@@ -1,20 +1,20 @@
 """What an answer means for a record: one pure function.
 
-======================================  ===============  ============================================
-answer to the inbound call              verdict          source
-======================================  ===============  ============================================
-2xx with a ``messageId``                `Stored`         OpenAPI file (200); live reports (201)
-2xx, empty or JSON without one          `Refused`        live reports: the message is dropped
-2xx, body that cannot be read           `Unknown`        it was stored, or not: the id is lost
-3xx                                     `Refused`        never followed: the token would go along
-400 404 405 409 410 413 414 415 422     `Refused`        not stored
-any other 4xx                           `Refused`        not stored
-401 "Invalid token", "expired"          `Renew`          a renewed token may help
-401 otherwise, 403                      `Barred`         this token, this location: no renewal helps
-408                                     `Unknown`        the request may have been processed
-429                                     `Throttled`      not stored
-5xx                                     `Unknown`        500 is also what a wrong provider id gives
-======================================  ===============  ============================================
+======================================  ============  ===========================================
+answer to the inbound call              verdict       source
+======================================  ============  ===========================================
+2xx with a ``messageId``                `Stored`      OpenAPI file (200); live reports (201)
+2xx, empty or JSON without one          `Refused`     live reports: the message is dropped
+2xx, body that cannot be read           `Unknown`     it was stored, or not: the id is lost
+3xx                                     `Refused`     never followed: the token would go along
+400 404 405 409 410 413 414 415 422     `Refused`     not stored
+any other 4xx                           `Refused`     not stored
+401 "Invalid token", "expired"          `Renew`       a renewed token may help
+401 otherwise, 403                      `Barred`      this token, this location: no renewal helps
+408                                     `Unknown`     the request may have been processed
+429                                     `Throttled`   not stored
+5xx                                     `Unknown`     500 is also what a wrong provider id gives
+======================================  ============  ===========================================
 
 A request that never left is `NotSentError`, one whose answer never came `FateUnknownError`; both
 are told by the transport.

@@ -8,10 +8,8 @@ none, if type, direction, date and text agree and it belongs to no other record 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +18,12 @@ from leadconnector_async._api import requests
 from leadconnector_async._api.answers import read_refusal
 from leadconnector_async._api.rules import RULES
 from leadconnector_async._messages import InboundMessage
-from leadconnector_async._transport import Answer, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from leadconnector_async._transport import Answer, Request
 
 SLACK_MS: Final = 1000
 """The API keeps dates to the second or to the millisecond."""

@@ -71,4 +71,4 @@ class Breaker:
         return now - self.since if self.is_open else 0.0
 
     def __repr__(self) -> str:
-        return f"<Breaker {'open' if self.is_open else 'closed'} {self._failures} failures in a row>"
+        return f"<Breaker {'open' if self.is_open else 'closed'}, {self._failures} failures>"

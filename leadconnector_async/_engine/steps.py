@@ -25,19 +25,17 @@ from msgspec import Struct
 
 from leadconnector_async._api.answers import Barred, Refused, Renew, Unknown
 from leadconnector_async._api.search import Absent, Finding, Found, Impossible, Trouble
+from leadconnector_async._messages import Refusal
 from leadconnector_async._outbox.interface import State
 
 if TYPE_CHECKING:
     from random import Random
 
     from leadconnector_async._engine.lanes import Doubt
-    from leadconnector_async._messages import Refusal
     from leadconnector_async._policy import Policy
 
 MOST_TROUBLES: Final = 6
 """Looks that may fail, one after the other, before a record is given up as unresolved."""
-
-
 FOUND: Final = "its answer was lost; found by looking"
 
 
@@ -80,7 +78,12 @@ def reason_of(refusal: Refusal) -> str:
 
 
 def after_verdict(
-    verdict: Refused | Renew | Barred | Unknown, *, attempts: int, retry_after: float | None, policy: Policy, random: Random
+    verdict: Refused | Renew | Barred | Unknown,
+    *,
+    attempts: int,
+    retry_after: float | None,
+    policy: Policy,
+    random: Random,
 ) -> Step:
     """The step after an answer that ends or stops the record. ``attempts`` counts this one.
 
@@ -91,7 +94,9 @@ def after_verdict(
         case Renew() | Barred():
             return Bar(refusal)
         case Refused():
-            return End(State.REJECTED, reason=reason_of(refusal), detail=msgspec.json.encode(refusal))
+            return End(
+                State.REJECTED, reason=reason_of(refusal), detail=msgspec.json.encode(refusal)
+            )
         case Unknown():
             wait = max(policy.delay(attempts, random), retry_after or 0.0)
             return in_doubt(reason_of(refusal), attempts=attempts, delay=wait, policy=policy)
@@ -111,7 +116,7 @@ def held(reason: str) -> End:
     return End(State.UNRESOLVED, reason=f"may have been stored: {reason}")
 
 
-def after_look(
+def after_look(  # noqa: PLR0911 - a row of the table each
     finding: Finding, doubt: Doubt, *, attempts: int, policy: Policy, random: Random
 ) -> Step:
     """The step after a look. ``doubt.looks`` and ``doubt.troubles`` count this one."""

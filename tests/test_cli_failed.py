@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+
+from leadconnector_async.sandbox import Fault, SandboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxThread]:
+    """A sandbox without limits."""
+    with SandboxThread() as sandbox:
+        yield sandbox
+
+
+def test_failed_records_are_mended_and_imported_again(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """All columns are kept; the mended list replaces what failed, and nothing else is sent."""
+    history = tmp_path / "h.csv"
+    history.write_text(
+        "type,contactId,direction,date,message,colour\n"
+        "SMS,c1,inbound,2024-01-01T10:00:00Z,one,red\n"
+        "SMS,c1,sideways,2024-01-01T11:00:00Z,two,green\n"
+        "SMS,,inbound,2024-01-01T12:00:00Z,three,blue\n"
+    )
+    options = at(sandbox, tmp_path / "o.db")
+    assert leadconnector("import", history, *options).exit_code == 3
+    mended = tmp_path / "failed.csv"
+    run = leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", mended)
+    assert run.exit_code == 0
+    assert "2 records written" in run.stderr
+    rows = list(csv.DictReader(io.StringIO(mended.read_text())))
+    assert [row["colour"] for row in rows] == ["green", "blue"]
+    assert rows[0]["error"].startswith(f"{history}:3: direction is")
+    mended.write_text(
+        mended.read_text().replace("sideways", "outbound").replace("SMS,,", "SMS,c2,")
+    )
+    again = leadconnector("import", mended, *options, "--json")
+    assert again.exit_code == 0, again.output
+    result = result_of(again.stdout)
+    assert (result["staged"], result["sent"], result["failed"]) == (2, 2, 0)
+    assert len(sandbox.messages) == 3
+    once_more = result_of(leadconnector("import", history, mended, *options, "--json").stdout)
+    assert (once_more["staged"], once_more["sent"]) == (0, 0)
+
+
+def test_the_list_goes_to_standard_output_by_default(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """With the API's own reason, and the trace id that its support asks for."""
+    sandbox.set_faults(Fault("no_id", nth=(1,)))
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    leadconnector("import", history, *at(sandbox, tmp_path / "o.db"))
+    run = leadconnector("failed", "--outbox", tmp_path / "o.db")
+    (record,) = map(json.loads, run.stdout.splitlines())
+    assert "answered without a messageId" in record["error"]
+    assert record["outboxKey"] == "m1"
+    assert record["locationId"] == sandbox.location_id
+
+
+def test_the_list_is_readable_by_its_owner_alone(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """It holds the messages. It appears whole, or not at all."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, direction=None)])
+    leadconnector("import", history, *at(sandbox, tmp_path / "o.db"))
+    out = tmp_path / "failed.jsonl"
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", out)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert not (tmp_path / "failed.jsonl.part").exists()
+    run = leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", tmp_path / "no" / "f.csv")
+    assert run.exit_code == 1
+    assert "cannot be written" in run.stderr
+
+
+def test_nothing_failed_is_no_list(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """And no file."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    leadconnector("import", history, *at(sandbox, tmp_path / "o.db"))
+    out = tmp_path / "failed.jsonl"
+    run = leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", out)
+    assert run.exit_code == 0
+    assert "Nothing has failed." in run.stderr
+    assert not out.exists()

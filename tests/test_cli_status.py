@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+
+from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_status_says_what_stands(tmp_path: Path) -> None:
+    """Counts, reasons, and how long the rest takes by the quota."""
+    records = [sms(n) for n in range(60)] + [sms(99, direction=None)]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
+    outbox = tmp_path / "o.db"
+    with SandboxThread(SandboxConfig(limits=Limits(max=1000, interval=1.0, daily=20))) as sandbox:
+        assert leadconnector("import", history, *at(sandbox, outbox)).exit_code == 4
+        sent = len(sandbox.messages)
+    status = result_of(leadconnector("status", "--outbox", outbox, "--json").stdout)
+    assert (status["sent"], status["failed"], status["pending"]) == (sent, 1, 60 - sent)
+    assert status["estimate_s"] == (60 - sent) / 10
+    assert status["rate"] > 0
+    text = leadconnector("status", "--outbox", outbox).stdout
+    assert f"pending {60 - sent:>18}" in text
+    assert f"takes {(60 - sent) / 10:.1f} s at least" in text
+    assert f"{history}:61" in text
+
+
+def test_several_locations_are_a_table(tmp_path: Path) -> None:
+    """One location is the total, and needs none."""
+    one = write_jsonl(tmp_path / "1.jsonl", [sms(1, locationId="a")])
+    leadconnector("import", one, "--sandbox", "--outbox", tmp_path / "o.db")
+    assert "location" not in leadconnector("status", "--outbox", tmp_path / "o.db").stdout
+    two = write_jsonl(tmp_path / "2.jsonl", [sms(2, locationId="b"), sms(3, locationId="b")])
+    leadconnector("import", two, "--sandbox", "--outbox", tmp_path / "o.db")
+    text = leadconnector("status", "--outbox", tmp_path / "o.db").stdout
+    assert "Everything is sent." in text
+    assert ["b", "2", "0", "0", "0"] in [line.split() for line in text.splitlines()]
+
+
+def test_an_outbox_that_is_not_there_is_exit_1(tmp_path: Path) -> None:
+    """None is made by asking."""
+    for command in ("status", "failed", "retry"):
+        run = leadconnector(command, "--outbox", tmp_path / "gone.db")
+        assert run.exit_code == 1
+        assert "does not exist" in run.stderr
+    assert not list(tmp_path.iterdir())
