@@ -121,10 +121,10 @@ class Waiters:
 
     def take(self, seq: int, outcome: Outcome) -> bool:
         """Hand an outcome to whoever waits for it; False if nobody does."""
+        if self._admissions:
+            self._early[seq] = outcome
         known = self._futures.pop(seq, None)
         if known is None:
-            if self._admissions:
-                self._early[seq] = outcome
             return False
         if not known[0].done():
             known[0].set_result(outcome)

@@ -127,8 +127,8 @@ def test_a_request_that_began_before_it_opened_is_no_probe() -> None:
 @pytest.mark.parametrize(
     ("breaker", "text"),
     [
-        (Breaker(), "<Breaker closed 0 failures in a row>"),
-        (opened(), f"<Breaker open {FAILURES_TO_OPEN} failures in a row>"),
+        (Breaker(), "<Breaker closed, 0 failures>"),
+        (opened(), f"<Breaker open, {FAILURES_TO_OPEN} failures>"),
     ],
 )
 def test_it_shows_its_state(breaker: Breaker, text: str) -> None:

@@ -20,7 +20,7 @@ def test_refused_records_are_sent_again_and_wrong_ones_stay(tmp_path: Path) -> N
         run = leadconnector("retry", "--outbox", tmp_path / "o.db")
         assert run.exit_code == 0
         assert "2 records will be sent again." in run.stdout
-        assert "1 record is wrong itself and stays failed" in run.stdout
+        assert "1 record is wrong itself, and stays failed" in run.stdout
         result = result_of(leadconnector("import", history, *options).stdout)
         assert (result["sent"], result["failed"], result["pending"]) == (2, 1, 0)
 

@@ -48,7 +48,7 @@ def test_json_is_one_object(tmp_path: Path) -> None:
     assert run.exit_code == 3
     result = result_of(run.stdout)
     assert run.stdout.count("\n") == 1
-    assert (result["records"], result["wrong"], result["without_location"]) == (2, 1, 1)
+    assert (result["records"], result["wrong"], result["without_location"]) == (2, 1, 2)
     assert result["by_reason"][0]["count"] == 1
     assert result["by_reason"][0]["lines"] == [f"{history}:2"]
 

@@ -29,6 +29,8 @@ class StandInQuota:
     def __init__(self, rate: float, opens_at: float) -> None:
         self.rate = rate
         self.opens_at = opens_at
+        self.day_spent = False
+        self.day_ends = math.inf
 
     def ready_at(self, now: float) -> float:
         """Now, or later."""
@@ -320,6 +322,19 @@ def test_a_quota_without_an_end_is_asked_again_only_when_somebody_says_so() -> N
     cast("StandInQuota", spent.quota).opens_at = 0.0
     schedule.add(spent, 2.0)
     assert schedule.pop(2.0) is not None
+
+
+def test_a_location_whose_day_is_spent_comes_back_with_the_next() -> None:
+    """No slot that is given back can wake it before."""
+    schedule, spent = Schedule(), full(site(opens_at=math.inf), 1, 1)
+    quota = cast("StandInQuota", spent.quota)
+    quota.day_spent, quota.day_ends = True, 9.0
+    schedule.add(spent, 0.0)
+    assert schedule.pop(1.0) is None
+    assert schedule.next_at == 9.0
+    quota.day_ends = math.inf
+    assert schedule.pop(9.0) is None
+    assert schedule.next_at == math.inf
 
 
 def test_what_cannot_move_is_passed_over() -> None:

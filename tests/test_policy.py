@@ -39,7 +39,7 @@ def test_a_wait_is_random_within_its_bound(
 
 def test_waits_differ() -> None:
     """Lanes that failed together do not come back together."""
-    random = Random(1)  # noqa: S311 - jitter
+    random = Random(1)
     assert len({Policy().delay(3, random) for _ in range(20)}) == 20
 
 
@@ -105,7 +105,7 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any], told: st
 def test_a_policy_may_be_impatient() -> None:
     """One attempt, no waits, one look are a policy."""
     policy = Policy(attempts=1, backoff=0, look_after=(0.0,), patience=0, on_unknown="hold")
-    assert policy.delay(1, Random(1)) == 0  # noqa: S311 - jitter
+    assert policy.delay(1, Random(1)) == 0
 
 
 def test_a_policy_is_frozen() -> None:

@@ -25,7 +25,5 @@ def test_the_tools_find_nothing(command: tuple[str, ...]) -> None:
     name, *arguments = command
     tool = shutil.which(name, path=str(BIN)) or shutil.which(name)
     assert tool is not None, f"{name} is not installed: pip install -e .[test]"
-    run = subprocess.run(  # noqa: S603 - a tool of ours
-        [tool, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([tool, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadconnector_async._messages import Call
@@ -76,6 +76,7 @@ def _reader(options: SourceOptions) -> JsonLines:
     return JsonLines(stream, Text(stream, None), options)
 
 
+@settings(deadline=None)  # other work on the machine must not fail it
 @given(RECORDS, st.sampled_from([SourceOptions(), BERLIN]), st.booleans())
 def test_both_ways_come_to_the_same_row(
     fields: dict[str, Any],

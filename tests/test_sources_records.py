@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import io
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadconnector_async.sources._lines import TooLong
@@ -30,6 +30,7 @@ def _read(*lines: bytes) -> list[tuple[int, list[str] | str]]:
     ]
 
 
+@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=4)), st.sampled_from(",;\t|"))
 def test_whatever_a_writer_writes_is_read(rows: list[list[str]], delimiter: str) -> None:
     """Quotes, delimiters, line feeds and carriage returns inside cells survive."""
@@ -79,6 +80,7 @@ def test_a_broken_record_gives_its_first_line() -> None:
     assert records.broken == b'c,"d'
 
 
+@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.sampled_from([b"a,b", b'a,"b"', b'a,"b', b'a,b"c', b'"a"b,c', b""]), max_size=9))
 def test_every_line_is_accounted_for(lines: list[bytes]) -> None:
     """Whatever is broken, no line is skipped, and records come in order, each starting once."""

@@ -7,7 +7,7 @@ from rich.pretty import pretty_repr
 
 from leadconnector_async._tokens import StaticToken, TokenProvider
 
-TOKEN = "pit-4e1c9f"  # noqa: S105 - invented
+TOKEN = "pit-4e1c9f"
 
 
 def test_a_static_token_is_the_same_for_all() -> None:

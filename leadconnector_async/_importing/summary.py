@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from leadconnector_async._importing.reasons import Reason
+from leadconnector_async._importing.standing import LocationCounts, Standing
 
+if TYPE_CHECKING:
     from leadconnector_async._engine.tally import Tally
-    from leadconnector_async._importing.reasons import Reason
-    from leadconnector_async._importing.standing import LocationCounts, Standing
 
 Ended = Literal["done", "error", "day_spent", "interrupted", "planned"]
 

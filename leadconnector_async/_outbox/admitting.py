@@ -51,8 +51,8 @@ class Admitting:
             for seq, location, draft in fresh
             if draft.payload is not None
         ]
-        if places:
-            self._sealing.admit(places)
+        if fresh:
+            self._sealing.admit([record.seq for record in fresh], places)
 
     def _admission(self, seq: int) -> Admission:
         location, lane, date, _, key, payload = self._connection.execute(_RECORD, (seq,)).fetchone()

@@ -51,14 +51,13 @@ class Sealing:
         self._claims.arrived(None)
         return bool(up_to == last)
 
-    def admit(self, places: Sequence[Place]) -> None:
-        """Put new records in, ahead of others that are staged and not sealed."""
-        first, last = places[0][3], places[-1][3]
+    def admit(self, seqs: Sequence[int], places: Sequence[Place]) -> None:
+        """Seal new records, ahead of others that are staged and not sealed; put some of them in."""
         between = "SELECT 1 FROM record WHERE seq > ? AND seq < ? LIMIT 1"
-        if self._connection.execute(between, (self._sealed, first)).fetchone() is None:
-            self._mark(last)
+        if self._connection.execute(between, (self._sealed, seqs[0])).fetchone() is None:
+            self._mark(seqs[-1])
         else:
-            run_rows(self._connection, _EARLY, [(place[3],) for place in places])
+            run_rows(self._connection, _EARLY, [(seq,) for seq in seqs])
         self._enqueue(places)
 
     def admit_known(self, place: Place) -> None:

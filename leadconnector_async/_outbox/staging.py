@@ -12,7 +12,7 @@ from leadconnector_async._outbox.interface import Staged
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from sqlite3 import Connection
 
     from leadconnector_async._outbox.books import Books
@@ -177,22 +177,24 @@ class _Meeting:
 
     def meet(self, records: Sequence[Fresh]) -> None:
         """Tell a record that is known from a second one that equals it, and from a mended one."""
-        for record, known in self._paired(records):
+        known_by_key = self._staging.known(records)
+        for record in records:
+            place = record.location, record.draft.key
+            known = known_by_key[place]
             if self._reading.meet(known.seq):
-                self._meet_first(record, known)
+                if self._meet_first(record, known):
+                    known_by_key[place] = known._replace(payload=record.draft.payload)
             elif record.draft.counted:
                 self._number(record)
             elif record.draft.payload != known.payload:
                 self.conflicts += 1
 
-    def _paired(self, records: Sequence[Fresh]) -> Iterable[tuple[Fresh, Known]]:
-        known = self._staging.known(records)
-        return [(record, known[record.location, record.draft.key]) for record in records]
-
-    def _meet_first(self, record: Fresh, known: Known) -> None:
-        if self._staging.mend(record, known, self._reading.source):
+    def _meet_first(self, record: Fresh, known: Known) -> bool:
+        is_mended = self._staging.mend(record, known, self._reading.source)
+        if is_mended:
             self.mended += 1
             self.refused_again += record.draft.problem is not None
+        return is_mended
 
     def _number(self, record: Fresh) -> None:
         """Take the first number among equal records that this reading has not met.

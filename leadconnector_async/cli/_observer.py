@@ -9,6 +9,7 @@ from leadconnector_async._errors import DailyQuotaSpent
 from leadconnector_async._importing.estimate import DAY, Budget, slowest
 from leadconnector_async._importing.pace import Pace
 from leadconnector_async._importing.progress import Notice, Progress, Reading, Sending
+from leadconnector_async.cli._words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,7 +74,7 @@ class Observer:
         if now - self._throttled_at < _RECENTLY:
             return Notice("The API asks to slow down (429).")
         if not self._pace.total and (doubts := _doubts(engine.sites.values())):
-            return Notice(f"Looking for {doubts:,} records whose answers were lost.")
+            return Notice(f"Looking for {counted(doubts, 'record')} whose answer was lost.")
         return None
 
 
@@ -91,7 +92,7 @@ def _budget(site: Site, seen: float, now: float) -> Budget:
 
 
 def _locations(count: int) -> str:
-    return "the location" if count == 1 else f"{count:,} locations"
+    return "the location" if count == 1 else counted(count, "location")
 
 
 def _doubts(sites: Iterable[Site]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,12 @@ def retry(outbox: str, *, as_json: bool) -> None:
     if retried.pending or retried.unknown:
         click.echo("The same import again does so.")
     if retried.refused:
+        are = "is wrong itself, and stays"
+        if retried.refused > 1:
+            are = "are wrong themselves, and stay"
         click.echo(
-            f"{counted(retried.refused, 'record')} stay failed, as they are wrong themselves: "
-            f"leadconnector failed --outbox {outbox} -o FILE"
+            f"{counted(retried.refused, 'record')} {are} failed: "
+            f"leadconnector failed --outbox {shlex.quote(outbox)} -o FILE"
         )
     if retried.left:
         click.echo(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")

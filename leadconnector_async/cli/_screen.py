@@ -29,14 +29,15 @@ class Screen:
     def show(self, progress: Progress, now: float) -> None:  # noqa: ARG002 - see `Display`
         """Draw it anew."""
         self._live.start()
-        self._live.update(_picture(progress), refresh=True)
+        self._live.update(picture(progress), refresh=True)
 
     def close(self) -> None:
         """Take the bar away: the report says it all."""
         self._live.stop()
 
 
-def _picture(progress: Progress) -> RenderableType:
+def picture(progress: Progress) -> RenderableType:
+    """One bar with its figures, and the notice below."""
     match progress:
         case Reading(bytes_read, whole, records):
             of = f"{size(bytes_read)} of {size(whole)}" if whole else size(bytes_read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -10,9 +10,7 @@ from leadconnector_async._aiohttp import Timeouts
 from leadconnector_async._policy import Policy
 from leadconnector_async._quota import RateLimit
 from leadconnector_async.cli._types import OFF, QuotaValue
-
-if TYPE_CHECKING:
-    from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources import SourceOptions
 
 
 class ImportOptions(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.sources._mapping import Definition  # noqa: TC001 - msgspec reads it
+from leadconnector_async.sources._mapping import Definition
 
 if TYPE_CHECKING:
     from leadconnector_async.sources.row import SourceOptions
