@@ -16,7 +16,7 @@ from fault_harness import (
 from msgspec.structs import replace
 
 from leadconnector_async import Sent, Unresolved
-from leadconnector_async.sandbox import READ_SCOPES, Fault, Reads, Sandbox, SandboxConfig
+from leadconnector_async.sandbox import READ_SCOPES, Fault, Limits, Reads, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,6 @@ def test_all_faults_mixed_over_thousands_of_records(
     """With and without ``altId`` in reads, with and without a read lag."""
     kinds: list[FaultKind] = ["drop", "reset", "500", "502", "503", "504", "cut", "garbage"]
     faults = (
-        Fault("429", probability=0.01, seconds=0.0),
         *(Fault(kind, when="before", probability=0.01) for kind in kinds),
         *(Fault(kind, when="after", probability=0.01) for kind in kinds),
     )
@@ -151,5 +150,25 @@ def test_a_host_that_is_down_pauses_everything_and_comes_back(tmp_path: Path) ->
             outcomes = await import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
             assert_once_or_told(sandbox, asked, outcomes)
             assert all(isinstance(outcome, Sent) for outcome in outcomes)
+
+    asyncio.run(scenario())
+
+
+def test_a_quota_that_others_use_too_costs_time_and_no_record(tmp_path: Path) -> None:
+    """429s charge no record an attempt, whoever caused them."""
+
+    async def scenario() -> None:
+        limits = Limits(window="sliding", max=60, interval=0.5)
+        async with Sandbox(SandboxConfig(limits=limits)) as sandbox:
+            asked = records(200)
+            policy = replace(QUICK, attempts=1)
+            importing = asyncio.create_task(
+                import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)
+            )
+            while not importing.done():
+                sandbox.consume(n=5)
+                await asyncio.wait([importing], timeout=0.1)
+            assert_once_or_told(sandbox, asked, importing.result())
+            assert all(isinstance(outcome, Sent) for outcome in importing.result())
 
     asyncio.run(scenario())

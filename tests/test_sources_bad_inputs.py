@@ -4,9 +4,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from bad_inputs import BAD_INPUTS, BODY, BadInput, parse
 
 from leadconnector_async._errors import SourceError
-from bad_inputs import BAD_INPUTS, BODY, BadInput, parse
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed

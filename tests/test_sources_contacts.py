@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from bad_inputs import jsonl, parse, record
 
 from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._values import Wrong
-from bad_inputs import jsonl, parse, record
 
 US = SourceOptions(region="US")
 HEADER = "type,direction,message,contact.phone,contact.email,contact.name"
@@ -178,7 +178,7 @@ def test_without_the_extra_the_error_says_which(
         "try:\n    next(records)\n"
         "except Exception as error:\n    print(error)\n"
     )
-    run = subprocess.run(  # noqa: S603 - our own code
+    run = subprocess.run(
         [sys.executable, "-c", code, str(path)],
         cwd=Path(__file__).parent.parent,
         capture_output=True,

@@ -7,13 +7,13 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
+from bad_inputs import HEADER, ROW_AFTER, ROW_BEFORE, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Call
 from leadconnector_async.sources import SourceOptions, open_source
-from bad_inputs import HEADER, ROW_AFTER, ROW_BEFORE, parse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,9 +18,11 @@ pytest.importorskip("python_calamine")
 OPTIONS = SourceOptions(region="US", timezone=ZoneInfo("UTC"))
 TYPES = (
     '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-    '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+    '<Default Extension="rels" '
+    'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
     '<Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" '
-    'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>'
+    'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>'
+    "</Types>"
 )
 RELATION = (
     '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
@@ -110,7 +112,7 @@ def test_without_the_extra_the_error_says_which(
         "try:\n    open_source(sys.argv[1])\n"
         "except Exception as error:\n    print(error)\n"
     )
-    run = subprocess.run(  # noqa: S603 - our own code
+    run = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / name), package],
         cwd=Path(__file__).parent.parent,
         capture_output=True,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from bad_inputs import BAD_INPUTS, HEADER, BadInput, jsonl, parse, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict
@@ -20,7 +21,6 @@ from leadconnector_async.sources import (
     write_failed,
 )
 from leadconnector_async.sources._form import Form
-from bad_inputs import BAD_INPUTS, HEADER, BadInput, jsonl, parse, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

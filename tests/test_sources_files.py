@@ -5,11 +5,11 @@ from pathlib import Path
 from urllib.request import url2pathname
 
 import pytest
+from bad_inputs import jsonl, record
 
 from leadconnector_async.sources import open_source
 from leadconnector_async.sources._files import LARGEST, SUFFIXES, anchored, read_attachments
 from leadconnector_async.sources._values import Wrong
-from bad_inputs import jsonl, record
 
 
 def test_urls_pass_untouched(tmp_path: Path) -> None:

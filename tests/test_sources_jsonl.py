@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from bad_inputs import jsonl, parse, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources._stream import Stream
 from leadconnector_async.sources._text import Text
 from leadconnector_async.sources.jsonl import JsonLines
-from bad_inputs import jsonl, parse, record
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import SourceRow

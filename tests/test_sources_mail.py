@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from mails import ME, PLAIN
 
 from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources import FailedRow, SourceOptions, open_source, write_failed
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
-from mails import ME, PLAIN
 
 if TYPE_CHECKING:
     from pathlib import Path

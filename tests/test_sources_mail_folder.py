@@ -4,10 +4,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from mails import ME, PLAIN
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources import open_source
-from mails import ME, PLAIN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mails import ME, PLAIN, samples
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._mail_head import Person
@@ -14,7 +15,6 @@ from leadconnector_async.sources._mail_record import Deleted, Mine, read_mail
 from leadconnector_async.sources._mbox import Piece
 from leadconnector_async.sources._values import Wrong
 from leadconnector_async.sources.mail import MailReader
-from mails import ME, PLAIN, samples
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed

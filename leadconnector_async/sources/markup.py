@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
 
 from leadconnector_async._errors import SourceError
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from leadconnector_async.sources._stream import Stream
     from leadconnector_async.sources._text import Text
     from leadconnector_async.sources.row import SourceOptions
+
+
+_MOST_INNER: Final = 10_000
+"""Elements within a record. An MMS to a large group has some hundred."""
 
 
 class Markup(StreamSource):
@@ -109,10 +113,7 @@ class _Parser:
         """Read on. A problem is the end: nothing after it can be told apart."""
         self._since += len(piece)
         if self._since > MAIL_LIMIT:
-            raise SourceError(
-                f"{self._source}: line {self.line}: holds more than {MAIL_LIMIT} bytes without "
-                "a record of the mapping: choose another mapping, or remove the record there"
-            )
+            raise self._too_much(f"{MAIL_LIMIT} bytes")
         return self._parse(piece, final=False)
 
     def close(self) -> Problem | None:
@@ -136,6 +137,8 @@ class _Parser:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._open is not None:
             self._open.inner.append((name, attributes))
+            if len(self._open.inner) > _MOST_INNER:
+                raise self._too_much(f"{_MOST_INNER} elements")
         elif name in self._names:
             self.line = self._parser.CurrentLineNumber
             self._open = Element(name, self.line, attributes, [])
@@ -145,6 +148,12 @@ class _Parser:
             self._done.append(self._open)
             self._open = None
             self._since = 0
+
+    def _too_much(self, amount: str) -> SourceError:
+        return SourceError(
+            f"{self._source}: line {self.line}: holds more than {amount} without the end of a "
+            "record of the mapping: choose another mapping, or remove the record there"
+        )
 
     def _refuse(self, *_: object) -> None:
         raise SourceError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
@@ -11,9 +13,7 @@ from leadconnector_async._messages import MessageFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import TracebackType
-    from zoneinfo import ZoneInfo
 
     from leadconnector_async._messages import Problem
 
