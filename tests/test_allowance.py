@@ -19,10 +19,22 @@ NAMES = {
 
 def test_all_headers_are_read() -> None:
     """The five documented ones, and the one that is not."""
-    headers = {name: str(number) for number, name in enumerate(NAMES)}
+    headers = {name: str(9 - number) for number, name in enumerate(NAMES)}
     assert read_allowance(headers) == Allowance(
-        max=0, remaining=1, interval_ms=2, daily_limit=3, daily_remaining=4, daily_reset_ms=5
+        max=9, remaining=8, interval_ms=7, daily_limit=6, daily_remaining=5, daily_reset_ms=4
     )
+
+
+@pytest.mark.parametrize("remaining", [2, 5000])
+def test_more_than_all_cannot_remain(remaining: int) -> None:
+    """Figures that contradict each other are no news, neither of them."""
+    headers = {
+        "X-RateLimit-Max": "1",
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Limit-Daily": "1",
+        "X-RateLimit-Daily-Remaining": str(remaining),
+    }
+    assert read_allowance(headers) == SILENT
 
 
 def test_an_answer_may_say_nothing() -> None:

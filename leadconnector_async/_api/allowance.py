@@ -1,4 +1,5 @@
-"""What the rate-limit headers say. Any may be missing or nonsense: both read as None.
+"""What the rate-limit headers say. Any may be missing or nonsense, or contradict
+another: all of these read as None.
 
 Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`` is undocumented.
 """
@@ -40,11 +41,23 @@ def _figure(text: str | None) -> int | None:
 def read_allowance(headers: Mapping[str, str]) -> Allowance:
     """Read the headers of one answer."""
     get = headers.get
+    most, remaining = _pair(get("X-RateLimit-Max"), get("X-RateLimit-Remaining"))
+    daily, daily_remaining = _pair(
+        get("X-RateLimit-Limit-Daily"), get("X-RateLimit-Daily-Remaining")
+    )
     return Allowance(
-        max=_figure(get("X-RateLimit-Max")),
-        remaining=_figure(get("X-RateLimit-Remaining")),
+        max=most,
+        remaining=remaining,
         interval_ms=_figure(get("X-RateLimit-Interval-Milliseconds")),
-        daily_limit=_figure(get("X-RateLimit-Limit-Daily")),
-        daily_remaining=_figure(get("X-RateLimit-Daily-Remaining")),
+        daily_limit=daily,
+        daily_remaining=daily_remaining,
         daily_reset_ms=_figure(get("X-RateLimit-Daily-Reset")),
     )
+
+
+def _pair(limit_text: str | None, remaining_text: str | None) -> tuple[int | None, int | None]:
+    """A limit and what remains of it. More than all cannot remain: then neither is believed."""
+    limit, remaining = _figure(limit_text), _figure(remaining_text)
+    if limit is not None and remaining is not None and remaining > limit:
+        return None, None
+    return limit, remaining
