@@ -116,28 +116,29 @@ class LeadConnector:
         if problems:
             raise InvalidMessage(problems)
         request = inbound(encode(message), self.gateway.version)
-        renewals = 0
-        for attempt in range(1, self.policy.attempts + 1):
-            last = attempt == self.policy.attempts
+        attempt, renewed = 1, False
+        while True:
+            last = attempt >= self.policy.attempts
             try:
                 answer, token = await self.exchange(location, request)
             except NotSentError:
                 if last:
                     raise
                 await asyncio.sleep(self.policy.delay(attempt, self.random))
+                attempt += 1
                 continue
             verdict = judge(answer.status, answer.body)
             if isinstance(verdict, Stored):
                 return verdict.receipt
-            if isinstance(verdict, Throttled) and not last:
-                self.pause(location, answer)
-            elif isinstance(verdict, Renew) and not renewals:
-                renewals += 1
+            if isinstance(verdict, Renew) and not renewed:
+                renewed = True
                 if await self.gateway.renewed(location, token) is None:
                     raise AccessError(verdict.refusal)
+            elif isinstance(verdict, Throttled) and not last:
+                self.pause(location, answer)
+                attempt += 1
             else:
                 raise _error(verdict)
-        raise AssertionError("the last attempt returns or raises")
 
     def location_of(self, location_id: str | None) -> str:
         """The location of a message.

@@ -79,7 +79,15 @@ class Importer:
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
+        await self.stage()
+        await self.send()
+
+    async def stage(self) -> None:
+        """Do the first half of `run`."""
         await self.stager.stage(self.reader)
+
+    async def send(self) -> None:
+        """Do the second half of `run`."""
         unsent = await self._outbox.unsent()
         for location in await self._outbox.locations():
             if self.reader.interrupted:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
+import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 AT = 1_700_000_000_000
 """A moment in Unix milliseconds."""
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+"""For processes of the tests, which find what this one finds."""
 
 
 def draft(  # noqa: PLR0913 - a draft has as many fields
@@ -99,13 +103,14 @@ def failing(error: sqlite3.Error, on: str, *, after: int = 0) -> Connect:
     passed = count()
 
     class Failing(sqlite3.Connection):
-        def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:  # type: ignore[override]  # noqa: ANN401 - the stub's parameters are positional and private
+        def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:  # noqa: ANN401 - passed on
             if statement.startswith(on) and next(passed) >= after:
                 raise error
             return super().execute(statement, *args)
 
     def connect(database: str, /, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - passed on
-        return sqlite3.connect(database, factory=Failing, **options)
+        connection: sqlite3.Connection = sqlite3.connect(database, factory=Failing, **options)
+        return connection
 
     return connect
 
@@ -114,7 +119,7 @@ def of_pages(pages: int) -> Connect:
     """Connect so that the file cannot grow beyond so many pages, like a disk that is full."""
 
     def connect(database: str, /, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - passed on
-        connection = sqlite3.connect(database, **options)
+        connection: sqlite3.Connection = sqlite3.connect(database, **options)
         connection.execute(f"PRAGMA max_page_count = {pages}")
         return connection
 

@@ -1,6 +1,6 @@
 """A process that works with an outbox until it is killed, and says what it was told is durable.
 
-``python -m tests.outbox_victim PATH SEED``. A line is printed after each call: ``staged KEY…``,
+``python outbox_victim.py PATH SEED``. A line is printed after each call: ``staged KEY…``,
 ``claimed KEY…``, ``settled KEY…``.
 """
 
@@ -11,9 +11,10 @@ import random
 import sys
 from typing import TYPE_CHECKING
 
+from outbox_kit import draft, fate, keys
+
 from leadconnector_async._outbox.interface import Reading
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from outbox_kit import draft, fate, keys
 
 if TYPE_CHECKING:
     from leadconnector_async._outbox.interface import Claim
@@ -26,7 +27,7 @@ def say(what: str, names: list[str]) -> None:
 
 async def main(path: str, seed: int) -> None:
     """Stage, claim and settle without end."""
-    draw = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    draw = random.Random(seed)
     held: list[Claim] = []
     async with await SqliteOutbox.open(path) as outbox:
         location = (await outbox.begin("l1")).location

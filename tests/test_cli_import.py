@@ -160,6 +160,15 @@ def test_the_sandbox_needs_no_account(tmp_path: Path) -> None:
     assert "belongs to an import into the sandbox" in real.stderr
 
 
+def test_the_sandbox_has_the_quota_that_is_asked_for(tmp_path: Path) -> None:
+    """So that an import can be rehearsed as it will be."""
+    history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(20)])
+    words = ["import", history, "--sandbox", "--outbox", tmp_path / "demo.db", "--json"]
+    run = leadconnector(*words, "--quota", "100/1", "--daily", "10")
+    assert run.exit_code == 4, run.output
+    assert 0 < result_of(run.stdout)["sent"] <= 10
+
+
 def test_a_spent_day_is_exit_4(tmp_path: Path) -> None:
     """The rest stays pending, and the report says to come back."""
     config = SandboxConfig(limits=Limits(max=1000, interval=1.0, daily=30))

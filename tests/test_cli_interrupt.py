@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import termios
+from array import array
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +32,13 @@ COUNT = 400
 def ids(sandbox: SandboxThread) -> list[str]:
     """The own ids of what is stored."""
     return sorted(str(message.alt_id) for message in sandbox.messages)
+
+
+def waiting_in(pipe: int) -> int:
+    """How many bytes of a pipe nobody has read."""
+    size = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return size[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -79,7 +89,8 @@ def test_a_signal_breaks_into_a_pipe_that_says_nothing(tmp_path: Path) -> None:
     with SandboxThread() as sandbox:
         options = at(sandbox, tmp_path / "o.db")
         with started(*words, *options, stdin=reader) as process:
-            read_until(process.stderr, "automations")
+            os.write(writer, b'{"type": "SMS"}')
+            wait_until(lambda: waiting_in(reader) == 0)  # it has taken that, and waits for more
             process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=PATIENCE)
     os.close(reader)

@@ -9,10 +9,12 @@ from cli_harness import sms, write_jsonl
 
 from leadconnector_async import LeadConnector, Policy, RateLimit
 from leadconnector_async._importer import Importer
+from leadconnector_async._importing.estimate import Budget
 from leadconnector_async._importing.progress import Progress, Reading, Sending
 from leadconnector_async._importing.reading import Reader
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from leadconnector_async.cli._observer import Observer
+from leadconnector_async._quota import Quota
+from leadconnector_async.cli._observer import Observer, budget_of
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 from leadconnector_async.sources import SourceOptions
 
@@ -142,3 +144,12 @@ def test_looking_for_lost_answers_is_told(tmp_path: Path) -> None:
     policy = Policy(look_after=(60.0, 60.0))
     seen = watch(lost, tmp_path, has_notice("Looking for 1 record"), policy=policy, count=1)
     assert has_notice("Looking for 1 record")(seen[-1])
+
+
+def test_the_slower_of_quota_and_sight_counts() -> None:
+    """A slow machine or API is as real as the quota; a burst is not."""
+    quota = Quota(RateLimit(100, 10.0, 5_000), now=0.0, wall_ms=0)
+    assert budget_of(quota, 0.0, 0.0).rate == 10.0
+    assert budget_of(quota, 4.0, 0.0).rate == 4.0
+    assert budget_of(quota, 40.0, 0.0).rate == 10.0
+    assert budget_of(quota, 0.0, 0.0) == Budget(rate=10.0, daily=5_000, left_today=5_000)

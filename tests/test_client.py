@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from fault_harness import QUICK, TIMEOUTS
+from msgspec.structs import replace
 
 from leadconnector_async import (
     AccessError,
@@ -306,5 +307,32 @@ def test_a_quota_is_shared_by_all_calls_of_a_client() -> None:
         ):
             await asyncio.gather(*(api.add_inbound_message(text()) for _ in range(30)))
             assert sandbox.requests == {("inbound", 200): 30}
+
+    asyncio.run(scenario())
+
+
+def test_a_renewal_costs_no_attempt() -> None:
+    """One attempt, whose token had expired, is one attempt with a token that is good."""
+
+    async def scenario() -> None:
+        class Tokens:
+            current = "old-token"
+
+            async def token(self, location_id: str) -> str:
+                del location_id
+                return self.current
+
+            async def renew(self, location_id: str, refused: str) -> str | None:
+                del location_id, refused
+                self.current = "new-token"
+                return self.current
+
+        policy = replace(QUICK, attempts=1)
+        async with (
+            Sandbox(SandboxConfig(tokens={"new-token": "L"})) as sandbox,
+            LeadConnector(Tokens(), location_id="L", base_url=sandbox.url, policy=policy) as api,
+        ):
+            await api.add_inbound_message(text())
+            assert len(sandbox.messages) == 1
 
     asyncio.run(scenario())

@@ -4,11 +4,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 from leadconnector_async._errors import OutboxError
 from leadconnector_async._outbox.interface import Admission, Reading, Staged, State
 from leadconnector_async._outbox.ledger import Ledger
-from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,10 @@ def test_a_failed_record_has_its_reason(tmp_path: Path) -> None:
         (claim,) = await claimed(outbox, 1)
         await outbox.settle([fate(claim, State.REJECTED, reason="422", detail=b"{}")], ())
         rejected = await outbox.admit(draft("b"))
-        for admission, reason, detail in ((refused, "type is missing", None), (rejected, "422", b"{}")):
+        for admission, reason, detail in (
+            (refused, "type is missing", None),
+            (rejected, "422", b"{}"),
+        ):
             assert admission.state is State.REJECTED
             assert admission.settlement is not None
             assert admission.settlement.reason == reason

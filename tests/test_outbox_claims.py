@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 from leadconnector_async._outbox.claims import DEPTH, HIGHEST, LANES, LOWEST, STRETCH
 from leadconnector_async._outbox.interface import Reading, State
-from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -246,6 +246,7 @@ def test_each_epoch_has_a_new_number(tmp_path: Path) -> None:
 
 def test_a_claim_that_no_one_waited_for_is_unknown(tmp_path: Path) -> None:
     """A cancelled call is done all the same: the record is looked for, and not lost."""
+
     async def work(outbox: SqliteOutbox) -> list[str]:
         await sealed(outbox, drafts(2))
         await outbox.begin("l1")

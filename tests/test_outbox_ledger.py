@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
+from outbox_kit import AT, claimed, crashed, draft, drafts, fate, in_outbox, sealed
 
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.ledger import Counts, Ledger, Place, Summary
-from outbox_kit import AT, claimed, crashed, draft, drafts, fate, in_outbox, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +65,7 @@ def test_counts_are_by_location(tmp_path: Path) -> None:
 
 
 def test_reasons_are_counted_with_their_first_places(tmp_path: Path) -> None:
-    """The most frequent first; equal reasons of validation and of the API are kept apart by state."""
+    """The most frequent first, each state for itself."""
     path = tmp_path / "o.db"
 
     async def work(outbox: SqliteOutbox) -> None:
@@ -207,7 +206,9 @@ def test_a_long_list_needs_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
 
     async def work(outbox: SqliteOutbox) -> None:
-        batch = [draft(f"{n}", problem="no", line=n)._replace(raw=bytes(5_000)) for n in range(2_000)]
+        batch = [
+            draft(f"{n}", problem="no", line=n)._replace(raw=bytes(5_000)) for n in range(2_000)
+        ]
         await outbox.stage(batch, Reading())
 
     in_outbox(path, work)
@@ -236,15 +237,15 @@ def test_damage_is_reported_as_such(tmp_path: Path) -> None:
 def test_a_copy_in_a_read_only_folder_can_be_read(
     tmp_path: Path, look: Callable[[Path], object]
 ) -> None:
-    """A backup, for example. (Root can write there, and reads it all the same.)"""
+    """A backup, for example. Root could write there, and reads it all the same."""
     folder = tmp_path / "backup"
     folder.mkdir()
     in_outbox(folder / "o.db", lambda outbox: sealed(outbox, drafts(3)))
-    os.chmod(folder, 0o500)
+    folder.chmod(0o500)
     try:
         look(folder / "o.db")
     finally:
-        os.chmod(folder, 0o700)
+        folder.chmod(0o700)
 
 
 def test_no_text_of_a_message_is_in_a_repr(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from outbox_kit import ENVIRONMENT
 
 from leadconnector_async._errors import OutboxBusy
 from leadconnector_async._outbox.lock import OwnerLock
@@ -19,11 +20,15 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def holder(path: Path) -> subprocess.Popen[str]:
     """Start a process that holds the lock until it is killed or its input ends."""
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+    process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)],
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from outbox_kit import AT, claimed, draft, drafts, fate, keys
+
 from leadconnector_async._outbox import memory
 from leadconnector_async._outbox.interface import Admission, Outbox, Reading, Spend, Staged, State
 from leadconnector_async._outbox.memory import MemoryOutbox
-from outbox_kit import AT, claimed, draft, drafts, fate, keys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +43,9 @@ def test_claims_are_spread_over_lanes_and_in_date_order() -> None:
     """One of each lane in turn; of what is there, the earliest first."""
 
     async def work(outbox: MemoryOutbox) -> None:
-        batch = [draft(f"{lane}{date}", lane=lane, date=date) for date in (2, 0, 1) for lane in (1, 2)]
+        batch = [
+            draft(f"{lane}{date}", lane=lane, date=date) for date in (2, 0, 1) for lane in (1, 2)
+        ]
         await outbox.stage(batch, Reading())
         assert keys(await claimed(outbox, 3)) == ["10", "20", "11"]
         await outbox.stage([draft("2-", lane=2, date=-1)], Reading())

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from outbox_kit import drafts, failing, in_outbox, sealed
 
 from leadconnector_async._errors import (
     OutboxBusy,
@@ -17,7 +18,6 @@ from leadconnector_async._errors import (
 )
 from leadconnector_async._outbox.opening import explained, open_to_read, open_to_write
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from outbox_kit import drafts, failing, in_outbox, sealed
 
 
 def refusal(path: Path) -> OutboxError:

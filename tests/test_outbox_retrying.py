@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
+
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._outbox.retrying import Retried
-from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ async def fail(outbox: SqliteOutbox) -> None:
 
 
 def test_rejected_records_are_sent_again(tmp_path: Path) -> None:
-    """With fresh attempts; what validation refused stays on the list, and what was sent stays sent."""
+    """With fresh attempts; what validation refused stays on the list."""
     path = tmp_path / "o.db"
 
     async def work(outbox: SqliteOutbox) -> list[tuple[str, int]]:

@@ -5,10 +5,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from outbox_kit import claimed, draft, drafts, fate, in_outbox, sealed
 
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
-from outbox_kit import claimed, draft, drafts, fate, in_outbox, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def test_no_statement_looks_through_a_large_table(tmp_path: Path) -> None:
     statements: dict[str, tuple[Any, ...]] = {}
 
     class Noting(sqlite3.Connection):
-        def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:  # type: ignore[override]  # noqa: ANN401 - passed on
+        def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:  # noqa: ANN401 - passed on
             statements[statement] = args
             return super().execute(statement, *args)
 

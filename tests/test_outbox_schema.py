@@ -3,13 +3,16 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox import schema
 from leadconnector_async._outbox.opening import open_to_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def opened(path: Path) -> sqlite3.Connection:

@@ -4,11 +4,12 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from outbox_kit import claimed, draft, drafts, in_outbox, keys, sealed
+
 from leadconnector_async._outbox.claims import Claims
 from leadconnector_async._outbox.interface import Reading
 from leadconnector_async._outbox.opening import open_to_write
 from leadconnector_async._outbox.sealing import Sealing
-from outbox_kit import claimed, draft, drafts, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path

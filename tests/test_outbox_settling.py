@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from outbox_kit import AT, claimed, drafts, fate, in_outbox, sealed
 
 from leadconnector_async._outbox.interface import Spend, State
 from leadconnector_async._outbox.ledger import Ledger
-from outbox_kit import AT, claimed, drafts, fate, in_outbox, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,9 @@ def test_an_end_is_kept_with_all_its_details(tmp_path: Path) -> None:
     assert (failed.reason, failed.detail, failed.payload) == ("422", b'{"traceId":"t"}', b"{}")
 
 
-@pytest.mark.parametrize("wrong", ["twice in a call", "twice in two calls", "never claimed", "held"])
+@pytest.mark.parametrize(
+    "wrong", ["twice in a call", "twice in two calls", "never claimed", "held"]
+)
 def test_a_record_has_one_end(tmp_path: Path, wrong: str) -> None:
     """What is not claimed cannot be settled: a bug in the caller changes nothing."""
     path = tmp_path / "o.db"
@@ -103,7 +105,7 @@ def test_messages_of_other_records_of_the_lane_are_known(tmp_path: Path) -> None
         ends = [fate(claim) for claim in (claims[0], claims[1], claims[4])]
         await outbox.settle([*ends, fate(claims[2], State.REJECTED)], ())
         assert await outbox.stored(claims[0]) == {f"m{claims[1].seq}"}
-        return {claim for claim in await outbox.stored(claims[3])}
+        return await outbox.stored(claims[3])
 
     assert in_outbox(tmp_path / "o.db", work) == {"m1", "m2"}
 

@@ -1,19 +1,31 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from outbox_kit import (
+    ENVIRONMENT,
+    claimed,
+    draft,
+    drafts,
+    failing,
+    fate,
+    in_outbox,
+    of_pages,
+    sealed,
+)
 
 from leadconnector_async._errors import OutboxBusy, OutboxError, OutboxWriteFailed
 from leadconnector_async._outbox.interface import Outbox, Reading
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from outbox_kit import claimed, draft, drafts, failing, fate, in_outbox, of_pages, sealed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_it_is_an_outbox(tmp_path: Path) -> None:
@@ -49,12 +61,13 @@ def test_an_outbox_that_no_one_closed_warns_and_lets_go(tmp_path: Path) -> None:
     """As files and sockets do."""
     path = tmp_path / "o.db"
 
-    async def main() -> None:
+    async def forget() -> None:
         outbox = await SqliteOutbox.open(path)
         assert repr(outbox) == f"<SqliteOutbox {path} open>"
+
+    async def main() -> None:
         with pytest.warns(ResourceWarning, match="was not closed"):
-            del outbox
-            gc.collect()
+            await forget()
         for _ in range(1000):
             try:
                 await (await SqliteOutbox.open(path)).close()
@@ -68,7 +81,7 @@ def test_an_outbox_that_no_one_closed_warns_and_lets_go(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
-    """Nothing is claimed that is not on disk; the file opens afterwards with all that was durable."""
+    """Nothing is claimed that is not on disk; afterwards the file opens with what was durable."""
     path = tmp_path / "o.db"
     durable = 0
 
@@ -119,6 +132,9 @@ LIMITED = """
 import asyncio, resource, signal, sys
 from leadconnector_async._errors import OutboxWriteFailed
 from leadconnector_async._outbox.sqlite import SqliteOutbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
 from outbox_kit import drafts, sealed
 
 async def main():
@@ -140,12 +156,12 @@ asyncio.run(main())
 def test_a_write_that_the_system_refuses_is_an_error_with_a_fix(tmp_path: Path) -> None:
     """A limit of the process, as a quota of the drive would be; the file opens afterwards."""
     path = tmp_path / "o.db"
-    done = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(path)],
         check=True,
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parent.parent,
+        env=ENVIRONMENT,
     )
     assert done.stdout.startswith(str(path))
     assert "run again" in done.stdout

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, sealed
 
 from leadconnector_async._outbox.interface import Reading, Staged, State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async._outbox.staging import numbered
-from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,7 @@ def test_thousands_of_equal_records_take_no_longer_each(tmp_path: Path) -> None:
     looks = 0
 
     class Counting(sqlite3.Connection):
-        def execute(self, statement: str, *args: object) -> sqlite3.Cursor:  # type: ignore[override]
+        def execute(self, statement: str, *args: object) -> sqlite3.Cursor:
             nonlocal looks
             looks += "WHERE location = ? AND key = ?" in statement
             return super().execute(statement, *args)  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def test_one_id_given_to_two_records_is_a_conflict(tmp_path: Path) -> None:
     """The first wins, and the caller can warn; the same content twice is no conflict."""
     one, other = draft("a", payload=b"1"), draft("a", payload=b"2")
     assert staged(tmp_path / "o.db", [one, other, one]) == [Staged(1, 2, 0, 1)]
-    assert in_outbox(tmp_path / "o.db", lambda outbox: seal_and_send(outbox)) == [b"1"]
+    assert in_outbox(tmp_path / "o.db", seal_and_send) == [b"1"]
 
 
 async def seal_and_send(outbox: SqliteOutbox) -> list[bytes]:

@@ -12,12 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Struct
+from outbox_kit import AT, crashed
 
 from leadconnector_async._outbox.interface import Draft, Reading, Settlement, Staged, State
 from leadconnector_async._outbox.ledger import Counts, Ledger
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async._outbox.staging import numbered
-from outbox_kit import AT, crashed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -288,4 +288,4 @@ class OutboxMachine(RuleBasedStateMachine):
 
 
 TestOutbox = OutboxMachine.TestCase
-TestOutbox.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestOutbox.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

@@ -103,7 +103,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         return most
 
     peak(1)
-    assert peak(12) < 1.3 * peak(4)
+    assert peak(6) < 1.3 * peak(2)
 
 
 def test_a_file_without_records_does_not_fill_the_memory(tmp_path: Path) -> None:

@@ -115,8 +115,16 @@ class Search:
     ``taken`` are the ids of messages that belong to other records.
     """
 
-    def __init__(self, location: str, targets: Sequence[Target], taken: AbstractSet[str]) -> None:
+    def __init__(
+        self,
+        location: str,
+        targets: Sequence[Target],
+        taken: AbstractSet[str],
+        *,
+        version: str = requests.CONVERSATIONS_VERSION,
+    ) -> None:
         self._location = location
+        self._version = version
         self._contact = targets[0].message.contact_id
         self._conversation = targets[0].message.conversation_id
         here = [target for target in targets if self._is_here(target.message)]
@@ -137,8 +145,8 @@ class Search:
     def request(self) -> Request:
         """The next request to make."""
         if self._conversation is None:
-            return requests.find_conversation(self._location, self._contact or "")
-        return requests.list_messages(self._conversation, self._before)
+            return requests.find_conversation(self._location, self._contact or "", self._version)
+        return requests.list_messages(self._conversation, self._before, self._version)
 
     def feed(self, answer: Answer) -> dict[int, Finding] | None:
         """Take the answer to `request`; None asks for another request."""

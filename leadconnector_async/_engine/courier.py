@@ -143,7 +143,7 @@ class Courier:
         except TransportError:
             self._breaker.failed(self._loop.time())
             raise
-        except asyncio.CancelledError:
+        except BaseException:  # a cancellation, or a token provider's own: it proves nothing
             self._breaker.abandoned()
             raise
         if answer.status in _GATEWAY_STATUSES:
@@ -162,7 +162,8 @@ class Courier:
                 if alt_id is None and self._policy.stamp_alt_id:
                     alt_id = key_text(claim.key)
                 targets.append(Target(claim.seq, message, alt_id, claim.date))
-        return Search(site.name, targets, await self._desk.others(lane.claims[0]))
+        taken = await self._desk.others(lane.claims[0])
+        return Search(site.name, targets, taken, version=self._gateway.version)
 
     async def _renew(self, site: Site, lane: Lane, refusal: Refusal, token: str) -> None:
         lane.renewals += 1

@@ -98,6 +98,15 @@ class Engine:
         if self._gateway.policy.on_unknown == "look":
             for claim in claims:
                 site.lanes[claim.lane].doubts[claim.seq] = Doubt(_ENDED)
+            self._rouse(site)
+
+    def _rouse(self, site: Site) -> None:
+        """Let every lane move that may; one in doubt only after the settling time."""
+        site.rouse()
+        doubtful = [lane for lane in site.ready if lane.doubts]
+        for lane in doubtful:
+            site.ready.remove(lane)
+            self.rest(site, lane, self._gateway.policy.look_after[0])
 
     def feed(self, site: Site) -> None:
         """The outbox has something for this site."""
@@ -129,7 +138,7 @@ class Engine:
                     self._crew = crew
                     self._hire(crew)
                     for site in self.sites.values():
-                        site.rouse()
+                        self._rouse(site)
                         self._registrar.hungry(site)
                         self.move(site)
                 self._registrar.finish()

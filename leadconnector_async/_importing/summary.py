@@ -58,6 +58,9 @@ def summary_of(
     """Put together what is known of a run at its end."""
     for location in standing.locations:
         location.error = ending.stopped.get(location.location)
+    if ending.ended == "done" and standing.pending:  # whatever the cause: it is not all sent
+        left = f"{standing.pending:,} records are still pending: run again"
+        ending = Ending(ended="error", error=left)
     return Summary(
         staged=tally.staged,
         skipped=tally.skipped,

@@ -38,11 +38,14 @@ class Admitting:
         fresh, rest = self._staging.insert(drafts)
         self._staging.enter(fresh, source=0)
         self._seal(fresh)
-        answers = {record.seq: self._admission(record.seq) for record in fresh}
+        answers = {
+            seq: Admission(seq, State.PENDING, None) if draft.problem is None else self._known(seq)
+            for seq, _, draft in fresh
+        }
         for record in rest:
             known = self._staging.known([record])[record.location, record.draft.key]
             self._staging.mend(record, known, source=0)
-            answers[record.seq] = self._admission(known.seq)
+            answers[record.seq] = self._known(known.seq)
         return [answers[slot] for slot in sorted(answers)]
 
     def _seal(self, fresh: Sequence[Fresh]) -> None:
@@ -54,7 +57,7 @@ class Admitting:
         if fresh:
             self._sealing.admit([record.seq for record in fresh], places)
 
-    def _admission(self, seq: int) -> Admission:
+    def _known(self, seq: int) -> Admission:
         location, lane, date, _, key, payload = self._connection.execute(_RECORD, (seq,)).fetchone()
         place = location, lane, date, seq
         row = self._connection.execute(_OUTCOME, (location, lane, seq)).fetchone()

@@ -15,6 +15,7 @@ from leadconnector_async.cli._exits import Exit
 COMMANDS: Final = {
     "import": "_import",
     "validate": "_validate",
+    "inspect": "_inspect",
     "status": "_status",
     "failed": "_failed",
     "retry": "_retry",

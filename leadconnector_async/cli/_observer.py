@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async._engine.lanes import Site
     from leadconnector_async._importer import Importer
+    from leadconnector_async._quota import Quota
 
 _SETTLED: Final = 5.0
 """Seconds of sending after which the rate tells more than the quota does."""
@@ -57,7 +58,7 @@ class Observer:
             count = self._importer.left.get(site.number, 0)
             if count and (site.error is None or isinstance(site.error, DailyQuotaSpent)):
                 seen = self._pace.of(site.number) if settled else 0.0
-                yield count, _budget(site, seen, now)
+                yield count, budget_of(site.quota, seen, now)
 
     def _notice(self, now: float) -> Notice | None:
         """Why little moves: the gravest cause alone."""
@@ -78,9 +79,8 @@ class Observer:
         return None
 
 
-def _budget(site: Site, seen: float, now: float) -> Budget:
-    """The location's quota, at the rate that was seen where that is lower."""
-    quota = site.quota
+def budget_of(quota: Quota, seen: float, now: float) -> Budget:
+    """The location's quota, at the rate that was seen (0: none yet) where that is lower."""
     allowed = quota.limit.requests / quota.limit.interval
     day_ends_in = quota.day_ends - now
     return Budget(

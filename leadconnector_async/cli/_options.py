@@ -75,14 +75,33 @@ source_options: Final = _all(
     ),
     option(
         "--format",
-        type=click.Choice(["jsonl", "csv"]),
-        help="What the files hold. By default their names say, or else their first character.",
+        type=click.Choice(["jsonl", "csv", "mbox", "eml", "xml", "excel", "parquet"]),
+        help="What the files hold. By default their names say, or else their beginning.",
     ),
     option(
         "--delimiter",
         metavar="CHAR",
         type=DELIMITER,
         help=r"What separates the cells of CSV, such as ';' or '\t'. By default it is recognised.",
+    ),
+    option(
+        "--mapping",
+        "mapping_file",
+        metavar="NAME|FILE",
+        help="How another system's export is read: generic, sms-backup-restore, twilio-calls, "
+        "twilio-messages, or a TOML file of your own.",
+    ),
+    option(
+        "--region",
+        metavar="COUNTRY",
+        help="The country of telephone numbers without a country code, such as US.",
+    ),
+    option(
+        "--mine",
+        metavar="ADDRESS",
+        multiple=True,
+        help="Your own address in mails, or @example.com for all of a domain: it tells sent mails "
+        "from received ones. Repeat it for more; in the environment separate them by spaces.",
     ),
 )
 
@@ -92,7 +111,7 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     from leadconnector_async.sources import SourceOptions  # noqa: PLC0415 - not needed for help
 
     mapping = dict(given.pop("mapping"))
-    names = ("timezone", "encoding", "format", "delimiter")
+    names = ("timezone", "encoding", "format", "delimiter", "mapping_file", "region", "mine")
     return SourceOptions(mapping=mapping, **{name: given.pop(name) for name in names})
 
 

@@ -91,19 +91,22 @@ class _Run:
                     location=options.location,
                 )
                 ending = await self._drive(importer)
-        if not options.quiet:
-            for warning in importer.stager.warnings(reader):
-                click.echo(f"Note: {warning}", err=True)
         elapsed = loop.time() - started
         return summary_of(importer.tally, standing_of(path), ending, elapsed_s=elapsed, outbox=path)
 
-    def _warn(self) -> None:
-        if not (self._options.sandbox or self._options.quiet):
+    async def _import(self, importer: Importer) -> None:
+        options = self._options
+        if not (options.sandbox or options.quiet):
             click.echo(AUTOMATIONS, err=True)
+        await importer.stage()
+        if not options.quiet:  # before the sending, which may take days
+            for warning in importer.stager.warnings(importer.reader):
+                click.echo(f"Note: {warning}", err=True)
+        await importer.send()
 
     async def _drive(self, importer: Importer) -> Ending:
         """Run the importer to its end, or until signals stop it."""
-        task = asyncio.create_task(importer.run())
+        task = asyncio.create_task(self._import(importer))
         watching = asyncio.create_task(self._watch(Observer(importer)))
 
         def finish() -> None:
@@ -112,7 +115,6 @@ class _Run:
 
         try:
             with Signals(importer.reader, finish=finish, stop_now=task.cancel) as signals:
-                self._warn()
                 await asyncio.wait([task])
         finally:
             task.cancel()

@@ -41,7 +41,7 @@ def _cleaner(field: str) -> Callable[[str], object]:
 
 
 class Columns:
-    """Names the cells of a row. ``unknown`` are the columns that feed no field."""
+    """Names the cells of a row. ``feeds`` are the columns of each field, ``unknown`` the others."""
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         self.names = [name.strip() for name in header]
@@ -52,6 +52,7 @@ class Columns:
         feeds = self._feeds()
         self._refuse_near(feeds)
         self._refuse_without_type(feeds)
+        self.feeds = {field: [name] for field, name in feeds.items()}
         self._plan = [
             (field, self.names.index(name), _cleaner(field)) for field, name in feeds.items()
         ]

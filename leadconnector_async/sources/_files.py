@@ -10,7 +10,6 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from leadconnector_async.sources._values import Wrong, read_list
 
@@ -65,12 +64,18 @@ def _url(number: int, item: str, folder: Path | None) -> str:
     if folder is None:
         fix = "give public https:// URLs, or save the records in a file beside it"
         raise Wrong(f"item {number} is a file, which standard input may not name", fix)
-    # urlsplit would take "#" and "?" of a path apart, but as_uri has encoded them.
-    path = Path(url2pathname(urlsplit(item).path)) if local else folder / item.strip()
+    path = _path(item) if local else folder / item.strip()
     problem = unfit(path)
     if problem is not None:
         raise Wrong(f"item {number} {problem.wrong}", problem.fix)
     return path.resolve().as_uri()
+
+
+def _path(url: str) -> Path:
+    from urllib.request import url2pathname  # noqa: PLC0415 - imports an HTTP client
+
+    # "#" and "?" of a path are encoded in its URL, so that this takes nothing apart.
+    return Path(url2pathname(urlsplit(url).path))
 
 
 def unfit(path: Path) -> Wrong | None:

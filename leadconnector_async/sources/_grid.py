@@ -38,8 +38,8 @@ class Grid:
         self._rows = rows
         self._share = share
         shaper = Shaper(options.timezone, options.region, Path(path).absolute().parent)
-        self._table = Table(path, header, options, shaper)
-        self.form = self._table.form()
+        self.table = Table(path, header, options, shaper)
+        self.form = self.table.form()
 
     @property
     def bytes_read(self) -> int:
@@ -50,10 +50,10 @@ class Grid:
         for number, cells in self._rows:
             if is_blank(cells):
                 continue
-            parsed = self._table.parsed(number, cells)
+            parsed = self.table.parsed(number, cells)
             if parsed is not None:
                 yield parsed
-        self.warnings += self._table.warnings
+        self.warnings += self.table.warnings
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from leadconnector_async.sources._names import BODY_FIELDS, LIST_FIELDS
 from leadconnector_async.sources._values import Wrong, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from leadconnector_async.sources._contacts import Contacts
     from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, Rule
@@ -189,7 +189,8 @@ def resolved(
     return replace(kind, fields=fields, skip=skip)
 
 
-def columns_of(rule: Rule) -> Sequence[str]:
-    """Every column that a rule reads."""
+def columns_of(rule: Rule) -> list[str]:
+    """Every column that a rule reads, once."""
     groups = (rule.column, rule.inbound, rule.outbound)
-    return [name for one in groups for name in ([one] if isinstance(one, str) else one)]
+    names = (name for one in groups for name in ([one] if isinstance(one, str) else one))
+    return list(dict.fromkeys(names))

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 class MappedColumns:
-    """Makes the values of a row by a mapping. ``unknown`` are the columns that it does not read.
+    """Makes the values of a row by a mapping.
+
+    ``feeds`` are the columns of each field, ``unknown`` those that the mapping does not read.
 
     Names of columns are compared without case and separators: ``Start Time`` is ``StartTime``.
     A column that ``--map`` names for a field feeds it as it stands, whatever the mapping says.
@@ -54,7 +56,8 @@ class MappedColumns:
         for field, rule in own.items():
             kind.fields[field] = rule
         self._reader = Reader(kind, definition, contacts)
-        read = {name for rule in kind.fields.values() for name in columns_of(rule)} | {*kind.skip}
+        self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
+        read = {name for names in self.feeds.values() for name in names} | {*kind.skip}
         passed = read | REASON_NAMES | {LOCATION, OUTBOX_KEY, ""}
         self.unknown = [name for name in self.names if name not in passed]
         self._listed = [name for name in (LOCATION, OUTBOX_KEY) if name in self.names]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _ONE: Final = rb"&#(?:\d{1,7}|x[0-9a-fA-F]{1,6});"
-_RUN: Final = re.compile(rb"(?:%b)+" % _ONE)
+_RUN: Final = re.compile(rb"%b(?:%b)*" % (_ONE, _ONE))  # begins with what can be searched for fast
 _TAIL: Final = re.compile(rb"(%b)?(?:&(?:#x?[0-9a-fA-F]{0,7})?)?\Z" % _ONE)
 """What the end of a piece may hold the beginning of: a reference, after one that may be a half."""
 _LONGEST_TAIL: Final = 32

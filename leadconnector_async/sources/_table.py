@@ -35,7 +35,7 @@ class Table:
         self._definition = (
             None if options.mapping_file is None else load_mapping(options.mapping_file)
         )
-        self._shaper = shaper
+        self._shape = shaper.row
         self._skipped: dict[str, tuple[int, int]] = {}
         self.columns: Columns | MappedColumns
         if self._definition is None:
@@ -44,6 +44,7 @@ class Table:
             self.columns = MappedColumns(
                 name, header, self._definition, options.mapping, shaper.contacts
             )
+        self._values = self.columns.values
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
         """What a list of failed records needs to know: it is CSV with the same columns."""
@@ -58,16 +59,23 @@ class Table:
 
     def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
         """Read a row that has as many cells as the header. None for one that is no record."""
-        values = self.columns.values(cells)
-        if is_blank(cells) if self._definition else "type" not in values and is_blank(cells):
+        values = self._values(cells)
+        if self._definition is None:
+            if "type" not in values and is_blank(cells):
+                return None
+        elif is_blank(cells) or self._skips(line, cells):
             return None
-        if self._definition and (reason := self.columns.skipped(cells)):
-            times, first = self._skipped.get(reason, (0, line))
-            self._skipped[reason] = (times + 1, first)
-            return None
-        row, problems = self._shaper.row(values)
+        row, problems = self._shape(values)
         identity = None if row else identity_of(values)
         return Parsed(line, orjson.dumps(cells), row, problems, identity)
+
+    def _skips(self, line: int, cells: Sequence[str]) -> bool:
+        reason = self.columns.skipped(cells)
+        if reason is None:
+            return False
+        times, first = self._skipped.get(reason, (0, line))
+        self._skipped[reason] = (times + 1, first)
+        return True
 
     @property
     def warnings(self) -> list[str]:

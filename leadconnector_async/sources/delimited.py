@@ -43,9 +43,9 @@ class Delimited(StreamSource):
             raise SourceError(f"{self.name}: {delimiter!r} is no delimiter: give one character")
         self._records = Records(self._lines, delimiter, text)
         self._rows = iter(self._records)
-        self._table = Table(self.name, self._header(), options, self._shaper)
-        self._columns = self._table.columns
-        self.form = self._table.form(marked=self._marked, delimiter=delimiter)
+        self.table = Table(self.name, self._header(), options, self._shaper)
+        self._columns = self.table.columns
+        self.form = self.table.form(marked=self._marked, delimiter=delimiter)
 
     def _header(self) -> list[str]:
         header = next(self._rows, None)
@@ -63,7 +63,7 @@ class Delimited(StreamSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         width = len(self._columns.names)
-        records, read = self._records, self._table.parsed
+        records, read = self._records, self.table.parsed
         for cells in self._rows:
             if records.problem is not None or len(cells) != width:
                 if refused := self._refused(cells):
@@ -73,7 +73,7 @@ class Delimited(StreamSource):
         if self._stream.damage is not None:
             rest = json.dumps(self._lines.rest.decode(errors="surrogateescape")).encode()
             yield Parsed(records.line, rest, None, (self._stream.damage,))
-        self.warnings += self._table.warnings
+        self.warnings += self.table.warnings
 
     def _refused(self, cells: list[str]) -> Parsed | None:
         line, broken, problem = self._records.line, self._records.broken, self._records.problem

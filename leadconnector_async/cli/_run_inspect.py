@@ -1,0 +1,82 @@
+"""What ``leadconnector inspect`` does."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from leadconnector_async._api.rules import check
+from leadconnector_async.sources import open_source
+from leadconnector_async.sources.guessing import about, guess, layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async._messages import Problem
+    from leadconnector_async.sources import Parsed, SourceOptions, SourceRow
+    from leadconnector_async.sources.guessing import Layout
+
+RECORDS: Final = 3
+_OURS: Final = ("id", "locationId", "outboxKey")
+"""Fields that no message has."""
+
+
+def inspect(path: str, options: SourceOptions) -> None:
+    """Print what a file holds.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    guessed = guess(path, options)
+    with open_source(path, guessed) as source:
+        for line in _heading(guessed, layout_of(source), given=guessed is options):
+            click.echo(line)
+        found = list(islice(source, RECORDS))
+        click.echo("\nFirst records:" if found else "\nIt holds no records.")
+        for parsed in found:
+            for line in _record(parsed):
+                click.echo(line)
+
+
+def _heading(options: SourceOptions, layout: Layout | None, *, given: bool) -> Iterator[str]:
+    name = options.mapping_file
+    if name is not None:
+        yield f"Mapping: {name} ({about(name) or 'your own'})"
+        if not given:
+            yield f"         guessed: import it with --mapping {name}"
+    if layout is None:
+        return
+    yield f"Columns: {', '.join(layout.columns)}\n"
+    yield f"  {'field':<24}made of"
+    for feed in layout.feeds:
+        yield f"  {feed.field:<24}{', '.join(feed.columns)}"
+    if layout.unused:
+        yield f"\nNot sent: {', '.join(layout.unused)}"
+
+
+def _record(parsed: Parsed) -> Iterator[str]:
+    yield f"\n  {parsed.line}:"
+    row = parsed.row
+    if row is not None:
+        body = msgspec.json.format(_body(row), indent=2).decode()
+        yield from (f"    {line}" for line in body.splitlines())
+    for problem in _problems(parsed):
+        yield f"    {problem}"
+
+
+def _problems(parsed: Parsed) -> Iterator[Problem]:
+    """What is wrong. A contact that has no id yet is found or made before its records are sent."""
+    row = parsed.row
+    if row is None:
+        yield from parsed.problems
+        return
+    found = check(row)
+    yield from (problem for problem in found if row.contact is None or problem.field != "contactId")
+
+
+def _body(row: SourceRow) -> bytes:
+    fields = msgspec.to_builtins(row, builtin_types=())
+    return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import asdict
+
+from leadconnector_async._engine.tally import Tally
+from leadconnector_async._importing.standing import LocationCounts, Standing
+from leadconnector_async._importing.summary import Ending, Summary, summary_of
+from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._run_import import exit_code
+
+
+def summary(ending: Ending, *, failed: int = 0, unresolved: int = 0, pending: int = 0) -> Summary:
+    """What a run came to that ended so."""
+    counts = {"sent": 5, "failed": failed, "unresolved": unresolved, "pending": pending}
+    standing = Standing(
+        **counts,
+        rate=0.0,
+        by_reason=[],
+        locations=[LocationCounts(location="here", sent=5, failed=0, unresolved=0, pending=0)],
+        list_format="csv",
+    )
+    tally = Tally(staged=7, skipped=2, sent=3, requests=4)
+    return summary_of(tally, standing, ending, elapsed_s=1.23456, outbox="o.db")
+
+
+@pytest.mark.parametrize(
+    ("ending", "standing", "code"),
+    [
+        ("done", {}, Exit.DONE),
+        ("done", {"failed": 1}, Exit.FAILED),
+        ("done", {"unresolved": 1}, Exit.FAILED),
+        ("done", {"pending": 1}, Exit.ERROR),
+        ("error", {"failed": 1}, Exit.ERROR),
+        ("day_spent", {"failed": 1, "pending": 1}, Exit.DAY_SPENT),
+        ("interrupted", {"failed": 1, "pending": 1}, Exit.INTERRUPTED),
+        ("planned", {}, Exit.DONE),
+    ],
+)
+def test_the_exit_code_is_what_the_numbers_say(
+    ending: str, standing: dict[str, int], code: Exit
+) -> None:
+    """0 means that everything is sent, by this run or an earlier one."""
+    found = summary(Ending(ended=ending), **standing)  # type: ignore[arg-type]  # as listed
+    assert exit_code(found) is code
+
+
+def test_what_this_run_did_and_what_stands_are_told_apart() -> None:
+    """Sent, skipped and requests are of this run; failed and pending of the outbox."""
+    found = asdict(summary(Ending(ended="error", stopped={"here": "401 no"}), failed=9))
+    assert (found["staged"], found["skipped"], found["sent"], found["requests"]) == (7, 2, 3, 4)
+    assert (found["failed"], found["elapsed_s"], found["outbox"]) == (9, 1.235, "o.db")
+    assert found["locations"][0].error == "401 no"
+    assert found["locations"][0].sent == 5
