@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -20,13 +19,14 @@ from leadconnector_async._errors import (
     NotSentError,
     TransportError,
 )
-from leadconnector_async._messages import InboundMessage, Receipt, Refusal
-from leadconnector_async._outbox.interface import Claim, Settlement, State
+from leadconnector_async._messages import InboundMessage, Refusal
+from leadconnector_async._outbox.interface import Claim
 from leadconnector_async._policy import retry_after
 from leadconnector_async._records import key_text, stamped
 
 if TYPE_CHECKING:
     from leadconnector_async._engine.breaker import Breaker
+    from leadconnector_async._engine.clerk import Clerk
     from leadconnector_async._engine.tally import Tally
     from leadconnector_async._gateway import Gateway
     from leadconnector_async._quota import Slot
@@ -41,9 +41,6 @@ _payloads: Final = msgspec.json.Decoder(InboundMessage)
 class Desk(Protocol):
     """Where the courier hands in what came of its errands."""
 
-    def settle(self, settlement: Settlement) -> None:
-        """Write a fate down, with the next commit."""
-
     def rest(self, site: Site, lane: Lane, seconds: float) -> None:
         """Consider the lane when some time has passed."""
 
@@ -57,10 +54,13 @@ class Desk(Protocol):
 class Courier:
     """Serves lanes, one request at a time. Shared by all workers; keeps nothing of a request."""
 
-    def __init__(self, gateway: Gateway, desk: Desk, breaker: Breaker, tally: Tally) -> None:
+    def __init__(
+        self, gateway: Gateway, desk: Desk, clerk: Clerk, breaker: Breaker, tally: Tally
+    ) -> None:
         self._gateway = gateway
         self._policy = gateway.policy
         self._desk = desk
+        self._clerk = clerk
         self._breaker = breaker
         self._tally = tally
         self._loop = asyncio.get_running_loop()
@@ -99,7 +99,9 @@ class Courier:
             raise
         verdict = judge(answer.status, answer.body)
         if isinstance(verdict, Stored):
-            self._stored(site, lane, claim, verdict.receipt)
+            site.take_out(lane, claim)
+            site.go_on(lane)
+            self._clerk.stored(claim, verdict.receipt)
         elif isinstance(verdict, Renew):
             await self._renew(site, lane, verdict.refusal, token)
         elif isinstance(verdict, Throttled):
@@ -194,7 +196,8 @@ class Courier:
                 finding, doubt, attempts=claim.attempts, policy=self._policy, random=self._random
             )
             if isinstance(after, steps.End):
-                self._end(site, lane, claim, after)
+                site.take_out(lane, claim)
+                self._clerk.ended(claim, after)
             else:
                 if isinstance(after, steps.Again):
                     del lane.doubts[claim.seq]
@@ -205,7 +208,8 @@ class Courier:
         """Take the step after sending the lane's first record."""
         match step:
             case steps.End():
-                self._end(site, lane, claim, step)
+                site.take_out(lane, claim)
+                self._clerk.ended(claim, step)
             case steps.Look(_, reason):
                 lane.doubts[claim.seq] = Doubt(reason)
             case steps.Bar(refusal):
@@ -230,50 +234,3 @@ class Courier:
 
     def _retry_after(self, answer: Answer) -> float | None:
         return retry_after(answer.headers.get("Retry-After"), self._policy.retry_after_cap)
-
-    def _stored(self, site: Site, lane: Lane, claim: Claim, receipt: Receipt) -> None:
-        """The hot path: what `_take` and `_end` do, for the answer that nearly all get."""
-        site.take_out(lane, claim)
-        site.go_on(lane)
-        self._tally.sent += 1
-        self._desk.settle(
-            Settlement(
-                claim,
-                State.SENT,
-                time.time_ns() // 1_000_000,
-                claim.attempts + 1,
-                receipt.message_id,
-                receipt.conversation_id,
-                receipt.email_message_id,
-            )
-        )
-
-    def hold(self, claim: Claim, reason: str) -> None:
-        """Give up a record that may be stored."""
-        self._write_end(claim, steps.held(reason))
-
-    def _end(self, site: Site, lane: Lane, claim: Claim, end: steps.End) -> None:
-        site.take_out(lane, claim)
-        self._write_end(claim, end)
-
-    def _write_end(self, claim: Claim, end: steps.End) -> None:
-        if end.state is State.SENT:
-            self._tally.sent += 1
-            self._tally.found += 1
-        elif end.state is State.REJECTED:
-            self._tally.rejected += 1
-        else:
-            self._tally.unresolved += 1
-        self._desk.settle(
-            Settlement(
-                claim,
-                end.state,
-                time.time_ns() // 1_000_000,
-                claim.attempts,
-                end.message_id,
-                end.conversation_id,
-                None,
-                end.reason,
-                end.detail,
-            )
-        )

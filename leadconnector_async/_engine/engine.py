@@ -8,14 +8,15 @@ but the network.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._engine.breaker import Breaker
+from leadconnector_async._engine.clerk import Clerk
 from leadconnector_async._engine.courier import Courier
+from leadconnector_async._engine.crew import Crew
 from leadconnector_async._engine.lanes import Doubt, Lane, Schedule, Site
 from leadconnector_async._engine.registrar import Registrar
+from leadconnector_async._engine.steps import held
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._errors import (
     DailyQuotaSpent,
@@ -61,12 +62,10 @@ class Engine:
         self.tally = Tally()
         self.breaker = Breaker()
         self._registrar = Registrar(outbox, deliver=deliver, moved=self.move, idle=self._note_idle)
-        self._courier = Courier(gateway, self, self.breaker, self.tally)
+        self._clerk = Clerk(self.tally, self._registrar.settle)
+        self._courier = Courier(gateway, self, self._clerk, self.breaker, self.tally)
         self._schedule = Schedule()
-        self._parked: deque[asyncio.Future[None]] = deque()
-        self._crew: asyncio.TaskGroup | None = None
-        self._workers = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._crew = Crew(self._schedule, self.breaker, work=self._work, most=self._most_workers)
         self._forever = False
         self._stopping = False
 
@@ -92,7 +91,7 @@ class Engine:
         """Apply the policy to what an earlier owner claimed, and perhaps sent."""
         if self._gateway.policy.on_unknown == "hold":
             for claim in claims:
-                self._courier.hold(claim, _ENDED)
+                self._clerk.ended(claim, held(_ENDED))
             return
         site.take_in(claims)
         if self._gateway.policy.on_unknown == "look":
@@ -129,14 +128,11 @@ class Engine:
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
         self._forever, self._stopping = forever, False
-        self._parked.clear()
-        self._workers = 0
         try:
             async with asyncio.TaskGroup() as loops:
                 self._registrar.start(loops)
                 async with asyncio.TaskGroup() as crew:
-                    self._crew = crew
-                    self._hire(crew)
+                    self._crew.begin(crew)
                     for site in self.sites.values():
                         self._rouse(site)
                         self._registrar.hungry(site)
@@ -145,14 +141,13 @@ class Engine:
         except* LeadConnectorError as group:
             raise _first(group) from None
         finally:
-            self._crew = None
-            self._quiet_timer()
+            self._crew.end()
             await _undisturbed(self._registrar.wind_up(self.sites.values()))
 
     def stop(self) -> None:
         """Start nothing more; `work` returns when what is in flight has been answered."""
         self._stopping = True
-        self._wake_all()
+        self._crew.wake_all()
 
     def name_of(self, location: int) -> str:
         """The name of a location that the outbox knows by number."""
@@ -164,10 +159,6 @@ class Engine:
         return self._registrar.room
 
     # What the courier calls: its desk.
-
-    def settle(self, settlement: Settlement) -> None:
-        """See `Desk.settle`."""
-        self._registrar.settle(settlement)
 
     def rest(self, site: Site, lane: Lane, seconds: float) -> None:
         """See `Desk.rest`."""
@@ -191,37 +182,24 @@ class Engine:
         """A lane of the site may be able to move: consider it."""
         if site.ready and site.error is None:
             self._schedule.add(site, self._loop.time())
-            self._poke()
+            self._crew.poke()
 
     def _note_idle(self) -> None:
         if self._is_over():
-            self._wake_all()
-
-    def _wake_all(self) -> None:
-        while self._parked:
-            self._release(self._parked.popleft())
+            self._crew.wake_all()
 
     async def _work(self) -> None:
-        orderly = False
-        try:
-            await self._pull()
-            orderly = True
-        finally:
-            if not orderly:  # the crew breaks up: nobody may be hired into it any more
-                self._crew = None
-
-    async def _pull(self) -> None:
         while True:
             now = self._loop.time()
             due = self._schedule.pop(now) if self._may_send(now) else None
             if due is None:
                 if self._is_over():
-                    self._wake_all()
+                    self._crew.wake_all()
                     return
-                await self._park()
+                await self._crew.park()
                 continue
             site, lane = due
-            self._poke()
+            self._crew.poke()
             await self._courier.serve(site, lane)
             self._check_day(site)
             if site.ready:
@@ -251,63 +229,17 @@ class Engine:
         elif isinstance(site.error, DailyQuotaSpent):
             site.error = None
 
-    async def _park(self) -> None:
-        future = self._loop.create_future()
-        self._parked.append(future)
-        self._arm()
-        await future
-
-    def _poke(self) -> None:
-        """If something is due, wake one worker, or hire one; each that takes a lane does the same.
-
-        So there are as many workers, and connections, as there is work at the same time.
-        """
-        if self._schedule.next_at > self._loop.time():
-            self._arm()
-        elif self._parked:
-            self._release(self._parked.popleft())
-        elif self._crew is not None and self._workers < self._most_workers:
-            self._hire(self._crew)
-
-    def _hire(self, crew: asyncio.TaskGroup) -> None:
-        self._workers += 1
-        crew.create_task(self._work())
-
-    @property
     def _most_workers(self) -> int:
         if self._concurrency is not None:
             return self._concurrency
         return min(WORKERS + WORKERS_PER_SITE * (len(self.sites) - 1), MOST_WORKERS)
-
-    def _arm(self) -> None:
-        when = self._schedule.next_at
-        if self.breaker.is_open:
-            when = max(when, self.breaker.open_until)
-        if when == math.inf or (self._timer and self._timer.when() <= when):
-            return
-        self._quiet_timer()
-        self._timer = self._loop.call_at(when, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        self._poke()
-
-    def _quiet_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    @staticmethod
-    def _release(future: asyncio.Future[None]) -> None:
-        if not future.done():
-            future.set_result(None)
 
     def _rested(self, site: Site, lane: Lane) -> None:
         site.rested(lane)
         self.move(site)
 
     def __repr__(self) -> str:
-        return f"<Engine {len(self.sites)} locations, {len(self._parked)} workers parked>"
+        return f"<Engine {len(self.sites)} locations, {self._crew!r}>"
 
 
 async def _undisturbed(work: Coroutine[None, None, None]) -> None:

@@ -144,7 +144,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     if given.pop("no_color") or os.environ.get("NO_COLOR"):
         ctx.color = False
     if given.pop("verbose"):
-        _show_logs()
+        show_logs()
     options = ImportOptions(source=source_options_of(given), **given)
     ctx.exit(run(options, color=ctx.color is not False))
 
@@ -168,7 +168,8 @@ def _fill_in(given: dict[str, Any]) -> None:
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
 
 
-def _show_logs() -> None:
+def show_logs() -> None:
+    """Show what the library logs, on standard error."""
     import logging  # noqa: PLC0415 - only with --verbose
 
     class Echo(logging.Handler):

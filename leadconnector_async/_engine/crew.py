@@ -1,0 +1,112 @@
+"""The crew: the engine's workers, as many as there is work at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from leadconnector_async._engine.breaker import Breaker
+    from leadconnector_async._engine.lanes import Schedule
+
+
+class Crew:
+    """Parks workers that have nothing to do, wakes one when something is due, and hires more.
+
+    ``work`` is what a worker does; ``most`` says how many there may be now.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        breaker: Breaker,
+        *,
+        work: Callable[[], Coroutine[None, None, None]],
+        most: Callable[[], int],
+    ) -> None:
+        self._schedule = schedule
+        self._breaker = breaker
+        self._work = work
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._parked: deque[asyncio.Future[None]] = deque()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Hire the first worker."""
+        self._tasks = tasks
+        self._parked.clear()
+        self._size = 0
+        self._hire(tasks)
+
+    def end(self) -> None:
+        """Hire nobody more."""
+        self._tasks = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def poke(self) -> None:
+        """If something is due, wake one worker, or hire one; each that takes a lane does the same.
+
+        So there are as many workers, and connections, as there is work at the same time.
+        """
+        if self._schedule.next_at > self._loop.time():
+            self._arm()
+        elif self._parked:
+            _release(self._parked.popleft())
+        elif self._tasks is not None and self._size < self._most():
+            self._hire(self._tasks)
+
+    async def park(self) -> None:
+        """Wait until there may be something to do."""
+        future = self._loop.create_future()
+        self._parked.append(future)
+        self._arm()
+        await future
+
+    def wake_all(self) -> None:
+        """Let every worker see whether there is work, or an end of it."""
+        while self._parked:
+            _release(self._parked.popleft())
+
+    def _hire(self, tasks: asyncio.TaskGroup) -> None:
+        self._size += 1
+        tasks.create_task(self._employ())
+
+    async def _employ(self) -> None:
+        orderly = False
+        try:
+            await self._work()
+            orderly = True
+        finally:
+            if not orderly:  # the crew breaks up: nobody may be hired into it any more
+                self._tasks = None
+
+    def _arm(self) -> None:
+        when = self._schedule.next_at
+        if self._breaker.is_open:
+            when = max(when, self._breaker.open_until)
+        if when == math.inf or (self._timer and self._timer.when() <= when):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.poke()
+
+    def __repr__(self) -> str:
+        return f"<Crew of {self._size}, {len(self._parked)} parked>"
+
+
+def _release(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
