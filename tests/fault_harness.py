@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async import Outcome
     from leadconnector_async.sandbox import Sandbox
+    from leadconnector_async.sandbox._facade import Facade
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 QUICK = Policy(backoff=0.01, backoff_cap=0.1, look_after=(0.05, 0.25), attempts=6)
@@ -77,7 +78,7 @@ async def import_into(
 
 
 def assert_once_or_told(
-    sandbox: Sandbox, asked: Iterable[Record], outcomes: Iterable[Outcome]
+    sandbox: Facade, asked: Iterable[Record], outcomes: Iterable[Outcome]
 ) -> None:
     """Each record has one outcome, and the server holds what the outcome says."""
     stored = Counter(str(message.alt_id) for message in sandbox.messages)
@@ -95,7 +96,7 @@ def assert_once_or_told(
     assert set(stored) <= set(ids)
 
 
-def assert_lanes_in_order(sandbox: Sandbox) -> None:
+def assert_lanes_in_order(sandbox: Facade) -> None:
     """Messages arrived in date order within each conversation."""
     last: dict[str, int] = {}
     for message in sandbox.messages:

@@ -20,7 +20,6 @@ from leadconnector_async._errors import (
     TransportError,
 )
 from leadconnector_async._messages import InboundMessage, Refusal
-from leadconnector_async._outbox.interface import Claim
 from leadconnector_async._policy import retry_after
 from leadconnector_async._records import key_text, stamped
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from leadconnector_async._engine.clerk import Clerk
     from leadconnector_async._engine.tally import Tally
     from leadconnector_async._gateway import Gateway
+    from leadconnector_async._outbox.interface import Claim
     from leadconnector_async._quota import Slot
     from leadconnector_async._transport import Answer, Request
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from email.parser import BytesParser
+import re
+from email.parser import BytesFeedParser
 from email.policy import compat32
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     Values = dict[str, object]
 
-_PARSER: Final = BytesParser(policy=compat32)
+_CHUNK: Final = 1 << 16
+"""Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _EXPUNGED: Final = 0x0008
 """Bit of ``X-Mozilla-Status``: deleted, but still in the file until it is compacted."""
 _FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
@@ -100,7 +103,7 @@ def read_mail(
     """
     values: Values = {"type": "Email"}
     try:
-        mail = _PARSER.parsebytes(raw, headersonly=head_only)
+        mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
         values |= _head_values(Head(mail), mine)
         if not head_only:
             values |= _content_values(mail, spool, warn)
@@ -108,6 +111,13 @@ def read_mail(
         # The parser raises any of these on mails that were made to break it.
         return values, _BROKEN
     return values, None
+
+
+def _parsed(raw: bytes) -> Message:
+    parser = BytesFeedParser(policy=compat32)
+    for start in range(0, len(raw), _CHUNK):
+        parser.feed(raw[start : start + _CHUNK])
+    return parser.close()
 
 
 def _head_values(head: Head, mine: Mine) -> Values:

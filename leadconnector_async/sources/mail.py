@@ -112,15 +112,15 @@ class Mailbox:
         return self._stream.size
 
     def __iter__(self) -> Iterator[Parsed]:
-        last: Piece | None = None
+        found = False
         for piece in self._pieces():
-            if last is not None:
-                yield from self._read(last)
-            last = piece
-        # Where the file breaks off, nobody can tell whether its last mail is whole.
-        if last is not None:
-            yield from self._read(last, self._stream.damage)
-        else:
+            found = True
+            # Where the file breaks off, nobody can tell whether its last mail is whole.
+            cut = None if piece.ended else self._stream.damage
+            parsed = self._reader.parsed(piece, f"line {piece.line}", cut=cut)
+            if parsed is not None:
+                yield parsed
+        if not found:
             reason = self._stream.damage or 'holds no mail: an mbox file has lines "From …"'
             raise SourceError(f"{self.name}: {reason}")
         self.warnings += self._reader.warnings
@@ -129,11 +129,6 @@ class Mailbox:
         if self._single:
             return iter([whole(self._chunks)])
         return split(Lines(self._chunks, self._stream))
-
-    def _read(self, piece: Piece, cut: Problem | None = None) -> Iterator[Parsed]:
-        parsed = self._reader.parsed(piece, f"line {piece.line}", cut=cut)
-        if parsed is not None:
-            yield parsed
 
     def __enter__(self) -> Self:
         return self
