@@ -1,6 +1,6 @@
-"""What the rate-limit headers say. Any may be missing or nonsense, or contradict
-another: all of these read as None.
+"""What the rate-limit headers say.
 
+Any may be missing, nonsense, or in contradiction to another: all of these read as None.
 Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`` is undocumented.
 """
 

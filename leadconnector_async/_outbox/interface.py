@@ -80,7 +80,7 @@ class Reading:
 
 
 class Staged(NamedTuple):
-    """What one batch came to. ``staged`` includes the refused ones, ``skipped`` are known already."""
+    """What a batch came to. ``staged`` includes the refused ones, ``skipped`` are known already."""
 
     staged: int
     skipped: int
@@ -122,7 +122,7 @@ class Settlement(NamedTuple):
 
 
 class Spend(NamedTuple):
-    """How much of a location's quota is used, kept durably for the next start. Unix milliseconds."""
+    """How much of a location's quota is used, kept for the next start. Unix milliseconds."""
 
     location: int
     day_used: int
@@ -154,7 +154,7 @@ class Outbox(Protocol):
     """Every method raises `OutboxError` once the store has failed, and then for good."""
 
     async def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:
-        """Store a batch durably. Known keys are skipped, unless they were refused and are mended."""
+        """Store a batch durably. Known keys are skipped, unless refused before and mended now."""
 
     async def admit(self, draft: Draft) -> Admission:
         """Stage and seal one record; say what is known of it."""
