@@ -75,7 +75,7 @@ def over_servers(situation: Scenario, client: Client | None = None) -> dict[str,
         kind: {
             f"{round_trip * 1000:.0f} ms": summary(
                 [
-                    simulate(scenario, client) if client else simulate(scenario)
+                    simulate(scenario, client)
                     for seed in SEEDS
                     for scenario in [
                         replace(situation, kind=kind, round_trip=round_trip, seed=seed)

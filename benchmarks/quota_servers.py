@@ -34,7 +34,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     ``others``: another program that takes a third of the limit. ``warm_up``: how long it has been
     there before us. ``restart_after``: an earlier process of ours has run for so long, and stopped
-    half a second ago.
+    half a second ago. ``lost``: the share of answers that do not come within the ``deadline``.
     """
 
     kind: Kind
@@ -47,6 +47,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     restart_after: float = 0.0
     jitter: float = 0.2
     slow: float = 0.05
+    lost: float = 0.0
+    deadline: float = 5.0
     seed: int = 0
 
     @property
@@ -78,22 +80,22 @@ class Location:
         self.arrivals: list[float] = []
         self.refusals: list[float] = []
 
-    async def exchange(self) -> tuple[bool, Allowance]:
-        """One request of ours: whether it was let through, and the headers' figures."""
+    async def exchange(self) -> tuple[bool, Allowance | None]:
+        """One request of ours: whether it was let through, and the headers' figures if any came."""
+        if self.random.random() < self.scenario.lost:
+            arrives = self.random.uniform(0, self.scenario.deadline)
+            await asyncio.sleep(arrives)
+            self._arrive()
+            await asyncio.sleep(self.scenario.deadline - arrives)
+            return True, None
         there, back = self._delays()
         await asyncio.sleep(there)
-        now = asyncio.get_running_loop().time()
-        admitted = self.window.left(now) > 0
-        if admitted:
-            self.window.take(now)
-        (self.arrivals if admitted else self.refusals).append(now)
-        seen = Allowance(
-            max=self.scenario.requests,
-            remaining=self.window.left(now),
-            interval_ms=round(self.scenario.interval * 1000),
-        )
+        admitted, left = self._arrive()
         await asyncio.sleep(back)
-        return admitted, seen
+        interval_ms = round(self.scenario.interval * 1000)
+        return admitted, Allowance(
+            max=self.scenario.requests, remaining=left, interval_ms=interval_ms
+        )
 
     async def visit(self) -> None:
         """Be another program, which takes a third and minds nobody."""
@@ -106,6 +108,14 @@ class Location:
             for _ in range(min(at_once, self.window.left(loop.time()))):
                 self.window.take(loop.time())
             due += pause
+
+    def _arrive(self) -> tuple[bool, int]:
+        now = asyncio.get_running_loop().time()
+        admitted = self.window.left(now) > 0
+        if admitted:
+            self.window.take(now)
+        (self.arrivals if admitted else self.refusals).append(now)
+        return admitted, self.window.left(now)
 
     def _delays(self) -> tuple[float, float]:
         half, jitter = self.scenario.round_trip / 2, self.scenario.jitter
@@ -177,12 +187,16 @@ class Client(Protocol):
         """Send until then. Go on from ``spend``, and return what the next process needs."""
 
 
-async def our_quota(sender: Sender, until: float, spend: Spend | None) -> Spend:
-    """The client that this is about."""
-    loop = asyncio.get_running_loop()
-    quota = Quota(RateLimit(), spend=spend, now=loop.time(), wall_ms=wall_ms())
-    await sender.through_quota(quota, until)
-    return quota.state(1, loop.time(), wall_ms())
+def our_quota(limit: RateLimit | None) -> Client:
+    """The client that this is about, which takes the limit for that until answers tell."""
+
+    async def client(sender: Sender, until: float, spend: Spend | None) -> Spend:
+        loop = asyncio.get_running_loop()
+        quota = Quota(limit, spend=spend, now=loop.time(), wall_ms=wall_ms())
+        await sender.through_quota(quota, until)
+        return quota.state(1, loop.time(), wall_ms())
+
+    return client
 
 
 def wall_ms() -> int:
@@ -190,10 +204,7 @@ def wall_ms() -> int:
     return EPOCH_MS + round(asyncio.get_running_loop().time() * 1000)
 
 
-async def play(
-    scenario: Scenario,
-    client: Client = our_quota,
-) -> Outcome:
+async def play(scenario: Scenario, client: Client) -> Outcome:
     """Let a client loose, and say how it did."""
     loop = asyncio.get_running_loop()
     location = Location(scenario)
@@ -218,12 +229,9 @@ async def play(
     )
 
 
-def simulate(
-    scenario: Scenario,
-    client: Client = our_quota,
-) -> Outcome:
-    """`play` in virtual time."""
-    return in_virtual_time(play(scenario, client))
+def simulate(scenario: Scenario, client: Client | None = None) -> Outcome:
+    """`play` in virtual time; by default with our client, which assumes the documented limit."""
+    return in_virtual_time(play(scenario, client or our_quota(RateLimit())))
 
 
 def _window(scenario: Scenario, phase: float) -> Window:

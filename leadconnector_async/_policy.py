@@ -66,6 +66,7 @@ def retry_after(value: str | None, cap: float) -> float | None:
 
     The HTTP-date form is not trusted: it needs both clocks to agree. None means no usable value.
     """
-    if value is None or not value.isascii() or not value.strip().isdigit():
+    digits = (value or "").strip(" \t")
+    if not digits.isascii() or not digits.isdigit():
         return None
-    return min(float(value), cap)
+    return min(float(digits), cap)

@@ -99,12 +99,12 @@ def crashed(path: Path, names: count[int] = count()) -> Path:  # noqa: B008 - on
 
 
 def failing(error: sqlite3.Error, on: str, *, after: int = 0) -> Connect:
-    """Connect so that statements that begin with ``on`` fail, after so many that did not."""
+    """Connect so that one statement that begins with ``on`` fails, after so many that do not."""
     passed = count()
 
     class Failing(sqlite3.Connection):
         def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:  # noqa: ANN401 - passed on
-            if statement.startswith(on) and next(passed) >= after:
+            if statement.startswith(on) and next(passed) == after:
                 raise error
             return super().execute(statement, *args)
 

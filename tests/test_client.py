@@ -180,8 +180,12 @@ def test_a_429_is_waited_out() -> None:
     """The request is sent again after the pause, and stored once."""
 
     async def scenario() -> None:
-        fault = Fault("429", nth=(1,), seconds=0.0)
-        async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox, client(sandbox) as api:
+        config = SandboxConfig(
+            faults=(Fault("429", nth=(1,), seconds=0.0),),
+            limits=Limits(window="off", headers=False),
+        )
+        quick = RateLimit(100, 0.1, None)
+        async with Sandbox(config) as sandbox, client(sandbox, limit=quick) as api:
             await api.add_inbound_message(text())
             assert len(sandbox.messages) == 1
 
@@ -192,8 +196,11 @@ def test_a_429_without_end_is_told() -> None:
     """After the policy's attempts the caller hears of it."""
 
     async def scenario() -> None:
-        fault = Fault("429", seconds=0.0)
-        async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox, client(sandbox) as api:
+        config = SandboxConfig(
+            faults=(Fault("429", seconds=0.0),), limits=Limits(window="off", headers=False)
+        )
+        quick = RateLimit(100, 0.1, None)
+        async with Sandbox(config) as sandbox, client(sandbox, limit=quick) as api:
             with pytest.raises(ThrottledError):
                 await api.add_inbound_message(text())
 

@@ -138,6 +138,21 @@ def test_the_walk_comes_back_to_the_lanes_it_began_with(tmp_path: Path) -> None:
     assert STRETCH <= len(lanes) <= STRETCH + 10
 
 
+def test_lanes_with_records_in_flight_come_last(tmp_path: Path) -> None:
+    """The walk passes them while there are others, from wherever it starts."""
+
+    async def work(outbox: SqliteOutbox) -> Counter[int]:
+        await sealed(outbox, drafts(STRETCH * 6, lanes=STRETCH * 2))
+        epoch = await outbox.begin("l1")
+        lanes: Counter[int] = Counter()
+        while lanes.total() < STRETCH * 2:
+            (claims,) = await outbox.claim([(epoch.location, 8)])
+            lanes.update(claim.lane for claim in claims)
+        return lanes
+
+    assert set(in_outbox(tmp_path / "o.db", work).values()) == {1}
+
+
 def test_the_first_and_the_last_lane_are_lanes(tmp_path: Path) -> None:
     """Lanes are signed 64 bits, and all of them count."""
 

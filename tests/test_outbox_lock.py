@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from leadconnector_async._outbox.lock import OwnerLock
 
 HOLD = """
 import sys
+import time
 from leadconnector_async._outbox.lock import OwnerLock
 lock = OwnerLock(sys.argv[1])
 print("held", flush=True)
@@ -82,6 +84,7 @@ def test_owners_that_come_and_go_never_meet(tmp_path: Path) -> None:
                 continue
             inside[0] += 1
             most[0] = max(most[0], inside[0])
+            time.sleep(0)  # lets the others try
             inside[0] -= 1
             lock.release()
             visits += 1

@@ -114,6 +114,8 @@ def test_a_connection_that_fails_leaves_no_lock(tmp_path: Path) -> None:
         for statement in ("PRAGMA journal_mode", "CREATE TABLE record", "SELECT seq FROM sealed"):
             with pytest.raises(OutboxWriteFailed, match="disk I/O error"):
                 await SqliteOutbox.open(path, connect=failing(fault, statement))
+            locks = await asyncio.to_thread(lambda: list(tmp_path.glob("*.lock")))
+            assert not locks
         await (await SqliteOutbox.open(path)).close()
 
     asyncio.run(main())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, sealed
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, sealed
 
 from leadconnector_async._outbox.interface import Reading, Staged, State
 from leadconnector_async._outbox.ledger import Ledger
@@ -220,6 +220,30 @@ def test_the_second_of_two_in_one_reading_mends_nothing(tmp_path: Path) -> None:
     """The first wins, also where it was refused: that is a conflict."""
     batch = [draft("a", problem="no"), draft("a", payload=b"1")]
     assert staged(tmp_path / "o.db", batch) == [Staged(1, 1, 1, 1)]
+
+
+def test_a_mended_record_is_what_later_ones_of_the_reading_differ_from(tmp_path: Path) -> None:
+    """Within one batch: the first, which mends, wins over the second."""
+    refused = draft("a", problem="no")
+    results = staged(tmp_path / "o.db", [refused], [draft("a", payload=b"1"), refused])
+    assert results[1] == Staged(1, 1, 0, 1)
+
+
+def test_a_mended_record_is_not_taken_for_one_in_flight(tmp_path: Path) -> None:
+    """It was claimed once, together with another that still is, and a crash comes."""
+    path = tmp_path / "o.db"
+
+    async def work(outbox: SqliteOutbox) -> Path:
+        await sealed(outbox, [draft("a"), draft("b", lane=2)])
+        one, _ = await claimed(outbox, 2)
+        await outbox.settle([fate(one, State.REJECTED)], ())
+        await outbox.stage([draft("a", payload=b"new")], Reading())
+        return crashed(path)
+
+    async def after(outbox: SqliteOutbox) -> list[list[str]]:
+        return [keys((await outbox.begin("l1")).unknown), keys(await claimed(outbox, 9))]
+
+    assert in_outbox(in_outbox(path, work), after) == [["b"], ["a"]]
 
 
 def test_a_draft_that_makes_no_sense_fails_alone(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_job_that_fails_is_undone_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
 def test_a_store_that_failed_fails_for_good(tmp_path: Path, statement: str) -> None:
-    """All of the commit's waiters and all later ones are told; the file still opens."""
+    """All of the commit's waiters and all later ones are told, though the fault may be gone."""
     fault = sqlite3.OperationalError("disk I/O error")
     path = tmp_path / "n.db"
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from leadconnector_async import NotSentError, Receipt, Refusal, Rejected, Sent, Unresolved
-from leadconnector_async._messages import Outcome
 from leadconnector_async._outbox.interface import Claim, Settlement, State
 from leadconnector_async._outcomes import OutcomeQueue, Waiters, outcome_of
 
 if TYPE_CHECKING:
+    from leadconnector_async import Outcome
     from leadconnector_async._engine.lanes import Site
 
 CLAIM = Claim(1, 2, 3, 4, b"ikey", b"{}", 0)

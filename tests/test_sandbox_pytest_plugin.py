@@ -34,7 +34,7 @@ def test_a_user_s_tests_get_a_sandbox(tmp_path: Path) -> None:
     """A running one for each test, with the settings of their own fixture."""
     (tmp_path / "test_user.py").write_text(USER_TEST)
     root = Path(__file__).resolve().parents[1]
-    done = subprocess.run(  # noqa: S603 - this interpreter, on a file written above
+    done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"),
             *("-p", "leadconnector_async.sandbox.pytest_plugin", "test_user.py"),

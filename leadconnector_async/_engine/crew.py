@@ -36,7 +36,8 @@ class Crew:
         self._parked: deque[asyncio.Future[None]] = deque()
         self._tasks: asyncio.TaskGroup | None = None
         self._size = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = math.inf
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """Hire the first worker."""
@@ -50,7 +51,7 @@ class Crew:
         self._tasks = None
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._rings_at = None, math.inf
 
     def poke(self) -> None:
         """If something is due, wake one worker, or hire one; each that takes a lane does the same.
@@ -86,21 +87,22 @@ class Crew:
             await self._work()
             orderly = True
         finally:
-            if not orderly:  # the crew breaks up: nobody may be hired into it any more
+            self._size -= 1
+            if not orderly or not self._size:  # the crew breaks up: nobody may be hired any more
                 self._tasks = None
 
     def _arm(self) -> None:
         when = self._schedule.next_at
         if self._breaker.is_open:
             when = max(when, self._breaker.open_until)
-        if when == math.inf or (self._timer and self._timer.when() <= when):
+        if when >= self._rings_at:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._ring)
+        self._timer, self._rings_at = self._loop.call_at(when, self._ring), when
 
     def _ring(self) -> None:
-        self._timer = None
+        self._timer, self._rings_at = None, math.inf
         self.poke()
 
     def __repr__(self) -> str:

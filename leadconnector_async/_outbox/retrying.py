@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -74,5 +75,6 @@ class Retrying:
         return Retried(len(rejected), len(unresolved), len(rows) - len(places))
 
     def _count(self, places: Sequence[tuple[Any, ...]], state: int) -> None:
-        for location, *_ in places:
-            self._books.add({(location, state): -1, (location, PENDING): 1})
+        totals = Counter([place[0] for place in places])
+        self._books.add({(location, state): -n for location, n in totals.items()})
+        self._books.add({(location, PENDING): n for location, n in totals.items()})

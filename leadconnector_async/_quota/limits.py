@@ -10,9 +10,6 @@ from msgspec.structs import replace
 if TYPE_CHECKING:
     from leadconnector_async._api.allowance import Allowance
 
-LOWEST_KNOWN: Final = 25
-"""Requests per interval of the smallest plan that is known, a trial account's."""
-
 INTERVALS_MS: Final = range(100, 3_600_001)
 """Announced intervals that are believed: a tenth of a second to an hour."""
 

@@ -86,16 +86,17 @@ class Neighbours:
 
     def learn(self, slot: Slot, remaining: int, now: float, taken: int) -> None:
         """Compare a figure with what is known of ours. Slots come in the order of their numbers."""
-        counted = self._limit.requests - remaining
-        excess = counted - slot.used
-        fall = slot.mark - (remaining + slot.number)
+        interval = self._limit.interval
+        level = remaining + slot.number
+        excess = self._limit.requests - remaining - slot.used
+        fall = slot.mark - level
         if max(excess, fall) > taken - slot.number:
-            self._proven_until = now + 2 * self._limit.interval
+            self._proven_until = now + 2 * interval
         under_way = slot.number - slot.settled - 1
         estimate = max(excess, fall + under_way / 2)
         self._peak = max(self._peak, self._foresee(estimate, slot.taken_at))
         self._learn_kind(slot, remaining, now)
-        self._mark = max(self.mark(now), remaining + slot.settled + 1)
+        self._mark = max(self.mark(now), level - under_way)
         self._heard_at = now
 
     def refused(self, now: float, used: int) -> None:
@@ -106,21 +107,23 @@ class Neighbours:
 
     def _foresee(self, estimate: float, at: float) -> float:
         """In the first interval, take it that others will go on as they began."""
-        if self._watched_from == inf:
+        watched = (at - self._watched_from) / self._limit.interval
+        if watched > 1:
+            return estimate
+        if watched < 0:
             self._watched_from = at
             self._trend_start = max(0.0, estimate)
         elif estimate - self._estimate > max(3.0, self._limit.requests * BURST):
             self._trend_start += estimate - self._estimate
         self._estimate = estimate
-        watched = (at - self._watched_from) / self._limit.interval
-        if TREND <= watched <= 1:
-            return max(estimate, (estimate - self._trend_start) / watched)
-        return estimate
+        if watched < TREND:
+            return estimate
+        return max(estimate, (estimate - self._trend_start) / watched)
 
     def _learn_kind(self, slot: Slot, remaining: int, now: float) -> None:
         """Tell a server that forgets early, and one that forgets all at once."""
         most = self._limit.requests
         self.forgets_early |= most - remaining < slot.settled - self._taken_before
         last, self._level = self._level, remaining + slot.number
-        soon = now < self._heard_at + self._limit.interval * RESET / 2
-        self._resets |= soon and self._level > last + most * RESET
+        if self._level > last + most * RESET:
+            self._resets |= now < self._heard_at + self._limit.interval * RESET / 2

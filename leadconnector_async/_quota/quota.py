@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._outbox.interface import Spend
 from leadconnector_async._quota import day
-from leadconnector_async._quota.limits import LOWEST_KNOWN, UNLIMITED, RateLimit
+from leadconnector_async._quota.limits import UNLIMITED, RateLimit
 from leadconnector_async._quota.pacer import Pacer
 from leadconnector_async._quota.room import Room
 from leadconnector_async._quota.window import Slot, Window
@@ -19,6 +19,9 @@ SHORTEST_PAUSE: Final = 1 / 10
 """Of an interval, after a 429 that does not say how long to wait. It can be short: slots and the
 share of others go on bounding what follows."""
 
+WARY: Final = 1 / 10
+"""Of an interval: the longest wait for a slot of an earlier process."""
+
 LOOK_AGAIN: Final = 1 / 100
 """Of an interval: how soon to ask again where time alone may make room."""
 
@@ -29,7 +32,9 @@ class Quota:
     Ask `ready_at`. Once that is not after now, `take` a slot in the same step of the loop, send,
     and `give_back` the slot with what the answer's headers said. Times are the loop's, in seconds.
 
-    The first request goes alone: its answer tells the limit, and what is left of it.
+    The first request goes alone: its answer tells the limit, and what is left of it. After a
+    restart it waits a little for a slot of the earlier process to be released, since what that
+    process used may have been all that the limit allows.
     """
 
     def __init__(
@@ -45,14 +50,16 @@ class Quota:
         self._day = day.Day(self._limit.daily)
         if spend is not None:
             self._go_on(spend, now, wall_ms)
-        self._room = Room(self._limit, self._window, wary=self._window.used > 0)
+        wary = self._window.used > 0
+        self._room = Room(self._limit, self._window, wary=wary)
         self._pacer = Pacer(self._limit)
         self._weight = 1.0
         self._ready = False
         self._answered = False
-        self._unconfirmed = max(LOWEST_KNOWN, self._window.used)
         self._firm_until = -inf
         self._paused_until = -inf
+        if wary:
+            self.pause(min(self._window.next_release(), now + self._limit.interval * WARY))
 
     def __repr__(self) -> str:
         return (
@@ -98,8 +105,9 @@ class Quota:
             return inf
         self._window.expire(now)
         share = self._room.share(now)
-        left = self._room.left(now, share) if self._answered else self._left_unconfirmed()
-        if left < 1:
+        if not self._answered and self._window.in_flight:
+            return inf
+        if self._room.left(now, share) < 1:
             return self._next_chance(now, share)
         self._weight = self._limit.requests / (self._limit.requests - share)
         at = self._pacer.ready_at(now, self._weight)
@@ -173,12 +181,6 @@ class Quota:
         if day_ends > now:
             self._day = day.Day(self._limit.daily, spend.day_used, day_ends)
         self._window.inherit(spend.window_used, now + (spend.window_ends - wall_ms) / 1000, now)
-
-    def _left_unconfirmed(self) -> float:
-        """Before the first answer the limit may be any, and an earlier process may have used it."""
-        if self._window.in_flight:
-            return 0
-        return min(self._limit.requests, self._unconfirmed) - self._window.used
 
     def _next_chance(self, now: float, share: float) -> float:
         release = self._window.next_release()
