@@ -132,9 +132,6 @@ LIMITED = """
 import asyncio, resource, signal, sys
 from leadconnector_async._errors import OutboxWriteFailed
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-
-if TYPE_CHECKING:
-    from pathlib import Path
 from outbox_kit import drafts, sealed
 
 async def main():

@@ -19,7 +19,7 @@ APPLICATION_ID: Final = 0x4C434F42
 FORMAT: Final = 1
 """Stored as ``user_version``. Raise it with every change of the tables."""
 
-PAGE_BYTES: Final = 8192
+PAGE_BYTES: Final = 4096
 CACHE_KIB: Final = 16 * 1024
 WAL_BYTES: Final = 32 * 1024 * 1024
 """The size of the log at which it is copied into the file. Larger: fewer writes of hot pages."""

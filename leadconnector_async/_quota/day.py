@@ -45,6 +45,10 @@ class Day:
         if self.ends == inf:
             self.ends = now + SECONDS
 
+    def uncount(self) -> None:
+        """Take back a request that was never sent."""
+        self.used = max(0, self.used - 1)
+
     def learn(self, seen: Allowance, later: int, now: float) -> None:
         """Believe the server's limit, its time of the reset, and a smaller remainder than ours.
 

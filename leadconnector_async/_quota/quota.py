@@ -33,8 +33,8 @@ class Quota:
     and `give_back` the slot with what the answer's headers said. Times are the loop's, in seconds.
 
     The first request goes alone: its answer tells the limit, and what is left of it. After a
-    restart it waits a little for a slot of the earlier process to be released, since what that
-    process used may have been all that the limit allows.
+    restart it waits a little for a slot of the earlier process to be released: what that process
+    used may have been all that the limit allows.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Quota:
 
     @property
     def limit(self) -> RateLimit:
-        """The limit in force: the server's, once it has announced one."""
+        """Requests and interval in force: the server's, once it has announced them."""
         return self._limit
 
     @property
@@ -143,7 +143,7 @@ class Quota:
     def unused(self, slot: Slot) -> None:
         """The request provably never left: its slot and its unit of the day are free again."""
         self._window.unused(slot)
-        self._day.used -= 1
+        self._day.uncount()
 
     def pause(self, until: float) -> None:
         """Start nothing before ``until``."""

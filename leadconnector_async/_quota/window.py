@@ -1,14 +1,15 @@
 """The slots of one location.
 
 A slot is in use from the moment it is taken until one interval after its request was *answered*.
-So all that the server counts together was in use together:
+So all that a server counts together was in use together, and it never counts more than the limit:
 
-    Say that it counts some of our requests together at an arrival, and that the last-sent of them
-    left at time t. Each of the others left before t. Each arrived, and so was answered, after
-    t - interval: else the server would have forgotten it. So at t none had been released.
+    Of the requests that it counts together at some arrival, let the last-sent one leave at time t.
+    The others left before t. They arrived after t - interval, else they would be forgotten, and
+    were answered later still. So at t none of them had been released.
 
-That holds whatever the jitter, and for a fixed window, a sliding one, and a bucket that refills. It
-costs a round trip per interval: the rate is limit / (interval + round trip).
+That holds whatever the jitter, for fixed windows and for sliding ones, and so for a bucket, which
+holds the limit and refills in an interval. It costs a round trip per interval: the rate is
+limit / (interval + round trip).
 """
 
 from __future__ import annotations
@@ -110,27 +111,27 @@ class Window:
         if not used:
             return now
         step = len(self._held) // SAMPLES + 1
-        points = [*islice(self._held, step - 1, None, step), (max(now, self._opened), 0)]
+        points = [*islice(self._held, step - 1, None, step), (now, self._returned)]
         free_at, before = now, self._released
         for at, returned in points:
             behind = used - (before - self._released)
-            free_at = max(free_at, at + self.interval * (1 + behind / used))
+            if behind:
+                free_at = max(free_at, at + self.interval * (1 + behind / used))
             before = returned
         return free_at
 
     def inherit(self, used: int, free_at: float, now: float) -> None:
         """Go on from another window's `used` and `evenly_free_at`.
 
-        No window says later than two intervals ahead. Later than that, a clock has jumped.
+        Whatever that says, all is free an interval from now: it was given back before now.
         """
-        free_at = min(free_at, now + 2 * self.interval)
         steps = min(used, GRAINS)
         done = 0
         for step in range(1, steps + 1):
             upto = used * step // steps
             release = free_at - (used - upto) * self.interval / used
             if release > now:
-                self._hold(release - self.interval, upto - done)
+                self._hold(min(release - self.interval, now), upto - done)
             done = upto
 
     def _hold(self, at: float, count: int) -> None:
