@@ -123,7 +123,5 @@ def test_the_package_costs_nothing_until_used() -> None:
         "import leadconnector_async.sandbox, leadconnector_async.sandbox.pytest_plugin\n"
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"aiohttp", "orjson", "msgspec"} & set(done.stdout.split()), done.stdout
