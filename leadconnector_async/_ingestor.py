@@ -152,7 +152,7 @@ class Ingestor:
             return outcome_of_refused(draft)
         await self._has_space()
         self._in_hand += 1
-        self._ensure_working()
+        await self._ensure_working()
         return await asyncio.shield(asyncio.create_task(self._admit(draft)))
 
     async def _admit(self, draft: Draft) -> Outcome:
@@ -264,10 +264,13 @@ class Ingestor:
             self._space.clear()
             await self._space.wait()
 
-    def _ensure_working(self) -> None:
+    async def _ensure_working(self) -> None:
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._engine.work(forever=True))
             self._work.add_done_callback(self._work_ended)
+            await self._outbox.seal()
+            for location in await self._outbox.locations():  # what an earlier process left
+                self._engine.feed(await self._engine.open(location))
 
     async def _finish_work(self) -> None:
         if self._work is not None and not self._work.done():

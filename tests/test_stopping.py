@@ -141,6 +141,25 @@ def test_a_cancelled_submit_does_not_take_its_message_back(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+def test_a_worker_that_starts_again_sends_what_was_left(tmp_path: Path) -> None:
+    """The first `submit` takes up everything that the outbox still holds."""
+
+    async def scenario() -> None:
+        async with Sandbox(SLOW) as sandbox:
+            asked, outbox = records(60), tmp_path / "outbox.db"
+            async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
+                async for _ in ingestor.run(asked[1:]):
+                    ingestor.stop()
+            assert len(sandbox.messages) < 59
+            async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
+                await ingestor.submit(asked[0])
+                while len(sandbox.messages) < 60:
+                    await asyncio.sleep(0)
+            assert len({message.alt_id for message in sandbox.messages}) == 60
+
+    asyncio.run(scenario())
+
+
 def test_a_message_submitted_twice_is_stored_once(tmp_path: Path) -> None:
     """The second call gets the outcome of the first, at once or later."""
 
