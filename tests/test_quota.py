@@ -45,7 +45,7 @@ def make(limit: RateLimit | None = None, spend: Spend | None = None, wall_ms: in
 
 async def one(quota: Quota) -> Slot:
     """The next slot, however long it takes."""
-    while (ready_at := quota.ready_at(now := time())) > now:
+    while (ready_at := quota.ready_at(now := time())) > now:  # noqa: ASYNC110 - in virtual time
         await asyncio.sleep(ready_at - now)
     return await quota.take(now)
 
@@ -131,7 +131,7 @@ async def test_no_limit_is_none_until_one_is_announced() -> None:
     await exchange(quota, SILENT, 10_000)
     assert quota.day_left is None
     await exchange(quota, Allowance(max=25, interval_ms=10_000, daily_limit=10_000))
-    assert (quota.limit.requests, quota.day_left) == (25, 10_000 - 10_001 + 10_001 - 1) or True
+    assert quota.limit.requests == 25
     assert quota.rate == 2.5
 
 
@@ -214,8 +214,9 @@ def test_a_429_pauses(retry_after: float | None, pause: float) -> None:
     async def test() -> None:
         quota = make()
         await exchange(quota, FULL)
-        quota.throttled(time(), retry_after)
-        assert max(quota.ready_at(time()) - time(), 0.0) == pytest.approx(pause, abs=1e-6)
+        goes_on = quota.throttled(time(), retry_after)
+        assert goes_on - time() == pytest.approx(pause, abs=1e-6)
+        assert quota.ready_at(time()) >= goes_on
 
     in_virtual_time(test())
 
@@ -226,12 +227,11 @@ async def test_a_429_yields_to_others() -> None:
     quota = make()
     await consistent(quota, 50)
     quota.throttled(time())
-    await asyncio.sleep(1.0)
-    sent = 50
-    while quota.ready_at(time()) < time() + 1.0:
+    began, sent = time(), 50
+    while time() < began + 4.0:
         await exchange(quota, Allowance(max=100, remaining=99 - sent, interval_ms=10_000))
         sent += 1
-    assert sent < 67
+    assert 60 <= sent < 67
 
 
 @virtually

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from highlevel import HighLevel  # type: ignore[import-untyped]  # it ships no types
+from highlevel import HighLevel
 
 from benchmarks.contest import Job, take_turn
 

@@ -160,7 +160,7 @@ class Quota:
         self._room.refused(now)
         wait = self._limit.interval * SHORTEST_PAUSE if retry_after is None else retry_after
         self.pause(now + min(wait, day.SECONDS))
-        return self._paused_until
+        return max(now, self._paused_until)
 
     def state(self, location: int, now: float, wall_ms: int) -> Spend:
         """What the next process needs to go on from here, in Unix milliseconds."""
