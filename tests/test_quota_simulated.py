@@ -49,16 +49,15 @@ def test_all_of_the_quota_and_none_of_the_429s(
     scenario: Scenario, kind: Kind, round_trip: float
 ) -> None:
     """95 % of what the slots allow, whatever the server, the network, and the past."""
-    for seed in range(2):
-        outcome = simulate(replace(scenario, kind=kind, round_trip=round_trip, seed=seed))
-        assert outcome.throttled == 0
-        assert outcome.used >= 0.95
+    outcome = simulate(replace(scenario, kind=kind, round_trip=round_trip))
+    assert outcome.throttled == 0
+    assert outcome.used >= 0.95
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_others_that_come_in_bursts_are_left_their_third(kind: Kind) -> None:
     """Their first burst may find us unprepared: what is on its way then is all that is refused."""
-    for seed in range(6):
+    for seed in range(4):
         scenario = Scenario(
             kind=kind, round_trip=0.1, seconds=120, others="in bursts", warm_up=15, seed=seed
         )
@@ -77,7 +76,7 @@ def test_a_server_that_forgets_early_is_used_to_the_full(kind: Kind, share: floa
     assert longer.sent - shorter.sent >= share * 4000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.builds(
         Scenario,
@@ -99,8 +98,8 @@ def test_alone_we_are_never_refused(scenario: Scenario) -> None:
     assert simulate(scenario, our_quota(limit)).throttled == 0
 
 
-def test_a_day_in_virtual_time() -> None:
-    """Two hours without a break: 72,000 requests, none refused."""
-    outcome = simulate(Scenario(kind="sliding", round_trip=0.1, seconds=7200))
+def test_an_hour_without_a_break() -> None:
+    """36,000 requests, none refused, and nothing wears out."""
+    outcome = simulate(Scenario(kind="sliding", round_trip=0.1, seconds=3600))
     assert outcome.throttled == 0
     assert outcome.used >= 0.99
