@@ -139,15 +139,16 @@ class Ingestor:
         """Send one message among others; return its outcome once it is durable.
 
         Waits while ``buffer`` messages are in hand. A caller that is cancelled does not take its
-        message back: with an outbox it is sent all the same. A message whose key is known already
-        is not sent again: its outcome is returned.
+        message back: with an outbox it is sent all the same. A message that is known already, by
+        its id or else by its content and date, is not sent again: its outcome is returned. One
+        without id and date is always a new one.
 
         Raises:
             AccessError, DailyQuotaSpent: its location cannot go on; it stays in the outbox.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
-        draft = self._intake.draft_of(message)
+        draft = self._intake.draft_of(message, alone=True)
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._has_space()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from leadconnector_async._messages import InboundMessage, Record
-from leadconnector_async._records import draft, encode, refused_draft, verified
+from leadconnector_async._records import draft, encode, fresh_key, refused_draft, verified
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
@@ -30,8 +30,11 @@ class Intake:
     def __init__(self, locate: Callable[[str | None], str]) -> None:
         self._locate = locate
 
-    def draft_of(self, item: InboundMessage | Record) -> Draft:
+    def draft_of(self, item: InboundMessage | Record, *, alone: bool = False) -> Draft:
         """Check one message and encode it; a bad one becomes a draft that says why.
+
+        ``alone``: it is not one of a history that may be read again, so that without an id and a
+        date nothing tells it from an equal one, and it is a record of its own.
 
         Raises:
             ValueError: neither the record nor the client names a location.
@@ -43,7 +46,8 @@ class Intake:
             raw = _encoded(message)
             return refused_draft(problems, location=location, id=record.id, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
-        return draft(message, location=location, id=record.id, now_ms=now_ms)
+        key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
+        return draft(message, location=location, id=record.id, now_ms=now_ms, key=key)
 
     async def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
         """Drafts in batches of one commit each."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from hashlib import blake2b
+from os import urandom
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -192,6 +193,11 @@ def content_key(location: str, message: MessageFields) -> bytes:
     )
     digest = blake2b(canonical, digest_size=12).digest()
     return _BY_CONTENT + (date & 0xFFFFFFFFFFFF).to_bytes(6, "big") + digest
+
+
+def fresh_key(now_ms: int) -> bytes:
+    """A key for a message that nothing tells from an equal one: each is a record of its own."""
+    return _BY_CONTENT + (now_ms & 0xFFFFFFFFFFFF).to_bytes(6, "big") + urandom(12)
 
 
 def _lane(location: str, message: MessageFields) -> int:

@@ -181,6 +181,14 @@ def test_nonsense_in_headers_changes_nothing(nonsense: Allowance) -> None:
 
 
 @virtually
+async def test_more_than_the_limit_cannot_remain() -> None:
+    """A figure that contradicts itself promises nothing."""
+    quota = make(RateLimit(5, 10.0))
+    await exchange(quota, Allowance(max=5, remaining=LARGEST_FIGURE), 5)
+    assert quota.ready_at(time()) > time() + 5.0
+
+
+@virtually
 async def test_a_lower_remainder_than_ours_is_believed() -> None:
     """Somebody else took 60 of the 100."""
     quota = make()
@@ -272,6 +280,15 @@ async def test_a_window_goes_on_in_the_next_process() -> None:
         await exchange(heir, SILENT)
         sent += 1
     assert 35 <= sent <= 50
+
+
+@virtually
+async def test_after_a_restart_a_released_slot_is_waited_for() -> None:
+    """The limit may have been what the earlier process used; it is not waited for long."""
+    quota = make()
+    await consistent(quota, 25, most=25)
+    heir = make(spend=quota.state(1, time(), WALL))
+    assert time() < heir.ready_at(time()) <= time() + 1.0
 
 
 @pytest.mark.parametrize("jump_ms", [-(10**12), -3_600_000, 3_600_000, 10**12])

@@ -178,6 +178,20 @@ def test_a_message_submitted_twice_is_stored_once(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_equal_messages_without_id_and_date_are_two(tmp_path: Path) -> None:
+    """A repeated "yes" is said twice: a message more is better than one lost."""
+
+    async def scenario() -> None:
+        async with Sandbox() as sandbox:
+            yes = InboundMessage(type="SMS", contact_id="c1", direction="inbound", message="yes")
+            async with client(sandbox) as api, Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
+                first, second = await ingestor.submit(yes), await ingestor.submit(yes)
+            assert first != second
+            assert len(sandbox.messages) == 2
+
+    asyncio.run(scenario())
+
+
 def test_submit_waits_while_the_buffer_is_full() -> None:
     """Back-pressure: no more messages are in hand than the buffer says."""
 
