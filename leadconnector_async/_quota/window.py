@@ -68,11 +68,6 @@ class Window:
         """How many slots are in use."""
         return self.in_flight + self._returned - self._released
 
-    @property
-    def settled(self) -> int:
-        """How many requests can no longer arrive."""
-        return self.taken - self.in_flight
-
     def take(self, now: float, mark: float) -> Slot:
         """Use one more slot. Whether there is one is for the caller to know."""
         self.taken += 1
