@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from msgspec import Struct
 
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Upload(Struct, frozen=True):
+    """A multipart body: texts, and one file of this machine, which is read as it is sent."""
+
+    fields: dict[str, str]
+    field: str
+    """The name of the file's part."""
+    path: Path
+    name: str
+    """What the file is to be called."""
+
+    def __repr__(self) -> str:
+        return f"Upload({self.field!r})"
+
 
 class Request(Struct, frozen=True, gc=False):
-    """A request, less what the transport adds (base address, token)."""
+    """A request, less what the transport adds (base address, token).
+
+    It has a ``body`` of its ``content_type``, or an ``upload``, or neither.
+    """
 
     method: str
     path: str
     """Path and query, encoded."""
     version: str
     body: bytes | None = None
+    content_type: str = JSON
+    upload: Upload | None = None
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.path})"
@@ -36,10 +59,10 @@ class Transport(Protocol):
     """Sends requests. Follows no redirect, retries nothing."""
 
     async def send(self, request: Request, token: str) -> Answer:
-        """Exchange one request.
+        """Exchange one request. An empty ``token`` sends none.
 
         Raises:
-            NotSentError: it provably did not reach the API.
+            NotSentError: it provably did not reach the API, or its file cannot be opened.
             FateUnknownError: it may have.
         """
 
