@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from msgspec import Struct
 
+from leadconnector_async._api.contacts import ContactMode
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -39,6 +41,12 @@ class Policy(Struct, frozen=True, kw_only=True):
     stamp_alt_id: bool = True
     """Send the record's key as ``altId`` where it has none, so that looking is certain."""
 
+    contacts: ContactMode = "create"
+    """For a record that names its contact by number or address: ``find`` one that exists, else it
+    is rejected; or ``create`` what is not found; or ``upsert``, which is one request instead of
+    two or three, but may overwrite a contact's address, and drops one of number and address where
+    they belong to different contacts."""
+
     patience: float = 1800.0
     """How long the API may be out of reach before the run is given up."""
 
@@ -50,6 +58,8 @@ class Policy(Struct, frozen=True, kw_only=True):
             raise ValueError("attempts must be at least 1")
         if self.on_unknown not in get_args(OnUnknown):
             raise ValueError(f"on_unknown must be one of {', '.join(get_args(OnUnknown))}")
+        if self.contacts not in get_args(ContactMode):
+            raise ValueError(f"contacts must be one of {', '.join(get_args(ContactMode))}")
         if not self.look_after:
             raise ValueError("look_after needs at least one time")
         times = (self.backoff, self.backoff_cap, self.retry_after_cap, self.patience)

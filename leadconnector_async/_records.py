@@ -30,6 +30,8 @@ from leadconnector_async._outbox.interface import Draft
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from leadconnector_async._api.late import Late
+
 LONGEST_ID: Final = 120
 """Bytes of a caller's id that are kept as they are; a longer one is kept as its digest."""
 _BY_ID, _BY_LONG_ID, _BY_CONTENT, _BY_RAW = b"i", b"l", b"c", b"r"
@@ -53,17 +55,19 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     line: int = 0,
     raw: bytes | None = None,
     key: bytes | None = None,
+    late: Late | None = None,
 ) -> Draft:
     """Encode a well-typed message that `check` has passed.
 
     ``now_ms`` places a record without a date in its lane: after what happened before now.
     """
     date = now_ms if message.date is None else _milliseconds(message.date)
-    lane = _lane(location, message)
+    lane = _lane(location, _who(message, late))
     counted = key is None and not id
     if key is None:
-        key = _id_key(id) if id else content_key(location, message)
-    return Draft(location, lane, date, key, counted, encode(message), line, raw, None)
+        key = _id_key(id) if id else content_key(location, message, late)
+    missing = late.encoded() if late else None
+    return Draft(location, lane, date, key, counted, encode(message), line, raw, None, missing)
 
 
 def refused_draft(  # noqa: PLR0913 - as for draft
@@ -169,14 +173,17 @@ def _id_key(id_: str) -> bytes:
     return _BY_LONG_ID + blake2b(encoded, digest_size=20).digest()
 
 
-def content_key(location: str, message: MessageFields) -> bytes:
-    """A digest that begins with the date: a history in order lands in the index in order."""
+def content_key(location: str, message: MessageFields, late: Late | None = None) -> bytes:
+    """A digest that begins with the date: a history in order lands in the index in order.
+
+    Files are told apart by what they hold, so that they can lie elsewhere when they are read again.
+    """
     date = 0 if message.date is None else _milliseconds(message.date)
     call = message.call
     canonical = orjson.dumps(
         (
             location,
-            message.contact_id or message.conversation_id,
+            _who(message, late),
             message.type,
             message.direction,
             message.message,
@@ -187,7 +194,7 @@ def content_key(location: str, message: MessageFields) -> bytes:
             message.email_cc,
             message.email_bcc,
             message.alt_id,
-            message.attachments,
+            message.attachments if late is None else _contents(late) or message.attachments,
             None if call is None else (call.to, call.from_, call.status),
         )
     )
@@ -200,10 +207,21 @@ def fresh_key(now_ms: int) -> bytes:
     return _BY_CONTENT + (now_ms & 0xFFFFFFFFFFFF).to_bytes(6, "big") + urandom(12)
 
 
-def _lane(location: str, message: MessageFields) -> int:
+def _who(message: MessageFields, late: Late | None) -> str | None:
+    known = message.contact_id or message.conversation_id
+    if known or late is None or late.contact is None:
+        return known
+    return late.contact.key
+
+
+def _contents(late: Late) -> list[str]:
+    return [item if isinstance(item, str) else item.digest for item in late.attachments]
+
+
+def _lane(location: str, who: str | None) -> int:
     """Where two contacts share a lane by chance, they only wait for each other."""
-    who = f"{location}\0{message.contact_id or message.conversation_id}"
-    return int.from_bytes(blake2b(who.encode(), digest_size=8).digest(), "big", signed=True)
+    text = f"{location}\0{who}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _milliseconds(date: datetime) -> int:

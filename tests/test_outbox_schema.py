@@ -94,7 +94,7 @@ def test_an_empty_database_with_another_owner_is_left_alone(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("found", "says"),
-    [(schema.FORMAT + 1, "newer version"), (schema.FORMAT - 1, "version that made it")],
+    [(schema.FORMAT + 1, "newer version"), (schema.FORMAT - 2, "version that made it")],
 )
 def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> None:
     """The message tells a newer one from an older one, and what to do."""
@@ -103,6 +103,20 @@ def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> Non
         connection.execute(f"PRAGMA user_version = {found}")
     with pytest.raises(OutboxUnusable, match=says):
         opened(path)
+
+
+def test_an_outbox_of_the_former_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    """What it holds stays, and the second opening finds nothing to do."""
+    path = tmp_path / "o.db"
+    with closing(opened(path)) as connection:
+        connection.execute("INSERT INTO record VALUES (1, 1, 2, 3, x'00', x'7b7d', NULL)")
+        connection.execute("ALTER TABLE record DROP COLUMN late")
+        connection.execute("DROP TABLE fact")
+        connection.execute("PRAGMA user_version = 1")
+    for _ in range(2):
+        with closing(opened(path)) as connection:
+            assert connection.execute("SELECT seq, late FROM record").fetchall() == [(1, None)]
+            assert connection.execute("SELECT count(*) FROM fact").fetchone() == (0,)
 
 
 def test_a_drive_without_shared_memory_is_refused() -> None:

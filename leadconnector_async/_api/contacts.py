@@ -1,7 +1,5 @@
 """Finding or making the contact that a record names by number or address, without I/O.
 
-A `ContactSearch` says which request to make next and is fed the answers, as `search.Search` is.
-
 Sources: the OpenAPI file for contacts (``/contacts/search/duplicate``, ``POST /contacts/``,
 ``POST /contacts/upsert``); that a refused duplicate names the existing contact in
 ``meta.contactId`` is reported from live use.
@@ -9,17 +7,23 @@ Sources: the OpenAPI file for contacts (``/contacts/search/duplicate``, ``POST /
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async._api.answers import read_refusal
-from leadconnector_async._transport import Answer, Request
+from leadconnector_async._api.steps import StepFailedError, StepRefusedError, content_of, refused
+from leadconnector_async._transport import Request
+
+if TYPE_CHECKING:
+    from leadconnector_async._api.steps import Steps
+    from leadconnector_async._transport import Answer
 
 CONTACTS_VERSION: Final = "2021-07-28"
 ContactMode = Literal["find", "create", "upsert"]
+_LOOK_UP: Final = "the contact could not be looked up"
+_MAKE: Final = "the contact could not be created"
 
 
 class Handle(Struct, frozen=True, omit_defaults=True):
@@ -28,6 +32,11 @@ class Handle(Struct, frozen=True, omit_defaults=True):
     phone: str | None = None
     email: str | None = None
     name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells contacts apart: the number, else the address."""
+        return self.phone or self.email or ""
 
     def __repr__(self) -> str:
         known = [field for field in ("phone", "email", "name") if getattr(self, field)]
@@ -50,91 +59,51 @@ class _Duplicate(Struct):
     meta: _Meta | None = None
 
 
-_answers: Final = msgspec.json.Decoder(_Answer)
 _duplicates: Final = msgspec.json.Decoder(_Duplicate)
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Known(Struct, frozen=True):
-    """The contact exists, now or from before."""
-
-    contact_id: str
-
-
-class NoContact(Struct, frozen=True):
-    """There is no such contact, and there will not be one."""
-
-    reason: str
-
-
-class Delayed(Struct, frozen=True):
-    """It could not be found out this time."""
-
-    reason: str
-
-
-class ContactSearch:
-    """One attempt to learn a contact's id.
+def find_contact(location: str, handle: Handle, mode: ContactMode) -> Steps[str]:
+    """Learn a contact's id.
 
     ``find`` looks by number, then by address. ``create`` looks first, and creates what is not
     there. ``upsert`` lets the API decide; it may overwrite an address, and drops one of two that
     belong to different contacts.
     """
-
-    def __init__(self, location: str, handle: Handle, mode: ContactMode) -> None:
-        self._location = location
-        self._handle = handle
-        self._mode = mode
-        looks = [("number", handle.phone), ("email", handle.email)]
-        self._looks = [] if mode == "upsert" else [(name, value) for name, value in looks if value]
-
-    def request(self) -> Request:
-        """The next request to make."""
-        if self._looks:
-            name, value = self._looks[0]
-            query = urlencode({"locationId": self._location, name: value})
-            return Request("GET", f"/contacts/search/duplicate?{query}", CONTACTS_VERSION)
-        fields = {"locationId": self._location} | msgspec.to_builtins(self._handle)
-        path = "/contacts/upsert" if self._mode == "upsert" else "/contacts/"
-        return Request("POST", path, CONTACTS_VERSION, _encode(fields))
-
-    def feed(self, answer: Answer) -> Known | NoContact | Delayed | None:
-        """Take the answer to `request`; None asks for another request."""
-        if answer.status >= 500 or answer.status == 408:
-            return Delayed(f"the contact could not be asked for: {answer.status}")
-        if self._looks:
-            return self._after_look(answer)
-        if 200 <= answer.status < 300:
-            known = _known(answer.body)
-            return known or Delayed("the API answered without a contact")
-        try:
-            duplicate = _duplicates.decode(answer.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            duplicate = _Duplicate()
-        if duplicate.meta is not None and duplicate.meta.contact_id:
-            return Known(duplicate.meta.contact_id)
-        return _refused(answer)
-
-    def _after_look(self, answer: Answer) -> Known | NoContact | Delayed | None:
-        if answer.status not in (200, 404):
-            return _refused(answer)
-        known = _known(answer.body) if answer.status == 200 else None
-        if known is not None:
-            return known
-        del self._looks[0]
-        if not self._looks and self._mode == "find":
-            return NoContact("no contact has this number or address")
-        return None
+    if mode != "upsert":
+        for field, value in (("number", handle.phone), ("email", handle.email)):
+            if value:
+                answer: Answer = yield _look_up(location, field, value)
+                found = None if answer.status == 404 else content_of(answer, _Answer, _LOOK_UP)
+                if found is not None and found.contact is not None:
+                    return found.contact.id
+        if mode == "find":
+            raise StepRefusedError("no contact has this number or address, and none is created")
+    answer = yield _make(location, handle, mode)
+    return _made(answer)
 
 
-def _known(body: bytes) -> Known | None:
+def _look_up(location: str, field: str, value: str) -> Request:
+    query = urlencode({"locationId": location, field: value})  # a bare + would arrive as a space
+    return Request("GET", f"/contacts/search/duplicate?{query}", CONTACTS_VERSION)
+
+
+def _make(location: str, handle: Handle, mode: ContactMode) -> Request:
+    path = "/contacts/upsert" if mode == "upsert" else "/contacts/"
+    fields = {"locationId": location} | msgspec.to_builtins(handle)
+    return Request("POST", path, CONTACTS_VERSION, _encode(fields))
+
+
+def _made(answer: Answer) -> str:
+    if 200 <= answer.status < 300:
+        contact = content_of(answer, _Answer, _MAKE).contact
+        if contact is None:
+            raise StepFailedError(f"{_MAKE}: the answer names none")
+        return contact.id
     try:
-        found = _answers.decode(body).contact
+        meta = _duplicates.decode(answer.body).meta
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return Known(found.id) if found else None
-
-
-def _refused(answer: Answer) -> NoContact:
-    refusal = read_refusal(answer.status, answer.body)
-    return NoContact(f"the contact was refused: {refusal.status} {refusal.message}")
+        meta = None
+    if meta is None or not meta.contact_id:
+        raise refused(answer, _MAKE)
+    return meta.contact_id

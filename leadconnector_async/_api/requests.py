@@ -5,14 +5,21 @@ Paths and versions: the OpenAPI files for conversations (2021-04-15).
 
 from __future__ import annotations
 
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from leadconnector_async._transport import Request
+import orjson
+
+from leadconnector_async._transport import Request, Upload
+
+if TYPE_CHECKING:
+    from leadconnector_async._api.late import LocalFile
 
 BASE_URL: Final = "https://services.leadconnectorhq.com"
 CONVERSATIONS_VERSION: Final = "2021-04-15"
 INBOUND_PATH: Final = "/conversations/messages/inbound"
+OUTBOUND_CALL_PATH: Final = "/conversations/messages/outbound"
 PAGE: Final = 100
 """Messages asked for at a time when a conversation is read."""
 EXPORT_PAGE: Final = 500
@@ -22,6 +29,31 @@ EXPORT_PAGE: Final = 500
 def inbound(payload: bytes, version: str = CONVERSATIONS_VERSION) -> Request:
     """Add one message to a conversation's history."""
     return Request("POST", INBOUND_PATH, version, payload)
+
+
+def open_conversation(location: str, contact: str, version: str = CONVERSATIONS_VERSION) -> Request:
+    """Open the conversation of a contact. Without its trailing slash the path is another one."""
+    body = orjson.dumps({"locationId": location, "contactId": contact})
+    return Request("POST", "/conversations/", version, body)
+
+
+def get_conversation(conversation: str, version: str = CONVERSATIONS_VERSION) -> Request:
+    """One conversation, which names its contact."""
+    return Request("GET", f"/conversations/{quote(conversation, safe='')}", version)
+
+
+def upload(
+    file: LocalFile,
+    location: str,
+    contact: str,
+    conversation: str,
+    version: str = CONVERSATIONS_VERSION,
+) -> Request:
+    """Give a file of this machine a public URL."""
+    path = Path(file.path)
+    fields = {"conversationId": conversation, "contactId": contact, "locationId": location}
+    body = Upload(fields, "fileAttachment", path, path.name)
+    return Request("POST", "/conversations/messages/upload", version, upload=body)
 
 
 def find_conversation(location: str, contact: str, version: str = CONVERSATIONS_VERSION) -> Request:

@@ -83,8 +83,14 @@ _MAIL_TYPES: Final = " and ".join(name for name, rule in RULES.items() if rule.m
 _CALL_TYPES: Final = ", ".join(name for name, rule in RULES.items() if rule.call)
 
 
-def check(message: MessageFields) -> tuple[Problem, ...]:
-    """Every rule that a well-typed message breaks; empty if the API should take it."""
+def check(
+    message: MessageFields, *, named: bool = False, files: bool = False
+) -> tuple[Problem, ...]:
+    """Every rule that a well-typed message breaks; empty if the API should take it.
+
+    ``named``: its contact is known by number or address. ``files``: it has attachments that are
+    uploaded before it is sent.
+    """
     rule = RULES.get(message.type)
     if rule is None:
         return (
@@ -92,7 +98,7 @@ def check(message: MessageFields) -> tuple[Problem, ...]:
         )
     if _plainly_good(message, rule):
         return ()
-    return tuple(_problems(message, rule))
+    return tuple(_problems(message, rule, named=named, files=files))
 
 
 def _plainly_good(message: MessageFields, rule: Rule) -> bool:
@@ -121,8 +127,8 @@ def _plainly_good(message: MessageFields, rule: Rule) -> bool:
     )
 
 
-def _problems(message: MessageFields, rule: Rule) -> Iterator[Problem]:
-    if not message.contact_id and not message.conversation_id:
+def _problems(message: MessageFields, rule: Rule, *, named: bool, files: bool) -> Iterator[Problem]:
+    if not (named or message.contact_id or message.conversation_id):
         yield Problem("contactId", "is missing", "give contactId or conversationId")
     yield from _id_problems(message)
     if rule.provider and not message.conversation_provider_id:
@@ -136,7 +142,7 @@ def _problems(message: MessageFields, rule: Rule) -> Iterator[Problem]:
         yield Problem("direction", wrong, "say inbound or outbound; the API would assume outbound")
     if message.date is not None and message.date.tzinfo is None:
         yield Problem("date", "has no offset", "add one, as in 2024-05-01T09:30:00+02:00")
-    yield from _content_problems(message, rule)
+    yield from _content_problems(message, rule, files=files)
     yield from _call_problems(message, rule)
 
 
@@ -151,7 +157,7 @@ def _id_problems(message: MessageFields) -> Iterator[Problem]:
             yield Problem(name, "has control characters", "give the id alone")
 
 
-def _content_problems(message: MessageFields, rule: Rule) -> Iterator[Problem]:
+def _content_problems(message: MessageFields, rule: Rule, *, files: bool) -> Iterator[Problem]:
     if not rule.mail:
         for attribute, name in _MAIL_FIELDS:
             if getattr(message, attribute):
@@ -160,7 +166,8 @@ def _content_problems(message: MessageFields, rule: Rule) -> Iterator[Problem]:
                     f"does not belong to type {message.type}",
                     f"only {_MAIL_TYPES} carry it; the API would drop it",
                 )
-    if rule.content and not (message.message or message.html or message.attachments):
+    has_content = files or message.message or message.html or message.attachments
+    if rule.content and not has_content:
         fields = "message, html or attachments" if rule.mail else "message or attachments"
         yield Problem("message", "is missing", f"type {message.type} needs {fields}")
     for attribute, name in _TEXTS:

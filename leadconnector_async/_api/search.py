@@ -9,7 +9,7 @@ none, if type, direction, date and text agree and it belongs to no other record 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +42,16 @@ class Message(Struct, rename="camel"):
     body: str | None = None
     alt_id: str | None = None
     conversation_id: str | None = None
+    meta: Any = None
+
+    @property
+    def thread(self) -> str | None:
+        """Of a mail: the id by which its thread is named, if ``meta`` has the documented form."""
+        try:
+            first = self.meta["email"]["messageIds"][0]
+        except (TypeError, KeyError, IndexError):
+            return None
+        return first if isinstance(first, str) else None
 
     def __repr__(self) -> str:
         return f"Message(id={self.id!r}, message_type={self.message_type!r})"
@@ -75,6 +85,7 @@ class Found(Struct, frozen=True):
 
     message_id: str
     conversation_id: str | None
+    thread: str | None = None
 
 
 class Absent(Struct, frozen=True):
@@ -137,6 +148,11 @@ class Search:
         self._before: str | None = None
         self._pages = 0
         self._shows_alt_ids = False
+
+    @property
+    def who(self) -> str:
+        """Whom the records are with, as they say it."""
+        return self._contact or self._conversation or ""
 
     def _is_here(self, message: InboundMessage) -> bool:
         """Records of one contact can name different conversations: then each has its own look."""
@@ -219,7 +235,7 @@ class Search:
                 return Impossible("the API shows no altId, and it has neither date nor text")
         if found is None:
             return Absent()
-        return Found(found.id, found.conversation_id or self._conversation)
+        return Found(found.id, found.conversation_id or self._conversation, found.thread)
 
     def _all(self, finding: Finding) -> dict[int, Finding]:
         return {target.seq: finding for target in self._targets}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from leadconnector_async._outbox.interface import Settlement, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from leadconnector_async._engine.steps import End
     from leadconnector_async._engine.tally import Tally
@@ -23,7 +23,9 @@ class Clerk:
         self._tally = tally
         self._settle = settle
 
-    def stored(self, claim: Claim, receipt: Receipt) -> None:
+    def stored(
+        self, claim: Claim, receipt: Receipt, facts: Mapping[str, str] | None = None
+    ) -> None:
         """The API answered with a receipt: the end of nearly all."""
         self._tally.sent += 1
         self._settle(
@@ -35,10 +37,11 @@ class Clerk:
                 receipt.message_id,
                 receipt.conversation_id,
                 receipt.email_message_id,
+                facts=facts,
             )
         )
 
-    def ended(self, claim: Claim, end: End) -> None:
+    def ended(self, claim: Claim, end: End, facts: Mapping[str, str] | None = None) -> None:
         """Any other end: refused, found by looking, or given up."""
         if end.state is State.SENT:
             self._tally.sent += 1
@@ -58,5 +61,6 @@ class Clerk:
                 None,
                 end.reason,
                 end.detail,
+                facts,
             )
         )

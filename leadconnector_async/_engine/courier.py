@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from leadconnector_async._api.answers import Renew, Stored, Throttled, judge
+from leadconnector_async._api.answers import Barred, Renew, Stored, Throttled, judge
+from leadconnector_async._api.completing import contact_fact, mail_facts
+from leadconnector_async._api.late import read_late
 from leadconnector_async._api.requests import inbound
-from leadconnector_async._api.search import Finding, Search, Target, Trouble
+from leadconnector_async._api.search import Finding, Found, Search, Target, Trouble
 from leadconnector_async._engine import steps
+from leadconnector_async._engine.completer import Completer, Errand, Memory
 from leadconnector_async._engine.lanes import Doubt, Lane, Site
 from leadconnector_async._errors import (
     AccessError,
@@ -22,6 +25,7 @@ from leadconnector_async._errors import (
 from leadconnector_async._messages import InboundMessage, Refusal
 from leadconnector_async._policy import retry_after
 from leadconnector_async._records import key_text, stamped
+from leadconnector_async._transport import Request
 
 if TYPE_CHECKING:
     from leadconnector_async._engine.breaker import Breaker
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from leadconnector_async._gateway import Gateway
     from leadconnector_async._outbox.interface import Claim
     from leadconnector_async._quota import Slot
-    from leadconnector_async._transport import Answer, Request
+    from leadconnector_async._transport import Answer
 
 _GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 """What a proxy answers for an API that is down."""
@@ -38,7 +42,7 @@ _MOST_RENEWALS: Final = 2
 _payloads: Final = msgspec.json.Decoder(InboundMessage)
 
 
-class Desk(Protocol):
+class Desk(Memory, Protocol):
     """Where the courier hands in what came of its errands."""
 
     def rest(self, site: Site, lane: Lane, seconds: float) -> None:
@@ -65,13 +69,21 @@ class Courier:
         self._tally = tally
         self._loop = asyncio.get_running_loop()
         self._random = Random()  # noqa: S311 - jitter, not secrets
+        self._completer = Completer(gateway, desk, tally, self._random)
 
     async def serve(self, site: Site, lane: Lane) -> None:
-        """Send the lane's first record, or look for it: one request, for which there is a slot."""
+        """Send the lane's first record, complete it, or look for it: one request at the most.
+
+        There is a slot for it.
+        """
         lane.busy = True
+        claim = lane.claims[0]
         try:
-            if lane.claims[0].seq not in lane.doubts:
-                await self._send(site, lane, await site.quota.take(self._loop.time()))
+            if claim.seq not in lane.doubts:
+                if claim.late is None or (lane.errand and lane.errand.completed):
+                    await self._send(site, lane, await site.quota.take(self._loop.time()))
+                else:
+                    await self._complete(site, lane, lane.errand)
             elif lane.search is not None:
                 slot = await site.quota.take(self._loop.time())
                 await self._look(site, lane, lane.search, slot)
@@ -81,10 +93,40 @@ class Courier:
         finally:
             lane.busy = False
 
+    async def _complete(self, site: Site, lane: Lane, errand: Errand | None) -> None:
+        claim = lane.claims[0]
+        if errand is None or errand.request is None:  # no request yet, and so no slot
+            self._take(site, lane, claim, await self._completer.begin(site, lane))
+            return
+        slot = await site.quota.take(self._loop.time())
+        try:
+            answer, token = await self._exchange(site, slot, errand.request)
+        except NotSentError:
+            self._go_on(site, lane, steps.Again(self._policy.delay(1, self._random)))
+            return
+        except FateUnknownError as error:  # whatever became of it, it can be done again
+            self._take(site, lane, claim, self._completer.failed(errand, str(error)))
+            return
+        verdict = judge(answer.status, answer.body) if answer.status in (401, 403, 429) else None
+        if isinstance(verdict, Throttled):
+            self._pause(site, lane, answer)
+        elif isinstance(verdict, Renew):
+            await self._renew(site, lane, verdict.refusal, token)
+        elif isinstance(verdict, Barred):
+            self._bar(site, lane, verdict.refusal)
+        else:
+            step = await self._completer.go_on(site, lane, errand, answer)
+            self._take(site, lane, claim, step)
+
     async def _send(self, site: Site, lane: Lane, slot: Slot) -> None:
         claim = lane.claims[0]
-        payload = stamped(claim.payload, claim.key) if self._policy.stamp_alt_id else claim.payload
+        completed = lane.errand.completed if lane.errand else None
+        payload = claim.payload if completed is None else completed.body
+        if self._policy.stamp_alt_id:
+            payload = stamped(payload, claim.key)
         request = inbound(payload, self._gateway.version)
+        if completed is not None:
+            request = Request("POST", completed.path, self._gateway.version, payload)
         try:
             answer, token = await self._exchange(site, slot, request)
         except NotSentError:
@@ -101,7 +143,8 @@ class Courier:
         if isinstance(verdict, Stored):
             site.take_out(lane, claim)
             site.go_on(lane)
-            self._clerk.stored(claim, verdict.receipt)
+            facts = completed.facts(verdict.receipt.email_message_id) if completed else None
+            self._clerk.stored(claim, verdict.receipt, facts)
         elif isinstance(verdict, Renew):
             await self._renew(site, lane, verdict.refusal, token)
         elif isinstance(verdict, Throttled):
@@ -154,16 +197,30 @@ class Courier:
             self._breaker.succeeded()
         return answer, token
 
-    async def _new_search(self, site: Site, lane: Lane) -> Search:
+    async def _message_of(self, site: Site, claim: Claim) -> InboundMessage | None:
+        """The message as it was sent; None where its contact was not known, and so it was not."""
+        message = _payloads.decode(claim.payload)
+        contact = read_late(claim.late).contact if claim.late else None
+        if contact is None or message.contact_id or message.conversation_id:
+            return message
+        name = contact_fact(contact)
+        known = await self._desk.recall(site, [name])
+        return msgspec.structs.replace(message, contact_id=known[name]) if known else None
+
+    async def _new_search(self, site: Site, lane: Lane) -> Search | None:
         """One listing tells about every record of the lane that is in doubt."""
         targets = []
-        for claim in lane.claims:
-            if claim.seq in lane.doubts:
-                message = _payloads.decode(claim.payload)
+        for claim in [claim for claim in lane.claims if claim.seq in lane.doubts]:
+            message = await self._message_of(site, claim)
+            if message is None:
+                del lane.doubts[claim.seq]
+            else:
                 alt_id = message.alt_id
                 if alt_id is None and self._policy.stamp_alt_id:
                     alt_id = key_text(claim.key)
                 targets.append(Target(claim.seq, message, alt_id, claim.date))
+        if not targets:
+            return None
         taken = await self._desk.others(lane.claims[0])
         return Search(site.name, targets, taken, version=self._gateway.version)
 
@@ -186,6 +243,7 @@ class Courier:
         self, site: Site, lane: Lane, findings: dict[int, Finding], *, blame: bool = True
     ) -> None:
         """Act on a look: end what was found, and let the lane take the step of the rest."""
+        who = lane.search.who if lane.search else ""
         lane.search = None
         step: steps.Step | None = None
         for claim in [claim for claim in lane.claims if claim.seq in findings]:
@@ -197,16 +255,19 @@ class Courier:
             )
             if isinstance(after, steps.End):
                 site.take_out(lane, claim)
-                self._clerk.ended(claim, after)
+                self._clerk.ended(claim, after, _learned(claim, who, finding))
             else:
                 if isinstance(after, steps.Again):
                     del lane.doubts[claim.seq]
                 step = step or after
         self._go_on(site, lane, step)
 
-    def _take(self, site: Site, lane: Lane, claim: Claim, step: steps.Step) -> None:
-        """Take the step after sending the lane's first record."""
+    def _take(self, site: Site, lane: Lane, claim: Claim, step: steps.Step | None) -> None:
+        """Take the step after a request for the lane's first record."""
         match step:
+            case None:
+                site.ready.appendleft(lane)
+                return
             case steps.End():
                 site.take_out(lane, claim)
                 self._clerk.ended(claim, step)
@@ -234,3 +295,10 @@ class Courier:
 
     def _retry_after(self, answer: Answer) -> float | None:
         return retry_after(answer.headers.get("Retry-After"), self._policy.retry_after_cap)
+
+
+def _learned(claim: Claim, who: str, finding: Finding) -> dict[str, str] | None:
+    """What finding a mail teaches of its thread."""
+    if claim.late is None or not isinstance(finding, Found) or finding.thread is None:
+        return None
+    return dict.fromkeys(mail_facts(read_late(claim.late), who), finding.thread)

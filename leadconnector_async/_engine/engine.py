@@ -26,7 +26,7 @@ from leadconnector_async._errors import (
 from leadconnector_async._messages import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from leadconnector_async._gateway import Gateway
     from leadconnector_async._outbox.interface import Claim, Outbox, Settlement
@@ -175,6 +175,15 @@ class Engine:
         """See `Desk.others`."""
         await self._registrar.flushed()
         return await self._outbox.stored(claim)
+
+    async def recall(self, site: Site, names: Sequence[str]) -> dict[str, str]:
+        """See `Memory.recall`. What was learned from mails before is written down first."""
+        await self._registrar.flushed()
+        return await self._outbox.recall(site.number, names)
+
+    async def remember(self, site: Site, facts: Mapping[str, str]) -> None:
+        """See `Memory.remember`."""
+        await self._outbox.remember(site.number, facts)
 
     # The workers.
 

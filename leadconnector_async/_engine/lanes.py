@@ -15,6 +15,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from leadconnector_async._api.search import Search
+    from leadconnector_async._engine.completer import Errand
     from leadconnector_async._errors import LeadConnectorError
     from leadconnector_async._outbox.interface import Claim, Epoch
     from leadconnector_async._quota import Quota
@@ -39,13 +40,25 @@ class Doubt(Struct):
 class Lane:
     """Records of one contact or conversation, in date order, of which only the first moves."""
 
-    __slots__ = ("busy", "claims", "doubts", "id", "renewals", "search", "waiting")
+    __slots__ = (
+        "busy",
+        "claims",
+        "doubts",
+        "errand",
+        "facts",
+        "id",
+        "renewals",
+        "search",
+        "waiting",
+    )
 
     def __init__(self, id_: int) -> None:
         self.id = id_
         self.claims: deque[Claim] = deque()
         self.doubts: dict[int, Doubt] = {}
         self.search: Search | None = None
+        self.errand: Errand | None = None
+        self.facts: dict[str, str] = {}
         self.busy = False
         self.waiting = False
         self.renewals = 0
@@ -69,6 +82,7 @@ class Site:
         "quota",
         "ready",
         "resting",
+        "strangers",
     )
 
     def __init__(self, epoch: Epoch, quota: Quota) -> None:
@@ -82,6 +96,8 @@ class Site:
         self.more = True
         self.error: LeadConnectorError | None = None
         self.queued_at = math.inf
+        self.strangers: dict[str, str] = {}
+        """Why contacts that records name could not be had, in this run."""
 
     @property
     def appetite(self) -> int:
@@ -112,6 +128,7 @@ class Site:
         else:
             lane.claims.remove(claim)
         lane.doubts.pop(claim.seq, None)
+        lane.errand = None
         lane.renewals = 0
         self.held -= 1
 

@@ -6,7 +6,11 @@ from msgspec import Struct
 
 
 class Tally(Struct):
-    """Counts of one run. ``found`` are those of ``sent`` whose answer was lost."""
+    """Counts of one run.
+
+    ``found`` are those of ``sent`` whose answer was lost; ``looks`` and ``errands`` those of
+    ``requests`` that looked for a record, or completed one before it was sent.
+    """
 
     staged: int = 0
     skipped: int = 0
@@ -17,4 +21,5 @@ class Tally(Struct):
     unresolved: int = 0
     requests: int = 0
     looks: int = 0
+    errands: int = 0
     throttled: int = 0

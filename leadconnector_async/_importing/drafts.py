@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async._api.late import Late
 from leadconnector_async._api.rules import check
+from leadconnector_async._importing.files import FileLostError, are_local, located
 from leadconnector_async._messages import Problem
 from leadconnector_async._records import draft, key_from_text, refused_draft
 
@@ -34,12 +36,22 @@ class Drafter:
         if row is None:
             return self._unread(parsed)
         location = row.location_id or self._location
-        problems = check(row)
+        try:
+            late = late_parts(row)
+        except FileLostError as lost:
+            return self._refused(parsed, row, location, (lost.problem,))
+        problems = (
+            check(row)
+            if late is None
+            else check(row, named=late.contact is not None, files=bool(late.attachments))
+        )
         if problems or not location:
             return self._refused(parsed, row, location, problems)
         id_, key = row.id, row.outbox_key
         # None of these is part of a request's body.
         row.id = row.location_id = row.outbox_key = row.contact = row.in_reply_to = None
+        if late is not None and late.attachments:
+            row.attachments = None
         return draft(
             row,
             location=location,
@@ -48,6 +60,7 @@ class Drafter:
             line=parsed.line,
             raw=parsed.raw,
             key=key_from_text(key) if key and not id_ else None,
+            late=late,
         )
 
     def _refused(
@@ -72,3 +85,29 @@ class Drafter:
             raw=parsed.raw,
             key=key_from_text(key) if key and not id_ else None,
         )
+
+
+def late_parts(row: SourceRow) -> Late | None:
+    """What of a record is known only when it is sent; nothing, for nearly all.
+
+    Of attachments that have to be uploaded, the row keeps the URLs alone, to be checked.
+
+    Raises:
+        FileLostError: a file of it cannot be read any more.
+    """
+    is_mail = row.type == "Email" and (row.alt_id is not None or row.in_reply_to is not None)
+    is_outbound_call = row.type == "Call" and row.direction == "outbound"
+    has_files = are_local(row.attachments)
+    contact = None if row.contact_id or row.conversation_id else row.contact
+    if contact is None and not (is_mail or is_outbound_call or has_files):
+        return None
+    attachments = located(row.attachments or ()) if has_files else []
+    if has_files:
+        row.attachments = [item for item in attachments if isinstance(item, str)]
+    return Late(
+        contact=contact,
+        attachments=attachments,
+        mail=row.alt_id if is_mail else None,
+        answers=(row.in_reply_to or []) if is_mail else [],
+        outbound_call=is_outbound_call,
+    )

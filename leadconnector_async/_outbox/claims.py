@@ -45,13 +45,13 @@ _WALKED: Final = """), walk (location, lane, date, seq, taken, depth, n) AS (
             (SELECT seq FROM queue q WHERE q.location = w.location AND q.lane > w.lane
                 ORDER BY q.lane, q.date, q.seq LIMIT 1))
         WHERE n > 1)
-    SELECT w.location, w.lane, w.date, w.seq, r.key, r.payload, q.attempts
+    SELECT w.location, w.lane, w.date, w.seq, r.key, r.payload, q.attempts, r.late
     FROM walk w CROSS JOIN queue q USING (location, lane, date, seq)
         CROSS JOIN record r ON r.seq = w.seq"""
-_OF_LANE: Final = """SELECT q.location, q.lane, q.date, q.seq, key, payload, attempts
+_OF_LANE: Final = """SELECT q.location, q.lane, q.date, q.seq, key, payload, attempts, late
     FROM queue q CROSS JOIN record r ON r.seq = q.seq
     WHERE q.location = ? AND q.lane = ? ORDER BY q.date, q.seq LIMIT ?"""
-_HELD: Final = """SELECT q.location, q.lane, q.date, q.seq, key, payload, attempts
+_HELD: Final = """SELECT q.location, q.lane, q.date, q.seq, key, payload, attempts, late
     FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
 
 

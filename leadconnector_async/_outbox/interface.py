@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class State(IntEnum):
@@ -46,6 +46,8 @@ class Draft(NamedTuple):
     """The record in the source's own form, kept for the list of failed ones."""
     problem: str | None
     """Why validation refused the record."""
+    late: str | None = None
+    """What the body lacks until it is sent, as `Late.encoded` writes it."""
 
     def __repr__(self) -> str:
         return f"Draft(location={self.location!r}, line={self.line}, problem={self.problem!r})"
@@ -99,6 +101,7 @@ class Claim(Struct, gc=False, eq=False):
     key: bytes
     payload: bytes
     attempts: int
+    late: str | None = None
 
     def __repr__(self) -> str:
         return f"Claim(location={self.location}, seq={self.seq}, attempts={self.attempts})"
@@ -119,6 +122,8 @@ class Settlement(NamedTuple):
     """Equal reasons are reported together, so it holds nothing that differs per record."""
     detail: bytes | None = None
     """The refusal as JSON, with what differs per record."""
+    facts: Mapping[str, str] | None = None
+    """What else this end teaches of the location. A fact that is known stays as it is."""
 
 
 class Spend(NamedTuple):
@@ -177,6 +182,12 @@ class Outbox(Protocol):
 
     async def settle(self, settlements: Sequence[Settlement], spends: Sequence[Spend]) -> None:
         """Write fates and quotas down. Durable when this returns."""
+
+    async def recall(self, location: int, names: Sequence[str]) -> dict[str, str]:
+        """Those of the named facts of a location that are known."""
+
+    async def remember(self, location: int, facts: Mapping[str, str]) -> None:
+        """Write facts of a location down, over what was known. Durable when this returns."""
 
     async def stored(self, claim: Claim) -> set[str]:
         """The message ids that are known to belong to other records of the claim's lane."""

@@ -23,7 +23,7 @@ from leadconnector_async._outbox.interface import (
 from leadconnector_async._outbox.staging import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from leadconnector_async._outbox.interface import Draft, Reading, Spend
 
@@ -98,6 +98,7 @@ class MemoryOutbox:
         self._by_name: dict[str, _Site] = {}
         self._numbers = _Numbers()
         self._stored: deque[tuple[int, int, int, str]] = deque(maxlen=REMEMBERED)
+        self._facts: dict[tuple[int, str], str] = {}
         self._last = 0
 
     async def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:  # noqa: ARG002 - a stream has one reading
@@ -130,7 +131,8 @@ class MemoryOutbox:
     def _put(self, site: _Site, draft: Draft, key: bytes, payload: bytes) -> None:
         self._last += 1
         site.keys[key] = self._last
-        site.put(Claim(site.number, draft.lane, draft.date, self._last, key, payload, 0))
+        late = draft.late
+        site.put(Claim(site.number, draft.lane, draft.date, self._last, key, payload, 0, late))
 
     async def admit(self, draft: Draft) -> Admission:
         """See `Outbox.admit`."""
@@ -166,9 +168,11 @@ class MemoryOutbox:
 
     async def settle(self, settlements: Sequence[Settlement], spends: Sequence[Spend]) -> None:
         """See `Outbox.settle`."""
-        for claim, state, _, attempts, message_id, *_ in settlements:
+        for claim, state, _, attempts, message_id, *_, facts in settlements:
             site = self._sites[claim.location]
             site.held -= 1
+            for name, value in (facts or {}).items():
+                self._facts.setdefault((claim.location, name), value)
             if state is State.PENDING:
                 claim.attempts = attempts
                 site.put(claim)
@@ -178,6 +182,15 @@ class MemoryOutbox:
                 self._stored.append((claim.location, claim.lane, claim.seq, message_id))
         for spend in spends:
             self._sites[spend.location].spend = spend
+
+    async def recall(self, location: int, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.recall`."""
+        found = ((name, self._facts.get((location, name))) for name in names)
+        return {name: value for name, value in found if value is not None}
+
+    async def remember(self, location: int, facts: Mapping[str, str]) -> None:
+        """See `Outbox.remember`. Nothing is durable here."""
+        self._facts |= {(location, name): value for name, value in facts.items()}
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""

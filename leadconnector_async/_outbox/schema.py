@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Stored as ``user_version``. Raise it with every change of the tables."""
 
 PAGE_BYTES: Final = 4096
@@ -24,6 +24,9 @@ CACHE_KIB: Final = 16 * 1024
 WAL_BYTES: Final = 32 * 1024 * 1024
 """The size of the log at which it is copied into the file. Larger: fewer writes of hot pages."""
 
+_FACT: Final = """CREATE TABLE fact (
+    location INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (location, name)) WITHOUT ROWID"""
 _TABLES: Final = (
     """CREATE TABLE location (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL DEFAULT 0)""",
@@ -33,7 +36,7 @@ _TABLES: Final = (
     # payload is NULL exactly where validation refused the record.
     """CREATE TABLE record (
         seq INTEGER PRIMARY KEY, location INTEGER NOT NULL, lane INTEGER NOT NULL,
-        date INTEGER NOT NULL, key BLOB NOT NULL, payload BLOB)""",
+        date INTEGER NOT NULL, key BLOB NOT NULL, payload BLOB, late TEXT)""",
     "CREATE UNIQUE INDEX record_key ON record (location, key)",
     # Apart from record, which is read for each request; this one only for a list of failed ones.
     """CREATE TABLE origin (
@@ -62,6 +65,8 @@ _TABLES: Final = (
     """CREATE TABLE spend (
         location INTEGER PRIMARY KEY, day_used INTEGER NOT NULL, day_ends INTEGER NOT NULL,
         window_used INTEGER NOT NULL, window_ends INTEGER NOT NULL)""",
+    # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
+    _FACT,
     # Records up to here are sealed, and beyond it those in early.
     "CREATE TABLE sealed (seq INTEGER NOT NULL)",
     "INSERT INTO sealed VALUES (0)",
@@ -80,6 +85,7 @@ def prepare(connection: Connection, path: str) -> None:
         _configure(connection, path)
         _create(connection)
     else:
+        _upgrade(connection)
         check(connection, path)
         _configure(connection, path)
 
@@ -132,6 +138,17 @@ def _create(connection: Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
+
+
+def _upgrade(connection: Connection) -> None:
+    """Bring an outbox of the former format up to date."""
+    former = (_pragma(connection, "application_id"), _pragma(connection, "user_version"))
+    if former == (APPLICATION_ID, 1):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ALTER TABLE record ADD COLUMN late TEXT")
+        connection.execute(_FACT)
+        connection.execute("PRAGMA user_version = 2")
+        connection.execute("COMMIT")
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async._outbox.books import Books
     from leadconnector_async._outbox.claims import Claims
+    from leadconnector_async._outbox.facts import Facts
     from leadconnector_async._outbox.interface import Claim, Settlement, Spend
 
 # A bare list of VALUES there would be looked through for each row of the queue.
@@ -29,10 +30,11 @@ _STORED: Final = """SELECT message_id FROM outcome WHERE location = ? AND lane =
 class Settling:
     """Lives in the writer's thread."""
 
-    def __init__(self, connection: Connection, books: Books, claims: Claims) -> None:
+    def __init__(self, connection: Connection, books: Books, claims: Claims, facts: Facts) -> None:
         self._connection = connection
         self._books = books
         self._claims = claims
+        self._facts = facts
 
     def settle(self, settlements: Sequence[Settlement], spends: Sequence[Spend]) -> None:
         """Give each claim its end, or give it back unsent."""
@@ -73,11 +75,14 @@ class Settling:
                 reason(why),
                 detail,
             )
-            for c, state, at, tries, message, conversation, email, why, detail in ended
+            for c, state, at, tries, message, conversation, email, why, detail, _ in ended
         ]
         run_rows(self._connection, _LEAVE, places, "))")
         run_rows(self._connection, _END, rows)
         self._books.settled(ended)
+        for fate in ended:
+            if fate.facts:
+                self._facts.add(fate.claim.location, fate.facts)
 
     def _give_back(self, given: Sequence[Settlement]) -> None:
         for claim, _, _, attempts, *_ in given:

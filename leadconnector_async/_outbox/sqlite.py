@@ -14,7 +14,7 @@ from leadconnector_async._outbox.store import Store, open_store
 from leadconnector_async._outbox.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from leadconnector_async._outbox.interface import (
@@ -97,6 +97,14 @@ class SqliteOutbox:
     async def settle(self, settlements: Sequence[Settlement], spends: Sequence[Spend]) -> None:
         """See `Outbox.settle`."""
         await self._writer.run(lambda store: store.settling.settle(settlements, spends))
+
+    async def recall(self, location: int, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.recall`."""
+        return await self._writer.run(lambda store: store.facts.known(location, names))
+
+    async def remember(self, location: int, facts: Mapping[str, str]) -> None:
+        """See `Outbox.remember`."""
+        await self._writer.run(lambda store: store.facts.put(location, facts))
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from leadconnector_async._outbox.books import PENDING, REJECTED
 from leadconnector_async._outbox.interface import Staged
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from leadconnector_async._outbox.interface import Draft, Reading
     from leadconnector_async._outbox.sealing import Sealing
 
-_RECORD: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload)"
+_RECORD: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload, late)"
 _ORIGIN: Final = "INSERT OR REPLACE INTO origin (seq, source, line, raw)"
 _REFUSED: Final = "INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)"
-_KNOWN: Final = "SELECT location, key, seq, lane, date, payload FROM ("
+_KNOWN: Final = "SELECT location, key, seq, lane, date, payload, late FROM ("
 _OF_KEYS: Final = """) AS wanted CROSS JOIN record ON location = column1 AND key = column2"""
 _SHORT_NUMBERS: Final = 0xFFFF
 _AT_A_TIME: Final = 64
@@ -35,6 +35,11 @@ class Known(NamedTuple):
     lane: int
     date: int
     payload: bytes | None
+    late: str | None
+
+    def equals(self, draft: Draft) -> bool:
+        """Tell whether a draft says the same."""
+        return draft.payload == self.payload and draft.late == self.late
 
 
 class Fresh(NamedTuple):
@@ -140,8 +145,8 @@ class Staging:
         execute = self._connection.execute
         execute(f"DELETE FROM outcome WHERE {_PLACE}", place)  # noqa: S608 - our own names
         execute(
-            "UPDATE record SET lane = ?, date = ?, payload = ? WHERE seq = ?",
-            (draft.lane, draft.date, draft.payload, known.seq),
+            "UPDATE record SET lane = ?, date = ?, payload = ?, late = ? WHERE seq = ?",
+            (draft.lane, draft.date, draft.payload, draft.late, known.seq),
         )
         run_rows(self._connection, _ORIGIN, [(known.seq, source, draft.line, draft.raw)])
         if draft.problem is not None:
@@ -152,14 +157,14 @@ class Staging:
         return True
 
     def _is_mendable(self, place: tuple[int, ...], known: Known, draft: Draft) -> bool:
-        if draft.payload is not None and draft.payload == known.payload:
+        if draft.payload is not None and known.equals(draft):
             return False
         query = f"""SELECT state, text FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
             WHERE {_PLACE}"""  # noqa: S608 - our own names
         outcome = self._connection.execute(query, place).fetchone()
         if outcome is None or outcome[0] != REJECTED:
             return False
-        return draft.payload != known.payload or draft.problem != outcome[1]
+        return not known.equals(draft) or draft.problem != outcome[1]
 
 
 _PLACE: Final = "location = ? AND lane = ? AND seq = ?"
@@ -183,10 +188,11 @@ class _Meeting:
             known = known_by_key[place]
             if self._reading.meet(known.seq):
                 if self._meet_first(record, known):
-                    known_by_key[place] = known._replace(payload=record.draft.payload)
+                    draft = record.draft
+                    known_by_key[place] = known._replace(payload=draft.payload, late=draft.late)
             elif record.draft.counted:
                 self._number(record)
-            elif record.draft.payload != known.payload:
+            elif not known.equals(record.draft):
                 self.conflicts += 1
 
     def _meet_first(self, record: Fresh, known: Known) -> bool:
@@ -225,7 +231,7 @@ class _Meeting:
 
     def _numbered(self, record: Fresh, number: int) -> Known | None:
         row = self._connection.execute(
-            "SELECT seq, lane, date, payload FROM record WHERE location = ? AND key = ?",
+            "SELECT seq, lane, date, payload, late FROM record WHERE location = ? AND key = ?",
             (record.location, numbered(record.draft.key, number)),
         ).fetchone()
         return None if row is None else Known(*row)
@@ -238,8 +244,8 @@ def numbered(key: bytes, number: int) -> bytes:
     return key + number.to_bytes(2 if number <= _SHORT_NUMBERS else 4, "big")
 
 
-def _row(record: Fresh, key: bytes) -> tuple[int, int, int, int, bytes, bytes | None]:
+def _row(record: Fresh, key: bytes) -> tuple[Any, ...]:
     seq, location, draft = record
     if (draft.payload is None) is (draft.problem is None):
         raise ValueError("a draft has either a payload or a problem")
-    return seq, location, draft.lane, draft.date, key, draft.payload
+    return seq, location, draft.lane, draft.date, key, draft.payload, draft.late

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async._outbox.admitting import Admitting
 from leadconnector_async._outbox.books import PENDING, Books
 from leadconnector_async._outbox.claims import Claims
+from leadconnector_async._outbox.facts import Facts
 from leadconnector_async._outbox.interface import Epoch, Spend
 from leadconnector_async._outbox.lock import OwnerLock
 from leadconnector_async._outbox.opening import explained, open_to_write
@@ -40,7 +41,8 @@ class Store:
         self.sealing = Sealing(connection, self.claims)
         self.staging = Staging(connection, self._books, self.sealing)
         self.admitting = Admitting(connection, self.staging, self.sealing, self.claims.held)
-        self.settling = Settling(connection, self._books, self.claims)
+        self.facts = Facts(connection)
+        self.settling = Settling(connection, self._books, self.claims, self.facts)
         self.retrying = Retrying(connection, self._books, self.claims)
 
     def reload(self) -> None:

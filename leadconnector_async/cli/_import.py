@@ -112,6 +112,16 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     show_default=True,
     help="How long the API may be out of reach before the import stops.",
 )
+@option(
+    "--contacts",
+    type=click.Choice(["find", "create", "upsert"]),
+    default="create",
+    show_default=True,
+    help="For records that name their contact by number or address: find one that exists, and let "
+    "the record fail if there is none; create what is not found; or upsert, which is quicker, but "
+    "may overwrite the address of an existing contact, and silently drops the number where number "
+    "and address belong to two contacts.",
+)
 @option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4.")
 @option(
     "--quota",

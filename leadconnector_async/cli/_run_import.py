@@ -78,7 +78,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         started = loop.time()
         path = options.outbox or ""
-        reader = Reader(options.sources, options.source)
+        reader = Reader(options.sources, options.reading(path))
         async with client(options, at) as api:
             reader.check()
             async with await SqliteOutbox.open(path) as outbox:

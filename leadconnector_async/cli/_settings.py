@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadconnector_async._aiohttp import Timeouts
+from leadconnector_async._api.contacts import ContactMode
 from leadconnector_async._policy import Policy
 from leadconnector_async._quota import RateLimit
 from leadconnector_async.cli._types import OFF, QuotaValue
@@ -32,11 +35,16 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     look_after: float
     no_stamp: bool
     patience: float
+    contacts: ContactMode
     wait: bool
     quota: QuotaValue | str | None
     daily: int | None
     as_json: bool
     quiet: bool
+
+    def reading(self, outbox: str) -> SourceOptions:
+        """How to read the sources: what comes within them is kept beside the outbox."""
+        return replace(self.source, spool=Path(f"{outbox}.files"))
 
     def policy(self) -> Policy:
         """How patient to be."""
@@ -46,6 +54,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
             look_after=(self.look_after / 4, self.look_after),
             stamp_alt_id=not self.no_stamp,
             patience=self.patience,
+            contacts=self.contacts,
             wait_for_day=self.wait,
         )
 

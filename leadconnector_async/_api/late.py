@@ -1,0 +1,58 @@
+"""What a message lacks until it is sent: beside its body, and known only from the API's answers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from leadconnector_async._api.contacts import Handle
+
+
+class LocalFile(Struct, frozen=True):
+    """A file of this machine that is to be uploaded: where it lies, and what it held when read."""
+
+    path: str
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"LocalFile({self.digest!r})"
+
+
+class Late(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The late parts of one message.
+
+    ``contact`` says who it is with, where no id does. ``attachments`` are all of them, in order,
+    where one or more have to be uploaded. ``mail`` is the message's own id as a mail, ``answers``
+    are those of the earlier mails of its thread, nearest first. ``outbound_call``: it goes to the
+    endpoint for calls that were made elsewhere.
+    """
+
+    contact: Handle | None = None
+    attachments: list[str | LocalFile] = []
+    mail: str | None = None
+    answers: list[str] = []
+    outbound_call: bool = False
+
+    @property
+    def files(self) -> list[LocalFile]:
+        """What has to be uploaded."""
+        return [item for item in self.attachments if isinstance(item, LocalFile)]
+
+    def encoded(self) -> str:
+        """Write it as JSON, as the outbox keeps it."""
+        return _encoder.encode(self).decode()
+
+    def __bool__(self) -> bool:
+        return self != _NOTHING
+
+
+def read_late(text: str) -> Late:
+    """Read what `Late.encoded` wrote."""
+    return _decoder.decode(text)
+
+
+_NOTHING: Final = Late()
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Late)

@@ -1,0 +1,147 @@
+"""The completer: carries out the steps that complete a record before it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
+
+from leadconnector_async._api.completing import Completed, complete, contact_fact
+from leadconnector_async._api.late import Late, read_late
+from leadconnector_async._api.steps import (
+    Inspect,
+    Learn,
+    Recall,
+    Step,
+    StepFailedError,
+    StepRefusedError,
+    Steps,
+)
+from leadconnector_async._engine import steps
+from leadconnector_async._files import current_digest
+from leadconnector_async._outbox.interface import State
+from leadconnector_async._transport import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from random import Random
+
+    from leadconnector_async._engine.lanes import Lane, Site
+    from leadconnector_async._engine.tally import Tally
+    from leadconnector_async._gateway import Gateway
+    from leadconnector_async._transport import Answer
+
+MOST_STRANGERS: Final = 20_000
+"""Contacts of a location that are known not to be there, kept so that each is asked for once."""
+
+
+class Memory(Protocol):
+    """Where facts are kept."""
+
+    async def recall(self, site: Site, names: Sequence[str]) -> dict[str, str]:
+        """Those of the facts that are known."""
+
+    async def remember(self, site: Site, facts: Mapping[str, str]) -> None:
+        """Write facts down."""
+
+
+class Errand(Struct):
+    """The completion of a lane's first record: what it waits for, or what it came to."""
+
+    late: Late
+    steps: Steps[Completed] | None = None
+    request: Request | None = None
+    completed: Completed | None = None
+    failures: int = 0
+
+
+class Completer:
+    """Shared by all workers; what it knows of a record is in its lane's errand."""
+
+    def __init__(self, gateway: Gateway, memory: Memory, tally: Tally, random: Random) -> None:
+        self._gateway = gateway
+        self._memory = memory
+        self._tally = tally
+        self._random = random
+
+    async def begin(self, site: Site, lane: Lane) -> steps.Step | None:
+        """Go as far as is possible without a request. None: there is more to do, or it is done."""
+        claim = lane.claims[0]
+        errand = lane.errand
+        if errand is None:
+            errand = lane.errand = Errand(read_late(claim.late or "{}"))
+        contact = errand.late.contact
+        if contact is not None and contact.key in site.strangers:
+            return steps.End(State.REJECTED, reason=site.strangers[contact.key])
+        errand.steps = complete(
+            claim.payload,
+            errand.late,
+            location=site.name,
+            mode=self._gateway.policy.contacts,
+            version=self._gateway.version,
+        )
+        return await self._advance(site, lane, errand, None)
+
+    async def go_on(
+        self, site: Site, lane: Lane, errand: Errand, answer: Answer
+    ) -> steps.Step | None:
+        """Take the answer to the errand's request in."""
+        self._tally.errands += 1
+        return await self._advance(site, lane, errand, answer)
+
+    def failed(self, errand: Errand, reason: str) -> steps.Step:
+        """Begin again after a while; or give the record up, which provably was not sent."""
+        errand.steps = errand.request = None
+        errand.failures += 1
+        policy = self._gateway.policy
+        if errand.failures >= policy.attempts:
+            text = f"{reason} (in {errand.failures} attempts)"
+            return steps.End(State.REJECTED, reason=text)
+        return steps.Again(policy.delay(errand.failures, self._random))
+
+    async def _advance(
+        self, site: Site, lane: Lane, errand: Errand, result: object
+    ) -> steps.Step | None:
+        todo, errand.steps, errand.request = errand.steps, None, None
+        assert todo is not None  # noqa: S101 - tells the type checker
+        try:
+            while True:
+                step = todo.send(result)
+                if isinstance(step, Request):
+                    errand.steps, errand.request = todo, step
+                    return None
+                result = await self._carry_out(site, lane, step)
+        except StopIteration as end:
+            errand.completed = end.value
+            return None
+        except StepFailedError as error:
+            return self.failed(errand, str(error))
+        except StepRefusedError as error:
+            self._note_stranger(site, lane, errand, str(error))
+            return steps.End(State.REJECTED, reason=str(error))
+
+    async def _carry_out(self, site: Site, lane: Lane, step: Step) -> object:
+        match step:
+            case Recall(names):
+                unknown = [name for name in names if name not in lane.facts]
+                if unknown:
+                    lane.facts |= await self._memory.recall(site, unknown)
+                return lane.facts
+            case Learn(facts):
+                await self._memory.remember(site, facts)
+                lane.facts |= facts
+            case Inspect(path):
+                try:
+                    return await asyncio.to_thread(current_digest, path)
+                except OSError:
+                    return None
+        return None
+
+    def _note_stranger(self, site: Site, lane: Lane, errand: Errand, reason: str) -> None:
+        contact = errand.late.contact
+        if contact is None or contact_fact(contact) in lane.facts:
+            return
+        if len(site.strangers) >= MOST_STRANGERS:
+            site.strangers.clear()
+        site.strangers[contact.key] = reason

@@ -1,0 +1,30 @@
+"""What files of this machine hold."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+_CACHED: Final = 4096
+_CHUNK: Final = 1 << 20
+
+
+def current_digest(path: str) -> str:
+    """Digest of what a file holds now.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = Path(path).stat()
+    return _digest(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=_CACHED)  # the picture of a signature is in each mail
+def _digest(path: str, _modified: int, _size: int) -> str:
+    digest = blake2b(digest_size=16)
+    with Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,51 @@
+"""Files that attachments name: what they hold, so that each content is uploaded once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from leadconnector_async._api.late import LocalFile
+from leadconnector_async._files import current_digest
+from leadconnector_async._messages import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LOCAL: Final = "file://"
+
+
+class FileLostError(Exception):
+    """A file that was there when its record was read is not there any more."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def are_local(attachments: Sequence[str] | None) -> bool:
+    """Tell whether any of them has to be uploaded."""
+    return attachments is not None and any(item.startswith(_LOCAL) for item in attachments)
+
+
+def located(attachments: Sequence[str]) -> list[str | LocalFile]:
+    """Replace ``file://`` URLs by the files, with digests of what they hold.
+
+    Raises:
+        FileLostError: one cannot be read.
+    """
+    return [
+        _file(number, item) if item.startswith(_LOCAL) else item
+        for number, item in enumerate(attachments, 1)
+    ]
+
+
+def _file(number: int, url: str) -> LocalFile:
+    path = url2pathname(urlsplit(url).path)
+    try:
+        return LocalFile(path, current_digest(path))
+    except OSError as error:
+        wrong = f"item {number} cannot be read ({error.strerror})"
+        fix = "put the file back, or take it out of the list"
+        raise FileLostError(Problem("attachments", wrong, fix)) from None
