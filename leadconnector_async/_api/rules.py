@@ -127,7 +127,9 @@ def _plainly_good(message: MessageFields, rule: Rule) -> bool:
     )
 
 
-def _problems(message: MessageFields, rule: Rule, *, named: bool, files: bool) -> Iterator[Problem]:
+def _problems(
+    message: MessageFields, rule: Rule, *, named: bool = False, files: bool = False
+) -> Iterator[Problem]:
     if not (named or message.contact_id or message.conversation_id):
         yield Problem("contactId", "is missing", "give contactId or conversationId")
     yield from _id_problems(message)
