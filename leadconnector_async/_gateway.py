@@ -6,8 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async._api.allowance import read_allowance
-from leadconnector_async._errors import DailyQuotaSpent, NotSentError
+from leadconnector_async._api.allowance import SILENT, read_allowance
+from leadconnector_async._breaker import Breaker
+from leadconnector_async._errors import DailyQuotaSpent, NotSentError, TransportError
 from leadconnector_async._messages import Refusal
 from leadconnector_async._quota import Quota, RateLimit
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from leadconnector_async._transport import Answer, Request, Transport
 
 
+GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
+"""What a proxy answers for an API that is down."""
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
 
@@ -39,6 +42,7 @@ class Gateway:
         self.tokens = tokens
         self.policy = policy
         self.version = version
+        self.breaker = Breaker()
         self._limit = limit
         self._quotas: dict[str, Quota] = {}
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
@@ -75,22 +79,32 @@ class Gateway:
     ) -> tuple[Answer, str]:
         """One request within its slot, and the token it went with.
 
-        Every way out of here gives the slot back. Raises as `Transport.send` does.
+        Every way out of here gives the slot back, and tells the circuit breaker. Raises as
+        `Transport.send` does.
         """
-        now = asyncio.get_running_loop().time
-        seen, left = None, True
+        breaker, time_ = self.breaker, asyncio.get_running_loop().time
+        breaker.began()
         try:
             token = await self.tokens.token(location)
             answer = await self.transport.send(request, token)
-            seen = read_allowance(answer.headers)
-        except NotSentError:
-            left = False
-            raise
-        finally:
-            if left:
-                quota.give_back(slot, now(), seen)
-            else:
+        except TransportError as error:
+            breaker.failed(time_())
+            if isinstance(error, NotSentError):
                 quota.unused(slot)
+            else:
+                quota.give_back(slot, time_(), None)
+            raise
+        except BaseException:  # a cancellation, or a token provider's own: it proves nothing
+            breaker.abandoned()
+            quota.give_back(slot, time_(), None)
+            raise
+        now = time_()
+        seen = read_allowance(answer.headers) if quota.listens(now) else SILENT
+        quota.give_back(slot, now, seen)
+        if answer.status in GATEWAY_STATUSES:
+            breaker.failed(now)
+        else:
+            breaker.succeeded()
         return answer, token
 
     async def renewed(self, location: str, refused: str) -> str | None:

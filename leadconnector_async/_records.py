@@ -39,6 +39,7 @@ _FOREIGN_KEYS: Final = {b"l": 21, b"c": 19, b"r": 16}
 """Lengths of the keys that are no ids; two bytes more where equal records are numbered."""
 _OURS: Final = "lc-"
 """What the text of a key begins with that is no id."""
+_OURS_BYTES: Final = _OURS.encode()
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder: Final = msgspec.json.Encoder()
@@ -161,7 +162,9 @@ def stamped(payload: bytes, key: bytes) -> bytes:
     """
     if _ALT_ID in payload:
         return payload
-    return payload[:-1] + b',"altId":' + orjson.dumps(key_text(key)) + b"}"
+    if key[:1] == _BY_ID:
+        return b'%b,"altId":%b}' % (payload[:-1], orjson.dumps(key_text(key)))
+    return b'%b,"altId":"%b%b"}' % (payload[:-1], _OURS_BYTES, key.hex().encode())
 
 
 def _id_key(id_: str) -> bytes:

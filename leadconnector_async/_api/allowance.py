@@ -6,6 +6,7 @@ Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -31,6 +32,7 @@ class Allowance(Struct, frozen=True, kw_only=True, gc=False):
 SILENT: Final = Allowance()
 
 
+@lru_cache(maxsize=4096)  # limits never change, and what remains is mostly a small number
 def _figure(text: str | None) -> int | None:
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 11:
         return None
@@ -39,12 +41,18 @@ def _figure(text: str | None) -> int | None:
 
 
 def read_allowance(headers: Mapping[str, str]) -> Allowance:
-    """Read the headers of one answer."""
+    """Read the headers of one answer.
+
+    More than all of a limit cannot remain: then neither of the two is believed.
+    """
     get = headers.get
-    most, remaining = _pair(get("X-RateLimit-Max"), get("X-RateLimit-Remaining"))
-    daily, daily_remaining = _pair(
-        get("X-RateLimit-Limit-Daily"), get("X-RateLimit-Daily-Remaining")
-    )
+    most, remaining = _figure(get("X-RateLimit-Max")), _figure(get("X-RateLimit-Remaining"))
+    if most is not None and remaining is not None and remaining > most:
+        most = remaining = None
+    daily = _figure(get("X-RateLimit-Limit-Daily"))
+    daily_remaining = _figure(get("X-RateLimit-Daily-Remaining"))
+    if daily is not None and daily_remaining is not None and daily_remaining > daily:
+        daily = daily_remaining = None
     return Allowance(
         max=most,
         remaining=remaining,
@@ -53,11 +61,3 @@ def read_allowance(headers: Mapping[str, str]) -> Allowance:
         daily_remaining=daily_remaining,
         daily_reset_ms=_figure(get("X-RateLimit-Daily-Reset")),
     )
-
-
-def _pair(limit_text: str | None, remaining_text: str | None) -> tuple[int | None, int | None]:
-    """A limit and what remains of it. More than all cannot remain: then neither is believed."""
-    limit, remaining = _figure(limit_text), _figure(remaining_text)
-    if limit is not None and remaining is not None and remaining > limit:
-        return None, None
-    return limit, remaining

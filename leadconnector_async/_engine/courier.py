@@ -11,7 +11,7 @@ import msgspec
 from leadconnector_async._api.answers import Barred, Renew, Stored, Throttled, judge
 from leadconnector_async._api.completing import contact_fact, mail_facts
 from leadconnector_async._api.late import read_late
-from leadconnector_async._api.requests import inbound
+from leadconnector_async._api.requests import INBOUND_PATH
 from leadconnector_async._api.search import Finding, Found, Search, Target, Trouble
 from leadconnector_async._engine import steps
 from leadconnector_async._engine.completer import Completer, Errand, Memory
@@ -28,7 +28,8 @@ from leadconnector_async._records import key_text, stamped
 from leadconnector_async._transport import Request
 
 if TYPE_CHECKING:
-    from leadconnector_async._engine.breaker import Breaker
+    from collections.abc import Coroutine
+
     from leadconnector_async._engine.clerk import Clerk
     from leadconnector_async._engine.tally import Tally
     from leadconnector_async._gateway import Gateway
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from leadconnector_async._quota import Slot
     from leadconnector_async._transport import Answer
 
-_GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
-"""What a proxy answers for an API that is down."""
 _MOST_RENEWALS: Final = 2
 _payloads: Final = msgspec.json.Decoder(InboundMessage)
 
@@ -58,40 +57,36 @@ class Desk(Memory, Protocol):
 class Courier:
     """Serves lanes, one request at a time. Shared by all workers; keeps nothing of a request."""
 
-    def __init__(
-        self, gateway: Gateway, desk: Desk, clerk: Clerk, breaker: Breaker, tally: Tally
-    ) -> None:
+    def __init__(self, gateway: Gateway, desk: Desk, clerk: Clerk, tally: Tally) -> None:
         self._gateway = gateway
         self._policy = gateway.policy
         self._desk = desk
         self._clerk = clerk
-        self._breaker = breaker
         self._tally = tally
         self._loop = asyncio.get_running_loop()
         self._random = Random()  # noqa: S311 - jitter, not secrets
         self._completer = Completer(gateway, desk, tally, self._random)
 
-    async def serve(self, site: Site, lane: Lane) -> None:
+    def serve(self, site: Site, lane: Lane) -> Coroutine[None, None, None]:
         """Send the lane's first record, complete it, or look for it: one request at the most.
 
-        There is a slot for it.
+        There is a slot for it. What has to be awaited is returned: a layer less for each message.
         """
-        lane.busy = True
         claim = lane.claims[0]
-        try:
-            if claim.seq not in lane.doubts:
-                if claim.late is None or (lane.errand and lane.errand.completed):
-                    await self._send(site, lane, await site.quota.take(self._loop.time()))
-                else:
-                    await self._complete(site, lane, lane.errand)
-            elif lane.search is not None:
-                slot = await site.quota.take(self._loop.time())
-                await self._look(site, lane, lane.search, slot)
-            else:  # no request yet, and so no slot: preparing waits for the store
-                lane.search = await self._new_search(site, lane)
-                site.ready.appendleft(lane)
-        finally:
-            lane.busy = False
+        if claim.seq in lane.doubts:
+            return self._resolve(site, lane)
+        errand = lane.errand
+        if claim.late is None or (errand is not None and errand.completed is not None):
+            return self._send(site, lane, claim, errand)
+        return self._complete(site, lane, errand)
+
+    async def _resolve(self, site: Site, lane: Lane) -> None:
+        if lane.search is not None:
+            slot = await site.quota.take(self._loop.time())
+            await self._look(site, lane, lane.search, slot)
+        else:  # no request yet, and so no slot: preparing waits for the store
+            lane.search = await self._new_search(site, lane)
+            site.ready.appendleft(lane)
 
     async def _complete(self, site: Site, lane: Lane, errand: Errand | None) -> None:
         claim = lane.claims[0]
@@ -99,8 +94,11 @@ class Courier:
             self._take(site, lane, claim, await self._completer.begin(site, lane))
             return
         slot = await site.quota.take(self._loop.time())
+        self._tally.requests += 1
         try:
-            answer, token = await self._exchange(site, slot, errand.request)
+            answer, token = await self._gateway.exchange(
+                site.name, site.quota, slot, errand.request
+            )
         except NotSentError:
             self._go_on(site, lane, steps.Again(self._policy.delay(1, self._random)))
             return
@@ -118,17 +116,18 @@ class Courier:
             step = await self._completer.go_on(site, lane, errand, answer)
             self._take(site, lane, claim, step)
 
-    async def _send(self, site: Site, lane: Lane, slot: Slot) -> None:
-        claim = lane.claims[0]
-        completed = lane.errand.completed if lane.errand else None
-        payload = claim.payload if completed is None else completed.body
-        if self._policy.stamp_alt_id:
-            payload = stamped(payload, claim.key)
-        request = inbound(payload, self._gateway.version)
+    async def _send(self, site: Site, lane: Lane, claim: Claim, errand: Errand | None) -> None:
+        quota, completed = site.quota, errand.completed if errand else None
+        path, body = INBOUND_PATH, claim.payload
         if completed is not None:
-            request = Request("POST", completed.path, self._gateway.version, payload)
+            path, body = completed.path, completed.body
+        if self._policy.stamp_alt_id:
+            body = stamped(body, claim.key)
+        request = Request("POST", path, self._gateway.version, body)
+        slot = await quota.take(self._loop.time())
+        self._tally.requests += 1
         try:
-            answer, token = await self._exchange(site, slot, request)
+            answer, token = await self._gateway.exchange(site.name, site.quota, slot, request)
         except NotSentError:
             self._go_on(site, lane, steps.Again(self._policy.delay(1, self._random)))
             return
@@ -162,10 +161,15 @@ class Courier:
 
     async def _look(self, site: Site, lane: Lane, search: Search, slot: Slot) -> None:
         self._tally.looks += 1
+        self._tally.requests += 1
         try:
-            answer, token = await self._exchange(site, slot, search.request())
+            answer, token = await self._gateway.exchange(
+                site.name, site.quota, slot, search.request()
+            )
         except TransportError as error:
-            self._conclude(site, lane, search.trouble(str(error)), blame=not self._breaker.is_open)
+            self._conclude(
+                site, lane, search.trouble(str(error)), blame=not self._gateway.breaker.is_open
+            )
             return
         verdict = judge(answer.status, answer.body) if answer.status in (401, 429) else None
         if isinstance(verdict, Throttled):
@@ -178,24 +182,6 @@ class Courier:
                 site.ready.appendleft(lane)
             else:
                 self._conclude(site, lane, findings)
-
-    async def _exchange(self, site: Site, slot: Slot, request: Request) -> tuple[Answer, str]:
-        """One request, of which the circuit breaker hears."""
-        self._breaker.began()
-        self._tally.requests += 1
-        try:
-            answer, token = await self._gateway.exchange(site.name, site.quota, slot, request)
-        except TransportError:
-            self._breaker.failed(self._loop.time())
-            raise
-        except BaseException:  # a cancellation, or a token provider's own: it proves nothing
-            self._breaker.abandoned()
-            raise
-        if answer.status in _GATEWAY_STATUSES:
-            self._breaker.failed(self._loop.time())
-        else:
-            self._breaker.succeeded()
-        return answer, token
 
     async def _message_of(self, site: Site, claim: Claim) -> InboundMessage | None:
         """The message as it was sent; None where its contact was not known, and so it was not."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from leadconnector_async._engine.breaker import Breaker
+    from leadconnector_async._breaker import Breaker
     from leadconnector_async._engine.lanes import Schedule
 
 

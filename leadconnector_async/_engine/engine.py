@@ -8,9 +8,9 @@ but the network.
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async._engine.breaker import Breaker
 from leadconnector_async._engine.clerk import Clerk
 from leadconnector_async._engine.courier import Courier
 from leadconnector_async._engine.crew import Crew
@@ -60,10 +60,10 @@ class Engine:
         self._names: dict[int, str] = {}
         self._opening = asyncio.Lock()
         self.tally = Tally()
-        self.breaker = Breaker()
+        self.breaker = gateway.breaker
         self._registrar = Registrar(outbox, deliver=deliver, moved=self.move, idle=self._note_idle)
         self._clerk = Clerk(self.tally, self._registrar.settle)
-        self._courier = Courier(gateway, self, self._clerk, self.breaker, self.tally)
+        self._courier = Courier(gateway, self, self._clerk, self.tally)
         self._schedule = Schedule()
         self._crew = Crew(self._schedule, self.breaker, work=self._work, most=self._most_workers)
         self._forever = False
@@ -209,15 +209,23 @@ class Engine:
                 continue
             site, lane = due
             self._crew.poke()
-            await self._courier.serve(site, lane)
-            self._check_day(site)
-            if site.ready:
+            lane.busy = True
+            try:
+                await self._courier.serve(site, lane)
+            finally:
+                lane.busy = False
+            if site.quota.day_spent or site.error is not None:
+                self._check_day(site)
+            if site.ready and site.queued_at == inf:
                 self._schedule.add(site, self._loop.time())
-            self._registrar.hungry(site)
+            if site.more:
+                self._registrar.hungry(site)
 
     def _may_send(self, now: float) -> bool:
         if self._stopping:
             return False
+        if not self.breaker.is_open:
+            return True
         outage = self.breaker.outage(now)
         if outage > self._gateway.policy.patience:
             raise NotSentError(f"the API has been out of reach for {outage:.0f} s")

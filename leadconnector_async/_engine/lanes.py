@@ -72,6 +72,8 @@ class Site:
     """One location: its quota, its lanes, and what of them can move."""
 
     __slots__ = (
+        "_ahead",
+        "_rate",
         "error",
         "held",
         "lanes",
@@ -96,6 +98,8 @@ class Site:
         self.more = True
         self.error: LeadConnectorError | None = None
         self.queued_at = math.inf
+        self._rate = math.nan
+        self._ahead = 0
         self.strangers: dict[str, str] = {}
         """Why contacts that records name could not be had, in this run."""
 
@@ -104,11 +108,14 @@ class Site:
         """How many more records to claim now."""
         if self.error is not None or not self.more:
             return 0
-        ahead = max(math.ceil(min(self.quota.rate * AHEAD, MOST_AHEAD)), LEAST_AHEAD)
+        rate = self.quota.rate
+        if rate != self._rate:
+            self._rate = rate
+            self._ahead = max(math.ceil(min(rate * AHEAD, MOST_AHEAD)), LEAST_AHEAD)
         moving = self.held - self.resting
-        if moving > ahead // 2:
+        if moving > self._ahead // 2:
             return 0
-        return max(min(ahead - moving, MOST_HELD - self.held), 0)
+        return max(min(self._ahead - moving, MOST_HELD - self.held), 0)
 
     def take_in(self, claims: list[Claim]) -> None:
         """Add claims behind those that their lanes hold."""

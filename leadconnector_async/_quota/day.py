@@ -29,6 +29,11 @@ class Day:
         self._remaining: int | None = None
 
     @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.limit is not None and self.used >= self.limit
+
+    @property
     def left(self) -> int | None:
         """How many requests the day still has room for; None where it has no limit."""
         return None if self.limit is None else max(0, self.limit - self.used)
@@ -37,7 +42,7 @@ class Day:
         """Whether to wait for the next day. Begins it when its time has come."""
         if now >= self.ends:
             self.used, self.ends, self._remaining = 0, inf, None
-        return self.limit is not None and self.used >= self.limit
+        return self.spent
 
     def count(self, now: float) -> None:
         """Note a request."""
@@ -55,15 +60,13 @@ class Day:
         A larger one is believed only where it grew: then a new day has begun. ``later`` is how many
         requests were sent after the one that brought these figures.
         """
-        self.limit = seen.daily_limit or self.limit
+        limit = self.limit = seen.daily_limit or self.limit
         if seen.daily_reset_ms and seen.daily_reset_ms <= LATEST_RESET_MS:
             self.ends = now + seen.daily_reset_ms / 1000
         remaining = seen.daily_remaining
-        if remaining is None or self.limit is None or remaining > self.limit:
+        if remaining is None or limit is None or remaining > limit:
             return
-        used = self.limit - remaining + later
+        used = limit - remaining + later
         last, self._remaining = self._remaining, remaining
-        if last is not None and remaining > last + self.limit * NEW_DAY:
+        if used > self.used or (last is not None and remaining > last + limit * NEW_DAY):
             self.used = used
-        else:
-            self.used = max(self.used, used)

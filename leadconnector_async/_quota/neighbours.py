@@ -86,15 +86,16 @@ class Neighbours:
 
     def learn(self, slot: Slot, remaining: int, now: float, taken: int) -> None:
         """Compare a figure with what is known of ours. Slots come in the order of their numbers."""
-        interval = self._limit.interval
-        level = remaining + slot.number
-        excess = self._limit.requests - remaining - slot.used
+        limit, number = self._limit, slot.number
+        level = remaining + number
+        excess = limit.requests - remaining - slot.used
         fall = slot.mark - level
-        if max(excess, fall) > taken - slot.number:
-            self._proven_until = now + 2 * interval
-        under_way = slot.number - slot.settled - 1
-        estimate = max(excess, fall + under_way / 2)
-        self._peak = max(self._peak, self._foresee(estimate, slot.taken_at))
+        doubt = taken - number
+        if excess > doubt or fall > doubt:
+            self._proven_until = now + 2 * limit.interval
+        under_way = number - slot.settled - 1
+        likely = self._foresee(max(excess, fall + under_way / 2), slot.taken_at)
+        self._peak = max(self._peak, likely)
         self._learn_kind(slot, remaining, now)
         self._mark = max(self.mark(now), level - under_way)
         self._heard_at = now

@@ -10,7 +10,7 @@ from leadconnector_async._quota import day
 from leadconnector_async._quota.limits import UNLIMITED, RateLimit
 from leadconnector_async._quota.pacer import Pacer
 from leadconnector_async._quota.room import Room
-from leadconnector_async._quota.window import Slot, Window
+from leadconnector_async._quota.window import GRAINS, Slot, Window
 
 if TYPE_CHECKING:
     from leadconnector_async._api.allowance import Allowance
@@ -31,6 +31,7 @@ class Quota:
 
     Ask `ready_at`. Once that is not after now, `take` a slot in the same step of the loop, send,
     and `give_back` the slot with what the answer's headers said. Times are the loop's, in seconds.
+    Of a limit above `GRAINS`, figures are heard so many times an interval: more would tell nothing.
 
     The first request goes alone: its answer tells the limit, and what is left of it. After a
     restart it waits a little for a slot of the earlier process to be released: what that process
@@ -56,6 +57,7 @@ class Quota:
         self._weight = 1.0
         self._ready = False
         self._answered = False
+        self._deaf_until = -inf
         self._firm_until = -inf
         self._paused_until = -inf
         if wary:
@@ -80,7 +82,7 @@ class Quota:
     @property
     def day_spent(self) -> bool:
         """Whether the day's budget was used up when `ready_at` was last asked."""
-        return self._day.left == 0
+        return self._day.spent
 
     @property
     def day_left(self) -> int | None:
@@ -127,6 +129,10 @@ class Quota:
         self._day.count(now)
         return self._window.take(now, self._room.mark(now))
 
+    def listens(self, now: float) -> bool:
+        """Whether figures that come now are heard."""
+        return now >= self._deaf_until
+
     def give_back(self, slot: Slot, now: float, seen: Allowance | None) -> None:
         """The request was answered, or given up unanswered: then ``seen`` is None."""
         self._window.give_back(slot, now)
@@ -134,11 +140,15 @@ class Quota:
             self._room.unanswered(now)
             return
         self._answered = True
+        if now < self._deaf_until:
+            return
         self._day.learn(seen, self._window.taken - slot.number, now)
         self._learn_limit(seen, now)
         most = self._limit.requests
         if seen.remaining is not None and seen.remaining <= most and seen.max in (None, most):
             self._room.hear(slot, seen.remaining, now)
+        if most > GRAINS and seen.max is not None:
+            self._deaf_until = now + self._limit.interval / GRAINS
 
     def unused(self, slot: Slot) -> None:
         """The request provably never left: its slot and its unit of the day are free again."""
