@@ -8,27 +8,37 @@ what was stored.
 from __future__ import annotations
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
 
 
 def translated(exc: BaseException) -> TransportError:
-    """What an exception proves.
-
-    One that holds the request's headers (the token among them) or a proxy's password is no cause.
-    """
-    error: TransportError
+    """What an exception of a session proves."""
     match exc:
         case (
             aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL()
         ):
-            error = NotSentError(f"no connection to the API ({_what(exc)})")
+            return not_connected(exc)
         case aiohttp.ClientHttpProxyError():
-            error = NotSentError(f"the proxy refused ({exc.status})")
-        case aiohttp.ClientResponseError():
-            error = FateUnknownError(f"the answer is not HTTP ({type(exc).__name__})")
-        case _:
-            error = FateUnknownError(f"the answer never came ({_what(exc)})")
+            return NotSentError(f"the proxy refused ({exc.status})")
+    return never_came(exc)
+
+
+def not_connected(exc: BaseException) -> TransportError:
+    """What any exception proves while there is no connection yet."""
+    return _because(NotSentError(f"no connection to the API ({_what(exc)})"), exc)
+
+
+def never_came(exc: BaseException) -> TransportError:
+    """What any exception proves once there is a connection: nothing."""
+    if isinstance(exc, aiohttp.ClientResponseError | HttpProcessingError):
+        return FateUnknownError(f"the answer is not HTTP ({type(exc).__name__})")
+    return _because(FateUnknownError(f"the answer never came ({_what(exc)})"), exc)
+
+
+def _because(error: TransportError, exc: BaseException) -> TransportError:
+    """With its cause, unless that holds the request's headers or a proxy's password."""
     if not isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ClientResponseError):
         error.__cause__ = exc
     return error
