@@ -4,157 +4,40 @@ import asyncio
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
-import traceback
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-
-from leadconnector_async._aiohttp import (
-    LARGEST_ANSWER,
-    MOST_TOKENS,
-    AiohttpTransport,
-    Timeouts,
-    _proxy_from_environment,
-    check_base_url,
+from http_peer import (
+    ENDLESS,
+    GET,
+    MIB,
+    OK,
+    POST,
+    TOKEN,
+    Peer,
+    Server,
+    answer_all,
+    either_way,
+    everything_in,
+    serving,
+    transport_to,
 )
+
+from leadconnector_async._aiohttp import AiohttpTransport, Timeouts, check_base_url
+from leadconnector_async._aiohttp.address import proxy_from_environment
+from leadconnector_async._aiohttp.headers import MOST_TOKENS, Heads
+from leadconnector_async._aiohttp.reading import LARGEST_ANSWER
 from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
 from leadconnector_async._transport import Answer, Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    Handler = Callable[["Peer"], Awaitable[None]]
-
-TOKEN = "pit-4e1c9f-Blue-Heron"
-POST = Request("POST", "/conversations/messages/inbound", "2021-04-15", b'{"type":"SMS"}')
-GET = Request("GET", "/conversations/v1/messages?limit=100", "2021-04-15")
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-ENDLESS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-MIB = 1 << 20
-
-
-class Peer:
-    """One connection as the server sees it."""
-
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Server
-    ) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.server = server
-
-    async def request(self) -> bytes:
-        """Read a whole request, and note it. Raises EOFError at the connection's end."""
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        length = 0
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        body = await self.reader.readexactly(length)
-        self.server.requests.append(head + body)
-        self.server.note()
-        return head + body
-
-    async def send(self, data: bytes) -> None:
-        """Write, and wait until it has left."""
-        self.writer.write(data)
-        await self.writer.drain()
-
-    def reset(self) -> None:
-        """Close with a reset instead of an end."""
-        linger = struct.pack("ii", 1, 0)
-        connection = self.writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.writer.close()
-
-
-class Server:
-    """A server that does with each connection what its handler says, and notes requests."""
-
-    def __init__(self, handler: Handler) -> None:
-        self.handler = handler
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self.ended = 0
-        self.url = ""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection, until it ends or the test does."""
-        self.connections += 1
-        try:
-            await self.handler(Peer(reader, writer, self))
-        except (EOFError, ConnectionError):
-            pass
-        finally:
-            self.ended += 1
-            self.note()
-            writer.close()
-
-    def note(self) -> None:
-        """Something happened that a test may wait for."""
-        self._changed.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something has happened."""
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
-
-    def begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection in a task that the test ends with itself."""
-        task = asyncio.ensure_future(self.accept(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def end(self) -> None:
-        """End what is still served."""
-        for task in list(self._tasks):
-            task.cancel()
-            await asyncio.wait([task])
-
-
-@asynccontextmanager
-async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    """A server on loopback."""
-    server = Server(handler)
-    listener = await asyncio.start_server(server.begin, "127.0.0.1", 0, ssl=tls)
-    port = listener.sockets[0].getsockname()[1]
-    server.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
-    try:
-        yield server
-    finally:
-        listener.close()
-        await server.end()
-
-
-@asynccontextmanager
-async def transport_to(
-    url: str,
-    timeouts: Timeouts | None = None,
-    **options: Any,  # noqa: ANN401 - any option
-) -> AsyncIterator[AiohttpTransport]:
-    """A transport that is closed at the end."""
-    wanted = timeouts or Timeouts(connect=5, read=5)
-    transport = AiohttpTransport(url, timeouts=wanted, **({"connections": 4} | options))
-    try:
-        yield transport
-    finally:
-        await transport.close()
-
-
-async def answer_all(peer: Peer) -> None:
-    """Answer every request of a connection with 200."""
-    while True:
-        await peer.request()
-        await peer.send(OK)
+    from http_peer import Handler
 
 
 def exchange(
@@ -170,20 +53,6 @@ def exchange(
                 return error, server
 
     return asyncio.run(run())
-
-
-def everything_in(error: BaseException | None) -> str:
-    """All that a log could show of an exception, chained ones included even where suppressed."""
-    shown, seen, queue = [], set[int](), [error]
-    while queue:
-        exc = queue.pop()
-        if exc is None or id(exc) in seen:
-            continue
-        seen.add(id(exc))
-        queue += [exc.__cause__, exc.__context__]
-        shown += [repr(exc), str(exc), repr(exc.args), repr(vars(exc))]
-        shown += traceback.format_exception(exc)
-    return "\n".join(shown)
 
 
 # What the server does with a request whose answer never comes, row by row.
@@ -253,6 +122,15 @@ async def bad_chunks(peer: Peer) -> None:
     await peer.send(ENDLESS + b"zz\r\n{}\r\n")
 
 
+async def late_bad_chunks(peer: Peer) -> None:
+    """The body turns into garbage when its beginning has been read."""
+    await peer.request()
+    await peer.send(ENDLESS + b"2\r\n{}\r\n")
+    await asyncio.sleep(0.05)
+    await peer.send(b"zz\r\n")
+    await asyncio.sleep(60)
+
+
 async def two_lengths(peer: Peer) -> None:
     """The headers contradict each other."""
     await peer.request()
@@ -302,6 +180,7 @@ UNKNOWN: list[tuple[Handler, str]] = [
     (hang_in_body, "the answer never came (timed out)"),
     (no_http, "the answer is not HTTP"),
     (bad_chunks, "the answer "),
+    (late_bad_chunks, "the answer "),
     (two_lengths, "the answer "),
     (huge_headers, "the answer is not HTTP"),
     (many_megabytes, f"the answer is larger than {LARGEST_ANSWER} bytes"),
@@ -310,10 +189,11 @@ UNKNOWN: list[tuple[Handler, str]] = [
 ]
 
 
+@either_way
 @pytest.mark.parametrize(("handler", "told"), UNKNOWN, ids=lambda row: getattr(row, "__name__", ""))
 def test_what_may_have_arrived_is_unknown(handler: Handler, told: str) -> None:
     """Whatever happens once there is a connection proves nothing, and shows no token."""
-    hangs = handler in (read_and_hang, hang_in_body, endless_trickle)
+    hangs = handler in (read_and_hang, hang_in_body, endless_trickle, late_bad_chunks)
     timeouts = Timeouts(connect=5, read=0.2 if hangs else 20)
     error, server = exchange(handler, timeouts=timeouts)
     assert type(error) is FateUnknownError
@@ -322,6 +202,7 @@ def test_what_may_have_arrived_is_unknown(handler: Handler, told: str) -> None:
     assert len(server.requests) <= 1
 
 
+@either_way
 def test_a_server_that_is_not_there_got_nothing() -> None:
     """A refused connection is a proof."""
 
@@ -365,6 +246,7 @@ def test_a_name_that_is_not_known_got_nothing() -> None:
     asyncio.run(run())
 
 
+@either_way
 def test_a_connection_that_takes_too_long_got_nothing() -> None:
     """The handshake never ended, so there was nothing to write a request to."""
 
@@ -386,8 +268,14 @@ def test_a_connection_that_takes_too_long_got_nothing() -> None:
     asyncio.run(run())
 
 
-def test_a_request_that_waited_for_a_connection_is_at_most_unknown() -> None:
-    """It was not sent, and is not said to have been: the safe side, as nothing tells it apart."""
+@pytest.mark.parametrize(
+    ("way", "proof"), [("direct", NotSentError), ("session", FateUnknownError)], indirect=["way"]
+)
+@pytest.mark.usefixtures("way")
+def test_a_request_that_waited_for_a_connection_is_at_most_unknown(
+    proof: type[TransportError],
+) -> None:
+    """It was not sent. In a session nothing tells that apart, and the safe side is taken."""
 
     async def run() -> None:
         timeouts = Timeouts(connect=5, read=0.3)
@@ -397,12 +285,13 @@ def test_a_request_that_waited_for_a_connection_is_at_most_unknown() -> None:
         ):
             sent = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(2)]
             ends = await asyncio.gather(*sent, return_exceptions=True)
-            assert [type(end) for end in ends] == [FateUnknownError, FateUnknownError]
+            assert [type(end) for end in ends] == [FateUnknownError, proof]
             assert len(server.requests) == 1
 
     asyncio.run(run())
 
 
+@either_way
 def test_a_kept_connection_that_ends_is_unknown_and_not_retried() -> None:
     """The server may have read the request: sending it again may store it twice."""
 
@@ -421,6 +310,7 @@ def test_a_kept_connection_that_ends_is_unknown_and_not_retried() -> None:
     asyncio.run(run())
 
 
+@either_way
 def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
     """What is left of one answer must not be read as the next one's."""
 
@@ -444,6 +334,7 @@ def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
     asyncio.run(run())
 
 
+@either_way
 def test_a_cancelled_request_gives_its_connection_up() -> None:
     """The next request has a connection of its own."""
 
@@ -463,6 +354,7 @@ def test_a_cancelled_request_gives_its_connection_up() -> None:
     asyncio.run(run())
 
 
+@either_way
 def test_a_request_is_sent_as_it_is() -> None:
     """Method, path, body, and the headers that the API wants, each once."""
     answer, server = exchange(answer_all)
@@ -485,6 +377,7 @@ def test_a_request_is_sent_as_it_is() -> None:
     }
 
 
+@either_way
 def test_a_request_without_a_body_has_none() -> None:
     """And its query is not encoded a second time."""
     request = Request("GET", "/conversations/a%2Fb/messages?limit=100&x=%2B1", "v3")
@@ -497,6 +390,7 @@ def test_a_request_without_a_body_has_none() -> None:
     assert b"content-length" not in server.requests[0].lower()
 
 
+@either_way
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -524,6 +418,7 @@ def test_an_answer_is_given_as_it_came(status: int, body: bytes) -> None:
     assert answer.headers.get("x-ratelimit-max") == "25"
 
 
+@either_way
 def test_an_answer_may_come_in_chunks() -> None:
     """Without its length being known ahead."""
 
@@ -538,6 +433,7 @@ def test_an_answer_may_come_in_chunks() -> None:
     assert answer.body == b"{   }"
 
 
+@either_way
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("request_", [POST, GET], ids=["post", "get"])
 def test_a_redirect_is_not_followed(status: int, request_: Request) -> None:
@@ -561,6 +457,7 @@ def test_a_redirect_is_not_followed(status: int, request_: Request) -> None:
     asyncio.run(run())
 
 
+@either_way
 def test_connections_are_kept_and_cookies_are_not() -> None:
     """One connection serves many requests; an answer leaves nothing behind."""
 
@@ -677,13 +574,13 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_a_proxy_comes_from_the_environment(no_proxies: pytest.MonkeyPatch) -> None:
     """By the usual variables, and never for loopback."""
-    assert _proxy_from_environment("https://example.com") is None
+    assert proxy_from_environment("https://example.com") is None
     no_proxies.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     no_proxies.setenv("NO_PROXY", "internal.example.com")
-    assert _proxy_from_environment("https://example.com") == "http://127.0.0.1:3128"
-    assert _proxy_from_environment("https://internal.example.com") is None
-    assert _proxy_from_environment("http://127.0.0.1:8000") is None
-    assert _proxy_from_environment("https://localhost:8000") is None
+    assert proxy_from_environment("https://example.com") == "http://127.0.0.1:3128"
+    assert proxy_from_environment("https://internal.example.com") is None
+    assert proxy_from_environment("http://127.0.0.1:8000") is None
+    assert proxy_from_environment("https://localhost:8000") is None
 
 
 @pytest.mark.usefixtures("no_proxies")
@@ -713,6 +610,7 @@ def test_a_proxy_that_refuses_lets_nothing_through() -> None:
     asyncio.run(run())
 
 
+@either_way
 def test_a_server_that_speaks_no_tls_got_nothing() -> None:
     """The handshake comes before the request."""
 
@@ -731,6 +629,7 @@ def test_a_server_that_speaks_no_tls_got_nothing() -> None:
     asyncio.run(run())
 
 
+@either_way
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
 def test_a_certificate_has_to_be_trusted(tmp_path: Path) -> None:
     """One that nobody vouches for gets nothing; with its own CA handed in, it is as good as any."""
@@ -751,22 +650,23 @@ def test_a_certificate_has_to_be_trusted(tmp_path: Path) -> None:
             assert server.requests == []
             trusting = ssl.create_default_context(cafile=str(certificate))
             async with transport_to(server.url, ssl=trusting) as transport:
-                assert (await transport.send(POST, TOKEN)).status == 200
+                before = server.connections
+                for _ in range(2):
+                    assert (await transport.send(POST, TOKEN)).status == 200
+                assert server.connections == before + 1
 
     asyncio.run(run())
 
 
 def test_what_is_remembered_is_bounded() -> None:
     """Tokens rotate: those of yesterday do not fill the memory."""
-    transport = AiohttpTransport("https://example.com", timeouts=Timeouts(), connections=1)
+    heads = Heads("https://example.com")
     for number in range(MOST_TOKENS + 9):
-        transport._headers_for("v", f"token-{number}")
-    assert len(transport._headers) == 9
-    assert transport._headers_for("v", TOKEN) is transport._headers_for("v", TOKEN)
+        heads.written(POST, f"token-{number}")
+    assert len(heads._made) == 9
 
 
 def test_a_transport_shows_where_it_leads() -> None:
     """And nothing of what goes there."""
     transport = AiohttpTransport("https://example.com/", timeouts=Timeouts(), connections=1)
-    transport._headers_for("v", TOKEN)
     assert repr(transport) == "<AiohttpTransport https://example.com own session>"

@@ -1,0 +1,142 @@
+"""The direct way: aiohttp's connections and its parser, without its session.
+
+A session makes a request object, a response object, a writer, a context of time-outs and a new
+set of headers for each request, which is twice what the pool, the write and the parser cost
+together. Here a request is one write to a connection of the pool, and its answer is read from
+aiohttp's parser. Names, TLS, the pool and its limit stay aiohttp's.
+
+The pool, its `connect` and a connection's `transport`, `release` and `close` are documented. What
+is not: a connection's `protocol` with its `set_response_params`, `read` and `should_close`, and the
+parser's `HttpProcessingError`. They are what a session itself uses, the same in all releases from
+3.11 to 3.14, and without them there is no way round the session: 90 microseconds of CPU for a
+request instead of 195 (beside the bare loop of the benchmarks, Python 3.11, aiohttp 3.14).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+from yarl import URL
+
+from leadconnector_async._aiohttp.deadlines import Deadlines
+from leadconnector_async._aiohttp.evidence import never_came, not_connected
+from leadconnector_async._aiohttp.headers import Heads
+from leadconnector_async._aiohttp.reading import read_body
+from leadconnector_async._errors import NotSentError
+from leadconnector_async._transport import Answer
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from aiohttp.connector import Connection
+
+    from leadconnector_async._errors import TransportError
+    from leadconnector_async._transport import Request
+
+MOST_SPOILT: Final = 64
+"""Connections with unasked-for bytes that are thrown away for one request, before it is given up:
+a server may spoil those of a whole pool, but one that speaks first speaks no HTTP."""
+_INTERIM: Final = frozenset(range(100, 200)) - {101}
+"""Statuses that another one follows. After 101 there is no more HTTP."""
+
+
+class Direct:
+    """Sends requests over the connections of a connector. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        connector: aiohttp.BaseConnector,
+        base_url: str,
+        *,
+        seconds: float,
+        connect: float,
+        ssl: SSLContext | bool,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._connector = connector
+        self._timeout = aiohttp.ClientTimeout(sock_connect=connect)
+        self._deadlines = Deadlines(seconds, loop)
+        self._heads = Heads(base_url)
+        # `connect` asks a request only where it leads: one serves for all, and saves making one
+        # for each (11 microseconds).
+        self._destination = aiohttp.ClientRequest("POST", URL(base_url), loop=loop, ssl=ssl)
+
+    async def send(self, request: Request, token: str) -> Answer:
+        """See `Transport.send`."""
+        written = self._heads.written(request, token)
+        task = self._deadlines.begin()
+        cancelling = task.cancelling()
+        connection: Connection | None = None
+        late = False
+        try:
+            connection = await self._connect()
+            answer = await _exchange(connection, written)
+        except asyncio.CancelledError:
+            late = self._deadlines.end(task)
+            if (task.uncancel() if late else task.cancelling()) > cancelling:
+                raise
+            error = _error(TimeoutError(), connection)
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as exc:
+            error = _error(exc, connection)
+        else:
+            _give_back(connection)
+            connection = None
+            return answer
+        finally:
+            self._deadlines.end(task)
+            if connection is not None:
+                _drop(connection)
+        raise error  # here, where what was caught does not become its context
+
+    async def _connect(self) -> Connection:
+        for _ in range(MOST_SPOILT):
+            connection = await self._connector.connect(self._destination, [], self._timeout)
+            protocol = connection.protocol
+            if protocol is not None and not protocol.should_close:
+                return connection
+            _drop(connection)
+        raise NotSentError("no connection to the API (it speaks before it is asked)")
+
+    def close(self) -> None:
+        """Time nothing any more. The connections are the connector's."""
+        self._deadlines.close()
+
+
+async def _exchange(connection: Connection, written: bytes) -> Answer:
+    """Write a request, and read the answer to its end."""
+    protocol, transport = connection.protocol, connection.transport
+    assert protocol is not None  # noqa: S101 - it was just taken from the pool
+    assert transport is not None  # noqa: S101
+    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+    # The whole at once, and no waiting until it has left: it is in memory anyway, and a refusal
+    # that comes before the end of a large body must be read (413).
+    transport.write(written)
+    message, content = await protocol.read()
+    while message.code in _INTERIM:
+        message, content = await protocol.read()
+    body = content.read_nowait() if content.is_eof() else await read_body(content)
+    return Answer(message.code, message.headers, body)
+
+
+def _give_back(connection: Connection) -> None:
+    """Return a connection to its pool, which closes one that was told to close or has more."""
+    transport = connection.transport
+    if transport is not None and transport.get_write_buffer_size():
+        _drop(connection)  # answered before it was read: the rest would precede the next request
+    else:
+        connection.release()
+
+
+def _drop(connection: Connection) -> None:
+    """Close a connection at once, even if the other side does not take what was written."""
+    transport = connection.transport
+    if transport is not None:
+        transport.abort()
+    connection.close()
+
+
+def _error(exc: Exception, connection: Connection | None) -> TransportError:
+    return not_connected(exc) if connection is None else never_came(exc)

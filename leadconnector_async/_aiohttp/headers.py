@@ -1,0 +1,82 @@
+"""What a request says before its body, made once for all requests that share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from multidict import CIMultiDict
+from yarl import URL
+
+if TYPE_CHECKING:
+    from leadconnector_async._transport import Request
+
+MOST_TOKENS: Final = 4096
+_WITHOUT_LENGTH: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that say nothing of a body where there is none."""
+
+
+def headers_of(request: Request, token: str) -> CIMultiDict[str]:
+    """The headers of a request, less those that its body and the host decide.
+
+    Raises:
+        ValueError: one would end in the middle, and begin another.
+    """
+    headers = CIMultiDict({"Authorization": f"Bearer {token}"} if token else {})
+    headers["Version"] = request.version
+    if request.upload is None:
+        headers["Content-Type"] = request.content_type
+    headers["Accept"] = "application/json"
+    headers["Accept-Encoding"] = "identity"
+    headers["User-Agent"] = "leadconnector-async"
+    for name, value in headers.items():
+        if not value.isascii() or not value.isprintable():
+            raise ValueError(f"{name} has characters that no header may have")
+    return headers
+
+
+def check_target(request: Request) -> None:
+    """Refuse what would not stay within the first line of a request.
+
+    Raises:
+        ValueError: it would not.
+    """
+    path = request.path
+    if not path.isascii() or not path.isprintable() or " " in path or "#" in path:
+        raise ValueError("the path of a request has characters that must be encoded")
+    if not request.method.isascii() or not request.method.isalpha():
+        raise ValueError("the method of a request is no word")
+
+
+class Heads:
+    """Writes requests as they go over the wire. Heads of requests with a body are remembered."""
+
+    def __init__(self, base_url: str) -> None:
+        url = URL(base_url)
+        self._prefix = url.raw_path.rstrip("/")
+        self._host = url.host_port_subcomponent or ""
+        self._made: dict[tuple[str, str, str, str, str], bytes] = {}
+
+    def written(self, request: Request, token: str) -> bytes:
+        """The whole request.
+
+        Raises:
+            ValueError: it would say something else than it should.
+        """
+        body = request.body
+        if body is None:
+            if request.method in _WITHOUT_LENGTH:
+                return self._make(request, token) + b"\r\n"
+            body = b""
+        key = request.method, request.path, request.version, token, request.content_type
+        head = self._made.get(key)
+        if head is None:
+            if len(self._made) >= MOST_TOKENS:  # tokens rotate: forget the old ones
+                self._made.clear()
+            head = self._made[key] = self._make(request, token) + b"Content-Length: "
+        return b"%b%d\r\n\r\n%b" % (head, len(body), body)
+
+    def _make(self, request: Request, token: str) -> bytes:
+        check_target(request)
+        lines = [f"{request.method} {self._prefix}{request.path} HTTP/1.1", f"Host: {self._host}"]
+        lines += [f"{name}: {value}" for name, value in headers_of(request, token).items()]
+        return "".join(f"{line}\r\n" for line in lines).encode("ascii")
