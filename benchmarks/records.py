@@ -7,6 +7,8 @@ Deterministic in its seed, and flat in memory: nothing is kept per record or per
 - Contacts follow a Zipf-Mandelbrot law: a few write daily, most wrote once or twice. The busiest of
   83,000 has some 800 of a million messages, as a real contact may; a plain Zipf law would give it a
   tenth of them all.
+- 45 % are outbound, but no calls: those have an endpoint of their own, for a conversation that has
+  to be opened first.
 - Dates run over five years, nearly in order, as exports are.
 """
 
@@ -30,6 +32,7 @@ FIRST_DAY: Final = int(datetime(2019, 3, 1, tzinfo=UTC).timestamp())
 FIVE_YEARS_S: Final = 5 * 365 * 86_400
 DAY_S: Final = 86_400
 RECORDS_PER_CONTACT: Final = 12
+INBOUND_SHARE: Final = 0.55
 BUSY_CONTACTS: Final = 200
 """The shift of the Zipf-Mandelbrot law: about so many contacts are equally busy."""
 PROVIDER_ID: Final = "61d6d1f9cdac7612faf80753"
@@ -59,6 +62,10 @@ class Shape(Struct, frozen=True, kw_only=True):
         return max(1, self.count // (RECORDS_PER_CONTACT * self.locations))
 
 
+def _direction(chance: float, kind: str) -> str:
+    return "inbound" if kind == "Call" or chance < INBOUND_SHARE else "outbound"
+
+
 def location_id(number: int) -> str:
     """The id of a location, 20 characters as the API has them."""
     return _digest("location", number)
@@ -78,7 +85,7 @@ def records(shape: Shape) -> Iterator[Fields]:
             "type": kind,
             "contactId": _digest(f"contact{location}", contact),
             **_provider(kind),
-            "direction": "inbound" if draw.random() < 0.55 else "outbound",
+            "direction": _direction(draw.random(), kind),
             "date": _date(draw, number / shape.count),
             **_content(draw, kind, contact, prose),
         }
