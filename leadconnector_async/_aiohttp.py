@@ -18,7 +18,7 @@ from yarl import URL
 
 from leadconnector_async._api.requests import INBOUND_PATH
 from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
-from leadconnector_async._transport import Answer, Request
+from leadconnector_async._transport import JSON, Answer, Request
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -63,7 +63,7 @@ class AiohttpTransport:
         self._session = session
         self._owned = session is None
         self._inbound = URL(self._base + INBOUND_PATH, encoded=True)
-        self._headers: dict[tuple[str, str], CIMultiDict[str]] = {}
+        self._headers: dict[tuple[str, str, str], CIMultiDict[str]] = {}
 
     async def send(self, request: Request, token: str) -> Answer:
         """See `Transport.send`."""
@@ -74,7 +74,7 @@ class AiohttpTransport:
                 request.method,
                 self._url(request.path),
                 data=request.body,
-                headers=self._headers_for(request.version, token),
+                headers=self._headers_for(request.version, token, request.content_type),
                 allow_redirects=False,
                 raise_for_status=False,
                 timeout=self._timeout,
@@ -113,16 +113,17 @@ class AiohttpTransport:
             return URL(self._base + path, encoded=True)
         return self._inbound
 
-    def _headers_for(self, version: str, token: str) -> CIMultiDict[str]:
-        headers = self._headers.get((version, token))
+    def _headers_for(self, version: str, token: str, content_type: str = JSON) -> CIMultiDict[str]:
+        key = version, token, content_type
+        headers = self._headers.get(key)
         if headers is None:
             if len(self._headers) >= MOST_TOKENS:  # tokens rotate: forget the old ones
                 self._headers.clear()
-            headers = self._headers[version, token] = CIMultiDict(
+            headers = self._headers[key] = CIMultiDict(
                 {
-                    "Authorization": f"Bearer {token}",
+                    **({"Authorization": f"Bearer {token}"} if token else {}),
                     "Version": version,
-                    "Content-Type": "application/json",
+                    "Content-Type": content_type,
                     "Accept": "application/json",
                     "Accept-Encoding": "identity",
                     "User-Agent": "leadconnector-async",
