@@ -7,11 +7,19 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._api.allowance import read_allowance
-from leadconnector_async._errors import DailyQuotaSpent, NotSentError
+from leadconnector_async._api.answers import no_token
+from leadconnector_async._errors import (
+    AccessError,
+    DailyQuotaSpent,
+    NotSentError,
+    TransportError,
+)
 from leadconnector_async._messages import Refusal
 from leadconnector_async._quota import Quota, RateLimit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leadconnector_async._outbox.interface import Spend
     from leadconnector_async._policy import Policy
     from leadconnector_async._quota import Slot
@@ -24,9 +32,12 @@ RECHECK: Final = 0.05
 
 
 class Gateway:
-    """One app's way to the API. Belongs to one event loop."""
+    """One app's way to the API. Belongs to one event loop.
 
-    def __init__(
+    ``limits`` has the quota to assume for locations where it is not ``limit``.
+    """
+
+    def __init__(  # noqa: PLR0913 - one has a default
         self,
         transport: Transport,
         tokens: TokenProvider,
@@ -34,12 +45,14 @@ class Gateway:
         policy: Policy,
         limit: RateLimit | None,
         version: str,
+        limits: Mapping[str, RateLimit | None] = {},
     ) -> None:
         self.transport = transport
         self.tokens = tokens
         self.policy = policy
         self.version = version
         self._limit = limit
+        self._limits = limits
         self._quotas: dict[str, Quota] = {}
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
         self._turnstiles: dict[str, asyncio.Lock] = {}
@@ -49,7 +62,7 @@ class Gateway:
         quota = self._quotas.get(location)
         if quota is None:
             quota = self._quotas[location] = Quota(
-                self._limit,
+                self._limits.get(location, self._limit),
                 spend=spend,
                 now=asyncio.get_running_loop().time(),
                 wall_ms=time.time_ns() // 1_000_000,
@@ -75,17 +88,22 @@ class Gateway:
     ) -> tuple[Answer, str]:
         """One request within its slot, and the token it went with.
 
-        Every way out of here gives the slot back. Raises as `Transport.send` does.
+        Every way out of here gives the slot back. Raises as `Transport.send` does. Where the
+        provider has no token, that is told as the API's own answer would be, with an empty token:
+        so the location stops alone, whoever asks for it.
         """
         now = asyncio.get_running_loop().time
-        seen, left = None, True
+        seen, left = None, False
         try:
             token = await self.tokens.token(location)
+            left = True
             answer = await self.transport.send(request, token)
             seen = read_allowance(answer.headers)
         except NotSentError:
             left = False
             raise
+        except AccessError as error:
+            return no_token(error.refusal), ""
         finally:
             if left:
                 quota.give_back(slot, now(), seen)
@@ -94,17 +112,27 @@ class Gateway:
         return answer, token
 
     async def renewed(self, location: str, refused: str) -> str | None:
-        """A token other than the refused one, asked for once however many wait for it."""
-        current = await self.tokens.token(location)
-        if current != refused:
-            return current
+        """The token to go on with, asked for once however many wait; None if there is no other.
+
+        Where the provider fails, it is the refused one: what is sent next meets the same failure,
+        in `exchange`, where it is known what to do about it.
+        """
+        if not refused:
+            return None
+        try:
+            current = await self.tokens.token(location)
+            token = current if current != refused else await self._renewal(location, refused)
+        except (AccessError, TransportError):
+            return refused
+        return token if token != refused else None
+
+    async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)
         if task is None:
             task = asyncio.ensure_future(self.tokens.renew(location, refused))
             self._renewals[location] = task
             task.add_done_callback(lambda _: self._renewals.pop(location, None))
-        token = await asyncio.shield(task)
-        return token if token != refused else None
+        return await asyncio.shield(task)
 
     def __repr__(self) -> str:
         return f"<Gateway {self.transport!r} {len(self._quotas)} locations>"
