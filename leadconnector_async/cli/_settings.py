@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from leadconnector_async._aiohttp import Timeouts
+from leadconnector_async._locations import Locations
 from leadconnector_async._policy import Policy
 from leadconnector_async._quota import RateLimit
 from leadconnector_async.cli._types import OFF, QuotaValue
@@ -21,6 +22,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     location: str | None
     outbox: str | None
     token: str | None
+    locations: Locations | None
     base_url: str | None
     sandbox: bool
     dry_run: bool
@@ -60,6 +62,10 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
         if isinstance(self.quota, QuotaValue):
             return RateLimit(self.quota.requests, self.quota.seconds, daily)
         return RateLimit(usual.requests, usual.interval, daily)
+
+    def limits(self) -> dict[str, RateLimit | None]:
+        """The same for each location of the file of locations."""
+        return {} if self.locations is None else self.locations.limits(self.limit())
 
     def timeouts(self) -> Timeouts:
         """The limits on one request."""
