@@ -54,6 +54,8 @@ class Gateway:
         self._limit = limit
         self._limits = limits
         self._quotas: dict[str, Quota] = {}
+        self._denied: dict[str, tuple[str, Refusal]] = {}
+        """Tokens that were refused and whose renewal was, with why: they are not sent again."""
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
         self._turnstiles: dict[str, asyncio.Lock] = {}
 
@@ -95,7 +97,7 @@ class Gateway:
         now = asyncio.get_running_loop().time
         seen, left = None, False
         try:
-            token = await self.tokens.token(location)
+            token = await self._token(location)
             left = True
             answer = await self.transport.send(request, token)
             seen = read_allowance(answer.headers)
@@ -122,9 +124,19 @@ class Gateway:
         try:
             current = await self.tokens.token(location)
             token = current if current != refused else await self._renewal(location, refused)
-        except (AccessError, TransportError):
+        except AccessError as error:
+            self._denied[location] = refused, error.refusal
+            return refused
+        except TransportError:
             return refused
         return token if token != refused else None
+
+    async def _token(self, location: str) -> str:
+        token = await self.tokens.token(location)
+        refused, why = self._denied.get(location, (None, None))
+        if why is not None and token == refused:
+            raise AccessError(why)
+        return token
 
     async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)

@@ -23,7 +23,7 @@ from leadconnector_async._aiohttp import (
     check_base_url,
 )
 from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
-from leadconnector_async._transport import Answer, Request
+from leadconnector_async._transport import FORM, Answer, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -763,6 +763,14 @@ def test_what_is_remembered_is_bounded() -> None:
         transport._headers_for("v", f"token-{number}")
     assert len(transport._headers) == 9
     assert transport._headers_for("v", TOKEN) is transport._headers_for("v", TOKEN)
+
+
+def test_a_form_without_a_token_says_so() -> None:
+    """A refresh names its own content type, and carries no authorization."""
+    transport = AiohttpTransport("https://example.com", timeouts=Timeouts(), connections=1)
+    headers = transport._headers_for("v", "", FORM)
+    assert headers["Content-Type"] == FORM
+    assert "Authorization" not in headers
 
 
 def test_a_transport_shows_where_it_leads() -> None:

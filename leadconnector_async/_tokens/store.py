@@ -129,6 +129,8 @@ class TokenStore:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application == _APPLICATION and version == _VERSION:
+            if Path(self.path).stat().st_mode & 0o077:  # a copy that was made carelessly
+                Path(self.path).chmod(0o600)
             return
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if application or version or tables:
@@ -149,5 +151,4 @@ def _create_private(path: str) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        if Path(path).stat().st_mode & 0o077:
-            Path(path).chmod(0o600)
+        return
