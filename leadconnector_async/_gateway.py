@@ -79,11 +79,12 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         async with self._turnstiles.setdefault(location, asyncio.Lock()):
-            while (ready_at := quota.ready_at(loop.time())) > loop.time():
+            # One reading of the clock decides: between two, a slot could seem to be free.
+            while (ready_at := quota.ready_at(now := loop.time())) > now:
                 if quota.day_spent:
                     raise DailyQuotaSpent(Refusal(status=429, message="the day's quota is spent"))
-                await asyncio.sleep(min(ready_at - loop.time(), RECHECK))
-            return await quota.take(loop.time())
+                await asyncio.sleep(min(ready_at - now, RECHECK))
+            return await quota.take(now)
 
     async def exchange(
         self, location: str, quota: Quota, slot: Slot, request: Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
 from fault_harness import QUICK, TIMEOUTS
@@ -25,6 +25,8 @@ from leadconnector_async.sandbox import Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from leadconnector_async._quota import Quota
 
 MESSAGE = InboundMessage(
     type="SMS",
@@ -133,6 +135,29 @@ def test_without_a_token_no_slot_is_used() -> None:
                 answer, token = await gateway.exchange("L", quota, slot, request)
                 assert (answer.status, token) == (401, "")
             assert "0 of 1 in 60 s, 0 in flight, 0 of" in repr(quota)
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
+    """Not when the clock has merely moved on since the quota was asked."""
+
+    class Soon:
+        day_spent = False
+        answers: ClassVar = [1e-9, 0.0]
+        free_at = -1.0
+
+        def ready_at(self, now: float) -> float:
+            ready_at = now + self.answers.pop(0)
+            self.free_at = now if ready_at == now else -1.0
+            return ready_at
+
+        async def take(self, now: float) -> None:
+            assert now == self.free_at
+
+    async def scenario() -> None:
+        gateway = Gateway(direct(), Moody(), policy=QUICK, limit=None, version="v")
+        await gateway.turn("L", cast("Quota", Soon()))
 
     asyncio.run(scenario())
 
