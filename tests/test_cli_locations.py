@@ -100,7 +100,7 @@ def test_three_kinds_of_tokens_in_one_import(
 ) -> None:
     """From a variable, a command and an agency; verified; and nothing of them is shown."""
     source = history(tmp_path, "env", "command", "derived")
-    run = with_tokens(*words(sandbox, file), source, "--verbose")
+    run = with_tokens(*words(sandbox, file), source)
     assert run.exit_code == 0, run.output
     assert Counter(message.location_id for message in sandbox.messages) == {
         "env": 10,
