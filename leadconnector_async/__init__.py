@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         FateUnknownError,
         InvalidMessage,
         LeadConnectorError,
+        LocationsError,
         NotSentError,
         OutboxBusy,
         OutboxError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         RefusedError,
         SourceError,
         ThrottledError,
+        TokenStoreError,
         TransportError,
     )
     from leadconnector_async._ingestor import Ingestor
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from leadconnector_async._policy import Policy
     from leadconnector_async._quota import RateLimit
     from leadconnector_async._tokens import StaticToken, TokenProvider
+    from leadconnector_async._tokens.oauth import OAuth
 
 __all__ = [
     "AccessError",
@@ -54,7 +57,9 @@ __all__ = [
     "InvalidMessage",
     "LeadConnector",
     "LeadConnectorError",
+    "LocationsError",
     "NotSentError",
+    "OAuth",
     "OutboxBusy",
     "OutboxError",
     "OutboxUnusable",
@@ -74,6 +79,7 @@ __all__ = [
     "ThrottledError",
     "Timeouts",
     "TokenProvider",
+    "TokenStoreError",
     "TransportError",
     "Unresolved",
 ]
@@ -89,6 +95,7 @@ _HOMES: Final = {
         "FateUnknownError",
         "InvalidMessage",
         "LeadConnectorError",
+        "LocationsError",
         "NotSentError",
         "OutboxBusy",
         "OutboxError",
@@ -97,6 +104,7 @@ _HOMES: Final = {
         "RefusedError",
         "SourceError",
         "ThrottledError",
+        "TokenStoreError",
         "TransportError",
     ),
     "_ingestor": ("Ingestor",),
@@ -115,6 +123,7 @@ _HOMES: Final = {
     "_policy": ("Policy",),
     "_quota": ("RateLimit",),
     "_tokens": ("StaticToken", "TokenProvider"),
+    "_tokens.oauth": ("OAuth",),
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
 

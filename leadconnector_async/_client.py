@@ -21,9 +21,10 @@ from leadconnector_async._gateway import Gateway
 from leadconnector_async._policy import Policy, retry_after
 from leadconnector_async._quota import RateLimit
 from leadconnector_async._records import encode, verified
-from leadconnector_async._tokens import StaticToken, TokenProvider
+from leadconnector_async._tokens import AsksTheApi, StaticToken, TokenProvider
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from ssl import SSLContext
     from types import TracebackType
 
@@ -42,6 +43,7 @@ class LeadConnector:
         base_url: the API, or a sandbox. Plain http only on loopback.
         session: an aiohttp session of the application's own. It is used, and not closed.
         limit: the quota to assume until the API's headers tell; None for no limit.
+        limits: the same for single locations, where it is another.
         policy: how patient to be.
         timeouts: limits on one request.
         connections: how many connections its own session may open.
@@ -58,6 +60,7 @@ class LeadConnector:
         base_url: str = BASE_URL,
         session: aiohttp.ClientSession | None = None,
         limit: RateLimit | None = RateLimit(),  # noqa: B008 - frozen
+        limits: Mapping[str, RateLimit | None] = {},
         policy: Policy = Policy(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         connections: int = 1024,
@@ -78,7 +81,11 @@ class LeadConnector:
             ssl=ssl,
         )
         tokens = StaticToken(token) if isinstance(token, str) else token
-        self.gateway = Gateway(transport, tokens, policy=policy, limit=limit, version=version)
+        if isinstance(tokens, AsksTheApi):
+            tokens.attach_transport(transport)
+        self.gateway = Gateway(
+            transport, tokens, policy=policy, limit=limit, limits=limits, version=version
+        )
         self.random = Random()  # noqa: S311 - jitter, not secrets
 
     async def __aenter__(self) -> Self:
@@ -94,6 +101,8 @@ class LeadConnector:
 
     async def close(self) -> None:
         """Close the connections, unless the session is the application's own."""
+        if isinstance(self.gateway.tokens, AsksTheApi):
+            await self.gateway.tokens.detach_transport()
         await self.gateway.transport.close()
 
     async def add_inbound_message(

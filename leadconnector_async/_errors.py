@@ -12,6 +12,8 @@
     │   ├── NotSentError          no byte of the request reached the API
     │   └── FateUnknownError      the request may have been stored
     ├── SourceError               a file that cannot be read as records
+    ├── LocationsError            a file of locations that cannot be used
+    ├── TokenStoreError           the file that keeps OAuth's tokens failed
     └── OutboxError
         ├── OutboxBusy            another process owns the outbox
         ├── OutboxUnusable        not an outbox, damaged, or of another version
@@ -100,6 +102,14 @@ class FateUnknownError(TransportError):
 
 class SourceError(LeadConnectorError):
     """A source that cannot be read. The message names file, line and fix."""
+
+
+class LocationsError(LeadConnectorError):
+    """A file of locations that cannot be used. The message names file, location, key and fix."""
+
+
+class TokenStoreError(LeadConnectorError):
+    """The file that keeps OAuth's tokens cannot be used. Nothing was sent without it."""
 
 
 class OutboxError(LeadConnectorError):

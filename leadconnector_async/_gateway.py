@@ -7,12 +7,20 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._api.allowance import SILENT, read_allowance
+from leadconnector_async._api.answers import no_token
 from leadconnector_async._breaker import Breaker
-from leadconnector_async._errors import DailyQuotaSpent, NotSentError, TransportError
+from leadconnector_async._errors import (
+    AccessError,
+    DailyQuotaSpent,
+    NotSentError,
+    TransportError,
+)
 from leadconnector_async._messages import Refusal
 from leadconnector_async._quota import Quota, RateLimit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leadconnector_async._outbox.interface import Spend
     from leadconnector_async._policy import Policy
     from leadconnector_async._quota import Slot
@@ -27,9 +35,12 @@ RECHECK: Final = 0.05
 
 
 class Gateway:
-    """One app's way to the API. Belongs to one event loop."""
+    """One app's way to the API. Belongs to one event loop.
 
-    def __init__(
+    ``limits`` has the quota to assume for locations where it is not ``limit``.
+    """
+
+    def __init__(  # noqa: PLR0913 - one has a default
         self,
         transport: Transport,
         tokens: TokenProvider,
@@ -37,6 +48,7 @@ class Gateway:
         policy: Policy,
         limit: RateLimit | None,
         version: str,
+        limits: Mapping[str, RateLimit | None] = {},
     ) -> None:
         self.transport = transport
         self.tokens = tokens
@@ -44,7 +56,10 @@ class Gateway:
         self.version = version
         self.breaker = Breaker()
         self._limit = limit
+        self._limits = limits
         self._quotas: dict[str, Quota] = {}
+        self._denied: dict[str, tuple[str, Refusal]] = {}
+        """Tokens that were refused and whose renewal was, with why: they are not sent again."""
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
         self._turnstiles: dict[str, asyncio.Lock] = {}
 
@@ -53,7 +68,7 @@ class Gateway:
         quota = self._quotas.get(location)
         if quota is None:
             quota = self._quotas[location] = Quota(
-                self._limit,
+                self._limits.get(location, self._limit),
                 spend=spend,
                 now=asyncio.get_running_loop().time(),
                 wall_ms=time.time_ns() // 1_000_000,
@@ -68,11 +83,12 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         async with self._turnstiles.setdefault(location, asyncio.Lock()):
-            while (ready_at := quota.ready_at(loop.time())) > loop.time():
+            # One reading of the clock decides: between two, a slot could seem to be free.
+            while (ready_at := quota.ready_at(now := loop.time())) > now:
                 if quota.day_spent:
                     raise DailyQuotaSpent(Refusal(status=429, message="the day's quota is spent"))
-                await asyncio.sleep(min(ready_at - loop.time(), RECHECK))
-            return await quota.take(loop.time())
+                await asyncio.sleep(min(ready_at - now, RECHECK))
+            return await quota.take(now)
 
     async def exchange(
         self, location: str, quota: Quota, slot: Slot, request: Request
@@ -80,45 +96,72 @@ class Gateway:
         """One request within its slot, and the token it went with.
 
         Every way out of here gives the slot back, and tells the circuit breaker. Raises as
-        `Transport.send` does.
+        `Transport.send` does. Where the provider has no token, that is told as the API's own answer
+        would be, with an empty token: so the location stops alone, whoever asks for it.
         """
-        breaker, time_ = self.breaker, asyncio.get_running_loop().time
+        breaker, clock = self.breaker, asyncio.get_running_loop().time
         breaker.began()
         try:
             token = await self.tokens.token(location)
+            if self._denied:
+                self._check_denied(location, token)
             answer = await self.transport.send(request, token)
+        except AccessError as error:
+            breaker.abandoned()
+            quota.unused(slot)
+            return no_token(error.refusal), ""
         except TransportError as error:
-            breaker.failed(time_())
+            breaker.failed(clock())
             if isinstance(error, NotSentError):
                 quota.unused(slot)
             else:
-                quota.give_back(slot, time_(), None)
+                quota.give_back(slot, clock(), None)
             raise
         except BaseException:  # a cancellation, or a token provider's own: it proves nothing
             breaker.abandoned()
-            quota.give_back(slot, time_(), None)
+            quota.give_back(slot, clock(), None)
             raise
-        now = time_()
+        self._heard(quota, slot, answer, clock())
+        return answer, token
+
+    def _heard(self, quota: Quota, slot: Slot, answer: Answer, now: float) -> None:
         seen = read_allowance(answer.headers) if quota.listens(now) else SILENT
         quota.give_back(slot, now, seen)
         if answer.status in GATEWAY_STATUSES:
-            breaker.failed(now)
+            self.breaker.failed(now)
         else:
-            breaker.succeeded()
-        return answer, token
+            self.breaker.succeeded()
 
     async def renewed(self, location: str, refused: str) -> str | None:
-        """A token other than the refused one, asked for once however many wait for it."""
-        current = await self.tokens.token(location)
-        if current != refused:
-            return current
+        """The token to go on with, asked for once however many wait; None if there is no other.
+
+        Where the provider fails, it is the refused one: what is sent next meets the same failure,
+        in `exchange`, where it is known what to do about it.
+        """
+        if not refused:
+            return None
+        try:
+            current = await self.tokens.token(location)
+            token = current if current != refused else await self._renewal(location, refused)
+        except AccessError as error:
+            self._denied[location] = refused, error.refusal
+            return refused
+        except TransportError:
+            return refused
+        return token if token != refused else None
+
+    def _check_denied(self, location: str, token: str) -> None:
+        refused, why = self._denied.get(location, (None, None))
+        if why is not None and token == refused:
+            raise AccessError(why)
+
+    async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)
         if task is None:
             task = asyncio.ensure_future(self.tokens.renew(location, refused))
             self._renewals[location] = task
             task.add_done_callback(lambda _: self._renewals.pop(location, None))
-        token = await asyncio.shield(task)
-        return token if token != refused else None
+        return await asyncio.shield(task)
 
     def __repr__(self) -> str:
         return f"<Gateway {self.transport!r} {len(self._quotas)} locations>"

@@ -68,3 +68,8 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close what this transport opened itself."""
+
+
+def is_token(text: str) -> bool:
+    """Whether a text can stand in a header as a token."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text

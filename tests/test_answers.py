@@ -112,6 +112,14 @@ def test_an_answer_means_what_the_table_says(
     assert type(judge(status, body)) is verdict, row
 
 
+def test_a_provider_without_a_token_is_told_in_the_answers_stead() -> None:
+    """Renewably: what is in doubt must not be given up for want of a token."""
+    answer = answers.no_token(Refusal(status=401, message="install the app again"))
+    verdict = judge(answer.status, answer.body)
+    assert isinstance(verdict, Renew)
+    assert str(verdict.refusal) == "401 no token: install the app again"
+
+
 def test_each_row_of_the_table_is_tested() -> None:
     """The table in the docstring has as many rows as are known here."""
     table = (answers.__doc__ or "").split("=\n")[2]

@@ -10,6 +10,7 @@ answer to the inbound call              verdict       source
 400 404 405 409 410 413 414 415 422     `Refused`     not stored
 any other 4xx                           `Refused`     not stored
 401 "Invalid token", "expired"          `Renew`       a renewed token may help
+401 "no token"                          `Renew`       `no_token`: our own provider's, not the API's
 401 otherwise, 403                      `Barred`      this token, this location: no renewal helps
 408                                     `Unknown`     the request may have been processed
 429                                     `Throttled`   not stored
@@ -29,10 +30,12 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async._messages import Receipt, Refusal
+from leadconnector_async._transport import Answer
 
 _WORDS_SHOWN: Final = 300
 _WORDS_READ: Final = 2000
 _receipts: Final = msgspec.json.Decoder(Receipt)
+_NO_TOKEN: Final = "no token"  # noqa: S105 - two words
 _PROVIDER_CODE: Final = "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS"
 
 
@@ -132,8 +135,20 @@ def _judge_odd_success(status: int, body: bytes) -> Verdict:
 def _renewable(refusal: Refusal) -> bool:
     words = refusal.message.lower()
     return refusal.canonical_code != _PROVIDER_CODE and (
-        "invalid token" in words or "expired" in words or "invalid jwt" in words
+        "invalid token" in words
+        or "expired" in words
+        or "invalid jwt" in words
+        or words.startswith(_NO_TOKEN)
     )
+
+
+def no_token(refusal: Refusal) -> Answer:
+    """What a token provider says for want of a token, as an answer that `judge` understands.
+
+    It is renewable: a look for what may be stored has to wait for a token, and proves nothing.
+    """
+    body = {"statusCode": 401, "message": f"{_NO_TOKEN}: {refusal.message}"}
+    return Answer(401, {}, orjson.dumps(body))
 
 
 def read_refusal(status: int, body: bytes) -> Refusal:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import click
 
 from leadconnector_async.cli._options import (
+    ONE_SOURCE_OF_TOKENS,
+    locations_option,
     option,
     output_options,
     source_options,
@@ -26,7 +28,8 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 @option(
     "--location",
     metavar="ID",
-    help='The location of the records; one that names its own ("locationId") goes there.',
+    help='The location of the records; one that names its own ("locationId") goes there. By '
+    "default the one of --locations, where it lists just one.",
 )
 @option(
     "--outbox",
@@ -40,6 +43,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     help="The private integration token. Better given in the environment: the command line can be "
     "seen in the list of processes.",
 )
+@locations_option
 @option("--base-url", metavar="URL", help="Another address than the API's own.")
 @option(
     "--sandbox",
@@ -155,6 +159,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
         ctx.color = False
     if given.pop("verbose"):
         show_logs()
+    _fill_in_location(given)
     options = ImportOptions(source=source_options_of(given), **given)
     ctx.exit(run(options, color=ctx.color is not False))
 
@@ -162,20 +167,32 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 def _fill_in(given: dict[str, Any]) -> None:
     """Give --sandbox what it can do without, and refuse what a real import cannot."""
     if given["sandbox"]:
-        given["location"] = given["location"] or SANDBOX_LOCATION
         given["outbox"] = given["outbox"] or SANDBOX_OUTBOX
     elif not given["outbox"] and not given["dry_run"]:
         raise click.UsageError(
             "an import needs --outbox FILE, such as --outbox history.db: there it keeps what "
             "became of each record, so that the same command can go on later"
         )
-    elif not given["token"] and not given["dry_run"]:
+    elif not (given["token"] or given["locations"] or given["dry_run"]):
         raise click.UsageError(
             "an import needs a token: set LEADCONNECTOR_TOKEN to your private integration token, "
             "or try it with --sandbox"
         )
+    elif given["token"] and given["locations"]:
+        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
     if not given["sources"] and not Path(given["outbox"] or "").is_file():
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
+
+
+def _fill_in_location(given: dict[str, Any]) -> None:
+    """Read the file of locations, and find where the records go that name no location."""
+    if given["locations"]:
+        from leadconnector_async._locations import read_locations  # noqa: PLC0415 - not for help
+
+        given["locations"] = read_locations(given["locations"])
+        given["location"] = given["location"] or given["locations"].only
+    elif given["sandbox"]:
+        given["location"] = given["location"] or SANDBOX_LOCATION
 
 
 def show_logs() -> None:

@@ -91,6 +91,8 @@ def _import_again(name: str, options: ImportOptions) -> str:
         words.append("--sandbox")
     if options.outbox:
         words += ["--outbox", options.outbox]
+    if options.locations is not None:
+        words += ["--locations", options.locations.file]
     if options.location:
         words += ["--location", options.location]
     source = options.source
@@ -123,6 +125,8 @@ def plan_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
 
 def _estimate(summary: Summary, options: ImportOptions) -> str:
     limit = options.limit()
+    if summary.estimate_s and any(own != limit for own in options.limits().values()):
+        return f"Sending takes {duration(summary.estimate_s)} at least, by each location's quota."
     if limit is None or summary.estimate_s is None:
         return "No quota limits the speed."
     daily = f" and {number(limit.daily)} a day" if limit.daily else ""

@@ -123,6 +123,17 @@ outbox_option: Final = option(
     help="The file in which the import keeps what became of each record.",
 )
 
+ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret
+    "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's tokens"
+)
+locations_option: Final = option(
+    "--locations",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="A TOML file of locations, each with its own token, quota and providers, instead of "
+    "--token. See docs/locations.md.",
+)
+
 json_option: Final = option(
     "--json",
     "as_json",

@@ -54,6 +54,8 @@ def plan(options: ImportOptions) -> Exit:
     else:
         for line in plan_lines(summary, options):
             click.echo(line)
+    if any(location.error for location in summary.locations):
+        return Exit.ERROR
     return Exit.FAILED if summary.failed or summary.unresolved else Exit.DONE
 
 
@@ -76,14 +78,18 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
         await claim_for(outbox, destination(options), name=options.outbox)
         stager = Stager(outbox, tally, location=options.location)
         await stager.stage(reader)
-        needs = [need async for need in _needs(outbox, options.limit())]
+        needs = [need async for need in _needs(outbox, options)]
+        unsent = await outbox.unsent()
+    stopped = {} if options.locations is None else options.locations.missing(unsent)
+    for reason in stopped.values():
+        click.echo(f"leadconnector: {reason}", err=True)
     if not options.quiet:
         for warning in stager.warnings(reader):
             click.echo(f"Note: {warning}", err=True)
     summary = summary_of(
         tally,
         standing_of(copy),
-        Ending(ended="planned"),
+        Ending(ended="planned", stopped=stopped),
         elapsed_s=time.monotonic() - started,
         outbox=options.outbox or "",
     )
@@ -91,12 +97,11 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
     return summary
 
 
-async def _needs(
-    outbox: SqliteOutbox, limit: RateLimit | None
-) -> AsyncIterator[tuple[int, Budget]]:
+async def _needs(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[tuple[int, Budget]]:
+    limit, limits = options.limit(), options.limits()
     for location, count in (await outbox.unsent()).items():
         epoch = await outbox.begin(location)
-        yield count, _budget(limit, epoch.spend)
+        yield count, _budget(limits.get(location, limit), epoch.spend)
 
 
 def _budget(limit: RateLimit | None, spend: Spend | None) -> Budget:

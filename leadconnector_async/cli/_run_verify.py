@@ -10,11 +10,14 @@ from msgspec import Struct
 
 from leadconnector_async._api.requests import BASE_URL
 from leadconnector_async._client import LeadConnector
+from leadconnector_async._locations import read_locations
 from leadconnector_async._outbox.ledger import Ledger
+from leadconnector_async._quota import RateLimit
 from leadconnector_async._records import key_text
 from leadconnector_async._verify import Verification, verify
 from leadconnector_async.cli._exits import Exit
 from leadconnector_async.cli._report import figures, print_json
+from leadconnector_async.cli._target import api_token
 from leadconnector_async.cli._words import counted
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
 
     outbox: str
     token: str | None
+    locations: str | None
     base_url: str | None
     location: str | None
     as_json: bool
@@ -47,8 +51,10 @@ def run(options: VerifyOptions) -> Exit:
     Raises:
         LeadConnectorError: the outbox or the API cannot be read.
     """
-    if not options.token:
-        raise click.UsageError("give the token in LEADCONNECTOR_TOKEN, or with --token")
+    if not (options.token or options.locations):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
+        )
     with Ledger(options.outbox) as ledger:
         found = asyncio.run(_verify_all(ledger, options))
     if options.as_json:
@@ -63,7 +69,12 @@ def run(options: VerifyOptions) -> Exit:
 async def _verify_all(ledger: Ledger, options: VerifyOptions) -> dict[str, Verification]:
     counts = ledger.summary().locations
     chosen = [options.location] if options.location else [name for name in counts if name]
-    async with LeadConnector(options.token or "", base_url=options.base_url or BASE_URL) as api:
+    locations = read_locations(options.locations) if options.locations else None
+    async with LeadConnector(
+        api_token(options.token, locations),
+        base_url=options.base_url or BASE_URL,
+        limits={} if locations is None else locations.limits(RateLimit()),
+    ) as api:
         return {name: await verify(api, name, _sent(ledger, name)) for name in chosen}
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from leadconnector_async._aiohttp import Timeouts
 from leadconnector_async._api.contacts import ContactMode
+from leadconnector_async._locations import Locations
 from leadconnector_async._policy import Policy
 from leadconnector_async._quota import RateLimit
 from leadconnector_async.cli._types import OFF, QuotaValue
@@ -24,6 +25,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     location: str | None
     outbox: str | None
     token: str | None
+    locations: Locations | None
     base_url: str | None
     sandbox: bool
     dry_run: bool
@@ -69,6 +71,10 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
         if isinstance(self.quota, QuotaValue):
             return RateLimit(self.quota.requests, self.quota.seconds, daily)
         return RateLimit(usual.requests, usual.interval, daily)
+
+    def limits(self) -> dict[str, RateLimit | None]:
+        """The same for each location of the file of locations."""
+        return {} if self.locations is None else self.locations.limits(self.limit())
 
     def timeouts(self) -> Timeouts:
         """The limits on one request."""

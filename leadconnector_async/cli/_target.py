@@ -9,10 +9,15 @@ import click
 
 from leadconnector_async._api.requests import BASE_URL
 from leadconnector_async._client import LeadConnector
+from leadconnector_async._locations import LocationTokens, tokens_of
+from leadconnector_async._tokens import StaticToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from leadconnector_async._locations import Locations
+    from leadconnector_async._quota import RateLimit
+    from leadconnector_async._tokens import TokenProvider
     from leadconnector_async.cli._settings import ImportOptions
     from leadconnector_async.sandbox import SandboxConfig
 
@@ -21,10 +26,10 @@ _ROUND_TRIP: Final = 0.02
 
 
 class Target(NamedTuple):
-    """An address and a token that it takes."""
+    """An address, and a token that it takes, or a provider of them."""
 
     base_url: str
-    token: str
+    token: str | TokenProvider
 
     def __repr__(self) -> str:
         return f"Target({self.base_url!r})"
@@ -37,14 +42,41 @@ def destination(options: ImportOptions) -> str:
 
 @contextmanager
 def target(options: ImportOptions) -> Iterator[Target]:
-    """The API, or a sandbox that runs as long as the block."""
+    """The API, or a sandbox that runs as long as the block.
+
+    Raises:
+        LocationsError: a variable that the file of locations names is not set.
+    """
     if not options.sandbox:
-        yield Target(destination(options), options.token or "")
+        yield Target(destination(options), api_token(options.token, options.locations))
         return
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
     with SandboxThread(_sandbox_config(options)) as sandbox:
-        yield Target(sandbox.url, sandbox.token)
+        yield Target(sandbox.url, _sandbox_token(sandbox.token, options.locations))
+
+
+def api_token(token: str | None, locations: Locations | None) -> str | TokenProvider:
+    """What the API is to be asked with.
+
+    Raises:
+        LocationsError: a variable that the file of locations names is not set.
+    """
+    return (token or "") if locations is None else tokens_of(locations)
+
+
+def _sandbox_token(token: str, locations: Locations | None) -> str | TokenProvider:
+    """The sandbox's own token; with a file of locations, one for each of those listed."""
+    if locations is None:
+        return token
+    tokens = _sandbox_tokens(locations)
+    return LocationTokens(locations, {id_: StaticToken(own) for own, id_ in tokens.items()})
+
+
+def _sandbox_tokens(locations: Locations | None) -> dict[str, str]:
+    """Tokens that open nothing but the sandbox, with their locations: each has its own quota."""
+    listed = () if locations is None else locations.locations
+    return {f"sandbox-{number}": id_ for number, id_ in enumerate(listed, 1)}
 
 
 def _sandbox_config(options: ImportOptions) -> SandboxConfig:
@@ -55,13 +87,17 @@ def _sandbox_config(options: ImportOptions) -> SandboxConfig:
         SandboxConfig,
     )
 
-    limit = options.limit()
+    def limits(limit: RateLimit | None) -> Limits:
+        if limit is None:
+            return NO_LIMITS
+        return Limits(max=limit.requests, interval=limit.interval, daily=limit.daily)
+
     return SandboxConfig(
         location_id=options.location or "",
+        tokens=_sandbox_tokens(options.locations),
         latency=Latency(up=_ROUND_TRIP / 2, down=_ROUND_TRIP / 2),
-        limits=NO_LIMITS
-        if limit is None
-        else Limits(max=limit.requests, interval=limit.interval, daily=limit.daily),
+        limits=limits(options.limit()),
+        location_limits={id_: limits(limit) for id_, limit in options.limits().items()},
     )
 
 
@@ -77,6 +113,7 @@ def client(options: ImportOptions, at: Target) -> LeadConnector:
             location_id=options.location,
             base_url=at.base_url,
             limit=options.limit(),
+            limits=options.limits(),
             policy=options.policy(),
             timeouts=options.timeouts(),
         )

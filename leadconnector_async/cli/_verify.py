@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import click
 
-from leadconnector_async.cli._options import option, outbox_option, output_options
+from leadconnector_async.cli._options import (
+    ONE_SOURCE_OF_TOKENS,
+    locations_option,
+    option,
+    outbox_option,
+    output_options,
+)
 
 
 @click.command("verify", short_help="Compare what was sent with what the API exports.")
 @outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
+@locations_option
 @option("--base-url", metavar="URL", help="Another address than the API's own.")
 @option("--location", metavar="ID", help="Compare this location alone.")
 @output_options
@@ -25,4 +32,6 @@ def command(ctx: click.Context, /, **given: object) -> None:
     from leadconnector_async.cli._run_verify import VerifyOptions, run  # noqa: PLC0415 - not for help
 
     given.pop("verbose")
+    if given["token"] and given["locations"]:
+        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
     ctx.exit(run(VerifyOptions(**given)))  # type: ignore[arg-type]  # click has checked them
