@@ -26,7 +26,7 @@ _BASE: Final = HEIGHT - 44
 _WIDEST_BAR: Final = 56.0
 _LABEL: Final = 30.0
 """Room that the label of a bar needs."""
-_STEPS: Final = 4
+_STEPS: Final = 5
 _MONTHS_OF_A_YEAR: Final = 12
 
 
@@ -52,7 +52,7 @@ def chart(bins: Sequence[Bin], series: Sequence[Series]) -> Markup:
 
 
 def ticks(most: int) -> list[int]:
-    """Round values from 0 to at least ``most``, some four steps apart: 0, 500, 1,000, 1,500."""
+    """Round values from 0 to at least ``most``, some five steps apart: 0, 500, 1,000, 1,500."""
     rough = max(most, 1) / _STEPS
     power = 10 ** floor(log10(rough)) if rough >= 1 else 1
     step = next(n * power for n in (1, 2, 2.5, 5, 10) if n * power >= rough and n * power % 1 == 0)
@@ -75,7 +75,15 @@ def _grid(steps: Sequence[int], scale: float) -> Iterator[Markup]:
         y = _BASE - value * scale
         if value:
             yield void("path", d=f"M{_LEFT} {y:.1f}H{WIDTH}", class_="grid")
-        yield element("text", number(value), x=_LEFT - 8, y=y + 4, class_="value")
+        yield element("text", _compact(value), x=_LEFT - 8, y=y + 4, class_="value")
+
+
+def _compact(value: int) -> str:
+    """A value of the axis: ``5,000``, ``2.5M``."""
+    for power, letter in ((10**9, "B"), (10**6, "M")):
+        if value >= power:
+            return f"{value / power:,g}{letter}"
+    return number(value)
 
 
 def _bar(found: Bin, series: Sequence[Series], x: float, room: float, scale: float) -> Markup:

@@ -37,7 +37,7 @@ color:var(--ink);overflow-wrap:anywhere}
 .tiles .name{color:inherit;font-weight:600;font-size:.95rem}
 .sent{color:var(--good)}.failed{color:var(--bad)}.unresolved{color:var(--doubt)}
 .pending{color:var(--wait)}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}.wide+.wide{margin-top:1.6rem}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 caption{text-align:start;color:var(--soft);font-size:.88rem;padding:0 0 .5rem}
 th,td{padding:.42rem .7rem;border-bottom:1px solid var(--line);text-align:end;
@@ -47,7 +47,7 @@ th:last-child,td:last-child{padding-inline-end:0}
 th{font-weight:600}thead th{color:var(--soft);font-size:.85rem;vertical-align:bottom}
 tbody th{font-weight:400}tfoot th,tfoot td{font-weight:600;border-bottom:0}
 th.text,td.text{text-align:start}
-.long{white-space:normal;overflow-wrap:anywhere;width:100%}
+.long{white-space:normal;overflow-wrap:anywhere;width:100%;min-width:9ch}
 .zero{color:var(--soft)}
 tr{break-inside:avoid}
 figure{margin:0}.chart{display:block;width:100%;height:auto;min-width:40rem;font-size:12px}
