@@ -43,7 +43,9 @@ def _refuse_outbox(outbox: str, html: str) -> None:
     target = Path(html)
     own = {os.path.realpath(outbox) + suffix for suffix in _BESIDE}
     if os.path.realpath(target) in own or _is_database(target):
-        raise click.UsageError(f"--html {html} is an outbox: give another file, such as report.html")
+        raise click.UsageError(
+            f"--html {html} is an outbox: give another file, such as report.html"
+        )
 
 
 def _is_database(path: Path) -> bool:

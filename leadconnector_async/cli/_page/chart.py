@@ -63,7 +63,9 @@ def _described(bins: Sequence[Bin]) -> str:
     total = sum(found.total for found in bins)
     highest = max(bins, key=lambda found: found.total)
     if len(bins) == 1:
-        return f"{counted(total, 'message')}, all of {highest.name}. The table below has the figures."
+        return (
+            f"{counted(total, 'message')}, all of {highest.name}. The table below has the figures."
+        )
     return (
         f"{counted(total, 'message')} from {bins[0].name} to {bins[-1].name}. The most are of "
         f"{highest.name}: {number(highest.total)}. The table below has the figures."

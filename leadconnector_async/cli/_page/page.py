@@ -36,7 +36,7 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 def page(account: Account, *, title: str | None, made_ms: int) -> str:
     """Write the page."""
-    name = f"{title} – {_HEADING}" if title else _HEADING
+    name = f"{title} \u2013 {_HEADING}" if title else _HEADING
     head = element(
         "head",
         Markup('<meta charset="utf-8">'),

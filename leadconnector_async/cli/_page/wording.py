@@ -21,7 +21,7 @@ _PAUSED: Final = 0.9
 def share(part: int, whole: int) -> str:
     """Per cent, which never rounds to all or to none."""
     if not whole:
-        return "–"
+        return "\u2013"
     per_cent = 100 * part / whole
     if part in (0, whole):
         return f"{per_cent:.0f}%"
@@ -33,7 +33,7 @@ def share(part: int, whole: int) -> str:
 def day(moment_ms: int | None) -> str:
     """``1 March 2024``, in UTC."""
     if moment_ms is None:
-        return "–"
+        return "\u2013"
     found = _EPOCH + timedelta(milliseconds=moment_ms)
     return f"{found.day} {found:%B} {found.year}"
 
@@ -71,7 +71,8 @@ def remainder(ends: Ends) -> Iterator[str]:
     """What became of the others, a sentence each."""
     if ends.pending:
         verb = "is" if ends.pending == 1 else "are"
-        yield f"The import is not finished: {counted(ends.pending, 'message')} {verb} still waiting."
+        waiting = counted(ends.pending, "message")
+        yield f"The import is not finished: {waiting} {verb} still waiting."
     if ends.failed:
         yield f"{counted(ends.failed, 'message')} could not be imported."
     if ends.unresolved:
