@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
-from leadconnector_async._outbox.history import History
+from leadconnector_async._outbox.history import History, Times
 from leadconnector_async._outbox.interface import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leadconnector_async._outbox.history import Passage, ReasonCount, Times
+    from leadconnector_async._outbox.history import Passage, ReasonCount
 
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
