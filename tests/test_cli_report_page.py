@@ -58,9 +58,8 @@ class Checked(HTMLParser):
         return (self.get_starttag_text() or "").endswith("/>")
 
 
-def account(reason: str = "no", **ends: int) -> Account:
+def account(reason: str, found: Ends) -> Account:
     """An account whose messages are all of one month."""
-    found = Ends(**ends)
     return Account(
         ends=found,
         locations={"l1": (found, Account(times=Times(None, None, 0)).period)},
@@ -150,10 +149,12 @@ def test_reasons_name_nobody() -> None:
     ]
 
 
-@pytest.mark.parametrize("ends", [{}, {"sent": 3}, {"failed": 9}, {"sent": 10**12, "pending": 1}])
-def test_a_page_is_well_formed_and_needs_nothing_else(ends: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "ends", [Ends(), Ends(sent=3), Ends(failed=9), Ends(sent=10**12, pending=1)], ids=repr
+)
+def test_a_page_is_well_formed_and_needs_nothing_else(ends: Ends) -> None:
     """Whatever stands in the outbox."""
-    text = page(account(**ends), title="Müller & Söhne", made_ms=0)
+    text = page(account("no", ends), title="Müller & Söhne", made_ms=0)
     seen = Checked(text).seen
     assert (seen["html"], seen["h1"], seen["script"], seen["link"]) == (1, 1, 0, 0)
     assert seen["caption"] == seen["table"]
@@ -163,7 +164,7 @@ def test_a_page_is_well_formed_and_needs_nothing_else(ends: dict[str, int]) -> N
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"></td><img src=x>', "شركة 🚀"])
 def test_texts_of_others_stay_texts(text: str) -> None:
     """A reason quotes the API, and a title is anyone's."""
-    made = page(account(text, failed=2), title=text, made_ms=0)
+    made = page(account(text, Ends(failed=2)), title=text, made_ms=0)
     seen = Checked(made).seen
     assert (seen["script"], seen["img"]) == (0, 0)
 
