@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "failed": "_failed",
     "retry": "_retry",
     "verify": "_verify",
+    "report": "_report_page",
     "sandbox": "_sandbox",
     "completion": "_completion",
 }
