@@ -68,7 +68,8 @@ footer h2{margin:0 0 .6rem;font-size:1rem}
 @media print{@page{size:A4;margin:16mm 14mm}html{font-size:10.5pt}
 body{max-width:none;padding:0}h1{font-size:20pt}h2{margin-top:1.8rem}
 figure,.tiles,.facts{break-inside:avoid}.chart{min-width:0}.wide{overflow:visible}
-th,td{padding-block:.25rem}
+th,td{padding:.25rem .45rem}caption{break-after:avoid}thead{break-after:avoid}
+tfoot{display:table-row-group}.long{min-width:22ch}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 details::details-content{content-visibility:visible;height:auto;display:block}
 details>*{display:block}summary{list-style:none}}
