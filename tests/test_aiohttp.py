@@ -307,6 +307,24 @@ def test_a_kept_connection_that_ends_is_unknown_and_not_retried() -> None:
 
 
 @either_way
+def test_a_read_is_asked_once_more_when_a_kept_connection_ends() -> None:
+    """Reading twice does no harm, and looking for a record should not fail for so little."""
+
+    async def one_answer(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+
+    async def run() -> None:
+        async with serving(one_answer) as server, transport_to(server.url) as transport:
+            for _ in range(2):
+                assert (await transport.send(GET, TOKEN)).status == 200
+            assert (server.connections, len(server.requests)) == (2, 3)
+
+    asyncio.run(run())
+
+
+@either_way
 def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
     """What is left of one answer must not be read as the next one's."""
 

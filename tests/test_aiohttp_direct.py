@@ -262,7 +262,7 @@ def test_no_connection_is_lost_to_the_pool() -> None:
                 tasks = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(limit)]
                 await server.until(lambda: len(server.requests) >= before + limit)
                 assert not any(task.done() for task in tasks)
-            await asyncio.wait(tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await server.until(lambda: server.ended == server.connections)
 
     asyncio.run(run())

@@ -44,7 +44,7 @@ _INTERIM: Final = frozenset(range(100, 200)) - {101}
 
 
 class Direct:
-    """Sends requests over the connections of a connector. Belongs to one event loop."""
+    """Sends requests with a body over a connector's connections. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -70,7 +70,6 @@ class Direct:
         task = self._deadlines.begin()
         cancelling = task.cancelling()
         connection: Connection | None = None
-        late = False
         try:
             connection = await self._connect()
             answer = await _exchange(connection, written)
