@@ -64,7 +64,7 @@ class AiohttpTransport:
         """See `Transport.send`."""
         session = self._session or self._open()
         # A read is left to the session, which asks once more when a kept connection turns out to
-        # have ended. No coroutine of its own here: each layer costs half a microsecond.
+        # have ended.
         if self._direct is None or request.body is None:
             return self._through(session, request, token)
         return self._direct.send(request, token)
