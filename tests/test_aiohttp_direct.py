@@ -19,7 +19,7 @@ from http_peer import (
     transport_to,
 )
 
-from leadconnector_async._aiohttp import Timeouts
+from leadconnector_async._aiohttp import AiohttpTransport, Timeouts
 from leadconnector_async._aiohttp.deadlines import Deadlines
 from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
 from leadconnector_async._transport import Request
@@ -48,6 +48,22 @@ async def mute(peer: Peer) -> None:
     """Read the request, and say nothing until the other side leaves."""
     await peer.request()
     await peer.reader.read()
+
+
+def deadlines_of(transport: AiohttpTransport) -> Deadlines:
+    """The deadlines of a transport that has sent something."""
+    assert transport._direct is not None
+    return transport._direct._deadlines
+
+
+class HeldClock(asyncio.SelectorEventLoop):
+    """A loop whose time goes on when a test says so."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        """The time that was set."""
+        return self.now
 
 
 @either_way
@@ -203,28 +219,50 @@ def test_a_refusal_before_the_end_of_a_body_is_read() -> None:
     asyncio.run(run())
 
 
+def test_a_request_that_waited_for_a_connection_was_not_sent() -> None:
+    """There was nothing to write it to."""
+
+    async def run() -> None:
+        async with serving(mute) as server, transport_to(server.url, connections=1) as transport:
+            first = asyncio.ensure_future(transport.send(POST, TOKEN))
+            second = asyncio.ensure_future(transport.send(POST, TOKEN))
+            await server.until(lambda: len(server.requests) == 1)
+            deadlines = deadlines_of(transport)
+            deadlines._due = {second: 0, first: deadlines._due[first]}
+            deadlines._tick()
+            with pytest.raises(NotSentError, match=r"no connection to the API \(timed out\)"):
+                await second
+            assert not first.done()
+            assert len(server.requests) == 1
+        with pytest.raises(FateUnknownError):
+            await first
+
+    asyncio.run(run())
+
+
 def test_no_connection_is_lost_to_the_pool() -> None:
     """After every kind of bad end at every moment, as many requests as ever go at once."""
 
     async def run() -> None:
-        timeouts = Timeouts(connect=5, read=0.05)
         limit = 3
         async with serving(mute) as server:
-            async with transport_to(server.url, timeouts, connections=limit) as transport:
+            async with transport_to(server.url, Timeouts(read=60), connections=limit) as transport:
                 for number in range(60):
                     task = asyncio.ensure_future(transport.send(POST, TOKEN))
                     for _ in range(number % 12):
                         await asyncio.sleep(0)
-                    if number % 5:
+                    if number % 3 and number % 12:
+                        deadlines_of(transport)._due[task] = 0
+                        deadlines_of(transport)._tick()
+                    else:
                         task.cancel()
                     with suppress(TransportError, asyncio.CancelledError):
                         await task
-                await server.until(lambda: server.ended == server.connections)
                 before = len(server.requests)
-                tasks = [transport.send(POST, TOKEN) for _ in range(limit + 1)]
-                ends = await asyncio.gather(*tasks, return_exceptions=True)
-                assert [type(end) for end in ends] == [FateUnknownError] * limit + [NotSentError]
-                assert len(server.requests) == before + limit
+                tasks = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(limit)]
+                await server.until(lambda: len(server.requests) >= before + limit)
+                assert not any(task.done() for task in tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await server.until(lambda: server.ended == server.connections)
 
     asyncio.run(run())
@@ -239,12 +277,10 @@ def test_a_cancelled_request_takes_its_body_back() -> None:
             server.note()
             server.requests.append(b"")
             await taking.wait()
-            got = 0
             while part := await peer.reader.read(MIB):
-                got += len(part)
-            assert got < len(LARGE.body or b"")
+                taken.append(len(part))
 
-        taking = asyncio.Event()
+        taking, taken = asyncio.Event(), list[int]()
         async with serving(stuck) as server, transport_to(server.url) as transport:
             task = asyncio.ensure_future(transport.send(LARGE, TOKEN))
             await server.until(lambda: len(server.requests) == 1)
@@ -253,6 +289,7 @@ def test_a_cancelled_request_takes_its_body_back() -> None:
                 await task
             taking.set()
             await server.until(lambda: server.ended == 1)
+            assert sum(taken) < len(LARGE.body or b"")
 
     asyncio.run(run())
 
@@ -265,8 +302,7 @@ def test_a_cancellation_is_one_even_when_the_time_is_up(first: str) -> None:
         async with serving(mute) as server, transport_to(server.url) as transport:
             task = asyncio.ensure_future(transport.send(POST, TOKEN))
             await server.until(lambda: len(server.requests) == 1)
-            assert transport._direct is not None
-            deadlines = transport._direct._deadlines
+            deadlines = deadlines_of(transport)
             deadlines._due[task] = 0
             ends: list[Callable[[], object]] = [task.cancel, deadlines._tick]
             for end in ends if first == "cancelled" else reversed(ends):
@@ -330,31 +366,35 @@ def test_a_base_address_may_have_a_path() -> None:
 
 def test_one_timer_serves_all_requests() -> None:
     """Each is cancelled when its own time has run out, and one that ended is not."""
+    loop = HeldClock()
+    cancelled: list[tuple[int, float]] = []
+    quick = asyncio.Event()
+
+    async def work(number: int, deadlines: Deadlines) -> None:
+        task = deadlines.begin()
+        try:
+            await (quick.wait() if number == 1 else asyncio.Event().wait())
+        except asyncio.CancelledError:
+            cancelled.append((number, loop.now))
+        assert deadlines.end(task) is (number != 1)
 
     async def run() -> None:
-        loop = asyncio.get_running_loop()
-        deadlines = Deadlines(0.05, loop)
-        cancelled: list[int] = []
-
-        async def work(number: int) -> None:
-            task = deadlines.begin()
-            try:
-                if number != 1:
-                    await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                cancelled.append(number)
-            assert deadlines.end(task) is (number != 1)
-
-        began = loop.time()
-        tasks = [asyncio.ensure_future(work(number)) for number in range(3)]
-        await asyncio.sleep(0.02)
-        timer = deadlines._timer
-        tasks.append(asyncio.ensure_future(work(3)))
-        await asyncio.sleep(0)
-        assert deadlines._timer is timer
+        deadlines = Deadlines(10, loop)
+        tasks = []
+        timers = set()
+        for number in range(4):
+            tasks.append(asyncio.ensure_future(work(number, deadlines)))
+            await asyncio.sleep(0)
+            timers.add(deadlines._timer)
+            loop.now += 1
+        assert len(timers) == 1
+        quick.set()
+        while deadlines._timer is not None:
+            await asyncio.sleep(0)
+            loop.now += 0.5
         await asyncio.gather(*tasks)
-        assert cancelled == [0, 2, 3]
-        assert loop.time() - began >= 0.07
-        assert deadlines._timer is None
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
+    assert [number for number, _ in cancelled] == [0, 2, 3]
+    assert all(10 <= at - number <= 12 for number, at in cancelled)

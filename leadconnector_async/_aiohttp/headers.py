@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from leadconnector_async._transport import Request
 
 MOST_TOKENS: Final = 4096
-_WITHOUT_LENGTH: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that say nothing of a body where there is none."""
 
 
 def headers_of(request: Request, token: str) -> CIMultiDict[str]:
@@ -48,7 +46,7 @@ def check_target(request: Request) -> None:
 
 
 class Heads:
-    """Writes requests as they go over the wire. Heads of requests with a body are remembered."""
+    """Writes requests with a body as they go over the wire, and remembers their heads."""
 
     def __init__(self, base_url: str) -> None:
         url = URL(base_url)
@@ -62,21 +60,17 @@ class Heads:
         Raises:
             ValueError: it would say something else than it should.
         """
-        body = request.body
-        if body is None:
-            if request.method in _WITHOUT_LENGTH:
-                return self._make(request, token) + b"\r\n"
-            body = b""
+        body = request.body or b""
         key = request.method, request.path, request.version, token, request.content_type
         head = self._made.get(key)
         if head is None:
             if len(self._made) >= MOST_TOKENS:  # tokens rotate: forget the old ones
                 self._made.clear()
-            head = self._made[key] = self._make(request, token) + b"Content-Length: "
+            head = self._made[key] = self._make(request, token)
         return b"%b%d\r\n\r\n%b" % (head, len(body), body)
 
     def _make(self, request: Request, token: str) -> bytes:
         check_target(request)
         lines = [f"{request.method} {self._prefix}{request.path} HTTP/1.1", f"Host: {self._host}"]
         lines += [f"{name}: {value}" for name, value in headers_of(request, token).items()]
-        return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+        return "\r\n".join([*lines, "Content-Length: "]).encode("ascii")

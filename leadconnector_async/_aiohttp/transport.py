@@ -63,8 +63,9 @@ class AiohttpTransport:
     def send(self, request: Request, token: str) -> Coroutine[Any, Any, Answer]:
         """See `Transport.send`."""
         session = self._session or self._open()
-        # No coroutine of its own: each layer costs half a microsecond.
-        if self._direct is None or request.upload is not None or request.method == "HEAD":
+        # A read is left to the session, which asks once more when a kept connection turns out to
+        # have ended.
+        if self._direct is None or request.body is None:
             return self._through(session, request, token)
         return self._direct.send(request, token)
 
