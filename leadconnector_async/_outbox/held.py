@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
 
 _UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
@@ -43,7 +44,7 @@ class Held:
             self._stale.add(batch)
         self.tidy()
 
-    def holds(self, seqs: Set[int]) -> bool:
+    def holds(self, seqs: AbstractSet[int]) -> bool:
         """Tell whether all of these records are claimed and not settled."""
         return seqs <= self._batch_of.keys()
 
