@@ -80,6 +80,7 @@ _IDS: Final = (
 )
 _TEXTS: Final = (("message", "message"), ("subject", "subject"), ("html", "html"))
 _MAIL_TYPES: Final = " and ".join(name for name, rule in RULES.items() if rule.mail)
+_STATUSES: Final = frozenset((None, *CALL_STATUSES))
 _CALL_TYPES: Final = ", ".join(name for name, rule in RULES.items() if rule.call)
 
 
@@ -106,25 +107,37 @@ def _plainly_good(message: MessageFields, rule: Rule) -> bool:
     return (
         (message.contact_id or "").isalnum()
         and message.conversation_id is None
-        and message.conversation_provider_id is None
-        and not rule.provider
+        and (
+            not rule.provider
+            if message.conversation_provider_id is None
+            else message.conversation_provider_id.isalnum()
+        )
         and message.direction in DIRECTIONS
         and message.date is not None
         and message.date.tzinfo is not None
-        and message.message is not None
-        and message.message != ""
-        and "\0" not in message.message
-        and message.subject is None
+        and "\0" not in (message.message or "")
+        and bool(message.message or not rule.content or (rule.mail and message.html))
+        and message.email_message_id is None
+        and message.alt_id is None
+        and message.attachments is None
+        and (_has_no_mail(message) or (rule.mail and _is_sound_mail(message)))
+        and (message.call is None or (rule.call and message.call.status in _STATUSES))
+    )
+
+
+def _has_no_mail(message: MessageFields) -> bool:
+    return (
+        message.subject is None
         and message.html is None
         and message.email_from is None
         and message.email_to is None
         and message.email_cc is None
         and message.email_bcc is None
-        and message.email_message_id is None
-        and message.alt_id is None
-        and message.attachments is None
-        and message.call is None
     )
+
+
+def _is_sound_mail(message: MessageFields) -> bool:
+    return "\0" not in (message.subject or "") and "\0" not in (message.html or "")
 
 
 def _problems(

@@ -63,7 +63,7 @@ class Admitting:
         row = self._connection.execute(_OUTCOME, (location, lane, seq)).fetchone()
         if row is None:
             self._sealing.admit_known(place)
-            is_held = self._held.holds(location, lane, seq)
+            is_held = self._held.holds({seq})
             return Admission(seq, State.CLAIMED if is_held else State.PENDING, None)
         claim = Claim(*place, key, payload or b"", row[2])
         settlement = Settlement(claim, State(row[0]), *row[1:])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async._outbox.interface import Settlement, Spend
+    from leadconnector_async._outbox.interface import Spend
 
 PENDING: Final = int(State.PENDING)
 SENT: Final = int(State.SENT)
@@ -82,16 +82,19 @@ class Books:
         if rows:
             run_rows(self._connection, _ADD, rows, _TO_TALLY)
 
-    def settled(self, ended: Sequence[Settlement]) -> None:
-        """Count records whose fate became known. Their times are noted to the batch."""
-        moments = [settlement.at for settlement in ended]
+    def settled(self, ended: Sequence[tuple[int, int, int]]) -> None:
+        """Count records whose fate became known: (location, state, at).
+
+        Their times are noted to the batch.
+        """
+        moments = [at for _, _, at in ended]
         first, last = min(moments), max(moments)
-        totals = Counter([(fate.claim.location, int(fate.state)) for fate in ended])
+        totals = Counter([(location, state) for location, state, _ in ended])
         rows: list[tuple[int, int, int, int | None, int | None]]
         rows = [(*place, n, first, last) for place, n in totals.items()]
         rows += [(location, PENDING, -n, None, None) for (location, _), n in totals.items()]
         run_rows(self._connection, _ADD, rows, _TO_TALLY)
-        spans = Counter([fate.at // SPAN_MS for fate in ended if fate.state == SENT])
+        spans = Counter([at // SPAN_MS for _, state, at in ended if state == SENT])
         run_rows(self._connection, "INSERT INTO pace (span, sent)", list(spans.items()), _TO_PACE)
 
     def spend(self, spends: Iterable[Spend]) -> None:

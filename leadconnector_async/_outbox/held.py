@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
 
 _UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
@@ -31,7 +32,7 @@ class Held:
         """Read what is claimed and not settled, as after a crash."""
         self.lanes: dict[int, dict[int, set[int]]] = {}
         """Claimed records by location and lane."""
-        self._batches: dict[int, set[int]] = {}
+        self._left: dict[int, int] = {}
         self._batch_of: dict[int, int] = {}
         self._stale: set[int] = set()
         self._last = 0
@@ -43,9 +44,9 @@ class Held:
             self._stale.add(batch)
         self.tidy()
 
-    def holds(self, location: int, lane: int, seq: int) -> bool:
-        """Tell whether a record is claimed and not settled."""
-        return seq in self.lanes.get(location, {}).get(lane, ())
+    def holds(self, seqs: AbstractSet[int]) -> bool:
+        """Tell whether all of these records are claimed and not settled."""
+        return seqs <= self._batch_of.keys()
 
     def count(self, location: int) -> int:
         """How many records of a location are held."""
@@ -64,20 +65,23 @@ class Held:
         self._keep(self._last, places)
 
     def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
-        self._batches[batch] = {seq for _, _, seq in places}
+        self._left[batch] = len(places)
+        self._batch_of.update((seq, batch) for _, _, seq in places)
         for location, lane, seq in places:
-            self._batch_of[seq] = batch
             self.lanes.setdefault(location, {}).setdefault(lane, set()).add(seq)
 
-    def drop(self, location: int, lane: int, seq: int) -> None:
-        """Note in memory that a record is not claimed any more."""
-        lanes = self.lanes[location]
-        lanes[lane].remove(seq)
-        if not lanes[lane]:
-            del lanes[lane]
-        batch = self._batch_of.pop(seq)
-        self._batches[batch].remove(seq)
-        self._stale.add(batch)
+    def drop(self, places: Iterable[tuple[int, int, int]]) -> None:
+        """Note in memory that each (location, lane, seq) is not claimed any more."""
+        left, batch_of, lanes_of = self._left, self._batch_of, self.lanes
+        for location, lane, seq in places:
+            lanes = lanes_of[location]
+            seqs = lanes[lane]
+            seqs.remove(seq)
+            if not seqs:
+                del lanes[lane]
+            batch = batch_of.pop(seq)
+            left[batch] -= 1
+            self._stale.add(batch)
 
     def tidy(self, *, everything: bool = True) -> None:
         """Write the rows again that list what is not claimed any more.
@@ -85,16 +89,23 @@ class Held:
         Without ``everything`` only those that list nothing else, which is cheap; that is enough
         where all that was dropped has left the queue.
         """
-        empty = [batch for batch in self._stale if not self._batches[batch]]
+        empty = [batch for batch in self._stale if not self._left[batch]]
         for batch in empty:
-            del self._batches[batch]
+            del self._left[batch]
         self._stale.difference_update(empty)
         run_rows(self._connection, _DELETE, [(batch,) for batch in empty], ")")
-        if everything:
-            for batch in self._stale:
-                row = packed(self._batches[batch]), batch
-                self._connection.execute("UPDATE claimed SET seqs = ? WHERE batch = ?", row)
-            self._stale.clear()
+        if everything and self._stale:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        seqs: dict[int, list[int]] = {batch: [] for batch in self._stale}
+        for seq, batch in self._batch_of.items():
+            if batch in seqs:
+                seqs[batch].append(seq)
+        for batch, left in seqs.items():
+            row = packed(left), batch
+            self._connection.execute("UPDATE claimed SET seqs = ? WHERE batch = ?", row)
+        self._stale.clear()
 
 
 _INSERT: Final = "INSERT INTO claimed (batch, seqs)"

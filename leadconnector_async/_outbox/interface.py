@@ -75,6 +75,17 @@ class Reading:
         self._seen[index] |= bit
         return True
 
+    def meet_new(self, first: int, end: int) -> None:
+        """Note that this pass has brought the records from ``first`` to before ``end``."""
+        self._seen.extend(bytes(max(0, (end >> 3) + 1 - len(self._seen))))
+        while first < end and first & 7:
+            self._seen[first >> 3] |= 1 << (first & 7)
+            first += 1
+        while end > first and end & 7:
+            end -= 1
+            self._seen[end >> 3] |= 1 << (end & 7)
+        self._seen[first >> 3 : end >> 3] = b"\xff" * ((end - first) >> 3)
+
     def has_met(self, seq: int) -> bool:
         """Tell whether this pass has met record ``seq``."""
         index = seq >> 3

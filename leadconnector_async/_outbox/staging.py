@@ -67,8 +67,11 @@ class Staging:
     def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:
         """Write a batch of one reading down."""
         fresh, rest = self.insert(drafts)
-        for record in fresh:
-            reading.meet(record.seq)
+        if rest:
+            for record in fresh:
+                reading.meet(record.seq)
+        elif fresh:
+            reading.meet_new(fresh[0].seq, fresh[-1].seq + 1)
         meeting = _Meeting(self, self._connection, reading)
         for at in range(0, len(rest), _AT_A_TIME):
             meeting.meet(rest[at : at + _AT_A_TIME])
@@ -81,10 +84,11 @@ class Staging:
 
     def insert(self, drafts: Sequence[Draft]) -> tuple[list[Fresh], list[Fresh]]:
         """Insert what has a new key. Returns that, and the rest, for whom numbers are free."""
-        number = self._books.location
+        names = dict.fromkeys(draft.location for draft in drafts)
+        numbers = {name: self._books.location(name) for name in names}
         first = self._next
         tried = [
-            Fresh(seq, number(draft.location), draft) for seq, draft in enumerate(drafts, first)
+            Fresh(seq, numbers[draft.location], draft) for seq, draft in enumerate(drafts, first)
         ]
         self._next += len(tried)
         before = self._connection.total_changes
@@ -112,12 +116,13 @@ class Staging:
         ]
         run_rows(self._connection, _ORIGIN, origins)
         refused = [record for record in fresh if record.draft.problem is not None]
-        self.refuse(refused)
-        totals = Counter([record.location for record in fresh])
-        totals.subtract([record.location for record in refused])
+        totals = Counter([location for _, location, _ in fresh])
+        if refused:
+            self.refuse(refused)
+            turned_down = Counter([record.location for record in refused])
+            totals.subtract(turned_down)
+            self._books.add({(location, REJECTED): n for location, n in turned_down.items()})
         self._books.add({(location, PENDING): n for location, n in totals.items()})
-        turned_down = Counter([record.location for record in refused])
-        self._books.add({(location, REJECTED): n for location, n in turned_down.items()})
         return len(refused)
 
     def refuse(self, refused: Sequence[Fresh]) -> None:

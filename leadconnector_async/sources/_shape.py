@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from pathlib import Path
 
+_PLACES: Final = {name: attribute.partition(".")[::2] for name, attribute in FIELDS.items()}
+"""Where each field goes: the attribute, and that within it, or ""."""
 _READERS: Final[dict[str, Callable[[object], object]]] = {
     **dict.fromkeys(FIELDS, read_text),
     **dict.fromkeys(LIST_FIELDS, read_list),
@@ -121,8 +123,8 @@ class Shaper:
         for name, value in values.items():
             if value is None:
                 continue
-            attribute = FIELDS.get(name)
-            if attribute is None:
+            place = _PLACES.get(name)
+            if place is None:
                 problems.extend(self._pass_over(name, value, values))
                 continue
             try:
@@ -132,11 +134,11 @@ class Shaper:
             except Wrong as error:
                 problems.append(Problem(name, error.wrong, error.fix))
                 continue
-            outer, dot, inner = attribute.partition(".")
-            if dot:
+            outer, inner = place
+            if inner:
                 nested.setdefault(outer, {})[inner] = read
             else:
-                fields[attribute] = read
+                fields[outer] = read
         if "type" not in fields and not any(problem.field == "type" for problem in problems):
             problems.insert(0, _NO_TYPE)
         if "contact" in nested and _is_name_alone(values):
