@@ -30,9 +30,10 @@ class Importer:
         reader: the sources.
         concurrency: requests in flight at most; None for as many as the locations can use.
         location: the location of records that name none; None refuses these.
+        provider: the provider's id of calls and custom messages that name none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each part that an import is made of
         self,
         gateway: Gateway,
         outbox: SqliteOutbox,
@@ -40,6 +41,7 @@ class Importer:
         *,
         concurrency: int | None = None,
         location: str | None = None,
+        provider: str | None = None,
     ) -> None:
         self._outbox = outbox
         self.reader = reader
@@ -50,7 +52,7 @@ class Importer:
             deliver=self._deliver,
             closed=lambda _site, _error: None,  # the site keeps its error: see `errors`
         )
-        self.stager = Stager(outbox, self.engine.tally, location=location)
+        self.stager = Stager(outbox, self.engine.tally, location=location, provider=provider)
         self.left: dict[int, int] = {}
         """Records without a fate, by the outbox's number of their location."""
         self.total = 0

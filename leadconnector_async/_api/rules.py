@@ -101,6 +101,12 @@ def check(
     return tuple(_problems(message, rule, named=named, files=files))
 
 
+def needs_provider(message: MessageFields) -> bool:
+    """Tell whether a message lacks the id of a provider that its type cannot do without."""
+    rule = RULES.get(message.type)
+    return rule is not None and rule.provider and not message.conversation_provider_id
+
+
 def _plainly_good(message: MessageFields, rule: Rule) -> bool:
     """The common case in a few look-ups: a short-cut to the same verdict as `_problems`."""
     return (

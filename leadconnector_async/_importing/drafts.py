@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._api.late import Late
-from leadconnector_async._api.rules import check
+from leadconnector_async._api.rules import check, needs_provider
 from leadconnector_async._importing.files import FileLostError, are_local, located
 from leadconnector_async._messages import Problem
 from leadconnector_async._records import draft, key_from_text, refused_draft
@@ -22,12 +22,14 @@ NO_LOCATION: Final = Problem(
 class Drafter:
     """Makes drafts.
 
-    ``location`` is the one of records that name none. Records without a date are sorted under
-    ``now_ms``, the moment of the reading.
+    ``location`` is the one of records that name none, ``provider`` the provider's id of those that
+    need one and name none. Records without a date are sorted under ``now_ms``, the moment of the
+    reading.
     """
 
-    def __init__(self, location: str | None, now_ms: int) -> None:
+    def __init__(self, location: str | None, now_ms: int, provider: str | None = None) -> None:
         self._location = location
+        self._provider = provider
         self._now_ms = now_ms
 
     def draft_of(self, parsed: Parsed) -> Draft:
@@ -36,6 +38,8 @@ class Drafter:
         if row is None:
             return self._unread(parsed)
         location = row.location_id or self._location
+        if self._provider and needs_provider(row):
+            row.conversation_provider_id = self._provider
         try:
             late = late_parts(row)
         except FileLostError as lost:

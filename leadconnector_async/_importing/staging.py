@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 class Stager:
     """Puts what a reader gives into an outbox, and counts it in a tally.
 
-    ``location`` is the one of records that name none; None refuses these.
+    ``location`` is the one of records that name none; None refuses these. ``provider`` is the
+    provider's id of those that need one and name none.
     """
 
-    def __init__(self, outbox: SqliteOutbox, tally: Tally, *, location: str | None) -> None:
+    def __init__(
+        self,
+        outbox: SqliteOutbox,
+        tally: Tally,
+        *,
+        location: str | None,
+        provider: str | None = None,
+    ) -> None:
         self._outbox = outbox
         self._tally = tally
         self._location = location
+        self._provider = provider
         self.conflicts = 0
         """Records that were passed over, since another one of their source has the same id."""
 
@@ -36,7 +45,7 @@ class Stager:
             SourceError: a source cannot be read. What came before it stays staged.
             OutboxError: the store failed.
         """
-        drafter = Drafter(self._location, time.time_ns() // 1_000_000)
+        drafter = Drafter(self._location, time.time_ns() // 1_000_000, self._provider)
         for source in reader.sources():
             batch = reader.batch()
             self._refuse_homeless(source.name, batch)

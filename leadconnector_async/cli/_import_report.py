@@ -98,6 +98,8 @@ def _import_again(name: str, options: ImportOptions) -> str:
         words += ["--map", f"{field}={column}"]
     if source.timezone is not None:
         words += ["--timezone", str(source.timezone)]
+    if options.provider is not None:
+        words += ["--provider", options.provider]
     return shlex.join(words)
 
 

@@ -89,6 +89,7 @@ class _Run:
                     reader,
                     concurrency=options.concurrency,
                     location=options.location,
+                    provider=options.provider,
                 )
                 ending = await self._drive(importer)
         elapsed = loop.time() - started

@@ -74,7 +74,7 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
     tally = Tally()
     async with await SqliteOutbox.open(copy) as outbox:
         await claim_for(outbox, destination(options), name=options.outbox)
-        stager = Stager(outbox, tally, location=options.location)
+        stager = Stager(outbox, tally, location=options.location, provider=options.provider)
         await stager.stage(reader)
         needs = [need async for need in _needs(outbox, options.limit())]
     if not options.quiet:

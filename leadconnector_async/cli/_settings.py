@@ -36,6 +36,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     no_stamp: bool
     patience: float
     contacts: ContactMode
+    provider: str | None
     wait: bool
     quota: QuotaValue | str | None
     daily: int | None
