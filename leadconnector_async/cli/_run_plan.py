@@ -16,15 +16,16 @@ import click
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._errors import OutboxWriteFailed
 from leadconnector_async._importing.destination import claim_for
-from leadconnector_async._importing.estimate import DAY, Budget, slowest
+from leadconnector_async._importing.estimate import DAY, Budget, requests_for, seconds_needed
 from leadconnector_async._importing.reading import Reader
 from leadconnector_async._importing.staging import Stager
 from leadconnector_async._importing.standing import standing_of
-from leadconnector_async._importing.summary import Ending, Summary, summary_of
+from leadconnector_async._importing.summary import Ending, LocationPlan, Summary, summary_of
 from leadconnector_async._outbox.opening import open_to_read
+from leadconnector_async._outbox.planning import work_left
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async.cli._exits import Exit
-from leadconnector_async.cli._import_report import plan_lines
+from leadconnector_async.cli._plan_report import plan_lines
 from leadconnector_async.cli._report import print_json
 from leadconnector_async.cli._target import destination
 
@@ -76,7 +77,7 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
         await claim_for(outbox, destination(options), name=options.outbox)
         stager = Stager(outbox, tally, location=options.location, provider=options.provider)
         await stager.stage(reader)
-        needs = [need async for need in _needs(outbox, options.limit())]
+        plans = [plan async for plan in _plans(outbox, options)]
     if not options.quiet:
         for warning in stager.warnings(reader):
             click.echo(f"Note: {warning}", err=True)
@@ -87,16 +88,28 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
         elapsed_s=time.monotonic() - started,
         outbox=options.outbox or "",
     )
-    summary.estimate_s = round(slowest(needs), 1)
+    summary.plan = plans
+    summary.estimate_s = max((plan.estimate_s for plan in plans), default=0.0)
+    summary.estimate_most_s = max((plan.estimate_most_s for plan in plans), default=0.0)
     return summary
 
 
-async def _needs(
-    outbox: SqliteOutbox, limit: RateLimit | None
-) -> AsyncIterator[tuple[int, Budget]]:
-    for location, count in (await outbox.unsent()).items():
+async def _plans(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[LocationPlan]:
+    for location, work in (await asyncio.to_thread(work_left, outbox.path)).items():
         epoch = await outbox.begin(location)
-        yield count, _budget(limit, epoch.spend)
+        budget = _budget(options.limit(), epoch.spend)
+        requests = requests_for(work, options.contacts)
+        yield LocationPlan(
+            location=location,
+            records=work.records,
+            contacts=work.contacts,
+            files=work.files,
+            conversations=work.conversations,
+            requests_least=requests.least,
+            requests_most=requests.most,
+            estimate_s=round(seconds_needed(requests.least, budget), 1),
+            estimate_most_s=round(seconds_needed(requests.most, budget), 1),
+        )
 
 
 def _budget(limit: RateLimit | None, spend: Spend | None) -> Budget:
