@@ -80,3 +80,17 @@ def test_a_record_that_cannot_be_read_at_all_is_known_by_its_text() -> None:
     two = DRAFTER.draft_of(Parsed(9, b"{", None, (problem,)))
     other = DRAFTER.draft_of(Parsed(1, b"}", None, (problem,)))
     assert one.key == two.key != other.key
+
+
+def test_a_provider_is_given_to_those_that_need_one() -> None:
+    """Calls and custom messages, unless they name their own."""
+    drafter = Drafter("home", now_ms=0, provider="p1")
+
+    def provider(**changes: object) -> object:
+        draft = drafter.draft_of(parsed(row(**changes)))
+        return json.loads(draft.payload or b"").get("conversationProviderId")
+
+    assert provider(type="Custom") == "p1"
+    assert provider(type="Call", message=None) == "p1"
+    assert provider(type="Custom", conversation_provider_id="p2") == "p2"
+    assert provider() is None

@@ -40,15 +40,7 @@ class Drafter:
         location = row.location_id or self._location
         if self._provider and needs_provider(row):
             row.conversation_provider_id = self._provider
-        try:
-            late = late_parts(row)
-        except FileLostError as lost:
-            return self._refused(parsed, row, location, (lost.problem,))
-        problems = (
-            check(row)
-            if late is None
-            else check(row, named=late.contact is not None, files=bool(late.attachments))
-        )
+        late, problems = checked(row)
         if problems or not location:
             return self._refused(parsed, row, location, problems)
         id_, key = row.id, row.outbox_key
@@ -89,6 +81,17 @@ class Drafter:
             raw=parsed.raw,
             key=key_from_text(key) if key and not id_ else None,
         )
+
+
+def checked(row: SourceRow) -> tuple[Late | None, tuple[Problem, ...]]:
+    """Tell what of a record is known only when it is sent, and what is wrong with the record."""
+    try:
+        late = late_parts(row)
+    except FileLostError as lost:
+        return None, (lost.problem,)
+    if late is None:
+        return None, check(row)
+    return late, check(row, named=late.contact is not None, files=bool(late.attachments))
 
 
 def late_parts(row: SourceRow) -> Late | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from leadconnector_async._api.rules import check
+from leadconnector_async._importing.drafts import checked
 from leadconnector_async.sources import open_source
 from leadconnector_async.sources.guessing import about, guess, is_recognised, layout_of
 
@@ -79,8 +79,7 @@ def _problems(parsed: Parsed) -> Iterator[Problem]:
     if row is None:
         yield from parsed.problems
         return
-    found = check(row)
-    yield from (problem for problem in found if row.contact is None or problem.field != "contactId")
+    yield from checked(row)[1]
 
 
 def _body(row: SourceRow) -> bytes:
