@@ -235,14 +235,11 @@ def test_exports_are_recognised_by_their_columns(tmp_path: Path) -> None:
     assert recognised(["type", "message"]) is None
     for content, name in ((TWILIO_MESSAGES, "twilio-messages"), (TWILIO_CALLS, "twilio-calls")):
         (tmp_path / "log.csv").write_bytes(content)
-        with open_source(str(tmp_path / "log.csv")) as source:
-            found = list(source)
-        given = SourceOptions(mapping_file=name)
-        with open_source(str(tmp_path / "log.csv"), given) as told:
-            assert found == list(told)
-        assert source.form == told.form
+        told = SourceOptions(mapping_file=name)
+        path = str(tmp_path / "log.csv")
+        with open_source(path) as source, open_source(path, told) as same:
+            assert list(source) == list(same)
         assert source.warnings[0] == f"its columns are those of --mapping {name}: read by it"
-        assert source.warnings[1:] == told.warnings
 
 
 def test_a_mapping_survives_in_the_form_of_a_source() -> None:
