@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leadconnector_async._engine.engine import Engine
+from leadconnector_async._importing.drafts import no_providers
 from leadconnector_async._importing.staging import Stager
 from leadconnector_async._outbox.interface import State
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from leadconnector_async._engine.tally import Tally
     from leadconnector_async._errors import LeadConnectorError
     from leadconnector_async._gateway import Gateway
+    from leadconnector_async._importing.drafts import Providers
     from leadconnector_async._importing.reading import Reader
     from leadconnector_async._outbox.interface import Settlement
     from leadconnector_async._outbox.sqlite import SqliteOutbox
@@ -30,9 +32,10 @@ class Importer:
         reader: the sources.
         concurrency: requests in flight at most; None for as many as the locations can use.
         location: the location of records that name none; None refuses these.
+        providers: for a location, the provider's id by type of message, where records name none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each part that an import is made of
         self,
         gateway: Gateway,
         outbox: SqliteOutbox,
@@ -40,6 +43,7 @@ class Importer:
         *,
         concurrency: int | None = None,
         location: str | None = None,
+        providers: Providers = no_providers,
     ) -> None:
         self._outbox = outbox
         self.reader = reader
@@ -50,7 +54,7 @@ class Importer:
             deliver=self._deliver,
             closed=lambda _site, _error: None,  # the site keeps its error: see `errors`
         )
-        self.stager = Stager(outbox, self.engine.tally, location=location)
+        self.stager = Stager(outbox, self.engine.tally, location=location, providers=providers)
         self.left: dict[int, int] = {}
         """Records without a fate, by the outbox's number of their location."""
         self.total = 0

@@ -57,16 +57,18 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     raw: bytes | None = None,
     key: bytes | None = None,
     late: Late | None = None,
+    kind: str | None = None,
 ) -> Draft:
     """Encode a well-typed message that `check` has passed.
 
-    ``now_ms`` places a record without a date in its lane: after what happened before now.
+    ``now_ms`` places a record without a date in its lane: after what happened before now. ``kind``
+    is its type in the source, where it is sent as another one.
     """
     date = now_ms if message.date is None else _milliseconds(message.date)
     lane = _lane(location, _who(message, late))
     counted = key is None and not id
     if key is None:
-        key = _id_key(id) if id else content_key(location, message, late)
+        key = _id_key(id) if id else content_key(location, message, late, kind)
     missing = late.encoded() if late else None
     return Draft(location, lane, date, key, counted, encode(message), line, raw, None, missing)
 
@@ -176,7 +178,9 @@ def _id_key(id_: str) -> bytes:
     return _BY_LONG_ID + blake2b(encoded, digest_size=20).digest()
 
 
-def content_key(location: str, message: MessageFields, late: Late | None = None) -> bytes:
+def content_key(
+    location: str, message: MessageFields, late: Late | None = None, kind: str | None = None
+) -> bytes:
     """A digest that begins with the date: a history in order lands in the index in order.
 
     Files are told apart by what they hold, so that they can lie elsewhere when they are read again.
@@ -187,7 +191,7 @@ def content_key(location: str, message: MessageFields, late: Late | None = None)
         (
             location,
             _who(message, late),
-            message.type,
+            kind or message.type,
             message.direction,
             message.message,
             message.subject,

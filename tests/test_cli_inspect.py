@@ -8,11 +8,11 @@ EXPORTS = Path(__file__).parent / "exports"
 
 
 def test_an_export_is_shown_with_its_mapping() -> None:
-    """Columns, fields, and three records as they would be sent, with the option that imports it."""
+    """Columns, fields, and three records as they would be sent, and how it is imported."""
     run = leadconnector("inspect", EXPORTS / "twilio-messages.csv", "--region", "US")
     assert run.exit_code == 0
     assert "Mapping: twilio-messages (Twilio's log of messages" in run.stdout
-    assert "import it with --mapping twilio-messages" in run.stdout
+    assert "guessed: import reads it so by itself" in run.stdout
     assert "contact.phone           From, To" in run.stdout
     assert "Not sent: ApiVersion" in run.stdout
     assert '"message": "Hi, are you open?"' in run.stdout

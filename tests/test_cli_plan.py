@@ -26,6 +26,39 @@ def test_a_dry_run_writes_and_sends_nothing(tmp_path: Path) -> None:
     assert "automations" in text
 
 
+def test_all_requests_are_planned_by_location(tmp_path: Path) -> None:
+    """Those that find contacts, upload files and open conversations are counted too."""
+    (tmp_path / "a.png").write_bytes(b"picture")
+    who = {"contactId": None, "contact": {"phone": "+12125550100"}}
+    history = write_jsonl(
+        tmp_path / "h.jsonl",
+        [
+            sms(1, **who, attachments=["a.png"], locationId="here"),
+            sms(2, **who, attachments=["a.png"], locationId="here"),
+            sms(3, locationId="there"),
+        ],
+    )
+    run = leadconnector("import", history, "--dry-run", "--json", "--quota", "1/1")
+    here, there = result_of(run.stdout)["plan"]
+    assert here == {
+        "location": "here",
+        "records": 2,
+        "contacts": 1,
+        "files": 1,
+        "conversations": 1,
+        "requests_least": 5,
+        "requests_most": 7,
+        "estimate_s": 5.0,
+        "estimate_most_s": 7.0,
+    }
+    assert (there["requests_least"], there["requests_most"]) == (1, 1)
+    text = leadconnector("import", history, "--dry-run", "--quota", "1/1").stdout
+    assert "requests                6  at least, 8 at most, if none fails" in text
+    assert "Sending takes 5.0 s to 7.0 s at least" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("  here ")]
+    assert " ".join(line.split()) == "here 2 1 1 1 5 to 7 5.0 s to 7.0 s"
+
+
 @pytest.mark.parametrize(
     ("options", "seconds"),
     [

@@ -58,3 +58,13 @@ def test_a_file_that_cannot_be_read_is_exit_1(tmp_path: Path) -> None:
     run = leadconnector("validate", tmp_path / "gone.csv")
     assert run.exit_code == 1
     assert run.stderr.startswith(f"leadconnector: {tmp_path / 'gone.csv'}: there is no such file")
+
+
+def test_contacts_by_number_and_files_are_good(tmp_path: Path) -> None:
+    """As they are for import, which finds the ones and uploads the others."""
+    (tmp_path / "a.png").write_bytes(b"picture")
+    who = {"contactId": None, "contact": {"phone": "+12125550100"}}
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, **who, attachments=["a.png"])])
+    run = leadconnector("validate", history)
+    assert (run.exit_code, run.stdout.splitlines()[0]) == (0, "Nothing is wrong with 1 record.")
+    assert "contactId" not in leadconnector("inspect", history).stdout

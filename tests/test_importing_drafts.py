@@ -80,3 +80,25 @@ def test_a_record_that_cannot_be_read_at_all_is_known_by_its_text() -> None:
     two = DRAFTER.draft_of(Parsed(9, b"{", None, (problem,)))
     other = DRAFTER.draft_of(Parsed(1, b"}", None, (problem,)))
     assert one.key == two.key != other.key
+
+
+def test_a_provider_is_given_to_those_that_name_none() -> None:
+    """By location and type. A further provider of SMS takes them as custom messages."""
+    known = {"home": {"Custom": "p1", "Call": "p1"}, "there": {"SMS": "p3"}}
+    drafter = Drafter("home", now_ms=0, providers=lambda location: known[location])
+
+    def sent(**changes: object) -> tuple[object, object]:
+        body = json.loads(drafter.draft_of(parsed(row(**changes))).payload or b"")
+        return body["type"], body.get("conversationProviderId")
+
+    assert sent(type="Custom") == ("Custom", "p1")
+    assert sent(type="Call", message=None) == ("Call", "p1")
+    assert sent(type="Custom", conversation_provider_id="p2") == ("Custom", "p2")
+    assert sent() == ("SMS", None)
+    assert sent(location_id="there") == ("Custom", "p3")
+
+
+def test_a_record_stays_the_same_whatever_provider_it_goes_through() -> None:
+    """Its key is that of the type that its source gives."""
+    through = Drafter("home", now_ms=0, providers=lambda _: {"SMS": "p3"})
+    assert through.draft_of(parsed(row())).key == DRAFTER.draft_of(parsed(row())).key

@@ -20,7 +20,7 @@ def summary(ending: Ending, *, failed: int = 0, unresolved: int = 0, pending: in
         locations=[LocationCounts(location="here", sent=5, failed=0, unresolved=0, pending=0)],
         list_format="csv",
     )
-    tally = Tally(staged=7, skipped=2, sent=3, requests=4)
+    tally = Tally(staged=7, skipped=2, sent=3, requests=4, errands=1)
     return summary_of(tally, standing, ending, elapsed_s=1.23456, outbox="o.db")
 
 
@@ -49,6 +49,7 @@ def test_what_this_run_did_and_what_stands_are_told_apart() -> None:
     """Sent, skipped and requests are of this run; failed and pending of the outbox."""
     found = asdict(summary(Ending(ended="error", stopped={"here": "401 no"}), failed=9))
     assert (found["staged"], found["skipped"], found["sent"], found["requests"]) == (7, 2, 3, 4)
+    assert found["errands"] == 1
     assert (found["failed"], found["elapsed_s"], found["outbox"]) == (9, 1.235, "o.db")
     assert found["locations"][0].error == "401 no"
     assert found["locations"][0].sent == 5

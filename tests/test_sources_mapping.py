@@ -230,13 +230,16 @@ def test_a_mapping_that_is_none_is_an_error(tmp_path: Path) -> None:
 
 
 def test_exports_are_recognised_by_their_columns(tmp_path: Path) -> None:
-    """And the error of one who does not know of mappings tells of them."""
+    """One who does not know of mappings has them read all the same, and is told."""
     assert recognised(["body", "FROM", "To", "direction", "sid"]) == "twilio-messages"
     assert recognised(["type", "message"]) is None
     for content, name in ((TWILIO_MESSAGES, "twilio-messages"), (TWILIO_CALLS, "twilio-calls")):
         (tmp_path / "log.csv").write_bytes(content)
-        with pytest.raises(SourceError, match=f"--mapping {name} would read it"):
-            open_source(str(tmp_path / "log.csv"))
+        told = SourceOptions(mapping_file=name)
+        path = str(tmp_path / "log.csv")
+        with open_source(path) as source, open_source(path, told) as same:
+            assert list(source) == list(same)
+        assert source.warnings[0] == f"its columns are those of --mapping {name}: read by it"
 
 
 def test_a_mapping_survives_in_the_form_of_a_source() -> None:

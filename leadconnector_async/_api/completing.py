@@ -10,6 +10,7 @@ name                   value
 ``owner:ID``           id of the contact of conversation ID
 ``file:DIGEST``        URL of the uploaded file with this content
 ``mail:WHO:ID``        ``emailMessageId`` of the thread that mail ID belongs to
+``person:HANDLE``      number, address and name of who has this number or address
 =====================  ===========================================================
 
 Source of the bodies: ``ProcessMessageBodyDto`` and ``ProcessOutboundMessageBodyDto`` of the OpenAPI
@@ -25,7 +26,7 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async._api import requests
-from leadconnector_async._api.contacts import find_contact
+from leadconnector_async._api.contacts import Handle, find_contact
 from leadconnector_async._api.conversations import find_owner, open_conversation
 from leadconnector_async._api.late import LocalFile
 from leadconnector_async._api.steps import (
@@ -38,7 +39,7 @@ from leadconnector_async._api.steps import (
 )
 
 if TYPE_CHECKING:
-    from leadconnector_async._api.contacts import ContactMode, Handle
+    from leadconnector_async._api.contacts import ContactMode
     from leadconnector_async._api.late import Late
     from leadconnector_async._api.steps import Steps
     from leadconnector_async._transport import Answer
@@ -62,6 +63,7 @@ class _Uploaded(Struct, rename="camel"):
     uploaded_files: dict[str, str]
 
 
+_handles: Final = msgspec.json.Decoder(Handle)
 _ids: Final = msgspec.json.Decoder(_Ids)
 
 
@@ -93,6 +95,10 @@ def mail_facts(late: Late, who: str) -> tuple[str, ...]:
 def contact_fact(handle: Handle) -> str:
     """The name of the fact that tells a contact's id."""
     return f"contact:{handle.key}"
+
+
+PERSON: Final = "person:"
+"""What the names of facts begin with that are known from the records themselves."""
 
 
 def complete(
@@ -138,7 +144,10 @@ def _remembered(name: str, learn: Steps[str]) -> Steps[str]:
 
 
 def _contact(handle: Handle, location: str, mode: ContactMode) -> Steps[str]:
-    search = find_contact(location, handle, mode)
+    name = f"{PERSON}{handle.key}"
+    known: dict[str, str] = yield Recall([contact_fact(handle), name])
+    person = _handles.decode(known[name]) if name in known else handle
+    search = find_contact(location, handle, mode, person)
     return (yield from _remembered(contact_fact(handle), search))
 
 

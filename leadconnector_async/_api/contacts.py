@@ -63,15 +63,20 @@ _duplicates: Final = msgspec.json.Decoder(_Duplicate)
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def find_contact(location: str, handle: Handle, mode: ContactMode) -> Steps[str]:
-    """Learn a contact's id.
+def find_contact(
+    location: str, handle: Handle, mode: ContactMode, person: Handle | None = None
+) -> Steps[str]:
+    """Learn a contact's id. ``person`` is who has the handle, where more is known than that.
 
     ``find`` looks by number, then by address. ``create`` looks first, and creates what is not
     there. ``upsert`` lets the API decide; it may overwrite an address, and drops one of two that
     belong to different contacts.
     """
+    person = person or handle
     if mode != "upsert":
-        for field, value in (("number", handle.phone), ("email", handle.email)):
+        ways = [("number", person.phone), ("email", person.email)]
+        ways.sort(key=lambda way: way[1] != handle.key)  # what the record itself says comes first
+        for field, value in ways:
             if value:
                 answer: Answer = yield _look_up(location, field, value)
                 found = None if answer.status == 404 else content_of(answer, _Answer, _LOOK_UP)
@@ -79,7 +84,7 @@ def find_contact(location: str, handle: Handle, mode: ContactMode) -> Steps[str]
                     return found.contact.id
         if mode == "find":
             raise StepRefusedError("no contact has this number or address, and none is created")
-    answer = yield _make(location, handle, mode)
+    answer = yield _make(location, person, mode)
     return _made(answer)
 
 

@@ -62,6 +62,12 @@ RULES: Final[dict[MessageType, Rule]] = {
     "FORM_SUBMISSION": Rule(content=False),
 }
 
+NEED_PROVIDER: Final = tuple(name for name, rule in RULES.items() if rule.provider)
+"""Types that cannot do without the id of a provider."""
+SENT_AS_CUSTOM: Final = frozenset({"SMS", "Email"})
+"""Types whose own provider needs no id. Messages of a further provider are ``Custom`` ones with its
+id (reports of live use)."""
+
 _MAIL_FIELDS: Final = (
     ("subject", "subject"),
     ("html", "html"),

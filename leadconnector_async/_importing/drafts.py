@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._api.late import Late
-from leadconnector_async._api.rules import check
+from leadconnector_async._api.rules import SENT_AS_CUSTOM, check
 from leadconnector_async._importing.files import FileLostError, are_local, located
 from leadconnector_async._messages import Problem
 from leadconnector_async._records import draft, key_from_text, refused_draft
@@ -19,15 +21,29 @@ NO_LOCATION: Final = Problem(
 )
 
 
+Providers = Callable[[str], Mapping[str, str]]
+"""For a location, the id of the conversation provider by type of message."""
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def no_providers(_location: str) -> Mapping[str, str]:
+    """Know of none."""
+    return _NONE
+
+
 class Drafter:
     """Makes drafts.
 
-    ``location`` is the one of records that name none. Records without a date are sorted under
+    ``location`` is the one of records that name none, ``providers`` gives the provider's id by type
+    of message for a location's records that name none. Records without a date are sorted under
     ``now_ms``, the moment of the reading.
     """
 
-    def __init__(self, location: str | None, now_ms: int) -> None:
+    def __init__(
+        self, location: str | None, now_ms: int, providers: Providers = no_providers
+    ) -> None:
         self._location = location
+        self._providers = providers
         self._now_ms = now_ms
 
     def draft_of(self, parsed: Parsed) -> Draft:
@@ -36,15 +52,8 @@ class Drafter:
         if row is None:
             return self._unread(parsed)
         location = row.location_id or self._location
-        try:
-            late = late_parts(row)
-        except FileLostError as lost:
-            return self._refused(parsed, row, location, (lost.problem,))
-        problems = (
-            check(row)
-            if late is None
-            else check(row, named=late.contact is not None, files=bool(late.attachments))
-        )
+        kind = row.type
+        late, problems = checked(row, self._providers(location or ""))
         if problems or not location:
             return self._refused(parsed, row, location, problems)
         id_, key = row.id, row.outbox_key
@@ -61,6 +70,7 @@ class Drafter:
             raw=parsed.raw,
             key=key_from_text(key) if key and not id_ else None,
             late=late,
+            kind=kind,
         )
 
     def _refused(
@@ -85,6 +95,26 @@ class Drafter:
             raw=parsed.raw,
             key=key_from_text(key) if key and not id_ else None,
         )
+
+
+def checked(
+    row: SourceRow, providers: Mapping[str, str] = _NONE
+) -> tuple[Late | None, tuple[Problem, ...]]:
+    """Tell what of a record is known only when it is sent, and what is wrong with the record.
+
+    It goes through the provider of its type, if there is one and it names none.
+    """
+    try:
+        late = late_parts(row)
+    except FileLostError as lost:
+        return None, (lost.problem,)
+    if providers and row.conversation_provider_id is None and row.type in providers:
+        row.conversation_provider_id = providers[row.type]
+        if row.type in SENT_AS_CUSTOM:
+            row.type = "Custom"
+    if late is None:
+        return None, check(row)
+    return late, check(row, named=late.contact is not None, files=bool(late.attachments))
 
 
 def late_parts(row: SourceRow) -> Late | None:

@@ -10,6 +10,9 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from leadconnector_async._api.contacts import ContactMode
+    from leadconnector_async._outbox.planning import Work
+
 DAY: Final = 86_400.0
 
 
@@ -43,6 +46,26 @@ def seconds_needed(count: int, budget: Budget) -> float:
     days = math.ceil(rest / daily) - 1
     begins = max(budget.day_ends_in, today / budget.rate)
     return begins + days * DAY + (rest - days * daily) / budget.rate
+
+
+class Requests(Struct, frozen=True):
+    """Between how many requests something takes, if none has to be made again."""
+
+    least: int
+    most: int
+
+
+def requests_for(work: Work, mode: ContactMode) -> Requests:
+    """Count the requests that a location's records take, those before the sending included.
+
+    A contact may be found by the first look-up; or by none, and is created. A conversation that
+    exists already has to be searched for.
+    """
+    alike = work.records + work.files + work.owners
+    contacts = work.handles if mode == "upsert" else work.ways + work.handles * (mode == "create")
+    return Requests(
+        alike + work.handles + work.conversations, alike + contacts + 2 * work.conversations
+    )
 
 
 def slowest(needs: Iterable[tuple[int, Budget]]) -> float:

@@ -6,11 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async._importing.drafts import Drafter
+from leadconnector_async._importing.drafts import Drafter, no_providers
 from leadconnector_async._outbox.interface import Reading
 
 if TYPE_CHECKING:
     from leadconnector_async._engine.tally import Tally
+    from leadconnector_async._importing.drafts import Providers
     from leadconnector_async._importing.reading import Reader
     from leadconnector_async._outbox.sqlite import SqliteOutbox
     from leadconnector_async.sources import Parsed
@@ -19,13 +20,22 @@ if TYPE_CHECKING:
 class Stager:
     """Puts what a reader gives into an outbox, and counts it in a tally.
 
-    ``location`` is the one of records that name none; None refuses these.
+    ``location`` is the one of records that name none; None refuses these. ``providers`` gives the
+    provider's id by type of message, for a location's records that name none.
     """
 
-    def __init__(self, outbox: SqliteOutbox, tally: Tally, *, location: str | None) -> None:
+    def __init__(
+        self,
+        outbox: SqliteOutbox,
+        tally: Tally,
+        *,
+        location: str | None,
+        providers: Providers = no_providers,
+    ) -> None:
         self._outbox = outbox
         self._tally = tally
         self._location = location
+        self._providers = providers
         self.conflicts = 0
         """Records that were passed over, since another one of their source has the same id."""
 
@@ -36,7 +46,7 @@ class Stager:
             SourceError: a source cannot be read. What came before it stays staged.
             OutboxError: the store failed.
         """
-        drafter = Drafter(self._location, time.time_ns() // 1_000_000)
+        drafter = Drafter(self._location, time.time_ns() // 1_000_000, self._providers)
         for source in reader.sources():
             batch = reader.batch()
             self._refuse_homeless(source.name, batch)

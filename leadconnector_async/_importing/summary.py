@@ -16,11 +16,29 @@ if TYPE_CHECKING:
 Ended = Literal["done", "error", "day_spent", "interrupted", "planned"]
 
 
+class LocationPlan(Struct, kw_only=True):
+    """What is left to do in a location, and how long it takes by the quota at least.
+
+    The times are those of the least and the most requests that it may be, if none fails.
+    """
+
+    location: str
+    records: int
+    contacts: int
+    files: int
+    conversations: int
+    requests_least: int
+    requests_most: int
+    estimate_s: float
+    estimate_most_s: float
+
+
 class Summary(Struct, kw_only=True):
     """The counts of a report, under the names of ``--json``.
 
     ``failed``, ``unresolved``, ``pending``, ``by_reason`` and ``locations`` are what stands in the
-    outbox, earlier runs included. The others are what this run did.
+    outbox, earlier runs included. The others are what this run did. Of ``requests``, ``errands``
+    completed a record before it was sent: they found contacts, uploaded files, and so on.
     """
 
     staged: int
@@ -34,6 +52,7 @@ class Summary(Struct, kw_only=True):
     elapsed_s: float
     found: int
     looks: int
+    errands: int
     by_reason: list[Reason]
     locations: list[LocationCounts]
     outbox: str
@@ -41,7 +60,9 @@ class Summary(Struct, kw_only=True):
     error: str | None
     list_format: str
     estimate_s: float | None = None
-    """By the quota, for what is pending: only of a dry run."""
+    """By the quota, for what is pending: only of a dry run. So are the following."""
+    estimate_most_s: float | None = None
+    plan: list[LocationPlan] = []
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -73,6 +94,7 @@ def summary_of(
         elapsed_s=round(elapsed_s, 3),
         found=tally.found,
         looks=tally.looks,
+        errands=tally.errands,
         by_reason=standing.by_reason,
         locations=standing.locations,
         outbox=outbox,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async._outbox.people import note_persons
 from leadconnector_async._outbox.rows import run_rows
 from leadconnector_async._outbox.threads import put_answers_last
 
@@ -46,6 +47,7 @@ class Sealing:
         if last <= self._sealed:
             return True
         up_to = min(last, self._sealed + self._at_most)
+        note_persons(self._connection, self._sealed, up_to)
         put_answers_last(self._connection, self._sealed, up_to)
         self._connection.execute(_SEAL, (self._sealed, up_to))
         self._connection.execute("DELETE FROM early WHERE seq <= ?", (up_to,))

@@ -126,6 +126,12 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     "may overwrite the address of an existing contact, and silently drops the number where number "
     "and address belong to two contacts.",
 )
+@option(
+    "--provider",
+    metavar="ID",
+    help="The conversation provider of calls and custom messages that name none: exports of other "
+    "systems do not know it.",
+)
 @option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4.")
 @option(
     "--quota",

@@ -19,7 +19,7 @@ AUTOMATIONS: Final = (
     '"customer replied" and AI replies. Pause those first.'
 )
 _NOWHERE: Final = " It went into the sandbox: nothing has left this machine."
-_HEADINGS: Final = {
+HEADINGS: Final = {
     "done": "The import is finished.",
     "error": "The import was stopped by an error.",
     "day_spent": "The day's quota is spent.",
@@ -30,7 +30,7 @@ _HEADINGS: Final = {
 
 def report_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
     """The whole report, line by line."""
-    yield _HEADINGS[summary.ended] + (_NOWHERE if options.sandbox else "")
+    yield HEADINGS[summary.ended] + (_NOWHERE if options.sandbox else "")
     yield ""
     yield from figures(_figures(summary))
     yield ""
@@ -62,6 +62,8 @@ def _speed(summary: Summary) -> str:
     line = f"{counted(summary.requests, 'request')} in {duration(summary.elapsed_s)}"
     if summary.sent:
         line += f", {speed} sent"
+    if summary.errands:
+        line += f", {number(summary.errands)} of them to find contacts, upload files and the like"
     if summary.throttled:
         line += f", {counted(summary.throttled, 'time')} told to slow down (429)"
     return line + "."
@@ -100,35 +102,8 @@ def _import_again(name: str, options: ImportOptions) -> str:
         words += ["--map", f"{field}={column}"]
     if source.timezone is not None:
         words += ["--timezone", str(source.timezone)]
+    if source.region is not None:
+        words += ["--region", source.region]
+    if options.provider is not None:
+        words += ["--provider", options.provider]
     return shlex.join(words)
-
-
-def plan_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
-    """What an import would do."""
-    yield _HEADINGS["planned"]
-    yield ""
-    yield from figures(
-        [
-            ("to send", summary.pending, ""),
-            ("known already", summary.skipped, "are in the outbox already"),
-            ("failed", summary.failed, "would be on the list of failed records"),
-        ]
-    )
-    yield ""
-    yield _estimate(summary, options)
-    yield from location_lines(summary.locations)
-    yield from reason_sections(summary.by_reason)
-    if summary.pending and not options.sandbox:
-        yield ""
-        yield AUTOMATIONS
-
-
-def _estimate(summary: Summary, options: ImportOptions) -> str:
-    limit = options.limit()
-    if summary.estimate_s and any(own != limit for own in options.limits().values()):
-        return f"Sending takes {duration(summary.estimate_s)} at least, by each location's quota."
-    if limit is None or summary.estimate_s is None:
-        return "No quota limits the speed."
-    daily = f" and {number(limit.daily)} a day" if limit.daily else ""
-    quota = f"{number(limit.requests)} per {limit.interval:g} s{daily}"
-    return f"Sending takes {duration(summary.estimate_s)} at least, by the quota of {quota}."

@@ -89,6 +89,7 @@ class _Run:
                     reader,
                     concurrency=options.concurrency,
                     location=options.location,
+                    providers=options.providers,
                 )
                 ending = await self._drive(importer)
         elapsed = loop.time() - started

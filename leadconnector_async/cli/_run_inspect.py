@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from leadconnector_async._api.rules import check
+from leadconnector_async._importing.drafts import checked
 from leadconnector_async.sources import open_source
-from leadconnector_async.sources.guessing import about, guess, layout_of
+from leadconnector_async.sources.guessing import about, guess, is_recognised, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def _heading(options: SourceOptions, layout: Layout | None, *, given: bool) -> I
     if name is not None:
         yield f"Mapping: {name} ({about(name) or 'your own'})"
         if not given:
-            yield f"         guessed: import it with --mapping {name}"
+            yield f"         guessed: {_how_to_import(name)}"
     if layout is None:
         return
     yield f"Columns: {', '.join(layout.columns)}\n"
@@ -55,6 +55,12 @@ def _heading(options: SourceOptions, layout: Layout | None, *, given: bool) -> I
         yield f"  {feed.field:<24}{', '.join(feed.columns)}"
     if layout.unused:
         yield f"\nNot sent: {', '.join(layout.unused)}"
+
+
+def _how_to_import(name: str) -> str:
+    if is_recognised(name):
+        return "import reads it so by itself"
+    return f"import it with --mapping {name}"
 
 
 def _record(parsed: Parsed) -> Iterator[str]:
@@ -73,8 +79,7 @@ def _problems(parsed: Parsed) -> Iterator[Problem]:
     if row is None:
         yield from parsed.problems
         return
-    found = check(row)
-    yield from (problem for problem in found if row.contact is None or problem.field != "contactId")
+    yield from checked(row)[1]
 
 
 def _body(row: SourceRow) -> bytes:

@@ -16,15 +16,16 @@ import click
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._errors import OutboxWriteFailed
 from leadconnector_async._importing.destination import claim_for
-from leadconnector_async._importing.estimate import DAY, Budget, slowest
+from leadconnector_async._importing.estimate import DAY, Budget, requests_for, seconds_needed
 from leadconnector_async._importing.reading import Reader
 from leadconnector_async._importing.staging import Stager
 from leadconnector_async._importing.standing import standing_of
-from leadconnector_async._importing.summary import Ending, Summary, summary_of
+from leadconnector_async._importing.summary import Ending, LocationPlan, Summary, summary_of
 from leadconnector_async._outbox.opening import open_to_read
+from leadconnector_async._outbox.planning import work_left
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async.cli._exits import Exit
-from leadconnector_async.cli._import_report import plan_lines
+from leadconnector_async.cli._plan_report import plan_lines
 from leadconnector_async.cli._report import print_json
 from leadconnector_async.cli._target import destination
 
@@ -76,11 +77,11 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
     tally = Tally()
     async with await SqliteOutbox.open(copy) as outbox:
         await claim_for(outbox, destination(options), name=options.outbox)
-        stager = Stager(outbox, tally, location=options.location)
+        stager = Stager(outbox, tally, location=options.location, providers=options.providers)
         await stager.stage(reader)
-        needs = [need async for need in _needs(outbox, options)]
-        unsent = await outbox.unsent()
-    stopped = {} if options.locations is None else options.locations.missing(unsent)
+        plans = [plan async for plan in _plans(outbox, options)]
+    places = [plan.location for plan in plans]
+    stopped = {} if options.locations is None else options.locations.missing(places)
     for reason in stopped.values():
         click.echo(f"leadconnector: {reason}", err=True)
     if not options.quiet:
@@ -93,15 +94,29 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
         elapsed_s=time.monotonic() - started,
         outbox=options.outbox or "",
     )
-    summary.estimate_s = round(slowest(needs), 1)
+    summary.plan = plans
+    summary.estimate_s = max((plan.estimate_s for plan in plans), default=0.0)
+    summary.estimate_most_s = max((plan.estimate_most_s for plan in plans), default=0.0)
     return summary
 
 
-async def _needs(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[tuple[int, Budget]]:
+async def _plans(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[LocationPlan]:
     limit, limits = options.limit(), options.limits()
-    for location, count in (await outbox.unsent()).items():
+    for location, work in (await asyncio.to_thread(work_left, outbox.path)).items():
         epoch = await outbox.begin(location)
-        yield count, _budget(limits.get(location, limit), epoch.spend)
+        budget = _budget(limits.get(location, limit), epoch.spend)
+        requests = requests_for(work, options.contacts)
+        yield LocationPlan(
+            location=location,
+            records=work.records,
+            contacts=work.contacts,
+            files=work.files,
+            conversations=work.conversations,
+            requests_least=requests.least,
+            requests_most=requests.most,
+            estimate_s=round(seconds_needed(requests.least, budget), 1),
+            estimate_most_s=round(seconds_needed(requests.most, budget), 1),
+        )
 
 
 def _budget(limit: RateLimit | None, spend: Spend | None) -> Budget:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leadconnector_async._api.rules import check
+from leadconnector_async._importing.drafts import checked
 from leadconnector_async._importing.reasons import Reasons
 from leadconnector_async.cli._report import print_json, reason_lines
 from leadconnector_async.cli._words import counted
@@ -45,7 +45,7 @@ class Check:
         for parsed in source:
             self.records += 1
             row = parsed.row
-            problems = parsed.problems if row is None else check(row)
+            problems = parsed.problems if row is None else checked(row)[1]
             self.without_location += row is not None and not row.location_id
             if not problems:
                 continue

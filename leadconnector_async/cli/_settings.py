@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async._aiohttp import Timeouts
 from leadconnector_async._api.contacts import ContactMode
+from leadconnector_async._api.rules import NEED_PROVIDER
 from leadconnector_async._locations import Locations
 from leadconnector_async._policy import Policy
 from leadconnector_async._quota import RateLimit
 from leadconnector_async.cli._types import OFF, QuotaValue
 from leadconnector_async.sources import SourceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class ImportOptions(Struct, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     no_stamp: bool
     patience: float
     contacts: ContactMode
+    provider: str | None
     wait: bool
     quota: QuotaValue | str | None
     daily: int | None
@@ -75,6 +80,12 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     def limits(self) -> dict[str, RateLimit | None]:
         """The same for each location of the file of locations."""
         return {} if self.locations is None else self.locations.limits(self.limit())
+
+    def providers(self, location: str) -> Mapping[str, str]:
+        """The conversation provider by type of message: the file of locations goes first."""
+        common = dict.fromkeys(NEED_PROVIDER, self.provider) if self.provider else {}
+        own = {} if self.locations is None else self.locations.providers(location)
+        return {**common, **own}
 
     def timeouts(self) -> Timeouts:
         """The limits on one request."""

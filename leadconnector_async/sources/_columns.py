@@ -107,7 +107,6 @@ class Columns:
         raise SourceError(
             f'{self._source}: line 1: no column is named "type": '
             "write the API's field names in the first line, or give --map type=COLUMN"
-            f"{self._hint()}"
         )
 
     def _hint(self) -> str:

@@ -9,7 +9,7 @@ import orjson
 from leadconnector_async.sources._columns import Columns
 from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._mapped_columns import MappedColumns
-from leadconnector_async.sources._mapping import load_mapping
+from leadconnector_async.sources._mapping import load_mapping, recognised
 from leadconnector_async.sources._names import shown
 from leadconnector_async.sources._shape import identity_of
 from leadconnector_async.sources.row import Parsed
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class Table:
     """Makes records of rows, and counts those that a mapping leaves out.
 
+    Another system's export, whose columns are none of the API's, is read by the mapping that they
+    fit: ``recognised`` is its name, and a warning says so.
+
     Raises:
         SourceError: the header, or the mapping, is not usable.
     """
@@ -32,9 +35,9 @@ class Table:
         self, name: str, header: Sequence[str], options: SourceOptions, shaper: Shaper
     ) -> None:
         self._options = options
-        self._definition = (
-            None if options.mapping_file is None else load_mapping(options.mapping_file)
-        )
+        self.recognised = None if options.mapping_file else _recognised(header, options)
+        mapping = options.mapping_file or self.recognised
+        self._definition = None if mapping is None else load_mapping(mapping)
         self._shape = shaper.row
         self._skipped: dict[str, tuple[int, int]] = {}
         self.columns: Columns | MappedColumns
@@ -82,10 +85,19 @@ class Table:
         """What was passed over. A mapping names what it takes, and so what it does not."""
         if self._definition is None:
             return [f"column {shown(name)} is not sent" for name in self.columns.unknown]
-        return [
+        skipped = [
             f"{reason} ({times}, first in line {line})"
             for reason, (times, line) in self._skipped.items()
         ]
+        if self.recognised is None:
+            return skipped
+        return [f"its columns are those of --mapping {self.recognised}: read by it", *skipped]
+
+
+def _recognised(header: Sequence[str], options: SourceOptions) -> str | None:
+    """Name the mapping of a table that says nowhere what type its records are."""
+    names = [name.strip() for name in header]
+    return None if "type" in names or "type" in options.mapping else recognised(names)
 
 
 def is_blank(cells: Sequence[str]) -> bool:

@@ -43,7 +43,8 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
         SourceError: no mapping reads it; the reason is that of the options as given.
     """
     try:
-        open_source(path, options).__exit__(None, None, None)
+        with open_source(path, options) as source:
+            table = _table_of(source)
     except SourceError as error:
         if path == "-" or options.mapping_file is not None:
             raise
@@ -51,12 +52,18 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
         if found is None:
             raise error from None
         return replace(options, mapping_file=found)
+    if table is not None and table.recognised is not None:
+        return replace(options, mapping_file=table.recognised)
     return options
+
+
+def _table_of(source: Source) -> Table | None:
+    return source.table if isinstance(source, Delimited | Grid) else None
 
 
 def layout_of(source: Source) -> Layout | None:
     """Describe the columns of a table. None for other kinds of file."""
-    table: Table | None = source.table if isinstance(source, Delimited | Grid) else None
+    table = _table_of(source)
     if table is None:
         return None
     columns = table.columns
@@ -67,6 +74,11 @@ def layout_of(source: Source) -> Layout | None:
 def about(name: str) -> str:
     """Say what a mapping is for."""
     return load_mapping(name).about
+
+
+def is_recognised(name: str) -> bool:
+    """Tell whether a table is read by this mapping without being told so."""
+    return bool(load_mapping(name).requires)
 
 
 def _ordered() -> list[str]:
