@@ -62,7 +62,7 @@ RULES: Final[dict[MessageType, Rule]] = {
     "FORM_SUBMISSION": Rule(content=False),
 }
 
-NEED_PROVIDER: Final = tuple(name for name, rule in RULES.items() if rule.provider)
+NEED_PROVIDER: Final[tuple[str, ...]] = tuple(name for name, rule in RULES.items() if rule.provider)
 """Types that cannot do without the id of a provider."""
 SENT_AS_CUSTOM: Final = frozenset({"SMS", "Email"})
 """Types whose own provider needs no id. Messages of a further provider are ``Custom`` ones with its
