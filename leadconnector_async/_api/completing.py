@@ -5,7 +5,7 @@ What is learned on the way is remembered as *facts*, by location and name:
 =====================  ===========================================================
 name                   value
 =====================  ===========================================================
-``contact:HANDLE``     id of the contact with this number or address
+``contact:WHO``        id of the contact with this number or address
 ``conversation:ID``    id of the conversation of contact ID
 ``owner:ID``           id of the contact of conversation ID
 ``file:DIGEST``        URL of the uploaded file with this content
@@ -38,9 +38,10 @@ from leadconnector_async._api.steps import (
 )
 
 if TYPE_CHECKING:
-    from leadconnector_async._api.contacts import ContactMode, Handle
+    from leadconnector_async._api.contacts import ContactMode
     from leadconnector_async._api.late import Late
     from leadconnector_async._api.steps import Steps
+    from leadconnector_async._messages import Contact
     from leadconnector_async._transport import Answer
 
 _OF_CALLS: Final = frozenset(
@@ -90,9 +91,9 @@ def mail_facts(late: Late, who: str) -> tuple[str, ...]:
     return tuple(f"mail:{who}:{name}" for name in (late.mail, *late.answers) if name)
 
 
-def contact_fact(handle: Handle) -> str:
+def contact_fact(contact: Contact) -> str:
     """The name of the fact that tells a contact's id."""
-    return f"contact:{handle.key}"
+    return f"contact:{contact.key}"
 
 
 def complete(
@@ -137,9 +138,9 @@ def _remembered(name: str, learn: Steps[str]) -> Steps[str]:
     return value
 
 
-def _contact(handle: Handle, location: str, mode: ContactMode) -> Steps[str]:
-    search = find_contact(location, handle, mode)
-    return (yield from _remembered(contact_fact(handle), search))
+def _contact(contact: Contact, location: str, mode: ContactMode) -> Steps[str]:
+    search = find_contact(location, contact, mode)
+    return (yield from _remembered(contact_fact(contact), search))
 
 
 def _place(

@@ -18,29 +18,13 @@ from leadconnector_async._transport import Request
 
 if TYPE_CHECKING:
     from leadconnector_async._api.steps import Steps
+    from leadconnector_async._messages import Contact
     from leadconnector_async._transport import Answer
 
 CONTACTS_VERSION: Final = "2021-07-28"
 ContactMode = Literal["find", "create", "upsert"]
 _LOOK_UP: Final = "the contact could not be looked up"
 _MAKE: Final = "the contact could not be created"
-
-
-class Handle(Struct, frozen=True, omit_defaults=True):
-    """What a record knows of its contact: a number in E.164, an address, a name."""
-
-    phone: str | None = None
-    email: str | None = None
-    name: str | None = None
-
-    @property
-    def key(self) -> str:
-        """What tells contacts apart: the number, else the address."""
-        return self.phone or self.email or ""
-
-    def __repr__(self) -> str:
-        known = [field for field in ("phone", "email", "name") if getattr(self, field)]
-        return f"Handle({', '.join(known)})"
 
 
 class _Contact(Struct):
@@ -63,7 +47,7 @@ _duplicates: Final = msgspec.json.Decoder(_Duplicate)
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def find_contact(location: str, handle: Handle, mode: ContactMode) -> Steps[str]:
+def find_contact(location: str, contact: Contact, mode: ContactMode) -> Steps[str]:
     """Learn a contact's id.
 
     ``find`` looks by number, then by address. ``create`` looks first, and creates what is not
@@ -71,7 +55,7 @@ def find_contact(location: str, handle: Handle, mode: ContactMode) -> Steps[str]
     belong to different contacts.
     """
     if mode != "upsert":
-        for field, value in (("number", handle.phone), ("email", handle.email)):
+        for field, value in (("number", contact.phone), ("email", contact.email)):
             if value:
                 answer: Answer = yield _look_up(location, field, value)
                 found = None if answer.status == 404 else content_of(answer, _Answer, _LOOK_UP)
@@ -79,7 +63,7 @@ def find_contact(location: str, handle: Handle, mode: ContactMode) -> Steps[str]
                     return found.contact.id
         if mode == "find":
             raise StepRefusedError("no contact has this number or address, and none is created")
-    answer = yield _make(location, handle, mode)
+    answer = yield _make(location, contact, mode)
     return _made(answer)
 
 
@@ -88,9 +72,9 @@ def _look_up(location: str, field: str, value: str) -> Request:
     return Request("GET", f"/contacts/search/duplicate?{query}", CONTACTS_VERSION)
 
 
-def _make(location: str, handle: Handle, mode: ContactMode) -> Request:
+def _make(location: str, contact: Contact, mode: ContactMode) -> Request:
     path = "/contacts/upsert" if mode == "upsert" else "/contacts/"
-    fields = {"locationId": location} | msgspec.to_builtins(handle)
+    fields = {"locationId": location} | msgspec.to_builtins(contact)
     return Request("POST", path, CONTACTS_VERSION, _encode(fields))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async._api.contacts import Handle
+from leadconnector_async._messages import Contact
 
 
 class LocalFile(Struct, frozen=True):
@@ -29,7 +29,7 @@ class Late(Struct, frozen=True, kw_only=True, omit_defaults=True):
     endpoint for calls that were made elsewhere.
     """
 
-    contact: Handle | None = None
+    contact: Contact | None = None
     attachments: list[str | LocalFile] = []
     mail: str | None = None
     answers: list[str] = []
