@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from leadconnector_async._ingestor import Ingestor
     from leadconnector_async._messages import (
         Call,
+        Contact,
         InboundMessage,
         Outcome,
         Problem,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessError",
     "Call",
+    "Contact",
     "DailyQuotaSpent",
     "FateUnknownError",
     "InboundMessage",
@@ -102,6 +104,7 @@ _HOMES: Final = {
     "_ingestor": ("Ingestor",),
     "_messages": (
         "Call",
+        "Contact",
         "InboundMessage",
         "Outcome",
         "Problem",

@@ -96,6 +96,23 @@ def contact_fact(contact: Contact) -> str:
     return f"contact:{contact.key}"
 
 
+def conversation_fact(contact: str) -> str:
+    """The name of the fact that tells a contact's conversation."""
+    return f"conversation:{contact}"
+
+
+def place_facts(payload: bytes, late: Late) -> set[str]:
+    """The names of the facts that tell where a message belongs."""
+    ids, names = _ids.decode(payload), set()
+    if late.contact is not None:
+        names.add(contact_fact(late.contact))
+    if ids.contact_id:
+        names.add(conversation_fact(ids.contact_id))
+    if ids.conversation_id:
+        names.add(f"owner:{ids.conversation_id}")
+    return names
+
+
 def complete(
     payload: bytes, late: Late, *, location: str, mode: ContactMode, version: str
 ) -> Steps[Completed]:
@@ -105,12 +122,12 @@ def complete(
     added: dict[str, object] = {}
     if late.contact is not None and not contact and not conversation:
         contact = added["contactId"] = yield from _contact(late.contact, location, mode)
+    who = contact or conversation or ""  # as the record says it, whatever else is learned below
     if late.files or (late.outbound_call and not conversation):
         contact, conversation = yield from _place(contact, conversation, location, version)
     if late.files:
         where = location, contact or "", conversation or ""
         added["attachments"] = yield from _attachments(late.attachments, where, version)
-    who = contact or conversation or ""
     mails = mail_facts(late, who)
     thread = ids.email_message_id
     if mails and thread is None:
@@ -150,7 +167,7 @@ def _place(
     if conversation is None:
         contact = contact or ""
         opening = open_conversation(location, contact, version)
-        conversation = yield from _remembered(f"conversation:{contact}", opening)
+        conversation = yield from _remembered(conversation_fact(contact), opening)
     elif contact is None:
         owner = find_owner(conversation, version)
         contact = yield from _remembered(f"owner:{conversation}", owner)

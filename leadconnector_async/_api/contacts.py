@@ -59,7 +59,7 @@ def find_contact(location: str, contact: Contact, mode: ContactMode) -> Steps[st
             if value:
                 answer: Answer = yield _look_up(location, field, value)
                 found = None if answer.status == 404 else content_of(answer, _Answer, _LOOK_UP)
-                if found is not None and found.contact is not None:
+                if found is not None and found.contact is not None and found.contact.id:
                     return found.contact.id
         if mode == "find":
             raise StepRefusedError("no contact has this number or address, and none is created")
@@ -81,13 +81,18 @@ def _make(location: str, contact: Contact, mode: ContactMode) -> Request:
 def _made(answer: Answer) -> str:
     if 200 <= answer.status < 300:
         contact = content_of(answer, _Answer, _MAKE).contact
-        if contact is None:
+        if contact is None or not contact.id:
             raise StepFailedError(f"{_MAKE}: the answer names none")
         return contact.id
-    try:
-        meta = _duplicates.decode(answer.body).meta
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        meta = None
-    if meta is None or not meta.contact_id:
+    known = _duplicate_of(answer.body) if answer.status in (400, 409) else None
+    if not known:
         raise refused(answer, _MAKE)
-    return meta.contact_id
+    return known
+
+
+def _duplicate_of(body: bytes) -> str | None:
+    try:
+        meta = _duplicates.decode(body).meta
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if meta is None else meta.contact_id

@@ -15,6 +15,7 @@ from leadconnector_async._api.steps import (
     Recall,
     Step,
     StepFailedError,
+    StepLagsError,
     StepRefusedError,
     Steps,
 )
@@ -55,6 +56,10 @@ class Errand(Struct):
     completed: Completed | None = None
     failures: int = 0
 
+    def start_over(self) -> None:
+        """Forget how far it is: what was learned is remembered, and is not asked for again."""
+        self.steps = self.request = None
+
 
 class Completer:
     """Shared by all workers; what it knows of a record is in its lane's errand."""
@@ -71,9 +76,9 @@ class Completer:
         errand = lane.errand
         if errand is None:
             errand = lane.errand = Errand(read_late(claim.late or "{}"))
-        contact = errand.late.contact
-        if contact is not None and contact.key in site.strangers:
-            return steps.End(State.REJECTED, reason=site.strangers[contact.key])
+        stranger = site.strangers.get(_marks(errand.late))
+        if stranger is not None:
+            return steps.End(State.REJECTED, reason=stranger)
         errand.steps = complete(
             claim.payload,
             errand.late,
@@ -90,15 +95,22 @@ class Completer:
         self._tally.errands += 1
         return await self._advance(site, lane, errand, answer)
 
-    def failed(self, errand: Errand, reason: str) -> steps.Step:
-        """Begin again after a while; or give the record up, which provably was not sent."""
-        errand.steps = errand.request = None
+    def failed(self, errand: Errand, reason: str, *, lags: bool = False) -> steps.Step:
+        """Begin again after a while; or give the record up, which provably was not sent.
+
+        ``lags``: what is there does not show yet, so that only time helps.
+        """
+        errand.start_over()
         errand.failures += 1
         policy = self._gateway.policy
         if errand.failures >= policy.attempts:
             text = f"{reason} (in {errand.failures} attempts)"
             return steps.End(State.REJECTED, reason=text)
-        return steps.Again(policy.delay(errand.failures, self._random))
+        delay = policy.delay(errand.failures, self._random)
+        if lags:
+            looks = policy.look_after
+            delay = max(delay, looks[min(errand.failures, len(looks)) - 1])
+        return steps.Again(delay)
 
     async def _advance(
         self, site: Site, lane: Lane, errand: Errand, result: object
@@ -116,7 +128,7 @@ class Completer:
             errand.completed = end.value
             return None
         except StepFailedError as error:
-            return self.failed(errand, str(error))
+            return self.failed(errand, str(error), lags=isinstance(error, StepLagsError))
         except StepRefusedError as error:
             self._note_stranger(site, lane, errand, str(error))
             return steps.End(State.REJECTED, reason=str(error))
@@ -125,12 +137,12 @@ class Completer:
         match step:
             case Recall(names):
                 unknown = [name for name in names if name not in lane.facts]
-                if unknown:
-                    lane.facts |= await self._memory.recall(site, unknown)
-                return lane.facts
+                found = await self._memory.recall(site, unknown) if unknown else {}
+                lane.facts |= _of_whom(found)
+                return lane.facts | found
             case Learn(facts):
                 await self._memory.remember(site, facts)
-                lane.facts |= facts
+                lane.facts |= _of_whom(facts)
             case Inspect(path):
                 try:
                     return await asyncio.to_thread(current_digest, path)
@@ -144,4 +156,17 @@ class Completer:
             return
         if len(site.strangers) >= MOST_STRANGERS:
             site.strangers.clear()
-        site.strangers[contact.key] = reason
+        site.strangers[_marks(errand.late)] = reason
+
+
+def _marks(late: Late) -> tuple[str | None, str | None]:
+    """What a contact is looked up by. Its name is not."""
+    return (late.contact.phone, late.contact.email) if late.contact else (None, None)
+
+
+def _of_whom(facts: Mapping[str, str]) -> dict[str, str]:
+    """The facts of the lane's contact: few. Those of files and mails are one for each record."""
+    return {name: value for name, value in facts.items() if name.startswith(_OF_WHOM)}
+
+
+_OF_WHOM: Final = ("contact:", "conversation:", "owner:")

@@ -96,8 +96,8 @@ class Site:
         self.more = True
         self.error: LeadConnectorError | None = None
         self.queued_at = math.inf
-        self.strangers: dict[str, str] = {}
-        """Why contacts that records name could not be had, in this run."""
+        self.strangers: dict[tuple[str | None, str | None], str] = {}
+        """Why contacts, by number and address, could not be had in this run."""
 
     @property
     def appetite(self) -> int:

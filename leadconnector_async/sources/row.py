@@ -8,10 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from leadconnector_async._messages import (
-    Contact,
-    MessageFields,
-)
+from leadconnector_async._messages import Contact, MessageFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
