@@ -14,14 +14,10 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from leadconnector_async._aiohttp import (
-    LARGEST_ANSWER,
-    MOST_TOKENS,
-    AiohttpTransport,
-    Timeouts,
-    _proxy_from_environment,
-    check_base_url,
-)
+from leadconnector_async._aiohttp import AiohttpTransport, Timeouts, check_base_url
+from leadconnector_async._aiohttp.address import proxy_from_environment
+from leadconnector_async._aiohttp.headers import MOST_TOKENS, Headers
+from leadconnector_async._aiohttp.transport import LARGEST_ANSWER
 from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
 from leadconnector_async._transport import Answer, Request
 
@@ -677,13 +673,13 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_a_proxy_comes_from_the_environment(no_proxies: pytest.MonkeyPatch) -> None:
     """By the usual variables, and never for loopback."""
-    assert _proxy_from_environment("https://example.com") is None
+    assert proxy_from_environment("https://example.com") is None
     no_proxies.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     no_proxies.setenv("NO_PROXY", "internal.example.com")
-    assert _proxy_from_environment("https://example.com") == "http://127.0.0.1:3128"
-    assert _proxy_from_environment("https://internal.example.com") is None
-    assert _proxy_from_environment("http://127.0.0.1:8000") is None
-    assert _proxy_from_environment("https://localhost:8000") is None
+    assert proxy_from_environment("https://example.com") == "http://127.0.0.1:3128"
+    assert proxy_from_environment("https://internal.example.com") is None
+    assert proxy_from_environment("http://127.0.0.1:8000") is None
+    assert proxy_from_environment("https://localhost:8000") is None
 
 
 @pytest.mark.usefixtures("no_proxies")
@@ -758,15 +754,14 @@ def test_a_certificate_has_to_be_trusted(tmp_path: Path) -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """Tokens rotate: those of yesterday do not fill the memory."""
-    transport = AiohttpTransport("https://example.com", timeouts=Timeouts(), connections=1)
+    headers = Headers()
     for number in range(MOST_TOKENS + 9):
-        transport._headers_for("v", f"token-{number}")
-    assert len(transport._headers) == 9
-    assert transport._headers_for("v", TOKEN) is transport._headers_for("v", TOKEN)
+        headers.of("v", f"token-{number}", "t")
+    assert len(headers._made) == 9
+    assert headers.of("v", TOKEN, "t") is headers.of("v", TOKEN, "t")
 
 
 def test_a_transport_shows_where_it_leads() -> None:
     """And nothing of what goes there."""
     transport = AiohttpTransport("https://example.com/", timeouts=Timeouts(), connections=1)
-    transport._headers_for("v", TOKEN)
     assert repr(transport) == "<AiohttpTransport https://example.com own session>"

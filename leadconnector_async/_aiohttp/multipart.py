@@ -1,0 +1,43 @@
+"""A multipart body: texts, and a file that is read as it is sent."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from mimetypes import guess_type
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from leadconnector_async._errors import NotSentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async._transport import Upload
+
+
+@contextmanager
+def form_of(upload: Upload) -> Iterator[aiohttp.FormData]:
+    """The body of an upload, whose file is open as long as the context is.
+
+    Raises:
+        NotSentError: the file cannot be opened.
+    """
+    try:
+        file = upload.path.open("rb")
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or type(exc).__name__
+        raise NotSentError(f"the file cannot be read ({reason})") from exc
+    with file:
+        # Unquoted, as browsers send names: percent-encoded ones would be shown so.
+        form = aiohttp.FormData(quote_fields=False)
+        for name, value in upload.fields.items():
+            form.add_field(name, value)
+        name = "".join(char if char.isprintable() else "_" for char in upload.name)
+        form.add_field(
+            upload.field,
+            file,
+            filename=name,
+            content_type=guess_type(name)[0] or "application/octet-stream",
+        )
+        yield form
