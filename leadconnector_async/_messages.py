@@ -78,8 +78,8 @@ class Contact(Struct, frozen=True, omit_defaults=True):
         known = [field for field in ("phone", "email", "name") if getattr(self, field)]
         return f"Contact({', '.join(known)})"
 
-    def __rich_repr__(self) -> list[str]:
-        return [field for field in ("phone", "email", "name") if getattr(self, field)]
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
 
 
 class MessageFields(Struct, kw_only=True, omit_defaults=True, rename="camel"):

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 import orjson
 from msgspec.structs import replace
 
-from leadconnector_async._messages import Refusal
 from leadconnector_async._transport import Request, Upload
 
 if TYPE_CHECKING:
     from leadconnector_async._api.late import LocalFile
+    from leadconnector_async._messages import Refusal
 
 BASE_URL: Final = "https://services.leadconnectorhq.com"
 CONVERSATIONS_VERSION: Final = "2021-04-15"

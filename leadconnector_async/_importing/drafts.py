@@ -43,7 +43,7 @@ class Drafter:
         problems = (
             check(row)
             if late is None
-            else check(row, named=late.contact is not None, files=bool(late.attachments))
+            else check(row, named=late.contact is not None and bool(late.contact.key), files=bool(late.attachments))
         )
         if problems or not location:
             return self._refused(parsed, row, location, problems)
