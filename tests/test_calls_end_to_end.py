@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from late_harness import CLOSED, KIM, QUICK, asked, import_records, named, reasons
@@ -20,7 +20,7 @@ ALLOWED = {
 """The properties of ``ProcessOutboundMessageBodyDto`` in the OpenAPI file."""
 
 
-def call(number: int, direction: str = "outbound", **fields: object) -> dict[str, object]:
+def call(number: int, direction: str = "outbound", **fields: Any) -> dict[str, object]:  # noqa: ANN401
     """A call with a contact."""
     ends = ("+12125550000", KIM) if direction == "outbound" else (KIM, "+12125550000")
     return named(

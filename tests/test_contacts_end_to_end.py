@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,15 @@ from cli_harness import at, leadconnector, result_of, write_jsonl
 from late_harness import CLOSED, KIM, LEE, asked, import_records, named, reasons
 from msgspec.structs import replace
 
+from leadconnector_async import (
+    Contact,
+    InboundMessage,
+    Ingestor,
+    LeadConnector,
+    Policy,
+    Record,
+    Rejected,
+)
 from leadconnector_async.sandbox import Fault, SandboxThread
 from leadconnector_async.sandbox._contact_book import ContactBook
 
@@ -64,9 +74,7 @@ def test_what_is_not_found_is_created_with_what_is_known_of_it(
     assert with_whom(sandbox) == {made["id"]}
 
 
-def test_an_address_finds_where_the_number_does_not(
-    sandbox: SandboxThread, tmp_path: Path
-) -> None:
+def test_an_address_finds_where_the_number_does_not(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Both are asked for, the number first."""
     contact = {"phone": NEW, "email": "kim@example.org"}
     import_records(sandbox, tmp_path, [named(1) | {"contact": contact}], "--contacts", "find")
@@ -151,9 +159,7 @@ def test_a_contact_deleted_since_is_looked_up_again_by_a_retry(tmp_path: Path) -
         assert asked(sandbox, "create_contact") == 1
 
 
-@pytest.mark.parametrize(
-    ("scope", "phone"), [("contacts.readonly", KIM), ("contacts.write", NEW)]
-)
+@pytest.mark.parametrize(("scope", "phone"), [("contacts.readonly", KIM), ("contacts.write", NEW)])
 def test_a_token_without_the_scope_stops_the_location_and_names_it(
     scope: str, phone: str, tmp_path: Path
 ) -> None:
@@ -181,3 +187,35 @@ def test_a_look_up_that_is_never_answered_is_not_the_end_of_others(
     assert "could not be looked up: 500" in reasons(tmp_path)[0]
     assert "(in 2 attempts)" in reasons(tmp_path)[0]
     assert with_whom(sandbox) == {"lee"}
+
+
+def test_a_record_of_a_program_keeps_its_contact(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """In the list of failed ones, refused by the API or by validation; the command takes it."""
+    outbox = tmp_path / "o.db"
+
+    async def scenario() -> list[object]:
+        message = InboundMessage(type="SMS", direction="inbound", message="hi")
+        whom = (Contact(phone=NEW), Contact(phone="555 0101"), Contact(phone=KIM))
+        async with (
+            LeadConnector(
+                sandbox.token,
+                location_id=sandbox.location_id,
+                base_url=sandbox.url,
+                policy=Policy(contacts="find"),
+            ) as api,
+            Ingestor(api, outbox=outbox) as ingestor,
+        ):
+            records = [Record(message=message, contact=one) for one in whom]
+            return [outcome async for outcome in ingestor.run(records)]
+
+    outcomes = asyncio.run(scenario())
+    assert sum(isinstance(outcome, Rejected) for outcome in outcomes) == 2
+    assert with_whom(sandbox) == {"kim"}
+    listed = leadconnector("failed", "--outbox", outbox).stdout.splitlines()
+    contacts = [json.loads(line)["contact"] for line in listed]
+    assert contacts == [{"phone": NEW}, {"phone": "555 0101"}]
+    mended = tmp_path / "mended.jsonl"
+    mended.write_text("\n".join(listed).replace("555 0101", LEE).replace('"hi"', '"ho"'))
+    done = leadconnector("import", mended, *at(sandbox, outbox), "--json")
+    assert result_of(done.stdout)["sent"] == 2, done.output
+    assert len(sandbox.contacts) == 3

@@ -55,10 +55,12 @@ class Errand(Struct):
     request: Request | None = None
     completed: Completed | None = None
     failures: int = 0
+    learning: str | None = None
+    """The fact that it is about to learn for other lanes too."""
 
     def start_over(self) -> None:
         """Forget how far it is: what was learned is remembered, and is not asked for again."""
-        self.steps = self.request = None
+        self.steps = self.request = self.learning = None
 
 
 class Completer:
@@ -123,7 +125,10 @@ class Completer:
                 if isinstance(step, Request):
                     errand.steps, errand.request = todo, step
                     return None
-                result = await self._carry_out(site, lane, step)
+                result = await self._carry_out(site, lane, errand, step)
+        except _BeingLearnedError:
+            errand.start_over()
+            return steps.Again(_BEING_LEARNED)
         except StopIteration as end:
             errand.completed = end.value
             return None
@@ -133,22 +138,34 @@ class Completer:
             self._note_stranger(site, lane, errand, str(error))
             return steps.End(State.REJECTED, reason=str(error))
 
-    async def _carry_out(self, site: Site, lane: Lane, step: Step) -> object:
+    async def _carry_out(self, site: Site, lane: Lane, errand: Errand, step: Step) -> object:
         match step:
             case Recall(names):
-                unknown = [name for name in names if name not in lane.facts]
-                found = await self._memory.recall(site, unknown) if unknown else {}
-                lane.facts |= _of_whom(found)
-                return lane.facts | found
+                return lane.facts | await self._recall(site, lane, errand, names)
             case Learn(facts):
                 await self._memory.remember(site, facts)
                 lane.facts |= _of_whom(facts)
+                errand.learning = None
             case Inspect(path):
                 try:
                     return await asyncio.to_thread(current_digest, path)
                 except OSError:
                     return None
         return None
+
+    async def _recall(
+        self, site: Site, lane: Lane, errand: Errand, names: list[str]
+    ) -> dict[str, str]:
+        unknown = [name for name in names if name not in lane.facts]
+        shared = [name for name in unknown if name.startswith(_SHARED)]
+        _see_that_none_is_being_learned(site, errand, shared)
+        found = await self._memory.recall(site, unknown) if unknown else {}
+        lane.facts |= _of_whom(found)
+        shared = [name for name in shared if name not in found]
+        _see_that_none_is_being_learned(site, errand, shared)
+        for name in shared:
+            site.learning[name], errand.learning = errand, name
+        return found
 
     def _note_stranger(self, site: Site, lane: Lane, errand: Errand, reason: str) -> None:
         contact = errand.late.contact
@@ -157,6 +174,19 @@ class Completer:
         if len(site.strangers) >= MOST_STRANGERS:
             site.strangers.clear()
         site.strangers[_marks(errand.late)] = reason
+
+
+class _BeingLearnedError(Exception):
+    """Another lane asks the API for the same fact just now."""
+
+
+def _see_that_none_is_being_learned(site: Site, errand: Errand, names: list[str]) -> None:
+    for name in names:
+        other = site.learning.get(name)
+        if other is not None and other.learning != name:
+            del site.learning[name]
+        elif other is not None and other is not errand:
+            raise _BeingLearnedError
 
 
 def _marks(late: Late) -> tuple[str | None, str | None]:
@@ -169,4 +199,8 @@ def _of_whom(facts: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in facts.items() if name.startswith(_OF_WHOM)}
 
 
+_SHARED: Final = "file:"
+"""Contacts and conversations belong to one lane, files to all of a location."""
+_BEING_LEARNED: Final = 0.1
+"""Seconds until a lane looks again whether another one has learned what it needs."""
 _OF_WHOM: Final = ("contact:", "conversation:", "owner:")

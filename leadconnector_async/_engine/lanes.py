@@ -75,6 +75,7 @@ class Site:
         "error",
         "held",
         "lanes",
+        "learning",
         "more",
         "name",
         "number",
@@ -98,6 +99,8 @@ class Site:
         self.queued_at = math.inf
         self.strangers: dict[tuple[str | None, str | None], str] = {}
         """Why contacts, by number and address, could not be had in this run."""
+        self.learning: dict[str, Errand] = {}
+        """Facts that lanes share, and the errand that is about to learn each."""
 
     @property
     def appetite(self) -> int:
@@ -128,7 +131,9 @@ class Site:
         else:
             lane.claims.remove(claim)
         lane.doubts.pop(claim.seq, None)
-        lane.errand = None
+        if lane.errand is not None:
+            lane.errand.start_over()
+            lane.errand = None
         lane.renewals = 0
         self.held -= 1
 
@@ -167,6 +172,7 @@ class Site:
             if not lane.claims:
                 del self.lanes[lane.id]
         self.held -= len(given)
+        self.learning.clear()
         self.rouse()
         return given
 

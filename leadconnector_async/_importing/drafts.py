@@ -40,11 +40,7 @@ class Drafter:
             late = late_parts(row)
         except FileLostError as lost:
             return self._refused(parsed, row, location, (lost.problem,))
-        problems = (
-            check(row)
-            if late is None
-            else check(row, named=late.contact is not None and bool(late.contact.key), files=bool(late.attachments))
-        )
+        problems = check(row) if late is None else _check_late(row, late)
         if problems or not location:
             return self._refused(parsed, row, location, problems)
         id_, key = row.id, row.outbox_key
@@ -85,6 +81,11 @@ class Drafter:
             raw=parsed.raw,
             key=key_from_text(key) if key and not id_ else None,
         )
+
+
+def _check_late(row: SourceRow, late: Late) -> tuple[Problem, ...]:
+    named = late.contact is not None and bool(late.contact.key)  # a name alone finds nobody
+    return check(row, named=named, files=bool(late.attachments))
 
 
 def late_parts(row: SourceRow) -> Late | None:
