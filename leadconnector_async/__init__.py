@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from leadconnector_async._ingestor import Ingestor
     from leadconnector_async._messages import (
         Call,
+        Contact,
         InboundMessage,
         Outcome,
         Problem,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessError",
     "Call",
+    "Contact",
     "DailyQuotaSpent",
     "FateUnknownError",
     "InboundMessage",
@@ -110,6 +112,7 @@ _HOMES: Final = {
     "_ingestor": ("Ingestor",),
     "_messages": (
         "Call",
+        "Contact",
         "InboundMessage",
         "Outcome",
         "Problem",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from leadconnector_async._api.late import Late, with_contact
+from leadconnector_async._api.people import verified_contact
 from leadconnector_async._messages import InboundMessage, Record
 from leadconnector_async._records import draft, encode, fresh_key, refused_draft, verified
 
@@ -41,13 +43,18 @@ class Intake:
         """
         record = item if isinstance(item, Record) else Record(message=item)
         location = self._locate(record.location_id)
-        message, problems = verified(record.message)
-        if problems:
-            raw = _encoded(message)
+        contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
+        message, problems = verified(record.message, named=record.contact is not None)
+        if problems or wrong:
+            raw = with_contact(_encoded(message), record.contact)
+            problems = (*wrong, *problems)
             return refused_draft(problems, location=location, id=record.id, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
-        return draft(message, location=location, id=record.id, now_ms=now_ms, key=key)
+        late = None
+        if contact is not None and not message.contact_id and not message.conversation_id:
+            late = Late(contact=contact)
+        return draft(message, location=location, id=record.id, now_ms=now_ms, key=key, late=late)
 
     async def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
         """Drafts in batches of one commit each."""

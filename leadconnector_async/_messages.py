@@ -62,6 +62,26 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_
         return [("status", self.status)]
 
 
+class Contact(Struct, frozen=True, omit_defaults=True):
+    """Who a record is with, where its id is not known: a number in E.164, an address, a name."""
+
+    phone: str | None = None
+    email: str | None = None
+    name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells contacts apart: the number, else the address. Names find nobody."""
+        return self.phone or self.email or ""
+
+    def __repr__(self) -> str:
+        known = [field for field in ("phone", "email", "name") if getattr(self, field)]
+        return f"Contact({', '.join(known)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
 class MessageFields(Struct, kw_only=True, omit_defaults=True, rename="camel"):
     """The fields of the inbound call, in the order in which they are encoded."""
 
@@ -105,12 +125,14 @@ class Record(Struct, frozen=True, kw_only=True):
 
     ``id`` is the caller's own key: the same id in the same location is the same record, however
     often it is given. Without one, the content is the key. ``location_id`` defaults to the
-    client's.
+    client's. ``contact`` says who the message is with where it has neither ``contact_id`` nor
+    ``conversation_id``: the contact is found, or made, as `Policy.contacts` says.
     """
 
     message: InboundMessage
     id: str | None = None
     location_id: str | None = None
+    contact: Contact | None = None
 
 
 class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):

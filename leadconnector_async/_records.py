@@ -95,8 +95,13 @@ def encode(message: MessageFields) -> bytes:
     return _encoder.encode(message)
 
 
-def verified(message: InboundMessage) -> tuple[InboundMessage, tuple[Problem, ...]]:
-    """Check a message that a program made, whose fields may be of any type."""
+def verified(
+    message: InboundMessage, *, named: bool = False
+) -> tuple[InboundMessage, tuple[Problem, ...]]:
+    """Check a message that a program made, whose fields may be of any type.
+
+    ``named``: see `check`.
+    """
     try:
         message = normalised(_decoder.decode(_encoder.encode(message)))
     except OverflowError:
@@ -104,7 +109,7 @@ def verified(message: InboundMessage) -> tuple[InboundMessage, tuple[Problem, ..
         return message, (Problem("date", "is outside the calendar in UTC", fix),)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         return message, (_type_problem(error),)
-    return message, check(message)
+    return message, check(message, named=named)
 
 
 _CHOICES: Final = {

@@ -68,10 +68,16 @@ def start_import(sandbox: SandboxThread, history: Path, outbox: Path) -> subproc
     )
 
 
-def kill_at_random(process: subprocess.Popen[str], sandbox: SandboxThread, random: Random) -> bool:
+def kill_at_random(
+    process: subprocess.Popen[str],
+    sandbox: SandboxThread,
+    random: Random,
+    *,
+    per_life: int = PER_LIFE,
+) -> bool:
     """Kill after some requests, or at a random moment of the start; False if it ended before."""
     seen = sum(sandbox.requests.values())
-    allowed = random.randrange(PER_LIFE)
+    allowed = random.randrange(per_life)
     deadline = time.monotonic() + (random.uniform(0.1, 0.6) if random.random() < 0.2 else 30)
     while process.poll() is None and time.monotonic() < deadline:
         if sum(sandbox.requests.values()) - seen >= allowed:

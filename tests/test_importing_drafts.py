@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+import pytest
+
+from leadconnector_async._api.late import Late, read_late
 from leadconnector_async._importing.drafts import Drafter
-from leadconnector_async._messages import Problem
+from leadconnector_async._messages import Contact, Problem
 from leadconnector_async._records import key_text
 from leadconnector_async.sources import Identity, Parsed, SourceRow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadconnector_async._outbox.interface import Draft
 
 DRAFTER = Drafter("home", now_ms=1_000)
 
@@ -102,3 +111,66 @@ def test_a_record_stays_the_same_whatever_provider_it_goes_through() -> None:
     """Its key is that of the type that its source gives."""
     through = Drafter("home", now_ms=0, providers=lambda _: {"SMS": "p3"})
     assert through.draft_of(parsed(row())).key == DRAFTER.draft_of(parsed(row())).key
+
+
+def late_of(draft: Draft) -> Late:
+    """The late parts of a draft; empty where it has none."""
+    return read_late(draft.late or "{}")
+
+
+def test_nearly_all_records_have_no_late_parts() -> None:
+    """Nothing is kept for them."""
+    assert DRAFTER.draft_of(parsed(row())).late is None
+    call = row(type="Call", conversation_provider_id="p")
+    assert DRAFTER.draft_of(parsed(call)).late is None
+
+
+def test_a_contact_is_late_where_no_id_is_known() -> None:
+    """Its body names nobody."""
+    kim = Contact(phone="+12125550101")
+    draft = DRAFTER.draft_of(parsed(row(contact_id=None, contact=kim)))
+    assert late_of(draft) == Late(contact=kim)
+    assert not {"contactId", "contact"} & json.loads(draft.payload or b"").keys()
+    assert DRAFTER.draft_of(parsed(row(contact=kim))).late is None
+
+
+def test_a_name_alone_is_nobody() -> None:
+    """Else all who have no number would be one contact."""
+    draft = DRAFTER.draft_of(parsed(row(contact_id=None, contact=Contact(name="Kim"))))
+    assert "contactId is missing" in (draft.problem or "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "late"),
+    [
+        ({"alt_id": "m"}, Late(mail="m")),
+        ({"alt_id": "m", "in_reply_to": ["q"]}, Late(mail="m", answers=["q"])),
+        ({"in_reply_to": ["q"]}, Late(answers=["q"])),
+        ({}, Late()),
+    ],
+)
+def test_a_mail_tells_its_thread(fields: dict[str, object], late: Late) -> None:
+    """By its own id and by those that it answers, which are not part of its body."""
+    draft = DRAFTER.draft_of(parsed(row(type="Email", **fields)))
+    assert late_of(draft) == late
+    assert "inReplyTo" not in json.loads(draft.payload or b"")
+
+
+def test_an_outbound_call_is_one() -> None:
+    """It goes to another endpoint."""
+    call = row(type="Call", conversation_provider_id="p", direction="outbound")
+    assert late_of(DRAFTER.draft_of(parsed(call))).outbound_call
+
+
+def test_files_are_late_and_urls_beside_them_are_checked(tmp_path: Path) -> None:
+    """All stay in their order, and the body has none of them."""
+    (tmp_path / "a.png").write_bytes(b"a")
+    local, far = (tmp_path / "a.png").as_uri(), "https://x/y"
+    draft = DRAFTER.draft_of(parsed(row(message=None, attachments=[far, local])))
+    assert [item for item in late_of(draft).attachments if isinstance(item, str)] == [far]
+    assert len(late_of(draft).files) == 1
+    assert "attachments" not in json.loads(draft.payload or b"")
+    bad = DRAFTER.draft_of(parsed(row(attachments=["ftp://x/y", local])))
+    assert "attachments has an entry that is no URL" in (bad.problem or "")
+    lost = DRAFTER.draft_of(parsed(row(attachments=[local, f"{local}.gone.png"])))
+    assert "item 2 cannot be read" in (lost.problem or "")

@@ -12,6 +12,8 @@ from leadconnector_async._outbox.memory import MemoryOutbox
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    import pytest
+
 
 def in_memory(work: Callable[[MemoryOutbox], Awaitable[None]]) -> None:
     """Work with an outbox in an event loop of its own."""
@@ -181,5 +183,26 @@ def test_messages_of_other_records_of_the_lane_are_known() -> None:
         await outbox.settle([*ends, fate(claims[2], State.UNRESOLVED)], ())
         assert await outbox.stored(claims[2]) == {f"m{claims[0].seq}", f"m{claims[1].seq}"}
         assert await outbox.stored(claims[0]) == {f"m{claims[1].seq}"}
+
+    in_memory(work)
+
+
+def test_facts_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest are known, those of an end do not replace, and the oldest are forgotten."""
+    monkeypatch.setattr(memory, "REMEMBERED", 10)
+
+    async def work(outbox: MemoryOutbox) -> None:
+        await outbox.stage([draft("a")], Reading())
+        (claim,) = await claimed(outbox, 1)
+        here = claim.location
+        await outbox.remember(here, {"n0": "old", "n1": "v1"})
+        await outbox.settle([fate(claim, facts={"n1": "other", "n2": "v2"})], ())
+        assert await outbox.recall(here, ["n1", "n2", "n3"]) == {"n1": "v1", "n2": "v2"}
+        assert await outbox.recall(here + 1, ["n1"]) == {}
+        for number in range(100):
+            await outbox.remember(here, {f"m{number}": "v"})
+        assert await outbox.recall(here, ["n0", "m99"]) == {"m99": "v"}
+        known = await outbox.recall(here, [f"m{number}" for number in range(100)])
+        assert 10 <= len(known) <= 20
 
     in_memory(work)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli_harness import at, leadconnector, write_jsonl
 
+from leadconnector_async import _messages
 from leadconnector_async._api.completing import complete
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._api.late import Late
 from leadconnector_async._api.steps import Learn, Recall
 from leadconnector_async._transport import Answer, Request
@@ -19,7 +19,7 @@ BODY = b'{"type":"SMS"}'
 NOBODY = Answer(200, {}, b'{"contact":null}')
 
 
-def asked(handle: Handle, facts: dict[str, str]) -> list[Request]:
+def asked(handle: _messages.Contact, facts: dict[str, str]) -> list[Request]:
     """The requests that complete a record of a contact whom nobody has."""
     late = Late(contact=handle)
     todo = complete(BODY, late, location="here", mode="create", version="v")
@@ -44,7 +44,7 @@ def asked(handle: Handle, facts: dict[str, str]) -> list[Request]:
 def test_what_a_record_says_itself_is_looked_up_first() -> None:
     """Then what else is known of the person, who is created with all of it."""
     person = '{"phone":"+12125550100","email":"kim@example.org","name":"Kim"}'
-    handle = Handle(email="kim@example.org")
+    handle = _messages.Contact(email="kim@example.org")
     by_mail, by_number, made = asked(handle, {"person:kim@example.org": person})
     assert "email=kim" in by_mail.path
     assert "number=%2B12125550100" in by_number.path

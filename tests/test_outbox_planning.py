@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._api.late import Late, LocalFile
 from leadconnector_async._importing.estimate import Requests, requests_for
-from leadconnector_async._messages import InboundMessage
+from leadconnector_async._messages import Contact, InboundMessage
 from leadconnector_async._outbox.interface import Reading
 from leadconnector_async._outbox.planning import Work, work_left
 from leadconnector_async._outbox.sqlite import SqliteOutbox
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-KIM = Handle(phone="+12125550100")
-KIM_BY_MAIL = Handle(email="kim@example.org")
-KIM_BY_BOTH = Handle(phone="+12125550100", email="kim@example.org", name="Kim")
-LEE = Handle(email="lee@example.org")
+KIM = Contact(phone="+12125550100")
+KIM_BY_MAIL = Contact(email="kim@example.org")
+KIM_BY_BOTH = Contact(phone="+12125550100", email="kim@example.org", name="Kim")
+LEE = Contact(email="lee@example.org")
 PICTURE, LETTER = LocalFile("/a/1.png", "d1"), LocalFile("/a/2.pdf", "d2")
 Item = tuple[dict[str, str], Late | None]
 

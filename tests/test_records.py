@@ -12,9 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from leadconnector_async._api.late import Late, LocalFile
 from leadconnector_async._messages import (
     MESSAGE_TYPES,
     Call,
+    Contact,
     InboundMessage,
     MessageFields,
     MessageType,
@@ -453,6 +455,35 @@ def test_a_body_never_has_two_alt_ids(field: str, text: str, id_: str) -> None:
 def lane_of(location: str = "l1", **fields: Any) -> int:  # noqa: ANN401 - any field
     """The lane of a record."""
     return draft(replace(SMS, **fields), location=location, now_ms=NOW_MS).lane
+
+
+def test_a_contact_that_is_named_has_a_key_and_a_lane_of_its_own() -> None:
+    """By its number, else its address; its name tells nothing apart. An id goes before it."""
+
+    def drafted(contact: Contact, **fields: Any) -> tuple[bytes, int]:  # noqa: ANN401 - any field
+        message = InboundMessage(type="SMS", direction="inbound", message="hi", **fields)
+        made = draft(message, location="l", now_ms=0, late=Late(contact=contact))
+        return made.key, made.lane
+
+    kim = drafted(Contact(phone="+1"))
+    assert drafted(Contact(phone="+1", email="k@x", name="Kim")) == kim
+    others = [drafted(Contact(phone="+2")), drafted(Contact(email="k@x"))]
+    others.append(drafted(Contact(phone="+1"), contact_id="c"))
+    for which in (0, 1):
+        assert len({one[which] for one in [kim, *others]}) == 4
+
+
+def test_files_are_told_apart_by_what_they_hold() -> None:
+    """So that a folder can be moved: an order, a URL or a content makes another record."""
+
+    def key(*attachments: str | LocalFile) -> bytes:
+        message = InboundMessage(type="SMS", contact_id="c", direction="inbound", message="hi")
+        return content_key("l", message, Late(attachments=list(attachments)))
+
+    here = key(LocalFile("/here/a.png", "d1"), LocalFile("/here/b.png", "d2"))
+    assert key(LocalFile("/there/x.png", "d1"), LocalFile("/there/y.png", "d2")) == here
+    assert key(LocalFile("/here/b.png", "d2"), LocalFile("/here/a.png", "d1")) != here
+    assert key(LocalFile("/here/a.png", "d1"), "https://x/b.png") != here
 
 
 def test_a_lane_is_a_contact_of_a_location() -> None:

@@ -195,6 +195,15 @@ def test_a_call_has_one_of_eight_statuses() -> None:
     assert "no-answer" in found[0].fix
 
 
+def test_what_comes_later_is_not_missing() -> None:
+    """A contact that is named, and files that are uploaded, stand for an id and for content."""
+    bare = InboundMessage(type="SMS", direction="inbound")
+    assert [problem.field for problem in check(bare)] == ["contactId", "message"]
+    assert [problem.field for problem in check(bare, named=True)] == ["message"]
+    assert [problem.field for problem in check(bare, files=True)] == ["contactId"]
+    assert check(bare, named=True, files=True) == ()
+
+
 def test_an_unknown_type_is_told_all_types() -> None:
     """Types are case-sensitive, and the message lists them."""
     odd: Any = "sms"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from bad_inputs import jsonl, parse, record
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Contact
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._values import Wrong
@@ -92,8 +92,8 @@ def test_columns_name_a_contact() -> None:
     ]
     parsed, warnings = parse("\n".join(rows).encode(), ".csv", US)
     assert [one.row.contact for one in parsed if one.row] == [
-        Handle(phone="+12125550100", name="Kim"),
-        Handle(email="me@example.com"),
+        Contact(phone="+12125550100", name="Kim"),
+        Contact(email="me@example.com"),
         None,
     ]
     assert warnings == []
@@ -109,7 +109,7 @@ def test_an_object_names_a_contact() -> None:
         record(contactId=None, contact={}),
     )
     parsed, warnings = parse(lines, ".jsonl", US)
-    kim = Handle(phone="+12125550100", name="Kim")
+    kim = Contact(phone="+12125550100", name="Kim")
     assert [one.row.contact for one in parsed if one.row] == [kim, kim, kim, None]
     assert warnings == ['field "contact.city" is not sent']
 
@@ -140,7 +140,7 @@ def test_a_name_alone_finds_no_contact() -> None:
         "contact.name stands alone: give contact.phone or contact.email: names find no contact"
     ]
     assert parsed[1].row is not None
-    assert parsed[1].row.contact == Handle(name="Kim")
+    assert parsed[1].row.contact == Contact(name="Kim")
 
 
 def test_a_misspelt_column_of_a_contact_is_refused_only_where_it_is_needed() -> None:

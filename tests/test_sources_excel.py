@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Contact
 from leadconnector_async.sources import SourceOptions, open_source
 
 pytest.importorskip("python_calamine")
@@ -76,7 +76,7 @@ def test_rows_of_a_sheet_are_rows_of_csv(tmp_path: Path) -> None:
         assert source.bytes_read == source.size
     assert good.row is not None
     assert (good.line, good.row.id, good.row.message) == (3, "7", "1 < 2")
-    assert good.row.contact == Handle(phone="+12125550100")
+    assert good.row.contact == Contact(phone="+12125550100")
     assert (bad.line, bad.problems[0].field) == (5, "type")
     assert source.warnings == ['column "note" is not sent']
 

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from mails import ME, PLAIN
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Contact
 from leadconnector_async.sources import FailedRow, SourceOptions, open_source, write_failed
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
 
@@ -40,7 +40,7 @@ def test_a_mail_becomes_a_row(name: str, tmp_path: Path) -> None:
     row = parsed.row
     assert row is not None
     assert parsed.line == 1
-    assert row.contact == Handle(email="kim@example.org", name="Kim Lee")
+    assert row.contact == Contact(email="kim@example.org", name="Kim Lee")
     assert (row.id, row.alt_id) == ("one@example.org", "one@example.org")
     assert (row.type, row.direction, row.subject) == ("Email", "inbound", "Hello")
     assert (row.message, row.html) == ("How are you?", None)

@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._api.rules import RULES
 from leadconnector_async._errors import SourceError
-from leadconnector_async._messages import Call
+from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources import Parsed, SourceOptions, open_source
 from leadconnector_async.sources import _mapping as mapping
 from leadconnector_async.sources._mapping import NAMES, load_mapping, read_mapping, recognised
@@ -24,8 +23,8 @@ GENERIC = (EXPORTS / "generic.csv").read_bytes()
 SMS_BACKUP = (EXPORTS / "sms-backup.xml").read_bytes()
 TWILIO_CALLS = (EXPORTS / "twilio-calls.csv").read_bytes()
 TWILIO_MESSAGES = (EXPORTS / "twilio-messages.csv").read_bytes()
-KIM = Handle(phone="+12125550100")
-KIM_LEE = Handle(phone="+12125550100", name="Kim Lee")
+KIM = Contact(phone="+12125550100")
+KIM_LEE = Contact(phone="+12125550100", name="Kim Lee")
 
 
 def _read(

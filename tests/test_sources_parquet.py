@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
-from leadconnector_async._messages import Call
+from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources import SourceOptions, open_source
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def test_columns_of_any_type_are_cells(tmp_path: Path) -> None:
         assert source.bytes_read == source.size
     assert good.row is not None
     assert (good.line, good.row.id, good.row.type) == (1, "7", "Call")
-    assert good.row.contact == Handle(phone="+12125550100")
+    assert good.row.contact == Contact(phone="+12125550100")
     assert good.row.call == Call(to="+12125550100", status="busy")
     assert good.row.date == row["date"]
     assert good.row.attachments == ["https://a.example/x%3By.mp3", "https://a.example/b.mp3"]

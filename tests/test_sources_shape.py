@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from leadconnector_async._api.contacts import Handle
-from leadconnector_async._messages import Call
+from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources import Identity, SourceRow
 from leadconnector_async.sources._shape import Shaper, identity_of
 
@@ -58,7 +57,7 @@ def test_every_field_finds_its_place() -> None:
         alt_id="8",
         attachments=["https://a.example/a"],
         in_reply_to=["m1", "m0"],
-        contact=Handle(phone="+12125550100", email="me@example.com", name="Kim"),
+        contact=Contact(phone="+12125550100", email="me@example.com", name="Kim"),
         call=Call(to="+1", from_="+2", status="no-answer"),
         id="9",
         location_id="l",

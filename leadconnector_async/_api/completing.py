@@ -5,12 +5,12 @@ What is learned on the way is remembered as *facts*, by location and name:
 =====================  ===========================================================
 name                   value
 =====================  ===========================================================
-``contact:HANDLE``     id of the contact with this number or address
+``contact:WHO``        id of the contact with this number or address
 ``conversation:ID``    id of the conversation of contact ID
 ``owner:ID``           id of the contact of conversation ID
 ``file:DIGEST``        URL of the uploaded file with this content
 ``mail:WHO:ID``        ``emailMessageId`` of the thread that mail ID belongs to
-``person:HANDLE``      number, address and name of who has this number or address
+``person:WHO``         number, address and name of who has this number or address
 =====================  ===========================================================
 
 Source of the bodies: ``ProcessMessageBodyDto`` and ``ProcessOutboundMessageBodyDto`` of the OpenAPI
@@ -26,7 +26,7 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async._api import requests
-from leadconnector_async._api.contacts import Handle, find_contact
+from leadconnector_async._api.contacts import find_contact
 from leadconnector_async._api.conversations import find_owner, open_conversation
 from leadconnector_async._api.late import LocalFile
 from leadconnector_async._api.steps import (
@@ -37,6 +37,7 @@ from leadconnector_async._api.steps import (
     StepRefusedError,
     content_of,
 )
+from leadconnector_async._messages import Contact
 
 if TYPE_CHECKING:
     from leadconnector_async._api.contacts import ContactMode
@@ -63,7 +64,7 @@ class _Uploaded(Struct, rename="camel"):
     uploaded_files: dict[str, str]
 
 
-_handles: Final = msgspec.json.Decoder(Handle)
+_contacts: Final = msgspec.json.Decoder(Contact)
 _ids: Final = msgspec.json.Decoder(_Ids)
 
 
@@ -92,9 +93,26 @@ def mail_facts(late: Late, who: str) -> tuple[str, ...]:
     return tuple(f"mail:{who}:{name}" for name in (late.mail, *late.answers) if name)
 
 
-def contact_fact(handle: Handle) -> str:
+def contact_fact(contact: Contact) -> str:
     """The name of the fact that tells a contact's id."""
-    return f"contact:{handle.key}"
+    return f"contact:{contact.key}"
+
+
+def conversation_fact(contact: str) -> str:
+    """The name of the fact that tells a contact's conversation."""
+    return f"conversation:{contact}"
+
+
+def place_facts(payload: bytes, late: Late) -> set[str]:
+    """The names of the facts that tell where a message belongs."""
+    ids, names = _ids.decode(payload), set()
+    if late.contact is not None:
+        names.add(contact_fact(late.contact))
+    if ids.contact_id:
+        names.add(conversation_fact(ids.contact_id))
+    if ids.conversation_id:
+        names.add(f"owner:{ids.conversation_id}")
+    return names
 
 
 PERSON: Final = "person:"
@@ -110,12 +128,12 @@ def complete(
     added: dict[str, object] = {}
     if late.contact is not None and not contact and not conversation:
         contact = added["contactId"] = yield from _contact(late.contact, location, mode)
+    who = contact or conversation or ""  # as the record says it, whatever else is learned below
     if late.files or (late.outbound_call and not conversation):
         contact, conversation = yield from _place(contact, conversation, location, version)
     if late.files:
         where = location, contact or "", conversation or ""
         added["attachments"] = yield from _attachments(late.attachments, where, version)
-    who = contact or conversation or ""
     mails = mail_facts(late, who)
     thread = ids.email_message_id
     if mails and thread is None:
@@ -143,12 +161,12 @@ def _remembered(name: str, learn: Steps[str]) -> Steps[str]:
     return value
 
 
-def _contact(handle: Handle, location: str, mode: ContactMode) -> Steps[str]:
-    name = f"{PERSON}{handle.key}"
-    known: dict[str, str] = yield Recall([contact_fact(handle), name])
-    person = _handles.decode(known[name]) if name in known else handle
-    search = find_contact(location, handle, mode, person)
-    return (yield from _remembered(contact_fact(handle), search))
+def _contact(contact: Contact, location: str, mode: ContactMode) -> Steps[str]:
+    name = f"{PERSON}{contact.key}"
+    known: dict[str, str] = yield Recall([contact_fact(contact), name])
+    person = _contacts.decode(known[name]) if name in known else contact
+    search = find_contact(location, contact, mode, person)
+    return (yield from _remembered(contact_fact(contact), search))
 
 
 def _place(
@@ -158,7 +176,7 @@ def _place(
     if conversation is None:
         contact = contact or ""
         opening = open_conversation(location, contact, version)
-        conversation = yield from _remembered(f"conversation:{contact}", opening)
+        conversation = yield from _remembered(conversation_fact(contact), opening)
     elif contact is None:
         owner = find_owner(conversation, version)
         contact = yield from _remembered(f"owner:{conversation}", owner)

@@ -18,29 +18,13 @@ from leadconnector_async._transport import Request
 
 if TYPE_CHECKING:
     from leadconnector_async._api.steps import Steps
+    from leadconnector_async._messages import Contact
     from leadconnector_async._transport import Answer
 
 CONTACTS_VERSION: Final = "2021-07-28"
 ContactMode = Literal["find", "create", "upsert"]
 _LOOK_UP: Final = "the contact could not be looked up"
 _MAKE: Final = "the contact could not be created"
-
-
-class Handle(Struct, frozen=True, omit_defaults=True):
-    """What a record knows of its contact: a number in E.164, an address, a name."""
-
-    phone: str | None = None
-    email: str | None = None
-    name: str | None = None
-
-    @property
-    def key(self) -> str:
-        """What tells contacts apart: the number, else the address."""
-        return self.phone or self.email or ""
-
-    def __repr__(self) -> str:
-        known = [field for field in ("phone", "email", "name") if getattr(self, field)]
-        return f"Handle({', '.join(known)})"
 
 
 class _Contact(Struct):
@@ -64,23 +48,23 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def find_contact(
-    location: str, handle: Handle, mode: ContactMode, person: Handle | None = None
+    location: str, contact: Contact, mode: ContactMode, person: Contact | None = None
 ) -> Steps[str]:
-    """Learn a contact's id. ``person`` is who has the handle, where more is known than that.
+    """Learn a contact's id. ``person`` is who it is, where more is known than the record says.
 
     ``find`` looks by number, then by address. ``create`` looks first, and creates what is not
     there. ``upsert`` lets the API decide; it may overwrite an address, and drops one of two that
     belong to different contacts.
     """
-    person = person or handle
+    person = person or contact
     if mode != "upsert":
         ways = [("number", person.phone), ("email", person.email)]
-        ways.sort(key=lambda way: way[1] != handle.key)  # what the record itself says comes first
+        ways.sort(key=lambda way: way[1] != contact.key)  # what the record itself says comes first
         for field, value in ways:
             if value:
                 answer: Answer = yield _look_up(location, field, value)
                 found = None if answer.status == 404 else content_of(answer, _Answer, _LOOK_UP)
-                if found is not None and found.contact is not None:
+                if found is not None and found.contact is not None and found.contact.id:
                     return found.contact.id
         if mode == "find":
             raise StepRefusedError("no contact has this number or address, and none is created")
@@ -93,22 +77,27 @@ def _look_up(location: str, field: str, value: str) -> Request:
     return Request("GET", f"/contacts/search/duplicate?{query}", CONTACTS_VERSION)
 
 
-def _make(location: str, handle: Handle, mode: ContactMode) -> Request:
+def _make(location: str, contact: Contact, mode: ContactMode) -> Request:
     path = "/contacts/upsert" if mode == "upsert" else "/contacts/"
-    fields = {"locationId": location} | msgspec.to_builtins(handle)
+    fields = {"locationId": location} | msgspec.to_builtins(contact)
     return Request("POST", path, CONTACTS_VERSION, _encode(fields))
 
 
 def _made(answer: Answer) -> str:
     if 200 <= answer.status < 300:
         contact = content_of(answer, _Answer, _MAKE).contact
-        if contact is None:
+        if contact is None or not contact.id:
             raise StepFailedError(f"{_MAKE}: the answer names none")
         return contact.id
-    try:
-        meta = _duplicates.decode(answer.body).meta
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        meta = None
-    if meta is None or not meta.contact_id:
+    known = _duplicate_of(answer.body) if answer.status in (400, 409) else None
+    if not known:
         raise refused(answer, _MAKE)
-    return meta.contact_id
+    return known
+
+
+def _duplicate_of(body: bytes) -> str | None:
+    try:
+        meta = _duplicates.decode(body).meta
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if meta is None else meta.contact_id

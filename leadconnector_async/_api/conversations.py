@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from leadconnector_async._api import requests
 from leadconnector_async._api.answers import read_refusal
-from leadconnector_async._api.steps import StepFailedError, content_of
+from leadconnector_async._api.steps import StepLagsError, content_of
 
 if TYPE_CHECKING:
     from leadconnector_async._api.steps import Steps
@@ -52,7 +52,7 @@ def open_conversation(location: str, contact: str, version: str) -> Steps[str]:
         for conversation in listing.conversations:
             if conversation.contact_id in (contact, None):
                 return conversation.id
-        raise StepFailedError(f"{_FIND}: the search does not show it yet")
+        raise StepLagsError(f"{_FIND}: the search does not show it yet")
     return content_of(answer, _Opening, _OPEN).conversation.id
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+import orjson
 from msgspec import Struct
 
-from leadconnector_async._api.contacts import Handle
+from leadconnector_async._messages import Contact
 
 
 class LocalFile(Struct, frozen=True):
@@ -29,7 +30,7 @@ class Late(Struct, frozen=True, kw_only=True, omit_defaults=True):
     endpoint for calls that were made elsewhere.
     """
 
-    contact: Handle | None = None
+    contact: Contact | None = None
     attachments: list[str | LocalFile] = []
     mail: str | None = None
     answers: list[str] = []
@@ -51,6 +52,16 @@ class Late(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def read_late(text: str) -> Late:
     """Read what `Late.encoded` wrote."""
     return _decoder.decode(text)
+
+
+def with_contact(body: bytes, contact: Contact | None) -> bytes:
+    """Put a contact into an encoded message, as sources name it."""
+    if contact is None:
+        return body
+    try:
+        return orjson.dumps(orjson.loads(body) | {"contact": msgspec.to_builtins(contact)})
+    except (orjson.JSONEncodeError, TypeError):  # of a type that cannot be written down
+        return body
 
 
 _NOTHING: Final = Late()

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 import orjson
+from msgspec.structs import replace
 
 from leadconnector_async._transport import Request, Upload
 
 if TYPE_CHECKING:
     from leadconnector_async._api.late import LocalFile
+    from leadconnector_async._messages import Refusal
 
 BASE_URL: Final = "https://services.leadconnectorhq.com"
 CONVERSATIONS_VERSION: Final = "2021-04-15"
@@ -84,3 +86,24 @@ def export_messages(
     optional = {"channel": channel, "cursor": cursor, "contactId": contact}
     query |= {name: value for name, value in optional.items() if value}
     return Request("GET", f"/conversations/messages/export?{urlencode(query)}", version)
+
+
+_SCOPES: Final = (
+    ("GET", "/contacts/", "contacts.readonly"),
+    ("POST", "/contacts/", "contacts.write"),
+    ("GET", "/conversations/messages/", "conversations/message.readonly"),
+    ("POST", "/conversations/messages/", "conversations/message.write"),
+    ("GET", "/conversations/", "conversations.readonly"),
+    ("POST", "/conversations/", "conversations.write"),
+)
+"""By the OpenAPI files' ``security``; the first that fits."""
+
+
+def lacking(request: Request, refusal: Refusal) -> Refusal:
+    """Add to the refusal of a scope which one it is: the API does not say."""
+    if "scope" not in refusal.message.lower():
+        return refusal
+    for method, path, scope in _SCOPES:
+        if request.method == method and request.path.startswith(path):
+            return replace(refusal, message=f"{refusal.message.rstrip('.')}: it lacks {scope}")
+    return refusal

@@ -58,6 +58,10 @@ class StepFailedError(Exception):
     """There was no usable answer this time. The text says to what."""
 
 
+class StepLagsError(StepFailedError):
+    """What is there does not show yet: reads lag behind writes by seconds."""
+
+
 def content_of(answer: Answer, type_: type[T], what: str) -> T:
     """Decode a successful answer to a step.
 

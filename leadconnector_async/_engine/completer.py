@@ -15,6 +15,7 @@ from leadconnector_async._api.steps import (
     Recall,
     Step,
     StepFailedError,
+    StepLagsError,
     StepRefusedError,
     Steps,
 )
@@ -54,6 +55,12 @@ class Errand(Struct):
     request: Request | None = None
     completed: Completed | None = None
     failures: int = 0
+    learning: str | None = None
+    """The fact that it is about to learn for other lanes too."""
+
+    def start_over(self) -> None:
+        """Forget how far it is: what was learned is remembered, and is not asked for again."""
+        self.steps = self.request = self.learning = None
 
 
 class Completer:
@@ -71,9 +78,9 @@ class Completer:
         errand = lane.errand
         if errand is None:
             errand = lane.errand = Errand(read_late(claim.late or "{}"))
-        contact = errand.late.contact
-        if contact is not None and contact.key in site.strangers:
-            return steps.End(State.REJECTED, reason=site.strangers[contact.key])
+        stranger = site.strangers.get(_marks(errand.late))
+        if stranger is not None:
+            return steps.End(State.REJECTED, reason=stranger)
         errand.steps = complete(
             claim.payload,
             errand.late,
@@ -90,15 +97,22 @@ class Completer:
         self._tally.errands += 1
         return await self._advance(site, lane, errand, answer)
 
-    def failed(self, errand: Errand, reason: str) -> steps.Step:
-        """Begin again after a while; or give the record up, which provably was not sent."""
-        errand.steps = errand.request = None
+    def failed(self, errand: Errand, reason: str, *, lags: bool = False) -> steps.Step:
+        """Begin again after a while; or give the record up, which provably was not sent.
+
+        ``lags``: what is there does not show yet, so that only time helps.
+        """
+        errand.start_over()
         errand.failures += 1
         policy = self._gateway.policy
         if errand.failures >= policy.attempts:
             text = f"{reason} (in {errand.failures} attempts)"
             return steps.End(State.REJECTED, reason=text)
-        return steps.Again(policy.delay(errand.failures, self._random))
+        delay = policy.delay(errand.failures, self._random)
+        if lags:
+            looks = policy.look_after
+            delay = max(delay, looks[min(errand.failures, len(looks)) - 1])
+        return steps.Again(delay)
 
     async def _advance(
         self, site: Site, lane: Lane, errand: Errand, result: object
@@ -111,26 +125,27 @@ class Completer:
                 if isinstance(step, Request):
                     errand.steps, errand.request = todo, step
                     return None
-                result = await self._carry_out(site, lane, step)
+                result = await self._carry_out(site, lane, errand, step)
+        except _BeingLearnedError:
+            errand.start_over()
+            return steps.Again(_BEING_LEARNED)
         except StopIteration as end:
             errand.completed = end.value
             return None
         except StepFailedError as error:
-            return self.failed(errand, str(error))
+            return self.failed(errand, str(error), lags=isinstance(error, StepLagsError))
         except StepRefusedError as error:
             self._note_stranger(site, lane, errand, str(error))
             return steps.End(State.REJECTED, reason=str(error))
 
-    async def _carry_out(self, site: Site, lane: Lane, step: Step) -> object:
+    async def _carry_out(self, site: Site, lane: Lane, errand: Errand, step: Step) -> object:
         match step:
             case Recall(names):
-                unknown = [name for name in names if name not in lane.facts]
-                if unknown:
-                    lane.facts |= await self._memory.recall(site, unknown)
-                return lane.facts
+                return lane.facts | await self._recall(site, lane, errand, names)
             case Learn(facts):
                 await self._memory.remember(site, facts)
-                lane.facts |= facts
+                lane.facts |= _of_whom(facts)
+                errand.learning = None
             case Inspect(path):
                 try:
                     return await asyncio.to_thread(current_digest, path)
@@ -138,10 +153,54 @@ class Completer:
                     return None
         return None
 
+    async def _recall(
+        self, site: Site, lane: Lane, errand: Errand, names: list[str]
+    ) -> dict[str, str]:
+        unknown = [name for name in names if name not in lane.facts]
+        shared = [name for name in unknown if name.startswith(_SHARED)]
+        _see_that_none_is_being_learned(site, errand, shared)
+        found = await self._memory.recall(site, unknown) if unknown else {}
+        lane.facts |= _of_whom(found)
+        shared = [name for name in shared if name not in found]
+        _see_that_none_is_being_learned(site, errand, shared)
+        for name in shared:
+            site.learning[name], errand.learning = errand, name
+        return found
+
     def _note_stranger(self, site: Site, lane: Lane, errand: Errand, reason: str) -> None:
         contact = errand.late.contact
         if contact is None or contact_fact(contact) in lane.facts:
             return
         if len(site.strangers) >= MOST_STRANGERS:
             site.strangers.clear()
-        site.strangers[contact.key] = reason
+        site.strangers[_marks(errand.late)] = reason
+
+
+class _BeingLearnedError(Exception):
+    """Another lane asks the API for the same fact just now."""
+
+
+def _see_that_none_is_being_learned(site: Site, errand: Errand, names: list[str]) -> None:
+    for name in names:
+        other = site.learning.get(name)
+        if other is not None and other.learning != name:
+            del site.learning[name]
+        elif other is not None and other is not errand:
+            raise _BeingLearnedError
+
+
+def _marks(late: Late) -> tuple[str | None, str | None]:
+    """What a contact is looked up by. Its name is not."""
+    return (late.contact.phone, late.contact.email) if late.contact else (None, None)
+
+
+def _of_whom(facts: Mapping[str, str]) -> dict[str, str]:
+    """The facts of the lane's contact: few. Those of files and mails are one for each record."""
+    return {name: value for name, value in facts.items() if name.startswith(_OF_WHOM)}
+
+
+_SHARED: Final = "file:"
+"""Contacts and conversations belong to one lane, files to all of a location."""
+_BEING_LEARNED: Final = 0.1
+"""Seconds until a lane looks again whether another one has learned what it needs."""
+_OF_WHOM: Final = ("contact:", "conversation:", "owner:")

@@ -11,7 +11,7 @@ import msgspec
 from leadconnector_async._api.answers import Barred, Renew, Stored, Throttled, judge
 from leadconnector_async._api.completing import contact_fact, mail_facts
 from leadconnector_async._api.late import read_late
-from leadconnector_async._api.requests import INBOUND_PATH
+from leadconnector_async._api.requests import INBOUND_PATH, lacking
 from leadconnector_async._api.search import Finding, Found, Search, Target, Trouble
 from leadconnector_async._engine import steps
 from leadconnector_async._engine.completer import Completer, Errand, Memory
@@ -105,13 +105,16 @@ class Courier:
         except FateUnknownError as error:  # whatever became of it, it can be done again
             self._take(site, lane, claim, self._completer.failed(errand, str(error)))
             return
+        except asyncio.CancelledError:
+            errand.start_over()
+            raise
         verdict = judge(answer.status, answer.body) if answer.status in (401, 403, 429) else None
         if isinstance(verdict, Throttled):
             self._pause(site, lane, answer)
         elif isinstance(verdict, Renew):
             await self._renew(site, lane, verdict.refusal, token)
         elif isinstance(verdict, Barred):
-            self._bar(site, lane, verdict.refusal)
+            self._bar(site, lane, lacking(errand.request, verdict.refusal))
         else:
             step = await self._completer.go_on(site, lane, errand, answer)
             self._take(site, lane, claim, step)
@@ -183,21 +186,21 @@ class Courier:
             else:
                 self._conclude(site, lane, findings)
 
-    async def _message_of(self, site: Site, claim: Claim) -> InboundMessage | None:
+    async def _message_of(self, site: Site, lane: Lane, claim: Claim) -> InboundMessage | None:
         """The message as it was sent; None where its contact was not known, and so it was not."""
         message = _payloads.decode(claim.payload)
         contact = read_late(claim.late).contact if claim.late else None
         if contact is None or message.contact_id or message.conversation_id:
             return message
         name = contact_fact(contact)
-        known = await self._desk.recall(site, [name])
+        known = lane.facts if name in lane.facts else await self._desk.recall(site, [name])
         return msgspec.structs.replace(message, contact_id=known[name]) if known else None
 
     async def _new_search(self, site: Site, lane: Lane) -> Search | None:
         """One listing tells about every record of the lane that is in doubt."""
         targets = []
         for claim in [claim for claim in lane.claims if claim.seq in lane.doubts]:
-            message = await self._message_of(site, claim)
+            message = await self._message_of(site, lane, claim)
             if message is None:
                 del lane.doubts[claim.seq]
             else:

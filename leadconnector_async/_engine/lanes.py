@@ -77,6 +77,7 @@ class Site:
         "error",
         "held",
         "lanes",
+        "learning",
         "more",
         "name",
         "number",
@@ -100,8 +101,10 @@ class Site:
         self.queued_at = math.inf
         self._rate = math.nan
         self._ahead = 0
-        self.strangers: dict[str, str] = {}
-        """Why contacts that records name could not be had, in this run."""
+        self.strangers: dict[tuple[str | None, str | None], str] = {}
+        """Why contacts, by number and address, could not be had in this run."""
+        self.learning: dict[str, Errand] = {}
+        """Facts that lanes share, and the errand that is about to learn each."""
 
     @property
     def appetite(self) -> int:
@@ -135,7 +138,9 @@ class Site:
         else:
             lane.claims.remove(claim)
         lane.doubts.pop(claim.seq, None)
-        lane.errand = None
+        if lane.errand is not None:
+            lane.errand.start_over()
+            lane.errand = None
         lane.renewals = 0
         self.held -= 1
 
@@ -174,6 +179,7 @@ class Site:
             if not lane.claims:
                 del self.lanes[lane.id]
         self.held -= len(given)
+        self.learning.clear()
         self.rouse()
         return given
 

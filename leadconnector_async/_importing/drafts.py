@@ -114,7 +114,8 @@ def checked(
             row.type = "Custom"
     if late is None:
         return None, check(row)
-    return late, check(row, named=late.contact is not None, files=bool(late.attachments))
+    named = late.contact is not None and bool(late.contact.key)  # a name alone finds nobody
+    return late, check(row, named=named, files=bool(late.attachments))
 
 
 def late_parts(row: SourceRow) -> Late | None:

@@ -45,7 +45,8 @@ def _file(number: int, url: str) -> LocalFile:
     path = url2pathname(urlsplit(url).path)
     try:
         return LocalFile(path, current_digest(path))
-    except OSError as error:
-        wrong = f"item {number} cannot be read ({error.strerror})"
+    except (OSError, ValueError) as error:  # no file has a name with a NUL character
+        why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        wrong = f"item {number} cannot be read ({why})"
         fix = "put the file back, or take it out of the list"
         raise FileLostError(Problem("attachments", wrong, fix)) from None

@@ -43,7 +43,7 @@ _PLACES: Final = """SELECT coalesce(name, ''), coalesce(line, 0)
 _FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
     WHERE state > 2 ORDER BY source, line, seq"""
 _FAILED_ONE: Final = """SELECT r.key, location.name, o.state, text, o.detail,
-        coalesce(source.name, ''), source.form, coalesce(line, 0), raw, payload
+        coalesce(source.name, ''), source.form, coalesce(line, 0), raw, payload, late
     FROM record r CROSS JOIN outcome o USING (location, lane, seq)
         JOIN location ON location.id = r.location
         LEFT JOIN reason ON reason.id = o.reason
@@ -126,6 +126,7 @@ class FailedRecord(NamedTuple):
     line: int
     raw: bytes | None
     payload: bytes | None
+    late: str | None = None
 
     def __repr__(self) -> str:
         return f"FailedRecord(source={self.source!r}, line={self.line}, reason={self.reason!r})"

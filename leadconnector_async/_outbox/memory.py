@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from leadconnector_async._outbox.interface import (
     Admission,
@@ -28,23 +28,28 @@ if TYPE_CHECKING:
     from leadconnector_async._outbox.interface import Draft, Reading, Spend
 
 REMEMBERED: Final = 20_000
-"""The latest records whose number or message is remembered, at least."""
+"""The latest records whose number or message is remembered, and the latest facts, at least."""
 
 
-class _Numbers:
-    """The numbers of equal records. Forgets: of two halves, the older goes as the newer is full."""
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class _Recent(Generic[_K, _V]):
+    """A dict that forgets: of two halves, the older goes as the newer is full."""
 
     def __init__(self) -> None:
-        self._new: dict[tuple[int, bytes], int] = {}
-        self._old: dict[tuple[int, bytes], int] = {}
+        self._new: dict[_K, _V] = {}
+        self._old: dict[_K, _V] = {}
 
-    def next(self, location: int, key: bytes) -> int:
-        place = location, key
-        number = (self._new.get(place) or self._old.get(place, 0)) + 1
-        self._new[place] = number
+    def get(self, key: _K) -> _V | None:
+        found = self._new.get(key)
+        return self._old.get(key) if found is None else found
+
+    def put(self, key: _K, value: _V) -> None:
+        self._new[key] = value
         if len(self._new) >= REMEMBERED:
             self._old, self._new = self._new, {}
-        return number
 
 
 class _Site:
@@ -96,9 +101,9 @@ class MemoryOutbox:
     def __init__(self) -> None:
         self._sites: list[_Site] = []
         self._by_name: dict[str, _Site] = {}
-        self._numbers = _Numbers()
+        self._numbers: _Recent[tuple[int, bytes], int] = _Recent()
         self._stored: deque[tuple[int, int, int, str]] = deque(maxlen=REMEMBERED)
-        self._facts: dict[tuple[int, str], str] = {}
+        self._facts: _Recent[tuple[int, str], str] = _Recent()
         self._last = 0
 
     async def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:  # noqa: ARG002 - a stream has one reading
@@ -123,8 +128,11 @@ class MemoryOutbox:
         return site
 
     def _numbered(self, site: _Site, key: bytes) -> bytes:
+        place = site.number, key
         while True:
-            free = numbered(key, self._numbers.next(site.number, key))
+            number = (self._numbers.get(place) or 0) + 1
+            self._numbers.put(place, number)
+            free = numbered(key, number)
             if free not in site.keys:
                 return free
 
@@ -172,7 +180,8 @@ class MemoryOutbox:
             site = self._sites[claim.location]
             site.held -= 1
             for name, value in (facts or {}).items():
-                self._facts.setdefault((claim.location, name), value)
+                if self._facts.get((claim.location, name)) is None:
+                    self._facts.put((claim.location, name), value)
             if state is State.PENDING:
                 claim.attempts = attempts
                 site.put(claim)
@@ -184,13 +193,14 @@ class MemoryOutbox:
             self._sites[spend.location].spend = spend
 
     async def recall(self, location: int, names: Sequence[str]) -> dict[str, str]:
-        """See `Outbox.recall`."""
+        """See `Outbox.recall`. Knows the latest only: what is forgotten is asked for again."""
         found = ((name, self._facts.get((location, name))) for name in names)
         return {name: value for name, value in found if value is not None}
 
     async def remember(self, location: int, facts: Mapping[str, str]) -> None:
         """See `Outbox.remember`. Nothing is durable here."""
-        self._facts |= {(location, name): value for name, value in facts.items()}
+        for name, value in facts.items():
+            self._facts.put((location, name), value)
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""

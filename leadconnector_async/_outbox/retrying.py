@@ -7,6 +7,8 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from leadconnector_async._api.completing import conversation_fact, place_facts
+from leadconnector_async._api.late import read_late
 from leadconnector_async._outbox.books import PENDING, REJECTED, UNRESOLVED
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async._outbox.books import Books
     from leadconnector_async._outbox.claims import Claims
+    from leadconnector_async._outbox.facts import Facts
 
 MOST_UNKNOWN: Final = 20_000
 """Unresolved records to take back at once: a location gets all of its own in one list."""
@@ -24,6 +27,10 @@ _FAILED: Final = "SELECT seq FROM outcome WHERE state > 2 AND state = ? ORDER BY
 _CHOSEN: Final = """SELECT r.location, r.lane, r.date, r.seq, o.state, r.payload IS NULL
     FROM record r CROSS JOIN outcome o USING (location, lane, seq)
     WHERE o.state > 2 AND r.seq IN ("""
+_LATE: Final = """SELECT location, lane, payload, late FROM record
+    WHERE late IS NOT NULL AND seq IN ("""
+_UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
+    WHERE location = ? AND lane = ? AND state = ? LIMIT 1"""
 _TAKE_BACK: Final = "DELETE FROM outcome WHERE (location, lane, seq) IN (SELECT * FROM ("
 _ENQUEUE: Final = "INSERT INTO queue (location, lane, date, seq, attempts)"
 
@@ -44,10 +51,11 @@ class Retried(NamedTuple):
 class Retrying:
     """Lives in the writer's thread."""
 
-    def __init__(self, connection: Connection, books: Books, claims: Claims) -> None:
+    def __init__(self, connection: Connection, books: Books, claims: Claims, facts: Facts) -> None:
         self._connection = connection
         self._books = books
         self._claims = claims
+        self._facts = facts
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""
@@ -64,6 +72,7 @@ class Retrying:
         rows = list(fetch_rows(self._connection, _CHOSEN, [(seq,) for seq in seqs], ")"))
         rejected = [row[:4] for row in rows if row[4] == REJECTED and not row[5]]
         unresolved = [row[:4] for row in rows if row[4] == UNRESOLVED]
+        self._forget([row[3] for row in rejected])
         places = rejected + unresolved
         run_rows(self._connection, _TAKE_BACK, [(a, b, seq) for a, b, _, seq in places], "))")
         run_rows(self._connection, _ENQUEUE, [(*place, 0) for place in places])
@@ -73,6 +82,30 @@ class Retrying:
         self._count(rejected, REJECTED)
         self._count(unresolved, UNRESOLVED)
         return Retried(len(rejected), len(unresolved), len(rows) - len(places))
+
+    def _forget(self, seqs: Sequence[int]) -> None:
+        """Let the contacts of rejected records be looked up again: they may have been deleted.
+
+        Not where a record of the same lane may be stored: it is looked for with what was known.
+        """
+        by_location: dict[int, set[str]] = {}
+        for location, lane, payload, late in list(
+            fetch_rows(self._connection, _LATE, [(seq,) for seq in seqs], ")")
+        ):
+            if not self._is_in_doubt(location, lane):
+                by_location.setdefault(location, set()).update(
+                    place_facts(payload, read_late(late))
+                )
+        for location, names in by_location.items():
+            contacts = self._facts.known(location, list(names)).values()
+            names |= {conversation_fact(contact) for contact in contacts}
+            self._facts.forget(location, names)
+
+    def _is_in_doubt(self, location: int, lane: int) -> bool:
+        if self._claims.held.lanes.get(location, {}).get(lane):
+            return True
+        place = location, lane, UNRESOLVED
+        return self._connection.execute(_UNRESOLVED_IN, place).fetchone() is not None
 
     def _count(self, places: Sequence[tuple[Any, ...]], state: int) -> None:
         totals = Counter([place[0] for place in places])

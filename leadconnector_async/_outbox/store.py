@@ -43,7 +43,7 @@ class Store:
         self.admitting = Admitting(connection, self.staging, self.sealing, self.claims.held)
         self.facts = Facts(connection)
         self.settling = Settling(connection, self._books, self.claims, self.facts)
-        self.retrying = Retrying(connection, self._books, self.claims)
+        self.retrying = Retrying(connection, self._books, self.claims, self.facts)
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _MAILS: Final = """SELECT location, lane, date, seq, late FROM record
     WHERE seq > ? AND seq <= ? AND late LIKE '%"mail"%' AND payload IS NOT NULL
+        AND seq NOT IN (SELECT seq FROM early)
     ORDER BY location, lane, date, seq"""
 _MOVE: Final = "UPDATE record SET date = ? WHERE seq = ?"
 
@@ -28,20 +29,37 @@ def put_answers_last(connection: Connection, after: int, up_to: int) -> None:
 def _moved(rows: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
     """Yield the new date and the number of each mail of one lane that has to move."""
     mails = [(date, seq, read_late(late)) for date, seq, late in rows]
-    by_name = {late.mail: place for place, (_, _, late) in enumerate(mails) if late.mail}
+    places = {late.mail: place for place, (_, _, late) in enumerate(mails) if late.mail}
     dates = [date for date, _, _ in mails]
-    parents = [[by_name[name] for name in late.answers if name in by_name] for _, _, late in mails]
-    for _ in mails:  # a longer chain than there are mails is a circle
-        moved = False
-        for place, answered in enumerate(parents):
-            least = max((dates[parent] + 1 for parent in answered if parent != place), default=0)
-            if dates[place] < least:
-                dates[place] = least
-                moved = True
-        if not moved:
-            break
+    answered = [[places[name] for name in late.answers if name in places] for _, _, late in mails]
+    for place in _answered_first(answered):
+        dates[place] = max([dates[place], *(dates[other] + 1 for other in answered[place])])
     yield from (
         (after, seq)
         for after, (before, seq, _) in zip(dates, mails, strict=True)
         if after != before
     )
+
+
+def _answered_first(answered: list[list[int]]) -> Iterator[int]:
+    """Yield each place once, after those that it answers, and drop what would close a circle.
+
+    One pass, whatever the order: a mailbox is not trusted to be a tree, nor to be a shallow one.
+    """
+    state = [_UNSEEN] * len(answered)
+    for root in range(len(answered)):
+        path = [root]
+        while path:
+            place = path[-1]
+            if state[place] == _UNSEEN:
+                state[place] = _OPEN
+                answered[place] = [other for other in answered[place] if state[other] != _OPEN]
+                path += [other for other in answered[place] if state[other] == _UNSEEN]
+                continue
+            path.pop()
+            if state[place] == _OPEN:
+                state[place] = _DONE
+                yield place
+
+
+_UNSEEN, _OPEN, _DONE = range(3)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import click
 import msgspec
 
+from leadconnector_async._api.late import read_late, with_contact
 from leadconnector_async._messages import Refusal
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._outbox.ledger import Ledger
@@ -21,6 +22,7 @@ from leadconnector_async.sources.failed import FailedRow, write_failed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from leadconnector_async._messages import Contact
     from leadconnector_async._outbox.ledger import FailedRecord
 
 _REFUSALS: Final = msgspec.json.Decoder(Refusal)
@@ -67,10 +69,15 @@ class _Counted:
                 record.location,
                 record.form,
                 record.raw,
-                record.payload,
+                record.payload and with_contact(record.payload, _contact(record)),
                 record.source,
                 record.line,
             )
+
+
+def _contact(record: FailedRecord) -> Contact | None:
+    """Whom a record is with that came from no source: its body does not say."""
+    return read_late(record.late).contact if record.late and record.raw is None else None
 
 
 def _reason(record: FailedRecord) -> str:

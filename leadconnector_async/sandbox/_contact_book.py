@@ -42,8 +42,7 @@ class ContactBook:
     def put(self, contact: dict[str, Any]) -> None:
         """Add a contact, or index its changed fields again. A field's first owner keeps it."""
         who = contact["locationId"], contact["id"]
-        for key in self._keys.pop(who, ()):
-            del self._index[key]
+        self.remove(*who)
         self._contacts[who] = contact
         keys = [
             (who[0], field, _normal(field, contact[field]))
@@ -51,6 +50,12 @@ class ContactBook:
             if contact.get(field)
         ]
         self._keys[who] = [key for key in keys if self._index.setdefault(key, who[1]) == who[1]]
+
+    def remove(self, location: str, contact_id: str) -> None:
+        """Forget a contact, if it is there."""
+        self._contacts.pop((location, contact_id), None)
+        for key in self._keys.pop((location, contact_id), ()):
+            del self._index[key]
 
 
 def _normal(field: str, value: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Contact
 from leadconnector_async.sources._values import Wrong, read_text
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class Contacts:
         """Take a name without the space around it."""
         return read_text(value).strip()
 
-    def handle(self, given: Handle) -> Handle:
+    def handle(self, given: Contact) -> Contact:
         """Read a whole one, as JSON holds it."""
-        return Handle(
+        return Contact(
             phone=None if given.phone is None else self.phone(given.phone),
             email=None if given.email is None else self.email(given.email),
             name=None if given.name is None else self.name(given.name),

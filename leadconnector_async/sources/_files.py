@@ -87,6 +87,8 @@ def unfit(path: Path) -> Wrong | None:
     except (FileNotFoundError, NotADirectoryError):
         fix = "put it there (paths start at the folder of the source), or take it out of the list"
         return Wrong("is a file that is not there", fix)
+    except ValueError:
+        return Wrong("is a file whose name has a NUL character", "name another")
     except OSError as error:
         return Wrong(f"is a file that cannot be read ({error.strerror})", "check its permissions")
 

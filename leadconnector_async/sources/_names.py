@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import fields
 
-from leadconnector_async._api.contacts import Handle
-from leadconnector_async._messages import Call
+from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources.row import SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NESTED: Final[dict[str, type[Call | Handle]]] = {"call": Call, "contact": Handle}
+NESTED: Final[dict[str, type[Call | Contact]]] = {"call": Call, "contact": Contact}
 """Fields that are objects in JSON, and dotted names elsewhere."""
 
 FIELDS: Final[dict[str, str]] = {

@@ -146,7 +146,7 @@ def _anchored(attachments: list[Any], row: FailedRow) -> list[Any]:
 
 def _record(row: FailedRow, own: bytes) -> Record | str:
     if row.form is None or row.raw is None:
-        return as_it_stands(row.payload or b"{}")
+        return as_it_stands(row.payload or row.raw or b"{}")
     return as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)
 
 

@@ -11,9 +11,8 @@ import msgspec
 import orjson
 from msgspec.structs import fields
 
-from leadconnector_async._api.contacts import Handle
 from leadconnector_async._errors import SourceError
-from leadconnector_async._messages import Problem
+from leadconnector_async._messages import Contact, Problem
 from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._dates import to_utc
 from leadconnector_async.sources._files import are_remote
@@ -98,7 +97,7 @@ class JsonLines(StreamSource):
 
     def _finds(self, row: SourceRow) -> bool:
         try:
-            row.contact = contact = self._shaper.contacts.handle(row.contact or Handle())
+            row.contact = contact = self._shaper.contacts.handle(row.contact or Contact())
         except Wrong:
             return False
         return bool(contact.phone or contact.email or row.contact_id or row.conversation_id)

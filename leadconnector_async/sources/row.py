@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from leadconnector_async._api.contacts import Handle  # noqa: TC001 - msgspec reads annotations
-from leadconnector_async._messages import MessageFields
+from leadconnector_async._messages import Contact, MessageFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ class SourceRow(MessageFields, forbid_unknown_fields=True):
     id: str | None = None
     location_id: str | None = None
     outbox_key: str | None = None
-    contact: Handle | None = None
+    contact: Contact | None = None
     in_reply_to: list[str] | None = None
 
 
