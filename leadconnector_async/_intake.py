@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from leadconnector_async._api.late import Late, with_contact
+from leadconnector_async._api.late import Late, is_outbound_call, with_contact
 from leadconnector_async._api.people import verified_contact
 from leadconnector_async._messages import InboundMessage, Record
 from leadconnector_async._records import draft, encode, fresh_key, refused_draft, verified
@@ -51,9 +51,9 @@ class Intake:
             return refused_draft(problems, location=location, id=record.id, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
-        late = None
-        if contact is not None and not message.contact_id and not message.conversation_id:
-            late = Late(contact=contact)
+        if message.contact_id or message.conversation_id:
+            contact = None
+        late = Late(contact=contact, outbound_call=is_outbound_call(message))
         return draft(message, location=location, id=record.id, now_ms=now_ms, key=key, late=late)
 
     async def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:

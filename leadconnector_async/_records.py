@@ -64,7 +64,7 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     ``now_ms`` places a record without a date in its lane: after what happened before now. ``kind``
     is its type in the source, where it is sent as another one.
     """
-    date = now_ms if message.date is None else _milliseconds(message.date)
+    date = now_ms if message.date is None else milliseconds(message.date)
     lane = _lane(location, _who(message, late))
     counted = key is None and not id
     if key is None:
@@ -190,7 +190,7 @@ def content_key(
 
     Files are told apart by what they hold, so that they can lie elsewhere when they are read again.
     """
-    date = 0 if message.date is None else _milliseconds(message.date)
+    date = 0 if message.date is None else milliseconds(message.date)
     call = message.call
     canonical = orjson.dumps(
         (
@@ -236,6 +236,7 @@ def _lane(location: str, who: str | None) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _milliseconds(date: datetime) -> int:
+def milliseconds(date: datetime) -> int:
+    """Milliseconds of the Unix epoch."""
     delta = date - _EPOCH
     return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000

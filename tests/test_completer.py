@@ -9,9 +9,10 @@ from test_lanes import site as make_site
 
 from leadconnector_async._api.late import Late, LocalFile
 from leadconnector_async._engine import steps
-from leadconnector_async._engine.completer import MOST_STRANGERS, Completer, Errand
+from leadconnector_async._engine.completer import MOST_STRANGERS, Completer
 from leadconnector_async._engine.lanes import Lane, Site
 from leadconnector_async._engine.tally import Tally
+from leadconnector_async._engine.unsettled import Errand
 from leadconnector_async._messages import Contact
 from leadconnector_async._outbox.interface import Claim
 from leadconnector_async._policy import Policy

@@ -11,11 +11,11 @@ from leadconnector_async._engine.lanes import (
     LEAST_AHEAD,
     MOST_AHEAD,
     MOST_HELD,
-    Doubt,
     Lane,
     Schedule,
     Site,
 )
+from leadconnector_async._engine.unsettled import Doubt
 from leadconnector_async._errors import LeadConnectorError
 from leadconnector_async._outbox.interface import Claim, Epoch
 

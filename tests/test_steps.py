@@ -8,7 +8,6 @@ import pytest
 from leadconnector_async._api.answers import Barred, Refused, Renew, Unknown
 from leadconnector_async._api.search import Absent, Found, Impossible, Trouble
 from leadconnector_async._engine import steps
-from leadconnector_async._engine.lanes import Doubt
 from leadconnector_async._engine.steps import (
     MOST_TROUBLES,
     Again,
@@ -21,6 +20,7 @@ from leadconnector_async._engine.steps import (
     in_doubt,
     reason_of,
 )
+from leadconnector_async._engine.unsettled import Doubt
 from leadconnector_async._messages import Refusal
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._policy import OnUnknown, Policy

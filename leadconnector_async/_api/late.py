@@ -8,7 +8,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from leadconnector_async._messages import Contact
+from leadconnector_async._messages import Contact, MessageFields
 
 
 class LocalFile(Struct, frozen=True):
@@ -47,6 +47,11 @@ class Late(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __bool__(self) -> bool:
         return self != _NOTHING
+
+
+def is_outbound_call(message: MessageFields) -> bool:
+    """Tell a call that goes to the endpoint for calls that were made elsewhere."""
+    return message.type == "Call" and message.direction == "outbound"
 
 
 def read_late(text: str) -> Late:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
-from leadconnector_async._api.completing import Completed, complete, contact_fact
+from leadconnector_async._api.completing import complete, contact_fact
 from leadconnector_async._api.late import Late, read_late
 from leadconnector_async._api.steps import (
     Inspect,
@@ -17,17 +15,18 @@ from leadconnector_async._api.steps import (
     StepFailedError,
     StepLagsError,
     StepRefusedError,
-    Steps,
 )
 from leadconnector_async._engine import steps
+from leadconnector_async._engine.unsettled import Errand
 from leadconnector_async._files import current_digest
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._transport import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from random import Random
 
+    from leadconnector_async._engine.desk import Memory
     from leadconnector_async._engine.lanes import Lane, Site
     from leadconnector_async._engine.tally import Tally
     from leadconnector_async._gateway import Gateway
@@ -35,32 +34,6 @@ if TYPE_CHECKING:
 
 MOST_STRANGERS: Final = 20_000
 """Contacts of a location that are known not to be there, kept so that each is asked for once."""
-
-
-class Memory(Protocol):
-    """Where facts are kept."""
-
-    async def recall(self, site: Site, names: Sequence[str]) -> dict[str, str]:
-        """Those of the facts that are known."""
-
-    async def remember(self, site: Site, facts: Mapping[str, str]) -> None:
-        """Write facts down."""
-
-
-class Errand(Struct):
-    """The completion of a lane's first record: what it waits for, or what it came to."""
-
-    late: Late
-    steps: Steps[Completed] | None = None
-    request: Request | None = None
-    completed: Completed | None = None
-    failures: int = 0
-    learning: str | None = None
-    """The fact that it is about to learn for other lanes too."""
-
-    def start_over(self) -> None:
-        """Forget how far it is: what was learned is remembered, and is not asked for again."""
-        self.steps = self.request = self.learning = None
 
 
 class Completer:

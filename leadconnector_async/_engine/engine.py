@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async._engine.clerk import Clerk
 from leadconnector_async._engine.courier import Courier
 from leadconnector_async._engine.crew import Crew
-from leadconnector_async._engine.lanes import Doubt, Lane, Schedule, Site
+from leadconnector_async._engine.lanes import Lane, Schedule, Site
 from leadconnector_async._engine.registrar import Registrar
 from leadconnector_async._engine.steps import held
 from leadconnector_async._engine.tally import Tally
+from leadconnector_async._engine.unsettled import Doubt
 from leadconnector_async._errors import (
     DailyQuotaSpent,
     LeadConnectorError,

@@ -11,11 +11,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
 if TYPE_CHECKING:
     from leadconnector_async._api.search import Search
-    from leadconnector_async._engine.completer import Errand
+    from leadconnector_async._engine.unsettled import Doubt, Errand
     from leadconnector_async._errors import LeadConnectorError
     from leadconnector_async._outbox.interface import Claim, Epoch
     from leadconnector_async._quota import Quota
@@ -27,14 +25,6 @@ LEAST_AHEAD: Final = 8
 MOST_AHEAD: Final = 1024
 MOST_HELD: Final = 2048
 """Claims of one location in memory, those that wait in doubt included."""
-
-
-class Doubt(Struct):
-    """A record may be stored. It is looked for before anything else happens in its lane."""
-
-    reason: str
-    looks: int = 0
-    troubles: int = 0
 
 
 class Lane:

@@ -31,7 +31,7 @@ from leadconnector_async._outbox.interface import State
 if TYPE_CHECKING:
     from random import Random
 
-    from leadconnector_async._engine.lanes import Doubt
+    from leadconnector_async._engine.unsettled import Doubt
     from leadconnector_async._policy import Policy
 
 MOST_TROUBLES: Final = 6

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async._api.late import Late
+from leadconnector_async._api.late import Late, is_outbound_call
 from leadconnector_async._api.rules import SENT_AS_CUSTOM, check
 from leadconnector_async._importing.files import FileLostError, are_local, located
 from leadconnector_async._messages import Problem
@@ -127,10 +127,10 @@ def late_parts(row: SourceRow) -> Late | None:
         FileLostError: a file of it cannot be read any more.
     """
     is_mail = row.type == "Email" and (row.alt_id is not None or row.in_reply_to is not None)
-    is_outbound_call = row.type == "Call" and row.direction == "outbound"
+    outbound_call = is_outbound_call(row)
     has_files = are_local(row.attachments)
     contact = None if row.contact_id or row.conversation_id else row.contact
-    if contact is None and not (is_mail or is_outbound_call or has_files):
+    if contact is None and not (is_mail or outbound_call or has_files):
         return None
     attachments = located(row.attachments or ()) if has_files else []
     if has_files:
@@ -140,5 +140,5 @@ def late_parts(row: SourceRow) -> Late | None:
         attachments=attachments,
         mail=row.alt_id if is_mail else None,
         answers=(row.in_reply_to or []) if is_mail else [],
-        outbound_call=is_outbound_call,
+        outbound_call=outbound_call,
     )
