@@ -51,3 +51,12 @@ def test_a_wrong_contact_refuses_its_record_and_is_kept() -> None:
 def test_a_message_without_anybody_is_refused() -> None:
     """As ever."""
     assert "contactId is missing" in (INTAKE.draft_of(record(None)).problem or "")
+
+
+def test_an_outbound_call_goes_to_the_endpoint_for_those() -> None:
+    """As one from a file does. An inbound one needs nothing else."""
+    fields = {"type": "Call", "contact_id": "c1", "conversation_provider_id": "p", "message": None}
+    made = INTAKE.draft_of(record(None, **fields, direction="outbound"))
+    assert made.late is not None
+    assert read_late(made.late).outbound_call
+    assert INTAKE.draft_of(record(None, **fields)).late is None
