@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from leadconnector_async._api.answers import Barred, Renew, Throttled, judge, read_refusal
+from leadconnector_async._api.likeness import Message
 from leadconnector_async._api.requests import export_messages
-from leadconnector_async._api.search import Message
 from leadconnector_async._errors import (
     AccessError,
     FateUnknownError,

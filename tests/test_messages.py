@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from rich.pretty import pretty_repr
 
-from leadconnector_async._api.search import Message, Target
+from leadconnector_async._api.likeness import Message, Target
 from leadconnector_async._messages import (
     CALL_STATUSES,
     DIRECTIONS,

@@ -11,8 +11,8 @@ from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, s
 
 from leadconnector_async._outbox.interface import Reading, Staged, State
 from leadconnector_async._outbox.ledger import Ledger
+from leadconnector_async._outbox.meeting import numbered
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from leadconnector_async._outbox.staging import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from outbox_kit import AT, crashed
 
 from leadconnector_async._outbox.interface import Draft, Reading, Settlement, Staged, State
 from leadconnector_async._outbox.ledger import Counts, Ledger
+from leadconnector_async._outbox.meeting import numbered
 from leadconnector_async._outbox.sqlite import SqliteOutbox
-from leadconnector_async._outbox.staging import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

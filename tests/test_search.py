@@ -9,15 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leadconnector_async._api import requests
+from leadconnector_async._api.likeness import OLDER_MS, Target
 from leadconnector_async._api.search import (
     MOST_PAGES,
-    OLDER_MS,
     Absent,
     Finding,
     Found,
     Impossible,
     Search,
-    Target,
     Trouble,
 )
 from leadconnector_async._messages import MESSAGE_TYPES, InboundMessage

@@ -8,53 +8,30 @@ none, if type, direction, date and text agree and it belongs to no other record 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from leadconnector_async._api import requests
 from leadconnector_async._api.answers import read_refusal
-from leadconnector_async._api.rules import RULES
-from leadconnector_async._messages import InboundMessage
+from leadconnector_async._api.likeness import (
+    OLDER_MS,
+    Message,
+    Target,
+    looks_like,
+    milliseconds,
+    vagueness,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
+    from leadconnector_async._messages import InboundMessage
     from leadconnector_async._transport import Answer, Request
 
-SLACK_MS: Final = 1000
-"""The API keeps dates to the second or to the millisecond."""
-OLDER_MS: Final = 60_000
-"""How much earlier than ours the server's clock may be."""
 MOST_PAGES: Final = 200
-
-
-class Message(Struct, rename="camel"):
-    """A message as the API gives it back: only the fields that tell messages apart."""
-
-    id: str
-    message_type: str | None = None
-    direction: str | None = None
-    date_added: datetime | None = None
-    body: str | None = None
-    alt_id: str | None = None
-    conversation_id: str | None = None
-    meta: Any = None
-
-    @property
-    def thread(self) -> str | None:
-        """Of a mail: the id by which its thread is named, if ``meta`` has the documented form."""
-        try:
-            first = self.meta["email"]["messageIds"][0]
-        except (TypeError, KeyError, IndexError):
-            return None
-        return first if isinstance(first, str) else None
-
-    def __repr__(self) -> str:
-        return f"Message(id={self.id!r}, message_type={self.message_type!r})"
 
 
 class _Page(Struct, rename="camel"):
@@ -107,17 +84,6 @@ class Trouble(Struct, frozen=True):
 Finding = Found | Absent | Impossible | Trouble
 
 
-class Target(Struct, frozen=True):
-    """One record to look for."""
-
-    seq: int
-    message: InboundMessage
-    alt_id: str | None
-    """What was sent as ``altId``."""
-    date_ms: int
-    """Its date, or the time it was staged where it has none."""
-
-
 class Search:
     """One look for the records of one lane.
 
@@ -139,7 +105,7 @@ class Search:
         self._contact = targets[0].message.contact_id
         self._conversation = targets[0].message.conversation_id
         here = [target for target in targets if self._is_here(target.message)]
-        self._targets = sorted(here, key=_vagueness)
+        self._targets = sorted(here, key=vagueness)
         self._taken = set(taken)
         self._oldest = min(target.date_ms for target in self._targets) - OLDER_MS
         self._by_alt_id = {target.alt_id: target for target in self._targets if target.alt_id}
@@ -201,7 +167,7 @@ class Search:
         if len(self._found) == len(self._targets) or not page.next_page or not page.messages:
             return self._conclude()
         last = page.messages[-1]
-        if last.date_added is not None and _milliseconds(last.date_added) < self._oldest:
+        if last.date_added is not None and milliseconds(last.date_added) < self._oldest:
             return self._conclude()
         if self._pages >= MOST_PAGES:
             return self._all(Impossible(f"the conversation is longer than {MOST_PAGES} pages"))
@@ -219,7 +185,7 @@ class Search:
                 self._found[target.seq] = message
         elif message.id not in self._taken:
             for target in self._targets:
-                if target.seq not in self._lookalikes and _looks_like(message, target):
+                if target.seq not in self._lookalikes and looks_like(message, target):
                     self._lookalikes[target.seq] = message
                     self._taken.add(message.id)
                     return
@@ -239,45 +205,3 @@ class Search:
 
     def _all(self, finding: Finding) -> dict[int, Finding]:
         return {target.seq: finding for target in self._targets}
-
-
-def _vagueness(target: Target) -> tuple[bool, bool, bool]:
-    """A record that could be nearly any message must not take one that only another can be.
-
-    Nor must one that has an ``altId`` to be found by.
-    """
-    message = target.message
-    return (not message.message, message.date is None, target.alt_id is not None)
-
-
-def _looks_like(found: Message, target: Target) -> bool:
-    ours = target.message
-    read_as = RULES[ours.type].read_as
-    return (
-        (not read_as or found.message_type in (None, ours.type, *read_as))
-        and found.direction in (None, ours.direction)
-        and _same_time(found, target)
-        and _same_text(found.body, ours)
-    )
-
-
-def _same_text(body: str | None, ours: InboundMessage) -> bool:
-    """A listing shows an e-mail's html, perhaps made harmless first, or its text, or neither."""
-    if not body or (ours.html and ours.date is not None):
-        return True
-    texts = [text for text in (ours.message, ours.html) if text]
-    return not texts or body.split() in [text.split() for text in texts]
-
-
-def _same_time(found: Message, target: Target) -> bool:
-    if found.date_added is None:
-        return False
-    at = _milliseconds(found.date_added)
-    if target.message.date is None:  # stored under the time of its arrival, after it was staged
-        return at >= target.date_ms - OLDER_MS
-    return abs(at - target.date_ms) <= SLACK_MS
-
-
-def _milliseconds(date: datetime) -> int:
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return int(aware.timestamp() * 1000)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async._engine.clerk import Clerk
 from leadconnector_async._engine.courier import Courier
 from leadconnector_async._engine.crew import Crew
+from leadconnector_async._engine.endings import INTERRUPTED, day_spent, first_of, undisturbed
 from leadconnector_async._engine.lanes import Lane, Schedule, Site
 from leadconnector_async._engine.registrar import Registrar
 from leadconnector_async._engine.steps import held
@@ -24,10 +25,9 @@ from leadconnector_async._errors import (
     LeadConnectorError,
     NotSentError,
 )
-from leadconnector_async._messages import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async._gateway import Gateway
     from leadconnector_async._outbox.interface import Claim, Outbox, Settlement
@@ -92,12 +92,12 @@ class Engine:
         """Apply the policy to what an earlier owner claimed, and perhaps sent."""
         if self._gateway.policy.on_unknown == "hold":
             for claim in claims:
-                self._clerk.ended(claim, held(_ENDED))
+                self._clerk.ended(claim, held(INTERRUPTED))
             return
         site.take_in(claims)
         if self._gateway.policy.on_unknown == "look":
             for claim in claims:
-                site.lanes[claim.lane].doubts[claim.seq] = Doubt(_ENDED)
+                site.lanes[claim.lane].doubts[claim.seq] = Doubt(INTERRUPTED)
             self._rouse(site)
 
     def _rouse(self, site: Site) -> None:
@@ -140,10 +140,10 @@ class Engine:
                         self.move(site)
                 self._registrar.finish()
         except* LeadConnectorError as group:
-            raise _first(group) from None
+            raise first_of(group) from None
         finally:
             self._crew.end()
-            await _undisturbed(self._registrar.wind_up(self.sites.values()))
+            await undisturbed(self._registrar.wind_up(self.sites.values()))
 
     def stop(self) -> None:
         """Start nothing more; `work` returns when what is in flight has been answered."""
@@ -243,7 +243,7 @@ class Engine:
     def _check_day(self, site: Site) -> None:
         if site.quota.day_spent:
             if not self._gateway.policy.wait_for_day:
-                self.close(site, _day_spent(site))
+                self.close(site, day_spent(site))
         elif isinstance(site.error, DailyQuotaSpent):
             site.error = None
 
@@ -258,32 +258,3 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"<Engine {len(self.sites)} locations, {self._crew!r}>"
-
-
-async def _undisturbed(work: Coroutine[None, None, None]) -> None:
-    """Await short work to its end, however often this task is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    task.result()
-    if cancelled is not None:
-        raise cancelled
-
-
-_ENDED: Final = "the run ended before its answer came"
-
-
-def _day_spent(site: Site) -> DailyQuotaSpent:
-    message = f"the day's quota of location {site.name} is spent"
-    return DailyQuotaSpent(Refusal(status=429, message=message))
-
-
-def _first(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorError:
-    """One cause out of a tree of them: the workers share their fate."""
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError(group)

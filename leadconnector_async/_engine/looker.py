@@ -10,7 +10,8 @@ import msgspec
 from leadconnector_async._api.answers import Renew, Throttled, judge
 from leadconnector_async._api.completing import contact_fact, mail_facts
 from leadconnector_async._api.late import read_late
-from leadconnector_async._api.search import Finding, Found, Search, Target, Trouble
+from leadconnector_async._api.likeness import Target
+from leadconnector_async._api.search import Finding, Found, Search, Trouble
 from leadconnector_async._engine import steps
 from leadconnector_async._errors import TransportError
 from leadconnector_async._messages import InboundMessage

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from leadconnector_async._outbox.held import Held
     from leadconnector_async._outbox.interface import Draft
+    from leadconnector_async._outbox.meeting import Fresh
     from leadconnector_async._outbox.sealing import Place, Sealing
-    from leadconnector_async._outbox.staging import Fresh, Staging
+    from leadconnector_async._outbox.staging import Staging
 
 _RECORD: Final = "SELECT location, lane, date, seq, key, payload FROM record WHERE seq = ?"
 _OUTCOME: Final = """SELECT state, at, attempts, message_id, conversation_id, email_message_id,

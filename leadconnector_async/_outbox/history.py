@@ -7,10 +7,8 @@ seconds for a million records.
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -18,11 +16,11 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox.books import PENDING, SPAN_MS
 from leadconnector_async._outbox.interface import State
-from leadconnector_async._outbox.opening import explained, open_to_read
+from leadconnector_async._outbox.viewing import View
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
-    from types import TracebackType
 
 MOST_REASONS: Final = 1_000
 _FOUND: Final = 8
@@ -78,7 +76,7 @@ class Times(NamedTuple):
     """The time in which at least one record was sent, in spans of ten seconds."""
 
 
-class History:
+class History(View):
     """An outbox file at the moment of construction. Every method raises `OutboxError`.
 
     Raises:
@@ -86,14 +84,13 @@ class History:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        self._connection = open_to_read(self.path)
+        super().__init__(path)
         try:
             with self._reading():
                 self._connection.execute("BEGIN")
                 self._names = dict(self._connection.execute(_LOCATIONS))
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def passages(self) -> Iterator[Passage]:
@@ -137,27 +134,8 @@ class History:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            yield
-        except sqlite3.Error as error:
-            raise explained(self.path, error) from error
+            with super()._reading():
+                yield
         except (msgspec.DecodeError, LookupError) as error:
             fix = "restore it from a copy"
             raise OutboxUnusable(f"{self.path} is damaged ({error}): {fix}") from error
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<History {self.path}>"

@@ -6,25 +6,21 @@ that the owner can cut its log back.
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import time
 from array import array
-from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
 from leadconnector_async._outbox import held
 from leadconnector_async._outbox.books import PENDING, REJECTED, SENT, SPAN_MS, UNRESOLVED
 from leadconnector_async._outbox.interface import State
-from leadconnector_async._outbox.opening import explained, open_to_read
 from leadconnector_async._outbox.rows import fetch_rows
+from leadconnector_async._outbox.viewing import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
 MOST_REASONS: Final = 1_000
 MOST_PLACES: Final = 5
@@ -145,16 +141,8 @@ class SentRecord(NamedTuple):
         return f"SentRecord(message_id={self.message_id!r})"
 
 
-class Ledger:
-    """An outbox file, opened to be read. Every method raises `OutboxError` if that fails.
-
-    Raises:
-        OutboxUnusable: there is no such file, or it is no outbox.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        self._connection = open_to_read(self.path)
+class Ledger(View):
+    """An outbox file, opened to be read. Every method raises `OutboxError` if that fails."""
 
     def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> Summary:
         """Count everything. ``lately_s`` is taken to the next ten seconds."""
@@ -238,28 +226,3 @@ class Ledger:
                 yield SentRecord(*record)
             if len(page) < _PAGE:
                 break
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise explained(self.path, error) from error
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Ledger {self.path}>"

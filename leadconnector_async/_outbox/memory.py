@@ -20,7 +20,7 @@ from leadconnector_async._outbox.interface import (
     Staged,
     State,
 )
-from leadconnector_async._outbox.staging import numbered
+from leadconnector_async._outbox.meeting import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
