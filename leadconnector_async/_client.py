@@ -124,7 +124,9 @@ class LeadConnector:
         message, problems = verified(message)
         if problems:
             raise InvalidMessage(problems)
-        request = inbound(encode(message), self.gateway.version)
+        return await self._deliver(location, inbound(encode(message), self.gateway.version))
+
+    async def _deliver(self, location: str, request: Request) -> Receipt:
         attempt, renewed = 1, False
         while True:
             last = attempt >= self.policy.attempts

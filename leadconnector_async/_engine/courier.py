@@ -19,6 +19,7 @@ from leadconnector_async._transport import Request
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from leadconnector_async._api.completing import Completed
     from leadconnector_async._engine.clerk import Clerk
     from leadconnector_async._engine.desk import Desk
     from leadconnector_async._engine.lanes import Lane, Site
@@ -87,14 +88,9 @@ class Courier:
             self._aftermath.take(site, lane, claim, step)
 
     async def _send(self, site: Site, lane: Lane, claim: Claim, errand: Errand | None) -> None:
-        quota, completed = site.quota, errand.completed if errand else None
-        path, body = INBOUND_PATH, claim.payload
-        if completed is not None:
-            path, body = completed.path, completed.body
-        if self._policy.stamp_alt_id:
-            body = stamped(body, claim.key)
-        request = Request("POST", path, self._gateway.version, body)
-        slot = await quota.take(self._loop.time())
+        completed = errand.completed if errand else None
+        request = self._request(claim, completed)
+        slot = await site.quota.take(self._loop.time())
         self._tally.requests += 1
         try:
             answer, token = await self._gateway.exchange(site.name, site.quota, slot, request)
@@ -128,6 +124,14 @@ class Courier:
                 random=self._random,
             )
             self._aftermath.take(site, lane, claim, step)
+
+    def _request(self, claim: Claim, completed: Completed | None) -> Request:
+        path, body = INBOUND_PATH, claim.payload
+        if completed is not None:
+            path, body = completed.path, completed.body
+        if self._policy.stamp_alt_id:
+            body = stamped(body, claim.key)
+        return Request("POST", path, self._gateway.version, body)
 
     def _in_doubt(self, claim: Claim, reason: str) -> steps.Step:
         return steps.in_doubt(
