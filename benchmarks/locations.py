@@ -24,9 +24,9 @@ from benchmarks.server import running
 if TYPE_CHECKING:
     from benchmarks.server_app import Count, Stats
 
-LIMIT: Final = 40
+LIMIT: Final = 20
 """Requests per location and ten seconds: a thousand locations together stay within one core."""
-EACH: Final = 100
+EACH: Final = 50
 """Records per location: two and a half windows."""
 
 

@@ -20,7 +20,7 @@ FORMAT: Final = 2
 """Stored as ``user_version``. Raise it with every change of the tables."""
 
 PAGE_BYTES: Final = 4096
-CACHE_KIB: Final = 16 * 1024
+CACHE_KIB: Final = 8 * 1024
 WAL_BYTES: Final = 32 * 1024 * 1024
 """The size of the log at which it is copied into the file. Larger: fewer writes of hot pages."""
 
