@@ -10,6 +10,7 @@ from collections import deque
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from leadconnector_async._api.search import Search
@@ -93,8 +94,9 @@ class Site:
         self._ahead = 0
         self.strangers: dict[tuple[str | None, str | None], str] = {}
         """Why contacts, by number and address, could not be had in this run."""
-        self.learning: dict[str, Errand] = {}
-        """Facts that lanes share, and the errand that is about to learn each."""
+        self.learning: WeakValueDictionary[str, Errand] = WeakValueDictionary()
+        """Facts that lanes share, and the errand that is about to learn each. With its record an
+        errand is gone from here too: a location can have a file for each of a million records."""
 
     @property
     def appetite(self) -> int:
