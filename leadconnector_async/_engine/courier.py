@@ -14,7 +14,7 @@ from leadconnector_async._engine.looker import Looker
 from leadconnector_async._engine.unsettled import Doubt
 from leadconnector_async._errors import FateUnknownError, NotSentError
 from leadconnector_async._records import stamped
-from leadconnector_async._transport import Request
+from leadconnector_async._transport import FileUnreadableError, Request
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -66,11 +66,12 @@ class Courier:
             answer, token = await self._gateway.exchange(
                 site.name, site.quota, slot, errand.request
             )
+        # Whatever became of it, it can be done again; but not for ever, where a file is at fault.
+        except (FateUnknownError, FileUnreadableError) as error:
+            self._aftermath.take(site, lane, claim, self._completer.failed(errand, str(error)))
+            return
         except NotSentError:
             self._aftermath.go_on(site, lane, steps.Again(self._policy.delay(1, self._random)))
-            return
-        except FateUnknownError as error:  # whatever became of it, it can be done again
-            self._aftermath.take(site, lane, claim, self._completer.failed(errand, str(error)))
             return
         except asyncio.CancelledError:
             errand.start_over()
