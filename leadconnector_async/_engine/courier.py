@@ -12,7 +12,7 @@ from leadconnector_async._engine.aftermath import Aftermath
 from leadconnector_async._engine.completer import Completer
 from leadconnector_async._engine.looker import Looker
 from leadconnector_async._engine.unsettled import Doubt
-from leadconnector_async._errors import FateUnknownError, NotSentError
+from leadconnector_async._errors import FateUnknownError, NotSentError, TokenStoreError
 from leadconnector_async._records import stamped
 from leadconnector_async._transport import FileUnreadableError, Request
 
@@ -106,7 +106,9 @@ class Courier:
             claim.attempts += 1
             self._aftermath.take(site, lane, claim, self._in_doubt(claim, str(error)))
             return
-        except asyncio.CancelledError:
+        except TokenStoreError:
+            raise  # without a token nothing left
+        except BaseException:  # a cancellation, or anything else that proves nothing
             lane.doubts[claim.seq] = Doubt("the run was interrupted")
             raise
         verdict = judge(answer.status, answer.body)
