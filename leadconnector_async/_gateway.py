@@ -17,6 +17,7 @@ from leadconnector_async._errors import (
 )
 from leadconnector_async._messages import Refusal
 from leadconnector_async._quota import Quota, RateLimit
+from leadconnector_async._transport import FileUnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +111,10 @@ class Gateway:
             breaker.abandoned()
             quota.unused(slot)
             return no_token(error.refusal), ""
+        except FileUnreadableError:  # this machine's trouble: others' requests get through
+            breaker.abandoned()
+            quota.unused(slot)
+            raise
         except TransportError as error:
             breaker.failed(clock())
             if isinstance(error, NotSentError):

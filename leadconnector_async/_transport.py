@@ -8,6 +8,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from leadconnector_async._errors import NotSentError
+
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -55,6 +57,10 @@ class Answer(Struct, frozen=True, gc=False):
         return f"Answer({self.status}, {len(self.body)} bytes)"
 
 
+class FileUnreadableError(NotSentError):
+    """The file of an upload cannot be opened. Nothing left, and the API is not out of reach."""
+
+
 class Transport(Protocol):
     """Sends requests. Follows no redirect, retries nothing."""
 
@@ -62,7 +68,8 @@ class Transport(Protocol):
         """Exchange one request. An empty ``token`` sends none.
 
         Raises:
-            NotSentError: it provably did not reach the API, or its file cannot be opened.
+            NotSentError: it provably did not reach the API.
+            FileUnreadableError: nor did it leave, since its file cannot be opened.
             FateUnknownError: it may have.
         """
 

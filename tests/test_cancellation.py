@@ -56,12 +56,24 @@ class WorldTransport:
         """Nothing is open."""
 
 
+class BrokenTransport(WorldTransport):
+    """A fault of the program's own, such as of a tracer of the application's session."""
+
+    async def send(self, request: Request, token: str) -> Answer:
+        """Fail once the message is stored."""
+        await super().send(request, token)
+        raise RuntimeError("a bug")
+
+
 def engine_for(
-    world: World, outbox: Outbox, deliver: Callable[[list[Settlement]], None] = lambda _: None
+    world: World,
+    outbox: Outbox,
+    deliver: Callable[[list[Settlement]], None] = lambda _: None,
+    transport: type[WorldTransport] = WorldTransport,
 ) -> Engine:
     """An engine that sends to the sandbox's world."""
     gateway = Gateway(
-        WorldTransport(world),
+        transport(world),
         StaticToken(world.config.token),
         policy=QUICK,
         limit=None,
@@ -143,5 +155,27 @@ def test_a_cancelled_engine_can_work_again(turns: int) -> None:
         assert stored == Counter(f"r{number}" for number in range(RECORDS))
         assert sum(one.state is State.SENT for one in ended) == RECORDS
         assert engine.tally.sent == RECORDS
+
+    asyncio.run(scenario())
+
+
+def test_a_bug_that_ends_the_run_leaves_what_was_in_flight_in_doubt(tmp_path: Path) -> None:
+    """It may have left: the next run looks for it, and each record is stored once."""
+
+    async def scenario() -> None:
+        world = World(SandboxConfig())
+        path = tmp_path / "outbox.db"
+        async with await SqliteOutbox.open(path) as outbox:
+            await stage(outbox, world.config.location_id)
+            engine = engine_for(world, outbox, transport=BrokenTransport)
+            await engine.open(world.config.location_id)
+            with pytest.raises(ExceptionGroup):
+                await engine.work()
+            assert world.store.messages()
+        async with await SqliteOutbox.open(path) as outbox:
+            await work_on(world, outbox)
+            assert not await outbox.unsent()
+        stored = Counter(message.alt_id for message in world.store.messages())
+        assert stored == Counter(f"r{number}" for number in range(RECORDS))
 
     asyncio.run(scenario())

@@ -5,6 +5,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import pytest
 from test_lanes import site as make_site
 
 from leadconnector_async._api.late import Late, LocalFile
@@ -13,6 +14,7 @@ from leadconnector_async._engine.completer import MOST_STRANGERS, Completer
 from leadconnector_async._engine.lanes import Lane, Site
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._engine.unsettled import Errand
+from leadconnector_async._files import current_digest
 from leadconnector_async._messages import Contact
 from leadconnector_async._outbox.interface import Claim
 from leadconnector_async._policy import Policy
@@ -125,6 +127,26 @@ def test_one_lane_uploads_and_the_others_wait() -> None:
         ended = await worker.begin(place, second)  # its digest is another: told, not waited for
         assert isinstance(ended, steps.End)
         assert "has changed" in (ended.reason or "")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("url", ["https://x.org/1", ""])
+def test_nothing_stays_of_an_upload_whose_record_is_over(url: str) -> None:
+    """A location can have a file for each of its records: sent or not, they must not pile up."""
+
+    async def scenario() -> None:
+        memory, place = Notebook(), make_site()
+        memory.facts = {"conversation:c1": "v"}
+        worker = completer(memory, attempts=1)
+        late = Late(attachments=[LocalFile(__file__, current_digest(__file__))])
+        lane = place.lanes[1] = lane_of(late, body=b'{"type":"SMS","contactId":"c1"}')
+        assert await worker.begin(place, lane) is None
+        assert len(place.learning) == 1
+        done = Answer(200, {}, b'{"uploadedFiles":{"f":"%b"}}' % url.encode())
+        await worker.go_on(place, lane, cast("Errand", lane.errand), done)
+        place.take_out(lane, lane.claims[0])
+        assert not place.learning
 
     asyncio.run(scenario())
 

@@ -20,6 +20,8 @@ from leadconnector_async._errors import LeadConnectorError
 from leadconnector_async._outbox.interface import Claim, Epoch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from leadconnector_async._quota import Quota
 
 
@@ -35,6 +37,9 @@ class StandInQuota:
     def ready_at(self, now: float) -> float:
         """Now, or later."""
         return max(now, self.opens_at)
+
+    def when_freed(self, who: object, tell: Callable[[], None]) -> None:
+        """Nobody gives a slot back here."""
 
 
 def site(name: str = "l1", *, rate: float = 10.0, opens_at: float = -math.inf) -> Site:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sqlite3
+from typing import TYPE_CHECKING, Any
 
-from outbox_kit import claimed, crashed, draft, fate, in_outbox, sealed
+from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, sealed
 
 from leadconnector_async._api.late import Late
 from leadconnector_async._messages import Contact
@@ -82,3 +83,27 @@ def test_a_contact_is_kept_where_a_record_of_it_may_be_stored(tmp_path: Path) ->
     """What is looked for has to be looked for where it was sent."""
     assert "contact:+1" in rejected(tmp_path / "unresolved.db", beside=State.UNRESOLVED)
     assert "contact:+1" in rejected(tmp_path / "held.db", beside=State.CLAIMED)
+
+
+def test_a_retry_asks_once_for_each_lane_whether_a_record_of_it_may_be_stored(
+    tmp_path: Path,
+) -> None:
+    """That looks through all ends of the lane: for each record it would take for ever."""
+    asked: list[str] = []
+
+    class Noting(sqlite3.Connection):
+        def execute(self, statement: str, *args: Any) -> sqlite3.Cursor:  # noqa: ANN401 - passed on
+            asked.extend([statement] if statement.startswith("SELECT 1 FROM outcome") else ())
+            return super().execute(statement, *args)
+
+    async def work(outbox: SqliteOutbox) -> None:
+        await sealed(outbox, [one._replace(late=KIM) for one in drafts(60, lanes=3)])
+        claims = await claimed(outbox, 60)
+        await outbox.settle([fate(claim, State.REJECTED) for claim in claims], ())
+        assert (await outbox.retry()).pending == 60
+
+    def connect(database: str, /, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - passed on
+        return sqlite3.connect(database, factory=Noting, **options)
+
+    in_outbox(tmp_path / "o.db", work, connect=connect)
+    assert len(asked) == 3

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, sealed
 
+from leadconnector_async._api.late import Late
+from leadconnector_async._messages import Contact
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
 
@@ -40,11 +42,18 @@ def test_no_statement_looks_through_a_large_table(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> None:
         await outbox.source("a.csv", b"{}")
-        await sealed(outbox, [*drafts(200, lanes=3), draft("no", problem="no")])
+        late = draft("late")._replace(late=Late(contact=Contact(phone="+1")).encoded())
+        await sealed(outbox, [*drafts(200, lanes=3), draft("no", problem="no"), late])
         await outbox.stage([*drafts(200), *[draft("a", counted=True)] * 3], Reading())
         await outbox.admit(draft("b"))
-        claims = await claimed(outbox, 200)
-        ends = [fate(claim, State(2 + claim.seq % 3)) for claim in claims[:99]]
+        claims = sorted(await claimed(outbox, 203), key=lambda claim: claim.late is None)
+        await outbox.remember(claims[0].location, {"contact:+1": "c"})
+        await outbox.recall(claims[0].location, ["contact:+1", "conversation:c"])
+        states = [State.REJECTED, *(State(2 + n % 3) for n in range(98))]
+        ends = [
+            fate(claim, state, facts={"mail:c:m": "e"})
+            for claim, state in zip(claims, states, strict=False)
+        ]
         await outbox.settle([*ends, fate(claims[99], State.PENDING)], ())
         await outbox.stored(claims[0])
         await outbox.admit(draft("l1-1"))
@@ -55,7 +64,10 @@ def test_no_statement_looks_through_a_large_table(tmp_path: Path) -> None:
         return sqlite3.connect(database, factory=Noting, **options)
 
     in_outbox(tmp_path / "o.db", work, connect=connect)
-    looked_through = ("SCAN record", "SCAN r", "SCAN queue", "SCAN q", "SCAN outcome", "SCAN o")
+    looked_through = (
+        *("SCAN record", "SCAN r", "SCAN queue", "SCAN q", "SCAN outcome", "SCAN o", "SCAN fact"),
+        "SEARCH fact USING PRIMARY KEY (location=?)",
+    )
     checked = 0
     with closing(sqlite3.connect(tmp_path / "o.db")) as connection:
         for statement, args in statements.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from leadconnector_async._errors import NotSentError
+from leadconnector_async._transport import FileUnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +21,13 @@ def form_of(upload: Upload) -> Iterator[aiohttp.FormData]:
     """The body of an upload, whose file is open as long as the context is.
 
     Raises:
-        NotSentError: the file cannot be opened.
+        FileUnreadableError: the file cannot be opened.
     """
     try:
         file = upload.path.open("rb")
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or type(exc).__name__
-        raise NotSentError(f"the file cannot be read ({reason})") from exc
+        raise FileUnreadableError(f"the file cannot be read ({reason})") from exc
     with file:
         # Unquoted, as browsers send names: percent-encoded ones would be shown so.
         form = aiohttp.FormData(quote_fields=False)

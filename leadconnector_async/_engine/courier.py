@@ -12,9 +12,9 @@ from leadconnector_async._engine.aftermath import Aftermath
 from leadconnector_async._engine.completer import Completer
 from leadconnector_async._engine.looker import Looker
 from leadconnector_async._engine.unsettled import Doubt
-from leadconnector_async._errors import FateUnknownError, NotSentError
+from leadconnector_async._errors import FateUnknownError, NotSentError, TokenStoreError
 from leadconnector_async._records import stamped
-from leadconnector_async._transport import Request
+from leadconnector_async._transport import FileUnreadableError, Request
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -67,11 +67,12 @@ class Courier:
             answer, token = await self._gateway.exchange(
                 site.name, site.quota, slot, errand.request
             )
+        # Whatever became of it, it can be done again; but not for ever, where a file is at fault.
+        except (FateUnknownError, FileUnreadableError) as error:
+            self._aftermath.take(site, lane, claim, self._completer.failed(errand, str(error)))
+            return
         except NotSentError:
             self._aftermath.go_on(site, lane, steps.Again(self._policy.delay(1, self._random)))
-            return
-        except FateUnknownError as error:  # whatever became of it, it can be done again
-            self._aftermath.take(site, lane, claim, self._completer.failed(errand, str(error)))
             return
         except asyncio.CancelledError:
             errand.start_over()
@@ -101,7 +102,9 @@ class Courier:
             claim.attempts += 1
             self._aftermath.take(site, lane, claim, self._in_doubt(claim, str(error)))
             return
-        except asyncio.CancelledError:
+        except TokenStoreError:
+            raise  # without a token nothing left
+        except BaseException:  # a cancellation, or anything else that proves nothing
             lane.doubts[claim.seq] = Doubt("the run was interrupted")
             raise
         verdict = judge(answer.status, answer.body)

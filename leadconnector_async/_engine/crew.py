@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from leadconnector_async._breaker import Breaker
     from leadconnector_async._engine.lanes import Schedule
+
+RECHECK: Final = 1.0
+"""Seconds after which to ask again while a probe is out: it may be another's, who has the same
+client, and who will not say how it ended."""
 
 
 class Crew:
@@ -94,7 +98,7 @@ class Crew:
     def _arm(self) -> None:
         when = self._schedule.next_at
         if self._breaker.is_open:
-            when = max(when, self._breaker.open_until)
+            when = max(when, min(self._breaker.open_until, self._loop.time() + RECHECK))
         if when >= self._rings_at:
             return
         if self._timer is not None:

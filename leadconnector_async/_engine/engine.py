@@ -65,7 +65,7 @@ class Engine:
         self._registrar = Registrar(outbox, deliver=deliver, moved=self.move, idle=self._note_idle)
         self._clerk = Clerk(self.tally, self._registrar.settle)
         self._courier = Courier(gateway, self, self._clerk, self.tally)
-        self._schedule = Schedule()
+        self._schedule = Schedule(self.move)
         self._crew = Crew(self._schedule, self.breaker, work=self._work, most=self._most_workers)
         self._forever = False
         self._stopping = False

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from leadconnector_async._api.search import Search
     from leadconnector_async._engine.unsettled import Doubt, Errand
     from leadconnector_async._errors import LeadConnectorError
@@ -93,8 +97,9 @@ class Site:
         self._ahead = 0
         self.strangers: dict[tuple[str | None, str | None], str] = {}
         """Why contacts, by number and address, could not be had in this run."""
-        self.learning: dict[str, Errand] = {}
-        """Facts that lanes share, and the errand that is about to learn each."""
+        self.learning: WeakValueDictionary[str, Errand] = WeakValueDictionary()
+        """Facts that lanes share, and the errand that is about to learn each. With its record an
+        errand is gone from here too: a location can have a file for each of a million records."""
 
     @property
     def appetite(self) -> int:
@@ -179,9 +184,14 @@ class Site:
 
 
 class Schedule:
-    """Which location moves next: the one that has been due longest."""
+    """Which location moves next: the one that has been due longest.
 
-    def __init__(self) -> None:
+    ``freed`` is told when a slot is free for a location that had to wait for one: it may have been
+    another's, who has the same client.
+    """
+
+    def __init__(self, freed: Callable[[Site], None] = lambda _: None) -> None:
+        self._freed = freed
         self._heap: list[tuple[float, int, Site]] = []
         self._ties = count()
 
@@ -207,6 +217,8 @@ class Schedule:
                     ready_at = site.quota.day_ends
                 if ready_at < math.inf:
                     self.add(site, ready_at)
+                else:
+                    site.quota.when_freed(site, partial(self._freed, site))
                 continue
             lane = site.ready.popleft()
             if site.ready:

@@ -18,7 +18,7 @@ class Doubt(Struct):
     troubles: int = 0
 
 
-class Errand(Struct):
+class Errand(Struct, weakref=True):
     """The completion of a lane's first record: what it waits for, or what it came to."""
 
     late: Late

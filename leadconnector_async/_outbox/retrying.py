@@ -89,13 +89,13 @@ class Retrying:
         Not where a record of the same lane may be stored: it is looked for with what was known.
         """
         by_location: dict[int, set[str]] = {}
-        for location, lane, payload, late in list(
-            fetch_rows(self._connection, _LATE, [(seq,) for seq in seqs], ")")
-        ):
-            if not self._is_in_doubt(location, lane):
-                by_location.setdefault(location, set()).update(
-                    place_facts(payload, read_late(late))
-                )
+        rows = list(fetch_rows(self._connection, _LATE, [(seq,) for seq in seqs], ")"))
+        places = {(location, lane) for location, lane, *_ in rows}
+        in_doubt = {place for place in places if self._is_in_doubt(*place)}
+        for location, lane, payload, late in rows:
+            if (location, lane) not in in_doubt:
+                names = by_location.setdefault(location, set())
+                names |= place_facts(payload, read_late(late))
         for location, names in by_location.items():
             contacts = self._facts.known(location, list(names)).values()
             names |= {conversation_fact(contact) for contact in contacts}

@@ -45,7 +45,6 @@ class Settling:
         pending = State.PENDING
         given = [fate for fate in settlements if fate[1] is pending]
         ended = [fate for fate in settlements if fate[1] is not pending] if given else settlements
-        self._check(settlements)
         if ended:
             self._end(ended)
         self._claims.held.drop([(c.location, c.lane, c.seq) for c, *_ in settlements])

@@ -13,6 +13,8 @@ from leadconnector_async._quota.room import Room
 from leadconnector_async._quota.window import GRAINS, Slot, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from leadconnector_async._api.allowance import Allowance
 
 SHORTEST_PAUSE: Final = 1 / 10
@@ -57,6 +59,7 @@ class Quota:
         self._weight = 1.0
         self._ready = False
         self._answered = False
+        self._waiting: dict[Hashable, Callable[[], None]] = {}
         self._deaf_until = -inf
         self._firm_until = -inf
         self._paused_until = -inf
@@ -136,6 +139,8 @@ class Quota:
     def give_back(self, slot: Slot, now: float, seen: Allowance | None) -> None:
         """The request was answered, or given up unanswered: then ``seen`` is None."""
         self._window.give_back(slot, now)
+        if self._waiting:
+            self._tell_waiting()
         if seen is None:
             self._room.unanswered(now)
             return
@@ -154,6 +159,17 @@ class Quota:
         """The request provably never left: its slot and its unit of the day are free again."""
         self._window.unused(slot)
         self._day.uncount()
+        if self._waiting:
+            self._tell_waiting()
+
+    def when_freed(self, who: Hashable, tell: Callable[[], None]) -> None:
+        """Call ``tell`` in the step in which the next slot is given back, whoever had it; once."""
+        self._waiting[who] = tell
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for tell in waiting.values():
+            tell()
 
     def pause(self, until: float) -> None:
         """Start nothing before ``until``."""
