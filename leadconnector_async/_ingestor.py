@@ -64,6 +64,7 @@ class Ingestor:
         self._work: asyncio.Task[None] | None = None
         self._in_hand = 0
         self._space = asyncio.Event()
+        self._is_open = False
 
     async def __aenter__(self) -> Self:
         self._outbox = await self._open_outbox()
@@ -75,6 +76,7 @@ class Ingestor:
             closed=self._closed,
         )
         self._intake = Intake(self._api.location_of)
+        self._is_open = True
         return self
 
     async def __aexit__(
@@ -83,6 +85,7 @@ class Ingestor:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_open = False
         try:
             await self._finish_work()
         finally:
@@ -121,6 +124,7 @@ class Ingestor:
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
+        self._check_open()
         if self._work is not None and not self._work.done():
             if self._waiters:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
@@ -148,6 +152,7 @@ class Ingestor:
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
+        self._check_open()
         draft = self._intake.draft_of(message, alone=True)
         if draft.payload is None:
             return outcome_of_refused(draft)
@@ -155,6 +160,10 @@ class Ingestor:
         self._in_hand += 1
         await self._ensure_working()
         return await asyncio.shield(asyncio.create_task(self._admit(draft)))
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RuntimeError("the ingestor is not open: use it within `async with`")
 
     async def _admit(self, draft: Draft) -> Outcome:
         is_new = False

@@ -26,6 +26,7 @@ from leadconnector_async._messages import (
     Problem,
 )
 from leadconnector_async._outbox.interface import Draft
+from leadconnector_async._outbox.lines import line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 LONGEST_ID: Final = 120
 """Bytes of a caller's id that are kept as they are; a longer one is kept as its digest."""
-_BY_ID, _BY_LONG_ID, _BY_CONTENT, _BY_RAW = b"i", b"l", b"c", b"r"
+_BY_ID, _BY_LONG_ID, _BY_CONTENT = b"i", b"l", b"c"
 _FOREIGN_KEYS: Final = {b"l": 21, b"c": 19, b"r": 16}
 """Lengths of the keys that are no ids; two bytes more where equal records are numbered."""
 _OURS: Final = "lc-"
@@ -85,7 +86,7 @@ def refused_draft(  # noqa: PLR0913 - as for draft
     """Keep a record that validation refused, so that it can be given back and mended."""
     counted = key is None and not id
     if key is None:
-        key = _id_key(id) if id else _BY_RAW + blake2b(raw, digest_size=15).digest()
+        key = _id_key(id) if id else line_key(raw)
     why = "; ".join(map(str, problems))
     return Draft(location, 0, 0, key, counted, None, line, raw, why)
 

@@ -116,6 +116,17 @@ def test_three_kinds_of_tokens_in_one_import(
         assert secret not in run.output + verified.output
 
 
+@pytest.mark.parametrize(("others", "said"), [(1, "1 more location"), (2, "2 more locations")])
+def test_the_error_counts_the_locations_that_could_not_go_on(
+    sandbox: SandboxThread, file: Path, tmp_path: Path, others: int, said: str
+) -> None:
+    """The first is named in full."""
+    source = history(tmp_path, "env", *(f"unknown{n}" for n in range(others + 1)), each=1)
+    run = with_tokens(*words(sandbox, file), source)
+    assert run.exit_code == 1
+    assert result_of(run.stdout)["error"].endswith(f"(and {said} could not go on)")
+
+
 def test_tokens_that_end_in_the_middle_are_renewed_once(
     sandbox: SandboxThread, file: Path, tmp_path: Path
 ) -> None:

@@ -73,6 +73,14 @@ def test_nameless_columns_are_allowed() -> None:
         (("type", "Contact ID"), 'column "Contact ID" is spelled differently from the field'),
         (("Type", "message"), '--map "type=Type"'),
         (("kind", "message"), 'no column is named "type"'),
+        (
+            ("Kind", "Text"),
+            '; "leadconnector inspect history.csv" shows whether a mapping reads it',
+        ),
+        (
+            ("Date", "type"),
+            '; "leadconnector inspect history.csv" shows whether a mapping reads it',
+        ),
         (("SMS", "c1", "hello"), "holds a record: put a header above it"),
     ],
 )

@@ -39,6 +39,7 @@ def test_spellings_of_one_number_are_one(text: str, region: str | None) -> None:
     [
         ("2125550100", None, "has no country code"),
         ("12345", "US", "is no possible telephone number for the country code +1"),
+        ("555-0100", "US", "lacks its area code"),
         ("+999123456789", "US", "begins with no country code that exists"),
         ("ACME", "US", "is no telephone number"),
         (2125550100, "US", "is a number"),
@@ -85,10 +86,10 @@ def test_an_address_that_cannot_be_is_said_to_be_so(value: str) -> None:
 def test_columns_name_a_contact() -> None:
     """In CSV they are dotted, and an empty cell is an absent field."""
     rows = [
-        HEADER,
-        "SMS,inbound,hi,212 555 0100,,Kim",
-        "SMS,inbound,hi,,ME@example.com,",
-        "SMS,inbound,hi,,,",
+        f"{HEADER},date",
+        "SMS,inbound,hi,212 555 0100,,Kim,",
+        "SMS,inbound,hi,,ME@example.com,,",
+        "SMS,inbound,hi,,,,",
     ]
     parsed, warnings = parse("\n".join(rows).encode(), ".csv", US)
     assert [one.row.contact for one in parsed if one.row] == [
@@ -150,7 +151,7 @@ def test_a_misspelt_column_of_a_contact_is_refused_only_where_it_is_needed() -> 
     assert [problem.field for problem in parsed[0].problems] == ["contact.phone"]
     assert parsed[1].problems == ()
     assert warnings == ['field "contact_name" is not sent']
-    _, warnings = parse(b"type,contactId,Contact Name\nSMS,c1,Kim\n", ".csv")
+    _, warnings = parse(b"type,contactId,Contact Name,date\nSMS,c1,Kim,\n", ".csv")
     assert warnings == ['column "Contact Name" is not sent']
     with pytest.raises(SourceError, match=r'the field "contact.name"'):
         parse(b"type,contact.phone,Contact Name\nSMS,+12125550100,Kim\n", ".csv")

@@ -43,11 +43,22 @@ def test_texts_survive_unchanged(rows: list[tuple[str, str, str]], delimiter: st
 
 def test_a_record_knows_its_line_and_its_cells() -> None:
     """``raw`` is the array of the cells as they were, with those of unknown columns."""
-    content = b'type,message,note\n\nSMS,"a\nb", x \nEmail,,\n'
+    content = b'type,message,note,date\n\nSMS,"a\nb", x ,\nEmail,,,\n'
     records, warnings = parse(content, ".csv")
     assert [parsed.line for parsed in records] == [3, 5]
-    assert json.loads(records[0].raw) == ["SMS", "a\nb", " x "]
+    assert json.loads(records[0].raw) == ["SMS", "a\nb", " x ", ""]
     assert warnings == ['column "note" is not sent']
+
+
+@pytest.mark.parametrize("mapping", [None, "generic"])
+def test_a_table_without_dates_says_what_becomes_of_them(mapping: str | None) -> None:
+    """A column of another name is easily forgotten, and a history of today is none."""
+    options = SourceOptions(mapping_file=mapping)
+    said = "no column gives the date: the API will take the time of the import"
+    _, warnings = parse(b"type,message,when\nSMS,hi,2024-01-31T09:30:00Z\n", ".csv", options)
+    assert [warning for warning in warnings if warning.startswith(said)]
+    _, warnings = parse(b"type,message,date\nSMS,hi,2024-01-31T09:30:00Z\n", ".csv", options)
+    assert warnings == []
 
 
 def test_dotted_columns_make_a_call() -> None:

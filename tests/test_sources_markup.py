@@ -129,8 +129,8 @@ def test_what_a_backup_holds_that_is_no_file(tmp_path: Path) -> None:
 
 
 def test_xml_needs_a_mapping_of_elements(tmp_path: Path) -> None:
-    """The error says which there are."""
-    with pytest.raises(SourceError, match="is XML: give --mapping with one of generic, sms-"):
+    """The error says which there are, and names none that reads tables."""
+    with pytest.raises(SourceError, match="give --mapping with one of sms-backup-restore, or with"):
         _read(b"<smses/>", tmp_path / "sms.xml", SourceOptions())
     with pytest.raises(SourceError, match="is XML, and the mapping generic reads tables"):
         _read(b"<smses/>", tmp_path / "sms.xml", SourceOptions(mapping_file="generic"))

@@ -226,6 +226,25 @@ def test_a_refused_message_is_an_outcome_not_an_error() -> None:
     asyncio.run(scenario())
 
 
+def test_an_ingestor_that_is_not_open_says_so(tmp_path: Path) -> None:
+    """Before its block and after it, with a store and without: nothing is sent from there."""
+
+    async def scenario() -> None:
+        async with Sandbox() as sandbox, client(sandbox) as api:
+            for path in (None, tmp_path / "o.db"):
+                ingestor = Ingestor(api, outbox=path)
+                for _ in range(2):
+                    with pytest.raises(RuntimeError, match="use it within `async with`"):
+                        await ingestor.submit(records(1)[0])
+                    with pytest.raises(RuntimeError, match="use it within `async with`"):
+                        await anext(ingestor.run(records(1)))
+                    async with ingestor:
+                        pass
+            assert not sandbox.messages
+
+    asyncio.run(scenario())
+
+
 def test_a_location_whose_token_is_refused_stops_alone(tmp_path: Path) -> None:
     """The others go on to the end; then the run says which could not, and why."""
 

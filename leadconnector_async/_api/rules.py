@@ -89,6 +89,10 @@ _MAIL_TYPES: Final = " and ".join(name for name, rule in RULES.items() if rule.m
 _STATUSES: Final = frozenset((None, *CALL_STATUSES))
 _CALL_TYPES: Final = ", ".join(name for name, rule in RULES.items() if rule.call)
 
+_NO_CONTACT: Final = (
+    "give contactId or conversationId, or else the contact's phone or email, to be looked up"
+)
+
 
 def check(
     message: MessageFields, *, named: bool = False, files: bool = False
@@ -150,7 +154,7 @@ def _problems(
     message: MessageFields, rule: Rule, *, named: bool = False, files: bool = False
 ) -> Iterator[Problem]:
     if not (named or message.contact_id or message.conversation_id):
-        yield Problem("contactId", "is missing", "give contactId or conversationId")
+        yield Problem("contactId", "is missing", _NO_CONTACT)
     yield from _id_problems(message)
     if rule.provider and not message.conversation_provider_id:
         yield Problem(

@@ -59,10 +59,12 @@ class Reading:
     Two equal records in one pass are two records; the same record in the next pass is known.
     """
 
-    __slots__ = ("_seen", "source")
+    __slots__ = ("_seen", "refused_lines", "source")
 
     def __init__(self, source: int = 0) -> None:
         self.source = source
+        self.refused_lines: dict[str, bool] = {}
+        """Locations, and whether they had records before that are known by their line alone."""
         self._seen = bytearray()
 
     def meet(self, seq: int) -> bool:

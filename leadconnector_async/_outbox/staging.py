@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async._outbox.books import PENDING, REJECTED
 from leadconnector_async._outbox.interface import Staged
+from leadconnector_async._outbox.lines import Lines
 from leadconnector_async._outbox.meeting import Fresh, Known, Meeting
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
 
@@ -35,6 +36,7 @@ class Staging:
         self._connection = connection
         self._books = books
         self._sealing = sealing
+        self._lines = Lines(connection, books)
         self.reload()
 
     def reload(self) -> None:
@@ -44,6 +46,7 @@ class Staging:
 
     def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:
         """Write a batch of one reading down."""
+        drafts = self._lines.recognise(drafts, reading)
         fresh, rest = self.insert(drafts)
         if rest:
             for record in fresh:

@@ -149,8 +149,9 @@ def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) 
 
 def _together(errors: list[LeadConnectorError]) -> str:
     """The first error, and how many more there are."""
-    more = f" (and {len(errors) - 1} more locations could not go on)" if errors[1:] else ""
-    return f"{errors[0]}{more}"
+    if not (more := len(errors) - 1):
+        return str(errors[0])
+    return f"{errors[0]} (and {more} more location{'s' * (more > 1)} could not go on)"
 
 
 def _loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it

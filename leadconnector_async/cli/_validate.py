@@ -25,8 +25,9 @@ from leadconnector_async.cli._options import (
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read files of records, and print what is wrong with them. Nothing is stored or sent.
 
-    SOURCE is a file of JSON Lines or CSV, also gzip-compressed, or - for standard input. Exit
-    status: 0 if every record is good, 3 if some are not.
+    SOURCE is a file of JSON Lines, CSV, mails (mbox, .eml or a folder of them), XML, Excel or
+    Parquet, text also gzip-compressed, or - for standard input. Exit status: 0 if
+    every record is good, 3 if some are not.
     """
     from leadconnector_async.cli._run_validate import Check  # noqa: PLC0415 - not for help
 

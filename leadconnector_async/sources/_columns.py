@@ -107,11 +107,16 @@ class Columns:
         raise SourceError(
             f'{self._source}: line 1: no column is named "type": '
             "write the API's field names in the first line, or give --map type=COLUMN"
+            f"{self._hint()}"
         )
 
     def _hint(self) -> str:
         name = recognised(self.names)
-        return f"; it looks as if --mapping {name} would read it" if name else ""
+        if name:
+            return f"; it looks as if --mapping {name} would read it"
+        if self._source == "standard input":
+            return ""
+        return f'; "leadconnector inspect {self._source}" shows whether a mapping reads it'
 
 
 def refuse_doubles(source: str, names: Sequence[str]) -> None:

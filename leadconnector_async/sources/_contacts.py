@@ -68,7 +68,12 @@ def _e164(text: str, region: str | None) -> str:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise _no_number(text, region, error.error_type) from None
-    if not phonenumbers.is_possible_number(number):
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+        # It would be looked up, and a contact made, under a number that nobody has.
+        fix = "write the whole number with its area code, such as +12125550100"
+        raise Wrong("lacks its area code", fix)
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
         country = f"for the country code +{number.country_code}"
         raise Wrong(
             f"is no possible telephone number {country}",

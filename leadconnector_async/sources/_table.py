@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources._shape import Shaper
     from leadconnector_async.sources.row import SourceOptions
+
+_UNDATED: Final = (
+    "no column gives the date: the API will take the time of the import for that of each message"
+)
 
 
 class Table:
@@ -83,14 +87,18 @@ class Table:
     @property
     def warnings(self) -> list[str]:
         """What was passed over. A mapping names what it takes, and so what it does not."""
+        undated = [] if self.columns.feeds.get("date") else [_UNDATED]
         if self._definition is None:
-            return [f"column {shown(name)} is not sent" for name in self.columns.unknown]
+            return [
+                *(f"column {shown(name)} is not sent" for name in self.columns.unknown),
+                *undated,
+            ]
         skipped = [
             f"{reason} ({times}, first in line {line})"
             for reason, (times, line) in self._skipped.items()
         ]
         if self.recognised is None:
-            return skipped
+            return [*skipped, *undated]
         return [f"its columns are those of --mapping {self.recognised}: read by it", *skipped]
 
 

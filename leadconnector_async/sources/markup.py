@@ -40,7 +40,7 @@ class Markup(StreamSource):
         super().__init__(stream, text, options)
         if options.mapping_file is None:
             raise SourceError(
-                f"{self.name}: is XML: give --mapping with one of {', '.join(NAMES)}, "
+                f"{self.name}: is XML: give --mapping with one of {', '.join(_names())}, "
                 "or with a file of your own"
             )
         definition = load_mapping(options.mapping_file)
@@ -160,3 +160,8 @@ class _Parser:
             f"{self._source}: line {self._parser.CurrentLineNumber}: has a DOCTYPE, which may "
             "hide anything: remove it"
         )
+
+
+def _names() -> list[str]:
+    """The mappings that come with the library and read XML."""
+    return [name for name in NAMES if load_mapping(name).elements]

@@ -1,0 +1,149 @@
+"""Lines that were refused as they stood, and are read again with what they lacked.
+
+A refused record without an id has the key of its line, a sound one that of its content. With
+another option, or once a file lies where it belongs, the same line is sound: then it is the record
+that was refused. As a new one it would be sent, and the old one would stay on the list of failed
+ones, to be mended and sent a second time. So it is with a location that was not given at first.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async._outbox.books import REJECTED
+from leadconnector_async._outbox.rows import fetch_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from sqlite3 import Connection
+
+    from leadconnector_async._outbox.books import Books
+    from leadconnector_async._outbox.interface import Draft, Reading
+
+BY_LINE: Final = b"r"
+"""What the key of a refused record begins with that has no id."""
+NOWHERE: Final = ""
+"""The location of records that name none, all of which are refused."""
+_NUMBERS: Final = b"\xff" * 5
+_HAS: Final = """SELECT EXISTS (SELECT 1 FROM record JOIN location ON location.id = record.location
+    WHERE name = ? AND key >= ? AND key < ?)"""
+_FIND: Final = "SELECT location, key, seq, lane, state FROM ("
+_OF_KEYS: Final = """) AS wanted CROSS JOIN record ON location = column1 AND key = column2
+    LEFT JOIN outcome USING (location, lane, seq)"""
+_LAST: Final = """SELECT location, seq, lane, state FROM record
+    LEFT JOIN outcome USING (location, lane, seq) WHERE location = ? AND key >= ? AND key < ?
+    ORDER BY length(key) DESC, key DESC LIMIT 1"""
+
+Place = tuple[int, bytes]
+
+
+def line_key(raw: bytes) -> bytes:
+    """The key of a record that is known by its line alone."""
+    return BY_LINE + blake2b(raw, digest_size=15).digest()
+
+
+class Found(NamedTuple):
+    """A record that is in the outbox already."""
+
+    location: int
+    seq: int
+    lane: int
+    state: int | None
+
+
+class Lines:
+    """Lives in the writer's thread."""
+
+    def __init__(self, connection: Connection, books: Books) -> None:
+        self._connection = connection
+        self._books = books
+
+    def recognise(self, drafts: Sequence[Draft], reading: Reading) -> Sequence[Draft]:
+        """Give drafts the keys of the lines that they are, where earlier readings refused these.
+
+        The first batch of a reading tells whether a location has any: nearly none has, and then
+        nothing is looked up.
+        """
+        wanted = [
+            (at, self._books.location(draft.location), _refused_key(draft))
+            for at, draft in enumerate(drafts)
+            if self._is_wanted(draft, reading)
+        ]
+        if not wanted:
+            return drafts
+        places = [(location, key) for _, location, key in wanted]
+        nowhere = self._books.location(NOWHERE) if self._has(NOWHERE, reading) else -1
+        found = self._find([*places, *((nowhere, key) for _, key in places)])
+        if not found:
+            return drafts
+        drafts = list(drafts)
+        own = self._find((location, drafts[at].key) for at, location, _ in wanted)
+        met: set[Place] = set()
+        for at, location, key in wanted:
+            equal = own.get(place := (location, drafts[at].key))
+            if place in met or (equal is not None and reading.has_met(equal.seq)):
+                equal = None  # two equal records in one reading are two
+            here, homeless = found.get((location, key)), found.get((nowhere, key))
+            if here is not None or homeless is not None:
+                drafts[at] = self._known(drafts[at], key, equal, here)
+            if homeless is not None:
+                self._leave(nowhere, key, drafts[at])
+            met.add(place)
+        return drafts
+
+    def _is_wanted(self, draft: Draft, reading: Reading) -> bool:
+        if draft.location == NOWHERE or draft.raw is None:
+            return False
+        return self._has(draft.location, reading) or self._has(NOWHERE, reading)
+
+    def _has(self, location: str, reading: Reading) -> bool:
+        known = reading.refused_lines.get(location)
+        if known is None:
+            bounds = (b"", b"z") if location == NOWHERE else (BY_LINE, BY_LINE + _NUMBERS)
+            (has,) = self._connection.execute(_HAS, (location, *bounds)).fetchone()
+            known = reading.refused_lines[location] = bool(has)
+        return known
+
+    def _find(self, places: Iterable[Place]) -> dict[Place, Found]:
+        rows = fetch_rows(self._connection, _FIND, list(dict.fromkeys(places)), _OF_KEYS)
+        return {(location, key): Found(location, *found) for location, key, *found in rows}
+
+    def _known(self, draft: Draft, key: bytes, equal: Found | None, here: Found | None) -> Draft:
+        """Take the line's key, unless another source gave an equal record: then it is that one."""
+        if not draft.counted or key == draft.key:
+            return draft
+        if equal is None or (here is not None and here.state != REJECTED):
+            return draft._replace(key=key)
+        if here is not None:
+            self._forget(here)
+        return draft
+
+    def _leave(self, nowhere: int, key: bytes, draft: Draft) -> None:
+        """Take a record that has a location now from those that have none.
+
+        Of lines that are equal, the last one: the others are met later in this reading.
+        """
+        end = key + _NUMBERS if draft.counted else key + b"\0"
+        row = self._connection.execute(_LAST, (nowhere, key, end)).fetchone()
+        if row is not None:
+            self._forget(Found(*row))
+
+    def _forget(self, refused: Found) -> None:
+        location, seq, lane, state = refused
+        if state != REJECTED:
+            return
+        place = (location, lane, seq)
+        execute = self._connection.execute
+        execute("DELETE FROM outcome WHERE location = ? AND lane = ? AND seq = ?", place)
+        execute("DELETE FROM origin WHERE seq = ?", (seq,))
+        execute("DELETE FROM record WHERE seq = ?", (seq,))
+        self._books.add({(location, REJECTED): -1})
+        execute("DELETE FROM tally WHERE location = ? AND n = 0", (location,))
+
+
+def _refused_key(draft: Draft) -> bytes:
+    """The key that a draft had, or would have had, when it was refused."""
+    if draft.counted and draft.raw is not None:
+        return line_key(draft.raw)
+    return draft.key

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from cli_harness import at, leadconnector, result_of
+
+from leadconnector_async.sandbox import SandboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEAD = "type,contact.phone,direction,date,message,attachments\n"
+BARE = "SMS,2125550100,inbound,2024-01-01T10:00:00,one,\n"
+"""Refused without --region and --timezone."""
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxThread]:
+    """A sandbox without limits."""
+    with SandboxThread() as sandbox:
+        yield sandbox
+
+
+def counts(*words: object) -> tuple[int, int, int]:
+    """Import; return how many records were new, sent, and stand as failed."""
+    result = result_of(leadconnector("import", *words, "--json").stdout)
+    return result["staged"], result["sent"], result["failed"]
+
+
+def test_an_option_that_was_missing_mends_the_same_line(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """The line leaves the list of failed ones; a list that was written before sends nothing."""
+    history, mended = tmp_path / "h.csv", tmp_path / "failed.csv"
+    history.write_text(HEAD + BARE)
+    options = at(sandbox, tmp_path / "o.db")
+    assert counts(history, *options) == (1, 0, 1)
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", mended)
+    options += ["--region", "US", "--timezone", "UTC"]
+    assert counts(history, *options) == (1, 1, 0)
+    assert counts(history, mended, *options) == (0, 0, 0)
+    assert len(sandbox.messages) == 1
+
+
+def test_a_mended_list_and_then_the_file_again_send_once(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """The same the other way round, for lines that are equal too: each is one record."""
+    history, mended = tmp_path / "h.csv", tmp_path / "failed.csv"
+    history.write_text(HEAD + BARE * 3)
+    options = at(sandbox, tmp_path / "o.db")
+    assert counts(history, *options) == (3, 0, 3)
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", mended)
+    options += ["--region", "US", "--timezone", "UTC"]
+    assert counts(mended, *options) == (3, 3, 0)
+    assert counts(history, *options) == (0, 0, 0)
+    assert len(sandbox.messages) == 3
+
+
+def test_a_file_put_where_it_belongs_mends_its_line(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """As the reason says: put it there. Nothing has to be mended, and nothing stays failed."""
+    history = tmp_path / "h.csv"
+    history.write_text(HEAD + "SMS,+12125550100,inbound,2024-01-01T10:00:00Z,one,a.png\n")
+    options = at(sandbox, tmp_path / "o.db")
+    assert counts(history, *options) == (1, 0, 1)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert counts(history, *options) == (1, 1, 0)
+    assert len(sandbox.messages) == 1
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_location_that_is_given_later_takes_the_record_along(
+    sandbox: SandboxThread, tmp_path: Path, *, listed: bool
+) -> None:
+    """By the file again or by the list, with an id or without: it is sent once, and failed no more.
+
+    Lines that are equal are as many records as before.
+    """
+    history, mended = tmp_path / "h.csv", tmp_path / "failed.csv"
+    line = "SMS,c1,inbound,2024-01-01T10:00:00Z,{},{},{}\n"
+    history.write_text(
+        "type,contactId,direction,date,message,id,locationId\n"
+        + line.format("one", "", "") * 2
+        + line.format("one", "own", "")
+        + line.format("two", "", sandbox.location_id)
+    )
+    options = at(sandbox, tmp_path / "o.db")
+    place = options.index("--location")
+    assert counts(history, *options[:place], *options[place + 2 :]) == (4, 1, 3)
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", mended)
+    assert len(list(csv.DictReader(io.StringIO(mended.read_text())))) == 3
+    first, second = (mended, history) if listed else (history, mended)
+    assert counts(first, *options)[2] == 0
+    assert counts(second, *options) == (0, 0, 0)
+    status = leadconnector("status", "--outbox", tmp_path / "o.db").stdout
+    assert "(none)" not in status
+    assert len(sandbox.messages) == 4
+
+
+def test_an_equal_record_of_another_file_is_not_sent_again(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """A line that was refused, and turns out to say what is sent already, is that record."""
+    whole, bare = tmp_path / "whole.csv", tmp_path / "bare.csv"
+    whole.write_text(HEAD + "SMS,+12125550100,inbound,2024-01-01T10:00:00Z,one,\n")
+    bare.write_text(HEAD + BARE)
+    options = at(sandbox, tmp_path / "o.db")
+    assert counts(whole, bare, *options) == (2, 1, 1)
+    options += ["--region", "US", "--timezone", "UTC"]
+    assert counts(whole, bare, *options) == (0, 0, 0)
+    assert len(sandbox.messages) == 1
