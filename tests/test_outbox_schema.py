@@ -9,7 +9,7 @@ import pytest
 
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox import schema
-from leadconnector_async._outbox.opening import open_to_write
+from leadconnector_async._outbox.opening import open_to_read, open_to_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,13 +106,18 @@ def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> Non
 
 
 def test_an_outbox_of_the_former_format_is_brought_up_to_date(tmp_path: Path) -> None:
-    """What it holds stays, and the second opening finds nothing to do."""
+    """What it holds stays, and the second opening finds nothing to do.
+
+    Who only reads cannot do it, and says who can.
+    """
     path = tmp_path / "o.db"
     with closing(opened(path)) as connection:
         connection.execute("INSERT INTO record VALUES (1, 1, 2, 3, x'00', x'7b7d', NULL)")
         connection.execute("ALTER TABLE record DROP COLUMN late")
         connection.execute("DROP TABLE fact")
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute(f"PRAGMA user_version = {schema.FORMER}")
+    with pytest.raises(OutboxUnusable, match="go on with its import"):
+        open_to_read(str(path))
     for _ in range(2):
         with closing(opened(path)) as connection:
             assert connection.execute("SELECT seq, late FROM record").fetchall() == [(1, None)]

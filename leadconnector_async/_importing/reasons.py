@@ -6,10 +6,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from leadconnector_async._outbox.reasons import MOST_REASONS, OTHERS, gist
+
 MOST_PLACES: Final = 5
-MOST_REASONS: Final = 1_000
-OTHERS: Final = "other reasons"
-"""Takes what comes after so many different reasons: memory has to stay bounded."""
 
 
 class Reason(Struct):
@@ -29,9 +28,12 @@ class Reasons:
 
     def add(self, reason: str, place: str) -> None:
         """Count one more."""
-        if reason not in self._groups and len(self._groups) >= MOST_REASONS:
-            reason = OTHERS
-        group = self._groups.setdefault(reason, Reason("wrong", reason))
+        key = gist(reason)
+        if key not in self._groups and len(self._groups) >= MOST_REASONS:
+            key = reason = OTHERS
+        group = self._groups.setdefault(key, Reason("wrong", reason))
+        if group.reason != reason:
+            group.reason = key
         group.count += 1
         if len(group.lines) < MOST_PLACES:
             group.lines.append(place)

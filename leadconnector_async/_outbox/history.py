@@ -16,13 +16,13 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox.books import PENDING, SPAN_MS
 from leadconnector_async._outbox.interface import State
+from leadconnector_async._outbox.reasons import grouped
 from leadconnector_async._outbox.viewing import View
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-MOST_REASONS: Final = 1_000
 _FOUND: Final = 8
 """A bit beside the state's. A record that was found by looking is sent, with a reason."""
 
@@ -30,9 +30,6 @@ _LOCATIONS: Final = "SELECT id, name FROM location"
 _LAST: Final = "SELECT coalesce(max(seq), 0) FROM record"
 _ENDS: Final = "SELECT seq, state, state = 2 AND reason IS NOT NULL FROM outcome"
 _RECORDS: Final = "SELECT seq, location, date, payload FROM record ORDER BY seq"
-_REASONS: Final = """SELECT state, text, count(*) AS n
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
-    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC, text LIMIT ?"""
 _TIMES: Final = "SELECT min(first_at), max(last_at), (SELECT count(*) FROM pace) FROM tally"
 
 
@@ -120,10 +117,10 @@ class History(View):
         return states
 
     def reasons(self) -> list[ReasonCount]:
-        """Return why records failed or are unresolved, the most frequent `MOST_REASONS`."""
+        """Return why records failed or are unresolved, the most frequent first."""
         with self._reading():
-            rows = self._connection.execute(_REASONS, (MOST_REASONS,)).fetchall()
-        return [ReasonCount(State(state), text, n) for state, text, n in rows]
+            groups = grouped(self._connection, most_sources=1)
+        return [ReasonCount(State(of.state), of.reason, of.count) for of in groups]
 
     def times(self) -> Times:
         """Return when the records were settled that went as far as a request."""

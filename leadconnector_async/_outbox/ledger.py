@@ -16,13 +16,15 @@ from msgspec import Struct
 from leadconnector_async._outbox import held
 from leadconnector_async._outbox.books import PENDING, REJECTED, SENT, SPAN_MS, UNRESOLVED
 from leadconnector_async._outbox.interface import State
+from leadconnector_async._outbox.reasons import grouped
 from leadconnector_async._outbox.rows import fetch_rows
 from leadconnector_async._outbox.viewing import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_REASONS: Final = 1_000
+    from leadconnector_async._outbox.reasons import Group
+
 MOST_PLACES: Final = 5
 _PAGE: Final = 256
 
@@ -30,10 +32,7 @@ _TALLY: Final = """SELECT name, state, n, first_at, last_at
     FROM tally JOIN location ON location.id = tally.location ORDER BY location.id"""
 _CLAIMED: Final = """SELECT name FROM record JOIN queue USING (location, lane, date, seq)
     JOIN location ON location.id = record.location WHERE record.seq IN ("""
-_REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
-    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC LIMIT ?"""
-_PLACES: Final = """SELECT coalesce(name, ''), coalesce(line, 0)
+_PLACES: Final = """SELECT seq, coalesce(name, ''), coalesce(line, 0)
     FROM outcome LEFT JOIN origin USING (seq) LEFT JOIN source ON source.id = origin.source
     WHERE state > 2 AND state = ? AND reason IS ? ORDER BY seq LIMIT ?"""
 _FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
@@ -95,7 +94,7 @@ class Summary(NamedTuple):
 
     locations: dict[str, Counts]
     reasons: list[ReasonCount]
-    """The most frequent first, at most `MOST_REASONS`."""
+    """The most frequent first, those that differ by one record's value as one."""
     first_at: int | None
     """When the first record was settled."""
     last_at: int | None
@@ -180,16 +179,20 @@ class Ledger(View):
             yield name
 
     def _reasons(self) -> list[ReasonCount]:
-        execute = self._connection.execute
         return [
-            ReasonCount(
-                State(state),
-                text,
-                n,
-                [Place(*row) for row in execute(_PLACES, (state, reason, MOST_PLACES))],
-            )
-            for state, reason, text, n in execute(_REASONS, (MOST_REASONS,)).fetchall()
+            ReasonCount(State(of.state), of.reason, of.count, self._first(of))
+            for of in grouped(self._connection, MOST_PLACES)
         ]
+
+    def _first(self, group: Group) -> list[Place]:
+        """Where the first records of a group stand: they are among the first of each reason."""
+        execute = self._connection.execute
+        found = [
+            row
+            for _, reason in group.sources
+            for row in execute(_PLACES, (group.state, reason, MOST_PLACES))
+        ]
+        return [Place(name, line) for _, name, line in sorted(found)[:MOST_PLACES]]
 
     def _lately(self, now: int, length: int) -> tuple[int, float]:
         since = (now - length) // SPAN_MS

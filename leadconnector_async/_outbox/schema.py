@@ -18,6 +18,8 @@ APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
 FORMAT: Final = 2
 """Stored as ``user_version``. Raise it with every change of the tables."""
+FORMER: Final = 1
+"""The format that its owner brings up to date."""
 
 PAGE_BYTES: Final = 4096
 CACHE_KIB: Final = 8 * 1024
@@ -105,10 +107,10 @@ def check(connection: Connection, path: str) -> None:
             "upgrade leadconnector-async"
         )
     if found < FORMAT:
-        raise OutboxUnusable(
-            f"{path} has format {found}, and this version reads {FORMAT}: "
-            "finish it with the version that made it"
-        )
+        fix = "finish it with the version that made it"
+        if found == FORMER:  # only read here, and so not upgraded
+            fix = "go on with its import, or retry it, which brings it up to date"
+        raise OutboxUnusable(f"{path} has format {found}, and this version reads {FORMAT}: {fix}")
 
 
 def _is_new(connection: Connection) -> bool:
@@ -141,13 +143,13 @@ def _create(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    """Bring an outbox of the former format up to date."""
+    """Bring an outbox of the `FORMER` format up to date."""
     former = (_pragma(connection, "application_id"), _pragma(connection, "user_version"))
-    if former == (APPLICATION_ID, 1):
+    if former == (APPLICATION_ID, FORMER):
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ALTER TABLE record ADD COLUMN late TEXT")
         connection.execute(_FACT)
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
 
 
