@@ -18,7 +18,7 @@ OTHERS: Final = "other reasons"
 """Takes what comes after so many different reasons: memory has to stay bounded."""
 _REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n, min(seq)
     FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
-    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC, text"""
+    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC, min(seq)"""
 _OF_ONE_RECORD: Final = re.compile(
     r"""\ \("[^"]*"\)                                  # the value
     | \ \((?:byte\ 0x[0-9A-F]{2}\ at\ )?position\ \d+\)  # what cannot be decoded
