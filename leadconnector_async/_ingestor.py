@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 from leadconnector_async._engine.engine import Engine
@@ -63,6 +64,7 @@ class Ingestor:
         self._queue: OutcomeQueue | None = None
         self._work: asyncio.Task[None] | None = None
         self._in_hand = 0
+        self._running = False
         self._space = asyncio.Event()
         self._is_open = False
 
@@ -123,8 +125,20 @@ class Ingestor:
             AccessError, DailyQuotaSpent: a location could not go on, after the others were done.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
+            RuntimeError: another `run`, or a `submit`, is under way.
         """
         self._check_open()
+        if self._running:
+            raise RuntimeError("another run() is under way: end it first, or merge what they send")
+        self._running = True
+        try:
+            async with aclosing(self._run(messages)) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            self._running = False
+
+    async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
         if self._work is not None and not self._work.done():
             if self._waiters:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
@@ -136,8 +150,9 @@ class Ingestor:
             async for draft in self._stage(messages):
                 yield outcome_of_refused(draft)
             self._work = asyncio.create_task(self._engine.work())
-        async for outcome in self._outcomes(self._work, self._queue):
-            yield outcome
+        async with aclosing(self._outcomes(self._work, self._queue)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
 
     async def submit(self, message: InboundMessage | Record) -> Outcome:
         """Send one message among others; return its outcome once it is durable.

@@ -245,6 +245,28 @@ def test_an_ingestor_that_is_not_open_says_so(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+    """Neither could tell whose outcomes are whose. One after the other is fine."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox() as sandbox,
+            LeadConnector(
+                sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url
+            ) as api,
+            Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+        ):
+            first = ingestor.run(records(5))
+            outcomes = [await anext(first)]
+            with pytest.raises(RuntimeError, match="another run"):
+                await anext(ingestor.run(records(5)))
+            outcomes += [outcome async for outcome in first]
+            outcomes += [outcome async for outcome in ingestor.run(records(7)[5:])]
+            assert len(outcomes) == len(sandbox.messages)
+
+    asyncio.run(scenario())
+
+
 def test_a_location_whose_token_is_refused_stops_alone(tmp_path: Path) -> None:
     """The others go on to the end; then the run says which could not, and why."""
 
