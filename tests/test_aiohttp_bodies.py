@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from leadconnector_async._aiohttp import AiohttpTransport, Timeouts
+from leadconnector_async._aiohttp import AiohttpTransport, Timeouts, multipart
 from leadconnector_async._errors import FateUnknownError, NotSentError
 from leadconnector_async._transport import FORM, Request, Upload
 from leadconnector_async.sandbox import Installation, OAuthApp, Sandbox, SandboxConfig
@@ -129,6 +129,15 @@ def test_a_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     assert most < 16 * MIB
 
 
+def test_a_large_file_has_more_time(tmp_path: Path) -> None:
+    """A slow line needs minutes for what the API takes."""
+    path = tmp_path / "a.mp4"
+    with path.open("wb") as file:
+        file.truncate(25 << 20)
+    assert multipart.seconds_for(upload_of(path, "a.mp4").upload) == 400
+    assert multipart.seconds_for(None) == 0
+
+
 def test_a_file_that_cannot_be_opened_sends_nothing(tmp_path: Path) -> None:
     """There is no need to ask the API what became of it."""
 
@@ -143,8 +152,11 @@ def test_a_file_that_cannot_be_opened_sends_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not OURS.exists(), reason="needs to see which files are open")
-def test_the_file_is_closed_whatever_happens(tmp_path: Path) -> None:
+def test_the_file_is_closed_whatever_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After an answer, without one, when cancelled, and when nobody listens."""
+    monkeypatch.setattr(multipart, "SLOWEST", 1 << 40)  # else its size would buy it a minute
     path = tmp_path / "a.pdf"
     path.write_bytes(b"x" * 5 * MIB)
     request = upload_of(path, "a.pdf")

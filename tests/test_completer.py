@@ -9,6 +9,7 @@ import pytest
 from test_lanes import site as make_site
 
 from leadconnector_async._api.late import Late, LocalFile
+from leadconnector_async._breaker import FAILURES_TO_OPEN, Breaker
 from leadconnector_async._engine import steps
 from leadconnector_async._engine.completer import MOST_STRANGERS, Completer
 from leadconnector_async._engine.lanes import Lane, Site
@@ -49,10 +50,12 @@ class Notebook:
         self.facts |= facts
 
 
-def completer(memory: Notebook, **policy: object) -> Completer:
+def completer(memory: Notebook, breaker: Breaker | None = None, **policy: object) -> Completer:
     """A completer that only finds contacts."""
     chosen = Policy(**{"contacts": "find", "look_after": (2.0, 8.0), **policy})  # type: ignore[arg-type]
-    gateway = cast("Gateway", SimpleNamespace(policy=chosen, version="v"))
+    gateway = cast(
+        "Gateway", SimpleNamespace(policy=chosen, version="v", breaker=breaker or Breaker())
+    )
     return Completer(gateway, memory, Tally(), Random(1))
 
 
@@ -162,6 +165,23 @@ def test_what_lags_is_waited_for_as_long_as_reads_lag() -> None:
         assert isinstance(third, steps.End)
         assert third.reason == "x (in 3 attempts)"
         assert worker.failed(Errand(Late()), "x") == steps.Again(0.0)
+
+    asyncio.run(scenario())
+
+
+def test_no_record_is_charged_while_the_api_is_down() -> None:
+    """It begins again as often as it takes; what fails once the API is back counts."""
+
+    async def scenario() -> None:
+        breaker = Breaker()
+        worker = completer(Notebook(), breaker, attempts=2, backoff=0.0)
+        errand = Errand(Late())
+        for _ in range(FAILURES_TO_OPEN):
+            breaker.failed(0.0)
+        assert [worker.failed(errand, "502") for _ in range(9)] == [steps.Again(0.0)] * 9
+        breaker.succeeded()
+        assert worker.failed(errand, "502") == steps.Again(0.0)
+        assert isinstance(worker.failed(errand, "502"), steps.End)
 
     asyncio.run(scenario())
 

@@ -84,18 +84,21 @@ def test_a_caller_that_is_cancelled_cuts_nothing_off() -> None:
     asyncio.run(scenario())
 
 
-def test_while_the_source_is_out_of_reach_the_old_token_serves_to_its_end() -> None:
+@pytest.mark.parametrize(
+    "error", [NotSentError("down"), AccessError(Refusal(status=400, message="used up"))]
+)
+def test_while_there_is_no_new_token_the_old_one_serves_to_its_end(error: Exception) -> None:
     """It is asked again after a while, not for each request."""
 
     async def scenario() -> None:
         source = Source()
         keeper = Keeper(source.fetch, source.clock)
         await keeper.token()
-        source.now, source.error = 1095.0, NotSentError("down")
+        source.now, source.error = 1095.0, error
         assert [await keeper.token() for _ in range(5)] == ["t1"] * 5
         assert len(source.refusals) == 2
         source.now = 1100.0
-        with pytest.raises(NotSentError):
+        with pytest.raises(type(error)):
             await keeper.token()
         source.error = None
         assert await keeper.token() == "t4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from mimetypes import guess_type
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from leadconnector_async._transport import Upload
+
+SLOWEST: Final = 64 * 1024
+"""Bytes a second that a file is given time for: a slow line has no more."""
+
+
+def seconds_for(upload: Upload | None) -> float:
+    """How much longer than other requests an upload may take."""
+    if upload is None:
+        return 0.0
+    try:
+        return upload.path.stat().st_size / SLOWEST
+    except (OSError, ValueError):  # it is open, and so it was there
+        return 0.0
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from leadconnector_async._aiohttp.address import check_base_url, proxy_from_envi
 from leadconnector_async._aiohttp.direct import Direct
 from leadconnector_async._aiohttp.evidence import translated
 from leadconnector_async._aiohttp.headers import check_target, headers_of
-from leadconnector_async._aiohttp.multipart import form_of
+from leadconnector_async._aiohttp.multipart import form_of, seconds_for
 from leadconnector_async._aiohttp.reading import read_body
 from leadconnector_async._transport import Answer
 
@@ -34,7 +34,8 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     connect: float = 10.0
     """To open a connection. Nothing was sent when it passes."""
     read: float = 60.0
-    """For the whole request, to the end of its answer. The fate is unknown when it passes.
+    """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
+    has more, by its size: see `multipart.SLOWEST`.
     A limit between two pieces of an answer would cost a timer for each of them."""
 
 
@@ -87,7 +88,7 @@ class AiohttpTransport:
                     allow_redirects=False,
                     raise_for_status=False,
                     timeout=aiohttp.ClientTimeout(
-                        total=timeouts.read, sock_connect=timeouts.connect
+                        total=timeouts.read + seconds_for(upload), sock_connect=timeouts.connect
                     ),
                     proxy=self._proxy,
                     ssl=self._ssl,

@@ -73,11 +73,14 @@ class Completer:
     def failed(self, errand: Errand, reason: str, *, lags: bool = False) -> steps.Step:
         """Begin again after a while; or give the record up, which provably was not sent.
 
-        ``lags``: what is there does not show yet, so that only time helps.
+        While the API is down, no record is charged. ``lags``: what is there does not show yet, so
+        that only time helps.
         """
         errand.start_over()
-        errand.failures += 1
         policy = self._gateway.policy
+        if self._gateway.breaker.is_open:
+            return steps.Again(policy.delay(errand.failures + 1, self._random))
+        errand.failures += 1
         if errand.failures >= policy.attempts:
             text = f"{reason} (in {errand.failures} attempts)"
             return steps.End(State.REJECTED, reason=text)

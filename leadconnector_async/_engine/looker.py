@@ -58,9 +58,7 @@ class Looker:
                 site.name, site.quota, slot, search.request()
             )
         except TransportError as error:
-            self._conclude(
-                site, lane, search.trouble(str(error)), blame=not self._gateway.breaker.is_open
-            )
+            self._conclude(site, lane, search.trouble(str(error)))
             return
         verdict = judge(answer.status, answer.body) if answer.status in (401, 429) else None
         if isinstance(verdict, Throttled):
@@ -103,10 +101,12 @@ class Looker:
         taken = await self._desk.others(lane.claims[0])
         return Search(site.name, targets, taken, version=self._gateway.version)
 
-    def _conclude(
-        self, site: Site, lane: Lane, findings: dict[int, Finding], *, blame: bool = True
-    ) -> None:
-        """Act on a look: end what was found, and let the lane take the step of the rest."""
+    def _conclude(self, site: Site, lane: Lane, findings: dict[int, Finding]) -> None:
+        """Act on a look: end what was found, and let the lane take the step of the rest.
+
+        While the API is down, no record is charged.
+        """
+        blame = not self._gateway.breaker.is_open
         who = lane.search.who if lane.search else ""
         lane.search, random = None, self._aftermath.random
         step: steps.Step | None = None

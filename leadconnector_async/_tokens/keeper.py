@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async._errors import TransportError
+from leadconnector_async._errors import AccessError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -63,7 +63,7 @@ class Keeper:
             return held.token
         try:
             return (await self._fetched()).token
-        except TransportError:
+        except (AccessError, TransportError):  # refused too early to give up a token that serves
             now = self._clock()
             if held is None or self._held is not held or now >= held.ends_at:
                 raise
