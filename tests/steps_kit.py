@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from leadconnector_async._api.steps import Inspect, Learn, Recall
+from leadconnector_async._api.dialogue import Inspect, Learn, Recall
 from leadconnector_async._transport import Answer, Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadconnector_async._api.steps import Steps
+    from leadconnector_async._api.dialogue import Dialogue
 
 T = TypeVar("T")
 HTML = b"<html><body>Bad gateway</body></html>"
@@ -26,7 +26,7 @@ class Played:
 
     def __init__(
         self,
-        steps: Steps[T],
+        steps: Dialogue[T],
         answers: Sequence[Answer] = (),
         *,
         facts: dict[str, str] | None = None,
@@ -39,7 +39,7 @@ class Played:
         self._files = files or {}
         self.result = self._play(steps)
 
-    def _play(self, steps: Steps[T]) -> T:
+    def _play(self, steps: Dialogue[T]) -> T:
         sent: object = None
         while True:
             try:

@@ -6,7 +6,7 @@ import pytest
 from steps_kit import HTML, Played, answer
 
 from leadconnector_async._api.contacts import ContactMode, find_contact
-from leadconnector_async._api.steps import StepFailedError, StepRefusedError
+from leadconnector_async._api.dialogue import StepFailedError, StepRefusedError
 from leadconnector_async._messages import Contact
 
 KIM = Contact(phone="+12125550101", email="kim@example.org", name="Kim")

@@ -4,7 +4,7 @@ import pytest
 from steps_kit import HTML, Played, answer
 
 from leadconnector_async._api.conversations import find_owner, open_conversation
-from leadconnector_async._api.steps import StepFailedError, StepLagsError, StepRefusedError
+from leadconnector_async._api.dialogue import StepFailedError, StepLagsError, StepRefusedError
 
 EXISTS = answer(400, b'{"message":"Conversation with the contact id:c already exists!"}')
 

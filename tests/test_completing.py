@@ -13,8 +13,8 @@ from leadconnector_async._api.completing import (
     mail_facts,
     place_facts,
 )
+from leadconnector_async._api.dialogue import StepFailedError, StepRefusedError
 from leadconnector_async._api.late import Late, LocalFile
-from leadconnector_async._api.steps import StepFailedError, StepRefusedError
 from leadconnector_async._messages import Contact
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from cli_harness import at, leadconnector, write_jsonl
 
 from leadconnector_async import _messages
 from leadconnector_async._api.completing import complete
+from leadconnector_async._api.dialogue import Learn, Recall
 from leadconnector_async._api.late import Late
-from leadconnector_async._api.steps import Learn, Recall
 from leadconnector_async._transport import Answer, Request
 from leadconnector_async.sandbox import Contact, SandboxConfig, SandboxThread
 

@@ -28,8 +28,7 @@ from msgspec import Struct
 from leadconnector_async._api import requests
 from leadconnector_async._api.contacts import find_contact
 from leadconnector_async._api.conversations import find_owner, open_conversation
-from leadconnector_async._api.late import LocalFile
-from leadconnector_async._api.steps import (
+from leadconnector_async._api.dialogue import (
     Inspect,
     Learn,
     Recall,
@@ -37,12 +36,13 @@ from leadconnector_async._api.steps import (
     StepRefusedError,
     content_of,
 )
+from leadconnector_async._api.late import LocalFile
 from leadconnector_async._messages import Contact
 
 if TYPE_CHECKING:
     from leadconnector_async._api.contacts import ContactMode
+    from leadconnector_async._api.dialogue import Dialogue
     from leadconnector_async._api.late import Late
-    from leadconnector_async._api.steps import Steps
     from leadconnector_async._transport import Answer
 
 _OF_CALLS: Final = frozenset(
@@ -121,7 +121,7 @@ PERSON: Final = "person:"
 
 def complete(
     payload: bytes, late: Late, *, location: str, mode: ContactMode, version: str
-) -> Steps[Completed]:
+) -> Dialogue[Completed]:
     """Complete one message."""
     ids = _ids.decode(payload)
     contact, conversation = ids.contact_id, ids.conversation_id
@@ -152,7 +152,7 @@ def _with(payload: bytes, added: dict[str, object]) -> bytes:
     return payload[:-1] + b"," + orjson.dumps(added)[1:] if added else payload
 
 
-def _remembered(name: str, learn: Steps[str]) -> Steps[str]:
+def _remembered(name: str, learn: Dialogue[str]) -> Dialogue[str]:
     known: dict[str, str] = yield Recall([name])
     if name in known:
         return known[name]
@@ -161,7 +161,7 @@ def _remembered(name: str, learn: Steps[str]) -> Steps[str]:
     return value
 
 
-def _contact(contact: Contact, location: str, mode: ContactMode) -> Steps[str]:
+def _contact(contact: Contact, location: str, mode: ContactMode) -> Dialogue[str]:
     name = f"{PERSON}{contact.key}"
     known: dict[str, str] = yield Recall([contact_fact(contact), name])
     person = _contacts.decode(known[name]) if name in known else contact
@@ -171,7 +171,7 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> Steps[str]:
 
 def _place(
     contact: str | None, conversation: str | None, location: str, version: str
-) -> Steps[tuple[str, str]]:
+) -> Dialogue[tuple[str, str]]:
     """The contact and its conversation, where one of them is known."""
     if conversation is None:
         contact = contact or ""
@@ -185,7 +185,7 @@ def _place(
 
 def _attachments(
     items: list[str | LocalFile], where: tuple[str, str, str], version: str
-) -> Steps[list[str]]:
+) -> Dialogue[list[str]]:
     urls: list[str] = []
     for number, item in enumerate(items, 1):
         if isinstance(item, LocalFile):
@@ -195,7 +195,9 @@ def _attachments(
     return urls
 
 
-def _upload(file: LocalFile, number: int, where: tuple[str, str, str], version: str) -> Steps[str]:
+def _upload(
+    file: LocalFile, number: int, where: tuple[str, str, str], version: str
+) -> Dialogue[str]:
     digest: str | None = yield Inspect(file.path)
     if digest != file.digest:
         how = "is gone" if digest is None else "has changed"
@@ -211,7 +213,7 @@ def _upload(file: LocalFile, number: int, where: tuple[str, str, str], version: 
     return url
 
 
-def _thread(mails: tuple[str, ...]) -> Steps[str | None]:
+def _thread(mails: tuple[str, ...]) -> Dialogue[str | None]:
     """The thread of the nearest mail that has one: its own, where an answer to it came first."""
     known: dict[str, str] = yield Recall(list(mails))
     return next((known[name] for name in mails if name in known), None)

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async._api.steps import StepFailedError, StepRefusedError, content_of, refused
+from leadconnector_async._api.dialogue import StepFailedError, StepRefusedError, content_of, refused
 from leadconnector_async._transport import Request
 
 if TYPE_CHECKING:
-    from leadconnector_async._api.steps import Steps
+    from leadconnector_async._api.dialogue import Dialogue
     from leadconnector_async._messages import Contact
     from leadconnector_async._transport import Answer
 
@@ -49,7 +49,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def find_contact(
     location: str, contact: Contact, mode: ContactMode, person: Contact | None = None
-) -> Steps[str]:
+) -> Dialogue[str]:
     """Learn a contact's id. ``person`` is who it is, where more is known than the record says.
 
     ``find`` looks by number, then by address. ``create`` looks first, and creates what is not

@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from leadconnector_async._api import requests
 from leadconnector_async._api.answers import read_refusal
-from leadconnector_async._api.steps import StepLagsError, content_of
+from leadconnector_async._api.dialogue import StepLagsError, content_of
 
 if TYPE_CHECKING:
-    from leadconnector_async._api.steps import Steps
+    from leadconnector_async._api.dialogue import Dialogue
     from leadconnector_async._transport import Answer
 
 _OPEN: Final = "the conversation could not be opened"
@@ -43,7 +43,7 @@ class _Owned(Struct, rename="camel"):
     contact_id: str
 
 
-def open_conversation(location: str, contact: str, version: str) -> Steps[str]:
+def open_conversation(location: str, contact: str, version: str) -> Dialogue[str]:
     """Learn the id of a contact's conversation."""
     answer: Answer = yield requests.open_conversation(location, contact, version)
     if answer.status == 400 and _exists(answer):
@@ -60,7 +60,7 @@ def _exists(answer: Answer) -> bool:
     return "already exists" in read_refusal(answer.status, answer.body).message.lower()
 
 
-def find_owner(conversation: str, version: str) -> Steps[str]:
+def find_owner(conversation: str, version: str) -> Dialogue[str]:
     """Learn the id of a conversation's contact."""
     answer: Answer = yield requests.get_conversation(conversation, version)
     return content_of(answer, _Owned, "the conversation's contact could not be found").contact_id

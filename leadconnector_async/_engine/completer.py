@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._api.completing import complete, contact_fact
-from leadconnector_async._api.late import Late, read_late
-from leadconnector_async._api.steps import (
+from leadconnector_async._api.dialogue import (
     Inspect,
     Learn,
     Recall,
-    Step,
     StepFailedError,
     StepLagsError,
     StepRefusedError,
+    Turn,
 )
+from leadconnector_async._api.late import Late, read_late
 from leadconnector_async._engine import steps
 from leadconnector_async._engine.unsettled import Errand
 from leadconnector_async._files import current_digest
@@ -114,7 +114,7 @@ class Completer:
             self._note_stranger(site, lane, errand, str(error))
             return steps.End(State.REJECTED, reason=str(error))
 
-    async def _carry_out(self, site: Site, lane: Lane, errand: Errand, step: Step) -> object:
+    async def _carry_out(self, site: Site, lane: Lane, errand: Errand, step: Turn) -> object:
         match step:
             case Recall(names):
                 return lane.facts | await self._recall(site, lane, errand, names)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from leadconnector_async._api.completing import Completed
+from leadconnector_async._api.dialogue import Dialogue
 from leadconnector_async._api.late import Late
-from leadconnector_async._api.steps import Steps
 from leadconnector_async._transport import Request
 
 
@@ -22,7 +22,7 @@ class Errand(Struct, weakref=True):
     """The completion of a lane's first record: what it waits for, or what it came to."""
 
     late: Late
-    steps: Steps[Completed] | None = None
+    steps: Dialogue[Completed] | None = None
     request: Request | None = None
     completed: Completed | None = None
     failures: int = 0

@@ -4,7 +4,7 @@ import pytest
 from msgspec import Struct
 from steps_kit import HTML, answer
 
-from leadconnector_async._api.steps import (
+from leadconnector_async._api.dialogue import (
     StepFailedError,
     StepLagsError,
     StepRefusedError,

@@ -1,4 +1,4 @@
-"""Conversations with the API that take several requests, without I/O.
+"""Dialogues with the API: of several requests, without I/O.
 
 Each is a generator. It yields what it needs next, is sent what came of it, and returns its result:
 
@@ -46,8 +46,8 @@ class Inspect(Struct, frozen=True):
     path: str
 
 
-Step: TypeAlias = Request | Recall | Learn | Inspect
-Steps: TypeAlias = Generator[Step, Any, T]
+Turn: TypeAlias = Request | Recall | Learn | Inspect
+Dialogue: TypeAlias = Generator[Turn, Any, T]
 
 
 class StepRefusedError(Exception):
