@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Self
 
 from leadconnector_async._engine.engine import Engine
 from leadconnector_async._errors import NotSentError
-from leadconnector_async._intake import Intake
+from leadconnector_async._intake import Hand, Intake
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.memory import MemoryOutbox
-from leadconnector_async._outcomes import (
-    OutcomeQueue,
-    Waiters,
-    outcome_of,
-    outcome_of_refused,
-)
+from leadconnector_async._outcomes import OutcomeQueue, Waiters, outcome_of, outcome_of_refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+    from collections.abc import AsyncGenerator, Iterable
     from os import PathLike
     from types import TracebackType
 
@@ -27,10 +22,9 @@ if TYPE_CHECKING:
     from leadconnector_async._engine.lanes import Site
     from leadconnector_async._engine.tally import Tally
     from leadconnector_async._errors import LeadConnectorError
+    from leadconnector_async._intake import Messages
     from leadconnector_async._messages import InboundMessage, Outcome, Record
     from leadconnector_async._outbox.interface import Draft, Outbox, Settlement
-
-    Messages = Iterable[InboundMessage | Record] | AsyncIterable[InboundMessage | Record]
 
 
 class Ingestor:
@@ -59,13 +53,11 @@ class Ingestor:
         self._api = api
         self._path = outbox
         self._concurrency = concurrency
-        self._buffer = buffer
+        self._hand = Hand(buffer)
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None
         self._work: asyncio.Task[None] | None = None
-        self._in_hand = 0
         self._running = False
-        self._space = asyncio.Event()
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -108,7 +100,7 @@ class Ingestor:
     @property
     def in_hand(self) -> int:
         """Messages that were taken in and have no durable outcome yet: ``buffer`` at most."""
-        return self._in_hand
+        return self._hand.size
 
     def stop(self) -> None:
         """Send nothing more. `run` ends when what is in flight has been answered."""
@@ -171,8 +163,8 @@ class Ingestor:
         draft = self._intake.draft_of(message, alone=True)
         if draft.payload is None:
             return outcome_of_refused(draft)
-        await self._has_space()
-        self._in_hand += 1
+        await self._hand.has_space()
+        self._hand.take(1)
         await self._ensure_working()
         return await asyncio.shield(asyncio.create_task(self._admit(draft)))
 
@@ -191,24 +183,28 @@ class Ingestor:
                 waiter, is_new = self._waiters.wait_for(admission.seq, site)
         finally:
             if not is_new:
-                self._leave_hand()
+                self._hand.leave(1)
         self._engine.feed(site)
         if site.error is not None:
             self._waiters.fail_site(site, site.error)
         return await waiter
 
     async def _stage(self, messages: Messages) -> AsyncGenerator[Draft, None]:
-        reading, tally = Reading(), self._engine.tally
+        reading = Reading()
         async for batch in self._intake.batches(messages):
-            staged = await self._outbox.stage(batch, reading)
-            tally.staged += staged.staged
-            tally.skipped += staged.skipped
-            tally.refused += staged.refused
+            self._engine.tally.add(await self._outbox.stage(batch, reading))
             for draft in batch:
                 if draft.payload is None:
                     yield draft
+        await self._seal()
+
+    async def _seal(self) -> None:
+        """Let all that is staged be sent, what an earlier process left included."""
         await self._outbox.seal()
-        for location in await self._outbox.locations():
+        await self._feed(await self._outbox.locations())
+
+    async def _feed(self, locations: Iterable[str]) -> None:
+        for location in locations:
             self._engine.feed(await self._engine.open(location))
 
     async def _stream(self, messages: Messages) -> None:
@@ -231,11 +227,10 @@ class Ingestor:
                     self._put(outcome_of_refused(draft))
             await self._outbox.stage(drafts, reading)
             await self._outbox.seal()
-            self._in_hand += len(drafts)
+            self._hand.take(len(drafts))
             self._engine.tally.staged += len(batch)
-            for location in {draft.location for draft in drafts}:
-                self._engine.feed(await self._engine.open(location))
-            await self._has_space()
+            await self._feed({draft.location for draft in drafts})
+            await self._hand.has_space()
 
     async def _outcomes(
         self, work: asyncio.Task[None], queue: OutcomeQueue
@@ -257,15 +252,16 @@ class Ingestor:
                 raise site.error
 
     def _deliver(self, settlements: list[Settlement]) -> None:
+        left = 0
         for settlement in settlements:
             if settlement.state is State.PENDING:
                 continue
             outcome = outcome_of(settlement, self._engine.name_of(settlement.claim.location))
             waited_for = self._waiters.take(settlement.claim.seq, outcome)
-            self._in_hand -= waited_for or self._path is None
+            left += waited_for or self._path is None
             if not waited_for:
                 self._put(outcome)
-        self._space.set()
+        self._hand.leave(left)
 
     def _put(self, outcome: Outcome) -> None:
         if self._queue is not None:
@@ -280,22 +276,11 @@ class Ingestor:
         error = None if work.cancelled() else work.exception()
         self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
 
-    def _leave_hand(self) -> None:
-        self._in_hand -= 1
-        self._space.set()
-
-    async def _has_space(self) -> None:
-        while self._in_hand >= self._buffer:
-            self._space.clear()
-            await self._space.wait()
-
     async def _ensure_working(self) -> None:
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._engine.work(forever=True))
             self._work.add_done_callback(self._work_ended)
-            await self._outbox.seal()
-            for location in await self._outbox.locations():  # what an earlier process left
-                self._engine.feed(await self._engine.open(location))
+            await self._seal()
 
     async def _finish_work(self) -> None:
         if self._work is not None and not self._work.done():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -87,6 +88,30 @@ class Intake:
                 batch = []
         if batch:
             yield batch
+
+
+class Hand:
+    """Counts the messages that were taken in and have no outcome yet: ``most`` at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._space = asyncio.Event()
+        self.size = 0
+
+    def take(self, count: int) -> None:
+        """So many have come."""
+        self.size += count
+
+    def leave(self, count: int) -> None:
+        """So many are done with."""
+        self.size -= count
+        self._space.set()
+
+    async def has_space(self) -> None:
+        """Wait until one more may be taken."""
+        while self.size >= self._most:
+            self._space.clear()
+            await self._space.wait()
 
 
 async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, None]:

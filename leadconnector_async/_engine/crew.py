@@ -13,9 +13,19 @@ if TYPE_CHECKING:
     from leadconnector_async._breaker import Breaker
     from leadconnector_async._engine.lanes import Schedule
 
+WORKERS: Final = 64
+"""Requests in flight at most, with one location: more connections carry less."""
+WORKERS_PER_SITE: Final = 4
+"""And for each further one: its ten requests a second, with 300 ms of round trip, are three."""
+MOST_WORKERS: Final = 1024
 RECHECK: Final = 1.0
 """Seconds after which to ask again while a probe is out: it may be another's, who has the same
 client, and who will not say how it ended."""
+
+
+def most_workers(sites: int) -> int:
+    """How many there may be, unless the user has said so."""
+    return min(WORKERS + WORKERS_PER_SITE * (sites - 1), MOST_WORKERS)
 
 
 class Crew:

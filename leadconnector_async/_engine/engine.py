@@ -9,35 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from leadconnector_async._engine.clerk import Clerk
 from leadconnector_async._engine.courier import Courier
-from leadconnector_async._engine.crew import Crew
+from leadconnector_async._engine.crew import Crew, most_workers
 from leadconnector_async._engine.endings import INTERRUPTED, day_spent, first_of, undisturbed
 from leadconnector_async._engine.lanes import Lane, Schedule, Site
 from leadconnector_async._engine.registrar import Registrar
 from leadconnector_async._engine.steps import held
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._engine.unsettled import Doubt
-from leadconnector_async._errors import (
-    DailyQuotaSpent,
-    LeadConnectorError,
-    NotSentError,
-)
+from leadconnector_async._errors import DailyQuotaSpent, LeadConnectorError, NotSentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async._gateway import Gateway
     from leadconnector_async._outbox.interface import Claim, Outbox, Settlement
-
-
-WORKERS: Final = 64
-"""Requests in flight at most, with one location: more connections carry less."""
-WORKERS_PER_SITE: Final = 4
-"""And for each further one: its ten requests a second, with 300 ms of round trip, are three."""
-MOST_WORKERS: Final = 1024
 
 
 class Engine:
@@ -54,7 +43,6 @@ class Engine:
     ) -> None:
         self._gateway = gateway
         self._outbox = outbox
-        self._concurrency = concurrency
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self.sites: dict[str, Site] = {}
@@ -66,7 +54,12 @@ class Engine:
         self._clerk = Clerk(self.tally, self._registrar.settle)
         self._courier = Courier(gateway, self, self._clerk, self.tally)
         self._schedule = Schedule(self.move)
-        self._crew = Crew(self._schedule, self.breaker, work=self._work, most=self._most_workers)
+        self._crew = Crew(
+            self._schedule,
+            self.breaker,
+            work=self._work,
+            most=lambda: most_workers(len(self.sites)) if concurrency is None else concurrency,
+        )
         self._forever = False
         self._stopping = False
 
@@ -246,11 +239,6 @@ class Engine:
                 self.close(site, day_spent(site))
         elif isinstance(site.error, DailyQuotaSpent):
             site.error = None
-
-    def _most_workers(self) -> int:
-        if self._concurrency is not None:
-            return self._concurrency
-        return min(WORKERS + WORKERS_PER_SITE * (len(self.sites) - 1), MOST_WORKERS)
 
     def _rested(self, site: Site, lane: Lane) -> None:
         site.rested(lane)

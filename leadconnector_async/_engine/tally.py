@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from leadconnector_async._outbox.interface import Staged
 
 
 class Tally(Struct):
@@ -23,3 +28,9 @@ class Tally(Struct):
     looks: int = 0
     errands: int = 0
     throttled: int = 0
+
+    def add(self, staged: Staged) -> None:
+        """Count a batch that the outbox has taken in."""
+        self.staged += staged.staged
+        self.skipped += staged.skipped
+        self.refused += staged.refused

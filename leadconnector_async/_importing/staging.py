@@ -69,9 +69,7 @@ class Stager:
             drafts = [drafter.draft_of(parsed) for parsed in batch]
             batch.clear()  # the rows are not needed any more, and are half of the memory
             staged = await self._outbox.stage(drafts, reading)
-            self._tally.staged += staged.staged
-            self._tally.skipped += staged.skipped
-            self._tally.refused += staged.refused
+            self._tally.add(staged)
             self.conflicts += staged.conflicts
             batch = reader.batch()
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from leadconnector_async._outbox.opening import open_to_read
-
-if TYPE_CHECKING:
-    from sqlite3 import Connection
 
 _RECORDS: Final = """SELECT name, count(*) FROM queue JOIN location ON location.id = location
     GROUP BY location ORDER BY location"""
@@ -85,10 +82,6 @@ def work_left(path: str) -> dict[str, Work]:
             ("conversations", _CONVERSATIONS),
             ("owners", _OWNERS),
         ):
-            for name, count in _counts(connection, query):
+            for name, count in connection.execute(query):
                 found[name] = found[name]._replace(**{field: count})
     return found
-
-
-def _counts(connection: Connection, query: str) -> list[tuple[str, int]]:
-    return connection.execute(query).fetchall()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -16,6 +13,7 @@ from leadconnector_async._messages import Refusal
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._records import key_text
+from leadconnector_async.cli._whole_file import whole_file
 from leadconnector_async.cli._words import counted
 from leadconnector_async.sources.failed import FailedRow, write_failed
 
@@ -44,7 +42,7 @@ def write(outbox: str, output: str | None) -> None:
         if output is None:
             write_failed(rows, sys.stdout.buffer, forms=forms)
             return
-        with _private_file(output) as file:
+        with whole_file(output, mode=0o600) as file:
             write_failed(rows, file, forms=forms)
     click.echo(
         f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
@@ -86,22 +84,3 @@ def _reason(record: FailedRecord) -> str:
     if record.detail:
         reason = str(_REFUSALS.decode(record.detail))
     return f"unresolved: {reason}" if record.state is State.UNRESOLVED else reason
-
-
-@contextmanager
-def _private_file(path: str) -> Iterator[BinaryIO]:
-    """A file that appears whole or not at all, readable by its owner alone."""
-    part = Path(f"{path}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise click.ClickException(
-            f"{path} cannot be written ({error.strerror}): choose another file"
-        ) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

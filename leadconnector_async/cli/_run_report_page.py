@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from secrets import token_hex
 from typing import Final
 
 import click
 
 from leadconnector_async._importing.account import account_of
 from leadconnector_async.cli._page.page import page
+from leadconnector_async.cli._whole_file import whole_file
 from leadconnector_async.cli._words import counted
 
 _DATABASE: Final = b"SQLite format 3\0"
@@ -29,12 +29,8 @@ def write(outbox: str, html: str, title: str | None) -> None:
     _refuse_outbox(outbox, html)
     account = account_of(outbox)
     text = page(account, title=(title or "").strip() or None, made_ms=time.time_ns() // 1_000_000)
-    try:
-        _replace(Path(html), text.encode())
-    except OSError as error:
-        raise click.ClickException(
-            f"{html} cannot be written ({error.strerror}): choose another file"
-        ) from error
+    with whole_file(html) as file:
+        file.write(text.encode())
     click.echo(f"A report on {counted(account.ends.total, 'record')} is in {html}.", err=True)
 
 
@@ -54,15 +50,3 @@ def _is_database(path: Path) -> bool:
             return file.read(len(_DATABASE)) == _DATABASE
     except OSError:
         return False
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put the page there whole or not at all."""
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
