@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -69,6 +70,8 @@ def write_jsonl(path: Path, records: Sequence[object]) -> Path:
 def started(*words: object, stdin: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """The command as a process of its own, which does not outlive the block."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LEADCONNECTOR_")}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "leadconnector_async.cli", *map(str, words)],
         env=clean,
