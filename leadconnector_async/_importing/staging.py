@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async._importing.drafts import Drafter, no_providers
+from leadconnector_async._importing.notes import Notes
 from leadconnector_async._outbox.interface import Reading
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Stager:
         self._tally = tally
         self._location = location
         self._providers = providers
+        self.notes = Notes()
         self.conflicts = 0
         """Records that were passed over, since another one of their source has the same id."""
 
@@ -52,7 +54,7 @@ class Stager:
             self._refuse_homeless(source.name, batch)
             if batch:
                 reading = Reading(await self._outbox.source(source.name, source.form))
-                await self._stage(reader, batch, drafter, reading)
+                await self._stage(reader, batch, drafter, reading, source.name)
         if not reader.interrupted:
             await self._outbox.seal()
 
@@ -63,10 +65,17 @@ class Stager:
             raise SourceError(f"{name}: its records name no locationId: give --location ID")
 
     async def _stage(
-        self, reader: Reader, batch: list[Parsed], drafter: Drafter, reading: Reading
+        self,
+        reader: Reader,
+        batch: list[Parsed],
+        drafter: Drafter,
+        reading: Reading,
+        source: str,
     ) -> None:
         while batch:
-            drafts = [drafter.draft_of(parsed) for parsed in batch]
+            for parsed in batch:
+                self.notes.add(parsed, source)
+            drafts = [drafter.draft_of(parsed) for parsed in batch if parsed.left_out is None]
             batch.clear()  # the rows are not needed any more, and are half of the memory
             staged = await self._outbox.stage(drafts, reading)
             self._tally.add(staged)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli._types import DELIMITER, MAPPING, ZONE
+from leadconnector_async._leave_out import LEAVE_OUT, NUMBERLESS
+from leadconnector_async.cli._types import DELIMITER, KINDS, MAPPING, ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +16,22 @@ if TYPE_CHECKING:
     from leadconnector_async.sources import SourceOptions
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
+_PLAIN: Final = (
+    "timezone",
+    "encoding",
+    "format",
+    "delimiter",
+    "mapping_file",
+    "region",
+    "mine",
+    "numbers",
+    "undated",
+    "date_format",
+    "sheet",
+    "other_files",
+    "repair_text",
+)
+"""Source options that are passed on as click gives them."""
 
 
 def option(name: str, *names: str, **settings: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - click's
@@ -103,6 +121,75 @@ source_options: Final = _all(
         help="Your own address in mails, or @example.com for all of a domain: it tells sent mails "
         "from received ones. Repeat it for more; in the environment separate them by spaces.",
     ),
+    option(
+        "--leave-out",
+        metavar="KIND,...",
+        type=KINDS,
+        multiple=True,
+        help=f"Do not send records of these kinds, and count them: {', '.join(LEAVE_OUT)}. By "
+        "default those without a number to send to are refused.",
+    ),
+    option(
+        "--no-number",
+        type=click.Choice(["fail", "leave-out"]),
+        default="fail",
+        show_default=True,
+        help="What becomes of records whose other side has no telephone number: "
+        f"{', '.join(sorted(NUMBERLESS))}.",
+    ),
+    option(
+        "--numbers",
+        type=click.Choice(["valid", "possible"]),
+        default="valid",
+        show_default=True,
+        help="Which telephone numbers are taken: those that exist, or also others of their length.",
+    ),
+    option(
+        "--groups",
+        type=click.Choice(["each", "first", "leave-out"]),
+        default="each",
+        show_default=True,
+        help="Whom a message sent to a group is with: each of its members, or the first.",
+    ),
+    option(
+        "--undated",
+        type=click.Choice(["fail", "now"]),
+        default="fail",
+        show_default=True,
+        help="What becomes of a record without a date: it fails, or gets the time of the import.",
+    ),
+    option(
+        "--date-format",
+        metavar="FORMAT",
+        help="The form of the dates, such as '%d/%m/%Y %H:%M', where it is not recognised.",
+    ),
+    option(
+        "--labels",
+        metavar="LABEL,...",
+        multiple=True,
+        help="Read mails under these labels too, that are left out otherwise: spam, trash, drafts, "
+        'or "all".',
+    ),
+    option("--sheet", metavar="NAME", help="Read one sheet of a workbook alone."),
+    option(
+        "--files",
+        metavar="FOLDER",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False),
+        help="A folder that paths of attachments may reach, beside the source's own.",
+    ),
+    option(
+        "--other-files",
+        type=click.Choice(["zip", "leave-out", "fail"]),
+        default="zip",
+        show_default=True,
+        help="What becomes of an attachment of a type that the API does not take.",
+    ),
+    option(
+        "--repair-text",
+        is_flag=True,
+        help="Mend text that was decoded wrongly before, such as Ã© for é.",
+    ),
 )
 
 
@@ -110,9 +197,21 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     """Take the source options out of what click gives."""
     from leadconnector_async.sources import SourceOptions  # noqa: PLC0415 - not needed for help
 
-    mapping = dict(given.pop("mapping"))
-    names = ("timezone", "encoding", "format", "delimiter", "mapping_file", "region", "mine")
-    return SourceOptions(mapping=mapping, **{name: given.pop(name) for name in names})
+    leave_out = {kind for kinds in given.pop("leave_out") for kind in kinds}
+    if given.pop("no_number") == "leave-out":
+        leave_out |= NUMBERLESS
+    if (groups := given.pop("groups")) == "leave-out":
+        leave_out.add("groups")
+        groups = "each"
+    labels = (label for labels in given.pop("labels") for label in labels.split(","))
+    return SourceOptions(
+        mapping=dict(given.pop("mapping")),
+        leave_out=frozenset(leave_out),
+        groups=groups,
+        labels=frozenset(label.strip().casefold() for label in labels),
+        files=tuple(Path(folder) for folder in given.pop("files")),
+        **{name: given.pop(name) for name in _PLAIN},
+    )
 
 
 outbox_option: Final = option(

@@ -13,6 +13,7 @@ from leadconnector_async.cli._words import number, places
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from leadconnector_async._importing.notes import Notes
     from leadconnector_async._importing.reasons import Reason
     from leadconnector_async._importing.standing import LocationCounts
 
@@ -57,6 +58,14 @@ def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
     if hidden:
         count = number(sum(reason.count for reason in hidden))
         yield f"{count:>{_COUNT}}  for {len(hidden)} other reasons"
+
+
+def note_lines(notes: Notes) -> Iterator[str]:
+    """What was left out, and what else is to be known of the records, the most frequent first."""
+    for reason in notes.left_out.most_frequent():
+        yield f"{reason.count:,} left out: {reason.reason} ({places(reason.lines, reason.count)})"
+    for reason in notes.notices.most_frequent():
+        yield f"{reason.count:,}: {reason.reason} ({places(reason.lines, reason.count)})"
 
 
 def location_lines(locations: Sequence[LocationCounts]) -> Iterator[str]:

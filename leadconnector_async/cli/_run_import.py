@@ -18,7 +18,7 @@ from leadconnector_async.cli._exits import Exit
 from leadconnector_async.cli._import_report import AUTOMATIONS, report_lines
 from leadconnector_async.cli._observer import Observer
 from leadconnector_async.cli._progress import choose_display
-from leadconnector_async.cli._report import print_json
+from leadconnector_async.cli._report import note_lines, print_json
 from leadconnector_async.cli._run_plan import plan
 from leadconnector_async.cli._signals import Signals
 from leadconnector_async.cli._target import client, destination, target
@@ -101,8 +101,9 @@ class _Run:
             click.echo(AUTOMATIONS, err=True)
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
-            for warning in importer.stager.warnings(importer.reader):
-                click.echo(f"Note: {warning}", err=True)
+            stager = importer.stager
+            for note in (*stager.warnings(importer.reader), *note_lines(stager.notes)):
+                click.echo(f"Note: {note}", err=True)
         await importer.send()
 
     async def _drive(self, importer: Importer) -> Ending:

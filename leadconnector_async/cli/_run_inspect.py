@@ -71,6 +71,10 @@ def _record(parsed: Parsed) -> Iterator[str]:
         yield from (f"    {line}" for line in body.splitlines())
     for problem in _problems(parsed):
         yield f"    {problem}"
+    for notice in parsed.notices:
+        yield f"    Note: {notice}"
+    if parsed.left_out is not None:
+        yield f"    left out: {parsed.left_out}"
 
 
 def _problems(parsed: Parsed) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from leadconnector_async._outbox.planning import work_left
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async.cli._exits import Exit
 from leadconnector_async.cli._plan_report import plan_lines
-from leadconnector_async.cli._report import print_json
+from leadconnector_async.cli._report import note_lines, print_json
 from leadconnector_async.cli._target import destination
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
     for reason in stopped.values():
         click.echo(f"leadconnector: {reason}", err=True)
     if not options.quiet:
-        for warning in stager.warnings(reader):
-            click.echo(f"Note: {warning}", err=True)
+        for note in (*stager.warnings(reader), *note_lines(stager.notes)):
+            click.echo(f"Note: {note}", err=True)
     summary = summary_of(
         tally,
         standing_of(copy),

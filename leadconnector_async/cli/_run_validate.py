@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from leadconnector_async._importing.drafts import checked
+from leadconnector_async._importing.notes import Notes
 from leadconnector_async._importing.reasons import Reasons
-from leadconnector_async.cli._report import print_json, reason_lines
+from leadconnector_async.cli._report import note_lines, print_json, reason_lines
 from leadconnector_async.cli._words import counted
 from leadconnector_async.sources import open_source
 
@@ -28,6 +29,7 @@ class Check:
         self.wrong = 0
         self.without_location = 0
         self.reasons = Reasons()
+        self.notes = Notes()
         self.warnings: list[str] = []
 
     def read(self, paths: Sequence[str]) -> None:
@@ -44,6 +46,9 @@ class Check:
     def _read(self, source: Source) -> None:
         for parsed in source:
             self.records += 1
+            self.notes.add(parsed, source.name)
+            if parsed.left_out is not None:
+                continue
             row = parsed.row
             problems = parsed.problems if row is None else checked(row)[1]
             self.without_location += row is not None and not row.location_id
@@ -71,7 +76,7 @@ class Check:
             click.echo(f"Note: {note}")
 
     def _notes(self) -> list[str]:
-        notes = list(self.warnings)
+        notes = [*self.warnings, *note_lines(self.notes)]
         if self.without_location:
             name = "names" if self.without_location == 1 else "name"
             notes.append(
@@ -88,6 +93,8 @@ class Check:
                 "wrong": self.wrong,
                 "without_location": self.without_location,
                 "by_reason": self.reasons.most_frequent(),
+                "left_out": self.notes.left_out.most_frequent(),
+                "notices": self.notes.notices.most_frequent(),
                 "warnings": self.warnings,
             }
         )

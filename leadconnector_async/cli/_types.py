@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import click
 
+from leadconnector_async._leave_out import LEAVE_OUT
+
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
@@ -93,6 +95,23 @@ class _Delimiter(_Type):
         return text
 
 
+class _Kinds(_Type):
+    name = "kind"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Take names of kinds apart, and know each."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in str(value).split(","))
+        for name in names:
+            if name not in LEAVE_OUT:
+                self.fail(f"{name!r} is no kind: give one of {', '.join(LEAVE_OUT)}", param, ctx)
+        return names
+
+
+KINDS: Final = _Kinds()
 ZONE: Final = _Zone()
 MAPPING: Final = _Mapping()
 QUOTA: Final = _Quota(may_be_off=False)

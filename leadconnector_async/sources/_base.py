@@ -28,7 +28,7 @@ class StreamSource:
         self._text = text
         self._options = options
         self._lines = Lines(text.chunks(), stream)
-        self._shaper = Shaper(options.timezone, options.region, stream.folder)
+        self._shaper = Shaper(options, stream.folder)
 
     @property
     def bytes_read(self) -> int:

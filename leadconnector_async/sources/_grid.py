@@ -37,7 +37,7 @@ class Grid:
         self.warnings: list[str] = []
         self._rows = rows
         self._share = share
-        shaper = Shaper(options.timezone, options.region, Path(path).absolute().parent)
+        shaper = Shaper(options, Path(path).absolute().parent)
         self.table = Table(path, header, options, shaper)
         self.form = self.table.form()
 

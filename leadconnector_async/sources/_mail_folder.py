@@ -10,7 +10,7 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Problem
 from leadconnector_async.sources._mbox import whole
 from leadconnector_async.sources._stream import open_stream
-from leadconnector_async.sources.mail import MailReader
+from leadconnector_async.sources.mail import MailReader, left_out
 from leadconnector_async.sources.row import Parsed
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MAILS: Final = frozenset({"cur", "new"})
 """Folders of a Maildir whose files are mails, whatever they are called."""
-_LEFT_OUT: Final = {"D": "drafts: they are left out", "T": "deleted mails: they are left out"}
+_LEFT_OUT: Final = {"D": "drafts", "T": "deleted mails"}
 """Flags in the names of a Maildir's files."""
 
 
@@ -51,11 +51,10 @@ class MailFolder:
     def __iter__(self) -> Iterator[Parsed]:
         for number, path in enumerate(self._files(), 1):
             name = str(path.relative_to(self._folder))
-            if reason := _left_out(path):
-                self._reader.pass_over(reason, name)
+            if reason := _why_left_out(path):
+                yield left_out(number, reason, name)
             else:
-                yield from self._read(path, name, number)
-        self.warnings += self._reader.warnings
+                yield self._read(path, name, number)
 
     def _files(self) -> Iterator[Path]:
         for folder, folders, files in os.walk(self._folder):
@@ -65,25 +64,20 @@ class MailFolder:
                 if name.lower().endswith((".eml", ".eml.gz")) or (is_maildir and name[0] != "."):
                     yield Path(folder, name)
 
-    def _read(self, path: Path, name: str, number: int) -> Iterator[Parsed]:
+    def _read(self, path: Path, name: str, number: int) -> Parsed:
         try:
             stream = open_stream(str(path))
         except SourceError:  # a mail program can move or delete it at any moment
             gone = Problem(
                 "mail", "cannot be opened", "check that it is there, and its permissions"
             )
-            yield Parsed(number, b"{}", None, (gone,))
-            return
+            return Parsed(number, b"{}", None, (gone,))
         try:
             piece = whole(stream.chunks())
             self.bytes_read += stream.bytes_read
         finally:
             stream.close()
-        parsed = self._reader.parsed(
-            piece._replace(line=number), name, file=name, cut=stream.damage
-        )
-        if parsed is not None:
-            yield parsed
+        return self._reader.parsed(piece._replace(line=number), file=name, cut=stream.damage)
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +91,6 @@ class MailFolder:
         """Do nothing: each file is closed when it is read."""
 
 
-def _left_out(path: Path) -> str | None:
+def _why_left_out(path: Path) -> str | None:
     _, _, flags = path.name.partition(":2,")
     return next((reason for flag, reason in _LEFT_OUT.items() if flag in flags), None)

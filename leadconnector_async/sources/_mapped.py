@@ -43,7 +43,7 @@ class Reader:
         for column, values in self._skip.items():
             value = row.get(column, "").strip()
             if value in values:
-                return f'rows whose "{column}" is "{value}", as the mapping says: they are left out'
+                return f'rows whose "{column}" is "{value}"'
         return None
 
     def values(self, row: Mapping[str, str]) -> Values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async._leave_out import LEAVE_OUT
 from leadconnector_async._messages import (
     CALL_STATUSES,
     DIRECTIONS,
@@ -31,12 +32,14 @@ from leadconnector_async.sources._values import (
     read_text,
     reader_of,
 )
-from leadconnector_async.sources.row import Identity, SourceRow
+from leadconnector_async.sources.row import Identity, Parsed, SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime, tzinfo
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
     from pathlib import Path
+
+    from leadconnector_async.sources.row import SourceOptions
 
 _PLACES: Final = {name: attribute.partition(".")[::2] for name, attribute in FIELDS.items()}
 """Where each field goes: the attribute, and that within it, or ""."""
@@ -93,20 +96,20 @@ def _said(value: object) -> str | None:
 class Shaper:
     """Makes rows of named values, for one source. ``unknown`` collects what it passed over.
 
-    ``zone`` is that of dates without an offset, ``region`` that of numbers without a country code,
-    ``folder`` where paths of attachments start.
+    ``folder`` is where paths of attachments start. ``notices`` are those of the record that is
+    being read: its readers add to them.
     """
 
-    def __init__(
-        self, zone: tzinfo | None, region: str | None = None, folder: Path | None = None
-    ) -> None:
+    def __init__(self, options: SourceOptions, folder: Path | None = None) -> None:
         def date(value: object) -> datetime:
-            return read_date(value, zone)
+            return read_date(value, options.timezone)
 
         def attachments(value: object) -> list[str] | None:
             return read_attachments(value, folder)
 
-        self.contacts = Contacts(region)
+        self._leave_out = options.leave_out
+        self.contacts = Contacts(options.region)
+        self.notices: list[str] = []
         self._readers = {
             **_READERS,
             **self.contacts.readers,
@@ -114,6 +117,23 @@ class Shaper:
             "attachments": attachments,
         }
         self.unknown: dict[str, None] = {}
+        self._kinds: list[str] = []
+
+    def parsed(
+        self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
+    ) -> Parsed:
+        """Make a record. ``notices`` are those of whoever made the values."""
+        self.notices = list(notices)
+        self._kinds = []
+        row, problems = self.row(values)
+        told = tuple(self.notices)
+        if row is not None:
+            return Parsed(line, raw, row, (), notices=told)
+        identity = identity_of(values)
+        for kind in self._kinds:
+            if kind in self._leave_out:
+                return Parsed(line, raw, None, (), identity, left_out=LEAVE_OUT[kind])
+        return Parsed(line, raw, None, problems, identity, notices=told)
 
     def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Read every field. The row is None if there is any problem."""
@@ -133,6 +153,8 @@ class Shaper:
                 read = self._readers[name](value)
             except Wrong as error:
                 problems.append(Problem(name, error.wrong, error.fix))
+                if error.kind is not None:
+                    self._kinds.append(error.kind)
                 continue
             outer, inner = place
             if inner:

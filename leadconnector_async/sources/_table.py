@@ -11,7 +11,6 @@ from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._mapped_columns import MappedColumns
 from leadconnector_async.sources._mapping import load_mapping, recognised
 from leadconnector_async.sources._names import shown
-from leadconnector_async.sources._shape import identity_of
 from leadconnector_async.sources.row import Parsed
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ class Table:
         self.recognised = None if options.mapping_file else _recognised(header, options)
         mapping = options.mapping_file or self.recognised
         self._definition = None if mapping is None else load_mapping(mapping)
-        self._shape = shaper.row
-        self._skipped: dict[str, tuple[int, int]] = {}
+        self._shape = shaper.parsed
         self.columns: Columns | MappedColumns
         if self._definition is None:
             self.columns = Columns(name, header, options.mapping)
@@ -70,19 +68,11 @@ class Table:
         if self._definition is None:
             if "type" not in values and is_blank(cells):
                 return None
-        elif is_blank(cells) or self._skips(line, cells):
+        elif is_blank(cells):
             return None
-        row, problems = self._shape(values)
-        identity = None if row else identity_of(values)
-        return Parsed(line, orjson.dumps(cells), row, problems, identity)
-
-    def _skips(self, line: int, cells: Sequence[str]) -> bool:
-        reason = self.columns.skipped(cells)
-        if reason is None:
-            return False
-        times, first = self._skipped.get(reason, (0, line))
-        self._skipped[reason] = (times + 1, first)
-        return True
+        elif reason := self.columns.skipped(cells):
+            return Parsed(line, orjson.dumps(cells), None, (), left_out=reason)
+        return self._shape(line, orjson.dumps(cells), values)
 
     @property
     def warnings(self) -> list[str]:
@@ -93,13 +83,9 @@ class Table:
                 *(f"column {shown(name)} is not sent" for name in self.columns.unknown),
                 *undated,
             ]
-        skipped = [
-            f"{reason} ({times}, first in line {line})"
-            for reason, (times, line) in self._skipped.items()
-        ]
         if self.recognised is None:
-            return [*skipped, *undated]
-        return [f"its columns are those of --mapping {self.recognised}: read by it", *skipped]
+            return undated
+        return [f"its columns are those of --mapping {self.recognised}: read by it"]
 
 
 def _recognised(header: Sequence[str], options: SourceOptions) -> str | None:

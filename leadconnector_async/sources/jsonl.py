@@ -118,8 +118,7 @@ class JsonLines(StreamSource):
                 return Parsed(number, line, None, (mended,), identity_of(record))
             record = mended
         values = self._values(record)
-        row, problems = self._shaper.row(values)
-        return Parsed(number, line, row, problems, None if row else identity_of(values))
+        return self._shaper.parsed(number, line, values)
 
     def _object(self, line: bytes) -> Record | Problem:
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MailReader:
-    """Makes records of mails, and counts what it passed over.
+    """Makes records of mails.
 
     ``raw`` of a record is a line of JSON with the API's names, so that the list of those that
     failed is JSON Lines: a mail cannot be mended, and with its attachments it can be large.
@@ -33,8 +33,7 @@ class MailReader:
     def __init__(self, name: str, options: SourceOptions) -> None:
         self._mine = Mine(name, options.mine)
         self._spool = None if options.spool is None else Spool(options.spool)
-        self._shaper = Shaper(options.timezone, options.region, options.spool)
-        self._passed: dict[str, tuple[int, str]] = {}
+        self._shaper = Shaper(options, options.spool)
         self.form = Form(
             format="jsonl",
             timezone=None if options.timezone is None else str(options.timezone),
@@ -42,45 +41,35 @@ class MailReader:
         ).encoded()
 
     def parsed(
-        self, piece: Piece, place: str, *, file: str | None = None, cut: Problem | None = None
-    ) -> Parsed | None:
-        """Read a mail. None for one that was deleted.
+        self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
+    ) -> Parsed:
+        """Read a mail.
 
-        ``place`` is told in warnings, ``file`` given back with a record that failed. Of a mail
-        that was ``cut`` off the head alone is read.
+        ``file`` is given back with a record that failed. Of a mail that was ``cut`` off the head
+        alone is read.
         """
-
-        def warn(what: str) -> None:
-            self.pass_over(what, place)
-
+        notices: list[str] = []
         if piece.size > MAIL_LIMIT:
             wrong = f"is {piece.size} bytes long, over the limit of {MAIL_LIMIT}"
             cut = Problem("mail", wrong, "take its attachments out, or skip it")
         try:
             values, problem = read_mail(
-                piece.content, self._mine, self._spool, warn, head_only=cut is not None
+                piece.content, self._mine, self._spool, notices.append, head_only=cut is not None
             )
         except Deleted:
-            warn("deleted mails: they are left out")
-            return None
-        row, problems = self._shaper.row(values)
-        if broken := cut or problem:
-            row, problems = None, (broken, *problems)
+            return left_out(piece.line, "deleted mails", file)
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
-        return Parsed(piece.line, raw, row, problems, None if row else identity_of(given))
+        parsed = self._shaper.parsed(piece.line, raw, values, notices)
+        if broken := cut or problem:
+            problems = (broken, *parsed.problems)
+            return parsed._replace(row=None, problems=problems, identity=identity_of(given))
+        return parsed
 
-    def pass_over(self, what: str, place: str) -> None:
-        """Count something that the user should know of."""
-        times, first = self._passed.get(what, (0, place))
-        self._passed[what] = (times + 1, first)
 
-    @property
-    def warnings(self) -> list[str]:
-        """What was passed over, how often, and where first."""
-        return [
-            f"{what} ({times}, first in {first})" for what, (times, first) in self._passed.items()
-        ]
+def left_out(line: int, why: str, file: str | None = None) -> Parsed:
+    """Give a mail that is not to be sent, without what it holds."""
+    return Parsed(line, json.dumps({"file": file or line}).encode(), None, (), left_out=why)
 
 
 class Mailbox:
@@ -117,13 +106,10 @@ class Mailbox:
             found = True
             # Where the file breaks off, nobody can tell whether its last mail is whole.
             cut = None if piece.ended else self._stream.damage
-            parsed = self._reader.parsed(piece, f"line {piece.line}", cut=cut)
-            if parsed is not None:
-                yield parsed
+            yield self._reader.parsed(piece, cut=cut)
         if not found:
             reason = self._stream.damage or 'holds no mail: an mbox file has lines "From …"'
             raise SourceError(f"{self.name}: {reason}")
-        self.warnings += self._reader.warnings
 
     def _pieces(self) -> Iterator[Piece]:
         if self._single:

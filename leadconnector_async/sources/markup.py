@@ -13,7 +13,7 @@ from leadconnector_async.sources._element import Element, ElementReader
 from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._mapping import NAMES, load_mapping
 from leadconnector_async.sources._references import mended
-from leadconnector_async.sources._shape import as_given, identity_of
+from leadconnector_async.sources._shape import as_given
 from leadconnector_async.sources._spool import Spool
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
 
@@ -51,7 +51,6 @@ class Markup(StreamSource):
             )
         spool = None if options.spool is None else Spool(options.spool)
         self._elements = ElementReader(definition, self._shaper.contacts, spool)
-        self._skipped: dict[str, tuple[int, int]] = {}
         self.form = form_of(options, "jsonl", marked=False).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -69,28 +68,16 @@ class Markup(StreamSource):
             problem = self._stream.damage or parser.close()
             if problem is not None:
                 yield Parsed(parser.line, b"{}", None, (problem,))
-        self.warnings += [
-            f"{reason} ({times}, first in line {line})"
-            for reason, (times, line) in self._skipped.items()
-        ]
 
     def _records(self, elements: Iterable[Element]) -> Iterator[Parsed]:
         for element in elements:
             reason = self._elements.skipped(element)
-            if reason is not None:
-                self._pass_over(reason, element.line)
-                continue
             values, passed = self._elements.values(element)
-            for what in passed:
-                self._pass_over(what, element.line)
-            row, problems = self._shaper.row(values)
-            given = as_given(values)
-            raw = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
-            yield Parsed(element.line, raw, row, problems, None if row else identity_of(given))
-
-    def _pass_over(self, what: str, line: int) -> None:
-        times, first = self._skipped.get(what, (0, line))
-        self._skipped[what] = (times + 1, first)
+            raw = json.dumps(as_given(values), ensure_ascii=False).encode("utf-8", "replace")
+            if reason is not None:
+                yield Parsed(element.line, raw, None, (), left_out=reason)
+            else:
+                yield self._shaper.parsed(element.line, raw, values, passed)
 
 
 class _Parser:

@@ -67,6 +67,12 @@ class Parsed(NamedTuple):
     problems: tuple[Problem, ...]
     identity: Identity | None = None
     """Given for refused records that could be read so far."""
+    left_out: str | None = None
+    """Why the record is not to be sent, though nothing is wrong with it: a plural such as
+    "drafts", which is told with the count and the lines. ``row`` is None then."""
+    notices: tuple[str, ...] = ()
+    """What of the record is not carried over, or was read in a way that its owner should know of.
+    Equal words are counted together, so they hold nothing that differs per record."""
 
     def __repr__(self) -> str:
         return f"Parsed(line={self.line}, row={self.row!r}, problems={self.problems!r})"
@@ -95,6 +101,23 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
     ``mapping_file`` is a mapping of another system's export: the name of one that comes with the
     library, or a path. ``mapping`` goes before it.
+
+    ``leave_out`` are kinds (see `LEAVE_OUT`) that are not to be sent. Without them those that name
+    nobody to send to are refused.
+
+    ``numbers`` says which telephone numbers are taken: those that exist, or all that have the
+    length of one. ``groups`` tells whom a message of a group is with: each other member, or the
+    first one; a received one is always its sender's.
+
+    ``undated`` is what becomes of a record without a date: it fails, or takes the time of its
+    sending. ``date_format`` is the form of dates as `datetime.strptime` takes it.
+
+    ``labels`` are those under which mails are read that are left out otherwise, such as
+    ``spam``; ``all`` for every one. ``sheet`` is the one sheet of a workbook to read.
+
+    ``files`` are folders, beside the source's own, that paths of attachments may reach.
+    ``other_files`` is what becomes of an attachment of a type that the API does not take.
+    ``repair_text`` mends text that was decoded wrongly before it came here.
     """
 
     mapping: dict[str, str] = field(default_factory=dict)
@@ -106,6 +129,16 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     mine: tuple[str, ...] = ()
     spool: Path | None = None
     mapping_file: str | None = None
+    leave_out: frozenset[str] = frozenset()
+    numbers: Literal["valid", "possible"] = "valid"
+    groups: Literal["each", "first"] = "each"
+    undated: Literal["fail", "now"] = "fail"
+    date_format: str | None = None
+    labels: frozenset[str] = frozenset()
+    sheet: str | None = None
+    files: tuple[Path, ...] = ()
+    other_files: Literal["zip", "leave-out", "fail"] = "zip"
+    repair_text: bool = False
 
 
 class Source(Protocol):

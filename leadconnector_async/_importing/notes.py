@@ -1,0 +1,25 @@
+"""What sources left out, and what they would have their user know: told once, with counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leadconnector_async._importing.reasons import Reasons
+
+if TYPE_CHECKING:
+    from leadconnector_async.sources import Parsed
+
+
+class Notes:
+    """Counts, over all sources of a run, the records left out and the notices, by their words."""
+
+    def __init__(self) -> None:
+        self.left_out = Reasons()
+        self.notices = Reasons()
+
+    def add(self, parsed: Parsed, source: str) -> None:
+        """Note what a record says of itself."""
+        if parsed.left_out is not None:
+            self.left_out.add(parsed.left_out, f"{source}:{parsed.line}")
+        for notice in parsed.notices:
+            self.notices.add(notice, f"{source}:{parsed.line}")
