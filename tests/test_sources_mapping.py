@@ -12,7 +12,8 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources import Parsed, SourceOptions, open_source
 from leadconnector_async.sources import _mapping as mapping
-from leadconnector_async.sources._mapping import NAMES, load_mapping, read_mapping, recognised
+from leadconnector_async.sources._mapping import NAMES, load_mapping, read_mapping
+from leadconnector_async.sources._recognition import recognised
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import SourceRow

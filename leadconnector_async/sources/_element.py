@@ -50,8 +50,9 @@ class ElementReader:
         """Name the values of an element, and what of it was passed over."""
         kind = self._kinds[element.name]
         joined = {name: _joined(inner, element) for name, inner in kind.inner.items()}
-        values = self._readers[element.name].values(element.attributes | joined)
-        passed: list[str] = []
+        reader, row = self._readers[element.name], element.attributes | joined
+        values = reader.values(row)
+        _, passed = reader.not_carried(row, values)
         if kind.files is not None:
             try:
                 urls = list(self._kept(kind.files, element, passed))

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from time import strptime
+from typing import TYPE_CHECKING, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._names import BODY_FIELDS, LIST_FIELDS
-from leadconnector_async.sources._values import Wrong, quoted
+from leadconnector_async.sources._mapping import LeaveOut, NotCarried, as_list
+from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS
+from leadconnector_async.sources._values import Wrong, kind_of, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leadconnector_async.sources._contacts import Contacts
     from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, Rule
 
     Values = dict[str, object]
 
+_T = TypeVar("_T")
 DIRECTION: Final = "direction"
+Cell = str | list[object]
+"""What a column holds: text, or, in JSON, a list."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {"epoch": timedelta(seconds=1), "epoch-ms": timedelta(milliseconds=1)}
+_COMMENT: Final = re.compile(r"\s*\([^()]*\)\s*$")
+"""Behind a date: ``(Eastern Daylight Time)`` of JavaScript, ``(UTC)`` of RFC 5322."""
+_NAMED_ZONE: Final = "%Z"
+_UTC_NAMES: Final = frozenset({"UTC", "GMT"})
+_CONTENT: Final = BODY_FIELDS | {"attachments"}
+_KINDS: Final = {
+    "withheld": ("is withheld", "give the number, if you know it"),
+    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
+    "short-codes": ("is a short code", "give a whole number, if it has one"),
+    "service-numbers": ("is the number of a service", "give the number of a contact"),
+}
 
 
 class Reader:
@@ -31,6 +48,11 @@ class Reader:
 
     def __init__(self, kind: Kind, definition: Definition, contacts: Contacts) -> None:
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
+        self._leave_out = kind.leave_out
+        self._not_carried = {
+            column: NotCarried(rule) if isinstance(rule, str) else rule
+            for column, rule in kind.not_carried.items()
+        }
         self._empty = frozenset(definition.empty) | {""}
         self._contacts = contacts
         rules = dict(kind.fields)
@@ -38,15 +60,31 @@ class Reader:
         self._direction = direction
         self._rules = list(rules.items())
 
-    def skipped(self, row: Mapping[str, str]) -> str | None:
+    def skipped(self, row: Mapping[str, Cell]) -> str | None:
         """Say why a row is left out."""
         for column, values in self._skip.items():
-            value = row.get(column, "").strip()
+            value = _word(row, column)
             if value in values:
                 return f'rows whose "{column}" is "{value}"'
+        for rule in self._leave_out:
+            if all(self._is_one_of(_word(row, name), given) for name, given in rule.where.items()):
+                return rule.reason
         return None
 
-    def values(self, row: Mapping[str, str]) -> Values:
+    def not_carried(
+        self, row: Mapping[str, Cell], values: Mapping[str, object]
+    ) -> tuple[str | None, list[str]]:
+        """Say why a row is left out that has nothing to send, and what of it is not sent."""
+        told: list[str] = []
+        for column, rule in self._not_carried.items():
+            if not self._is_filled(row.get(column, "")) or rule.unless in values:
+                continue
+            if rule.alone is not None and _CONTENT.isdisjoint(values):
+                return rule.alone, []
+            told.append(rule.told)
+        return None, told
+
+    def values(self, row: Mapping[str, Cell]) -> Values:
         """Make the values of a row; those that cannot be made are `Wrong`."""
         values: Values = {}
         direction: object = None
@@ -58,41 +96,57 @@ class Reader:
             value = self._value(field, rule, row, direction)
             if value is not None:
                 values[field] = value
+        for field, rule in self._rules:
+            is_found = field in values or (field in FINDERS and not FINDERS.isdisjoint(values))
+            if rule.missing is not None and not is_found:
+                values[field] = Wrong("is missing", rule.missing)
         return values
 
-    def _value(self, field: str, rule: Rule, row: Mapping[str, str], direction: object) -> object:
+    def _value(self, field: str, rule: Rule, row: Mapping[str, Cell], direction: object) -> object:
         if rule.constant is not None:
             return rule.constant
-        text = self._text(rule.column, row, field)
-        if text is None and direction in ("inbound", "outbound"):
-            text = self._text(rule.inbound if direction == "inbound" else rule.outbound, row, field)
-        if text is None:
+        columns = as_list(rule.column)
+        if direction in ("inbound", "outbound"):
+            columns = columns + as_list(rule.inbound if direction == "inbound" else rule.outbound)
+        cells = self._cells(columns, row, field)
+        above = [*self._cells(rule.before, row, field)]
+        if field in LIST_FIELDS:
+            return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
+        cell = next(cells, None)
+        if isinstance(cell, list):
+            return Wrong(kind_of(cell), "name what is in it, such as to[0].phone, in the mapping")
+        if cell is None and not above:
             return rule.default
+        text = "\n".join(str(part) for part in (*above, cell) if part is not None)
         for prefix in rule.strip:
             text = text.removeprefix(prefix)
         try:
-            return self._made(field, rule, text)
+            return self._made(rule, text)
         except Wrong as error:
-            return Wrong(error.wrong, error.fix, text)
+            return Wrong(error.wrong, error.fix, text, kind=error.kind)
 
-    def _text(self, columns: ColumnNames, row: Mapping[str, str], field: str) -> str | None:
-        for column in (columns,) if isinstance(columns, str) else columns:
-            text = row.get(column, "")
-            if field not in BODY_FIELDS:
-                text = text.strip()
-            if text not in self._empty:
-                return text
-        return None
+    def _cells(self, columns: list[str], row: Mapping[str, Cell], field: str) -> Iterator[Cell]:
+        """Give the columns that are filled."""
+        for column in columns:
+            cell = row.get(column, "")
+            if isinstance(cell, str):
+                if field not in BODY_FIELDS:
+                    cell = cell.strip()
+                if cell in self._empty:
+                    continue
+            yield cell
 
-    def _made(self, field: str, rule: Rule, text: str) -> object:
+    def _made(self, rule: Rule, text: str) -> object:
+        for kind, words in rule.kinds.items():
+            if self._is_one_of(text, words):
+                wrong, fix = _KINDS[kind]
+                raise Wrong(wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind)
         if rule.words:
             return _translated(rule.words, text)
         if rule.prefixes:
             return _by_prefix(rule.prefixes, text)
         if rule.formats or rule.zone:
             return _date(rule, text)
-        if field in LIST_FIELDS:
-            return [item for part in text.split(rule.separator or ";") if (item := part.strip())]
         if rule.phone:
             return self._phone(text)
         return text
@@ -102,6 +156,42 @@ class Reader:
             return self._contacts.phone(text)
         except Wrong:  # such as client:kim, or a number of the owner's own system
             return text
+
+    def _is_one_of(self, text: str, patterns: ColumnNames) -> bool:
+        text = text.casefold()
+        for pattern in as_list(patterns):
+            if pattern.endswith("*"):
+                if text not in self._empty and text.startswith(pattern[:-1].casefold()):
+                    return True
+            elif text == pattern.casefold():
+                return True
+        return False
+
+    def _is_filled(self, cell: Cell) -> bool:
+        """Tell what holds something. A count or a duration of nothing is none."""
+        if not isinstance(cell, str):
+            return True
+        text = cell.strip()
+        return text not in self._empty and bool(text.strip("0.:")) and text != "false"
+
+
+def _word(row: Mapping[str, Cell], column: str) -> str:
+    cell = row.get(column, "")
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _items(cell: Cell, rule: Rule) -> Iterator[object]:
+    if isinstance(cell, str):
+        parts = (part.strip() for part in cell.split(rule.separator or ";"))
+        yield from (part for part in parts if part)
+    else:
+        yield from cell
+
+
+def _unique(items: Iterable[object]) -> list[object]:
+    kept: list[object] = []
+    kept.extend(item for item in items if item not in kept)
+    return kept
 
 
 def _translated(words: Mapping[str, str], text: str) -> str:
@@ -134,12 +224,21 @@ def _date(rule: Rule, text: str) -> str:
 
 
 def _parsed(text: str, pattern: str) -> datetime | None:
+    found = _by_pattern(text, pattern)
+    bare = text if found else _COMMENT.sub("", text)
+    return found if bare == text else _by_pattern(bare, pattern)
+
+
+def _by_pattern(text: str, pattern: str) -> datetime | None:
     try:
         if pattern == "iso":
             return datetime.fromisoformat(text)
         if pattern in _UNITS:
             return _EPOCH + float(text) * _UNITS[pattern]
-        return datetime.strptime(text, pattern)  # noqa: DTZ007 - the mapping names the zone
+        if _NAMED_ZONE in pattern and strptime(text, pattern).tm_zone not in _UTC_NAMES:
+            return None  # it would be read as the machine's own zone, or as none
+        date = datetime.strptime(text, pattern)  # noqa: DTZ007 - the mapping names the zone
+        return date.replace(tzinfo=UTC) if _NAMED_ZONE in pattern else date
     except (ValueError, OverflowError):
         return None
 
@@ -182,15 +281,36 @@ def resolved(
             column=spelled(field, rule.column),
             inbound=spelled(field, rule.inbound),
             outbound=spelled(field, rule.outbound),
+            before=as_list(spelled(field, list(rule.before))),
         )
         for field, rule in kind.fields.items()
     }
-    skip = {found: values for name, values in kind.skip.items() if (found := find(name))}
-    return replace(kind, fields=fields, skip=skip)
+
+    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
+        return {found: rule for name, rule in rules.items() if (found := find(name))}
+
+    leave_out = [LeaveOut(named(rule.where), rule.reason) for rule in kind.leave_out]
+    return replace(
+        kind,
+        fields=fields,
+        skip=named(kind.skip),
+        # Of columns that are not there nobody can tell what they hold.
+        leave_out=[
+            new
+            for new, old in zip(leave_out, kind.leave_out, strict=True)
+            if len(new.where) == len(old.where)
+        ],
+        not_carried=named(kind.not_carried),
+    )
 
 
 def columns_of(rule: Rule) -> list[str]:
     """Every column that a rule reads, once."""
-    groups = (rule.column, rule.inbound, rule.outbound)
-    names = (name for one in groups for name in ([one] if isinstance(one, str) else one))
-    return list(dict.fromkeys(names))
+    groups = (rule.before, rule.column, rule.inbound, rule.outbound)
+    return list(dict.fromkeys(name for names in groups for name in as_list(names)))
+
+
+def columns_told_of(kind: Kind) -> set[str]:
+    """Every column that decides what is left out, or whose loss is told with its records."""
+    wheres = (column for rule in kind.leave_out for column in rule.where)
+    return {*kind.skip, *kind.not_carried, *wheres}

@@ -130,7 +130,7 @@ def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
             record = {"line": row.line, "raw": record}
         reason = reason_name(record)
         added = {reason: row.error, OUTBOX_KEY: row.key}
-        if row.location and not record.get(location):
+        if row.location and (form.table is not None or not record.get(location)):
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}
         if isinstance(kept.get("attachments"), list):

@@ -11,7 +11,7 @@ from leadconnector_async._messages import Problem
 from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._element import Element, ElementReader
 from leadconnector_async.sources._form import form_of
-from leadconnector_async.sources._mapping import NAMES, load_mapping
+from leadconnector_async.sources._mapping import load_mapping
 from leadconnector_async.sources._references import mended
 from leadconnector_async.sources._shape import as_given
 from leadconnector_async.sources._spool import Spool
@@ -30,25 +30,15 @@ _MOST_INNER: Final = 10_000
 
 
 class Markup(StreamSource):
-    """Reads the elements that a mapping names as records.
+    """Reads the elements that a mapping, which is one of XML, names as records.
 
     Raises:
-        SourceError: no mapping is given, or it describes no XML.
+        SourceError: there is no such mapping.
     """
 
     def __init__(self, stream: Stream, text: Text, options: SourceOptions) -> None:
         super().__init__(stream, text, options)
-        if options.mapping_file is None:
-            raise SourceError(
-                f"{self.name}: is XML: give --mapping with one of {', '.join(_names())}, "
-                "or with a file of your own"
-            )
-        definition = load_mapping(options.mapping_file)
-        if not definition.elements:
-            raise SourceError(
-                f"{self.name}: is XML, and the mapping {options.mapping_file} reads tables: "
-                "choose another"
-            )
+        definition = load_mapping(options.mapping_file or "")
         spool = None if options.spool is None else Spool(options.spool)
         self._elements = ElementReader(definition, self._shaper.contacts, spool)
         self.form = form_of(options, "jsonl", marked=False).encoded()
@@ -147,8 +137,3 @@ class _Parser:
             f"{self._source}: line {self._parser.CurrentLineNumber}: has a DOCTYPE, which may "
             "hide anything: remove it"
         )
-
-
-def _names() -> list[str]:
-    """The mappings that come with the library and read XML."""
-    return [name for name in NAMES if load_mapping(name).elements]
