@@ -8,6 +8,7 @@ import orjson
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._json_values import opening_value
+from leadconnector_async.sources._lenient import is_unreadable
 from leadconnector_async.sources._mapped import columns_of
 from leadconnector_async.sources._mapping import as_list, load_mapping
 from leadconnector_async.sources._names import FIELDS, OUTBOX_KEY
@@ -87,7 +88,9 @@ def _is_document(lines: list[bytes]) -> bool:
 
 def _first_whole(lines: list[bytes]) -> object:
     values = (_loaded(line) for line in lines[:_LINES_TRIED])
-    return next((value for value in values if value is not None), None)
+    whole = [value for value in values if value is not None]
+    told = (one for one in whole if not (isinstance(one, dict) and is_unreadable(one)))
+    return next(told, whole[0] if whole else None)
 
 
 def _loaded(line: bytes) -> object:

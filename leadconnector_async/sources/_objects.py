@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 HALF: Final = "text with half a character (a lone surrogate), which is sent as \ufffd"
 _HALVES: Final = re.compile("[\ud800-\udfff]")
+_STAND_INS: Final = re.compile("[\udc80-\udcff]")
+"""In lists of failed records: bytes that could not be decoded, for which they were refused."""
 _INDEX: Final = re.compile(r"\[\d+\]")
 _MOST_UNUSED: Final = 100
 _HINT: Final = (
@@ -103,12 +105,11 @@ class Objects:
 
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
         values = flat(api_names(record, self._mapping))
-        if OUTBOX_KEY in record or is_plainly_ours([*values]):
+        if is_plainly_ours([*values]):
             return values, []
         self._has_foreign = True
-        foreign = [
-            name for name in (*IDS, LOCATION) if name in values and name not in self._mapping
-        ]
+        kept = {*self._mapping, *([LOCATION] if OUTBOX_KEY in values else [])}
+        foreign = [name for name in (*IDS, LOCATION) if name in values and name not in kept]
         for name in foreign:
             del values[name]
         return values, [_FOREIGN.format(name, name, name) for name in foreign]
@@ -214,7 +215,10 @@ def read_object(raw: bytes, text: Text, field: str, fix: str) -> tuple[Record | 
 def _without_halves(raw: bytes) -> object:
     """Read JSON with escapes of half a character, which UTF-8 cannot hold."""
     try:
-        text = json.dumps(json.loads(raw), ensure_ascii=False)
+        value = json.loads(raw)
+        text = json.dumps(value, ensure_ascii=False)
+        if OUTBOX_KEY in value and _STAND_INS.search(text):
+            return None
         return orjson.loads(_HALVES.sub("\ufffd", text))
     except (ValueError, RecursionError):
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._mapping import NAMES, Definition, load_mapping
-from leadconnector_async.sources._names import is_plainly_ours, listed
+from leadconnector_async.sources._names import OUTBOX_KEY, is_plainly_ours, listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +43,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         misfit = _misfit(definition, names)
         if misfit is None:
             return Choice(definition)
-        if not (ours or found):
+        if not (ours or found or OUTBOX_KEY in names):  # in a list of failed records
             raise SourceError(
                 f"{source}: line 1: {misfit}: choose another, or look at the file with inspect"
             )
