@@ -160,7 +160,8 @@ class JsonValues:
             self._record_line, self._start = self.line, at
             self._closers.append(_CLOSERS[bracket])
             return
-        is_other = bracket == b"{" and frame is not None and _is_list(frame)
+        is_page = any(one.startswith(path) for one in self._records)
+        is_other = bracket == b"{" and frame is not None and _is_list(frame) and not is_page
         if is_other and (path in self.others or len(self.others) < _MOST_OTHERS):
             self.others[path] = self.others.get(path, 0) + 1
         self._frames.append(_Frame(_CLOSERS[bracket], path + "[*]" * (bracket == b"[")))
