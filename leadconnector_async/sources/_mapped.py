@@ -17,7 +17,7 @@ from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS
 from leadconnector_async.sources._values import Wrong, kind_of, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from leadconnector_async.sources._contacts import Contacts
     from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, Rule
@@ -47,18 +47,22 @@ class Reader:
     """Reads rows of one kind, given by the names of their columns."""
 
     def __init__(self, kind: Kind, definition: Definition, contacts: Contacts) -> None:
+        empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
-        self._leave_out = kind.leave_out
+        self._leave_out = [
+            ([(name, _Words(given, empty)) for name, given in rule.where.items()], rule.reason)
+            for rule in kind.leave_out
+        ]
         self._not_carried = {
             column: NotCarried(rule) if isinstance(rule, str) else rule
             for column, rule in kind.not_carried.items()
         }
-        self._empty = frozenset(definition.empty) | {""}
+        self._empty = empty
         self._contacts = contacts
-        rules = dict(kind.fields)
-        direction = rules.pop(DIRECTION, None)
-        self._direction = direction
-        self._rules = list(rules.items())
+        plans = {field: _Plan(field, rule, empty) for field, rule in kind.fields.items()}
+        self._direction = plans.pop(DIRECTION, None)
+        self._plans = list(plans.values())
+        self._missing = [plan for plan in self._plans if plan.rule.missing is not None]
 
     def skipped(self, row: Mapping[str, Cell]) -> str | None:
         """Say why a row is left out."""
@@ -66,9 +70,9 @@ class Reader:
             value = _word(row, column)
             if value in values:
                 return f'rows whose "{column}" is "{value}"'
-        for rule in self._leave_out:
-            if all(self._is_one_of(_word(row, name), given) for name, given in rule.where.items()):
-                return rule.reason
+        for where, reason in self._leave_out:
+            if all(words.match(_word(row, name)) for name, words in where):
+                return reason
         return None
 
     def not_carried(
@@ -89,56 +93,60 @@ class Reader:
         values: Values = {}
         direction: object = None
         if self._direction is not None:
-            direction = self._value(DIRECTION, self._direction, row, None)
+            direction = self._value(self._direction, row, None)
             if direction is not None:
                 values[DIRECTION] = direction
-        for field, rule in self._rules:
-            value = self._value(field, rule, row, direction)
+        for plan in self._plans:
+            value = self._value(plan, row, direction)
             if value is not None:
-                values[field] = value
-        for field, rule in self._rules:
-            is_found = field in values or (field in FINDERS and not FINDERS.isdisjoint(values))
-            if rule.missing is not None and not is_found:
-                values[field] = Wrong("is missing", rule.missing)
+                values[plan.field] = value
+        for plan in self._missing:
+            is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
+            if plan.field not in values and not is_finder:
+                values[plan.field] = Wrong("is missing", plan.rule.missing or "")
         return values
 
-    def _value(self, field: str, rule: Rule, row: Mapping[str, Cell], direction: object) -> object:
+    def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        rule = plan.rule
         if rule.constant is not None:
             return rule.constant
-        columns = as_list(rule.column)
-        if direction in ("inbound", "outbound"):
-            columns = columns + as_list(rule.inbound if direction == "inbound" else rule.outbound)
-        cells = self._cells(columns, row, field)
-        above = [*self._cells(rule.before, row, field)]
-        if field in LIST_FIELDS:
+        columns = plan.columns.get(direction, plan.columns[None])
+        if plan.is_list:
+            cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
             return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
-        cell = next(cells, None)
+        cell = self._cell(columns, row, strip=not plan.is_body)
         if isinstance(cell, list):
             return Wrong(kind_of(cell), "name what is in it, such as to[0].phone, in the mapping")
-        if cell is None and not above:
+        if rule.before:
+            above = [self._cell((name,), row) for name in rule.before]
+            cell = "\n".join(str(text) for text in (*above, cell) if text is not None) or None
+        if cell is None:
             return rule.default
-        text = "\n".join(str(part) for part in (*above, cell) if part is not None)
         for prefix in rule.strip:
-            text = text.removeprefix(prefix)
+            cell = cell.removeprefix(prefix)
         try:
-            return self._made(rule, text)
+            return self._made(plan, cell)
         except Wrong as error:
-            return Wrong(error.wrong, error.fix, text, kind=error.kind)
+            return Wrong(error.wrong, error.fix, cell, kind=error.kind)
 
-    def _cells(self, columns: list[str], row: Mapping[str, Cell], field: str) -> Iterator[Cell]:
-        """Give the columns that are filled."""
+    def _cell(
+        self, columns: Sequence[str], row: Mapping[str, Cell], *, strip: bool = True
+    ) -> Cell | None:
+        """Give the first of the columns that is filled."""
         for column in columns:
             cell = row.get(column, "")
             if isinstance(cell, str):
-                if field not in BODY_FIELDS:
+                if strip:
                     cell = cell.strip()
                 if cell in self._empty:
                     continue
-            yield cell
+            return cell
+        return None
 
-    def _made(self, rule: Rule, text: str) -> object:
-        for kind, words in rule.kinds.items():
-            if self._is_one_of(text, words):
+    def _made(self, plan: _Plan, text: str) -> object:
+        rule = plan.rule
+        for kind, words in plan.kinds:
+            if words.match(text):
                 wrong, fix = _KINDS[kind]
                 raise Wrong(wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind)
         if rule.words:
@@ -157,22 +165,45 @@ class Reader:
         except Wrong:  # such as client:kim, or a number of the owner's own system
             return text
 
-    def _is_one_of(self, text: str, patterns: ColumnNames) -> bool:
-        text = text.casefold()
-        for pattern in as_list(patterns):
-            if pattern.endswith("*"):
-                if text not in self._empty and text.startswith(pattern[:-1].casefold()):
-                    return True
-            elif text == pattern.casefold():
-                return True
-        return False
-
     def _is_filled(self, cell: Cell) -> bool:
         """Tell what holds something. A count or a duration of nothing is none."""
         if not isinstance(cell, str):
             return True
         text = cell.strip()
         return text not in self._empty and bool(text.strip("0.:")) and text != "false"
+
+
+class _Words:
+    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
+
+    def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
+        words = [word.casefold() for word in as_list(given)]
+        self._whole = frozenset(word for word in words if not word.endswith("*"))
+        self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
+        self._empty = empty
+
+    def match(self, text: str) -> bool:
+        folded = text.casefold()
+        return folded in self._whole or (
+            bool(self._starts) and text not in self._empty and folded.startswith(self._starts)
+        )
+
+
+class _Plan:
+    """A rule made ready: the columns by direction, and what its field is."""
+
+    def __init__(self, field: str, rule: Rule, empty: frozenset[str]) -> None:
+        self.field = field
+        self.rule = rule
+        self.is_list = field in LIST_FIELDS
+        self.is_body = field in BODY_FIELDS
+        self.kinds = [(kind, _Words(words, empty)) for kind, words in rule.kinds.items()]
+        own = as_list(rule.column)
+        self.columns: dict[object, list[str]] = {
+            None: own,
+            "inbound": own + as_list(rule.inbound),
+            "outbound": own + as_list(rule.outbound),
+        }
 
 
 def _word(row: Mapping[str, Cell], column: str) -> str:
