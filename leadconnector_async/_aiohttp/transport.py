@@ -15,6 +15,7 @@ from leadconnector_async._aiohttp.evidence import translated
 from leadconnector_async._aiohttp.headers import check_target, headers_of
 from leadconnector_async._aiohttp.multipart import form_of, seconds_for
 from leadconnector_async._aiohttp.reading import read_body
+from leadconnector_async._errors import CLOSED, ClosedError
 from leadconnector_async._transport import Answer
 
 if TYPE_CHECKING:
@@ -62,9 +63,12 @@ class AiohttpTransport:
         self._session = session
         self._owned = session is None
         self._direct: Direct | None = None
+        self._closed = False
 
     def send(self, request: Request, token: str) -> Coroutine[Any, Any, Answer]:
         """See `Transport.send`."""
+        if self._closed:
+            raise ClosedError(CLOSED)
         session = self._session or self._open()
         # A read is left to the session, which asks once more when a kept connection turns out to
         # have ended.
@@ -105,7 +109,8 @@ class AiohttpTransport:
         raise error  # here, where what was caught does not become its context
 
     async def close(self) -> None:
-        """Close the session, if this transport opened it."""
+        """Close the session, if this transport opened it. It sends nothing more."""
+        self._closed = True
         if self._direct is not None:
             self._direct.close()
             self._direct = None
