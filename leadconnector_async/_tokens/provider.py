@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from leadconnector_async._transport import Transport
 
 
-FIX_TOKEN: Final = "give a private integration token as text, or a TokenProvider"
+FIX_TOKEN: Final = "give a private integration token as text, or a TokenProvider"  # noqa: S105 - advice
 
 
 @runtime_checkable
