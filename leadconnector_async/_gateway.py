@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -132,6 +133,8 @@ class Gateway:
     def _heard(self, quota: Quota, slot: Slot, answer: Answer, now: float) -> None:
         seen = read_allowance(answer.headers) if quota.listens(now) else SILENT
         quota.give_back(slot, now, seen)
+        if answer.status < 500 and answer.status != 429:
+            quota.throttled_since = math.inf
         if answer.status in GATEWAY_STATUSES:
             self.breaker.failed(now)
         else:
