@@ -62,7 +62,7 @@ def requests_for(work: Work, mode: ContactMode) -> Requests:
     exists already has to be searched for.
     """
     alike = work.records + work.files + work.owners
-    contacts = work.handles if mode == "upsert" else work.ways + work.handles * (mode == "create")
+    contacts = work.ways + work.handles * (mode != "find")
     return Requests(
         alike + work.handles + work.conversations, alike + contacts + 2 * work.conversations
     )
