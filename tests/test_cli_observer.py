@@ -170,3 +170,15 @@ def test_the_time_left_knows_the_day_that_was_announced() -> None:
         assert seconds_needed(300_000, budget) == 3_000.0
 
     asyncio.run(scenario())
+
+
+def test_a_location_that_was_given_up_takes_no_time(tmp_path: Path) -> None:
+    """What it has left is not waited for."""
+
+    def given_up(progress: Progress) -> bool:
+        return isinstance(progress, Sending) and progress.seconds_left == 0.0
+
+    throttled = SandboxConfig(faults=(Fault("429"),))
+    last = watch(throttled, tmp_path, given_up, policy=Policy(patience=0.2))[-1]
+    assert isinstance(last, Sending)
+    assert (last.done, last.seconds_left) == (0, 0.0)

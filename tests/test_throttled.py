@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,6 +41,7 @@ class Tokens:
     async def renew(self, location_id: str, refused: str) -> str | None:
         """There is no other."""
         del location_id, refused
+        return None
 
 
 def client(sandbox: Sandbox, patience: float) -> LeadConnector:
@@ -85,21 +87,22 @@ def test_a_location_that_is_only_throttled_stops_alone(fault: Fault, tmp_path: P
     asyncio.run(scenario())
 
 
-def test_a_success_now_and_then_is_enough(tmp_path: Path) -> None:
-    """A location that is throttled most of the time goes on, for as long as it takes."""
+def test_any_success_begins_the_patience_anew(tmp_path: Path) -> None:
+    """A location that is throttled now and then goes on, for as long as it takes."""
 
     async def scenario() -> None:
-        mostly = Fault("429", probability=0.8, location="busy")
-        often = Limits(window="off", max=10_000, interval=0.1)  # and so short pauses
-        config = replace(CONFIG, faults=(mostly,), seed=5, limits=often)
-        async with Sandbox(config) as sandbox:
-            async with (
-                client(sandbox, 1.5) as api,
-                Ingestor(api, outbox=tmp_path / "o.db", concurrency=4) as ingestor,
-            ):
-                outcomes = [outcome async for outcome in ingestor.run(both(60))]
+        faults = (replace(ALWAYS, nth=(1, 2, 3)),)
+        async with (
+            Sandbox(replace(CONFIG, faults=faults)) as sandbox,
+            client(sandbox, 60.0) as api,
+            Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
+        ):
+            quota = api.gateway.quota("busy")
+            outcomes = [outcome async for outcome in ingestor.run(both(20))]
+            assert ingestor.tally.throttled == 3
             assert all(isinstance(outcome, Sent) for outcome in outcomes)
-            assert len(sandbox.messages) == 120
+            assert len(outcomes) == 40
+            assert quota.throttled_since == inf
 
     asyncio.run(scenario())
 
