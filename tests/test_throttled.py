@@ -59,7 +59,9 @@ def both(count: int) -> list[Record]:
     ]
 
 
-CONFIG = SandboxConfig(tokens={"quiet": "quiet", "busy": "busy"}, faults=(ALWAYS,))
+LIMITS = Limits(window="off", max=10_000, interval=0.1)
+"""An interval so short that pauses are."""
+CONFIG = SandboxConfig(tokens={"quiet": "quiet", "busy": "busy"}, limits=LIMITS, faults=(ALWAYS,))
 
 
 @pytest.mark.parametrize("fault", [ALWAYS, replace(ALWAYS, seconds=600.0)])
