@@ -31,6 +31,7 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
     ".mbox": "mbox",
     ".mbx": "mbox",
     ".eml": "eml",
+    ".emlx": "eml",
     ".xml": "xml",
     ".xlsx": "excel",
     ".xlsm": "excel",
@@ -42,16 +43,22 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 _MAIL: Final = frozenset({"mbox", "eml"})
 
+_UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
+_ZIP: Final = b"PK\x03\x04"
+_OF_WORKBOOKS: Final = (b"[Content_Types].xml", b"xl/", b"opendocument.spreadsheet")
+"""What the archive that is a workbook has near its beginning."""
+_TAR: Final = slice(257, 262)
+"""Where the head of a tar archive has its mark."""
 _FOREIGN: Final = (
     (
-        b"PK\x03\x04",
-        "is a zip archive or an Excel workbook",
-        "save the sheet as CSV, or give --format excel",
+        b"\xd0\xcf\x11\xe0",
+        "is an old Excel workbook or a mail of Outlook (.msg)",
+        "give --format excel for a workbook; save or convert mails as .eml, as msgconvert does",
     ),
     (
-        b"\xd0\xcf\x11\xe0",
-        "is an old Excel workbook or an Outlook file",
-        "give --format excel, or save the mails as .eml",
+        b"!BDN",
+        "is a data file of Outlook (.pst, .ost)",
+        "convert it to mails, as readpst -e -o FOLDER FILE does, and name that folder",
     ),
     (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
     (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
@@ -66,8 +73,8 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     """Open a file of records; ``-`` is standard input. A folder is one of mails.
 
     The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
-    ``.eml``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``), else its
-    beginning does. Gzip is recognised by its content.
+    ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
+    else its beginning does. Gzip is recognised by its content.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
@@ -143,6 +150,14 @@ def _mail_folder(path: str, options: SourceOptions) -> Source:
 
 
 def _refuse_foreign(stream: Stream, head: bytes) -> None:
+    if head.startswith(_ZIP):
+        if any(mark in head for mark in _OF_WORKBOOKS):
+            raise SourceError(
+                f"{stream.name}: is a workbook: give --format excel, or save the sheet as CSV"
+            )
+        raise SourceError(f"{stream.name}: is a zip archive: {_UNPACK}")
+    if head[_TAR] == b"ustar":
+        raise SourceError(f"{stream.name}: is a tar archive: {_UNPACK}")
     for magic, wrong, fix in _FOREIGN:
         if head.startswith(magic):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")
