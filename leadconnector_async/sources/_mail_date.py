@@ -26,9 +26,9 @@ _MONTHS: Final = (
     "nov",
     "dec",
 )
-_WEEKDAY: Final = r"\s*(?:[^\W\d]{2,12}\.?,?\s*)?"
+_WEEKDAY: Final = r"\s*(?:[^\W\d]{2,12}\b\.?\s*,?\s*)?"
 _TIME: Final = (
-    r"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d)(?:[.,]\d+)?)?"
+    r"(?P<hour>\d\d?)[:.](?P<minute>\d\d?)(?:[:.](?P<second>\d\d?)(?:[.,]\d+)?)?"
     r"(?:\s*(?P<half>[ap])\.?m\b\.?)?\s*(?P<rest>.*)"
 )
 _MONTH: Final = r"(?P<month>[a-z]{3,9})\.?"

@@ -81,13 +81,17 @@ class MailFolder:
     def _files(self) -> Iterator[_File]:
         for folder, folders, files in os.walk(self._folder):
             folders.sort()
+            if _MAILS.intersection(folders) and "tmp" in folders:
+                folders.remove("tmp")  # of a Maildir: what is being delivered
             for name in sorted(files):
                 path = Path(folder, name)
                 single = _is_single(path)
                 if single is not None:
                     yield _File(path, single)
-                elif name[0] != "." and not name.endswith(_INDEX) and path.parent.name != "tmp":
+                elif name[0] != "." and not name.endswith(_INDEX) and _is_filled(path):
                     self._others.append(str(path.relative_to(self._folder)))
+            links = (path for name in folders if (path := Path(folder, name)).is_symlink())
+            self._others += (str(path.relative_to(self._folder)) for path in links)
 
     def _read(self, file: _File, name: str) -> Iterator[Parsed]:
         try:
@@ -139,7 +143,11 @@ def _is_single(path: Path) -> bool | None:
         return False
     if name.endswith(_INDEX):
         return None
-    return begins_with_mail(_beginning(path), named="." in name)
+    return begins_with_mail(_beginning(path), named="." in name) if _is_filled(path) else None
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _beginning(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.errors import CloseBoundaryNotFoundDefect
 from email.parser import BytesFeedParser
 from email.policy import compat32
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -30,6 +31,7 @@ _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
+OPEN_END: Final = "mails whose last part has no end: they may be cut short"
 _SEVERAL: Final = (
     "mails to several people: each is with the first, and names the others in cc or bcc"
 )
@@ -194,6 +196,8 @@ def _side_values(head: Head, how: Reading) -> Values:
 
 def _content_values(mail: Message, spool: Spool | None, warn: Callable[[str], None]) -> Values:
     content = content_of(mail, warn)
+    if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
+        warn(OPEN_END)
     values: Values = {"message": content.message, "html": content.html}
     if content.files and spool is None:
         for _ in content.files:

@@ -11,7 +11,7 @@ from leadconnector_async._messages import Problem
 from leadconnector_async.sources._form import Form
 from leadconnector_async.sources._lines import Lines
 from leadconnector_async.sources._mail_labels import states_of_folders
-from leadconnector_async.sources._mail_record import Mine, Reading, read_mail
+from leadconnector_async.sources._mail_record import OPEN_END, Mine, Reading, read_mail
 from leadconnector_async.sources._mail_state import LeftOut, Selection
 from leadconnector_async.sources._mbox import Piece, split, whole
 from leadconnector_async.sources._shape import Shaper, as_given, identity_of
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 
 NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header after them'
+
+_CUT: Final = Problem(
+    "file",
+    "ends within a part of this mail, its last one: it may be cut short",
+    "copy or export the file again, and import it once more; if it is whole, import the mail "
+    "from the list of failed ones",
+)
 
 
 class Lost:
@@ -114,6 +121,8 @@ class MailReader:
         except LeftOut as left_out:
             raw = json.dumps({"file": file or piece.line}).encode()
             return Parsed(piece.line, raw, None, (), left_out=left_out.why)
+        if piece.postmark and not piece.ended and OPEN_END in self._notices:
+            cut = cut or _CUT
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
         parsed = self._shaper.parsed(piece.line, raw, values, self._notices)

@@ -44,12 +44,14 @@ _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b
 _MAIL: Final = frozenset({"mbox", "eml"})
 
 _UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
-_ZIP: Final = b"PK\x03\x04"
-_OF_WORKBOOKS: Final = (b"[Content_Types].xml", b"xl/", b"opendocument.spreadsheet")
-"""What the archive that is a workbook has near its beginning."""
 _TAR: Final = slice(257, 262)
 """Where the head of a tar archive has its mark."""
 _FOREIGN: Final = (
+    (
+        b"PK\x03\x04",
+        "is a zip archive or an Excel workbook",
+        f"{_UNPACK}; of a workbook save the sheet as CSV, or give --format excel",
+    ),
     (
         b"\xd0\xcf\x11\xe0",
         "is an old Excel workbook or a mail of Outlook (.msg)",
@@ -150,12 +152,6 @@ def _mail_folder(path: str, options: SourceOptions) -> Source:
 
 
 def _refuse_foreign(stream: Stream, head: bytes) -> None:
-    if head.startswith(_ZIP):
-        if any(mark in head for mark in _OF_WORKBOOKS):
-            raise SourceError(
-                f"{stream.name}: is a workbook: give --format excel, or save the sheet as CSV"
-            )
-        raise SourceError(f"{stream.name}: is a zip archive: {_UNPACK}")
     if head[_TAR] == b"ustar":
         raise SourceError(f"{stream.name}: is a tar archive: {_UNPACK}")
     for magic, wrong, fix in _FOREIGN:
