@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email import message_from_string
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,7 +14,9 @@ from leadconnector_async.sources._mail_head import Head
 from leadconnector_async.sources._mbox import Piece
 from leadconnector_async.sources._values import Wrong
 from leadconnector_async.sources.mail import MailReader
-from leadconnector_async.sources.row import Parsed
+
+if TYPE_CHECKING:
+    from leadconnector_async.sources import Parsed
 
 DENVER = ZoneInfo("America/Denver")
 LONDON = ZoneInfo("Europe/London")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import pytest
 from mails import ME, PLAIN
@@ -8,7 +10,9 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._mail_labels import states_of_folders, states_of_labels
 from leadconnector_async.sources._mbox import Piece
 from leadconnector_async.sources.mail import MailReader
-from leadconnector_async.sources.row import Parsed
+
+if TYPE_CHECKING:
+    from leadconnector_async.sources import Parsed
 
 
 def _parsed(headers: str, *labels: str, leave_out: frozenset[str] = frozenset()) -> Parsed:

@@ -167,8 +167,8 @@ def test_lines_before_the_first_mail_are_told() -> None:
 def test_apple_mails_files_are_read_by_their_count() -> None:
     """What follows the mail is no part of it, and holds what became of it."""
     trailer = b"<plist><dict><key>flags</key>\n<integer>%d</integer></dict></plist>"
-    for flags, states in ((1, set()), (1 << 1, {"deleted"}), (1 << 6, {"drafts"})):
+    for flags, state in ((1, []), (1 << 1, ["deleted"]), (1 << 6, ["drafts"])):
         content = b"%d       \n%b" % (len(HEAD), HEAD) + trailer % flags
         piece = whole([content[:20], content[20:]])
-        assert (piece.content, piece.states) == (HEAD, states)
+        assert (piece.content, list(piece.states)) == (HEAD, state)
     assert whole([b"12\n"]).content == b""

@@ -52,9 +52,8 @@ class Lost:
         """Say how many there are."""
         if not self._count:
             return []
-        return [
-            f"{self._count:,} lines before its first mail, from line {self._first} on: not read"
-        ]
+        lines = "1 line" if self._count == 1 else f"{self._count:,} lines"
+        return [f"{lines} before its first mail, from line {self._first} on: not read"]
 
 
 def mails_in(
