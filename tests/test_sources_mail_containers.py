@@ -140,6 +140,13 @@ def test_an_mbox_that_ends_within_a_part_is_cut(tmp_path: Path) -> None:
     assert parsed[1].identity.id == "cut@example.org"
 
 
+def test_an_emlx_that_is_shorter_than_it_says_is_cut(tmp_path: Path) -> None:
+    """Its first line says how long it is."""
+    _write(tmp_path / "1.emlx", b"%d\n%b" % (len(PLAIN) + 5, PLAIN))
+    (parsed,), _ = _read(tmp_path / "1.emlx")
+    assert [problem.field for problem in parsed.problems] == ["file"]
+
+
 def _archive(kind: str) -> bytes:
     out = io.BytesIO()
     if kind == "zip":

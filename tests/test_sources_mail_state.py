@@ -97,10 +97,18 @@ def test_what_is_left_out_is_read_if_its_label_is_named() -> None:
     assert _parsed("X-Gmail-Labels: Corbeille", "corbeille").row is not None
 
 
+def test_a_sent_mail_of_nobody_known_is_told() -> None:
+    """Else an address of the owner's own would become a contact in silence."""
+    (told,) = _parsed("X-Gmail-Labels: =?UTF-8?Q?Envoy=C3=A9,Ouvert?=").notices
+    assert told.startswith("mails among the sent ones whose sender is none of --mine")
+    assert _parsed("X-Gmail-Labels: Inbox").notices == ()
+
+
 def test_a_label_that_is_never_left_out_is_refused() -> None:
     """Who misspells one would get less than they asked for."""
-    with pytest.raises(SourceError, match="--labels spma: give spam, trash, drafts or all"):
-        _parsed("X: y", "spma")
+    for label in ("spma", "sent", "chats"):
+        with pytest.raises(SourceError, match=f"--labels {label}: give spam, trash, drafts or all"):
+            _parsed("X: y", label)
 
 
 @pytest.mark.parametrize(

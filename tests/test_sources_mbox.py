@@ -171,4 +171,11 @@ def test_apple_mails_files_are_read_by_their_count() -> None:
         content = b"%d       \n%b" % (len(HEAD), HEAD) + trailer % flags
         piece = whole([content[:20], content[20:]])
         assert (piece.content, list(piece.states)) == (HEAD, state)
-    assert whole([b"12\n"]).content == b""
+    cut = whole([b"12\nFrom: k"])
+    assert (cut.content, cut.is_cut) == (b"From: k", True)
+
+
+def test_a_byte_order_mark_hides_no_mail() -> None:
+    """Editors for Windows put one at the beginning."""
+    assert _split(b"\xef\xbb\xbf" + MARK + HEAD)[0].content == HEAD
+    assert whole([b"\xef\xbb\xbf" + HEAD]).content == HEAD

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _OF_FOLDERS: Final = {"templates": "drafts", "unsent messages": "drafts"}
 """Folders of Thunderbird with mails that were not sent. As labels they can be the user's own."""
+_LEFT_OUT: Final = frozenset({"spam", "trash", "drafts"})
+"""States that are left out if nobody asks for them."""
 _LABEL: Final = re.compile(r'\s*(?:"([^"]*)"|([^,]+))')
 _ENDINGS: Final = re.compile(r"(?:\.(?:gz|mbox|mbx|sbd|maildir))+\Z", re.IGNORECASE)
 _UTF7: Final = re.compile(r"&([A-Za-z0-9+,]*)-")
@@ -34,7 +36,7 @@ _STATES: Final = {
 
 
 def states_of_labels(value: str) -> set[str]:
-    """What the labels of a mail say of it: spam, trash, drafts or chats.
+    """What the labels of a mail say of it: spam, trash, drafts, chats or sent.
 
     ``value`` is the decoded header ``X-Gmail-Labels``: names between commas, some in quotes.
     """
@@ -66,8 +68,8 @@ def wanted_states(labels: Iterable[str]) -> set[str]:
     for label in labels:
         state = _STATES.get(_folded(label))
         if label == "all":
-            found |= set(_STATES.values())
-        elif state is None:
+            found |= _LEFT_OUT
+        elif state not in _LEFT_OUT:
             raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
         else:
             found.add(state)

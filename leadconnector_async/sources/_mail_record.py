@@ -35,6 +35,10 @@ OPEN_END: Final = "mails whose last part has no end: they may be cut short"
 _SEVERAL: Final = (
     "mails to several people: each is with the first, and names the others in cc or bcc"
 )
+_NOT_MINE: Final = (
+    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
+    "give that address with --mine too, if it is yours"
+)
 _BROKEN: Final = Problem(
     "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
 )
@@ -156,7 +160,7 @@ def _head_values(head: Head, piece: Piece, how: Reading) -> Values:
         "date": at,
         "subject": head.text("subject") or None,
         "inReplyTo": head.ancestors or None,
-        **_side_values(head, how),
+        **_side_values(head, states, how),
     }
 
 
@@ -165,7 +169,7 @@ def _is_placeholder(sender: str) -> bool:
     return sender.upper() == "MAILER-DAEMON"
 
 
-def _side_values(head: Head, how: Reading) -> Values:
+def _side_values(head: Head, states: set[str], how: Reading) -> Values:
     mine = how.mine
     sides = mine.sides(head)
     cc = [person.address for person in head.people("cc")]
@@ -179,6 +183,8 @@ def _side_values(head: Head, how: Reading) -> Values:
         values |= {"contact.email": sides}
     else:
         to = sides.to
+        if "sent" in states and sides.direction == "inbound":
+            how.warn(_NOT_MINE)
         values |= {
             "direction": sides.direction,
             "contact.email": sides.other.address,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources._lines import TooLong
@@ -43,7 +44,8 @@ class Piece(NamedTuple):
 
     Of a mail that is longer than any may be, the beginning is given. ``ended`` tells that another
     mail follows, so that this one is whole even if the file breaks off later. ``postmark`` is the
-    ``From`` line before it, ``states`` what its container says became of it.
+    ``From`` line before it, ``states`` what its container says became of it. One that ``is_cut`` is
+    shorter than its file says.
     """
 
     line: int
@@ -52,6 +54,7 @@ class Piece(NamedTuple):
     ended: bool = False
     postmark: bytes = b""
     states: frozenset[str] = frozenset()
+    is_cut: bool = False
 
     def __repr__(self) -> str:
         return f"Piece(line={self.line}, {self.size} bytes)"
@@ -65,7 +68,7 @@ def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) 
     """
     mail = _Mail()
     blank, held = True, b""
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_unmarked(lines), 1):
         if held:
             if _begins(held, line, after_blank=blank, is_first=not mail.begin):
                 yield from mail.pieces(ended=True)
@@ -84,6 +87,15 @@ def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) 
     if held and not mail.add(held):
         lost(number)
     yield from mail.pieces(ended=False)
+
+
+def _unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
+    every = iter(lines)
+    for first in every:
+        # One that is too long is of a type of its own.
+        yield first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)
+        break
+    yield from every
 
 
 class _Mail:
@@ -143,16 +155,19 @@ def whole(chunks: Iterable[bytes]) -> Piece:
     for chunk in chunks:
         size += len(chunk)
         content += chunk[: max(0, MAIL_LIMIT - len(content))]
-    postmark, states = b"", frozenset[str]()
+    postmark, states, is_cut = b"", frozenset[str](), False
+    if content.startswith(BOM_UTF8):
+        del content[: len(BOM_UTF8)]
     if content.startswith(FROM):
         end = content.find(b"\n") + 1
         postmark = bytes(content[:end])
         del content[:end]
     elif count := _COUNT.match(content):
         end = count.end() + int(count[1][:_DIGITS])
+        is_cut = size < end
         states = _flagged(bytes(content[end:]))
         del content[end:], content[: count.end()]
-    return Piece(1, bytes(content), size, postmark=postmark, states=states)
+    return Piece(1, bytes(content), size, postmark=postmark, states=states, is_cut=is_cut)
 
 
 def _flagged(trailer: bytes) -> frozenset[str]:

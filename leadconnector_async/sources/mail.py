@@ -30,7 +30,7 @@ NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header
 
 _CUT: Final = Problem(
     "file",
-    "ends within a part of this mail, its last one: it may be cut short",
+    "ends within this mail: it may be cut short",
     "copy or export the file again, and import it once more; if it is whole, import the mail "
     "from the list of failed ones",
 )
@@ -120,7 +120,8 @@ class MailReader:
         except LeftOut as left_out:
             raw = json.dumps({"file": file or piece.line}).encode()
             return Parsed(piece.line, raw, None, (), left_out=left_out.why)
-        if piece.postmark and not piece.ended and OPEN_END in self._notices:
+        is_last = bool(piece.postmark) and not piece.ended
+        if piece.is_cut or (is_last and OPEN_END in self._notices):
             cut = cut or _CUT
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
