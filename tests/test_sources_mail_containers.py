@@ -147,6 +147,24 @@ def test_an_emlx_that_is_shorter_than_it_says_is_cut(tmp_path: Path) -> None:
     assert [problem.field for problem in parsed.problems] == ["file"]
 
 
+@pytest.mark.parametrize(("name", "content"), [("INBOX", _mbox("a")), ("17", PLAIN)])
+def test_a_file_without_an_ending_is_known_by_its_beginning(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    """A From line with a header after it, or a header that mails begin with."""
+    _write(tmp_path / name, content)
+    (parsed,), _ = _read(tmp_path / name)
+    assert parsed.row is not None
+
+
+def test_a_column_that_begins_with_from_makes_no_mail(tmp_path: Path) -> None:
+    """Tables have such headers."""
+    _write(tmp_path / "log.txt", b"From here,type,message\nx,SMS,hi\n")
+    (parsed,), _ = _read(tmp_path / "log.txt")
+    assert parsed.row is not None
+    assert parsed.row.message == "hi"
+
+
 def _archive(kind: str) -> bytes:
     out = io.BytesIO()
     if kind == "zip":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._columns import check_mapping
+from leadconnector_async.sources._mbox import begins_with_mail
 from leadconnector_async.sources._stream import open_stream
 from leadconnector_async.sources._text import Text
 from leadconnector_async.sources.delimited import Delimited
@@ -102,8 +103,10 @@ def _source(name: FormatName | None, stream: Stream, options: SourceOptions) -> 
         return _mailbox(stream, stream.chunks(), options, single=name == "eml")
     text = Text(stream, options.encoding)
     _refuse_foreign(stream, text.head)
-    if name is None and text.encoding == "utf-8" and text.head.startswith(b"From "):
-        return _mailbox(stream, text.chunks(), options, single=False)
+    if name is None and text.encoding == "utf-8":
+        single = begins_with_mail(text.head, named=False)
+        if single is not None:
+            return _mailbox(stream, text.chunks(), options, single=single)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
