@@ -36,7 +36,7 @@ _PRESENTATIONS: Final = re.compile(r"-[1-4]")
 _SERVICE: Final = re.compile(r"[*#][\d*#]*|[2-9]11|1\d\d|000|999")
 """Codes that a telephone understands itself, and the three digits of emergencies and services."""
 _SHORT: Final = re.compile(r"\+?[1-9]\d{2,5}|[1-9]\d{2}-\d{3}")
-_HIDING: Final = re.compile(r"(?:[*]67|[*]82|#31#|[*]31#)\s*(?=\+?\d{7})")
+_HIDING: Final = re.compile(r"(?:[*]67|[*]82|#31#|[*]31#)\s*(?=[+(\d][\d ().-]{6})")
 """Dialled before a number to hide, or to show, one's own."""
 _SCHEME: Final = re.compile(
     r"(?:callto|mms|mmsto|sms|smsto|tel|whatsapp):(?!.*phone-context)", re.IGNORECASE
@@ -54,7 +54,7 @@ _SENDER: Final = re.compile(r"[^\W\d_][^\s:+]*")
 _LONGEST_NAME: Final = 40
 _FEWEST_DIGITS: Final = 7
 """Of a number without its area code; and of what is a placeholder, since short codes repeat too."""
-_RUN: Final = "01234567890" * 3
+_RUN: Final = "0123456789" * 3
 _MEXICO: Final = 52
 _MEXICAN: Final = 11
 """Digits of a Mexican mobile number with the 1 before it that was dropped in 2019."""
@@ -106,7 +106,7 @@ def _read(text: str, region: str | None, possible: bool) -> Number | Wrong:  # n
     try:
         plain = _plain(text)
         _refuse_withheld(plain)
-        _refuse_several(plain)
+        plain = _only_one(plain)
         return _number(plain, region, possible=possible)
     except Wrong as error:
         return error
@@ -158,17 +158,24 @@ def _jabber(text: str) -> str:
 def _refuse_withheld(text: str) -> None:
     words = text.strip("()<>[] ").casefold()
     digits = text.removeprefix("+")
-    if _WITHHELD.fullmatch(words) or _PRESENTATIONS.fullmatch(text) or digits in _WITHHELD_DIGITS:
+    if (
+        not text
+        or _WITHHELD.fullmatch(words)
+        or _PRESENTATIONS.fullmatch(text)
+        or digits in _WITHHELD_DIGITS
+    ):
         raise withheld()
 
 
-def _refuse_several(text: str) -> None:
-    if len(people_in(text)) > 1 or _ENDS_TWICE.fullmatch(text):
+def _only_one(text: str) -> str:
+    one, *others = people_in(text)
+    if others or _ENDS_TWICE.fullmatch(text):
         raise Wrong(
             "names several people",
             "write one record for each, with one number in it, or give --leave-out groups",
             kind="groups",
         )
+    return one
 
 
 def _number(text: str, region: str | None, *, possible: bool) -> Number:
@@ -186,7 +193,8 @@ def _number(text: str, region: str | None, *, possible: bool) -> Number:
         _refuse_placeholder(placeholder)
     number = _chosen(text, region, given, other)
     if number is None and possible and given is not None and other is None:
-        number = given if phonenumbers.is_possible_number(given) else None
+        reason = phonenumbers.is_possible_number_with_reason(given)
+        number = given if reason == phonenumbers.ValidationResult.IS_POSSIBLE else None
     if number is None:
         raise _refusal(text, region, given, coded=other is not None)
     notice = EXTENSION if number.extension else None

@@ -60,7 +60,7 @@ class Markup(StreamSource):
         self._root = _root(text.head)
         name = self._mapping(options.mapping_file)
         definition = load_mapping(name)
-        if definition.root and self._root not in definition.root:
+        if definition.root and self._root not in {*definition.root, *definition.elements}:
             raise self._foreign(name, definition)
         self._definition = definition
         spool = None if options.spool is None else Spool(options.spool)
@@ -101,8 +101,9 @@ class Markup(StreamSource):
             )
         if own is None:
             raise SourceError(
-                f"{self.name}: is XML{self._described()}, and holds no sms, mms or call that is "
-                f"known here: give --mapping with one of {', '.join(_names())}, or with a file of "
+                f"{self.name}: holds no sms, mms or call that is known here: its first element "
+                f"is{self._described()}: "
+                f"give --mapping with one of {', '.join(_names())}, or with a file of "
                 "your own, or export it as CSV"
             )
         self.warnings.append(f"is what --mapping {own} is for: read by it")
