@@ -8,8 +8,9 @@ from bad_inputs import jsonl, parse, record
 from leadconnector_async._leave_out import LEAVE_OUT
 from leadconnector_async._messages import Contact
 from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources._contacts import MANY_NAMES, Contacts
-from leadconnector_async.sources._numbers import BY_CODE, EXTENSION, people_in, read_number
+from leadconnector_async.sources._contacts import MANY_NAMES, Contacts, read_number
+from leadconnector_async.sources._e164 import BY_CODE, EXTENSION
+from leadconnector_async.sources._numbers import people_in
 from leadconnector_async.sources._values import Wrong
 
 US = SourceOptions(region="US")
@@ -230,6 +231,7 @@ def test_a_text_in_the_wrong_column_is_no_name() -> None:
 def test_numbers_of_several_people_are_taken_apart() -> None:
     """One number stays one, whatever is in it."""
     assert people_in("+12125550142~12125550143;555") == ["+12125550142", "12125550143", "555"]
+    assert people_in("~") == ["~"]
     assert people_in("212/555-0142") == ["212/555-0142"]
     assert people_in("tel:555-0142;phone-context=+1-212") == ["tel:555-0142;phone-context=+1-212"]
 

@@ -168,6 +168,16 @@ def test_a_group_is_known_by_its_address_alone(separator: str, tmp_path: Path) -
     assert json.loads(parsed[2].raw)["members"] == [ANN, "12125550126"]
 
 
+def test_a_member_in_two_spellings_is_one(tmp_path: Path) -> None:
+    """Also where no region tells the country of the one without its code."""
+    path = tmp_path / "backup.xml"
+    sent = _mms(_text("a"), _addr(151, ANN, BOB), msg_box="2", address=f"{ANN[1:]}~{BOB[1:]}")
+    path.write_text(f"<smses>{sent}</smses>")
+    with open_source(str(path), SourceOptions()) as source:
+        rows = _rows(list(source))
+    assert [row.contact for row in rows] == [Contact(phone=ANN), Contact(phone=BOB)]
+
+
 def test_the_owner_is_known_from_earlier_messages(tmp_path: Path) -> None:
     """A group whose list holds the owner is one with the others only."""
     sent = _mms(_text("a"), _addr(137, ME) + _addr(151, ANN), msg_box="2", address=ANN)

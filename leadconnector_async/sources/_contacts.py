@@ -6,17 +6,21 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Contact
-from leadconnector_async.sources._numbers import lacking, read_number
+from leadconnector_async.sources._numbers import only_number
 from leadconnector_async.sources._values import Wrong, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from leadconnector_async.sources._e164 import Number
+
 _CACHED: Final = 16_384
 """Contacts are many times fewer than records, and come in runs."""
 _ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"';,:|]+@[^\s<>()\[\]\"';,:|]+")
 _NAMED: Final = re.compile(r"[^<]*<([^<>]+)>\W*|mailto:(.+)", re.IGNORECASE)
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _PART: Final = re.compile(r"\w+")
 _MOST_NAMED: Final = 16_384
 """Numbers whose names are remembered: memory has to stay bounded."""
@@ -62,11 +66,12 @@ class Contacts:
         return number.e164
 
     def same(self, text: str) -> str:
-        """Spell a number to be compared, whatever is wrong with it."""
+        """Spell a number to be compared, whatever is wrong with it: its digits, if it is one."""
         try:
-            return read_number(text, self._region, possible=self._possible).e164
+            return read_number(text, self._region, possible=self._possible).e164[1:]
         except Wrong:
-            return text.strip()
+            bare = "" if _LETTER.search(text) else "".join(filter(str.isdigit, text))
+            return bare or text.strip()
 
     def email(self, value: object) -> str:
         """Spell an address in lower case. Nothing is looked up."""
@@ -98,6 +103,38 @@ class Contacts:
         )
 
 
+def read_number(text: str, region: str | None, *, possible: bool = False) -> Number:
+    """Spell a number in E.164.
+
+    Without a country code it is one of ``region``. ``possible`` takes numbers of a length that
+    exists, but never placeholders.
+
+    Raises:
+        Wrong: it is none, or that of nobody or of several people.
+        SourceError: the package is not installed, or there is no such region.
+    """
+    found = _read(text, region, possible)
+    if isinstance(found, Wrong):
+        raise Wrong(found.wrong, found.fix, kind=found.kind)
+    return found
+
+
+@lru_cache(maxsize=_CACHED)
+def _read(text: str, region: str | None, possible: bool) -> Number | Wrong:  # noqa: FBT001 - cached
+    try:
+        from leadconnector_async.sources import _e164  # noqa: PLC0415 - an extra, often not needed
+    except ImportError as error:
+        raise _lacking("contact.phone", "phonenumbers") from error
+    if region is not None and region not in _e164.REGIONS:
+        raise SourceError(
+            f"--region {region} is no region: give the two letters of a country, such as US"
+        )
+    try:
+        return _e164.read(only_number(text), region, possible=possible)
+    except Wrong as error:
+        return error
+
+
 @lru_cache(maxsize=_CACHED)
 def _address(text: str) -> str:
     try:
@@ -106,7 +143,7 @@ def _address(text: str) -> str:
             validate_email,
         )
     except ImportError as error:
-        raise lacking("contact.email", "email-validator") from error
+        raise _lacking("contact.email", "email-validator") from error
     text = text.strip()
     if len({address.casefold() for address in _ADDRESS.findall(text)}) > 1:
         fix = "write one record for each, with one address in it, or give --leave-out groups"
@@ -118,3 +155,9 @@ def _address(text: str) -> str:
     except EmailNotValidError:
         raise Wrong("is no usable e-mail address", "write one such as me@example.com") from None
     return found.normalized.lower()
+
+
+def _lacking(field: str, package: str) -> SourceError:
+    return SourceError(
+        f"{field} needs the package {package}: pip install 'leadconnector-async[contacts]'"
+    )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
+_NUMBER: Final = re.compile(r"\+?[\d ().-]+")
+"""The owner's own, which tells nothing about mails."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _EXPUNGED: Final = 0x0008
 """Bit of ``X-Mozilla-Status``: deleted, but still in the file until it is compacted."""
@@ -57,6 +59,7 @@ class Mine:
                 f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
                 "so that sent ones can be told from received ones"
             )
+        addresses = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 raise SourceError(

@@ -83,8 +83,12 @@ class Groups:
     def _others(self, addresses: Iterable[str]) -> list[str]:
         """Name each once, and the owner not at all."""
         own = self._owners()
-        spelled = {self._contacts.same(address): address for address in addresses}
-        return [address for same, address in spelled.items() if same not in own]
+        spelled: dict[str, str] = {}
+        for address in addresses:
+            same = self._contacts.same(address)
+            if same not in own and not spelled.get(same, "").startswith("+"):
+                spelled[same] = address
+        return list(spelled.values())
 
 
 def _addresses(rule: Members, inner: Iterable[Inner]) -> list[tuple[str, str]]:
