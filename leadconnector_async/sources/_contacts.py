@@ -51,7 +51,7 @@ class Contacts:
         self._region = None if region is None else region.strip().upper()
         self._possible = possible
         self._notice = notice
-        self._names: dict[str, frozenset[str]] = {}
+        self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self.readers: dict[str, Callable[[object], str]] = {
             "contact.phone": self.phone,
             "contact.email": self.email,
@@ -85,12 +85,12 @@ class Contacts:
         """Tell of a number that has many names: a placeholder, perhaps, or a shop's."""
         if contact.phone is None or contact.name is None or self._notice is None:
             return
-        names = self._names.get(contact.phone, frozenset())
-        if len(names) <= _MOST_NAMES:
+        last, names = self._names.get(contact.phone, ("", frozenset[str]()))
+        if contact.name != last and len(names) <= _MOST_NAMES:
             if not names and len(self._names) >= _MOST_NAMED:
                 del self._names[next(iter(self._names))]
             names |= {" ".join(sorted(_PART.findall(contact.name.casefold())))}
-            self._names[contact.phone] = names
+            self._names[contact.phone] = contact.name, names
         if len(names) > _MOST_NAMES:
             self._notice(MANY_NAMES)
 

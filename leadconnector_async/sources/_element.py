@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.row import SourceOptions
 
 PHONE: Final = "contact.phone"
+EMAIL: Final = "contact.email"
 NAME: Final = "contact.name"
 _NOTHING: Final = frozenset({"", "null"})
 
@@ -101,11 +102,14 @@ class ElementReader:
         if PHONE not in kind.fields:
             return None
         given = values.get(PHONE)
+        if given is None and kind.members is not None:
+            given = values.pop(EMAIL, None)
         address = given if isinstance(given, str) else None
         if kind.members is not None:
             direction = values.get("direction")
             return self._groups.tell(kind.members, address, element.inner, direction)
-        return None if given is not None else With([withheld()])
+        known = given is not None or EMAIL in values
+        return None if known else With([withheld()])
 
     def _values(
         self, kind: Kind, reader: Reader, row: dict[str, str], element: Element

@@ -38,6 +38,11 @@ class Reader:
             for column, rule in kind.not_carried.items()
         }
         self._empty = frozenset(definition.empty) | {""}
+        self._empties = {
+            field: frozenset(rule.empty) | {""}
+            for field, rule in kind.fields.items()
+            if rule.empty is not None
+        }
         self._contacts = contacts
         rules = dict(kind.fields)
         direction = rules.pop(DIRECTION, None)
@@ -87,7 +92,7 @@ class Reader:
         for case in rule.cases:
             if all(row.get(name) == given for name, given in case.where.items()):
                 return case.value
-        empty = self._empty if rule.empty is None else {"", *rule.empty}
+        empty = self._empties.get(field, self._empty)
         text = self._text(rule.column, row, field, empty)
         if text is None and direction in ("inbound", "outbound"):
             columns = rule.inbound if direction == "inbound" else rule.outbound

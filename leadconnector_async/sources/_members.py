@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async._leave_out import LEAVE_OUT
-from leadconnector_async.sources._numbers import people_in, withheld
+from leadconnector_async.sources._numbers import is_one, people_in, withheld
 from leadconnector_async.sources._values import Wrong
 
 if TYPE_CHECKING:
@@ -45,6 +45,13 @@ class Groups:
     ) -> With:
         """Tell it from the addresses within a message, and from the one of the message itself."""
         own = self._owners()
+        if (
+            not rule.element
+            and address
+            and is_one(address)
+            and self._contacts.same(address) not in own
+        ):
+            return With((address,))
         roles = [(at, role) for at, role in _addresses(rule, inner) if at not in rule.own]
         senders = [at for at, role in roles if role in rule.senders]
         listed = people_in(address) if address and address not in rule.own else []

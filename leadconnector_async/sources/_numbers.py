@@ -42,6 +42,11 @@ FEWEST_DIGITS: Final = 7
 """Of a number without its area code; and of what is a placeholder, since short codes repeat too."""
 
 
+def is_one(text: str) -> bool:
+    """Tell, sooner than `people_in` does, what can name one person only."""
+    return _BETWEEN.search(text) is None
+
+
 def people_in(text: str) -> list[str]:
     """Take apart what names several people by number; one number is left whole."""
     if _PARAMETERS.search(text):
