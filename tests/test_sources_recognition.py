@@ -22,7 +22,7 @@ FOREIGN = {"Phone": "+12125550100", "Direction": "in", "Text": "hello", "Date": 
 
 def _warnings(path: Path, mapping: str | None) -> list[str]:
     with open_source(str(path), SourceOptions(mapping_file=mapping, region="US")) as source:
-        assert any(parsed.row for parsed in source)
+        assert [parsed for parsed in source if parsed.row]
         return source.warnings
 
 
@@ -54,7 +54,8 @@ def test_a_mapping_that_does_not_fit_is_told_by_file(tmp_path: Path) -> None:
     ours.write_text(json.dumps({"type": "SMS", "contactId": "c", "message": "hi"}))
     assert "requires: it is read by the API's names" in _warnings(ours, "twilio-calls")[0]
     (tmp_path / "a.mbox").write_bytes(MAIL + b"Date: Wed, 31 Jan 2024 09:30:00 +0000\n\nhi\n")
-    with open_source(str(tmp_path / "a.mbox"), SourceOptions(mapping_file="generic")) as source:
+    mine = SourceOptions(mapping_file="generic", mine=("me@shop.example",))
+    with open_source(str(tmp_path / "a.mbox"), mine) as source:
         assert list(source)
     assert "holds mails, which are read without --mapping" in source.warnings
     (tmp_path / "odd.json").write_text('[{"a": 1}]')
@@ -69,7 +70,7 @@ def test_json_that_generic_reads_is_guessed_and_not_read_so_by_itself(tmp_path: 
     assert guess(str(path), SourceOptions()).mapping_file == "generic"
     with open_source(str(path)) as source:
         assert [parsed.row for parsed in source] == [None]
-    assert "inspect shows whether a mapping that is there reads it" in source.warnings[-1]
+    assert any("inspect shows whether a mapping" in warning for warning in source.warnings)
     with open_source(str(path), SourceOptions(mapping_file="generic")) as source:
         (parsed,) = source
     assert parsed.row is not None

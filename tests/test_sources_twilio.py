@@ -119,7 +119,7 @@ def test_pictures_are_attachments_or_told() -> None:
 
 
 def test_who_has_no_number_is_of_a_kind() -> None:
-    """Ids of other channels, hidden numbers, and nobody: each with a reason that can be followed."""
+    """Ids of other channels, and nobody: each with a reason that can be followed."""
     problem = "contact.phone is {}"
     said = str(_message(**{"from": "messenger:123"}).problems[0])
     assert said.startswith(problem.format("a name in its own system"))

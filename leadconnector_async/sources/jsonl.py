@@ -16,7 +16,7 @@ from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._dates import to_utc
 from leadconnector_async.sources._files import are_remote
 from leadconnector_async.sources._form import form_of
-from leadconnector_async.sources._garbled import MAY_BE_GARBLED
+from leadconnector_async.sources._garbled import may_be_garbled
 from leadconnector_async.sources._json_values import JsonValues
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources._lines import TooLong
@@ -107,7 +107,9 @@ class JsonLines(StreamSource):
             return None
         if row.contact is not None and not self._finds(row):
             return None
-        return None if _is_odd(line) or not _are_good_lists(row) else row
+        if (b"\xc3" in line or b"\\u00" in line) and _is_odd(line):
+            return None
+        return row if _are_good_lists(row) else None
 
     def _finds(self, row: SourceRow) -> bool:
         try:
@@ -216,6 +218,4 @@ def _are_plain(line: bytes) -> bool:
 
 def _is_odd(line: bytes) -> bool:
     """Tell a line that may hold a NUL, or text that was decoded wrongly."""
-    if b"\xc3" not in line and b"\\u00" not in line:
-        return False
-    return b"\\u0000" in line or MAY_BE_GARBLED.search(line) is not None
+    return b"\\u0000" in line or may_be_garbled(line)
