@@ -49,10 +49,8 @@ class Reader:
     def __init__(self, kind: Kind, definition: Definition, contacts: Contacts) -> None:
         empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
-        self._leave_out = [
-            ([(name, _Words(given, empty)) for name, given in rule.where.items()], rule.reason)
-            for rule in kind.leave_out
-        ]
+        self._leave_out = _ready(kind.leave_out, empty)
+        self._without_content = _ready(kind.without_content, empty)
         self._not_carried = {
             column: NotCarried(rule) if isinstance(rule, str) else rule
             for column, rule in kind.not_carried.items()
@@ -70,10 +68,11 @@ class Reader:
             value = _word(row, column)
             if value in values:
                 return f'rows whose "{column}" is "{value}"'
-        for where, reason in self._leave_out:
-            if all(words.match(_word(row, name)) for name, words in where):
-                return reason
-        return None
+        return _first(self._leave_out, row)
+
+    def without_content(self, row: Mapping[str, Cell]) -> str | None:
+        """Say why a row is left out that has neither text nor files."""
+        return _first(self._without_content, row)
 
     def not_carried(
         self, row: Mapping[str, Cell], values: Mapping[str, object]
@@ -107,19 +106,25 @@ class Reader:
         return values
 
     def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        settled = _settled(plan.rule, row)
+        return self._read(plan, row, direction) if settled is None else settled
+
+    def _read(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
         rule = plan.rule
-        if rule.constant is not None:
-            return rule.constant
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.is_list:
             cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
             return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
-        cell = self._cell(columns, row, strip=not plan.is_body)
+        cell = self._cell(columns, row, strip=not plan.is_body, empty=plan.empty)
         if isinstance(cell, list):
             return Wrong(kind_of(cell), "name what is in it, such as to[0].phone, in the mapping")
         if rule.before:
-            above = [self._cell((name,), row) for name in rule.before]
-            cell = "\n".join(str(text) for text in (*above, cell) if text is not None) or None
+            texts = [str(text) for name in rule.before if (text := self._cell((name,), row))]
+            own = (cell or "").strip()
+            texts = [text for text in texts if text.strip() != own] + (
+                [] if cell is None else [cell]
+            )
+            cell = "\n".join(texts) or None
         if cell is None:
             return rule.default
         for prefix in rule.strip:
@@ -130,15 +135,21 @@ class Reader:
             return Wrong(error.wrong, error.fix, cell, kind=error.kind)
 
     def _cell(
-        self, columns: Sequence[str], row: Mapping[str, Cell], *, strip: bool = True
+        self,
+        columns: Sequence[str],
+        row: Mapping[str, Cell],
+        *,
+        strip: bool = True,
+        empty: frozenset[str] | None = None,
     ) -> Cell | None:
         """Give the first of the columns that is filled."""
+        empty = self._empty if empty is None else empty
         for column in columns:
             cell = row.get(column, "")
             if isinstance(cell, str):
                 if strip:
                     cell = cell.strip()
-                if cell in self._empty:
+                if cell in empty:
                     continue
             return cell
         return None
@@ -197,6 +208,7 @@ class _Plan:
         self.rule = rule
         self.is_list = field in LIST_FIELDS
         self.is_body = field in BODY_FIELDS
+        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
         self.kinds = [(kind, _Words(words, empty)) for kind, words in rule.kinds.items()]
         own = as_list(rule.column)
         self.columns: dict[object, list[str]] = {
@@ -204,6 +216,32 @@ class _Plan:
             "inbound": own + as_list(rule.inbound),
             "outbound": own + as_list(rule.outbound),
         }
+
+
+_Ready = list[tuple[list[tuple[str, _Words]], str]]
+
+
+def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> _Ready:
+    return [
+        ([(name, _Words(given, empty)) for name, given in rule.where.items()], rule.reason)
+        for rule in rules
+    ]
+
+
+def _first(rules: _Ready, row: Mapping[str, Cell]) -> str | None:
+    """Say what a row is, by the first rule that it meets."""
+    for where, reason in rules:
+        if all(words.match(_word(row, name)) for name, words in where):
+            return reason
+    return None
+
+
+def _settled(rule: Rule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value that needs no column of its own."""
+    for case in rule.cases:
+        if all(row.get(name) == given for name, given in case.where.items()):
+            return case.value
+    return rule.constant
 
 
 def _word(row: Mapping[str, Cell], column: str) -> str:

@@ -27,6 +27,13 @@ NAMES: Final = (
 )
 
 
+class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The value of a field in records whose columns hold what ``where`` says."""
+
+    where: dict[str, str]
+    value: str
+
+
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one field is made of columns. See ``docs/mappings.md``."""
 
@@ -43,6 +50,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     separator: str | None = None
     phone: bool = False
     before: list[str] = field(default_factory=list)
+    empty: list[str] | None = None
+    cases: list[Case] = field(default_factory=list)
     kinds: dict[str, list[str]] = field(default_factory=dict)
     missing: str | None = None
 
@@ -69,11 +78,15 @@ class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
-    """A column made of elements within a record of XML, one line for each."""
+    """A column made of elements within a record of XML, one line for each.
+
+    Where the attribute holds nothing, the text is in another one, as ``base64``.
+    """
 
     element: str
     attribute: str
     where: dict[str, str] = {}
+    base64: str | None = None
 
 
 class Files(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +96,25 @@ class Files(Struct, frozen=True, forbid_unknown_fields=True):
     attribute: str
     name: list[str] = []
     type: str | None = None
+    besides: list[str] = []
+    """Types of what is no file, such as the layout of a message."""
+    lost: str | None = None
+    """What is told of a record one of whose files has no content."""
+
+
+class Members(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who wrote and who received a message, in elements within it, by the value of ``role``.
+
+    ``own`` are values that stand for the owner of the telephone. Without an element, and beside
+    it, the column of ``contact.phone`` names the members.
+    """
+
+    element: str = ""
+    attribute: str = ""
+    role: str = ""
+    senders: list[str] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
 
 
 class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,9 +123,12 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
     leave_out: list[LeaveOut] = field(default_factory=list)
+    without_content: list[LeaveOut] = field(default_factory=list)
+    """As ``leave_out``, but of records that have neither text nor files."""
     not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     inner: dict[str, Inner] = field(default_factory=dict)
     files: Files | None = None
+    members: Members | None = None
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -15,8 +15,19 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.row import SourceOptions
 
-_TAG: Final = re.compile(rb"<([A-Za-z_][\w.:-]*)")
-_PROLOG: Final = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_ROOT: Final = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
+_OTHERS: Final = {
+    "ArrayOfMessage": "messages of a Windows phone",
+    "Workbook": "a table of Excel 2003: save it as .xlsx",
+    "feed": "a web feed",
+    "html": "a web page",
+    "plist": "a property list of a Mac",
+    "rss": "a web feed, such as an export of WordPress",
+    "svg": "a picture",
+    "threads": "messages of Titanium Backup",
+}
+"""What XML is that no mapping reads, by its first element."""
 
 
 class Choice(NamedTuple):
@@ -65,19 +76,31 @@ def choice_of_markup(
     given = options.mapping_file
     if given is not None and load_mapping(given).elements:
         return given, ()
-    tag = _TAG.match(_PROLOG.sub(b"", head).lstrip())
-    root = tag[1].decode() if tag else ""
+    root = root_of(head)
     found = next((name for name in NAMES if root in _shipped(name).root), None)
     if found is None:
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
         known = [name for name in NAMES if _shipped(name).elements]
         raise SourceError(
-            f"{source}: {what}: give --mapping with one of {', '.join(known)}, "
-            "or with a file of your own"
+            f"{source}: {what}, and its first element is {described(root)}, which is not known "
+            f"here: give --mapping with one of {', '.join(known)}, or with a file of your own, or "
+            "export it as CSV"
         )
     if given is None:
         return found, (f"its root <{root}> is that of --mapping {found}: read by it",)
     return found, (f"--mapping {given} reads tables and JSON: it is read by --mapping {found}",)
+
+
+def root_of(head: bytes) -> str:
+    """Name the first element of XML, without its namespace."""
+    found = _ROOT.search(_COMMENT.sub(b"", head))
+    return "" if found is None else found[1].decode()
+
+
+def described(root: str) -> str:
+    """Show an element, and what XML it is that begins with it."""
+    what = _OTHERS.get(root)
+    return f"<{root}>" + (f" ({what})" if what else "")
 
 
 def recognised(names: Collection[str]) -> str | None:

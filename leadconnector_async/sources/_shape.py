@@ -112,8 +112,12 @@ class Shaper:
 
         self._leave_out = options.leave_out
         self._repair = options.repair_text
-        self.contacts = Contacts(options.region)
         self.notices: list[str] = []
+        self.contacts = Contacts(
+            options.region,
+            possible=options.numbers == "possible",
+            notice=self._note,
+        )
         self._readers = {
             **_READERS,
             **self.contacts.readers,
@@ -125,6 +129,9 @@ class Shaper:
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
 
+    def _note(self, told: str) -> None:
+        self.notices.append(told)
+
     def parsed(
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
     ) -> Parsed:
@@ -132,6 +139,8 @@ class Shaper:
         self.notices = list(notices)
         self._kinds = []
         row, problems = self.row(values)
+        if row is not None and row.contact is not None:
+            self.contacts.note_name(row.contact)
         told = tuple(self.notices)
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)
