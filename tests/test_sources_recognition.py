@@ -94,6 +94,24 @@ def test_texts_stand_before_others_and_lists_are_made_of_all_columns() -> None:
     assert _reader(kind).values({"text": "", "sub": "Hello"}) == {"message": "Hello"}
 
 
+def test_rules_on_columns_that_are_not_there_are_no_rules(tmp_path: Path) -> None:
+    """Of a table: nobody can tell what they would hold. Names are compared as ever."""
+    (tmp_path / "own.toml").write_text(
+        'leave_out = [{ where = { "Kind Of" = "a", gone = "" }, as = "never" },\n'
+        '  { where = { "Kind Of" = "B*" }, as = "bees" }]\n'
+        '[fields]\nmessage = "Text"\ntype = { constant = "SMS", cases = [\n'
+        '  { where = { "kind of" = "c", TEXT = "x" }, value = "Email" }] }\n'
+    )
+    (tmp_path / "a.csv").write_text("kind_of,text\na,x\nbee,x\nc,x\n")
+    options = SourceOptions(mapping_file=str(tmp_path / "own.toml"))
+    with open_source(str(tmp_path / "a.csv"), options) as source:
+        first, second, third = source
+    assert first.row is not None
+    assert second.left_out == "bees"
+    assert third.row is not None
+    assert (first.row.type, third.row.type) == ("SMS", "Email")
+
+
 @pytest.mark.parametrize("text", ["2024-01-31 10:30:00 UTC", "2024-01-31 10:30:00 GMT"])
 def test_a_named_zone_is_utc_or_none(text: str) -> None:
     """Others would be the machine's own, or be passed over."""

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._mapping import LeaveOut, NotCarried, as_list
+from leadconnector_async.sources._mapping import Case, LeaveOut, NotCarried, as_list
 from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS
 from leadconnector_async.sources._values import Wrong, kind_of, quoted
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Values = dict[str, object]
 
 _T = TypeVar("_T")
+_Where = TypeVar("_Where", Case, LeaveOut)
 DIRECTION: Final = "direction"
 Cell = str | list[object]
 """What a column holds: text, or, in JSON, a list."""
@@ -344,6 +345,17 @@ def resolved(
             return found
         return [found for column in columns if (found := find(column)) is not None]
 
+    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
+        return {found: rule for name, rule in rules.items() if (found := find(name))}
+
+    def known(rules: Iterable[_Where]) -> list[_Where]:
+        """Drop rules on columns that are not there: nobody can tell what they hold."""
+        return [
+            replace(rule, where=named(rule.where))
+            for rule in rules
+            if all(find(name) for name in rule.where)
+        ]
+
     fields = {
         field: replace(
             rule,
@@ -351,24 +363,16 @@ def resolved(
             inbound=spelled(field, rule.inbound),
             outbound=spelled(field, rule.outbound),
             before=as_list(spelled(field, list(rule.before))),
+            cases=known(rule.cases),
         )
         for field, rule in kind.fields.items()
     }
-
-    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
-        return {found: rule for name, rule in rules.items() if (found := find(name))}
-
-    leave_out = [LeaveOut(named(rule.where), rule.reason) for rule in kind.leave_out]
     return replace(
         kind,
         fields=fields,
         skip=named(kind.skip),
-        # Of columns that are not there nobody can tell what they hold.
-        leave_out=[
-            new
-            for new, old in zip(leave_out, kind.leave_out, strict=True)
-            if len(new.where) == len(old.where)
-        ],
+        leave_out=known(kind.leave_out),
+        without_content=known(kind.without_content),
         not_carried=named(kind.not_carried),
     )
 
@@ -381,5 +385,8 @@ def columns_of(rule: Rule) -> list[str]:
 
 def columns_told_of(kind: Kind) -> set[str]:
     """Every column that decides what is left out, or whose loss is told with its records."""
-    wheres = (column for rule in kind.leave_out for column in rule.where)
-    return {*kind.skip, *kind.not_carried, *wheres}
+    wheres = [
+        *(rule.where for rule in kind.leave_out),
+        *(case.where for rule in kind.fields.values() for case in rule.cases),
+    ]
+    return {*kind.skip, *kind.not_carried, *(column for where in wheres for column in where)}
