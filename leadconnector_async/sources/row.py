@@ -73,6 +73,12 @@ class Parsed(NamedTuple):
     notices: tuple[str, ...] = ()
     """What of the record is not carried over, or was read in a way that its owner should know of.
     Equal words are counted together, so they hold nothing that differs per record."""
+    within: str | None = None
+    """Where the record is in a source that is a folder: the file in it, and the line in that."""
+
+    def place(self, source: str) -> str:
+        """Where the record is, for a source of that name."""
+        return f"{source}/{self.within}" if self.within else f"{source}:{self.line}"
 
     def __repr__(self) -> str:
         return f"Parsed(line={self.line}, row={self.row!r}, problems={self.problems!r})"
