@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
+_NUMBER: Final = re.compile(r"\+?[\d ().-]+")
+"""The owner's own, which tells nothing about mails."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
@@ -67,6 +69,7 @@ class Mine:
                 f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
                 "so that sent ones can be told from received ones"
             )
+        addresses = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 raise SourceError(
