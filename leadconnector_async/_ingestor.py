@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 from leadconnector_async._engine.engine import Engine
-from leadconnector_async._errors import NotSentError
+from leadconnector_async._errors import CLOSED, ClosedError, NotSentError
 from leadconnector_async._intake import Hand, Intake
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.memory import MemoryOutbox
@@ -61,6 +61,8 @@ class Ingestor:
         self._is_open = False
 
     async def __aenter__(self) -> Self:
+        if self._api.closed:
+            raise ClosedError(CLOSED)
         self._outbox = await self._open_outbox()
         self._engine = Engine(
             self._api.gateway,

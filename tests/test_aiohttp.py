@@ -31,7 +31,7 @@ from leadconnector_async._aiohttp import AiohttpTransport, Timeouts, check_base_
 from leadconnector_async._aiohttp.address import proxy_from_environment
 from leadconnector_async._aiohttp.headers import MOST_TOKENS, Heads
 from leadconnector_async._aiohttp.reading import LARGEST_ANSWER
-from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
+from leadconnector_async._errors import ClosedError, FateUnknownError, NotSentError, TransportError
 from leadconnector_async._transport import Answer, Request
 
 if TYPE_CHECKING:
@@ -494,16 +494,19 @@ def test_connections_are_kept_and_cookies_are_not() -> None:
 
 
 def test_its_own_session_is_closed() -> None:
-    """Closing closes the connections; closing twice, or unused, does no harm."""
+    """Closing closes the connections, for good; closing twice, or unused, does no harm."""
 
     async def run() -> None:
         async with serving(answer_all) as server:
             transport = AiohttpTransport(server.url, timeouts=Timeouts(), connections=1)
-            await transport.close()
             await transport.send(POST, TOKEN)
             await transport.close()
             await transport.close()
             await server.until(lambda: server.ended == 1)
+            with pytest.raises(ClosedError, match="make a new LeadConnector"):
+                await transport.send(POST, TOKEN)
+            assert len(server.requests) == 1
+            await AiohttpTransport(server.url, timeouts=Timeouts(), connections=1).close()
 
     asyncio.run(run())
 
@@ -524,8 +527,6 @@ def test_a_session_that_was_handed_in_stays_open() -> None:
             async with transport_to(server.url, session=session) as transport:
                 assert (await transport.send(POST, TOKEN)).status == 429
             assert not session.closed
-            assert (await transport.send(POST, TOKEN)).status == 429
-            await transport.close()
             assert (await session.get(server.url, raise_for_status=False)).status == 429
             assert server.connections == 1
             assert b"User-Agent: leadconnector-async" in server.requests[0]
