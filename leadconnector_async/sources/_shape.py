@@ -14,8 +14,11 @@ from leadconnector_async._messages import (
 from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._dates import read_date
 from leadconnector_async.sources._files import read_attachments
+from leadconnector_async.sources._garbled import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources._names import (
+    BODY_FIELDS,
     FIELDS,
+    FINDERS,
     LIST_FIELDS,
     NESTED,
     is_known,
@@ -59,13 +62,13 @@ _NAME_ALONE: Final = Problem(
     "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
 )
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
+_NUL: Final = "has a NUL character at position {}"
 _MOST_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
 
 
 def _is_name_alone(values: Mapping[str, object]) -> bool:
-    found_by = ("contact.phone", "contact.email")
-    return all(values.get(name) is None for name in found_by) and not is_known(values)
+    return all(values.get(name) is None for name in FINDERS) and not is_known(values)
 
 
 def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:
@@ -108,6 +111,7 @@ class Shaper:
             return read_attachments(value, folder)
 
         self._leave_out = options.leave_out
+        self._repair = options.repair_text
         self.notices: list[str] = []
         self.contacts = Contacts(
             options.region,
@@ -117,6 +121,8 @@ class Shaper:
         self._readers = {
             **_READERS,
             **self.contacts.readers,
+            **dict.fromkeys(BODY_FIELDS, self._body),
+            "contact.name": self._name,
             "date": date,
             "attachments": attachments,
         }
@@ -175,6 +181,22 @@ class Shaper:
         if "contact" in nested and _is_name_alone(values):
             problems.append(_NAME_ALONE)
         return (None, tuple(problems)) if problems else (_row(fields, nested), ())
+
+    def _body(self, value: object) -> str:
+        """Take text, and note, or mend, what an earlier program did to it."""
+        if type(value) is str and "\0" in value:
+            if not self._repair:
+                raise Wrong(_NUL.format(value.index("\0") + 1), "remove it, or give --repair-text")
+            value = value.replace("\0", "")
+            self.notices.append(NULS)
+        text = read_text(value)
+        if text.isascii() or (meant := mended(text)) is None:
+            return text
+        self.notices.append(MENDED if self._repair else GARBLED)
+        return meant if self._repair else text
+
+    def _name(self, value: object) -> str:
+        return self._body(value).strip()
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:
