@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import click
 import msgspec
@@ -86,6 +87,11 @@ def _problems(parsed: Parsed) -> Iterator[Problem]:
     yield from checked(row)[1]
 
 
+def _file_name(url: object) -> str:
+    """What a file is called that is within the source: it is written nowhere here."""
+    return unquote(str(url).rpartition("/")[2])
+
+
 def _body(row: SourceRow) -> bytes:
-    fields = msgspec.to_builtins(row, builtin_types=())
+    fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_file_name)
     return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})

@@ -72,7 +72,7 @@ def _copy(outbox: str, copy: str) -> None:
 
 async def _plan(options: ImportOptions, copy: str) -> Summary:
     started = time.monotonic()
-    reader = Reader(options.sources, options.reading(copy))
+    reader = Reader(options.sources, options.rehearsing())
     reader.check()
     tally = Tally()
     async with await SqliteOutbox.open(copy) as outbox:

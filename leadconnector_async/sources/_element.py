@@ -6,17 +6,16 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, NamedTuple
 
-from leadconnector_async.sources._files import LARGEST
 from leadconnector_async.sources._mail_parts import named_for
 from leadconnector_async.sources._mapped import Reader
 from leadconnector_async.sources._values import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
+    from leadconnector_async.sources._attachments import Attached, Attachments
     from leadconnector_async.sources._contacts import Contacts
     from leadconnector_async.sources._mapping import Definition, Files, Inner, Kind
-    from leadconnector_async.sources._spool import Spool
 
 
 class Element(NamedTuple):
@@ -34,12 +33,12 @@ class Element(NamedTuple):
 class ElementReader:
     """Makes the values of elements by a mapping."""
 
-    def __init__(self, definition: Definition, contacts: Contacts, spool: Spool | None) -> None:
+    def __init__(self, definition: Definition, contacts: Contacts, files: Attachments) -> None:
         self._kinds: dict[str, Kind] = definition.elements
         self._readers = {
             name: Reader(kind, definition, contacts) for name, kind in definition.elements.items()
         }
-        self._spool = spool
+        self._files = files
         self.names = list(definition.elements)
 
     def skipped(self, element: Element) -> str | None:
@@ -53,29 +52,35 @@ class ElementReader:
         values = self._readers[element.name].values(element.attributes | joined)
         passed: list[str] = []
         if kind.files is not None:
-            try:
-                urls = list(self._kept(kind.files, element, passed))
-            except Wrong as error:
-                values["attachments"] = error
-            else:
-                if urls:
-                    values["attachments"] = list(dict.fromkeys(urls))
+            files, broken = _within(kind.files, element, passed.append)
+            kept = self._files.keep(files, values.get("type"), passed.append)
+            if broken is not None:
+                broken.given = kept.given if isinstance(kept, Wrong) else [*map(str, kept)]
+            if broken is not None or kept:
+                values["attachments"] = broken or kept
         return values, passed
 
-    def _kept(self, files: Files, element: Element, passed: list[str]) -> Iterator[str]:
-        for name, attributes in element.inner:
-            data = attributes.get(files.attribute, "")
-            if name != files.element or not data or data == "null":
-                continue
-            if self._spool is None:
-                passed.append("attachments, which are not taken out of backups here")
-                continue
-            names = (attributes.get(key, "") for key in files.name)
-            given = next((name for name in names if name not in ("", "null")), "attachment")
-            content = _decoded(data)
-            file = named_for(given, attributes.get(files.type or "", ""), content, passed.append)
-            if file is not None:
-                yield self._spool.keep(file.name, file.content)
+
+def _within(
+    files: Files, element: Element, warn: Callable[[str], None]
+) -> tuple[list[Attached], Wrong | None]:
+    """The files of an element, and what is wrong with one of them."""
+    found: list[Attached] = []
+    broken: Wrong | None = None
+    for name, attributes in element.inner:
+        data = attributes.get(files.attribute, "")
+        if name != files.element or not data or data == "null":
+            continue
+        names = (attributes.get(key, "") for key in files.name)
+        given = next((name for name in names if name not in ("", "null")), "attachment")
+        try:
+            content = base64.b64decode(data, validate=False)
+        except (binascii.Error, ValueError):
+            broken = Wrong("has a file that is no base64", "export it again")
+            continue
+        file = named_for(given, attributes.get(files.type or "", ""), content, warn)
+        found += () if file is None else (file,)
+    return found, broken
 
 
 def _joined(inner: Inner, element: Element) -> str:
@@ -86,13 +91,3 @@ def _joined(inner: Inner, element: Element) -> str:
         and all(attributes.get(key) == value for key, value in inner.where.items())
     ]
     return "\n".join(text for text in found if text not in ("", "null"))
-
-
-def _decoded(data: str) -> bytes:
-    if len(data) > LARGEST * 4 // 3 + 4:
-        wrong = f"has a file over the {LARGEST >> 20} MB that the API takes"
-        raise Wrong(wrong, "take it out of the backup")
-    try:
-        return base64.b64decode(data, validate=False)
-    except (binascii.Error, ValueError):
-        raise Wrong("has a file that is no base64", "export it again") from None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from email.message import Message
 
-    from leadconnector_async.sources._spool import Spool
+    from leadconnector_async.sources._attachments import Attachments
 
     Values = dict[str, object]
 
@@ -90,7 +90,7 @@ class Mine:
 def read_mail(
     raw: bytes,
     mine: Mine,
-    spool: Spool | None,
+    files: Attachments,
     warn: Callable[[str], None],
     *,
     head_only: bool = False,
@@ -106,7 +106,7 @@ def read_mail(
         mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
         values |= _head_values(Head(mail), mine)
         if not head_only:
-            values |= _content_values(mail, spool, warn)
+            values |= _content_values(mail, files, warn)
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
         # The parser raises any of these on mails that were made to break it.
         return values, _BROKEN
@@ -160,16 +160,10 @@ def _side_values(head: Head, mine: Mine) -> Values:
     return values
 
 
-def _content_values(mail: Message, spool: Spool | None, warn: Callable[[str], None]) -> Values:
+def _content_values(mail: Message, files: Attachments, warn: Callable[[str], None]) -> Values:
     content = content_of(mail, warn)
-    values: Values = {"message": content.message, "html": content.html}
-    if content.files and spool is None:
-        for _ in content.files:
-            warn("attachments, which are not taken out of mails here")
-    elif spool is not None and content.files:
-        urls = [spool.keep(file.name, file.content) for file in content.files]
-        values["attachments"] = list(dict.fromkeys(urls))
-    return values
+    kept = files.keep(content.files, "Email", warn)
+    return {"message": content.message, "html": content.html, "attachments": kept or None}
 
 
 def _is_expunged(head: Head) -> bool:

@@ -12,7 +12,6 @@ from leadconnector_async.sources._lines import Lines
 from leadconnector_async.sources._mail_record import Deleted, Mine, read_mail
 from leadconnector_async.sources._mbox import Piece, split, whole
 from leadconnector_async.sources._shape import Shaper, as_given, identity_of
-from leadconnector_async.sources._spool import Spool
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
 
 if TYPE_CHECKING:
@@ -32,8 +31,7 @@ class MailReader:
 
     def __init__(self, name: str, options: SourceOptions) -> None:
         self._mine = Mine(name, options.mine)
-        self._spool = None if options.spool is None else Spool(options.spool)
-        self._shaper = Shaper(options, options.spool)
+        self._shaper = Shaper(options)
         self.form = Form(
             format="jsonl",
             timezone=None if options.timezone is None else str(options.timezone),
@@ -48,13 +46,13 @@ class MailReader:
         ``file`` is given back with a record that failed. Of a mail that was ``cut`` off the head
         alone is read.
         """
-        notices: list[str] = []
+        files, notices = self._shaper.files, list[str]()
         if piece.size > MAIL_LIMIT:
             wrong = f"is {piece.size} bytes long, over the limit of {MAIL_LIMIT}"
             cut = Problem("mail", wrong, "take its attachments out, or skip it")
         try:
             values, problem = read_mail(
-                piece.content, self._mine, self._spool, notices.append, head_only=cut is not None
+                piece.content, self._mine, files, notices.append, head_only=cut is not None
             )
         except Deleted:
             return left_out(piece.line, "deleted mails", file)

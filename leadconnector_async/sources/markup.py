@@ -14,7 +14,6 @@ from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._mapping import NAMES, load_mapping
 from leadconnector_async.sources._references import mended
 from leadconnector_async.sources._shape import as_given
-from leadconnector_async.sources._spool import Spool
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ class Markup(StreamSource):
                 f"{self.name}: is XML, and the mapping {options.mapping_file} reads tables: "
                 "choose another"
             )
-        spool = None if options.spool is None else Spool(options.spool)
-        self._elements = ElementReader(definition, self._shaper.contacts, spool)
+        shaper = self._shaper
+        self._elements = ElementReader(definition, shaper.contacts, shaper.files)
         self.form = form_of(options, "jsonl", marked=False).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
