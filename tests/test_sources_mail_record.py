@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mails import ME, PLAIN, samples
 
 from leadconnector_async._errors import SourceError
+from leadconnector_async.sources._attachments import Attachments
 from leadconnector_async.sources._mail_head import Person
 from leadconnector_async.sources._mail_record import Deleted, Mine, read_mail
 from leadconnector_async.sources._mbox import Piece
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed
 
 MINE = Mine("inbox", ME.mine)
+FILES = Attachments(ME, None)
 SAMPLES = list(samples().values())
 TOKENS = [
     b"=?utf-8?b?####?=",
@@ -41,7 +43,7 @@ TOKENS = [
 
 def _values(headers: str) -> dict[str, object]:
     warnings: list[str] = []
-    values, problem = read_mail(f"{headers}\n\nhi\n".encode(), MINE, None, warnings.append)
+    values, problem = read_mail(f"{headers}\n\nhi\n".encode(), MINE, FILES, warnings.append)
     assert (problem, warnings) == (None, [])
     return {name: value for name, value in values.items() if value is not None}
 

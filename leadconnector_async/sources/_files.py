@@ -69,7 +69,7 @@ class Reach:
     def __init__(self, folder: Path | None, others: Sequence[Path], kept: Path | None) -> None:
         starts = (*others,) if folder is None else (folder, *others)
         self._starts = [Path(os.path.realpath(start)) for start in starts]
-        self._kept = [] if kept is None else [Path(os.path.realpath(kept))]
+        self._homes = [*self._starts, *(() if kept is None else (Path(os.path.realpath(kept)),))]
         self._piped = folder is None
 
     def find(self, item: str) -> Path:
@@ -97,32 +97,31 @@ class Reach:
     def _first(self, item: str) -> Path:
         """The file in the first folder that has it. If none has, its place in the first folder."""
         given = _path(item) if item.lower().startswith(_LOCAL) else Path(item.strip())
-        homes = self._starts + (self._kept if given.is_absolute() else [])
+        starts = self._homes[:1] if given.is_absolute() else self._starts
         try:
-            paths = [(home, Path(os.path.realpath(home / given))) for home in homes]
+            places = [Path(os.path.realpath(start / given)) for start in starts]
         except ValueError:
             raise Wrong("is a file whose name has a NUL character", "name another") from None
-        inside = [found for found in paths if _is_inside(*found)]
-        seen = [found for found in inside if not _is_hidden(*found)]
-        for _, path in seen:
-            if os.path.lexists(path):
-                return path
-        if seen and (seen[0] == paths[0] or given.is_absolute()):
-            return seen[0][1]
-        if inside and not seen:
+        allowed = [place for place in places if False in self._hidden(place)]
+        for place in allowed:
+            if os.path.lexists(place):
+                return place
+        if allowed[:1] == places[:1] != []:
+            return allowed[0]
+        if any(True in self._hidden(place) for place in places):
             fix = "copy it to a name without a leading dot, if it is meant"
             raise Wrong("is a hidden file, or in a hidden folder", fix)
         if self._piped:
             raise Wrong("is a file, which standard input may not name", _GIVE_FOLDER)
         raise Wrong("is a file outside the folder of its source", _GIVE_FOLDER)
 
-
-def _is_inside(home: Path, path: Path) -> bool:
-    return path != home and path.is_relative_to(home)
-
-
-def _is_hidden(home: Path, path: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(home).parts)
+    def _hidden(self, place: Path) -> list[bool]:
+        """For each folder that a file lies in, whether it is hidden there."""
+        return [
+            any(part.startswith(".") for part in place.relative_to(home).parts)
+            for home in self._homes
+            if place != home and place.is_relative_to(home)
+        ]
 
 
 def _path(url: str) -> Path:
