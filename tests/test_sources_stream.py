@@ -44,7 +44,9 @@ def test_a_file_comes_in_pieces_and_is_counted(tmp_path: Path) -> None:
     assert stream.damage is None
 
 
-@pytest.mark.parametrize("tail", [b"", b"\0" * 512, gzip.compress(b"more\n", mtime=0), gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "tail", [b"", b"\0" * 512, *(gzip.compress(text, mtime=0) for text in (b"more\n", b""))]
+)
 def test_gzip_is_known_by_its_content(tmp_path: Path, tail: bytes) -> None:
     """Whatever the name; with several members, and zeros after the last."""
     stream = _written(tmp_path, gzip.compress(TEXT) + tail)

@@ -21,7 +21,7 @@ from leadconnector_async.cli._progress import choose_display
 from leadconnector_async.cli._report import note_lines, print_json
 from leadconnector_async.cli._run_plan import plan
 from leadconnector_async.cli._signals import Signals
-from leadconnector_async.cli._target import client, destination, target
+from leadconnector_async.cli._target import client, destination, taken_as_known, target
 
 if TYPE_CHECKING:
     from leadconnector_async.cli._progress import Display
@@ -104,6 +104,10 @@ class _Run:
             stager = importer.stager
             for note in (*stager.warnings(importer.reader), *note_lines(stager.notes)):
                 click.echo(f"Note: {note}", err=True)
+        if options.sandbox and not options.quiet:
+            known = await asyncio.to_thread(taken_as_known, options, options.outbox or "")
+            if known is not None:
+                click.echo(f"Note: {known}", err=True)
         await importer.send()
 
     async def _drive(self, importer: Importer) -> Ending:

@@ -56,7 +56,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
         return replace(self.source, files=files, spool=_spool(outbox))
 
     def rehearsing(self) -> SourceOptions:
-        """How to read them without writing anything; files of earlier runs can be named, as then."""
+        """How to read them without writing anything. What earlier runs kept can be named."""
         reading = self.reading(self.outbox or "")
         kept = () if self.outbox is None else (_spool(self.outbox),)
         return replace(reading, files=(*reading.files, *kept), spool=None)
