@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
 from msgspec.structs import asdict
 
 from leadconnector_async._importing.estimate import Budget, slowest
 from leadconnector_async._importing.standing import standing_of
 from leadconnector_async._quota import RateLimit
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import (
     figures,
     location_lines,
@@ -39,7 +39,7 @@ def status(outbox: str, *, as_json: bool) -> None:
         print_json(fields)
         return
     for line in _lines(standing, estimate):
-        click.echo(line)
+        say(line)
 
 
 def _estimate(standing: Standing) -> float:

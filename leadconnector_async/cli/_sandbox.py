@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Run a stand-in for the API until Ctrl-C. It keeps messages in memory only.
 
-    Any token is let in. Ids of the API's form are taken for known ones, and others are refused, as
-    the API does. The address is printed on standard output.
+    Any token is let in, under any location. Ids of the API's form are taken for known ones, and
+    others are refused, as the API does. The address is printed on standard output.
     """
     import asyncio  # noqa: PLC0415 - only when it runs
 
@@ -93,7 +93,7 @@ def _announce(sandbox: Sandbox) -> None:
     click.echo(sandbox.url)
     click.echo(
         "The sandbox is running; Ctrl-C ends it. To import into it:\n"
-        f"  leadconnector import history.csv --outbox try.db --location {sandbox.location_id} "
-        f"\\\n    --token any --base-url {sandbox.url}",
+        "  leadconnector import history.csv --outbox try.db --location any --token any "
+        f"\\\n    --base-url {sandbox.url}",
         err=True,
     )

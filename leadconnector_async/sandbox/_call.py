@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import orjson
 from msgspec import Struct
 
+from leadconnector_async.sandbox._config import ANY_LOCATION
 from leadconnector_async.sandbox._ids import is_own_form
 from leadconnector_async.sandbox._replies import (
     NO_LOCATION_ACCESS,
@@ -58,7 +59,9 @@ class Call(Struct, kw_only=True, gc=False):
             raise ApiError(unprocessable("locationId must be a string", "locationId is required"))
         grant = self.grant
         if grant.open:
-            known = asked == grant.location or (self.trusting and is_own_form(asked))
+            known = grant.location in (asked, ANY_LOCATION) or (
+                self.trusting and is_own_form(asked)
+            )
             if self.closed and not known:
                 raise ApiError(NO_LOCATION_ACCESS)
             return grant.location
