@@ -18,6 +18,8 @@ _SENTENCES: Final = tuple(
             r"contactId is missing|contact(\.name)? ",
             "It names nobody whom LeadConnector could know: no number and no e-mail address.",
         ),
+        (r".*short code", "It came from a short code, which is a service's number."),
+        (r".*(withheld|private number|anonymous)", "The other side withheld its number."),
         (
             r"contact\.phone|.*\b(telephone|phone) number",
             "The other side's telephone number cannot be used.",
