@@ -116,7 +116,8 @@ class Ingestor:
         they are taken from the iterable as fast as they can be sent.
 
         Raises:
-            AccessError, DailyQuotaSpent: a location could not go on, after the others were done.
+            AccessError, DailyQuotaSpent, ThrottledError: a location could not go on, after the
+                others were done.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
             RuntimeError: another `run`, or a `submit`, is under way.
@@ -157,7 +158,8 @@ class Ingestor:
         without id and date is always a new one.
 
         Raises:
-            AccessError, DailyQuotaSpent: its location cannot go on; it stays in the outbox.
+            AccessError, DailyQuotaSpent, ThrottledError: its location cannot go on; it stays in the
+                outbox.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """

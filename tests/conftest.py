@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from http_peer import WAY
@@ -11,6 +14,8 @@ from leadconnector_async.sandbox._world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+NOBODY: Final = 65_534
 
 
 @pytest.fixture
@@ -32,3 +37,18 @@ def lenient_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         lenient = property(lambda world: world.config.closed and bool(world.config.contacts))
         monkeypatch.setattr(World, "closed", lenient)
         monkeypatch.setattr(World, "knows_provider", lambda world, _: not world.config.providers)
+
+
+@pytest.fixture
+def bound_by_modes() -> Iterator[Path]:
+    """A folder of a user whom the modes of files bind: root is nobody for the test's time."""
+    with TemporaryDirectory() as name:
+        folder, root = Path(name), hasattr(os, "geteuid") and os.geteuid() == 0
+        if root:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)

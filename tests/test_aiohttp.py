@@ -272,17 +272,20 @@ def test_in_a_session_a_request_that_waited_for_a_connection_is_at_most_unknown(
     """It was not sent, and is not said to have been: the safe side, as nothing tells it apart."""
 
     async def run() -> None:
-        timeouts = Timeouts(connect=5, read=0.3)
         connector = aiohttp.TCPConnector(limit=1)
         async with (
             serving(read_and_hang) as server,
             aiohttp.ClientSession(connector=connector) as session,
-            transport_to(server.url, timeouts, session=session) as transport,
+            transport_to(server.url, Timeouts(connect=5, read=60), session=session) as patient,
+            transport_to(server.url, Timeouts(connect=5, read=0.3), session=session) as hasty,
         ):
-            sent = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(2)]
-            ends = await asyncio.gather(*sent, return_exceptions=True)
-            assert [type(end) for end in ends] == [FateUnknownError, FateUnknownError]
+            first = asyncio.ensure_future(patient.send(POST, TOKEN))
+            await server.until(lambda: bool(server.requests))
+            with pytest.raises(FateUnknownError):  # the only connection is the first one's
+                await hasty.send(POST, TOKEN)
             assert len(server.requests) == 1
+            first.cancel()
+            await asyncio.wait([first])
 
     asyncio.run(run())
 

@@ -110,9 +110,13 @@ class Shaper:
             return read_date(value, options.timezone)
 
         self._leave_out = options.leave_out
-        self.contacts = Contacts(options.region)
-        self.files = Attachments(options, folder)
         self.notices: list[str] = []
+        self.contacts = Contacts(
+            options.region,
+            possible=options.numbers == "possible",
+            notice=self._note,
+        )
+        self.files = Attachments(options, folder)
         self._type: object = None
         self._readers = {
             **_READERS,
@@ -123,6 +127,9 @@ class Shaper:
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
 
+    def _note(self, told: str) -> None:
+        self.notices.append(told)
+
     def parsed(
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
     ) -> Parsed:
@@ -130,6 +137,8 @@ class Shaper:
         self.notices = list(notices)
         self._kinds = []
         row, problems = self.row(values)
+        if row is not None and row.contact is not None:
+            self.contacts.note_name(row.contact)
         told = tuple(self.notices)
         if row is not None and lost_files(told) and not _has_content(row):
             return Parsed(line, raw, None, (), identity_of(values), left_out=_FILES_ALONE)
