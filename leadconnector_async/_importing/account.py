@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
+from leadconnector_async._importing.kinds import kind_of_refused
 from leadconnector_async._outbox.history import History, Times
 from leadconnector_async._outbox.interface import State
 
@@ -91,7 +92,9 @@ class Account(Struct, kw_only=True):
     sent_months: Counter[int] = field(default_factory=Counter)
     """How many of a month's are sent."""
     reasons: list[Why] = []
-    """The most frequent first."""
+    """Of what failed or is unresolved: the most frequent first."""
+    left_out: list[Why] = []
+    dismissed: list[Why] = []
     times: Times
 
     @property
@@ -108,7 +111,7 @@ def account_of(outbox: str) -> Account:
     """
     with History(outbox) as history:
         account = Account(times=history.times(), reasons=merged(history.reasons()))
-        _add_up(account, history.passages())
+        _add_up(account, history.passages(kind_of_refused))
     return account
 
 

@@ -49,6 +49,7 @@ _FAILED_ONE: Final = """SELECT r.key, location.name, o.state, text, o.detail,
 _FORMS: Final = """SELECT DISTINCT form FROM (
         SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq) WHERE state > 2)
     LEFT JOIN source ON source.id = source"""
+_SOURCES: Final = "SELECT name FROM source ORDER BY id"
 _SENT: Final = """SELECT o.lane, o.seq, r.key, r.date, r.payload, o.message_id, o.conversation_id
     FROM outcome o CROSS JOIN record r ON r.seq = o.seq
     WHERE o.location = ? AND (o.lane, o.seq) > (?, ?) AND o.state = ?
@@ -222,6 +223,11 @@ class Ledger(View):
         """Return the forms of the sources that have failed records; None is for no source."""
         with self._reading():
             return {form for (form,) in self._connection.execute(_FORMS)}
+
+    def sources(self) -> list[str]:
+        """Return the names of all sources that records came from."""
+        with self._reading():
+            return [name for (name,) in self._connection.execute(_SOURCES)]
 
     def sent(self, location: str) -> Iterator[SentRecord]:
         """Yield what was sent to a location, one lane after the other."""

@@ -16,6 +16,7 @@ from leadconnector_async._quota import RateLimit
 from leadconnector_async._records import key_text
 from leadconnector_async._verify import Verification, verify
 from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import figures, print_json
 from leadconnector_async.cli._target import api_token
 from leadconnector_async.cli._words import counted
@@ -62,7 +63,7 @@ def run(options: VerifyOptions) -> Exit:
     else:
         for location, result in found.items():
             for line in _lines(location, result):
-                click.echo(line)
+                say(line)
     return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
 
 

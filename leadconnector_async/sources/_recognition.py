@@ -83,8 +83,8 @@ def choice_of_markup(
         known = [name for name in NAMES if _shipped(name).elements]
         raise SourceError(
             f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
-            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with a file of your own, or "
-            "export it as CSV"
+            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
+            "a file of your own, or export it as CSV"
         )
     if given is None:
         return found, (f"its root <{root}> is that of --mapping {found}: read by it",)
