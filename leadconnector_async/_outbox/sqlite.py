@@ -69,6 +69,10 @@ class SqliteOutbox:
         """See `Outbox.stage`."""
         return await self._writer.run(lambda store: store.staging.stage(drafts, reading))
 
+    async def end(self, reading: Reading, prefix: bytes) -> None:
+        """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
+        await self._writer.run(lambda store: store.staging.end(reading, prefix))
+
     async def admit(self, draft: Draft) -> Admission:
         """See `Outbox.admit`."""
         return await self._admissions.admit(draft)

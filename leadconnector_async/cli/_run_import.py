@@ -102,7 +102,7 @@ class _Run:
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
             stager = importer.stager
-            for note in (*stager.warnings(importer.reader), *note_lines(stager.notes)):
+            for note in (*importer.reader.warnings, *note_lines(stager.notes)):
                 click.echo(f"Note: {note}", err=True)
         await importer.send()
 

@@ -85,7 +85,7 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
     for reason in stopped.values():
         click.echo(f"leadconnector: {reason}", err=True)
     if not options.quiet:
-        for note in (*stager.warnings(reader), *note_lines(stager.notes)):
+        for note in (*reader.warnings, *note_lines(stager.notes)):
             click.echo(f"Note: {note}", err=True)
     summary = summary_of(
         tally,
