@@ -30,6 +30,7 @@ _LOCATIONS: Final = "SELECT id, name FROM location"
 _LAST: Final = "SELECT coalesce(max(seq), 0) FROM record"
 _ENDS: Final = "SELECT seq, state, state = 2 AND reason IS NOT NULL FROM outcome"
 _RECORDS: Final = "SELECT seq, location, date, payload FROM record ORDER BY seq"
+_COPIES: Final = "SELECT coalesce(sum(n), 0) FROM copy"
 _TIMES: Final = "SELECT min(first_at), max(last_at), (SELECT count(*) FROM pace) FROM tally"
 
 
@@ -121,6 +122,12 @@ class History(View):
         with self._reading():
             groups = grouped(self._connection, most_sources=1)
         return [ReasonCount(State(of.state), of.reason, of.count) for of in groups]
+
+    def copies(self) -> int:
+        """Return how many records were read that equal one that is kept."""
+        with self._reading():
+            (copies,) = self._connection.execute(_COPIES).fetchone()
+        return int(copies)
 
     def times(self) -> Times:
         """Return when the records were settled that went as far as a request."""

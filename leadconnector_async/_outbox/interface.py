@@ -124,7 +124,7 @@ class Reading:
 
 
 class Staged(NamedTuple):
-    """What a batch came to: ``staged`` include what is refused or left out, ``skipped`` are known."""
+    """What a batch came to: ``staged`` with those refused or left out, ``skipped`` as known."""
 
     staged: int
     skipped: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from leadconnector_async._api.late import read_late, with_contact
 from leadconnector_async._outbox.content import content_digest, reused_digest
 from leadconnector_async._outbox.lines import line_key
 from leadconnector_async._outbox.rows import run_rows
@@ -131,8 +132,11 @@ class Meeting:
             content = content_digest(draft.payload, draft.late, mail=True)
             apart = draft._replace(key=BY_MAIL + reused_key(draft.key, content))
         else:
+            contact = read_late(draft.late).contact if draft.late else None
+            raw = draft.raw or with_contact(draft.payload, contact)
             apart = draft._replace(
-                key=line_key(draft.raw or draft.payload),
+                key=line_key(raw),
+                raw=raw,
                 lane=0,
                 date=0,
                 payload=None,

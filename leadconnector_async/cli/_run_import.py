@@ -93,7 +93,14 @@ class _Run:
                 )
                 ending = await self._drive(importer)
         elapsed = loop.time() - started
-        return summary_of(importer.tally, standing_of(path), ending, elapsed_s=elapsed, outbox=path)
+        return summary_of(
+            importer.tally,
+            standing_of(path),
+            ending,
+            notices=importer.stager.notes.notices,
+            elapsed_s=elapsed,
+            outbox=path,
+        )
 
     async def _import(self, importer: Importer) -> None:
         options = self._options

@@ -91,6 +91,7 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
         tally,
         standing_of(copy),
         Ending(ended="planned", stopped=stopped),
+        notices=stager.notes.notices,
         elapsed_s=time.monotonic() - started,
         outbox=options.outbox or "",
     )

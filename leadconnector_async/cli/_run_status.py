@@ -11,6 +11,9 @@ from leadconnector_async._importing.estimate import Budget, slowest
 from leadconnector_async._importing.standing import standing_of
 from leadconnector_async._quota import RateLimit
 from leadconnector_async.cli._report import (
+    account_line,
+    all_reasons,
+    copies_remark,
     figures,
     location_lines,
     print_json,
@@ -49,6 +52,16 @@ def _estimate(standing: Standing) -> float:
     return slowest((location.pending, budget) for location in standing.locations)
 
 
+def _others(standing: Standing) -> Iterator[tuple[str, int, str]]:
+    """What was not to be sent, where there is any."""
+    if standing.copies:
+        yield "copies", standing.copies, copies_remark(standing)
+    if standing.left_out:
+        yield "left out", standing.left_out, ""
+    if standing.dismissed:
+        yield "dismissed", standing.dismissed, "given up after they had failed"
+
+
 def _lines(standing: Standing, estimate: float) -> Iterator[str]:
     yield from figures(
         [
@@ -56,9 +69,11 @@ def _lines(standing: Standing, estimate: float) -> Iterator[str]:
             ("failed", standing.failed, ""),
             ("unresolved", standing.unresolved, "may be stored, or not"),
             ("pending", standing.pending, ""),
+            *_others(standing),
         ]
     )
     yield ""
+    yield account_line(standing.account)
     if standing.rate:
         yield f"Sent in the last minute: {rate(standing.rate)}."
     if standing.pending:
@@ -66,4 +81,4 @@ def _lines(standing: Standing, estimate: float) -> Iterator[str]:
     elif not (standing.failed or standing.unresolved):
         yield "Everything is sent."
     yield from location_lines(standing.locations)
-    yield from reason_sections(standing.by_reason)
+    yield from reason_sections(all_reasons(standing))

@@ -49,12 +49,18 @@ def read_attachments(value: object, folder: Path | None) -> list[str] | None:
     return [_url(number, item, folder) for number, item in enumerate(items, 1)]
 
 
-def anchored(item: str, folder: Path) -> str:
-    """Name a file that lies in a folder so that it is found from any other."""
-    if _SCHEME.match(item) or not item.strip():
+def anchored(item: str, folder: Path, near: Path) -> str:
+    """Name a file, whose path starts at a folder, so that it is found from another.
+
+    The path stays one if the file lies there, or below; else it becomes a ``file://`` URL.
+    """
+    if _SCHEME.match(item) or not item.strip() or folder.resolve() == near.resolve():
         return item
     path = folder / item.strip()
-    return path.resolve().as_uri() if path.is_file() else item
+    if not path.is_file():
+        return item
+    path, near = path.resolve(), near.resolve()
+    return path.relative_to(near).as_posix() if path.is_relative_to(near) else path.as_uri()
 
 
 def _url(number: int, item: str, folder: Path | None) -> str:
