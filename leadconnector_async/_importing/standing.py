@@ -59,8 +59,19 @@ class Tallied(Struct, kw_only=True, frozen=True):
     @property
     def text(self) -> str:
         """The sum as people read it: ``read 10 = 7 sent + 1 failed + 2 left out``."""
-        names = ("sent", "failed", "unresolved", "pending", "copies", "left_out", "dismissed")
-        terms = [f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in names]
+        copies = "copy" if self.copies == 1 else "copies"
+        terms = [
+            f"{n:,} {name}"
+            for name, n in (
+                ("sent", self.sent),
+                ("failed", self.failed),
+                ("unresolved", self.unresolved),
+                ("pending", self.pending),
+                (copies, self.copies),
+                ("left out", self.left_out),
+                ("dismissed", self.dismissed),
+            )
+        ]
         shown = [term for term in terms if not term.startswith("0 ")] or terms[:1]
         return f"read {self.read:,} = {' + '.join(shown)}"
 

@@ -42,7 +42,7 @@ class Admitting:
         self._staging.enter(fresh, source=0)
         self._seal(fresh)
         answers = {
-            seq: Admission(seq, State.PENDING, None) if draft.problem is None else self._known(seq)
+            seq: self._known(seq) if draft.payload is None else Admission(seq, State.PENDING, None)
             for seq, _, draft in fresh
         }
         for record in rest:

@@ -19,7 +19,8 @@ _REASONS: Final = """SELECT DISTINCT outcome.reason, text
     FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
 _OF_REASON: Final = """SELECT seq FROM outcome
     WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
-_BY_KEY: Final = """SELECT seq FROM record WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
+_BY_KEY: Final = """SELECT seq FROM record
+    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
 _FAILED: Final = """SELECT outcome.location, state, outcome.id FROM record
     JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
 _DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"

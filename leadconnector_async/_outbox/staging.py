@@ -64,14 +64,14 @@ class Staging:
                 reading.meet(record.seq)
         elif fresh:
             reading.meet_new(fresh[0].seq, fresh[-1].seq + 1)
+        refused = self.enter(fresh, reading.source)
         meeting = Meeting(self, self.sameness, self._connection, reading)
         for at in range(0, len(rest), _AT_A_TIME):
             meeting.meet(rest[at : at + _AT_A_TIME])
         meeting.finish()
-        fresh += meeting.fresh
-        refused = self.enter(fresh, reading.source)
+        refused += self.enter(meeting.fresh, reading.source)
         return Staged(
-            len(fresh) + meeting.mended,
+            len(fresh) + len(meeting.fresh) + meeting.mended,
             meeting.known + meeting.copies,
             refused + meeting.refused_again,
             meeting.copies,
