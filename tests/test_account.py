@@ -55,7 +55,7 @@ def failed(outbox: Path) -> list[dict[str, str]]:
 
 def texts(sandbox: SandboxThread) -> list[str]:
     """The texts that the sandbox holds."""
-    return sorted(message.body for message in sandbox.messages)
+    return sorted(str(message.fields.get("message")) for message in sandbox.messages)
 
 
 def test_a_reused_id_is_refused_with_both_lines(sandbox: SandboxThread, tmp_path: Path) -> None:

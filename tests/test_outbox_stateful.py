@@ -218,7 +218,7 @@ class OutboxMachine(RuleBasedStateMachine):
         known = self.model.get(key)
         if known is None or self.is_mended_by(known, draft):
             self.replace(key, draft, source=0)
-            self.model[key].is_sealed = True
+            self.model[key].is_sealed = known is None or known.is_sealed
         elif not (draft.counted or draft.payload is None or known.was(draft)) and (
             draft.payload != known.draft.payload
         ):
