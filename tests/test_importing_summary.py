@@ -14,16 +14,26 @@ def summary(
     ending: Ending, *, failed: int = 0, unresolved: int = 0, pending: int = 0, read: int = 0
 ) -> Summary:
     """What a run came to that ended so."""
-    counts = {"sent": 5, "failed": failed, "unresolved": unresolved, "pending": pending}
+    account = Tallied(
+        read=read or 5 + failed + unresolved + pending + 3,
+        sent=5,
+        failed=failed,
+        unresolved=unresolved,
+        pending=pending,
+        copies=1,
+        left_out=2,
+        dismissed=0,
+    )
     standing = Standing(
-        **counts,
+        sent=5,
+        failed=failed,
+        unresolved=unresolved,
+        pending=pending,
         rate=0.0,
         by_reason=[],
         locations=[LocationCounts(location="here", sent=5, failed=0, unresolved=0, pending=0)],
         list_format="csv",
-        account=Tallied(
-            **counts, read=read or sum(counts.values()) + 3, copies=1, left_out=2, dismissed=0
-        ),
+        account=account,
     )
     tally = Tally(read=9, staged=7, skipped=2, sent=3, requests=4, errands=1)
     return summary_of(tally, standing, ending, elapsed_s=1.23456, outbox="o.db")

@@ -116,6 +116,8 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(tmp_path: Path, foun
         connection.execute("INSERT INTO record VALUES (1, 1, 2, 3, x'00', x'7b7d', NULL)")
         for table in ("copy", "former", "reused", *(["fact"] if found == 1 else [])):
             connection.execute(f"DROP TABLE {table}")
+        connection.execute("INSERT INTO spend VALUES (1, 2, 3, 4, 5, 6)")
+        connection.execute("ALTER TABLE spend DROP COLUMN day_limit")
         if found == 1:
             connection.execute("ALTER TABLE record DROP COLUMN late")
         connection.execute(f"PRAGMA user_version = {found}")
@@ -125,7 +127,9 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(tmp_path: Path, foun
         with closing(opened(path)) as connection:
             assert connection.execute("SELECT seq, late FROM record").fetchall() == [(1, None)]
             for table in ("fact", "copy", "former", "reused"):
-                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+                assert connection.execute(f"PRAGMA table_info({table})").fetchone() is not None
+            spend = connection.execute("SELECT * FROM spend").fetchone()
+            assert spend == (1, 2, 3, 4, 5, None)
 
 
 def test_a_drive_without_shared_memory_is_refused() -> None:

@@ -103,7 +103,7 @@ def test_twilio_calls(tmp_path: Path) -> None:
 
 def test_sms_backup(tmp_path: Path) -> None:
     """Emoji in two halves, drafts left out, and the parts of an MMS."""
-    parsed, warnings = _read(
+    parsed, _ = _read(
         SMS_BACKUP, tmp_path / "sms.xml", "sms-backup-restore", spool=tmp_path / "spool"
     )
     rows = _rows(parsed)
@@ -117,23 +117,24 @@ def test_sms_backup(tmp_path: Path) -> None:
     assert {row.type for row in rows} == {"SMS"}
     (picture,) = (tmp_path / "spool").rglob("IMG_1.jpg")
     assert rows[2].attachments == [picture.resolve().as_uri()]
-    assert [(one.line, one.problems[0].field) for one in parsed if not one.row] == [
+    assert [(one.line, one.problems[0].field) for one in parsed if one.problems] == [
         (7, "contact.phone")
     ]
-    assert warnings == [
-        'rows whose "type" is "3", as the mapping says: they are left out (1, first in line 8)'
-    ]
+    assert [(one.line, one.left_out) for one in parsed if one.left_out] == [(8, "drafts")]
 
 
 def test_call_backup(tmp_path: Path) -> None:
-    """Only the other side is known; a call without a number has nobody."""
+    """Only the other side is known; a call without a number is a withheld one."""
     parsed, _ = _read(CALL_BACKUP, tmp_path / "calls.xml", "sms-backup-restore")
     assert [row.call for row in _rows(parsed)[:3]] == [
         Call(from_="+12125550100", status="completed"),
         Call(to="+12125550100", status="completed"),
         Call(from_="+12125550100", status="no-answer"),
     ]
-    assert [row.contact for row in _rows(parsed)] == [KIM_LEE, KIM_LEE, KIM_LEE, None]
+    assert [row.contact for row in _rows(parsed)] == [KIM_LEE, KIM_LEE, KIM_LEE]
+    assert [str(one.problems[0])[:24] for one in parsed if one.problems] == [
+        "contact.phone is withheld"[:24]
+    ]
 
 
 def test_generic(tmp_path: Path) -> None:

@@ -20,6 +20,6 @@ class Notes:
     def add(self, parsed: Parsed, source: str) -> None:
         """Note what a record says of itself."""
         if parsed.left_out is not None:
-            self.left_out.add(parsed.left_out, f"{source}:{parsed.line}")
+            self.left_out.add(parsed.left_out, parsed.place(source))
         for notice in parsed.notices:
-            self.notices.add(notice, f"{source}:{parsed.line}")
+            self.notices.add(notice, parsed.place(source))

@@ -45,7 +45,12 @@ _EQUALS: Final = (
     # Digests of what records say that were refused since their id is another's.
     "CREATE TABLE reused (seq INTEGER PRIMARY KEY, content BLOB NOT NULL)",
 )
-_ADDED: Final = ((), ("ALTER TABLE record ADD COLUMN late TEXT", _FACT), _EQUALS)
+_DAY_LIMIT: Final = "ALTER TABLE spend ADD COLUMN day_limit INTEGER"
+_ADDED: Final = (
+    (),
+    ("ALTER TABLE record ADD COLUMN late TEXT", _FACT),
+    (_DAY_LIMIT, *_EQUALS),
+)
 """What each format has that the one before it has not."""
 _TABLES: Final = (
     """CREATE TABLE location (
@@ -85,6 +90,7 @@ _TABLES: Final = (
     """CREATE TABLE spend (
         location INTEGER PRIMARY KEY, day_used INTEGER NOT NULL, day_ends INTEGER NOT NULL,
         window_used INTEGER NOT NULL, window_ends INTEGER NOT NULL)""",
+    _DAY_LIMIT,
     # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
     _FACT,
     *_EQUALS,

@@ -49,18 +49,21 @@ def read_attachments(value: object, folder: Path | None) -> list[str] | None:
     return [_url(number, item, folder) for number, item in enumerate(items, 1)]
 
 
-def anchored(item: str, folder: Path, near: Path) -> str:
-    """Name a file, whose path starts at a folder, so that it is found from another.
+def anchored(item: str, folder: Path, near: Path | None = None) -> str:
+    """Name a file, whose path starts at a folder, so that it is found from another one.
 
-    The path stays one if the file lies there, or below; else it becomes a ``file://`` URL.
+    It stays a path if the file lies ``near``, or below; else it becomes a ``file://`` URL.
     """
-    if _SCHEME.match(item) or not item.strip() or folder.resolve() == near.resolve():
+    if _SCHEME.match(item) or not item.strip():
         return item
-    path = folder / item.strip()
-    if not path.is_file():
-        return item
-    path, near = path.resolve(), near.resolve()
-    return path.relative_to(near).as_posix() if path.is_relative_to(near) else path.as_uri()
+    path = (folder / item.strip()).resolve()
+    if near is not None:
+        near = near.resolve()
+        if near == folder.resolve():
+            return item
+        if path.is_file() and path.is_relative_to(near):
+            return path.relative_to(near).as_posix()
+    return path.as_uri() if path.is_file() else item
 
 
 def _url(number: int, item: str, folder: Path | None) -> str:

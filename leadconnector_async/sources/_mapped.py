@@ -10,14 +10,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
+from leadconnector_async.sources._mapping import NotCarried, as_list
 from leadconnector_async.sources._names import BODY_FIELDS, LIST_FIELDS
 from leadconnector_async.sources._values import Wrong, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from leadconnector_async.sources._contacts import Contacts
-    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, Rule
+    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, LeaveOut, Rule
 
     Values = dict[str, object]
 
@@ -31,7 +32,17 @@ class Reader:
 
     def __init__(self, kind: Kind, definition: Definition, contacts: Contacts) -> None:
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
+        self._leave_out = kind.leave_out
+        self._not_carried = {
+            column: NotCarried(rule) if isinstance(rule, str) else rule
+            for column, rule in kind.not_carried.items()
+        }
         self._empty = frozenset(definition.empty) | {""}
+        self._empties = {
+            field: frozenset(rule.empty) | {""}
+            for field, rule in kind.fields.items()
+            if rule.empty is not None
+        }
         self._contacts = contacts
         rules = dict(kind.fields)
         direction = rules.pop(DIRECTION, None)
@@ -44,7 +55,22 @@ class Reader:
             value = row.get(column, "").strip()
             if value in values:
                 return f'rows whose "{column}" is "{value}"'
+        return self.first(self._leave_out, row)
+
+    def first(self, rules: Iterable[LeaveOut], row: Mapping[str, str]) -> str | None:
+        """Say what a row is, by the first rule that it meets."""
+        for rule in rules:
+            if all(self._is_one_of(row.get(name, ""), given) for name, given in rule.where.items()):
+                return rule.reason
         return None
+
+    def not_carried(self, row: Mapping[str, str]) -> list[str]:
+        """Say what of a row is not sent."""
+        return [
+            rule.told
+            for column, rule in self._not_carried.items()
+            if self._is_filled(row.get(column, ""))
+        ]
 
     def values(self, row: Mapping[str, str]) -> Values:
         """Make the values of a row; those that cannot be made are `Wrong`."""
@@ -63,9 +89,18 @@ class Reader:
     def _value(self, field: str, rule: Rule, row: Mapping[str, str], direction: object) -> object:
         if rule.constant is not None:
             return rule.constant
-        text = self._text(rule.column, row, field)
+        for case in rule.cases:
+            if all(row.get(name) == given for name, given in case.where.items()):
+                return case.value
+        empty = self._empties.get(field, self._empty)
+        text = self._text(rule.column, row, field, empty)
         if text is None and direction in ("inbound", "outbound"):
-            text = self._text(rule.inbound if direction == "inbound" else rule.outbound, row, field)
+            columns = rule.inbound if direction == "inbound" else rule.outbound
+            text = self._text(columns, row, field, empty)
+        for column in rule.before:
+            above = self._text(column, row, field, self._empty)
+            if above is not None and above.strip() != (text or "").strip():
+                text = above if text is None else f"{above}\n{text}"
         if text is None:
             return rule.default
         for prefix in rule.strip:
@@ -73,14 +108,16 @@ class Reader:
         try:
             return self._made(field, rule, text)
         except Wrong as error:
-            return Wrong(error.wrong, error.fix, text)
+            return Wrong(error.wrong, error.fix, text, kind=error.kind)
 
-    def _text(self, columns: ColumnNames, row: Mapping[str, str], field: str) -> str | None:
+    def _text(
+        self, columns: ColumnNames, row: Mapping[str, str], field: str, empty: Collection[str]
+    ) -> str | None:
         for column in (columns,) if isinstance(columns, str) else columns:
             text = row.get(column, "")
             if field not in BODY_FIELDS:
                 text = text.strip()
-            if text not in self._empty:
+            if text not in empty:
                 return text
         return None
 
@@ -102,6 +139,21 @@ class Reader:
             return self._contacts.phone(text)
         except Wrong:  # such as client:kim, or a number of the owner's own system
             return text
+
+    def _is_one_of(self, text: str, patterns: ColumnNames) -> bool:
+        text = text.casefold()
+        for pattern in as_list(patterns):
+            if pattern.endswith("*"):
+                if text not in self._empty and text.startswith(pattern[:-1].casefold()):
+                    return True
+            elif text == pattern.casefold():
+                return True
+        return False
+
+    def _is_filled(self, text: str) -> bool:
+        """Tell what holds something. A count or a duration of nothing is none."""
+        text = text.strip()
+        return text not in self._empty and bool(text.strip("0.:")) and text != "false"
 
 
 def _translated(words: Mapping[str, str], text: str) -> str:

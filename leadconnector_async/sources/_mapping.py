@@ -21,6 +21,13 @@ _FOLDER: Final = Path(__file__).parent / "mappings"
 NAMES: Final = ("generic", "sms-backup-restore", "twilio-calls", "twilio-messages")
 
 
+class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The value of a field in records whose columns hold what ``where`` says."""
+
+    where: dict[str, str]
+    value: str
+
+
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one field is made of columns. See ``docs/mappings.md``."""
 
@@ -36,14 +43,42 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     zone: str | None = None
     separator: str | None = None
     phone: bool = False
+    before: list[str] = field(default_factory=list)
+    empty: list[str] | None = None
+    cases: list[Case] = field(default_factory=list)
+
+
+class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
+    """Which records are left out, by the values of all these columns, and what they are.
+
+    ``*`` at the end of a value stands for the rest of it, and alone for anything but nothing.
+    """
+
+    where: dict[str, str | list[str]]
+    reason: str
+
+
+class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is told of records in which a column is filled: the API has no place for it.
+
+    Not where the field ``unless`` was made. Records without any content are ``alone``: left out.
+    """
+
+    told: str
+    unless: str | None = None
+    alone: str | None = None
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
-    """A column made of elements within a record of XML, one line for each."""
+    """A column made of elements within a record of XML, one line for each.
+
+    Where the attribute holds nothing, the text is in another one, as ``base64``.
+    """
 
     element: str
     attribute: str
     where: dict[str, str] = {}
+    base64: str | None = None
 
 
 class Files(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +88,25 @@ class Files(Struct, frozen=True, forbid_unknown_fields=True):
     attribute: str
     name: list[str] = []
     type: str | None = None
+    besides: list[str] = []
+    """Types of what is no file, such as the layout of a message."""
+    lost: str | None = None
+    """What is told of a record one of whose files has no content."""
+
+
+class Members(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who wrote and who received a message, in elements within it, by the value of ``role``.
+
+    ``own`` are values that stand for the owner of the telephone. Without an element, and beside
+    it, the column of ``contact.phone`` names the members.
+    """
+
+    element: str = ""
+    attribute: str = ""
+    role: str = ""
+    senders: list[str] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
 
 
 class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,8 +114,13 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: list[LeaveOut] = field(default_factory=list)
+    without_content: list[LeaveOut] = field(default_factory=list)
+    """As ``leave_out``, but of records that have neither text nor files."""
+    not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     inner: dict[str, Inner] = field(default_factory=dict)
     files: Files | None = None
+    members: Members | None = None
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,6 +128,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     about: str = ""
     requires: list[str] = field(default_factory=list)
+    root: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
@@ -78,6 +138,11 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def table(self) -> Kind:
         """The one kind of record that a table has."""
         return Kind(fields=self.fields, skip=self.skip)
+
+
+def as_list(names: ColumnNames) -> list[str]:
+    """Take one name, or several, as several."""
+    return [names] if isinstance(names, str) else names
 
 
 def load_mapping(name: str) -> Definition:

@@ -108,8 +108,12 @@ class Shaper:
             return read_attachments(value, folder)
 
         self._leave_out = options.leave_out
-        self.contacts = Contacts(options.region)
         self.notices: list[str] = []
+        self.contacts = Contacts(
+            options.region,
+            possible=options.numbers == "possible",
+            notice=self._note,
+        )
         self._readers = {
             **_READERS,
             **self.contacts.readers,
@@ -119,6 +123,9 @@ class Shaper:
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
 
+    def _note(self, told: str) -> None:
+        self.notices.append(told)
+
     def parsed(
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
     ) -> Parsed:
@@ -126,6 +133,8 @@ class Shaper:
         self.notices = list(notices)
         self._kinds = []
         row, problems = self.row(values)
+        if row is not None and row.contact is not None:
+            self.contacts.note_name(row.contact)
         told = tuple(self.notices)
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)

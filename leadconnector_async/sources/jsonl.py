@@ -97,8 +97,12 @@ class JsonLines(StreamSource):
 
     def _finds(self, row: SourceRow) -> bool:
         try:
+            self._shaper.notices.clear()
             row.contact = contact = self._shaper.contacts.handle(row.contact or Contact())
+            self._shaper.contacts.note_name(contact)
         except Wrong:
+            return False
+        if self._shaper.notices:  # told by the slow way
             return False
         return bool(contact.phone or contact.email or row.contact_id or row.conversation_id)
 
