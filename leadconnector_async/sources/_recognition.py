@@ -82,9 +82,9 @@ def choice_of_markup(
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
         known = [name for name in NAMES if _shipped(name).elements]
         raise SourceError(
-            f"{source}: {what}, and its first element is {described(root)}, which is not known "
-            f"here: give --mapping with one of {', '.join(known)}, or with a file of your own, or "
-            "export it as CSV"
+            f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
+            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
+            "a file of your own, or export it as CSV"
         )
     if given is None:
         return found, (f"its root <{root}> is that of --mapping {found}: read by it",)

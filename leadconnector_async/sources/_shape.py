@@ -11,9 +11,9 @@ from leadconnector_async._messages import (
     MESSAGE_TYPES,
     Problem,
 )
+from leadconnector_async.sources._attachments import Attachments, lost_files
 from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._dates import read_date
-from leadconnector_async.sources._files import read_attachments
 from leadconnector_async.sources._garbled import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources._names import (
     BODY_FIELDS,
@@ -63,6 +63,7 @@ _NAME_ALONE: Final = Problem(
 )
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 _NUL: Final = "has a NUL character at position {}"
+_FILES_ALONE: Final = "messages that hold nothing but files of other types"
 _MOST_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
 
@@ -90,6 +91,10 @@ def as_given(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in given if value is not None}
 
 
+def _has_content(row: SourceRow) -> bool:
+    return bool(row.message or row.html or row.attachments or row.call)
+
+
 def _said(value: object) -> str | None:
     # Stand-ins of bytes that could not be decoded would not be encoded anywhere else.
     sound = type(value) is str and not any("\ud800" <= char <= "\udfff" for char in value)
@@ -107,9 +112,6 @@ class Shaper:
         def date(value: object) -> datetime:
             return read_date(value, options.timezone)
 
-        def attachments(value: object) -> list[str] | None:
-            return read_attachments(value, folder)
-
         self._leave_out = options.leave_out
         self._repair = options.repair_text
         self.notices: list[str] = []
@@ -118,13 +120,15 @@ class Shaper:
             possible=options.numbers == "possible",
             notice=self._note,
         )
+        self.files = Attachments(options, folder)
+        self._type: object = None
         self._readers = {
             **_READERS,
             **self.contacts.readers,
             **dict.fromkeys(BODY_FIELDS, self._body),
             "contact.name": self._name,
             "date": date,
-            "attachments": attachments,
+            "attachments": self._attachments,
         }
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
@@ -142,6 +146,8 @@ class Shaper:
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
         told = tuple(self.notices)
+        if row is not None and lost_files(told) and not _has_content(row):
+            return Parsed(line, raw, None, (), identity_of(values), left_out=_FILES_ALONE)
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)
         identity = identity_of(values)
@@ -155,6 +161,7 @@ class Shaper:
         fields: dict[str, object] = {}
         nested: dict[str, dict[str, object]] = {}
         problems: list[Problem] = []
+        self._type = values.get("type")
         for name, value in values.items():
             if value is None:
                 continue
@@ -197,6 +204,9 @@ class Shaper:
 
     def _name(self, value: object) -> str:
         return self._body(value).strip()
+
+    def _attachments(self, value: object) -> list[str] | None:
+        return self.files.read(value, self._type, self.notices.append)
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:

@@ -21,12 +21,12 @@ class Wrong(ValueError):  # noqa: N818 - reads as the state it names
     """A value of the wrong shape: what it is, and what to do.
 
     A reader that makes values of something else, such as a mail, puts one in place of a value that
-    it could not make, with the text that was given. ``kind`` is the one of `LEAVE_OUT` that a
+    it could not make, with what was given. ``kind`` is the one of `LEAVE_OUT` that a
     record with such a value is of.
     """
 
     def __init__(
-        self, wrong: str, fix: str, given: str | None = None, *, kind: str | None = None
+        self, wrong: str, fix: str, given: object = None, *, kind: str | None = None
     ) -> None:
         super().__init__(wrong)
         self.wrong = wrong

@@ -60,6 +60,8 @@ def _sections(account: Account, title: str | None, made_ms: int) -> list[Markup]
     reasons = [tables.by_reason(account, unresolved=which) for which in (False, True)]
     if any(reasons):
         parts += [element("h2", "Failed and unresolved, by reason"), *reasons]
+    if choice := tables.by_choice(account):
+        parts += [element("h2", "Left out and given up"), choice]
     facts = course(account.times, account.ends.sent)
     if facts:
         parts += [element("h2", "Course of the import"), _facts(facts)]
