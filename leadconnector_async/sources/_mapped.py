@@ -385,7 +385,7 @@ def columns_of(rule: Rule) -> list[str]:
 
 def columns_told_of(kind: Kind) -> set[str]:
     """Every column that decides what is left out, or whose loss is told with its records."""
-    wheres = [
+    wheres: list[Mapping[str, object]] = [
         *(rule.where for rule in kind.leave_out),
         *(case.where for rule in kind.fields.values() for case in rule.cases),
     ]
