@@ -134,5 +134,5 @@ def test_xml_needs_a_mapping_of_elements(tmp_path: Path) -> None:
     """The error says which there are, and names none that reads tables."""
     with pytest.raises(SourceError, match="give --mapping with one of sms-backup-restore, or with"):
         _read(b"<till/>", tmp_path / "sms.xml", SourceOptions())
-    with pytest.raises(SourceError, match="is XML, and the mapping generic reads tables"):
+    with pytest.raises(SourceError, match="is XML, and --mapping generic reads tables"):
         _read(b"<till/>", tmp_path / "sms.xml", SourceOptions(mapping_file="generic"))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import MESSAGE_TYPES
-from leadconnector_async.sources._mapping import recognised
 from leadconnector_async.sources._names import (
     BODY_FIELDS,
     FIELDS,
@@ -74,10 +73,6 @@ class Columns:
             return identity_of(self.values(cells))
         return listed_identity(self.names, cells)
 
-    def skipped(self, cells: Sequence[str]) -> str | None:  # noqa: ARG002 - mappings leave rows out
-        """Say why a row is left out: none is."""
-        return None
-
     def _feeds(self) -> dict[str, str]:
         """Find the column of each field."""
         mapped = {*self._mapping, *self._mapping.values()}
@@ -111,9 +106,6 @@ class Columns:
         )
 
     def _hint(self) -> str:
-        name = recognised(self.names)
-        if name:
-            return f"; it looks as if --mapping {name} would read it"
         if self._source == "standard input":
             return ""
         return f'; "leadconnector inspect {self._source}" shows whether a mapping reads it'

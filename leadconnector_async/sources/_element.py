@@ -80,11 +80,15 @@ class ElementReader:
         values, passed = self._values(kind, reader, row, element)
         left_out = reader.skipped(row)
         if left_out is None and kind.without_content and not _has_content(kind, element, values):
-            left_out = reader.first(kind.without_content, row)
+            left_out = reader.without_content(row)
         if left_out is not None:
             yield Made(values, [], left_out)
             return
-        passed += reader.not_carried(row)
+        left_out, told = reader.not_carried(row, values)
+        passed += told
+        if left_out is not None:
+            yield Made(values, [], left_out)
+            return
         found = self._with(kind, element, values)
         if found is None:
             yield Made(values, passed)

@@ -18,7 +18,13 @@ ColumnNames = str | list[str]
 """One column, which has to be there, or several, of which the first one that is filled counts."""
 
 _FOLDER: Final = Path(__file__).parent / "mappings"
-NAMES: Final = ("generic", "sms-backup-restore", "twilio-calls", "twilio-messages")
+NAMES: Final = (
+    "generic",
+    "ghl-export",
+    "sms-backup-restore",
+    "twilio-calls",
+    "twilio-messages",
+)
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -46,6 +52,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
     cases: list[Case] = field(default_factory=list)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+    missing: str | None = None
 
 
 class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
@@ -124,20 +132,44 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A mapping: of a table, or of the elements of an XML file."""
+    """A mapping: of tables and JSON, or of the elements of an XML file.
+
+    ``requires`` are the columns by which a file is recognised, or several of which one is enough;
+    ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
+    ``records`` are the lists in JSON whose objects are records.
+    """
 
     about: str = ""
-    requires: list[str] = field(default_factory=list)
+    requires: list[ColumnNames] = field(default_factory=list)
     root: list[str] = field(default_factory=list)
+    wants: dict[str, str] = field(default_factory=dict)
+    records: ColumnNames = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: list[LeaveOut] = field(default_factory=list)
+    not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     elements: dict[str, Kind] = field(default_factory=dict)
 
     @property
     def table(self) -> Kind:
-        """The one kind of record that a table has."""
-        return Kind(fields=self.fields, skip=self.skip)
+        """The one kind of record that a table, or JSON, has."""
+        return Kind(
+            fields=self.fields,
+            skip=self.skip,
+            leave_out=self.leave_out,
+            not_carried=self.not_carried,
+        )
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Name the columns that are required and not among these."""
+        there = {folded(name) for name in names}
+        choices = (as_list(required) for required in self.requires)
+        return [
+            " or ".join(columns)
+            for columns in choices
+            if there.isdisjoint(folded(column) for column in columns)
+        ]
 
 
 def as_list(names: ColumnNames) -> list[str]:
@@ -170,16 +202,6 @@ def load_mapping(name: str) -> Definition:
     return read_mapping(name, data)
 
 
-def recognised(names: Iterable[str]) -> str | None:
-    """Find the mapping that comes with the library whose columns are all there."""
-    there = {folded(name) for name in names}
-    for name in NAMES:
-        required = load_mapping(name).requires
-        if required and there.issuperset(folded(column) for column in required):
-            return name
-    return None
-
-
 def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     """Check a mapping.
 
@@ -197,7 +219,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     if bool(definition.fields) == bool(definition.elements):
         raise SourceError(
             f"--mapping {name}: describes no record: "
-            "write [fields] for tables, or [elements.NAME.fields] for XML"
+            "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
         )
     for fields in (definition.fields, *(kind.fields for kind in definition.elements.values())):
         _check(name, fields)

@@ -14,8 +14,11 @@ from leadconnector_async._messages import (
 from leadconnector_async.sources._attachments import Attachments, lost_files
 from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._dates import read_date
+from leadconnector_async.sources._garbled import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources._names import (
+    BODY_FIELDS,
     FIELDS,
+    FINDERS,
     LIST_FIELDS,
     NESTED,
     is_known,
@@ -60,13 +63,13 @@ _NAME_ALONE: Final = Problem(
 )
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 _FILES_ALONE: Final = "messages that hold nothing but files of other types"
+_NUL: Final = "has a NUL character at position {}"
 _MOST_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
 
 
 def _is_name_alone(values: Mapping[str, object]) -> bool:
-    found_by = ("contact.phone", "contact.email")
-    return all(values.get(name) is None for name in found_by) and not is_known(values)
+    return all(values.get(name) is None for name in FINDERS) and not is_known(values)
 
 
 def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:
@@ -110,6 +113,7 @@ class Shaper:
             return read_date(value, options.timezone)
 
         self._leave_out = options.leave_out
+        self._repair = options.repair_text
         self.notices: list[str] = []
         self.contacts = Contacts(
             options.region,
@@ -121,6 +125,8 @@ class Shaper:
         self._readers = {
             **_READERS,
             **self.contacts.readers,
+            **dict.fromkeys(BODY_FIELDS, self._body),
+            "contact.name": self._name,
             "date": date,
             "attachments": self._attachments,
         }
@@ -185,6 +191,22 @@ class Shaper:
 
     def _attachments(self, value: object) -> list[str] | None:
         return self.files.read(value, self._type, self.notices.append)
+
+    def _body(self, value: object) -> str:
+        """Take text, and note, or mend, what an earlier program did to it."""
+        if type(value) is str and "\0" in value:
+            if not self._repair:
+                raise Wrong(_NUL.format(value.index("\0") + 1), "remove it, or give --repair-text")
+            value = value.replace("\0", "")
+            self.notices.append(NULS)
+        text = read_text(value)
+        if text.isascii() or (meant := mended(text)) is None:
+            return text
+        self.notices.append(MENDED if self._repair else GARBLED)
+        return meant if self._repair else text
+
+    def _name(self, value: object) -> str:
+        return self._body(value).strip()
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:

@@ -9,15 +9,14 @@ import orjson
 from leadconnector_async.sources._columns import Columns
 from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._mapped_columns import MappedColumns
-from leadconnector_async.sources._mapping import load_mapping, recognised
-from leadconnector_async.sources._names import shown
-from leadconnector_async.sources.row import Parsed
+from leadconnector_async.sources._names import not_sent, shown
+from leadconnector_async.sources._recognition import choice_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.sources._shape import Shaper
-    from leadconnector_async.sources.row import SourceOptions
+    from leadconnector_async.sources.row import Parsed, SourceOptions
 
 _UNDATED: Final = (
     "no column gives the date: the API will take the time of the import for that of each message"
@@ -38,10 +37,11 @@ class Table:
         self, name: str, header: Sequence[str], options: SourceOptions, shaper: Shaper
     ) -> None:
         self._options = options
-        self.recognised = None if options.mapping_file else _recognised(header, options)
-        mapping = options.mapping_file or self.recognised
-        self._definition = None if mapping is None else load_mapping(mapping)
-        self._shape = shaper.parsed
+        names = [name.strip() for name in header]
+        self._choice = choice_of(name, names, options)
+        self._definition = self._choice.definition
+        self.recognised = self._choice.recognised
+        self._shaper = shaper
         self.columns: Columns | MappedColumns
         if self._definition is None:
             self.columns = Columns(name, header, options.mapping)
@@ -64,34 +64,27 @@ class Table:
 
     def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
         """Read a row that has as many cells as the header. None for one that is no record."""
-        values = self._values(cells)
-        if self._definition is None:
-            if "type" not in values and is_blank(cells):
+        if isinstance(self.columns, MappedColumns):
+            if is_blank(cells):
                 return None
-        elif is_blank(cells):
+            return self.columns.parsed(line, cells, orjson.dumps(cells), self._shaper)
+        values = self._values(cells)
+        if "type" not in values and is_blank(cells):
             return None
-        elif reason := self.columns.skipped(cells):
-            return Parsed(line, orjson.dumps(cells), None, (), left_out=reason)
-        return self._shape(line, orjson.dumps(cells), values)
+        return self._shaper.parsed(line, orjson.dumps(cells), values)
 
     @property
     def warnings(self) -> list[str]:
         """What was passed over. A mapping names what it takes, and so what it does not."""
         undated = [] if self.columns.feeds.get("date") else [_UNDATED]
-        if self._definition is None:
+        if isinstance(self.columns, Columns):
             return [
                 *(f"column {shown(name)} is not sent" for name in self.columns.unknown),
                 *undated,
             ]
-        if self.recognised is None:
-            return undated
-        return [f"its columns are those of --mapping {self.recognised}: read by it"]
-
-
-def _recognised(header: Sequence[str], options: SourceOptions) -> str | None:
-    """Name the mapping of a table that says nowhere what type its records are."""
-    names = [name.strip() for name in header]
-    return None if "type" in names or "type" in options.mapping else recognised(names)
+        unused = not_sent("column", self.columns.unknown)
+        told = [*self._choice.notes, *unused, *self.columns.wanting]
+        return told if self.recognised is not None else [*told, *undated]
 
 
 def is_blank(cells: Sequence[str]) -> bool:

@@ -6,13 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._columns import check_mapping
 from leadconnector_async.sources._mbox import begins_with_mail
+from leadconnector_async.sources._recognition import choice_of_markup
 from leadconnector_async.sources._stream import open_stream
 from leadconnector_async.sources._text import Text
 from leadconnector_async.sources.delimited import Delimited
-from leadconnector_async.sources.jsonl import JsonLines
+from leadconnector_async.sources.jsonl import JsonDocument, JsonLines
 from leadconnector_async.sources.row import SourceOptions
 
 if TYPE_CHECKING:
@@ -77,7 +80,8 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
 
     The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
     ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
-    else its beginning does. Gzip is recognised by its content.
+    else its beginning does. Gzip is recognised by its content. A mapping that does not fit it is
+    passed over with a warning, if it can be read without.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
@@ -111,21 +115,29 @@ def _source(name: FormatName | None, stream: Stream, options: SourceOptions) -> 
     if name == "xml":
         return _markup(stream, text, options)
     if name == "jsonl":
-        return _json_lines(stream, text, options)
+        return _json(stream, text, options)
     return Delimited(stream, text, options)
 
 
-def _json_lines(stream: Stream, text: Text, options: SourceOptions) -> Source:
-    source = JsonLines(stream, text, options)
-    if options.mapping_file is not None:  # as for the list of failed records of an XML file
-        source.warnings.append("JSON Lines are read without --mapping, which is for tables and XML")
-    return source
+def _json(stream: Stream, text: Text, options: SourceOptions) -> Source:
+    from leadconnector_async.sources._json_layout import (  # noqa: PLC0415 - as above
+        layout_of_json,
+    )
+
+    layout = layout_of_json(stream.name, text.head, options)
+    if layout.records is None:
+        return JsonLines(stream, text, options, layout.choice)
+    return JsonDocument(stream, text, options, layout)
 
 
 def _markup(stream: Stream, text: Text, options: SourceOptions) -> Source:
     from leadconnector_async.sources.markup import Markup  # noqa: PLC0415 - as above
 
-    return Markup(stream, text, options)
+    name, notes = choice_of_markup(stream.name, text.head, options)
+    source = Markup(stream, text, replace(options, mapping_file=name))
+    source.warnings += notes
+    source.recognised = name if notes else None
+    return source
 
 
 def _excel(path: str, options: SourceOptions) -> Source:
@@ -145,13 +157,19 @@ def _mailbox(
 ) -> Source:
     from leadconnector_async.sources.mail import Mailbox  # noqa: PLC0415 - few sources are mails
 
-    return Mailbox(stream, chunks, options, single=single)
+    return _unmapped(Mailbox(stream, chunks, options, single=single), options)
 
 
 def _mail_folder(path: str, options: SourceOptions) -> Source:
     from leadconnector_async.sources._mail_folder import MailFolder  # noqa: PLC0415 - as above
 
-    return MailFolder(path, options)
+    return _unmapped(MailFolder(path, options), options)
+
+
+def _unmapped(source: Source, options: SourceOptions) -> Source:
+    if options.mapping_file is not None:
+        source.warnings.append("holds mails, which are read without --mapping")
+    return source
 
 
 def _refuse_foreign(stream: Stream, head: bytes) -> None:
