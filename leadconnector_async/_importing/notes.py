@@ -14,8 +14,8 @@ class Notes:
     """Counts, over all sources of a run, the records left out and the notices, by their words."""
 
     def __init__(self) -> None:
-        self.left_out = Reasons()
-        self.notices = Reasons()
+        self.left_out = Reasons("left out")
+        self.notices = Reasons("notice")
 
     def add(self, parsed: Parsed, source: str) -> None:
         """Note what a record says of itself."""

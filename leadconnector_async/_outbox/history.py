@@ -33,6 +33,7 @@ _ENDS: Final = "SELECT seq, state, state = 2 AND reason IS NOT NULL FROM outcome
 _RECORDS: Final = "SELECT seq, location, date, payload FROM record ORDER BY seq"
 _SAID: Final = """SELECT form, raw FROM origin LEFT JOIN source ON source.id = origin.source
     WHERE seq = ?"""
+_COPIES: Final = "SELECT coalesce(sum(n), 0) FROM copy"
 _TIMES: Final = "SELECT min(first_at), max(last_at), (SELECT count(*) FROM pace) FROM tally"
 
 
@@ -128,6 +129,12 @@ class History(View):
         with self._reading():
             groups = grouped(self._connection, most_sources=1)
         return [ReasonCount(State(of.state), of.reason, of.count) for of in groups]
+
+    def copies(self) -> int:
+        """Return how many records were read that equal one that is kept."""
+        with self._reading():
+            (copies,) = self._connection.execute(_COPIES).fetchone()
+        return int(copies)
 
     def times(self) -> Times:
         """Return when the records were settled that went as far as a request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _REFUSALS: Final = msgspec.json.Decoder(Refusal)
 
 
-def write(outbox: str, output: str | None) -> None:
-    """Write the list to a file, or to standard output.
+def write(outbox: str, output: str) -> None:
+    """Write the list to a file; ``-`` is standard output.
 
     Raises:
         OutboxError: the outbox does not exist, or cannot be read.
@@ -39,16 +39,15 @@ def write(outbox: str, output: str | None) -> None:
         if not forms:
             say("Nothing has failed.", err=True)
             return
-        if output is None:
-            write_failed(rows, sys.stdout.buffer, forms=forms)
-            return
         with whole_file(output, mode=0o600) as file:
-            write_failed(rows, file, forms=forms)
-    say(
-        f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
-        "into the same outbox.",
-        err=True,
-    )
+            folder = Path() if output == "-" else Path(output).parent
+            write_failed(rows, file, forms=forms, folder=folder)
+    if output != "-":
+        say(
+            f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
+            "into the same outbox.",
+            err=True,
+        )
 
 
 class _Counted:

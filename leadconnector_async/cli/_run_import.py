@@ -92,7 +92,14 @@ class _Run:
                 )
                 ending = await self._drive(importer)
         elapsed = loop.time() - started
-        return summary_of(importer.tally, standing_of(path), ending, elapsed_s=elapsed, outbox=path)
+        return summary_of(
+            importer.tally,
+            standing_of(path),
+            ending,
+            notices=importer.stager.notes.notices,
+            elapsed_s=elapsed,
+            outbox=path,
+        )
 
     async def _import(self, importer: Importer) -> None:
         options = self._options
@@ -101,7 +108,7 @@ class _Run:
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
             stager = importer.stager
-            for note in (*stager.warnings(importer.reader), *note_lines(stager.notes)):
+            for note in (*importer.reader.warnings, *note_lines(stager.notes)):
                 say(f"Note: {note}", err=True)
         if options.sandbox and not options.quiet:
             known = await asyncio.to_thread(taken_as_known, options, options.outbox or "")

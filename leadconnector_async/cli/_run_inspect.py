@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import msgspec
 
-from leadconnector_async._importing.drafts import checked
+from leadconnector_async._importing.judging import Judge
 from leadconnector_async.cli._prose import say
 from leadconnector_async.sources import open_source
 from leadconnector_async.sources.guessing import about, guess, is_recognised, layout_of
@@ -16,7 +17,6 @@ from leadconnector_async.sources.guessing import about, guess, is_recognised, la
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async._messages import Problem
     from leadconnector_async.sources import Parsed, SourceOptions, SourceRow
     from leadconnector_async.sources.guessing import Layout
 
@@ -37,9 +37,10 @@ def inspect(path: str, options: SourceOptions) -> None:
             say(line)
         found = list(islice(source, RECORDS))
         say("\nFirst records:" if found else "\nIt holds no records.")
-        for parsed in found:
-            for line in _record(parsed):
-                say(line)
+        with closing(Judge()) as judge:
+            for parsed in found:
+                for line in _record(parsed, source.name, judge):
+                    say(line)
 
 
 def _heading(options: SourceOptions, layout: Layout | None, *, given: bool) -> Iterator[str]:
@@ -64,27 +65,19 @@ def _how_to_import(name: str) -> str:
     return f"import it with --mapping {name}"
 
 
-def _record(parsed: Parsed) -> Iterator[str]:
+def _record(parsed: Parsed, source: str, judge: Judge) -> Iterator[str]:
     yield f"\n  {parsed.line}:"
     row = parsed.row
     if row is not None:
         body = msgspec.json.format(_body(row), indent=2).decode()
         yield from (f"    {line}" for line in body.splitlines())
-    for problem in _problems(parsed):
+    # A contact that has no id yet is found or made before its records are sent.
+    for problem in judge.verdict(parsed, source).problems:
         yield f"    {problem}"
     for notice in parsed.notices:
         yield f"    Note: {notice}"
     if parsed.left_out is not None:
         yield f"    left out: {parsed.left_out}"
-
-
-def _problems(parsed: Parsed) -> Iterator[Problem]:
-    """What is wrong. A contact that has no id yet is found or made before its records are sent."""
-    row = parsed.row
-    if row is None:
-        yield from parsed.problems
-        return
-    yield from checked(row)[1]
 
 
 def _file_name(url: object) -> str:

@@ -81,12 +81,13 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
     for reason in stopped.values():
         say(f"leadconnector: {reason}", err=True)
     if not options.quiet:
-        for note in (*stager.warnings(reader), *note_lines(stager.notes)):
+        for note in (*reader.warnings, *note_lines(stager.notes)):
             say(f"Note: {note}", err=True)
     summary = summary_of(
         tally,
         standing_of(copy),
         Ending(ended="planned", stopped=stopped),
+        notices=stager.notes.notices,
         elapsed_s=time.monotonic() - started,
         outbox=options.outbox or "",
     )

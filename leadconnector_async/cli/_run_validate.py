@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from leadconnector_async._importing.drafts import checked
+from leadconnector_async._importing.judging import Judge
 from leadconnector_async._importing.notes import Notes
 from leadconnector_async._importing.reasons import Reasons
 from leadconnector_async.cli._prose import say
@@ -37,20 +38,22 @@ class Check:
         Raises:
             SourceError: one of them cannot be read.
         """
+        with closing(Judge()) as judge:
+            self._read_all(paths, judge)
+
+    def _read_all(self, paths: Sequence[str], judge: Judge) -> None:
         for path in paths:
             with open_source(path, self._options) as source:
-                self._read(source)
+                self._read(source, judge)
                 self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
 
-    def _read(self, source: Source) -> None:
+    def _read(self, source: Source, judge: Judge) -> None:
         for parsed in source:
             self.records += 1
             self.notes.add(parsed, source.name)
-            if parsed.left_out is not None:
-                continue
             row = parsed.row
-            problems = parsed.problems if row is None else checked(row)[1]
             self.without_location += row is not None and not row.location_id
+            problems = judge.verdict(parsed, source.name).problems
             if not problems:
                 continue
             self.wrong += 1

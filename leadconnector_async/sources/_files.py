@@ -50,12 +50,21 @@ def is_path(item: str) -> bool:
     return item.lower().startswith(_LOCAL) or not (_SCHEME.match(item) or not item.strip())
 
 
-def anchored(item: str, folder: Path) -> str:
-    """Name a file that lies in a folder so that it is found from any other."""
+def anchored(item: str, folder: Path, near: Path | None = None) -> str:
+    """Name a file, whose path starts at a folder, so that it is found from another one.
+
+    It stays a path if the file lies ``near``, or below; else it becomes a ``file://`` URL.
+    """
     if _SCHEME.match(item) or not item.strip():
         return item
-    path = folder / item.strip()
-    return path.resolve().as_uri() if path.is_file() else item
+    path = (folder / item.strip()).resolve()
+    if near is not None:
+        near = near.resolve()
+        if near == folder.resolve():
+            return item
+        if path.is_file() and path.is_relative_to(near):
+            return path.relative_to(near).as_posix()
+    return path.as_uri() if path.is_file() else item
 
 
 class Reach:

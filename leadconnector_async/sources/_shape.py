@@ -62,8 +62,8 @@ _NAME_ALONE: Final = Problem(
     "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
 )
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
-_FILES_ALONE: Final = "messages that hold nothing but files of other types"
 _NUL: Final = "has a NUL character at position {}"
+_FILES_ALONE: Final = "messages that hold nothing but files of other types"
 _MOST_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
 
@@ -189,9 +189,6 @@ class Shaper:
             problems.append(_NAME_ALONE)
         return (None, tuple(problems)) if problems else (_row(fields, nested), ())
 
-    def _attachments(self, value: object) -> list[str] | None:
-        return self.files.read(value, self._type, self.notices.append)
-
     def _body(self, value: object) -> str:
         """Take text, and note, or mend, what an earlier program did to it."""
         if type(value) is str and "\0" in value:
@@ -207,6 +204,9 @@ class Shaper:
 
     def _name(self, value: object) -> str:
         return self._body(value).strip()
+
+    def _attachments(self, value: object) -> list[str] | None:
+        return self.files.read(value, self._type, self.notices.append)
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:

@@ -16,7 +16,7 @@ from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._dates import to_utc
 from leadconnector_async.sources._files import are_remote
 from leadconnector_async.sources._form import form_of
-from leadconnector_async.sources._garbled import may_be_garbled
+from leadconnector_async.sources._garbled import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources._json_values import JsonValues
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources._lines import TooLong
@@ -107,7 +107,7 @@ class JsonLines(StreamSource):
             return None
         if row.contact is not None and not self._finds(row):
             return None
-        if (b"\xc3" in line or b"\\u00" in line) and _is_odd(line):
+        if escaped_oddly(line) or garbled_perhaps(line):
             return None
         return row if _are_good_lists(row) else None
 
@@ -214,8 +214,3 @@ def _are_plain(line: bytes) -> bool:
         value is None or (value and value.keys() <= known and None not in value.values())
         for value, known in inner
     )
-
-
-def _is_odd(line: bytes) -> bool:
-    """Tell a line that may hold a NUL, or text that was decoded wrongly."""
-    return b"\\u0000" in line or may_be_garbled(line)
