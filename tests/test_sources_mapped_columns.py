@@ -66,7 +66,7 @@ def test_a_list_that_mixes_sources_has_the_apis_names(tmp_path: Path) -> None:
 
 def test_a_list_of_xml_has_the_apis_names(tmp_path: Path) -> None:
     """No list can hold elements."""
-    spool = tmp_path / "spool"
+    spool = tmp_path / "o.db.files"
     options = SourceOptions(mapping_file="sms-backup-restore", region="US", spool=spool)
     parsed, form = _read(SMS_BACKUP, tmp_path / "sms.xml", options)
     content = _list([one for one in parsed if not one.left_out], form)
