@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._names import MAPPABLE, NESTED, folded, near_field
@@ -29,6 +30,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     outbound: ColumnNames = field(default_factory=list)
     constant: str | None = None
     default: str | None = None
+    present: dict[str, str] = field(default_factory=dict)
+    join: list[str] = field(default_factory=list)
+    maybe: list[str] = field(default_factory=list)
+    flags: dict[str, str] = field(default_factory=dict)
     strip: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
     prefixes: dict[str, str] = field(default_factory=dict)
@@ -60,6 +65,7 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
+    undelivered: dict[str, list[str]] = field(default_factory=dict)
     inner: dict[str, Inner] = field(default_factory=dict)
     files: Files | None = None
 
@@ -72,12 +78,26 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     empty: list[str] = field(default_factory=list)
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
+    undelivered: dict[str, list[str]] = field(default_factory=dict)
     elements: dict[str, Kind] = field(default_factory=dict)
 
     @property
     def table(self) -> Kind:
         """The one kind of record that a table has."""
-        return Kind(fields=self.fields, skip=self.skip)
+        return Kind(fields=self.fields, skip=self.skip, undelivered=self.undelivered)
+
+    def columns(self) -> set[str]:
+        """Every column of a table that the mapping knows, in one spelling."""
+        rules = self.fields.values()
+        names = {name for rule in rules for name in columns_of(rule)}
+        return {folded(name) for name in (*names, *self.requires, *self.skip, *self.undelivered)}
+
+
+def columns_of(rule: Rule) -> list[str]:
+    """Every column that a rule reads, once."""
+    groups = (rule.join, rule.column, rule.inbound, rule.outbound, [*rule.flags], rule.maybe)
+    names = (name for one in groups for name in ([one] if isinstance(one, str) else one))
+    return list(dict.fromkeys(names))
 
 
 def load_mapping(name: str) -> Definition:
@@ -103,6 +123,15 @@ def load_mapping(name: str) -> Definition:
             f"--mapping {name}: is no TOML ({error}): see docs/mappings.md"
         ) from error
     return read_mapping(name, data)
+
+
+def with_date_format(definition: Definition, form: str) -> Definition:
+    """Let the form of dates that a user gives go before those of a mapping of a table."""
+    rule = definition.fields.get("date")
+    if rule is None or not rule.formats:  # read by the source's own reader, which knows the form
+        return definition
+    rule = replace(rule, formats=[form, *rule.formats])
+    return replace(definition, fields=definition.fields | {"date": rule})
 
 
 def recognised(names: Iterable[str]) -> str | None:

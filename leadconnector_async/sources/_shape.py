@@ -12,15 +12,21 @@ from leadconnector_async._messages import (
     Problem,
 )
 from leadconnector_async.sources._contacts import Contacts
-from leadconnector_async.sources._dates import read_date
+from leadconnector_async.sources._date_patterns import LocalText
+from leadconnector_async.sources._dates import Dates
 from leadconnector_async.sources._files import read_attachments
 from leadconnector_async.sources._names import (
     FIELDS,
+    GIVEN_IDS,
     LIST_FIELDS,
+    LOCATION,
     NESTED,
+    OUTBOX_KEY,
+    is_foreign,
     is_known,
     is_moot,
     near_field,
+    not_ours,
     shown,
 )
 from leadconnector_async.sources._values import (
@@ -36,7 +42,6 @@ from leadconnector_async.sources.row import Identity, Parsed, SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from leadconnector_async.sources.row import SourceOptions
@@ -55,6 +60,10 @@ _READERS: Final[dict[str, Callable[[object], object]]] = {
 _NO_TYPE: Final = Problem(
     "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[:MOST_LISTED])}"
 )
+_UNDATED: Final = Problem(
+    "date", "is missing", 'write one, such as "2024-01-31T09:30:00Z", or give --undated now'
+)
+_NOW: Final = "date is missing: the message takes the time of the import"
 _NAME_ALONE: Final = Problem(
     "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
 )
@@ -83,8 +92,14 @@ def identity_of(values: Mapping[str, object]) -> Identity:
 
 def as_given(values: Mapping[str, object]) -> dict[str, object]:
     """Name what can be given back to be mended: where a value could not be made, its text."""
-    given = ((name, v.given if isinstance(v, Wrong) else v) for name, v in values.items())
+    given = ((name, _given(value)) for name, value in values.items())
     return {name: value for name, value in given if value is not None}
+
+
+def _given(value: object) -> object:
+    if isinstance(value, Wrong):
+        return value.given
+    return value.in_full() if isinstance(value, LocalText) else value
 
 
 def _said(value: object) -> str | None:
@@ -101,19 +116,19 @@ class Shaper:
     """
 
     def __init__(self, options: SourceOptions, folder: Path | None = None) -> None:
-        def date(value: object) -> datetime:
-            return read_date(value, options.timezone)
-
         def attachments(value: object) -> list[str] | None:
             return read_attachments(value, folder)
 
         self._leave_out = options.leave_out
+        self._mapped = frozenset(options.mapping)
+        self._undated_now = options.undated == "now"
+        self.dates = Dates(options.timezone, options.date_format)
         self.contacts = Contacts(options.region)
         self.notices: list[str] = []
         self._readers = {
             **_READERS,
             **self.contacts.readers,
-            "date": date,
+            "date": self.dates.read,
             "attachments": attachments,
         }
         self.unknown: dict[str, None] = {}
@@ -123,8 +138,9 @@ class Shaper:
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
     ) -> Parsed:
         """Make a record. ``notices`` are those of whoever made the values."""
-        self.notices = list(notices)
+        self.notices = self.dates.notices = list(notices)
         self._kinds = []
+        values = self._without_foreign_ids(values)
         row, problems = self.row(values)
         told = tuple(self.notices)
         if row is not None:
@@ -148,13 +164,9 @@ class Shaper:
                 problems.extend(self._pass_over(name, value, values))
                 continue
             try:
-                if isinstance(value, Wrong):
-                    raise value
-                read = self._readers[name](value)
+                read = self._read(name, value)
             except Wrong as error:
                 problems.append(Problem(name, error.wrong, error.fix))
-                if error.kind is not None:
-                    self._kinds.append(error.kind)
                 continue
             outer, inner = place
             if inner:
@@ -163,9 +175,40 @@ class Shaper:
                 fields[outer] = read
         if "type" not in fields and not any(problem.field == "type" for problem in problems):
             problems.insert(0, _NO_TYPE)
+        if fields.get("date") is None:
+            self._miss_date(problems)
         if "contact" in nested and _is_name_alone(values):
             problems.append(_NAME_ALONE)
         return (None, tuple(problems)) if problems else (_row(fields, nested), ())
+
+    def _read(self, name: str, value: object) -> object:
+        try:
+            if isinstance(value, Wrong):
+                raise value
+            return self._readers[name](value)
+        except Wrong as error:
+            if error.kind is not None:
+                self._kinds.append(error.kind)
+            raise
+
+    def _without_foreign_ids(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Leave ids out that stand beside other systems' names, unless --map names them."""
+        beside = next((name for name in values if name not in _PLACES and is_foreign(name)), None)
+        ids = GIVEN_IDS - self._mapped
+        if beside is None or ids.isdisjoint(values):
+            return values
+        if values.get(OUTBOX_KEY):  # of a list of failed records, which adds the location
+            ids -= {LOCATION}
+        self.notices += [not_ours(name, beside) for name in values if name in ids]
+        return {name: value for name, value in values.items() if name not in ids}
+
+    def _miss_date(self, problems: list[Problem]) -> None:
+        missed = [problem for problem in problems if problem.field == "date"]
+        if self._undated_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
+            problems[:] = [problem for problem in problems if problem not in missed]
+            self.notices.append(_NOW)
+        elif not missed:
+            problems.append(_UNDATED)
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:

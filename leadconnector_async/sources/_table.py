@@ -9,8 +9,8 @@ import orjson
 from leadconnector_async.sources._columns import Columns
 from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._mapped_columns import MappedColumns
-from leadconnector_async.sources._mapping import load_mapping, recognised
-from leadconnector_async.sources._names import shown
+from leadconnector_async.sources._mapping import Rule, load_mapping, recognised, with_date_format
+from leadconnector_async.sources._names import not_ours, shown
 from leadconnector_async.sources.row import Parsed
 
 if TYPE_CHECKING:
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from leadconnector_async.sources._shape import Shaper
     from leadconnector_async.sources.row import SourceOptions
 
-_UNDATED: Final = (
-    "no column gives the date: the API will take the time of the import for that of each message"
+_UNDATED: Final = "no column gives the date: give --map date=COLUMN"
+_FOREIGN: Final = (
+    "column {} is not sent: the ids of another system are not LeadConnector's; if they are, give "
+    "--map {}={}"
 )
+_NONE: Final = Rule()
+_NO_DIRECTION: Final = "no column tells sent from received: give --map direction=COLUMN"
 
 
 class Table:
@@ -30,24 +34,32 @@ class Table:
     Another system's export, whose columns are none of the API's, is read by the mapping that they
     fit: ``recognised`` is its name, and a warning says so.
 
+    ``place`` is where the header stands, for what is wrong with it.
+
     Raises:
         SourceError: the header, or the mapping, is not usable.
     """
 
     def __init__(
-        self, name: str, header: Sequence[str], options: SourceOptions, shaper: Shaper
+        self,
+        place: str,
+        header: Sequence[str],
+        options: SourceOptions,
+        shaper: Shaper,
     ) -> None:
         self._options = options
         self.recognised = None if options.mapping_file else _recognised(header, options)
         mapping = options.mapping_file or self.recognised
         self._definition = None if mapping is None else load_mapping(mapping)
+        if self._definition is not None and options.date_format is not None:
+            self._definition = with_date_format(self._definition, options.date_format)
         self._shape = shaper.parsed
         self.columns: Columns | MappedColumns
         if self._definition is None:
-            self.columns = Columns(name, header, options.mapping)
+            self.columns = Columns(place, header, options.mapping)
         else:
             self.columns = MappedColumns(
-                name, header, self._definition, options.mapping, shaper.contacts
+                place, header, self._definition, options.mapping, shaper.contacts
             )
         self._values = self.columns.values
 
@@ -77,15 +89,17 @@ class Table:
     @property
     def warnings(self) -> list[str]:
         """What was passed over. A mapping names what it takes, and so what it does not."""
-        undated = [] if self.columns.feeds.get("date") else [_UNDATED]
+        feeds, foreign = self.columns.feeds, self.columns.foreign
+        told = [] if feeds.get("date") else [_UNDATED]
         if self._definition is None:
-            return [
-                *(f"column {shown(name)} is not sent" for name in self.columns.unknown),
-                *undated,
-            ]
+            told = [f"column {shown(name)} is not sent" for name in self.columns.unknown] + told
+            return told + [not_ours(name, beside) for name, beside in foreign.items()]
+        if not (feeds.get("direction") or self._definition.fields.get("direction", _NONE).constant):
+            told.append(_NO_DIRECTION)
+        told += [_FOREIGN.format(shown(name), field, name) for name, field in foreign.items()]
         if self.recognised is None:
-            return undated
-        return [f"its columns are those of --mapping {self.recognised}: read by it"]
+            return told
+        return [f"its columns are those of --mapping {self.recognised}: read by it", *told]
 
 
 def _recognised(header: Sequence[str], options: SourceOptions) -> str | None:
