@@ -37,7 +37,7 @@ class Stager:
         self._tally = tally
         self._location = location
         self._providers = providers
-        self.notes = Notes()
+        self.notes = Notes(location)
         self.conflicts = 0
         """Records that were passed over, since another one of their source has the same id."""
 

@@ -165,8 +165,8 @@ class Dates:
                 other = _plus(_APPLE, value, unit)
                 if other is not None and other <= last:
                     raise Wrong(
-                        f"is a number that can be {date:%d %B %Y}, as Unix time, or "
-                        f"{other:%d %B %Y}, as a Mac counts",
+                        "is a number that can be Unix time or a Mac's, which counts from 2001 "
+                        f'("{date:%Y-%m-%d} or {other:%Y-%m-%d}")',
                         f"give --date-format epoch, or write ISO 8601, as in {EXAMPLE}",
                     )
                 self.notices.append(f"date is a number, read as {name}")

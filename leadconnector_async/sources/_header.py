@@ -33,8 +33,12 @@ class Vocabulary:
 
     def header(self, rows: Sequence[Sequence[str]]) -> int:
         """Find the first row that can be a header, from 0; the first of all, if none can."""
-        found = (n for n, row in enumerate(rows[:MOST_ABOVE]) if self.count(row) >= _FEWEST_KNOWN)
+        found = (n for n, row in enumerate(rows[:MOST_ABOVE]) if self.is_header(row))
         return next(found, 0)
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        """Tell a row that can be a header."""
+        return self.count(cells) >= _FEWEST_KNOWN
 
 
 def skipped(first: int, last: int, what: str = "line") -> str:

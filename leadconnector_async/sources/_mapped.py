@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._columns import NUMBER_FIELDS, names_utc, whole
 from leadconnector_async.sources._date_patterns import LocalText, by_format
-from leadconnector_async.sources._names import BODY_FIELDS, LIST_FIELDS, folded
+from leadconnector_async.sources._mapping import columns_of
+from leadconnector_async.sources._names import BODY_FIELDS, LIST_FIELDS, folded, shown
 from leadconnector_async.sources._values import Wrong, quoted, stripped
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Reader:
         try:
             made = self._made(field, rule, text)
         except Wrong as error:
-            return Wrong(error.wrong, error.fix, text)
+            return Wrong(error.wrong, error.fix + _or_map(field, rule, row), text)
         return rule.default if made == "" else made
 
     def _joined(self, columns: list[str], row: Mapping[str, str]) -> str | None:
@@ -108,9 +109,9 @@ class Reader:
             if flag:
                 return Wrong(f"is {quoted(flag)} where true or false is expected", _FIX_FLAG)
         for column in rule.maybe:
-            text = self._text(column, row, "")
-            if text is not None and (meant := _meant(rule.words, text)):
-                return meant
+            word = self._text(column, row, "")
+            if word is not None and (known := _meant(rule.words, word)):
+                return known
         return None
 
     def _text(self, columns: ColumnNames, row: Mapping[str, str], field: str) -> str | None:
@@ -150,10 +151,19 @@ def _address_for_a_number(values: Values) -> str | None:
     return None if phone.partition("@")[0].lstrip("+").isdecimal() else phone
 
 
+def _or_map(field: str, rule: Rule, row: Mapping[str, str]) -> str:
+    """Name the column of a word that is not known, and the way to another one."""
+    column = next((name for name in columns_of(rule) if row.get(name, "").strip()), None)
+    if not rule.words or column is None:
+        return ""
+    or_none = f", or {field}= for {rule.default}" if rule.default else ""
+    return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"
+
+
 def _translated(words: Mapping[str, str], text: str) -> str:
     found = _meant(words, text)
     if found is None:
-        fix = f"write one of {', '.join(list(words)[:10])}, or add it to the words of the mapping"
+        fix = f"write one of {', '.join(list(words)[:10])}, add it to the words of a mapping"
         raise Wrong(f"is {quoted(text)}, which the mapping does not know", fix)
     return found
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.row import SourceOptions
 
 _DELIMITERS: Final = ",;\t|"
-_SEPARATOR: Final = re.compile(rb'"?sep=([^"\r\n])"?[ \t;,]*\r?(?:\n|$)', re.IGNORECASE)
+_SEPARATOR: Final = re.compile(rb'\A"?sep=([^"\r\n])"?[ \t;,]*\r?(?:\n|$)', re.IGNORECASE)
 
 
 class Delimited(StreamSource):
@@ -56,14 +56,15 @@ class Delimited(StreamSource):
 
     def _header(self, above: list[list[str]], vocabulary: Vocabulary) -> list[str]:
         """Read on to the header, which the first rows show."""
-        wanted = above[vocabulary.header(above)] if above else None
+        index = vocabulary.header(above)
         header = next(self._rows, None)
+        if _said(self._text.head):
+            header = next(self._rows, None)
         first = self._records.line
-        if header is not None and self._records.problem is None and wanted is not None:
-            while header is not None and header != wanted:
-                header = next(self._rows, None)
-            if self._records.line > first:
-                self.warnings.append(skipped(first, self._records.line - 1))
+        while index and header is not None and header != above[index]:
+            header = next(self._rows, None)
+        if self._records.line > first:
+            self.warnings.append(skipped(first, self._records.line - 1))
         if header is None:
             reason = self._stream.damage or "file holds no whole line: write a header first"
             raise SourceError(f"{self.name}: {reason}")
@@ -121,11 +122,9 @@ def _sniffed(head: bytes, vocabulary: Vocabulary) -> str:
 
 def _rows(head: bytes, delimiter: str) -> list[list[str]]:
     """Split the first records, among which the header is, however sound they are."""
-    lines = head.decode(errors="surrogateescape").splitlines(keepends=True)
-    if len(lines) > 1 and not lines[-1].endswith("\n"):
-        lines.pop()
-    if lines and _SEPARATOR.match(head):
-        del lines[0]
+    head = _SEPARATOR.sub(b"", head, count=1)
+    *whole, last = head.decode(errors="surrogateescape").split("\n")
+    lines = [f"{line}\n" for line in whole] or [last]
     rows: list[list[str]] = []
     with suppress(csv.Error):
         for cells in csv.reader(lines, delimiter=delimiter):

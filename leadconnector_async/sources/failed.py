@@ -94,9 +94,9 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
     names = form.columns or []
     reason = reason_name(names)
     kept = [index for index, name in enumerate(names) if name not in {reason, OUTBOX_KEY}]
-    location = form.mapping.get(LOCATION, LOCATION)
+    location = form.mapping.get(LOCATION) or LOCATION
     added = [] if location in names else [LOCATION]
-    attachments = form.mapping.get("attachments", "attachments")
+    attachments = form.mapping.get("attachments") or "attachments"
     files = names.index(attachments) if attachments in names else None
     header = [reason, OUTBOX_KEY, *added, *(names[index] for index in kept)]
     # Bytes that could not be decoded go out as they came in.
@@ -112,7 +112,7 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
                 continue
             if not added and len(cells) == len(names):
                 index = names.index(location)
-                cells[index] = cells[index] or row.location
+                cells[index] = row.location or cells[index]
             if files is not None and files < len(cells):
                 cells[files] = LIST_SEPARATOR.join(_anchored(items(cells[files]), row))
             # A row with too many cells keeps them, and so is refused again until it is mended.
@@ -123,14 +123,14 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
 
 
 def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
-    own, location = form.encoded(), form.mapping.get(LOCATION, LOCATION)
+    own, location = form.encoded(), (form.mapping.get(LOCATION) or LOCATION)
     for row in rows:
         record = _record(row, own)
         if isinstance(record, str):
             record = {"line": row.line, "raw": record}
         reason = reason_name(record)
         added = {reason: row.error, OUTBOX_KEY: row.key}
-        if row.location and not record.get(location):
+        if row.location and record.get(location) != row.location:
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}
         if isinstance(kept.get("attachments"), list):
