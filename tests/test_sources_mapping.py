@@ -54,12 +54,12 @@ def test_the_names_are_the_files() -> None:
         words = [
             rule.words for kind in kinds for name, rule in kind.fields.items() if name == "type"
         ]
-        assert {word for one in words for word in one.values()} <= RULES.keys()
+        assert {word for one in words for word in one.values()} <= {*RULES, ""}
 
 
 def test_twilio_messages(tmp_path: Path) -> None:
     """The other side by direction, WhatsApp by its prefix; what never arrived is left out."""
-    parsed, warnings = _read(TWILIO_MESSAGES, tmp_path / "log.csv", "twilio-messages")
+    parsed, _ = _read(TWILIO_MESSAGES, tmp_path / "log.csv", "twilio-messages")
     rows = _rows(parsed)
     assert [(row.id, row.type, row.direction) for row in rows] == [
         ("SM01", "SMS", "inbound"),
@@ -73,17 +73,18 @@ def test_twilio_messages(tmp_path: Path) -> None:
         "2024-01-31 15:05:05",
         "2024-01-31 15:06:05",
     ]
-    assert {one.line: one.problems[0].field for one in parsed if not one.row} == {
+    assert {one.line: one.problems[0].field for one in parsed if one.problems} == {
         7: "contact.phone",
         8: "direction",
     }
-    said = 'rows whose "Status" is "undelivered", as the mapping says: they are left out'
-    assert warnings == [f"{said} (1, first in line 5)"]
+    assert [(one.line, one.left_out) for one in parsed if one.left_out] == [
+        (5, 'rows whose "Status" is "undelivered"')
+    ]
 
 
 def test_twilio_calls(tmp_path: Path) -> None:
     """With spaces in the names of columns, as some exports have them."""
-    parsed, warnings = _read(TWILIO_CALLS, tmp_path / "calls.csv", "twilio-calls")
+    parsed, _ = _read(TWILIO_CALLS, tmp_path / "calls.csv", "twilio-calls")
     rows = _rows(parsed)
     assert [(row.id, row.type, row.direction, str(row.date)[11:19]) for row in rows] == [
         ("CA01", "Call", "inbound", "15:04:06"),
@@ -96,14 +97,15 @@ def test_twilio_calls(tmp_path: Path) -> None:
         Call(from_="+14155550199", to="+12125550100", status="no-answer"),
         Call(from_="client:kim", to="+12125550100", status="completed"),
     ]
-    assert [one.problems[0].field for one in parsed if not one.row] == ["contact.phone"]
-    assert len(warnings) == 1
-    assert "trunking-terminating" in warnings[0]
+    assert [one.problems[0].field for one in parsed if one.problems] == ["contact.phone"]
+    assert [one.left_out for one in parsed if one.left_out] == [
+        'rows whose "Direction" is "trunking-terminating"'
+    ]
 
 
 def test_sms_backup(tmp_path: Path) -> None:
     """Emoji in two halves, drafts left out, and the parts of an MMS."""
-    parsed, warnings = _read(
+    parsed, _ = _read(
         SMS_BACKUP, tmp_path / "sms.xml", "sms-backup-restore", spool=tmp_path / "spool"
     )
     rows = _rows(parsed)
@@ -117,11 +119,11 @@ def test_sms_backup(tmp_path: Path) -> None:
     assert {row.type for row in rows} == {"SMS"}
     (picture,) = (tmp_path / "spool").rglob("IMG_1.jpg")
     assert rows[2].attachments == [picture.resolve().as_uri()]
-    assert [(one.line, one.problems[0].field) for one in parsed if not one.row] == [
+    assert [(one.line, one.problems[0].field) for one in parsed if one.problems] == [
         (7, "contact.phone")
     ]
-    assert warnings == [
-        'rows whose "type" is "3", as the mapping says: they are left out (1, first in line 8)'
+    assert [(one.line, one.left_out) for one in parsed if one.left_out] == [
+        (8, 'rows whose "type" is "3"')
     ]
 
 
@@ -176,7 +178,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         b"+12125550100,OUT,2024-01-31,first,second,\n"
     )
     name = str(tmp_path / "till.toml")
-    parsed, warnings = _read(table, tmp_path / "t.csv", name, timezone=ZoneInfo("UTC"))
+    parsed, _ = _read(table, tmp_path / "t.csv", name, timezone=ZoneInfo("UTC"))
     row = parsed[0].row
     assert row is not None
     assert (row.direction, row.message, str(row.date)) == (
@@ -185,10 +187,10 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         "2024-01-31 09:30:00+00:00",
     )
     assert row.attachments == ["https://a.example/1.jpg", "https://a.example/2.jpg"]
-    assert str(parsed[1].problems[0]) == (
+    assert parsed[1].left_out == 'rows whose "kind" is "test"'
+    assert str(parsed[2].problems[0]) == (
         "date is no date in a format of the mapping: write it as one of %d.%m.%Y %H:%M"
     )
-    assert len(warnings) == 1
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class Notes:
         for notice in parsed.notices:
             self.notices.add(notice, f"{source}:{parsed.line}")
         own = None if parsed.row is None else parsed.row.location_id
-        if own and self._location and own != self._location and not parsed.row.outbox_key:
+        if own and self._location and own != self._location:
             self.notices.add(
                 f"goes to {own}, which its locationId names, not to --location {self._location}",
                 f"{source}:{parsed.line}",

@@ -148,7 +148,8 @@ def _address_for_a_number(values: Values) -> str | None:
     phone = values.get("contact.phone")
     if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
         return None
-    return None if phone.partition("@")[0].lstrip("+").isdecimal() else phone
+    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
+    return None if other else phone
 
 
 def _or_map(field: str, rule: Rule, row: Mapping[str, str]) -> str:
