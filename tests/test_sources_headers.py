@@ -9,6 +9,7 @@ from bad_inputs import parse
 from test_sources_excel import TYPES
 
 from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Contact
 from leadconnector_async.sources import SourceOptions, open_source
 
 if TYPE_CHECKING:
@@ -42,9 +43,12 @@ def _sheet(rows: list[list[str]]) -> str:
 
 def _workbook(path: Path, sheets: dict[str, list[list[str]]], hidden: str = "") -> str:
     """Write a workbook of these sheets, as Excel does."""
+
+    def state(name: str) -> str:
+        return "hidden" if name == hidden else "visible"
+
     names = "".join(
-        f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"'
-        f"{' state="hidden"' if name == hidden else ''}/>"
+        f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}" state="{state(name)}"/>'
         for n, name in enumerate(sheets, 1)
     )
     book = f'<workbook xmlns="{SPACE}" xmlns:r="{OFFICE}"><sheets>{names}</sheets></workbook>'
@@ -91,7 +95,9 @@ def test_a_separator_that_no_file_would_show_is_obeyed() -> None:
 
 def test_what_is_wrong_with_a_header_is_told_with_its_line() -> None:
     """Where titles stand above it."""
-    with pytest.raises(SourceError, match='history.csv: line 3: columns occur more than .* "Text"'):
+    with pytest.raises(
+        SourceError, match=r'history.csv: line 3: columns occur more than .* "Text"'
+    ):
         parse(b"Report\n\nPhone,Date,Text,Text\n", ".csv", OPTIONS)
 
 
@@ -115,7 +121,7 @@ def test_sheets_of_equal_header_are_read_in_turn(tmp_path: Path) -> None:
         (3, True),
         (2, False),
     ]
-    assert {str(one.row.contact) for one in found if one.row} == {str(found[0].row.contact)}
+    assert {one.row.contact for one in found if one.row} == {Contact(phone="+12125550111")}
     assert '(sheet "Mar")' in str(found[3].problems[0])
     assert b'"Feb"]' in found[2].raw
     assert source.warnings == [

@@ -10,6 +10,10 @@ from leadconnector_async.sources import Parsed, SourceOptions
 
 OPTIONS = SourceOptions(mapping_file="generic", region="US", timezone=ZoneInfo("America/New_York"))
 FOREIGN = b"type,conversationId,contactId,locationId,direction,from,date,message\n"
+JSON = (
+    b'{"type":"SMS","conversationId":"CN1","contactId":"CT1","locationId":"LO1",'
+    b'"direction":"inbound","from":"+1","date":"2024-01-31T09:30:00Z","message":"hi"}\n'
+)
 ROW = b"SMS,CN1,CT1,LO1,inbound,+12125550100,2024-01-31T09:30:00Z,hi\n"
 
 
@@ -146,12 +150,7 @@ def test_no_id_of_another_system_is_sent() -> None:
     assert len([one for one in warnings if "--map conversationId=conversationId" in one]) == 1
     for content, suffix, notices in (
         (FOREIGN + ROW, ".csv", 0),
-        (
-            b'{"type":"SMS","conversationId":"CN1","contactId":"CT1","locationId":"LO1","direction":'
-            b'"inbound","from":"+1","date":"2024-01-31T09:30:00Z","message":"hi"}\n',
-            ".jsonl",
-            3,
-        ),
+        (JSON, ".jsonl", 3),
     ):
         (one,), warnings = parse(content, suffix, SourceOptions())
         assert one.row is not None

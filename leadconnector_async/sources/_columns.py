@@ -96,7 +96,7 @@ class Columns:
         self._plan = [
             (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
         ]
-        fed = {*feeds.values(), *self.foreign, *REASON_NAMES, ""}
+        fed = {*self._passed(feeds), ""}
         self.unknown = [name for name in self.names if name not in fed]
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
@@ -127,11 +127,7 @@ class Columns:
     def _refuse_near(self, feeds: Mapping[str, str]) -> None:
         for name in self.names:
             meant = near_field(name)
-            if (
-                meant is None
-                or meant in {*feeds, *self._mapping}
-                or name in {*feeds.values(), *REASON_NAMES}
-            ):
+            if meant is None or meant in {*feeds, *self._mapping} or name in self._passed(feeds):
                 continue
             if is_moot(meant, feeds):
                 continue
@@ -139,6 +135,9 @@ class Columns:
                 f"{self._source}: column {shown(name)} is spelled differently from "
                 f'the field "{meant}": rename it, or give --map "{meant}={name}"{self._hint()}'
             )
+
+    def _passed(self, feeds: Mapping[str, str]) -> set[str]:
+        return {*feeds.values(), *self.foreign, *REASON_NAMES}
 
     def _refuse_without_type(self, feeds: Mapping[str, str]) -> None:
         if "type" in feeds:
