@@ -134,10 +134,10 @@ def test_sheets_of_equal_header_are_read_in_turn(tmp_path: Path) -> None:
 def test_a_sheet_that_is_named_is_read_alone(tmp_path: Path) -> None:
     """Hidden or not; of one that is not there, the others are listed."""
     path = _workbook(tmp_path / "h.xlsx", {"A": [COLUMNS, ROW], "B b": [COLUMNS, ROW, ROW]}, "B b")
-    for name, rows in (("A", 1), ("b B", None), ("b b", 2)):
+    for name, rows in (("A", 1), ("Bb", None), ("b b", 2)):
         options = SourceOptions(mapping_file="generic", region="US", sheet=name)
         if rows is None:
-            with pytest.raises(SourceError, match='"b B" is not there: give one of "A", "B b"'):
+            with pytest.raises(SourceError, match='"Bb" is not there: give one of "A", "B b"'):
                 open_source(path, options)
             continue
         with open_source(path, options) as source:

@@ -58,9 +58,9 @@ class _Book:
     def __init__(self, workbook: CalamineWorkbook) -> None:
         self._workbook = workbook
         self._last: tuple[str, CalamineSheet] | None = None
-        about = {sheet.name: sheet for sheet in workbook.sheets_metadata}
-        self.names = [name for name in workbook.sheet_names if _has_cells(about.get(name))]
-        self.hidden = {name for name in self.names if _is_hidden(about.get(name))}
+        about = workbook.sheets_metadata  # its words are those of an enumeration without names
+        self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
+        self.hidden = {sheet.name for sheet in about if not str(sheet.visible).endswith(".Visible")}
 
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
         """Give the rows with anything in them, each with its number in Excel."""
@@ -78,14 +78,6 @@ class _Book:
         if self._last is None or self._last[0] != name:
             self._last = name, self._workbook.get_sheet_by_name(name)
         return self._last[1]
-
-
-def _has_cells(about: object) -> bool:
-    return getattr(getattr(about, "typ", None), "name", "WorkSheet") == "WorkSheet"
-
-
-def _is_hidden(about: object) -> bool:
-    return getattr(getattr(about, "visible", None), "name", "Visible") != "Visible"
 
 
 class _Look(NamedTuple):
