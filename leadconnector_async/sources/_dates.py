@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 _DAY: Final = timedelta(days=1)
-_EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 _BASIC_DATE: Final = 8
@@ -67,7 +67,7 @@ class Dates:
         self._form = form
         self._order = None if form is None else order_of(form)
         self._now = datetime.now(UTC)
-        self._latest = self._now + _DAY
+        self.latest = self._now + _DAY
         self._survey: Survey | None = None
         self._voting = False
         self.again: Callable[[Survey], None] | None = None
@@ -104,8 +104,8 @@ class Dates:
                 date = date.astimezone(UTC)
             except OverflowError:
                 raise _outside() from None
-        if not _EARLIEST <= date <= self._latest:
-            self.notices.append(EARLY if date < _EARLIEST else LATE)
+        if not EARLIEST <= date <= self.latest:
+            self.notices.append(EARLY if date < EARLIEST else LATE)
         return date
 
     def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:
@@ -137,15 +137,14 @@ class Dates:
                 return None
             if date is not None:
                 return self.utc(date, zone)
-        if text.casefold() in _NOTHING:
-            return None
-        if len(text) != _BASIC_DATE and _NUMBER.fullmatch(text):
+        # Nearly all have a hyphen there, and are no number.
+        if text[4:5] != "-" and len(text) != _BASIC_DATE and _NUMBER.fullmatch(text):
             return self._of_number(text, zone)
         try:
             date = _parse(text)
         except ValueError:
-            return self.utc(self._as_written(text), zone)
-        if ":" not in text and not (date.hour or date.minute or date.second):
+            return None if text.casefold() in _NOTHING else self.utc(self._as_written(text), zone)
+        if len(text) <= len("2024-01-31"):
             self.notices.append(TIMELESS)
         return self.utc(date, zone)
 
@@ -161,7 +160,7 @@ class Dates:
         last = self._now + 366 * _DAY
         for unit, name in ((SECOND, "Unix time"), (MILLISECOND, "Unix time in ms")):
             date = _plus(EPOCH, value, unit)
-            if date is not None and _EARLIEST <= date <= last:
+            if date is not None and EARLIEST <= date <= last:
                 other = _plus(_APPLE, value, unit)
                 if other is not None and other <= last:
                     raise Wrong(
@@ -172,7 +171,7 @@ class Dates:
                 self.notices.append(f"date is a number, read as {name}")
                 return date
         local = of_serial(value) if 0 < value < 1e5 else None  # noqa: PLR2004 - the year 2173
-        if local is not None and _EARLIEST.replace(tzinfo=None) <= local <= last.replace(
+        if local is not None and EARLIEST.replace(tzinfo=None) <= local <= last.replace(
             tzinfo=None
         ):
             self.notices.append("date is a number, read as Excel's count of days")

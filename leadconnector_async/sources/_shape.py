@@ -125,6 +125,7 @@ class Shaper:
         self.dates = Dates(options.timezone, options.date_format)
         self.contacts = Contacts(options.region)
         self.notices: list[str] = []
+        self.dates.notices = self.notices
         self._readers = {
             **_READERS,
             **self.contacts.readers,
@@ -138,11 +139,12 @@ class Shaper:
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
     ) -> Parsed:
         """Make a record. ``notices`` are those of whoever made the values."""
-        self.notices = self.dates.notices = list(notices)
+        self.told()
+        self.notices += notices
         self._kinds = []
         values = self._without_foreign_ids(values)
         row, problems = self.row(values)
-        told = tuple(self.notices)
+        told = self.told()
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)
         identity = identity_of(values)
@@ -150,6 +152,12 @@ class Shaper:
             if kind in self._leave_out:
                 return Parsed(line, raw, None, (), identity, left_out=LEAVE_OUT[kind])
         return Parsed(line, raw, None, problems, identity, notices=told)
+
+    def told(self) -> tuple[str, ...]:
+        """Give the notices of the record that was read, and begin with the next."""
+        told = tuple(self.notices)
+        self.notices.clear()
+        return told
 
     def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Read every field. The row is None if there is any problem."""
@@ -193,6 +201,8 @@ class Shaper:
 
     def _without_foreign_ids(self, values: Mapping[str, object]) -> Mapping[str, object]:
         """Leave ids out that stand beside other systems' names, unless --map names them."""
+        if values.keys() <= _PLACES.keys():
+            return values
         beside = next((name for name in values if name not in _PLACES and is_foreign(name)), None)
         ids = GIVEN_IDS - self._mapped
         if beside is None or ids.isdisjoint(values):

@@ -63,6 +63,8 @@ def kind_of(value: object) -> str:
 def stripped(text: str) -> str:
     """Take away the space around a value, and marks that nobody sees."""
     plain = text.strip()
+    if plain.isascii():
+        return plain
     while plain and (plain[0] in _MARKS or plain[-1] in _MARKS):
         plain = plain.strip(_MARKS).strip()
     return plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec.structs import fields
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Contact, Problem
 from leadconnector_async.sources._base import StreamSource
+from leadconnector_async.sources._dates import EARLIEST
 from leadconnector_async.sources._files import are_remote
 from leadconnector_async.sources._form import form_of
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
@@ -56,17 +58,16 @@ class JsonLines(StreamSource):
         number = 0
         # A field that is not known is mostly in every line of its file. So after lines which only
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
-        shaper = self._shaper
+        shaper, dates = self._shaper, self._shaper.dates
         pause = 0
         wait = sys.maxsize if self._options.mapping else 0
         for number, line in enumerate(self._lines, 1):
-            notices: list[str] = []
-            shaper.notices = shaper.dates.notices = notices
             if wait == 0 and (row := self._fast(line)) is not None:
                 pause = 0
-                yield Parsed(number, line, row, (), notices=tuple(notices))
+                yield Parsed(number, line, row, (), notices=shaper.told() if dates.notices else ())
                 continue
             parsed = self._slow(number, line)
+            shaper.told()
             if parsed is None:
                 continue
             if wait:
@@ -84,12 +85,14 @@ class JsonLines(StreamSource):
             row = _DECODER.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if row.date is None:
+        date = row.date
+        if date is None:
             return None
-        try:
-            row.date = self._shaper.dates.utc(row.date)
-        except Wrong:
-            return None
+        if date.tzinfo is not UTC or not EARLIEST <= date <= self._shaper.dates.latest:
+            try:
+                row.date = self._shaper.dates.utc(date)
+            except Wrong:
+                return None
         if (row.call is not None or row.contact is not None) and not _are_plain(line):
             return None
         if row.contact is not None and not self._finds(row):
