@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from leadconnector_async._client import LeadConnector
     from leadconnector_async._errors import (
         AccessError,
+        ClosedError,
         DailyQuotaSpent,
         FateUnknownError,
         InvalidMessage,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessError",
     "Call",
+    "ClosedError",
     "Contact",
     "DailyQuotaSpent",
     "FateUnknownError",
@@ -93,6 +95,7 @@ _HOMES: Final = {
     "_client": ("LeadConnector",),
     "_errors": (
         "AccessError",
+        "ClosedError",
         "DailyQuotaSpent",
         "FateUnknownError",
         "InvalidMessage",

@@ -21,7 +21,7 @@ from leadconnector_async._gateway import Gateway
 from leadconnector_async._policy import Policy, retry_after
 from leadconnector_async._quota import RateLimit
 from leadconnector_async._records import encode, verified
-from leadconnector_async._tokens import AsksTheApi, StaticToken, TokenProvider
+from leadconnector_async._tokens import FIX_TOKEN, AsksTheApi, StaticToken, TokenProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,10 @@ class LeadConnector:
         proxy: address of an HTTP proxy; by default what ``HTTPS_PROXY`` says.
         ssl: a context with a CA of your own.
         version: the ``Version`` header of the conversations endpoints.
+
+    Raises:
+        ValueError: the token is empty, or has characters that no token has.
+        TypeError: it is neither a text nor a provider.
     """
 
     def __init__(  # noqa: PLR0913 - all but two have defaults that suit nearly everyone
@@ -80,12 +84,13 @@ class LeadConnector:
             proxy=proxy,
             ssl=ssl,
         )
-        tokens = StaticToken(token) if isinstance(token, str) else token
+        tokens = _provider(token)
         if isinstance(tokens, AsksTheApi):
             tokens.attach_transport(transport)
         self.gateway = Gateway(
             transport, tokens, policy=policy, limit=limit, limits=limits, version=version
         )
+        self.closed = False
         self.random = Random()  # noqa: S311 - jitter, not secrets
 
     async def __aenter__(self) -> Self:
@@ -100,7 +105,8 @@ class LeadConnector:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, unless the session is the application's own."""
+        """Close the connections, unless the session is the application's own. For good."""
+        self.closed = True
         if isinstance(self.gateway.tokens, AsksTheApi):
             await self.gateway.tokens.detach_transport()
         await self.gateway.transport.close()
@@ -119,6 +125,7 @@ class LeadConnector:
                 are kinds of it. Nothing was stored.
             NotSentError: the API cannot be reached. Nothing was stored.
             FateUnknownError: it may have been stored.
+            ClosedError: the client was closed before.
         """
         location = self.location_of(location_id)
         message, problems = verified(message)
@@ -175,6 +182,16 @@ class LeadConnector:
 
     def __repr__(self) -> str:
         return f"<LeadConnector {self._base_url} location={self.location_id!r}>"
+
+
+def _provider(token: object) -> TokenProvider:
+    if isinstance(token, str):
+        return StaticToken(token)
+    if token is None:  # such as os.environ.get of a variable that is not set
+        raise TypeError(f"the token is None: {FIX_TOKEN}")
+    if not isinstance(token, TokenProvider):
+        raise TypeError(f"the token is a {type(token).__name__}: {FIX_TOKEN}")
+    return token
 
 
 def _error(verdict: object) -> Exception:

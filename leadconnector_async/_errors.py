@@ -4,6 +4,7 @@
 
     LeadConnectorError
     ├── InvalidMessage            the message breaks a rule; nothing was sent (also a ValueError)
+    ├── ClosedError               the client was closed before (also a RuntimeError)
     ├── RefusedError              the API said no; nothing was stored
     │   ├── AccessError           this token cannot be used for this location
     │   ├── ThrottledError        429 for longer than the policy waits
@@ -24,7 +25,7 @@ None of them carries a token or the text of a message.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,13 @@ class InvalidMessage(LeadConnectorError, ValueError):  # noqa: N818 - reads as t
 
     def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]]]:
         return type(self), (self.problems,)
+
+
+CLOSED: Final = "the client is closed: make a new LeadConnector"
+
+
+class ClosedError(LeadConnectorError, RuntimeError):
+    """The client was closed before. Nothing was sent."""
 
 
 class RefusedError(LeadConnectorError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 """What a proxy answers for an API that is down."""
+TOO_MANY: Final = 429
+SERVER_ERRORS: Final = 500
+"""From here on an answer tells nothing of the quota."""
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
 
@@ -132,6 +136,8 @@ class Gateway:
     def _heard(self, quota: Quota, slot: Slot, answer: Answer, now: float) -> None:
         seen = read_allowance(answer.headers) if quota.listens(now) else SILENT
         quota.give_back(slot, now, seen)
+        if answer.status < SERVER_ERRORS and answer.status != TOO_MANY:
+            quota.throttled_since = math.inf
         if answer.status in GATEWAY_STATUSES:
             self.breaker.failed(now)
         else:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 from leadconnector_async._engine.engine import Engine
-from leadconnector_async._errors import NotSentError
+from leadconnector_async._errors import CLOSED, ClosedError, NotSentError
 from leadconnector_async._intake import Hand, Intake
 from leadconnector_async._outbox.interface import Reading, State
 from leadconnector_async._outbox.memory import MemoryOutbox
@@ -61,6 +61,8 @@ class Ingestor:
         self._is_open = False
 
     async def __aenter__(self) -> Self:
+        if self._api.closed:
+            raise ClosedError(CLOSED)
         self._outbox = await self._open_outbox()
         self._engine = Engine(
             self._api.gateway,
@@ -114,7 +116,8 @@ class Ingestor:
         they are taken from the iterable as fast as they can be sent.
 
         Raises:
-            AccessError, DailyQuotaSpent: a location could not go on, after the others were done.
+            AccessError, DailyQuotaSpent, ThrottledError: a location could not go on, after the
+                others were done.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
             RuntimeError: another `run`, or a `submit`, is under way.
@@ -155,7 +158,8 @@ class Ingestor:
         without id and date is always a new one.
 
         Raises:
-            AccessError, DailyQuotaSpent: its location cannot go on; it stays in the outbox.
+            AccessError, DailyQuotaSpent, ThrottledError: its location cannot go on; it stays in the
+                outbox.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """

@@ -43,12 +43,12 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     contacts: ContactMode = "create"
     """For a record that names its contact by number or address: ``find`` one that exists, else it
-    is rejected; or ``create`` what is not found; or ``upsert``, which is one request instead of
-    two or three, but may overwrite a contact's address, and drops one of number and address where
-    they belong to different contacts."""
+    is rejected; or ``create`` what is not found. ``upsert`` does as ``create``: the API's own
+    upsert can delete the first address of a contact that exists, and is not called."""
 
     patience: float = 1800.0
-    """How long the API may be out of reach before the run is given up."""
+    """How long the API may be out of reach before the run is given up, and how long a location may
+    answer nothing but 429 before it stops alone."""
 
     wait_for_day: bool = False
     """When the day's quota is spent: wait for the next day instead of stopping."""

@@ -71,10 +71,11 @@ class Transport(Protocol):
             NotSentError: it provably did not reach the API.
             FileUnreadableError: nor did it leave, since its file cannot be opened.
             FateUnknownError: it may have.
+            ClosedError: the transport was closed before.
         """
 
     async def close(self) -> None:
-        """Close what this transport opened itself."""
+        """Close what this transport opened itself, for good."""
 
 
 def is_token(text: str) -> bool:

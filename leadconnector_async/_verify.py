@@ -117,7 +117,7 @@ def _compare(
     shelf: sqlite3.Connection, sent: Iterable[tuple[str, str]], result: Verification
 ) -> None:
     shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")
-    shelf.executemany("INSERT OR IGNORE INTO ours VALUES (?2, ?1)", sent)
+    shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", sent)
     (result.checked,) = shelf.execute("SELECT count(*) FROM ours").fetchone()
     missing = "FROM ours WHERE id NOT IN (SELECT id FROM message)"
     (result.missing_count,) = shelf.execute(f"SELECT count(*) {missing}").fetchone()

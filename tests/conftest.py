@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from http_peer import WAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+NOBODY: Final = 65_534
 
 
 @pytest.fixture
@@ -17,3 +22,18 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
     token = WAY.set(request.param)
     yield request.param
     WAY.reset(token)
+
+
+@pytest.fixture
+def bound_by_modes() -> Iterator[Path]:
+    """A folder of a user whom the modes of files bind: root is nobody for the test's time."""
+    with TemporaryDirectory() as name:
+        folder, root = Path(name), hasattr(os, "geteuid") and os.geteuid() == 0
+        if root:
+            os.chown(folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)

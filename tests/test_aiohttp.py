@@ -31,7 +31,7 @@ from leadconnector_async._aiohttp import AiohttpTransport, Timeouts, check_base_
 from leadconnector_async._aiohttp.address import proxy_from_environment
 from leadconnector_async._aiohttp.headers import MOST_TOKENS, Heads
 from leadconnector_async._aiohttp.reading import LARGEST_ANSWER
-from leadconnector_async._errors import FateUnknownError, NotSentError, TransportError
+from leadconnector_async._errors import ClosedError, FateUnknownError, NotSentError, TransportError
 from leadconnector_async._transport import Answer, Request
 
 if TYPE_CHECKING:
@@ -272,17 +272,20 @@ def test_in_a_session_a_request_that_waited_for_a_connection_is_at_most_unknown(
     """It was not sent, and is not said to have been: the safe side, as nothing tells it apart."""
 
     async def run() -> None:
-        timeouts = Timeouts(connect=5, read=0.3)
         connector = aiohttp.TCPConnector(limit=1)
         async with (
             serving(read_and_hang) as server,
             aiohttp.ClientSession(connector=connector) as session,
-            transport_to(server.url, timeouts, session=session) as transport,
+            transport_to(server.url, Timeouts(connect=5, read=60), session=session) as patient,
+            transport_to(server.url, Timeouts(connect=5, read=0.3), session=session) as hasty,
         ):
-            sent = [asyncio.ensure_future(transport.send(POST, TOKEN)) for _ in range(2)]
-            ends = await asyncio.gather(*sent, return_exceptions=True)
-            assert [type(end) for end in ends] == [FateUnknownError, FateUnknownError]
+            first = asyncio.ensure_future(patient.send(POST, TOKEN))
+            await server.until(lambda: bool(server.requests))
+            with pytest.raises(FateUnknownError):  # the only connection is the first one's
+                await hasty.send(POST, TOKEN)
             assert len(server.requests) == 1
+            first.cancel()
+            await asyncio.wait([first])
 
     asyncio.run(run())
 
@@ -491,16 +494,19 @@ def test_connections_are_kept_and_cookies_are_not() -> None:
 
 
 def test_its_own_session_is_closed() -> None:
-    """Closing closes the connections; closing twice, or unused, does no harm."""
+    """Closing closes the connections, for good; closing twice, or unused, does no harm."""
 
     async def run() -> None:
         async with serving(answer_all) as server:
             transport = AiohttpTransport(server.url, timeouts=Timeouts(), connections=1)
-            await transport.close()
             await transport.send(POST, TOKEN)
             await transport.close()
             await transport.close()
             await server.until(lambda: server.ended == 1)
+            with pytest.raises(ClosedError, match="make a new LeadConnector"):
+                await transport.send(POST, TOKEN)
+            assert len(server.requests) == 1
+            await AiohttpTransport(server.url, timeouts=Timeouts(), connections=1).close()
 
     asyncio.run(run())
 
@@ -521,8 +527,6 @@ def test_a_session_that_was_handed_in_stays_open() -> None:
             async with transport_to(server.url, session=session) as transport:
                 assert (await transport.send(POST, TOKEN)).status == 429
             assert not session.closed
-            assert (await transport.send(POST, TOKEN)).status == 429
-            await transport.close()
             assert (await session.get(server.url, raise_for_status=False)).status == 429
             assert server.connections == 1
             assert b"User-Agent: leadconnector-async" in server.requests[0]

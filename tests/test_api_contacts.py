@@ -23,7 +23,8 @@ BY_ADDRESS = "GET /contacts/search/duplicate?locationId=l&email=kim%40example.or
         ("find", [answer(404), FOUND], [BY_NUMBER, BY_ADDRESS]),
         ("create", [FOUND], [BY_NUMBER]),
         ("create", [NONE, NONE, FOUND], [BY_NUMBER, BY_ADDRESS, "POST /contacts/"]),
-        ("upsert", [FOUND], ["POST /contacts/upsert"]),
+        ("upsert", [FOUND], [BY_NUMBER]),
+        ("upsert", [NONE, NONE, FOUND], [BY_NUMBER, BY_ADDRESS, "POST /contacts/"]),
     ],
 )
 def test_what_is_asked_in_which_mode(mode: ContactMode, answers: list, asked: list[str]) -> None:  # type: ignore[type-arg]
@@ -35,8 +36,8 @@ def test_what_is_asked_in_which_mode(mode: ContactMode, answers: list, asked: li
 
 def test_what_is_known_of_a_contact_is_given_on() -> None:
     """And what is not known is left out."""
-    played = Played(find_contact("l", Contact(phone="+1", name="Kim"), "upsert"), [FOUND])
-    body = json.loads(played.requests[0].body or b"")
+    played = Played(find_contact("l", Contact(phone="+1", name="Kim"), "create"), [NONE, FOUND])
+    body = json.loads(played.requests[1].body or b"")
     assert body == {"locationId": "l", "phone": "+1", "name": "Kim"}
 
 
@@ -62,14 +63,15 @@ def test_a_refused_duplicate_names_the_contact(status: int) -> None:
 def test_a_refusal_that_names_no_contact_is_one(body: bytes) -> None:
     """Whatever its body is."""
     with pytest.raises(StepRefusedError, match=r"^the contact could not be created: 400"):
-        Played(find_contact("l", KIM, "upsert"), [answer(400, body)])
+        Played(find_contact("l", KIM, "create"), [NONE, NONE, answer(400, body), NONE, NONE])
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503])
 def test_trouble_names_no_contact_whatever_its_body_says(status: int) -> None:
     """A duplicate is a refusal, and nothing else is believed."""
+    named = answer(status, b'{"meta":{"contactId":"x"}}')
     with pytest.raises(StepFailedError):
-        Played(find_contact("l", KIM, "upsert"), [answer(status, b'{"meta":{"contactId":"x"}}')])
+        Played(find_contact("l", KIM, "create"), [NONE, NONE, named])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_trouble_names_no_contact_whatever_its_body_says(status: int) -> None:
 def test_a_success_without_an_id_is_no_contact(body: bytes) -> None:
     """It is asked for again: perhaps it was made."""
     with pytest.raises(StepFailedError, match=r"^the contact could not be created"):
-        Played(find_contact("l", KIM, "upsert"), [answer(201, body)])
+        Played(find_contact("l", KIM, "create"), [NONE, NONE, answer(201, body)])
 
 
 def test_a_look_up_in_trouble_makes_no_contact() -> None:

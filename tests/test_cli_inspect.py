@@ -20,7 +20,7 @@ def test_an_export_is_shown_with_its_mapping() -> None:
     assert "contactId" not in run.stdout
     assert '"id"' not in run.stdout
     assert run.stdout.count('"direction"') == 2
-    assert 'left out: rows whose "Status" is "undelivered"' in run.stdout
+    assert "left out: messages that were never delivered" in run.stdout
     assert run.stderr == ""
 
 

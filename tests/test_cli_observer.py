@@ -8,8 +8,9 @@ import pytest
 from cli_harness import sms, write_jsonl
 
 from leadconnector_async import LeadConnector, Policy, RateLimit
+from leadconnector_async._api.allowance import Allowance
 from leadconnector_async._importer import Importer
-from leadconnector_async._importing.estimate import Budget
+from leadconnector_async._importing.estimate import Budget, seconds_needed
 from leadconnector_async._importing.progress import Progress, Reading, Sending
 from leadconnector_async._importing.reading import Reader
 from leadconnector_async._outbox.sqlite import SqliteOutbox
@@ -153,3 +154,31 @@ def test_the_slower_of_quota_and_sight_counts() -> None:
     assert budget_of(quota, 4.0, 0.0).rate == 4.0
     assert budget_of(quota, 40.0, 0.0).rate == 10.0
     assert budget_of(quota, 0.0, 0.0) == Budget(rate=10.0, daily=5_000, left_today=5_000)
+
+
+def test_the_time_left_knows_the_day_that_was_announced() -> None:
+    """Minutes, and not the days that the documented limit would take."""
+
+    async def scenario() -> None:
+        now = asyncio.get_running_loop().time()
+        quota = Quota(RateLimit(100, 1.0), now=now, wall_ms=0)
+        assert quota.ready_at(now) <= now
+        slot = await quota.take(now)
+        quota.give_back(slot, now, Allowance(daily_limit=1_000_000, daily_remaining=999_999))
+        budget = budget_of(quota, 0.0, now)
+        assert (budget.daily, budget.left_today) == (1_000_000, 999_999)
+        assert seconds_needed(300_000, budget) == 3_000.0
+
+    asyncio.run(scenario())
+
+
+def test_a_location_that_was_given_up_takes_no_time(tmp_path: Path) -> None:
+    """What it has left is not waited for."""
+
+    def given_up(progress: Progress) -> bool:
+        return isinstance(progress, Sending) and progress.seconds_left == 0.0
+
+    throttled = SandboxConfig(faults=(Fault("429"),))
+    last = watch(throttled, tmp_path, given_up, policy=Policy(patience=0.2))[-1]
+    assert isinstance(last, Sending)
+    assert (last.done, last.seconds_left) == (0, 0.0)

@@ -14,9 +14,11 @@ from msgspec.structs import replace
 from leadconnector_async import (
     AccessError,
     Call,
+    ClosedError,
     DailyQuotaSpent,
     FateUnknownError,
     InboundMessage,
+    Ingestor,
     InvalidMessage,
     LeadConnector,
     NotSentError,
@@ -341,5 +343,28 @@ def test_a_renewal_costs_no_attempt() -> None:
         ):
             await api.add_inbound_message(text())
             assert len(sandbox.messages) == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("token", "error"), [(None, TypeError), (7, TypeError), ("", ValueError)])
+def test_a_client_without_a_token_is_refused_at_once(token: object, error: type[Exception]) -> None:
+    """Such as `os.environ.get` of a variable that is not set: not at the first request."""
+    with pytest.raises(error, match="give a private integration token"):
+        LeadConnector(token)  # type: ignore[arg-type] # as untyped programs do
+
+
+def test_a_closed_client_sends_nothing() -> None:
+    """Neither by itself nor through an ingestor, and it opens no connection that nobody closes."""
+
+    async def scenario() -> None:
+        async with Sandbox() as sandbox:
+            async with client(sandbox) as api:
+                pass
+            with pytest.raises(ClosedError, match="make a new LeadConnector"):
+                await api.add_inbound_message(full("SMS"))
+            with pytest.raises(ClosedError, match="make a new LeadConnector"):
+                await Ingestor(api).__aenter__()
+            assert sandbox.messages == []
 
     asyncio.run(scenario())

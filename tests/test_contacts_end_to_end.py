@@ -82,13 +82,15 @@ def test_an_address_finds_where_the_number_does_not(sandbox: SandboxThread, tmp_
     assert asked(sandbox, "find_contact") == 2
 
 
-def test_upsert_is_one_request(sandbox: SandboxThread, tmp_path: Path) -> None:
-    """For a contact that exists, and for one that does not."""
-    records = [named(1, KIM), named(2, NEW), named(3, NEW)]
+def test_upsert_changes_no_contact_that_exists(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """The API's own upsert is not called: by a second address it deletes the first."""
+    before = [dict(contact) for contact in sandbox.contacts]
+    both = {"phone": KIM, "email": "second@example.org", "name": "Another"}
+    records = [named(1) | {"contact": both}, named(2, NEW), named(3, NEW)]
     import_records(sandbox, tmp_path, records, "--contacts", "upsert")
-    assert asked(sandbox, "upsert_contact") == 2
-    assert asked(sandbox, "find_contact") == 0
-    assert len(sandbox.contacts) == 3
+    assert asked(sandbox, "upsert_contact") == 0
+    assert [dict(contact) for contact in sandbox.contacts[:2]] == before
+    assert with_whom(sandbox) == {"kim", sandbox.contacts[2]["id"]}
 
 
 def test_a_contact_that_is_not_there_fails_all_its_records_after_one_look_up(

@@ -16,11 +16,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from leadconnector_async.sandbox import Latency, Reads, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "30"))
 START = datetime(2024, 1, 1, tzinfo=UTC)
 PER_LIFE = 120

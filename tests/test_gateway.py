@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
-from fault_harness import QUICK, TIMEOUTS
+from fault_harness import QUICK
 from oauth_kit import APP, FIRST_COMPANY, Clock, direct
 
 from leadconnector_async import (
@@ -190,9 +190,7 @@ def test_two_hundred_requests_with_an_ended_token_cause_one_refresh(tmp_path: Pa
         )
         async with (
             sandbox,
-            LeadConnector(
-                tokens, base_url=sandbox.url, policy=QUICK, timeouts=TIMEOUTS, limit=None
-            ) as api,
+            LeadConnector(tokens, base_url=sandbox.url, policy=QUICK, limit=None) as api,
         ):
             places = ("loc-1", "loc-2")
             for place in places:

@@ -10,6 +10,7 @@ import os
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
 from cli_harness import write_jsonl
 from late_harness import CLOSED, ME, asked, mail, mailbox, names, threads
 from msgspec.structs import replace
@@ -21,8 +22,7 @@ from leadconnector_async.sandbox import Latency, Reads, SandboxThread
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "10"))
 SLOW = replace(
     CLOSED, latency=Latency(up=0.005, down=0.005, jitter=0.02), reads=Reads(lag=0.1, search_lag=0.1)

@@ -10,7 +10,7 @@ from outbox_kit import AT, claimed, crashed, draft, drafts, fate, in_outbox, sea
 
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox.interface import Reading, State
-from leadconnector_async._outbox.ledger import Counts, Ledger, Place, Summary
+from leadconnector_async._outbox.ledger import Counts, FailedRecord, Ledger, Place, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,12 @@ def report(path: Path) -> Summary:
     """What a status report would be based on."""
     with Ledger(path) as ledger:
         return ledger.summary(now_ms=AT)
+
+
+def failed_in(path: Path) -> list[FailedRecord]:
+    """What a list of failed records would hold."""
+    with Ledger(path) as ledger:
+        return list(ledger.failed())
 
 
 def test_an_empty_outbox_has_an_empty_report(tmp_path: Path) -> None:
@@ -233,7 +239,7 @@ def test_damage_is_reported_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
-@pytest.mark.parametrize("look", [report, lambda path: list(Ledger(path).failed())])
+@pytest.mark.parametrize("look", [report, failed_in])
 def test_a_copy_in_a_read_only_folder_can_be_read(
     tmp_path: Path, look: Callable[[Path], object]
 ) -> None:

@@ -94,7 +94,7 @@ def test_an_empty_database_with_another_owner_is_left_alone(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("found", "says"),
-    [(schema.FORMAT + 1, "newer version"), (schema.FORMAT - 2, "version that made it")],
+    [(schema.FORMAT + 1, "newer version"), (schema.OLDEST - 1, "version that made it")],
 )
 def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> None:
     """The message tells a newer one from an older one, and what to do."""
@@ -105,7 +105,7 @@ def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> Non
         opened(path)
 
 
-def test_an_outbox_of_the_former_format_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_an_outbox_of_the_oldest_format_is_brought_up_to_date(tmp_path: Path) -> None:
     """What it holds stays, and the second opening finds nothing to do.
 
     Who only reads cannot do it, and says who can.
@@ -115,13 +115,17 @@ def test_an_outbox_of_the_former_format_is_brought_up_to_date(tmp_path: Path) ->
         connection.execute("INSERT INTO record VALUES (1, 1, 2, 3, x'00', x'7b7d', NULL)")
         connection.execute("ALTER TABLE record DROP COLUMN late")
         connection.execute("DROP TABLE fact")
-        connection.execute(f"PRAGMA user_version = {schema.FORMER}")
+        connection.execute("INSERT INTO spend VALUES (1, 2, 3, 4, 5, 6)")
+        connection.execute("ALTER TABLE spend DROP COLUMN day_limit")
+        connection.execute(f"PRAGMA user_version = {schema.OLDEST}")
     with pytest.raises(OutboxUnusable, match="go on with its import"):
         open_to_read(str(path))
     for _ in range(2):
         with closing(opened(path)) as connection:
             assert connection.execute("SELECT seq, late FROM record").fetchall() == [(1, None)]
             assert connection.execute("SELECT count(*) FROM fact").fetchone() == (0,)
+            spend = connection.execute("SELECT * FROM spend").fetchone()
+            assert spend == (1, 2, 3, 4, 5, None)
 
 
 def test_a_drive_without_shared_memory_is_refused() -> None:

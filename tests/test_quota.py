@@ -336,3 +336,19 @@ async def test_its_repr_says_how_it_stands() -> None:
     quota = make()
     await one(quota)
     assert repr(quota) == "<Quota: 1 of 100 in 10 s, 1 in flight, 1 of 200000 today>"
+
+
+@virtually
+async def test_an_announced_day_is_handed_on() -> None:
+    """Also where nothing of it is used any more."""
+    quota = make()
+    await exchange(quota, Allowance(daily_limit=5, daily_remaining=0))
+    assert quota.ready_at(time()) == inf
+    assert quota.day_spent
+    heir = make(spend=quota.state(1, time(), WALL))
+    assert (heir.day_limit, heir.day_spent) == (5, False)
+    await exchange(heir, SILENT)
+    assert heir.ready_at(time()) == inf
+    assert heir.day_spent
+    later = make(spend=quota.state(1, time(), WALL), wall_ms=WALL + 25 * 3_600_000)
+    assert (later.day_limit, later.day_left) == (5, 5)

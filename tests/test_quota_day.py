@@ -95,3 +95,31 @@ def test_what_was_never_sent_is_not_counted() -> None:
     day.uncount()
     day.uncount()
     assert day.used == 0
+
+
+def test_a_count_of_an_earlier_process_spends_no_day() -> None:
+    """Not before an answer has confirmed it, be it by saying nothing."""
+    day = Day(10, used=12, ends=SECONDS, inherited=True)
+    assert not day.is_spent(0.0)
+    assert day.left == 0
+    day.learn(SILENT, 0, 1.0)
+    assert day.is_spent(1.0)
+
+
+def test_the_first_answer_after_a_restart_is_believed() -> None:
+    """It went alone: a larger remainder, a larger limit, or a new day."""
+    day = Day(10, used=12, ends=SECONDS, inherited=True)
+    day.count(0.0)
+    day.learn(Allowance(daily_limit=1000, daily_remaining=900), 0, 0.0)
+    assert (day.announced, day.used, day.left) == (1000, 100, 900)
+    day.learn(Allowance(daily_remaining=950), 0, 0.0)
+    assert day.used == 100
+
+
+def test_what_was_announced_goes_before_what_was_assumed() -> None:
+    """Until the server announces another one."""
+    day = Day(200_000, announced=10_000)
+    assert day.limit == 10_000
+    day.learn(SILENT, 0, 0.0)
+    assert (day.limit, day.announced) == (10_000, 10_000)
+    assert Day(200_000).announced is None

@@ -98,6 +98,7 @@ def test_alone_we_are_never_refused(scenario: Scenario) -> None:
     assert simulate(scenario, our_quota(limit)).throttled == 0
 
 
+@pytest.mark.slow
 def test_an_hour_without_a_break() -> None:
     """36,000 requests, none refused, and nothing wears out."""
     outcome = simulate(Scenario(kind="sliding", round_trip=0.1, seconds=3600))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
 from fault_harness import assert_lanes_in_order
 
 from leadconnector_async.sandbox import SandboxThread
@@ -18,6 +19,7 @@ from leadconnector_async.sandbox import SandboxThread
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 START = datetime(2022, 1, 1, tzinfo=UTC)
 ALLOWED_GROWTH = 24
 """MiB that ten thousand records may take more than one thousand: buffers that are not full yet."""

@@ -38,10 +38,10 @@ def test_spellings_of_one_number_are_one(text: str, region: str | None) -> None:
     ("value", "region", "said"),
     [
         ("2125550100", None, "has no country code"),
-        ("12345", "US", "is no possible telephone number for the country code +1"),
+        ("21255501", "US", "is no possible telephone number for the country code +1"),
         ("555-0100", "US", "lacks its area code"),
         ("+999123456789", "US", "begins with no country code that exists"),
-        ("ACME", "US", "is no telephone number"),
+        ("ACME", "US", "is a name, and no telephone number"),
         (2125550100, "US", "is a number"),
     ],
 )

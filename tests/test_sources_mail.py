@@ -121,21 +121,19 @@ def test_attachments_are_kept_beside_the_outbox(tmp_path: Path) -> None:
 
 
 def test_without_a_place_for_them_attachments_are_left_out(tmp_path: Path) -> None:
-    """With a warning that counts them."""
-    (parsed,), warnings = _read(_with_attachment(), tmp_path / "one.eml")
+    """With a notice."""
+    (parsed,), _ = _read(_with_attachment(), tmp_path / "one.eml")
     assert parsed.row is not None
     assert parsed.row.attachments is None
-    assert warnings == [
-        "attachments, which are not taken out of mails here (1, first in line 1)",
-    ]
+    assert parsed.notices == ("attachments, which are not taken out of mails here",)
 
 
 def test_deleted_mails_are_counted(tmp_path: Path) -> None:
-    """They are no records."""
+    """They are not sent, and nothing is wrong with them."""
     content = BEGIN + b"X-Mozilla-Status: 0008\n" + PLAIN
-    parsed, warnings = _read(content, tmp_path / "inbox.mbox")
-    assert parsed == []
-    assert warnings == ["deleted mails: they are left out (1, first in line 1)"]
+    (parsed,), _ = _read(content, tmp_path / "inbox.mbox")
+    assert (parsed.line, parsed.left_out) == (1, "deleted mails")
+    assert (parsed.row, parsed.problems) == (None, ())
 
 
 def test_a_mail_over_the_limit_says_whose_it_is(tmp_path: Path) -> None:

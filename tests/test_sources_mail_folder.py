@@ -30,14 +30,15 @@ def _write(folder: Path, *names: str) -> None:
 
 
 def test_a_folder_of_files_is_read_in_order(tmp_path: Path) -> None:
-    """With the folders in it; what are no mails are passed over."""
+    """With the folders in it; what are no mails is named."""
     _write(tmp_path, "b.eml", "a.EML", "sub/c.eml", "notes.txt")
     parsed, warnings = _read(tmp_path)
     ids = [one.row.id for one in parsed if one.row]
     assert ids == ["a.EML@example.org", "b.eml@example.org", "sub.c.eml@example.org"]
     assert [one.line for one in parsed] == [1, 2, 3]
     assert json.loads(parsed[2].raw)["file"] == "sub/c.eml"
-    assert warnings == []
+    assert parsed[2].place("mails") == "mails/sub/c.eml"
+    assert warnings == ['1 file that is no mails, and not read: "notes.txt"']
 
 
 def test_a_maildir_has_mails_in_cur_and_new(tmp_path: Path) -> None:
@@ -45,12 +46,15 @@ def test_a_maildir_has_mails_in_cur_and_new(tmp_path: Path) -> None:
     names = ["cur/1:2,S", "cur/2:2,DS", "cur/3:2,ST", "new/4", ".Sent/cur/5:2,", "tmp/6", "cur/.x"]
     _write(tmp_path, *names)
     parsed, warnings = _read(tmp_path)
-    files = [json.loads(one.raw)["file"] for one in parsed]
-    assert files == [".Sent/cur/5:2,", "cur/1:2,S", "new/4"]
-    assert warnings == [
-        "drafts: they are left out (1, first in cur/2:2,DS)",
-        "deleted mails: they are left out (1, first in cur/3:2,ST)",
-    ]
+    found = {json.loads(one.raw)["file"]: one.left_out for one in parsed}
+    assert found == {
+        ".Sent/cur/5:2,": None,
+        "cur/1:2,S": None,
+        "cur/2:2,DS": "drafts",
+        "cur/3:2,ST": "deleted mails",
+        "new/4": None,
+    }
+    assert warnings == []
 
 
 def test_a_mail_that_cannot_be_opened_costs_no_other(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from mails import ME, PLAIN, samples
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._mail_head import Person
-from leadconnector_async.sources._mail_record import Deleted, Mine, read_mail
+from leadconnector_async.sources._mail_record import Mine, Reading, read_mail
+from leadconnector_async.sources._mail_state import LeftOut, Selection
 from leadconnector_async.sources._mbox import Piece
 from leadconnector_async.sources._values import Wrong
 from leadconnector_async.sources.mail import MailReader
@@ -40,10 +41,18 @@ TOKENS = [
 
 
 def _values(headers: str) -> dict[str, object]:
-    warnings: list[str] = []
-    values, problem = read_mail(f"{headers}\n\nhi\n".encode(), MINE, None, warnings.append)
-    assert (problem, warnings) == (None, [])
-    return {name: value for name, value in values.items() if value is not None}
+    values, notices = _told(headers)
+    assert notices == []
+    return values
+
+
+def _told(headers: str) -> tuple[dict[str, object], list[str]]:
+    notices: list[str] = []
+    how = Reading(MINE, Selection(ME), None, None, undated=False, warn=notices.append)
+    content = f"{headers}\n\nhi\n".encode()
+    values, problem = read_mail(Piece(1, content, len(content)), how)
+    assert problem is None
+    return {name: value for name, value in values.items() if value is not None}, notices
 
 
 def test_a_received_mail_is_with_its_sender() -> None:
@@ -68,7 +77,12 @@ def test_a_received_mail_is_with_its_sender() -> None:
 
 def test_a_sent_mail_is_with_its_first_foreign_recipient() -> None:
     """Of To, else of Cc, else of Bcc."""
-    values = _values("From: x@mine.example\nTo: me@example.com, Jo <jo@a.example>, al@a.example")
+    values, notices = _told(
+        "From: x@mine.example\nTo: me@example.com, Jo <jo@a.example>, al@a.example"
+    )
+    assert notices == [
+        "mails to several people: each is with the first, and names the others in cc or bcc"
+    ]
     assert values["direction"] == "outbound"
     assert (values["contact.email"], values["contact.name"]) == ("jo@a.example", "Jo")
     assert values["emailTo"] == "jo@a.example"
@@ -102,7 +116,7 @@ def test_a_thread_is_told_by_ids() -> None:
 
 def test_a_deleted_mail_that_is_still_in_the_file_is_left_out() -> None:
     """Thunderbird marks them until it compacts the folder."""
-    with pytest.raises(Deleted):
+    with pytest.raises(LeftOut, match="deleted mails"):
         _values("X-Mozilla-Status: 0009\nFrom: k@a.b")
     assert _values("X-Mozilla-Status: 0001\nFrom: k@a.b")["emailFrom"] == "k@a.b"
 
@@ -123,8 +137,8 @@ def test_a_domain_is_all_of_its_addresses() -> None:
     assert Person("", "me@example.com.evil") not in MINE
 
 
-def _read(raw: bytes) -> Parsed | None:
-    return MailReader("inbox", ME).parsed(Piece(1, raw, len(raw)), "line 1")
+def _read(raw: bytes) -> Parsed:
+    return MailReader("inbox", ME).parsed(Piece(1, raw, len(raw)))
 
 
 @pytest.mark.parametrize("name", samples())
@@ -133,12 +147,10 @@ def test_real_mails_end_as_a_row_or_with_a_reason(name: str) -> None:
     _check(_read(samples()[name]))
 
 
-def _check(parsed: Parsed | None) -> None:
-    if parsed is None:
-        return
+def _check(parsed: Parsed) -> None:
     assert isinstance(json.loads(parsed.raw), dict)
     if parsed.row is None:
-        assert parsed.problems
+        assert bool(parsed.problems) != bool(parsed.left_out)
         assert all(problem.wrong and problem.fix for problem in parsed.problems)
     else:
         assert parsed.row.type == "Email"
@@ -166,5 +178,4 @@ def test_a_mail_that_breaks_the_parser_is_refused() -> None:
         for depth in range(3000)
     )
     parsed = _read(raw)
-    assert parsed is not None
     assert parsed.problems[0].wrong == "has a structure that cannot be read"

@@ -12,7 +12,8 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources import Parsed, SourceOptions, open_source
 from leadconnector_async.sources import _mapping as mapping
-from leadconnector_async.sources._mapping import NAMES, load_mapping, read_mapping, recognised
+from leadconnector_async.sources._mapping import NAMES, load_mapping, read_mapping
+from leadconnector_async.sources._recognition import recognised
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import SourceRow
@@ -59,7 +60,7 @@ def test_the_names_are_the_files() -> None:
 
 def test_twilio_messages(tmp_path: Path) -> None:
     """The other side by direction, WhatsApp by its prefix; what never arrived is left out."""
-    parsed, _ = _read(TWILIO_MESSAGES, tmp_path / "log.csv", "twilio-messages")
+    parsed, warnings = _read(TWILIO_MESSAGES, tmp_path / "log.csv", "twilio-messages")
     rows = _rows(parsed)
     assert [(row.id, row.type, row.direction) for row in rows] == [
         ("SM01", "SMS", "inbound"),
@@ -77,30 +78,37 @@ def test_twilio_messages(tmp_path: Path) -> None:
         7: "contact.phone",
         8: "direction",
     }
-    assert [(one.line, one.left_out) for one in parsed if one.left_out] == [
-        (5, 'rows whose "Status" is "undelivered"')
+    assert {one.line: one.left_out for one in parsed if one.left_out} == {
+        5: "messages that were never delivered"
+    }
+    assert warnings == [
+        'columns "ApiVersion", "NumSegments", "AccountSid", "Price", "PriceUnit" are not sent'
     ]
 
 
 def test_twilio_calls(tmp_path: Path) -> None:
     """With spaces in the names of columns, as some exports have them."""
-    parsed, _ = _read(TWILIO_CALLS, tmp_path / "calls.csv", "twilio-calls")
+    parsed, warnings = _read(TWILIO_CALLS, tmp_path / "calls.csv", "twilio-calls")
     rows = _rows(parsed)
     assert [(row.id, row.type, row.direction, str(row.date)[11:19]) for row in rows] == [
         ("CA01", "Call", "inbound", "15:04:06"),
         ("CA02", "Call", "outbound", "15:09:05"),
-        ("CA03", "Call", "outbound", "15:04:08"),
     ]
     assert {row.contact for row in rows} == {KIM}
     assert [row.call for row in rows] == [
         Call(from_="+12125550100", to="+14155550199", status="completed"),
         Call(from_="+14155550199", to="+12125550100", status="no-answer"),
-        Call(from_="client:kim", to="+12125550100", status="completed"),
     ]
-    assert [one.problems[0].field for one in parsed if one.problems] == ["contact.phone"]
+    assert [str(one.problems[0])[:23] for one in parsed if one.problems] == [
+        "contact.phone is a name"
+    ]
     assert [one.left_out for one in parsed if one.left_out] == [
-        'rows whose "Direction" is "trunking-terminating"'
+        "legs of other calls",
+        'rows whose "Direction" is "trunking-terminating"',
     ]
+    durations = "call durations, for which the API has no field"
+    assert [one.notices for one in parsed if one.row] == [(durations,), ()]
+    assert warnings == ['columns "End Time", "Price", "CallerName" are not sent']
 
 
 def test_sms_backup(tmp_path: Path) -> None:
@@ -122,20 +130,21 @@ def test_sms_backup(tmp_path: Path) -> None:
     assert [(one.line, one.problems[0].field) for one in parsed if one.problems] == [
         (7, "contact.phone")
     ]
-    assert [(one.line, one.left_out) for one in parsed if one.left_out] == [
-        (8, 'rows whose "type" is "3"')
-    ]
+    assert [(one.line, one.left_out) for one in parsed if one.left_out] == [(8, "drafts")]
 
 
 def test_call_backup(tmp_path: Path) -> None:
-    """Only the other side is known; a call without a number has nobody."""
+    """Only the other side is known; a call without a number is a withheld one."""
     parsed, _ = _read(CALL_BACKUP, tmp_path / "calls.xml", "sms-backup-restore")
     assert [row.call for row in _rows(parsed)[:3]] == [
         Call(from_="+12125550100", status="completed"),
         Call(to="+12125550100", status="completed"),
         Call(from_="+12125550100", status="no-answer"),
     ]
-    assert [row.contact for row in _rows(parsed)] == [KIM_LEE, KIM_LEE, KIM_LEE, None]
+    assert [row.contact for row in _rows(parsed)] == [KIM_LEE, KIM_LEE, KIM_LEE]
+    assert [str(one.problems[0])[:24] for one in parsed if one.problems] == [
+        "contact.phone is withheld"[:24]
+    ]
 
 
 def test_generic(tmp_path: Path) -> None:
@@ -147,7 +156,7 @@ def test_generic(tmp_path: Path) -> None:
         ("SMS", "outbound", "Hello!"),
     ]
     assert {row.contact for row in rows} == {KIM_LEE}
-    assert warnings == []
+    assert warnings == ['column "Agent" is not sent']
 
 
 OWN = """
@@ -178,7 +187,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         b"+12125550100,OUT,2024-01-31,first,second,\n"
     )
     name = str(tmp_path / "till.toml")
-    parsed, _ = _read(table, tmp_path / "t.csv", name, timezone=ZoneInfo("UTC"))
+    parsed, warnings = _read(table, tmp_path / "t.csv", name, timezone=ZoneInfo("UTC"))
     row = parsed[0].row
     assert row is not None
     assert (row.direction, row.message, str(row.date)) == (
@@ -191,6 +200,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
     assert str(parsed[2].problems[0]) == (
         "date is no date in a format of the mapping: write it as one of %d.%m.%Y %H:%M"
     )
+    assert warnings == []
 
 
 @pytest.mark.parametrize(
@@ -218,7 +228,7 @@ def test_a_wrong_mapping_is_said_to_be_so(data: dict[str, Any], said: str) -> No
 
 def test_a_mapping_that_is_none_is_an_error(tmp_path: Path) -> None:
     """No file, no text, no TOML."""
-    with pytest.raises(SourceError, match="the ones by name are generic, sms-backup"):
+    with pytest.raises(SourceError, match="the ones by name are generic, ghl-export"):
         load_mapping("twillio")
     (tmp_path / "bad.toml").write_bytes(b"a = ")
     with pytest.raises(SourceError, match="is no TOML"):
@@ -232,7 +242,7 @@ def test_a_mapping_that_is_none_is_an_error(tmp_path: Path) -> None:
 
 def test_exports_are_recognised_by_their_columns(tmp_path: Path) -> None:
     """One who does not know of mappings has them read all the same, and is told."""
-    assert recognised(["body", "FROM", "To", "direction", "sid"]) == "twilio-messages"
+    assert recognised(["date_sent", "FROM", "To", "direction", "sid"]) == "twilio-messages"
     assert recognised(["type", "message"]) is None
     for content, name in ((TWILIO_MESSAGES, "twilio-messages"), (TWILIO_CALLS, "twilio-calls")):
         (tmp_path / "log.csv").write_bytes(content)

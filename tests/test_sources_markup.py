@@ -123,14 +123,14 @@ def test_what_a_backup_holds_that_is_no_file(tmp_path: Path) -> None:
     spool = SourceOptions(mapping_file="sms-backup-restore", spool=tmp_path / "spool")
     (bad,), _ = _read(mms % b"abc", tmp_path / "sms.xml", spool)
     assert str(bad.problems[0]).startswith("attachments has a file that is no base64")
-    (good,), warnings = _read(mms % b"YWJj", tmp_path / "sms.xml")
+    (good,), _ = _read(mms % b"YWJj", tmp_path / "sms.xml")
     assert _texts([good]) == ["hi"]
-    assert warnings == ["attachments, which are not taken out of backups here (1, first in line 1)"]
+    assert good.notices == ("attachments, which are not taken out of backups here",)
 
 
 def test_xml_needs_a_mapping_of_elements(tmp_path: Path) -> None:
     """The error says which there are, and names none that reads tables."""
     with pytest.raises(SourceError, match="give --mapping with one of sms-backup-restore, or with"):
-        _read(b"<smses/>", tmp_path / "sms.xml", SourceOptions())
-    with pytest.raises(SourceError, match="is XML, and the mapping generic reads tables"):
-        _read(b"<smses/>", tmp_path / "sms.xml", SourceOptions(mapping_file="generic"))
+        _read(b"<till/>", tmp_path / "sms.xml", SourceOptions())
+    with pytest.raises(SourceError, match="is XML, and --mapping generic reads tables"):
+        _read(b"<till/>", tmp_path / "sms.xml", SourceOptions(mapping_file="generic"))

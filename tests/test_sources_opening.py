@@ -34,10 +34,10 @@ def _messages(path: Path, options: SourceOptions | None = None) -> list[str | No
         ("a.txt", CSV),
         ("export", b"\xef\xbb\xbf" + JSONL),
         ("2024.01.31", CSV),
-        ("a.csv", gzip.compress(CSV)),
-        ("a.csv.gz", gzip.compress(CSV)),
+        ("a.csv", gzip.compress(CSV, mtime=0)),
+        ("a.csv.gz", gzip.compress(CSV, mtime=0)),
         ("a.jsonl.gz", JSONL),
-        ("a.gz", gzip.compress(JSONL)),
+        ("a.gz", gzip.compress(JSONL, mtime=0)),
     ],
 )
 def test_a_file_is_known_by_its_name_or_its_beginning(
@@ -58,7 +58,7 @@ def test_the_format_can_be_said(tmp_path: Path) -> None:
         _messages(path)
 
 
-@pytest.mark.parametrize("content", [CSV, JSONL, gzip.compress(CSV)])
+@pytest.mark.parametrize("content", [CSV, JSONL, gzip.compress(CSV, mtime=0)])
 def test_standard_input_is_a_source(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     """``-`` takes all that a file can hold."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))

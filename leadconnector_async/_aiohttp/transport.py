@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,19 +11,21 @@ from msgspec import Struct
 from yarl import URL
 
 from leadconnector_async._aiohttp.address import check_base_url, proxy_from_environment
-from leadconnector_async._aiohttp.direct import Direct
 from leadconnector_async._aiohttp.evidence import translated
 from leadconnector_async._aiohttp.headers import check_target, headers_of
 from leadconnector_async._aiohttp.multipart import form_of, seconds_for
 from leadconnector_async._aiohttp.reading import read_body
+from leadconnector_async._errors import CLOSED, ClosedError
 from leadconnector_async._transport import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from ssl import SSLContext
 
+    from leadconnector_async._aiohttp.direct import Direct
     from leadconnector_async._transport import Request
 
+_log: Final = logging.getLogger("leadconnector_async.transport")
 KEEP_ALIVE: Final = 10.0
 """Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
 written to one that is being closed."""
@@ -60,9 +63,12 @@ class AiohttpTransport:
         self._session = session
         self._owned = session is None
         self._direct: Direct | None = None
+        self._closed = False
 
     def send(self, request: Request, token: str) -> Coroutine[Any, Any, Answer]:
         """See `Transport.send`."""
+        if self._closed:
+            raise ClosedError(CLOSED)
         session = self._session or self._open()
         # A read is left to the session, which asks once more when a kept connection turns out to
         # have ended.
@@ -103,7 +109,8 @@ class AiohttpTransport:
         raise error  # here, where what was caught does not become its context
 
     async def close(self) -> None:
-        """Close the session, if this transport opened it."""
+        """Close the session, if this transport opened it. It sends nothing more."""
+        self._closed = True
         if self._direct is not None:
             self._direct.close()
             self._direct = None
@@ -119,14 +126,30 @@ class AiohttpTransport:
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
         if self._proxy is None:
-            self._direct = Direct(
+            self._direct = self._direct_way(connector)
+        return self._session
+
+    def _direct_way(self, connector: aiohttp.BaseConnector) -> Direct | None:
+        """Go round the session, unless this release of aiohttp has moved what that needs."""
+        try:
+            from leadconnector_async._aiohttp.direct import Direct  # noqa: PLC0415 - it may fail
+
+            return Direct(
                 connector,
                 self._base,
                 seconds=self._timeouts.read,
                 connect=self._timeouts.connect,
                 ssl=self._ssl,
             )
-        return self._session
+        except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
+            _log.warning(
+                "aiohttp %s has moved what the direct way needs (%s: %s): "
+                "sending through its session, at twice the CPU",
+                aiohttp.__version__,
+                type(error).__name__,
+                error,
+            )
+            return None
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {self._base} {'own' if self._owned else 'shared'} session>"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async._api.answers import read_refusal
 from leadconnector_async._engine import steps
+from leadconnector_async._engine.endings import throttled
 from leadconnector_async._engine.unsettled import Doubt
 from leadconnector_async._errors import AccessError
 from leadconnector_async._policy import retry_after
@@ -60,10 +63,25 @@ class Aftermath:
             site.go_on(lane)
 
     def pause(self, site: Site, lane: Lane, answer: Answer) -> None:
-        """Hold the location back after a 429, which is not the record's."""
+        """Hold the location back after a 429, which is not the record's.
+
+        One that gets nothing else for longer than the policy's patience stops alone: at that time,
+        where the pause lasts longer.
+        """
         self.tally.throttled += 1
-        site.quota.throttled(self._loop.time(), self.retry_after(answer))
+        quota, now = site.quota, self._loop.time()
+        goes_on = quota.throttled(now, self.retry_after(answer))
         site.ready.appendleft(lane)
+        ends = quota.throttled_since + self._gateway.policy.patience
+        if now > ends:
+            self._give_up(site, answer, quota.throttled_since)
+        elif ends < goes_on < inf:
+            self._loop.call_at(ends, self._give_up, site, answer, quota.throttled_since)
+
+    def _give_up(self, site: Site, answer: Answer, since: float) -> None:
+        if site.quota.throttled_since == since:
+            refusal = read_refusal(answer.status, answer.body)
+            self._desk.close(site, throttled(site, refusal, self._loop.time() - since))
 
     async def renew(self, site: Site, lane: Lane, refusal: Refusal, token: str) -> None:
         """Ask for another token; without one the location stops."""

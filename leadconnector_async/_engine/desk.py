@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leadconnector_async._engine.lanes import Lane, Site
-    from leadconnector_async._errors import AccessError
+    from leadconnector_async._errors import RefusedError
     from leadconnector_async._outbox.interface import Claim
 
 
@@ -28,7 +28,7 @@ class Desk(Memory, Protocol):
     def rest(self, site: Site, lane: Lane, seconds: float) -> None:
         """Consider the lane when some time has passed."""
 
-    def close(self, site: Site, error: AccessError) -> None:
+    def close(self, site: Site, error: RefusedError) -> None:
         """Stop a location alone."""
 
     async def others(self, claim: Claim) -> set[str]:

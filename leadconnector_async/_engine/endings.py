@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async._errors import DailyQuotaSpent, LeadConnectorError
+from msgspec.structs import replace
+
+from leadconnector_async._errors import DailyQuotaSpent, LeadConnectorError, ThrottledError
 from leadconnector_async._messages import Refusal
 
 if TYPE_CHECKING:
@@ -34,6 +37,16 @@ def day_spent(site: Site) -> DailyQuotaSpent:
     """Why a location has to stop when its day is used up."""
     message = f"the day's quota of location {site.name} is spent"
     return DailyQuotaSpent(Refusal(status=429, message=message))
+
+
+def throttled(site: Site, refusal: Refusal, seconds: float) -> ThrottledError:
+    """Why a location has to stop that got nothing but 429 for so many seconds."""
+    since = datetime.now(UTC) - timedelta(seconds=seconds)
+    message = (
+        f"location {site.name} answers 429 to everything since {since:%Y-%m-%d %H:%M:%S} UTC: "
+        f"{refusal.message}. Another program may use up its quota: run again later"
+    )
+    return ThrottledError(replace(refusal, message=message))
 
 
 def first_of(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorError:

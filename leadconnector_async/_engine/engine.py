@@ -20,7 +20,12 @@ from leadconnector_async._engine.registrar import Registrar
 from leadconnector_async._engine.steps import held
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._engine.unsettled import Doubt
-from leadconnector_async._errors import DailyQuotaSpent, LeadConnectorError, NotSentError
+from leadconnector_async._errors import (
+    DailyQuotaSpent,
+    LeadConnectorError,
+    NotSentError,
+    ThrottledError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +110,9 @@ class Engine:
         """The outbox has something for this site."""
         site.more = True
         self._check_day(site)
+        if isinstance(site.error, ThrottledError):  # by now it may get through: it is tried once
+            site.error = None
+            self.move(site)
         self._registrar.hungry(site)
 
     def finish(self) -> None:
@@ -164,6 +172,7 @@ class Engine:
         if site.error is None:
             site.error = error
             self._closed(site, error)
+            self._note_idle()
 
     async def others(self, claim: Claim) -> set[str]:
         """See `Desk.others`."""

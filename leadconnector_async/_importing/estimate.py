@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leadconnector_async._api.contacts import ContactMode
+    from leadconnector_async._outbox.interface import Spend
     from leadconnector_async._outbox.planning import Work
+    from leadconnector_async._quota import RateLimit
 
 DAY: Final = 86_400.0
 
@@ -26,6 +28,20 @@ class Budget(Struct, frozen=True, kw_only=True):
     daily: int | None = None
     left_today: int | None = None
     day_ends_in: float = DAY
+
+
+def budget_after(limit: RateLimit | None, spend: Spend | None, now_ms: int) -> Budget:
+    """The quota, with the day's limit that the API has announced, less what is used of this day's.
+
+    ``now_ms`` is in Unix milliseconds.
+    """
+    rate = math.inf if limit is None else limit.requests / limit.interval
+    daily = (spend.day_limit if spend else None) or (limit.daily if limit else None)
+    ends_in = (spend.day_ends - now_ms) / 1000 if spend else 0.0
+    if spend is None or daily is None or ends_in <= 0:
+        return Budget(rate=rate, daily=daily)
+    left = max(daily - spend.day_used, 0)
+    return Budget(rate=rate, daily=daily, left_today=left, day_ends_in=min(ends_in, DAY))
 
 
 def seconds_needed(count: int, budget: Budget) -> float:
@@ -62,7 +78,7 @@ def requests_for(work: Work, mode: ContactMode) -> Requests:
     exists already has to be searched for.
     """
     alike = work.records + work.files + work.owners
-    contacts = work.handles if mode == "upsert" else work.ways + work.handles * (mode == "create")
+    contacts = work.ways + work.handles * (mode != "find")
     return Requests(
         alike + work.handles + work.conversations, alike + contacts + 2 * work.conversations
     )

@@ -24,12 +24,12 @@ class Notes:
     def add(self, parsed: Parsed, source: str) -> None:
         """Note what a record says of itself."""
         if parsed.left_out is not None:
-            self.left_out.add(parsed.left_out, f"{source}:{parsed.line}")
+            self.left_out.add(parsed.left_out, parsed.place(source))
         for notice in parsed.notices:
-            self.notices.add(notice, f"{source}:{parsed.line}")
+            self.notices.add(notice, parsed.place(source))
         own = None if parsed.row is None else parsed.row.location_id
         if own and self._location and own != self._location:
             self.notices.add(
                 f"goes to {own}, which its locationId names, not to --location {self._location}",
-                f"{source}:{parsed.line}",
+                parsed.place(source),
             )

@@ -34,7 +34,8 @@ _TO_TALLY: Final = """ ON CONFLICT (location, state) DO UPDATE SET n = n + exclu
     last_at = coalesce(max(last_at, excluded.last_at), last_at, excluded.last_at)"""
 _TO_PACE: Final = " ON CONFLICT (span) DO UPDATE SET sent = sent + excluded.sent"
 _SPEND: Final = (
-    "INSERT OR REPLACE INTO spend (location, day_used, day_ends, window_used, window_ends)"
+    "INSERT OR REPLACE INTO spend"
+    " (location, day_used, day_ends, window_used, window_ends, day_limit)"
 )
 
 

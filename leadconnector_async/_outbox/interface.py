@@ -147,6 +147,8 @@ class Spend(NamedTuple):
     day_ends: int
     window_used: int
     window_ends: int
+    day_limit: int | None = None
+    """Requests a day, as the API announced them; None where it did not."""
 
 
 class Epoch(NamedTuple):

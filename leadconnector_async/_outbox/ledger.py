@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from leadconnector_async._outbox import held
 from leadconnector_async._outbox.books import PENDING, REJECTED, SENT, SPAN_MS, UNRESOLVED
-from leadconnector_async._outbox.interface import State
+from leadconnector_async._outbox.interface import Spend, State
 from leadconnector_async._outbox.reasons import grouped
 from leadconnector_async._outbox.rows import fetch_rows
 from leadconnector_async._outbox.viewing import View
@@ -30,6 +30,8 @@ _PAGE: Final = 256
 
 _TALLY: Final = """SELECT name, state, n, first_at, last_at
     FROM tally JOIN location ON location.id = tally.location ORDER BY location.id"""
+_SPENDS: Final = """SELECT name, location, day_used, day_ends, window_used, window_ends, day_limit
+    FROM spend JOIN location ON location.id = location"""
 _CLAIMED: Final = """SELECT name FROM record JOIN queue USING (location, lane, date, seq)
     JOIN location ON location.id = record.location WHERE record.seq IN ("""
 _PLACES: Final = """SELECT seq, coalesce(name, ''), coalesce(line, 0)
@@ -199,6 +201,11 @@ class Ledger(View):
         query = "SELECT coalesce(sum(sent), 0) FROM pace WHERE span >= ?"
         (sent,) = self._connection.execute(query, (since,)).fetchone()
         return sent, (now - since * SPAN_MS) / 1000
+
+    def spends(self) -> dict[str, Spend]:
+        """Return how much of each location's quota was used, where anything was."""
+        with self._reading():
+            return {name: Spend(*of) for name, *of in self._connection.execute(_SPENDS)}
 
     def failed(self) -> Iterator[FailedRecord]:
         """Yield the records that failed, by source and line. Needs 8 bytes of memory for each."""

@@ -7,6 +7,7 @@ of a few lanes touches few pages, and claiming does not slow down with what is s
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._errors import OutboxUnusable
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Stored as ``user_version``. Raise it with every change of the tables."""
-FORMER: Final = 1
-"""The format that its owner brings up to date."""
+OLDEST: Final = 1
+"""The oldest format that its owner brings up to date."""
 
 PAGE_BYTES: Final = 4096
 CACHE_KIB: Final = 8 * 1024
@@ -31,6 +32,9 @@ WAL_BYTES: Final = 32 * 1024 * 1024
 _FACT: Final = """CREATE TABLE fact (
     location INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (location, name)) WITHOUT ROWID"""
+_DAY_LIMIT: Final = "ALTER TABLE spend ADD COLUMN day_limit INTEGER"
+_ADDED: Final = ((), ("ALTER TABLE record ADD COLUMN late TEXT", _FACT), (_DAY_LIMIT,))
+"""What each format has that the one before it has not."""
 _TABLES: Final = (
     """CREATE TABLE location (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL DEFAULT 0)""",
@@ -69,6 +73,7 @@ _TABLES: Final = (
     """CREATE TABLE spend (
         location INTEGER PRIMARY KEY, day_used INTEGER NOT NULL, day_ends INTEGER NOT NULL,
         window_used INTEGER NOT NULL, window_ends INTEGER NOT NULL)""",
+    _DAY_LIMIT,
     # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
     _FACT,
     # Records up to here are sealed, and beyond it those in early.
@@ -110,7 +115,7 @@ def check(connection: Connection, path: str) -> None:
         )
     if found < FORMAT:
         fix = "finish it with the version that made it"
-        if found == FORMER:  # only read here, and so not upgraded
+        if found >= OLDEST:  # only read here, and so not upgraded
             fix = "go on with its import, or retry it, which brings it up to date"
         raise OutboxUnusable(f"{path} has format {found}, and this version reads {FORMAT}: {fix}")
 
@@ -145,14 +150,15 @@ def _create(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    """Bring an outbox of the `FORMER` format up to date."""
-    former = (_pragma(connection, "application_id"), _pragma(connection, "user_version"))
-    if former == (APPLICATION_ID, FORMER):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ALTER TABLE record ADD COLUMN late TEXT")
-        connection.execute(_FACT)
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
-        connection.execute("COMMIT")
+    """Bring an outbox of an older format up to date."""
+    found = _pragma(connection, "user_version")
+    if _pragma(connection, "application_id") != APPLICATION_ID or not OLDEST <= found < FORMAT:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in chain.from_iterable(_ADDED[found:]):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("COMMIT")
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from leadconnector_async._outbox.opening import Connect
 
 _SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
-_SPEND: Final = """SELECT location, day_used, day_ends, window_used, window_ends
+_SPEND: Final = """SELECT location, day_used, day_ends, window_used, window_ends, day_limit
     FROM spend WHERE location = ?"""
 _BUSY_LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""

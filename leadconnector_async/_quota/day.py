@@ -18,20 +18,34 @@ NEW_DAY: Final = 1 / 10
 
 
 class Day:
-    """Counts a day's requests. The day ends when the server says, else 24 h after its first one."""
+    """Counts a day's requests. The day ends when the server says, else 24 h after its first one.
 
-    __slots__ = ("_remaining", "ends", "limit", "used")
+    ``announced`` is the server's limit, where it has told one. ``inherited``: an earlier process
+    has counted, and so the day is not spent before an answer of now has confirmed it.
+    """
 
-    def __init__(self, limit: int | None, used: int = 0, ends: float = inf) -> None:
-        self.limit = limit
+    __slots__ = ("_inherited", "_remaining", "announced", "ends", "limit", "used")
+
+    def __init__(
+        self,
+        limit: int | None,
+        used: int = 0,
+        ends: float = inf,
+        *,
+        announced: int | None = None,
+        inherited: bool = False,
+    ) -> None:
+        self.limit = announced or limit
+        self.announced = announced
         self.used = used
         self.ends = ends
+        self._inherited = inherited
         self._remaining: int | None = None
 
     @property
     def spent(self) -> bool:
         """Whether nothing is left."""
-        return self.limit is not None and self.used >= self.limit
+        return self.limit is not None and self.used >= self.limit and not self._inherited
 
     @property
     def left(self) -> int | None:
@@ -41,7 +55,7 @@ class Day:
     def is_spent(self, now: float) -> bool:
         """Whether to wait for the next day. Begins it when its time has come."""
         if now >= self.ends:
-            self.used, self.ends, self._remaining = 0, inf, None
+            self.used, self.ends, self._remaining, self._inherited = 0, inf, None, False
         return self.spent
 
     def count(self, now: float) -> None:
@@ -57,10 +71,13 @@ class Day:
     def learn(self, seen: Allowance, later: int, now: float) -> None:
         """Believe the server's limit, its time of the reset, and a smaller remainder than ours.
 
-        A larger one is believed only where it grew: then a new day has begun. ``later`` is how many
-        requests were sent after the one that brought these figures.
+        A larger one is believed where the count was inherited, and where it grew: then a new day
+        has begun. ``later`` is how many requests were sent after the one that brought these
+        figures.
         """
-        limit = self.limit = seen.daily_limit or self.limit
+        inherited, self._inherited = self._inherited, False
+        self.announced = seen.daily_limit or self.announced
+        limit = self.limit = self.announced or self.limit
         if seen.daily_reset_ms and seen.daily_reset_ms <= LATEST_RESET_MS:
             self.ends = now + seen.daily_reset_ms / 1000
         remaining = seen.daily_remaining
@@ -68,5 +85,6 @@ class Day:
             return
         used = limit - remaining + later
         last, self._remaining = self._remaining, remaining
-        if used > self.used or (last is not None and remaining > last + limit * NEW_DAY):
+        grew = last is not None and remaining > last + limit * NEW_DAY
+        if inherited or grew or used > self.used:
             self.used = used

@@ -37,7 +37,8 @@ class Quota:
 
     The first request goes alone: its answer tells the limit, and what is left of it. After a
     restart it waits a little for a slot of the earlier process to be released: what that process
-    used may have been all that the limit allows.
+    used may have been all that the limit allows. It goes even where the earlier process has used
+    the day up: only the server knows whether it begins a new one, or allows more by now.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Quota:
         self._deaf_until = -inf
         self._firm_until = -inf
         self._paused_until = -inf
+        self.throttled_since = inf
+        """When the row of answers 429 began that no other answer has ended."""
         if wary:
             self.pause(min(self._window.next_release(), now + self._limit.interval * WARY))
 
@@ -91,6 +94,11 @@ class Quota:
     def day_left(self) -> int | None:
         """How many requests the day still has room for; None where it has no limit."""
         return self._day.left
+
+    @property
+    def day_limit(self) -> int | None:
+        """The limit of a day in force: the server's, once it has announced one."""
+        return self._day.limit
 
     @property
     def day_ends(self) -> float:
@@ -182,7 +190,9 @@ class Quota:
         Others are taken to be there, and given room. ``retry_after``: seconds, None where unsaid.
         """
         if self._day.is_spent(now):
+            self.throttled_since = inf
             return self._day.ends
+        self.throttled_since = min(self.throttled_since, now)
         self._room.refused(now)
         wait = self._limit.interval * SHORTEST_PAUSE if retry_after is None else retry_after
         self.pause(now + min(wait, day.SECONDS))
@@ -200,12 +210,15 @@ class Quota:
             day_ends=wall_ms + round((day_ends - now) * 1000),
             window_used=self._window.used,
             window_ends=wall_ms + round((free_at - now) * 1000),
+            day_limit=self._day.announced,
         )
 
     def _go_on(self, spend: Spend, now: float, wall_ms: int) -> None:
         day_ends = now + min((spend.day_ends - wall_ms) / 1000, day.SECONDS)
-        if day_ends > now:
-            self._day = day.Day(self._limit.daily, spend.day_used, day_ends)
+        used, day_ends = (spend.day_used, day_ends) if day_ends > now else (0, inf)
+        self._day = day.Day(
+            self._limit.daily, used, day_ends, announced=spend.day_limit, inherited=used > 0
+        )
         self._window.inherit(spend.window_used, now + (spend.window_ends - wall_ms) / 1000, now)
 
     def _next_chance(self, now: float, share: float) -> float:

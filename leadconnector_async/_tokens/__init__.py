@@ -10,6 +10,6 @@
 
 from __future__ import annotations
 
-from leadconnector_async._tokens.provider import AsksTheApi, StaticToken, TokenProvider
+from leadconnector_async._tokens.provider import FIX_TOKEN, AsksTheApi, StaticToken, TokenProvider
 
-__all__ = ["AsksTheApi", "StaticToken", "TokenProvider"]
+__all__ = ["FIX_TOKEN", "AsksTheApi", "StaticToken", "TokenProvider"]

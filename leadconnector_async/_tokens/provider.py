@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from leadconnector_async._transport import is_token
 
@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from leadconnector_async._transport import Transport
 
 
+FIX_TOKEN: Final = "give a private integration token as text, or a TokenProvider"  # noqa: S105 - advice
+
+
+@runtime_checkable
 class TokenProvider(Protocol):
     """Gives the token for a location, and a newer one when it was refused.
 
@@ -50,7 +54,7 @@ class StaticToken:
 
     def __init__(self, token: str) -> None:
         if not is_token(token):
-            raise ValueError("the token is empty or has characters that no token has")
+            raise ValueError(f"the token is empty or has characters that no token has: {FIX_TOKEN}")
         self._token = token
 
     async def token(self, location_id: str) -> str:  # noqa: ARG002 - the same for all

@@ -42,8 +42,8 @@ _READ: Final = """
 SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at FROM installation WHERE name = ?
 """
 _ASK: Final = """
-INSERT INTO installation (name, asked, asked_at) VALUES (?1, ?2, ?3)
-ON CONFLICT (name) DO UPDATE SET asked = ?2, asked_at = ?3
+INSERT INTO installation (name, asked, asked_at) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at
 """
 _KEEP: Final = """
 INSERT OR REPLACE INTO installation (name, access, renew_at, ends_at, refresh, seed)

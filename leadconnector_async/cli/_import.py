@@ -114,7 +114,8 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     type=click.FloatRange(0),
     default=1800.0,
     show_default=True,
-    help="How long the API may be out of reach before the import stops.",
+    help="How long the API may be out of reach before the import stops, and how long a location "
+    "may answer nothing but 429 before it stops alone.",
 )
 @option(
     "--contacts",
@@ -122,9 +123,9 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     default="create",
     show_default=True,
     help="For records that name their contact by number or address: find one that exists, and let "
-    "the record fail if there is none; create what is not found; or upsert, which is quicker, but "
-    "may overwrite the address of an existing contact, and silently drops the number where number "
-    "and address belong to two contacts.",
+    "the record fail if there is none; or create what is not found. No contact that exists is "
+    "changed. upsert does the same as create: the API's own upsert can delete the first address of "
+    "a contact.",
 )
 @option(
     "--provider",

@@ -85,7 +85,7 @@ def budget_of(quota: Quota, seen: float, now: float) -> Budget:
     day_ends_in = quota.day_ends - now
     return Budget(
         rate=min(seen, allowed) if seen else allowed,
-        daily=quota.limit.daily,
+        daily=quota.day_limit,
         left_today=quota.day_left,
         day_ends_in=day_ends_in if 0 <= day_ends_in < DAY else DAY,
     )

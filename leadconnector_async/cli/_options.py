@@ -120,7 +120,8 @@ source_options: Final = _all(
         metavar="ADDRESS",
         multiple=True,
         help="Your own address in mails, or @example.com for all of a domain: it tells sent mails "
-        "from received ones. Repeat it for more; in the environment separate them by spaces.",
+        "from received ones. Your own telephone number is no member of its groups. Repeat it for "
+        "more; in the environment separate them by spaces.",
     ),
     option(
         "--leave-out",

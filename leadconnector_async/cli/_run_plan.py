@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sqlite3
 import time
 from contextlib import closing
@@ -16,7 +15,7 @@ import click
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._errors import OutboxWriteFailed
 from leadconnector_async._importing.destination import claim_for
-from leadconnector_async._importing.estimate import DAY, Budget, requests_for, seconds_needed
+from leadconnector_async._importing.estimate import budget_after, requests_for, seconds_needed
 from leadconnector_async._importing.reading import Reader
 from leadconnector_async._importing.staging import Stager
 from leadconnector_async._importing.standing import standing_of
@@ -32,8 +31,6 @@ from leadconnector_async.cli._target import destination
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from leadconnector_async._outbox.interface import Spend
-    from leadconnector_async._quota import RateLimit
     from leadconnector_async.cli._settings import ImportOptions
 
 
@@ -104,7 +101,8 @@ async def _plans(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[
     limit, limits = options.limit(), options.limits()
     for location, work in (await asyncio.to_thread(work_left, outbox.path)).items():
         epoch = await outbox.begin(location)
-        budget = _budget(limits.get(location, limit), epoch.spend)
+        now_ms = time.time_ns() // 1_000_000
+        budget = budget_after(limits.get(location, limit), epoch.spend, now_ms)
         requests = requests_for(work, options.contacts)
         yield LocationPlan(
             location=location,
@@ -117,15 +115,3 @@ async def _plans(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[
             estimate_s=round(seconds_needed(requests.least, budget), 1),
             estimate_most_s=round(seconds_needed(requests.most, budget), 1),
         )
-
-
-def _budget(limit: RateLimit | None, spend: Spend | None) -> Budget:
-    """The quota, less what an earlier import has used of this day's."""
-    if limit is None:
-        return Budget(rate=math.inf)
-    rate = limit.requests / limit.interval
-    ends_in = (spend.day_ends / 1000 - time.time()) if spend else 0.0
-    if spend is None or limit.daily is None or ends_in <= 0:
-        return Budget(rate=rate, daily=limit.daily)
-    left = max(limit.daily - spend.day_used, 0)
-    return Budget(rate=rate, daily=limit.daily, left_today=left, day_ends_in=min(ends_in, DAY))

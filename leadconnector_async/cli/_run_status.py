@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import asdict
 
-from leadconnector_async._importing.estimate import Budget, slowest
+from leadconnector_async._importing.estimate import budget_after, slowest
 from leadconnector_async._importing.standing import standing_of
+from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._quota import RateLimit
 from leadconnector_async.cli._report import (
     figures,
@@ -31,7 +33,7 @@ def status(outbox: str, *, as_json: bool) -> None:
         OutboxError: it does not exist, or cannot be read.
     """
     standing = standing_of(outbox)
-    estimate = _estimate(standing)
+    estimate = _estimate(outbox, standing)
     if as_json:
         fields = asdict(standing)
         fields["estimate_s"] = round(estimate, 1)
@@ -42,11 +44,15 @@ def status(outbox: str, *, as_json: bool) -> None:
         click.echo(line)
 
 
-def _estimate(standing: Standing) -> float:
-    """By the documented quota: what the API announced is not kept."""
-    limit = RateLimit()
-    budget = Budget(rate=limit.requests / limit.interval, daily=limit.daily)
-    return slowest((location.pending, budget) for location in standing.locations)
+def _estimate(outbox: str, standing: Standing) -> float:
+    """By the documented rate, and by what is known of the days: the rate is not kept."""
+    with Ledger(outbox) as ledger:
+        spends = ledger.spends()
+    now_ms = time.time_ns() // 1_000_000
+    return slowest(
+        (of.pending, budget_after(RateLimit(), spends.get(of.location), now_ms))
+        for of in standing.locations
+    )
 
 
 def _lines(standing: Standing, estimate: float) -> Iterator[str]:

@@ -55,7 +55,7 @@ class Check:
             if not problems:
                 continue
             self.wrong += 1
-            place = f"{source.name}:{parsed.line}"
+            place = parsed.place(source.name)
             for problem in problems:
                 self.reasons.add(str(problem), place)
                 if self._echo:

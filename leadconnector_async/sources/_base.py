@@ -21,6 +21,8 @@ class StreamSource:
     """A source over a stream, which it closes."""
 
     form: bytes
+    recognised: str | None = None
+    """The mapping that reads it, if it was not given."""
 
     def __init__(self, stream: Stream, text: Text, options: SourceOptions) -> None:
         self.name = stream.name

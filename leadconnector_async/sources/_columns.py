@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import MESSAGE_TYPES
 from leadconnector_async.sources._date_patterns import LocalText
-from leadconnector_async.sources._mapping import recognised
 from leadconnector_async.sources._names import (
     BODY_FIELDS,
     FIELDS,
@@ -114,10 +113,6 @@ class Columns:
             return identity_of(self.values(cells))
         return listed_identity(self.names, cells)
 
-    def skipped(self, cells: Sequence[str]) -> str | None:  # noqa: ARG002 - mappings leave rows out
-        """Say why a row is left out: none is."""
-        return None
-
     def _feeds(self) -> dict[str, str]:
         """Find the column of each field."""
         mapped = {*self._mapping, *self._mapping.values()}
@@ -154,9 +149,6 @@ class Columns:
         )
 
     def _hint(self) -> str:
-        name = recognised(self.names)
-        if name:
-            return f"; it looks as if --mapping {name} would read it"
         path = self._source.rpartition(": ")[0] or self._source
         if path == "standard input":
             return ""

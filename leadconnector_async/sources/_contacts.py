@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Contact
+from leadconnector_async.sources._numbers import only_number
 from leadconnector_async.sources._values import Wrong, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from leadconnector_async.sources._e164 import Number
+
 _CACHED: Final = 16_384
 """Contacts are many times fewer than records, and come in runs."""
+_ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"';,:|]+@[^\s<>()\[\]\"';,:|]+")
+_NAMED: Final = re.compile(r"[^<]*<([^<>]+)>\W*|mailto:(.+)", re.IGNORECASE)
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_PART: Final = re.compile(r"\w+")
+_MOST_NAMED: Final = 16_384
+"""Numbers whose names are remembered: memory has to stay bounded."""
+_MOST_NAMES: Final = 2
+"""Names of one number that are nothing strange: a maiden name, a spelling."""
+MANY_NAMES: Final = "telephone numbers that stand with more than two names: is each one person's?"
 
 
 class Contacts:
     """Reads what names a contact. ``region`` is the country of numbers without a country code.
+
+    ``possible`` takes numbers that nobody can have, if they have the length of one. ``notice`` is
+    told what its owner should know of how a number was read.
 
     The packages that know numbers and addresses are imported with the first of either.
 
@@ -25,8 +41,17 @@ class Contacts:
         SourceError: a package is not installed, or there is no such region.
     """
 
-    def __init__(self, region: str | None) -> None:
+    def __init__(
+        self,
+        region: str | None,
+        *,
+        possible: bool = False,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
         self._region = None if region is None else region.strip().upper()
+        self._possible = possible
+        self._notice = notice
+        self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self.readers: dict[str, Callable[[object], str]] = {
             "contact.phone": self.phone,
             "contact.email": self.email,
@@ -35,7 +60,18 @@ class Contacts:
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""
-        return _e164(read_text(value), self._region)
+        number = read_number(read_text(value), self._region, possible=self._possible)
+        if number.notice is not None and self._notice is not None:
+            self._notice(number.notice)
+        return number.e164
+
+    def same(self, text: str) -> str:
+        """Spell a number to be compared, whatever is wrong with it: its digits, if it is one."""
+        try:
+            return read_number(text, self._region, possible=self._possible).e164[1:]
+        except Wrong:
+            bare = "" if _LETTER.search(text) else "".join(filter(str.isdigit, text))
+            return bare or text.strip()
 
     def email(self, value: object) -> str:
         """Spell an address in lower case. Nothing is looked up."""
@@ -44,6 +80,19 @@ class Contacts:
     def name(self, value: object) -> str:
         """Take a name without the space around it."""
         return read_text(value).strip()
+
+    def note_name(self, contact: Contact) -> None:
+        """Tell of a number that has many names: a placeholder, perhaps, or a shop's."""
+        if contact.phone is None or contact.name is None or self._notice is None:
+            return
+        last, names = self._names.get(contact.phone, ("", frozenset[str]()))
+        if contact.name != last and len(names) <= _MOST_NAMES:
+            if not names and len(self._names) >= _MOST_NAMED:
+                del self._names[next(iter(self._names))]
+            names |= {" ".join(sorted(_PART.findall(contact.name.casefold())))}
+            self._names[contact.phone] = contact.name, names
+        if len(names) > _MOST_NAMES:
+            self._notice(MANY_NAMES)
 
     def handle(self, given: Contact) -> Contact:
         """Read a whole one, as JSON holds it."""
@@ -54,44 +103,36 @@ class Contacts:
         )
 
 
+def read_number(text: str, region: str | None, *, possible: bool = False) -> Number:
+    """Spell a number in E.164.
+
+    Without a country code it is one of ``region``. ``possible`` takes numbers of a length that
+    exists, but never placeholders.
+
+    Raises:
+        Wrong: it is none, or that of nobody or of several people.
+        SourceError: the package is not installed, or there is no such region.
+    """
+    found = _read(text, region, possible)
+    if isinstance(found, Wrong):
+        raise Wrong(found.wrong, found.fix, kind=found.kind)
+    return found
+
+
 @lru_cache(maxsize=_CACHED)
-def _e164(text: str, region: str | None) -> str:
+def _read(text: str, region: str | None, possible: bool) -> Number | Wrong:  # noqa: FBT001 - cached
     try:
-        import phonenumbers  # noqa: PLC0415 - an extra, and not every source names a number
+        from leadconnector_async.sources import _e164  # noqa: PLC0415 - an extra, often not needed
     except ImportError as error:
         raise _lacking("contact.phone", "phonenumbers") from error
-    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+    if region is not None and region not in _e164.REGIONS:
         raise SourceError(
             f"--region {region} is no region: give the two letters of a country, such as US"
         )
     try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException as error:
-        raise _no_number(text, region, error.error_type) from None
-    possible = phonenumbers.is_possible_number_with_reason(number)
-    if possible == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
-        # It would be looked up, and a contact made, under a number that nobody has.
-        fix = "write the whole number with its area code, such as +12125550100"
-        raise Wrong("lacks its area code", fix)
-    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
-        country = f"for the country code +{number.country_code}"
-        raise Wrong(
-            f"is no possible telephone number {country}",
-            "write the whole number with its country code, such as +12125550100",
-        )
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _no_number(text: str, region: str | None, kind: int) -> Wrong:
-    from phonenumbers import NumberParseException  # noqa: PLC0415 - as above
-
-    without_code = kind == NumberParseException.INVALID_COUNTRY_CODE
-    if without_code and region is None and not text.strip().startswith("+"):
-        fix = "write it as +12125550100, or give --region, such as --region US"
-        return Wrong("has no country code", fix)
-    if without_code:
-        return Wrong("begins with no country code that exists", "write it as +12125550100")
-    return Wrong("is no telephone number", "write one such as +12125550100")
+        return _e164.read(only_number(text), region, possible=possible)
+    except Wrong as error:
+        return error
 
 
 @lru_cache(maxsize=_CACHED)
@@ -103,8 +144,14 @@ def _address(text: str) -> str:
         )
     except ImportError as error:
         raise _lacking("contact.email", "email-validator") from error
+    text = text.strip()
+    if len({address.casefold() for address in _ADDRESS.findall(text)}) > 1:
+        fix = "write one record for each, with one address in it, or give --leave-out groups"
+        raise Wrong("names several people", fix, kind="groups")
+    if named := _NAMED.fullmatch(text):
+        text = (named[1] or named[2]).strip()
     try:
-        found = validate_email(text.strip(), check_deliverability=False)
+        found = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
         raise Wrong("is no usable e-mail address", "write one such as me@example.com") from None
     return found.normalized.lower()

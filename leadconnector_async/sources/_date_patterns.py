@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,11 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 FORMATS: Final = ("iso", "epoch", "epoch-ms", "excel")
 """Forms of dates that have a name and no pattern."""
 _SERIAL_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - local time, as the sheet has it
+_COMMENT: Final = re.compile(r"\s*\([^()]*\)\s*$")
+"""Behind a date: ``(Eastern Daylight Time)`` of JavaScript, ``(UTC)`` of RFC 5322."""
+_NAMED_ZONE: Final = "%Z"
+_UTC_NAMES: Final = frozenset({"UTC", "GMT"})
+_NUMBERS: Final = frozenset(FORMATS[1:])
 _UNITS: Final = {"epoch": SECOND, "epoch-ms": MILLISECOND}
 
 
@@ -60,23 +66,32 @@ def check_format(form: str) -> None:
 
 
 def by_format(text: str, form: str) -> datetime | None:
-    """Read a date in one form. None where it has another one.
+    """Read a date in one form, with a comment behind it or not. None where it has another form.
 
     Raises:
         ValueError: it is the zero of its form, and so no date.
     """
+    date = _by_form(text, form)
+    if date is None and text.endswith(")"):
+        date = _by_form(_COMMENT.sub("", text), form)
+    if form in _NUMBERS and date in (EPOCH, _SERIAL_ZERO):
+        raise ValueError(text)
+    return date
+
+
+def _by_form(text: str, form: str) -> datetime | None:
     try:
         if form == "iso":
             return datetime.fromisoformat(text)
-        if form not in FORMATS:
-            return datetime.strptime(text, form)  # noqa: DTZ007 - who calls knows the zone
-        number = float(text)
-        date = of_serial(number) if form == "excel" else EPOCH + number * _UNITS[form]
+        if form in _NUMBERS:
+            number = float(text)
+            return of_serial(number) if form == "excel" else EPOCH + number * _UNITS[form]
+        if _NAMED_ZONE in form and time.strptime(text, form).tm_zone not in _UTC_NAMES:
+            return None  # it would be read as the machine's own zone, or as none
+        date = datetime.strptime(text, form)  # noqa: DTZ007 - who calls knows the zone
+        return date.replace(tzinfo=UTC) if _NAMED_ZONE in form else date
     except (ValueError, OverflowError):
         return None
-    if not number:
-        raise ValueError(text)
-    return date
 
 
 def of_serial(days: float) -> datetime:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources._files import LARGEST
 from leadconnector_async.sources._mail_parts import named_for
 from leadconnector_async.sources._mapped import Reader
+from leadconnector_async.sources._members import Groups, With
+from leadconnector_async.sources._numbers import withheld
 from leadconnector_async.sources._values import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from leadconnector_async.sources._contacts import Contacts
     from leadconnector_async.sources._mapping import Definition, Files, Inner, Kind
     from leadconnector_async.sources._spool import Spool
+    from leadconnector_async.sources.row import SourceOptions
+
+PHONE: Final = "contact.phone"
+EMAIL: Final = "contact.email"
+NAME: Final = "contact.name"
+_NOTHING: Final = frozenset({"", "null"})
 
 
 class Element(NamedTuple):
@@ -31,28 +39,93 @@ class Element(NamedTuple):
         return f"Element({self.name!r}, line={self.line})"
 
 
+class Made(NamedTuple):
+    """What an element comes to: named values, or why it is left out.
+
+    ``members`` are all whom a message of a group was with, for whoever has to mend it.
+    """
+
+    values: dict[str, object]
+    notices: list[str]
+    left_out: str | None = None
+    members: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return f"Made(left_out={self.left_out!r})"
+
+
 class ElementReader:
     """Makes the values of elements by a mapping."""
 
-    def __init__(self, definition: Definition, contacts: Contacts, spool: Spool | None) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        contacts: Contacts,
+        spool: Spool | None,
+        options: SourceOptions,
+    ) -> None:
         self._kinds: dict[str, Kind] = definition.elements
         self._readers = {
             name: Reader(kind, definition, contacts) for name, kind in definition.elements.items()
         }
+        self._groups = Groups(contacts, options)
         self._spool = spool
+        self._needs_date = options.undated == "fail"
         self.names = list(definition.elements)
 
-    def skipped(self, element: Element) -> str | None:
-        """Say why an element is left out."""
-        return self._readers[element.name].skipped(element.attributes)
+    def records(self, element: Element) -> Iterator[Made]:
+        """Make the records of an element: one, or one for each member of a group."""
+        kind, reader = self._kinds[element.name], self._readers[element.name]
+        element, texts = _with_texts(kind, element)
+        row = element.attributes | texts
+        values, passed = self._values(kind, reader, row, element)
+        left_out = reader.skipped(row)
+        if left_out is None and kind.without_content and not _has_content(kind, element, values):
+            left_out = reader.without_content(row)
+        if left_out is not None:
+            yield Made(values, [], left_out)
+            return
+        left_out, told = reader.not_carried(row, values)
+        passed += told
+        if left_out is not None:
+            yield Made(values, [], left_out)
+            return
+        found = self._with(kind, element, values)
+        if found is None:
+            yield Made(values, passed)
+        elif found.left_out is not None:
+            yield Made(values, [], found.left_out)
+        else:
+            passed += () if found.notice is None else (found.notice,)
+            if found.members:
+                values.pop(NAME, None)  # it is all of their names
+            for person in found.people:
+                yield Made(values | {PHONE: person}, passed, None, found.members)
 
-    def values(self, element: Element) -> tuple[dict[str, object], list[str]]:
-        """Name the values of an element, and what of it was passed over."""
-        kind = self._kinds[element.name]
-        joined = {name: _joined(inner, element) for name, inner in kind.inner.items()}
-        values = self._readers[element.name].values(element.attributes | joined)
+    def _with(self, kind: Kind, element: Element, values: dict[str, object]) -> With | None:
+        if PHONE not in kind.fields:
+            return None
+        given = values.get(PHONE)
+        if given is None and kind.members is not None:
+            given = values.pop(EMAIL, None)
+        address = given if isinstance(given, str) else None
+        if kind.members is not None:
+            direction = values.get("direction")
+            return self._groups.tell(kind.members, address, element.inner, direction)
+        known = given is not None or EMAIL in values
+        return None if known else With([withheld()])
+
+    def _values(
+        self, kind: Kind, reader: Reader, row: dict[str, str], element: Element
+    ) -> tuple[dict[str, object], list[str]]:
+        values = reader.values(row)
+        if self._needs_date and "date" in kind.fields and "date" not in values:
+            fix = "write when it was, or give --undated now for the time of the import"
+            values["date"] = Wrong("is missing", fix)
         passed: list[str] = []
         if kind.files is not None:
+            if kind.files.lost is not None and _lost(kind.files, element):
+                passed.append(kind.files.lost)
             try:
                 urls = list(self._kept(kind.files, element, passed))
             except Wrong as error:
@@ -65,27 +138,71 @@ class ElementReader:
     def _kept(self, files: Files, element: Element, passed: list[str]) -> Iterator[str]:
         for name, attributes in element.inner:
             data = attributes.get(files.attribute, "")
-            if name != files.element or not data or data == "null":
+            if name != files.element or data in _NOTHING:
                 continue
             if self._spool is None:
                 passed.append("attachments, which are not taken out of backups here")
                 continue
             names = (attributes.get(key, "") for key in files.name)
-            given = next((name for name in names if name not in ("", "null")), "attachment")
+            given = next((name for name in names if name not in _NOTHING), "attachment")
             content = _decoded(data)
             file = named_for(given, attributes.get(files.type or "", ""), content, passed.append)
             if file is not None:
                 yield self._spool.keep(file.name, file.content)
 
 
-def _joined(inner: Inner, element: Element) -> str:
-    found = [
-        attributes.get(inner.attribute, "")
-        for name, attributes in element.inner
-        if name == inner.element
-        and all(attributes.get(key) == value for key, value in inner.where.items())
-    ]
-    return "\n".join(text for text in found if text not in ("", "null"))
+def _with_texts(kind: Kind, element: Element) -> tuple[Element, dict[str, str]]:
+    """Take the texts out of an element, so that none is taken for a file too."""
+    if not kind.inner:
+        return element, {}
+    texts: dict[str, list[str]] = {name: [] for name in kind.inner}
+    rest: list[tuple[str, dict[str, str]]] = []
+    for tag, attributes in element.inner:
+        for name, inner in kind.inner.items():
+            text = _text(inner, tag, attributes)
+            if text is not None:
+                texts[name].append(text)
+                break
+        else:
+            rest.append((tag, attributes))
+    joined = {name: "\n".join(found) for name, found in texts.items()}
+    return element._replace(inner=rest), joined
+
+
+def _text(inner: Inner, tag: str, attributes: dict[str, str]) -> str | None:
+    if tag != inner.element:
+        return None
+    if any(attributes.get(key) != value for key, value in inner.where.items()):
+        return None
+    text = attributes.get(inner.attribute, "")
+    if text in _NOTHING and inner.base64 is not None:
+        try:
+            return (
+                base64.b64decode(attributes.get(inner.base64, ""), validate=True).decode() or None
+            )
+        except ValueError:  # no base64, or no UTF-8: a file
+            return None
+    return None if text in _NOTHING else text
+
+
+def _has_content(kind: Kind, element: Element, values: dict[str, object]) -> bool:
+    """Tell whether there is a text or a file, whatever becomes of it."""
+    if any(values.get(name) for name in ("message", "html", "attachments")):
+        return True
+    files = kind.files
+    return files is not None and any(
+        tag == files.element and attributes.get(files.attribute, "") not in _NOTHING
+        for tag, attributes in element.inner
+    )
+
+
+def _lost(files: Files, element: Element) -> bool:
+    return any(
+        tag == files.element
+        and attributes.get(files.attribute, "") in _NOTHING
+        and attributes.get(files.type or "", "") not in files.besides
+        for tag, attributes in element.inner
+    )
 
 
 def _decoded(data: str) -> bytes:

@@ -87,11 +87,7 @@ def _of_sheet(parsed: Parsed, sheet: str) -> Parsed:
     """Say of a row, whose line other sheets have too, on which it is."""
     where = f" (sheet {shown(sheet)})"
     problems = (Problem(one.field, one.wrong + where, one.fix) for one in parsed.problems)
-    return parsed._replace(
-        problems=tuple(problems),
-        notices=tuple(notice + where for notice in parsed.notices),
-        left_out=None if parsed.left_out is None else parsed.left_out + where,
-    )
+    return parsed._replace(problems=tuple(problems), within=f"{sheet}:{parsed.line}")
 
 
 def as_text(value: object) -> str:

@@ -7,18 +7,21 @@ grammar, takes twenty times as long, and raises on headers that break it.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import UTC
 from email import utils
 from email.errors import HeaderParseError
 from email.header import decode_header
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from leadconnector_async.sources._mail_date import FIX, read_mail_date
 from leadconnector_async.sources._mail_text import decoded, sound
 from leadconnector_async.sources._values import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+    from collections.abc import Callable
+    from datetime import datetime, tzinfo
     from email.message import Message
 
 _FOLD: Final = re.compile(r"[\r\n]+")
@@ -26,9 +29,8 @@ _MSG_ID: Final = re.compile(r"<([^<>]+)>")
 _MOST_ANCESTORS: Final = 100
 # Newer versions give nobody where a list of addresses is odd; here a half is better than nothing.
 _LOOSE: Final = {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
-_NO_DATE: Final = (
-    'write one, such as "2024-01-31T09:30:00Z", as its date in the list of failed ones'
-)
+_NO_NAME: Final = re.compile(r"=\?|\?=|\ufffd|\A\S+@\S+\Z|\A[\W_]*\Z")
+"""What is left of a name that was encoded or cut wrongly, an address in its place, or no letter."""
 
 
 class Person(NamedTuple):
@@ -64,7 +66,7 @@ class Head:
         """Everybody whom the headers of that name give an address of."""
         values = [_raw_text(value) for value in self._values.get(name, ())]
         return [
-            Person(" ".join(_words(name).split()), address.strip())
+            Person(_name(name), address.strip())
             for name, address in getaddresses(values, **_LOOSE)
             if "@" in address.strip("@")
         ]
@@ -86,21 +88,41 @@ class Head:
             :_MOST_ANCESTORS
         ]
 
-    def date(self) -> datetime | Wrong:
-        """When it was sent, or else when it arrived. Naive where its offset is not known."""
-        for text in self._dates():
-            try:
-                return parsedate_to_datetime(text)
-            except (ValueError, TypeError, IndexError, OverflowError):
-                continue
-        given = self.first("date")
-        wrong = "is no date that can be read" if given else "is missing"
-        return Wrong(wrong, _NO_DATE, sound(_raw_text(given)) or None)
+    def date(
+        self,
+        zone: tzinfo | None = None,
+        postmark: tuple[str, str] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> datetime | Wrong:
+        """When it was sent, or else when it arrived. Naive where its offset is not known.
 
-    def _dates(self) -> Iterator[str]:
-        yield self.first("date")
+        The last resort, of a mail without a date, is that of its ``From`` line, in UTC (RFC 4155).
+        ``tell`` is told where it is not the mail's own. ``zone`` is the user's.
+        """
+        given = self.first("date")
+        wrong = Wrong("is missing", FIX)
+        if given:
+            try:
+                return read_mail_date(_raw_text(given), zone)
+            except Wrong as error:
+                wrong = Wrong(error.wrong, error.fix, sound(_raw_text(given)))
         for value in self._values.get("received", ()):
-            yield value.rpartition(";")[2].strip()
+            with suppress(Wrong):
+                date = read_mail_date(value.rpartition(";")[2], zone)
+                what = "a date that cannot be read" if given else "no date"
+                tell(f"mails with {what}: that of their arrival is taken")
+                return date
+        if postmark and not given:
+            with suppress(Wrong):
+                date = read_mail_date(postmark[1], zone)
+                tell('mails with no date: that of their "From " line is taken, in UTC')
+                return date if date.tzinfo else date.replace(tzinfo=UTC)
+        return wrong
+
+
+def _name(text: str) -> str:
+    name = " ".join(_words(text).split()).strip("'\"").strip()
+    return "" if _NO_NAME.search(name) else name
 
 
 def _bare(name: str) -> str | None:

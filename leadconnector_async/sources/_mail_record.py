@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.errors import CloseBoundaryNotFoundDefect
 from email.parser import BytesFeedParser
 from email.policy import compat32
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -11,29 +12,38 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Problem
 from leadconnector_async.sources._mail_head import Head, Person
 from leadconnector_async.sources._mail_parts import content_of
+from leadconnector_async.sources._mail_state import notices_of, states_of
+from leadconnector_async.sources._mbox import postmark_of
 from leadconnector_async.sources._values import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import tzinfo
     from email.message import Message
 
+    from leadconnector_async.sources._mail_state import Selection
+    from leadconnector_async.sources._mbox import Piece
     from leadconnector_async.sources._spool import Spool
 
     Values = dict[str, object]
 
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
+_NUMBER: Final = re.compile(r"\+?[\d ().-]+")
+"""The owner's own, which tells nothing about mails."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-_EXPUNGED: Final = 0x0008
-"""Bit of ``X-Mozilla-Status``: deleted, but still in the file until it is compacted."""
 _FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
+OPEN_END: Final = "mails whose last part has no end: they may be cut short"
+_SEVERAL: Final = (
+    "mails to several people: each is with the first, and names the others in cc or bcc"
+)
+_NOT_MINE: Final = (
+    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
+    "give that address with --mine too, if it is yours"
+)
 _BROKEN: Final = Problem(
     "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
 )
-
-
-class Deleted(Exception):  # noqa: N818 - an ending, not an error
-    """The mail is in the file, but its owner has deleted it."""
 
 
 class Sides(NamedTuple):
@@ -42,6 +52,8 @@ class Sides(NamedTuple):
     direction: str
     other: Person
     to: list[Person]
+    others: bool = False
+    """It went to more people than that one."""
 
 
 class Mine:
@@ -57,6 +69,7 @@ class Mine:
                 f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
                 "so that sent ones can be told from received ones"
             )
+        addresses = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 raise SourceError(
@@ -84,29 +97,40 @@ class Mine:
         if other is None:
             whom = "all its recipients are yours" if everybody else "the mail names no recipient"
             return Wrong(f"cannot be told: {whom}", _FIX_SIDE)
-        return Sides("outbound", other, to)
+        others = any(p.folded != other.folded for p in everybody if p not in self)
+        return Sides("outbound", other, to, others)
+
+
+class Reading(NamedTuple):
+    """How mails are read, and ``warn``, which is told what is to be known of the one at hand.
+
+    With ``undated`` a mail may have no date.
+    """
+
+    mine: Mine
+    selection: Selection
+    spool: Spool | None
+    zone: tzinfo | None
+    undated: bool
+    warn: Callable[[str], None]
 
 
 def read_mail(
-    raw: bytes,
-    mine: Mine,
-    spool: Spool | None,
-    warn: Callable[[str], None],
-    *,
-    head_only: bool = False,
+    piece: Piece, how: Reading, *, head_only: bool = False
 ) -> tuple[Values, Problem | None]:
     """Name the values of a mail. A problem is of the mail as a whole.
 
     Raises:
-        Deleted: the mail is not there any more for its owner.
+        LeftOut: it is not to be imported.
         SourceError: an attachment cannot be kept.
     """
     values: Values = {"type": "Email"}
+    raw = piece.content
     try:
         mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
-        values |= _head_values(Head(mail), mine)
+        values |= _head_values(Head(mail), piece, how)
         if not head_only:
-            values |= _content_values(mail, spool, warn)
+            values |= _content_values(mail, how.spool, how.warn)
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
         # The parser raises any of these on mails that were made to break it.
         return values, _BROKEN
@@ -120,21 +144,36 @@ def _parsed(raw: bytes) -> Message:
     return parser.close()
 
 
-def _head_values(head: Head, mine: Mine) -> Values:
-    if _is_expunged(head):
-        raise Deleted
-    date = head.date()
+def _head_values(head: Head, piece: Piece, how: Reading) -> Values:
+    states = states_of(head) | piece.states
+    how.selection.check(states)
+    for notice in notices_of(states, head):
+        how.warn(notice)
+    postmark = postmark_of(piece.postmark)
+    if postmark and _is_placeholder(postmark[0]) and "bounces" not in states:
+        postmark = None
+    date = head.date(how.zone, postmark, how.warn)
+    if isinstance(date, Wrong):
+        at: object = None if how.undated and not head.first("date") else date
+    else:
+        at = date.isoformat()
     return {
         "id": head.id,
         "altId": head.id,
-        "date": date if isinstance(date, Wrong) else date.isoformat(),
+        "date": at,
         "subject": head.text("subject") or None,
         "inReplyTo": head.ancestors or None,
-        **_side_values(head, mine),
+        **_side_values(head, states, how),
     }
 
 
-def _side_values(head: Head, mine: Mine) -> Values:
+def _is_placeholder(sender: str) -> bool:
+    """Tell the line that programs write which know no sender: its date is that of their writing."""
+    return sender.upper() == "MAILER-DAEMON"
+
+
+def _side_values(head: Head, states: set[str], how: Reading) -> Values:
+    mine = how.mine
     sides = mine.sides(head)
     cc = [person.address for person in head.people("cc")]
     sender = next(iter(head.people("from") or head.people("sender")), None)
@@ -147,6 +186,8 @@ def _side_values(head: Head, mine: Mine) -> Values:
         values |= {"contact.email": sides}
     else:
         to = sides.to
+        if "sent" in states and sides.direction == "inbound":
+            how.warn(_NOT_MINE)
         values |= {
             "direction": sides.direction,
             "contact.email": sides.other.address,
@@ -154,6 +195,8 @@ def _side_values(head: Head, mine: Mine) -> Values:
         }
         # The API takes one recipient. The others stay readable beside those of cc.
         near = sides.other.folded if sides.direction == "outbound" else None
+        if near and sides.others:
+            how.warn(_SEVERAL)
         to = sorted(to, key=lambda person: person.folded != near if near else person not in mine)
     values["emailTo"] = to[0].address if to else None
     values["emailCc"] = [*(person.address for person in to[1:]), *cc] or None
@@ -162,6 +205,8 @@ def _side_values(head: Head, mine: Mine) -> Values:
 
 def _content_values(mail: Message, spool: Spool | None, warn: Callable[[str], None]) -> Values:
     content = content_of(mail, warn)
+    if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
+        warn(OPEN_END)
     values: Values = {"message": content.message, "html": content.html}
     if content.files and spool is None:
         for _ in content.files:
@@ -170,10 +215,3 @@ def _content_values(mail: Message, spool: Spool | None, warn: Callable[[str], No
         urls = [spool.keep(file.name, file.content) for file in content.files]
         values["attachments"] = list(dict.fromkeys(urls))
     return values
-
-
-def _is_expunged(head: Head) -> bool:
-    try:
-        return bool(int(head.first("x-mozilla-status"), 16) & _EXPUNGED)
-    except ValueError:
-        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
@@ -12,126 +12,177 @@ from msgspec.structs import replace
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._columns import NUMBER_FIELDS, names_utc, whole
 from leadconnector_async.sources._date_patterns import LocalText, by_format
-from leadconnector_async.sources._mapping import columns_of
-from leadconnector_async.sources._names import BODY_FIELDS, LIST_FIELDS, folded, shown
-from leadconnector_async.sources._values import Wrong, quoted, stripped
+from leadconnector_async.sources._mapping import LeaveOut, NotCarried, Rule, as_list, columns_of
+from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS, folded, shown
+from leadconnector_async.sources._values import Wrong, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from leadconnector_async.sources._contacts import Contacts
-    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, Rule
+    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind
 
     Values = dict[str, object]
 
+_T = TypeVar("_T")
 DIRECTION: Final = "direction"
 _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 _FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
+Cell = str | list[object]
+"""What a column holds: text, or, in JSON, a list."""
+_CONTENT: Final = BODY_FIELDS | {"attachments"}
+_KINDS: Final = {
+    "withheld": ("is withheld", "give the number, if you know it"),
+    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
+    "short-codes": ("is a short code", "give a whole number, if it has one"),
+    "service-numbers": ("is the number of a service", "give the number of a contact"),
+}
 
 
 class Reader:
     """Reads rows of one kind, given by the names of their columns."""
 
     def __init__(self, kind: Kind, definition: Definition, contacts: Contacts) -> None:
+        empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
-        self._undelivered = kind.undelivered
-        self._type = kind.fields.get("type")
-        self._empty = frozenset(definition.empty) | {""}
+        self._leave_out = _ready(kind.leave_out, empty)
+        self._without_content = _ready(kind.without_content, empty)
+        self._not_carried = {
+            column: NotCarried(rule) if isinstance(rule, str) else rule
+            for column, rule in kind.not_carried.items()
+        }
+        self._empty = empty
         self._contacts = contacts
-        rules = dict(kind.fields)
-        direction = rules.pop(DIRECTION, None)
-        self._direction = direction
-        self._rules = list(rules.items())
+        plans = {field: _Plan(field, rule, empty) for field, rule in kind.fields.items()}
+        self._direction = plans.pop(DIRECTION, None)
+        self._plans = list(plans.values())
+        self._missing = [plan for plan in self._plans if plan.rule.missing is not None]
 
-    def skipped(self, row: Mapping[str, str]) -> str | None:
+    def skipped(self, row: Mapping[str, Cell]) -> str | None:
         """Say why a row is left out."""
         for column, values in self._skip.items():
-            value = row.get(column, "").strip()
+            value = _word(row, column)
             if value in values:
                 return f'rows whose "{column}" is "{value}"'
-        for column, states in self._undelivered.items():
-            if folded(row.get(column, "")) in states and not self._is_call(row):
-                return "messages that were never delivered"
-        return None
+        return _first(self._leave_out, row)
 
-    def _is_call(self, row: Mapping[str, str]) -> bool:
-        """Tell a call, which has failed and is a part of the history all the same."""
-        return self._type is not None and self._value("type", self._type, row, None) == "Call"
+    def without_content(self, row: Mapping[str, Cell]) -> str | None:
+        """Say why a row is left out that has neither text nor files."""
+        return _first(self._without_content, row)
 
-    def values(self, row: Mapping[str, str]) -> Values:
+    def not_carried(
+        self, row: Mapping[str, Cell], values: Mapping[str, object]
+    ) -> tuple[str | None, list[str]]:
+        """Say why a row is left out that has nothing to send, and what of it is not sent."""
+        told: list[str] = []
+        for column, rule in self._not_carried.items():
+            if not self._is_filled(row.get(column, "")) or rule.unless in values:
+                continue
+            if rule.alone is not None and _CONTENT.isdisjoint(values):
+                return rule.alone, []
+            told.append(rule.told)
+        return None, told
+
+    def values(self, row: Mapping[str, Cell]) -> Values:
         """Make the values of a row; those that cannot be made are `Wrong`."""
         values: Values = {}
         direction: object = None
         if self._direction is not None:
-            direction = self._value(DIRECTION, self._direction, row, None)
+            direction = self._value(self._direction, row, None)
             if direction is not None:
                 values[DIRECTION] = direction
-        for field, rule in self._rules:
-            value = self._value(field, rule, row, direction)
+        for plan in self._plans:
+            value = self._value(plan, row, direction)
             if value is not None:
-                values[field] = value
+                values[plan.field] = value
         if (address := _address_for_a_number(values)) is not None:
             values["contact.email"] = address
             del values["contact.phone"]
+        for plan in self._missing:
+            is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
+            if plan.field not in values and not is_finder:
+                values[plan.field] = Wrong("is missing", plan.rule.missing or "")
         return values
 
-    def _value(self, field: str, rule: Rule, row: Mapping[str, str], direction: object) -> object:
-        if rule.constant is not None:
-            return rule.constant
-        text = self._joined(rule.join, row) or self._text(rule.column, row, field)
-        if text is None and direction in ("inbound", "outbound"):
-            text = self._text(rule.inbound if direction == "inbound" else rule.outbound, row, field)
-        if text is None:
+    def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        settled = _settled(plan.rule, row)
+        return self._read(plan, row, direction) if settled is None else settled
+
+    def _read(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        rule = plan.rule
+        columns = plan.columns.get(direction, plan.columns[None])
+        if plan.is_list:
+            cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
+            return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
+        cell = self._joined(rule.join, row) or self._cell(columns, row, plan)
+        if isinstance(cell, list):
+            return Wrong(kind_of(cell), "name what is in it, such as to[0].phone, in the mapping")
+        if rule.before:
+            texts = [str(text) for name in rule.before if (text := self._cell((name,), row))]
+            own = (cell or "").strip()
+            texts = [text for text in texts if text.strip() != own] + (
+                [] if cell is None else [cell]
+            )
+            cell = "\n".join(texts) or None
+        if cell is None:
             known = self._known(rule, row)
-            return rule.default if known is None else known
+            return _default(rule, row) if known is None else known
         for prefix in rule.strip:
-            text = text.removeprefix(prefix)
+            cell = cell.removeprefix(prefix)
         try:
-            made = self._made(field, rule, text)
+            made = self._made(plan, cell)
         except Wrong as error:
-            return Wrong(error.wrong, error.fix + _or_map(field, rule, row), text)
-        return rule.default if made == "" else made
+            fix = error.fix + _or_map(plan, row)
+            return Wrong(error.wrong, fix, cell, kind=error.kind)
+        return _default(rule, row) if made == "" else made
 
-    def _joined(self, columns: list[str], row: Mapping[str, str]) -> str | None:
-        texts = (self._text(column, row, "") for column in columns)
-        return " ".join(text for text in texts if text is not None) or None
+    def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
+        cells = [self._cell((column,), row) for column in columns]
+        return " ".join(map(str, cells)) if all(isinstance(cell, str) for cell in cells) else None
 
-    def _known(self, rule: Rule, row: Mapping[str, str]) -> object:
+    def _known(self, rule: Rule, row: Mapping[str, Cell]) -> object:
         """Find the value in columns that tell it by true or false, or only by some words."""
         for column, meant in rule.flags.items():
-            flag = row.get(column, "").strip().casefold()
+            flag = _word(row, column).casefold()
             if flag in _TRUE:
                 return meant
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
                 return Wrong(f"is {quoted(flag)} where true or false is expected", _FIX_FLAG)
-        for column in rule.maybe:
-            word = self._text(column, row, "")
-            if word is not None and (known := _meant(rule.words, word)):
-                return known
+        words = (_meant(rule.words, _word(row, column)) for column in rule.maybe)
+        return next((word for word in words if word), None)
+
+    def _cell(
+        self, columns: Sequence[str], row: Mapping[str, Cell], plan: _Plan | None = None
+    ) -> Cell | None:
+        """Give the first of the columns that is filled."""
+        clean, empty = (stripped, self._empty) if plan is None else (plan.clean, plan.empty)
+        for column in columns:
+            cell = row.get(column, "")
+            if isinstance(cell, str):
+                cell = clean(cell)
+                if cell in empty:
+                    continue
+                if plan is not None and column in plan.in_utc:
+                    return LocalText.of(cell, UTC)
+            return cell
         return None
 
-    def _text(self, columns: ColumnNames, row: Mapping[str, str], field: str) -> str | None:
-        for column in (columns,) if isinstance(columns, str) else columns:
-            text = row.get(column, "")
-            if field not in BODY_FIELDS:
-                text = whole(text) if field in NUMBER_FIELDS else stripped(text)
-            if text not in self._empty:
-                return _of_column(field, column, text)
-        return None
-
-    def _made(self, field: str, rule: Rule, text: str) -> object:
+    def _made(self, plan: _Plan, text: str) -> object:
+        rule = plan.rule
+        for kind, words in plan.kinds:
+            if words.match(text):
+                wrong, fix = _KINDS[kind]
+                raise Wrong(wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind)
         if rule.words:
             return _translated(rule.words, text)
         if rule.prefixes:
             return _by_prefix(rule.prefixes, text)
-        if field == "date" or rule.formats or rule.zone:
+        if plan.field == "date" or rule.formats or rule.zone:
             return _date(rule, text)
-        if field in LIST_FIELDS:
-            return [item for part in text.split(rule.separator or ";") if (item := part.strip())]
         if rule.phone:
             return self._phone(text)
         return text
@@ -141,6 +192,104 @@ class Reader:
             return self._contacts.phone(text)
         except Wrong:  # such as client:kim, or a number of the owner's own system
             return text
+
+    def _is_filled(self, cell: Cell) -> bool:
+        """Tell what holds something. A count or a duration of nothing is none."""
+        if not isinstance(cell, str):
+            return True
+        text = cell.strip()
+        return text not in self._empty and bool(text.strip("0.:")) and text != "false"
+
+
+class _Words:
+    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
+
+    def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
+        words = [word.casefold() for word in as_list(given)]
+        self._whole = frozenset(word for word in words if not word.endswith("*"))
+        self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
+        self._empty = empty
+
+    def match(self, text: str) -> bool:
+        folded = text.casefold()
+        return folded in self._whole or (
+            bool(self._starts) and text not in self._empty and folded.startswith(self._starts)
+        )
+
+
+class _Plan:
+    """A rule made ready: the columns by direction, and what its field is."""
+
+    def __init__(self, field: str, rule: Rule, empty: frozenset[str]) -> None:
+        self.field = field
+        self.rule = rule
+        self.is_list = field in LIST_FIELDS
+        self.clean: Callable[[str], str] = stripped
+        if field in BODY_FIELDS:
+            self.clean = str
+        elif field in NUMBER_FIELDS:
+            self.clean = whole
+        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
+        self.kinds = [(kind, _Words(words, empty)) for kind, words in rule.kinds.items()]
+        own = as_list(rule.column)
+        self.columns: dict[object, list[str]] = {
+            None: own,
+            "inbound": own + as_list(rule.inbound),
+            "outbound": own + as_list(rule.outbound),
+        }
+        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
+
+
+class _Ready(NamedTuple):
+    """Which rows are left out, made ready."""
+
+    where: list[tuple[str, _Words]]
+    but: list[tuple[str, _Words]]
+    reason: str
+
+
+def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[_Ready]:
+    def words(columns: Mapping[str, ColumnNames]) -> list[tuple[str, _Words]]:
+        return [(name, _Words(given, empty)) for name, given in columns.items()]
+
+    return [_Ready(words(rule.where), words(rule.but), rule.reason) for rule in rules]
+
+
+def _first(rules: list[_Ready], row: Mapping[str, Cell]) -> str | None:
+    """Say what a row is, by the first rule that it meets."""
+    for where, but, reason in rules:
+        if all(words.match(_word(row, name)) for name, words in where) and not any(
+            words.match(_word(row, name)) for name, words in but
+        ):
+            return reason
+    return None
+
+
+def _settled(rule: Rule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value that needs no column of its own."""
+    for case in rule.cases:
+        if all(row.get(name) == given for name, given in case.where.items()):
+            return case.value
+    return rule.constant
+
+
+def _word(row: Mapping[str, Cell], column: str) -> str:
+    cell = row.get(column, "")
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _items(cell: Cell, rule: Rule) -> Iterator[object]:
+    if isinstance(cell, str):
+        parts = (part.strip() for part in cell.split(rule.separator or ";"))
+        yield from (part for part in parts if part)
+    else:
+        yield from cell
+
+
+def _unique(items: Iterable[object]) -> list[object]:
+    kept: list[object] = []
+    kept.extend(item for item in items if item not in kept)
+    return kept
 
 
 def _address_for_a_number(values: Values) -> str | None:
@@ -152,9 +301,15 @@ def _address_for_a_number(values: Values) -> str | None:
     return None if other else phone
 
 
-def _or_map(field: str, rule: Rule, row: Mapping[str, str]) -> str:
+def _default(rule: Rule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value of a field that no column gives."""
+    return next((rule.present[name] for name in rule.present if name in row), rule.default)
+
+
+def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
     """Name the column of a word that is not known, and the way to another one."""
-    column = next((name for name in columns_of(rule) if row.get(name, "").strip()), None)
+    rule, field = plan.rule, plan.field
+    column = next((name for name in columns_of(rule) if _word(row, name)), None)
     if not rule.words or column is None:
         return ""
     or_none = f", or {field}= for {rule.default}" if rule.default else ""
@@ -167,10 +322,6 @@ def _translated(words: Mapping[str, str], text: str) -> str:
         fix = f"write one of {', '.join(list(words)[:10])}, add it to the words of a mapping"
         raise Wrong(f"is {quoted(text)}, which the mapping does not know", fix)
     return found
-
-
-def _of_column(field: str, column: str, text: str) -> str:
-    return LocalText.of(text, UTC) if field == "date" and names_utc(column) else text
 
 
 def _meant(words: Mapping[str, str], text: str) -> str | None:
@@ -230,6 +381,9 @@ def resolved(
         SourceError: as ``missing`` makes it of a field and a column.
     """
 
+    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
+        return {found: rule for name, rule in rules.items() if (found := find(name))}
+
     def spelled(field: str, columns: ColumnNames) -> ColumnNames:
         if isinstance(columns, str):
             found = find(columns)
@@ -242,22 +396,45 @@ def resolved(
         field: replace(
             rule,
             column=spelled(field, rule.column),
-            join=_all_of(rule.join, find) or [],
-            maybe=spelled(field, rule.maybe),
-            flags={found: meant for name, meant in rule.flags.items() if (found := find(name))},
-            default=next((rule.present[name] for name in rule.present if find(name)), rule.default),
+            join=_all_of(rule.join, find),
+            maybe=as_list(spelled(field, list(rule.maybe))),
+            flags=named(rule.flags),
+            present=named(rule.present),
             inbound=spelled(field, rule.inbound),
             outbound=spelled(field, rule.outbound),
+            before=as_list(spelled(field, list(rule.before))),
         )
         for field, rule in kind.fields.items()
     }
-    skip, undelivered = (
-        {found: values for name, values in columns.items() if (found := find(name))}
-        for columns in (kind.skip, kind.undelivered)
+
+    leave_out = [
+        LeaveOut(named(rule.where), rule.reason, named(rule.but)) for rule in kind.leave_out
+    ]
+    return replace(
+        kind,
+        fields=fields,
+        skip=named(kind.skip),
+        # Of columns that are not there nobody can tell what they hold.
+        leave_out=[
+            new
+            for new, old in zip(leave_out, kind.leave_out, strict=True)
+            if len(new.where) == len(old.where)
+        ],
+        not_carried=named(kind.not_carried),
     )
-    return replace(kind, fields=fields, skip=skip, undelivered=undelivered)
 
 
-def _all_of(names: list[str], find: Callable[[str], str | None]) -> list[str] | None:
+def with_columns(kind: Kind, mapping: Mapping[str, str]) -> None:
+    """Let the columns that a user names for fields go before what the mapping says of these.
+
+    Of a field that is mapped to nothing, what the mapping says without a column stays.
+    """
+    for field, column in mapping.items():
+        known = kind.fields.get(field, Rule())
+        off = Rule(constant=known.constant, default=known.default)
+        kind.fields[field] = Rule(column=column) if column else off
+
+
+def _all_of(names: list[str], find: Callable[[str], str | None]) -> list[str]:
     found = [find(name) for name in names]
-    return None if None in found else [name for name in found if name]
+    return [] if None in found else [name for name in found if name]

@@ -19,7 +19,20 @@ ColumnNames = str | list[str]
 """One column, which has to be there, or several, of which the first one that is filled counts."""
 
 _FOLDER: Final = Path(__file__).parent / "mappings"
-NAMES: Final = ("generic", "sms-backup-restore", "twilio-calls", "twilio-messages")
+NAMES: Final = (
+    "generic",
+    "ghl-export",
+    "sms-backup-restore",
+    "twilio-calls",
+    "twilio-messages",
+)
+
+
+class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The value of a field in records whose columns hold what ``where`` says."""
+
+    where: dict[str, str]
+    value: str
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -41,14 +54,46 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     zone: str | None = None
     separator: str | None = None
     phone: bool = False
+    before: list[str] = field(default_factory=list)
+    empty: list[str] | None = None
+    cases: list[Case] = field(default_factory=list)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+    missing: str | None = None
+
+
+class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
+    """Which records are left out, by the values of all these columns, and what they are.
+
+    ``*`` at the end of a value stands for the rest of it, and alone for anything but nothing.
+    """
+
+    where: dict[str, str | list[str]]
+    reason: str
+    but: dict[str, str | list[str]] = {}
+    """Not those in which one of these columns holds one of its values."""
+
+
+class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is told of records in which a column is filled: the API has no place for it.
+
+    Not where the field ``unless`` was made. Records without any content are ``alone``: left out.
+    """
+
+    told: str
+    unless: str | None = None
+    alone: str | None = None
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
-    """A column made of elements within a record of XML, one line for each."""
+    """A column made of elements within a record of XML, one line for each.
+
+    Where the attribute holds nothing, the text is in another one, as ``base64``.
+    """
 
     element: str
     attribute: str
     where: dict[str, str] = {}
+    base64: str | None = None
 
 
 class Files(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +103,25 @@ class Files(Struct, frozen=True, forbid_unknown_fields=True):
     attribute: str
     name: list[str] = []
     type: str | None = None
+    besides: list[str] = []
+    """Types of what is no file, such as the layout of a message."""
+    lost: str | None = None
+    """What is told of a record one of whose files has no content."""
+
+
+class Members(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who wrote and who received a message, in elements within it, by the value of ``role``.
+
+    ``own`` are values that stand for the owner of the telephone. Without an element, and beside
+    it, the column of ``contact.phone`` names the members.
+    """
+
+    element: str = ""
+    attribute: str = ""
+    role: str = ""
+    senders: list[str] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
 
 
 class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,39 +129,78 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
-    undelivered: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: list[LeaveOut] = field(default_factory=list)
+    without_content: list[LeaveOut] = field(default_factory=list)
+    """As ``leave_out``, but of records that have neither text nor files."""
+    not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     inner: dict[str, Inner] = field(default_factory=dict)
     files: Files | None = None
+    members: Members | None = None
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A mapping: of a table, or of the elements of an XML file."""
+    """A mapping: of tables and JSON, or of the elements of an XML file.
+
+    ``requires`` are the columns by which a file is recognised, or several of which one is enough;
+    ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
+    ``records`` are the lists in JSON whose objects are records.
+    """
 
     about: str = ""
-    requires: list[str] = field(default_factory=list)
+    requires: list[ColumnNames] = field(default_factory=list)
+    root: list[str] = field(default_factory=list)
+    wants: dict[str, str] = field(default_factory=dict)
+    records: ColumnNames = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
-    undelivered: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: list[LeaveOut] = field(default_factory=list)
+    not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     elements: dict[str, Kind] = field(default_factory=dict)
 
     @property
     def table(self) -> Kind:
-        """The one kind of record that a table has."""
-        return Kind(fields=self.fields, skip=self.skip, undelivered=self.undelivered)
+        """The one kind of record that a table, or JSON, has."""
+        return Kind(
+            fields=self.fields,
+            skip=self.skip,
+            leave_out=self.leave_out,
+            not_carried=self.not_carried,
+        )
 
     def columns(self) -> set[str]:
         """Every column of a table that the mapping knows, in one spelling."""
-        rules = self.fields.values()
-        names = {name for rule in rules for name in columns_of(rule)}
-        return {folded(name) for name in (*names, *self.requires, *self.skip, *self.undelivered)}
+        required = (name for names in self.requires for name in as_list(names))
+        read = (name for rule in self.fields.values() for name in columns_of(rule))
+        return {folded(name) for name in (*read, *required, *columns_told_of(self.table))}
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Name the columns that are required and not among these."""
+        there = {folded(name) for name in names}
+        choices = (as_list(required) for required in self.requires)
+        return [
+            " or ".join(columns)
+            for columns in choices
+            if there.isdisjoint(folded(column) for column in columns)
+        ]
+
+
+def as_list(names: ColumnNames) -> list[str]:
+    """Take one name, or several, as several."""
+    return [names] if isinstance(names, str) else names
 
 
 def columns_of(rule: Rule) -> list[str]:
     """Every column that a rule reads, once."""
-    groups = (rule.join, rule.column, rule.inbound, rule.outbound, [*rule.flags], rule.maybe)
-    names = (name for one in groups for name in ([one] if isinstance(one, str) else one))
-    return list(dict.fromkeys(names))
+    own = (rule.join, rule.before, rule.column, rule.inbound, rule.outbound)
+    groups = (*own, [*rule.flags], rule.maybe)
+    return list(dict.fromkeys(name for names in groups for name in as_list(names)))
+
+
+def columns_told_of(kind: Kind) -> set[str]:
+    """Every column that decides what is left out, or whose loss is told with its records."""
+    wheres = (column for rule in kind.leave_out for column in (*rule.where, *rule.but))
+    return {*kind.skip, *kind.not_carried, *wheres}
 
 
 def load_mapping(name: str) -> Definition:
@@ -125,23 +228,13 @@ def load_mapping(name: str) -> Definition:
     return read_mapping(name, data)
 
 
-def with_date_format(definition: Definition, form: str) -> Definition:
-    """Let the form of dates that a user gives go before those of a mapping of a table."""
+def with_date_format(definition: Definition, form: str | None) -> Definition:
+    """Let the form of dates that a user gives go before those of a mapping."""
     rule = definition.fields.get("date")
-    if rule is None or not rule.formats:  # read by the source's own reader, which knows the form
+    if form is None or rule is None or not rule.formats:  # else the reader of dates knows it
         return definition
     rule = replace(rule, formats=[form, *rule.formats])
     return replace(definition, fields=definition.fields | {"date": rule})
-
-
-def recognised(names: Iterable[str]) -> str | None:
-    """Find the mapping that comes with the library whose columns are all there."""
-    there = {folded(name) for name in names}
-    for name in NAMES:
-        required = load_mapping(name).requires
-        if required and there.issuperset(folded(column) for column in required):
-            return name
-    return None
 
 
 def read_mapping(name: str, data: dict[str, Any]) -> Definition:
@@ -161,7 +254,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     if bool(definition.fields) == bool(definition.elements):
         raise SourceError(
             f"--mapping {name}: describes no record: "
-            "write [fields] for tables, or [elements.NAME.fields] for XML"
+            "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
         )
     for fields in (definition.fields, *(kind.fields for kind in definition.elements.values())):
         _check(name, fields)

@@ -13,7 +13,7 @@ from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources.row import SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 NESTED: Final[dict[str, type[Call | Contact]]] = {"call": Call, "contact": Contact}
 """Fields that are objects in JSON, and dotted names elsewhere."""
@@ -30,6 +30,9 @@ FIELDS: Final[dict[str, str]] = {
 
 BODY_FIELDS: Final = frozenset({"message", "subject", "html"})
 """Free text: every character counts, and none is ever quoted in a problem."""
+
+FINDERS: Final = frozenset({"contact.phone", "contact.email"})
+"""Either of them is enough to find a contact."""
 
 LIST_FIELDS: Final = frozenset({"emailCc", "emailBcc", "attachments", "inReplyTo"})
 
@@ -48,6 +51,9 @@ SPARE_REASON: Final = "importError"
 REASON_NAMES: Final = frozenset({REASON, SPARE_REASON})
 """Passed over in silence when a list of failed records is read."""
 
+_OUTER: Final = frozenset(name.partition(".")[0] for name in FIELDS)
+_UNTELLING: Final = REASON_NAMES | {*IDS, "id", LOCATION, OUTBOX_KEY, ""}
+
 MAPPABLE: Final = frozenset(FIELDS) - {OUTBOX_KEY}
 
 _SHORTEST_SLIP: Final = 6
@@ -56,7 +62,7 @@ _SHORTEST_SLIP: Final = 6
 
 def folded(name: str) -> str:
     """Spell a name without case, spaces and separators."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 _FOLDED: Final = {folded(name): name for name in FIELDS}
@@ -121,6 +127,17 @@ def is_known(values: Mapping[str, object]) -> bool:
     return any(values.get(name) for name in IDS)
 
 
+def is_plainly_ours(names: Iterable[str]) -> bool:
+    """Tell names that are the API's from those of another system, which may share some.
+
+    There is a type, and most of what can be said of a message has the API's name. Ids tell
+    nothing: every system has a ``conversationId``.
+    """
+    telling = {re.split(r"[.\[]", name, maxsplit=1)[0] for name in names} - _UNTELLING
+    known = telling & _OUTER
+    return "type" in known and 2 * len(known) > len(telling)
+
+
 def is_moot(field: str, values: Mapping[str, object]) -> bool:
     """Tell a name or number of a contact that is known by its id."""
     return field.startswith("contact.") and is_known(values)
@@ -143,6 +160,13 @@ def listed(names: Sequence[str], most: int = 30) -> str:
     """Quote several names, and count those beyond ``most``."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(shown(name) for name in names[:most]) + rest
+
+
+def not_sent(what: str, names: Sequence[str]) -> list[str]:
+    """Say which columns, or fields, are passed over; nothing if there are none."""
+    if len(names) < 2:  # noqa: PLR2004 - one is told in the singular
+        return [f"{what} {shown(name)} is not sent" for name in names]
+    return [f"{what}s {listed(names)} are not sent"]
 
 
 def flat(values: dict[str, object]) -> dict[str, object]:

@@ -26,8 +26,11 @@ from leadconnector_async.sources._names import (
     flat,
     near_field,
 )
-from leadconnector_async.sources._shape import as_given
+from leadconnector_async.sources._objects import Objects
+from leadconnector_async.sources._recognition import Choice
+from leadconnector_async.sources._shape import Shaper, as_given
 from leadconnector_async.sources._values import Wrong
+from leadconnector_async.sources.row import SourceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,7 +49,7 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
         record = as_it_stands(raw)
         if isinstance(record, str) or is_unreadable(record):
             return record
-        named = api_names(record, source.mapping)
+        named = _named(source, record)
         if REASON in record and reason_name(record) == SPARE_REASON:
             named[REASON] = record[REASON]
     else:
@@ -61,6 +64,14 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
     if source.region is not None:
         return _with_country(flat(named), source.region)
     return named
+
+
+def _named(source: Form, record: Record) -> Record:
+    """Name a JSON object's values as the API does."""
+    if source.table is None:
+        return api_names(record, source.mapping)
+    shaper = Shaper(SourceOptions(region=source.region))
+    return as_given(Objects(Choice(source.table), source.mapping, shaper).values(record))
 
 
 @lru_cache(maxsize=64)

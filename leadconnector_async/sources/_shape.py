@@ -15,18 +15,16 @@ from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._date_patterns import LocalText
 from leadconnector_async.sources._dates import Dates
 from leadconnector_async.sources._files import read_attachments
+from leadconnector_async.sources._garbled import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources._names import (
+    BODY_FIELDS,
     FIELDS,
-    GIVEN_IDS,
+    FINDERS,
     LIST_FIELDS,
-    LOCATION,
     NESTED,
-    OUTBOX_KEY,
-    is_foreign,
     is_known,
     is_moot,
     near_field,
-    not_ours,
     shown,
 )
 from leadconnector_async.sources._values import (
@@ -68,13 +66,13 @@ _NAME_ALONE: Final = Problem(
     "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
 )
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
+_NUL: Final = "has a NUL character at position {}"
 _MOST_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
 
 
 def _is_name_alone(values: Mapping[str, object]) -> bool:
-    found_by = ("contact.phone", "contact.email")
-    return all(values.get(name) is None for name in found_by) and not is_known(values)
+    return all(values.get(name) is None for name in FINDERS) and not is_known(values)
 
 
 def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:
@@ -120,20 +118,29 @@ class Shaper:
             return read_attachments(value, folder)
 
         self._leave_out = options.leave_out
-        self._mapped = frozenset(options.mapping)
         self._undated_now = options.undated == "now"
-        self.dates = Dates(options.timezone, options.date_format)
-        self.contacts = Contacts(options.region)
+        self._repair = options.repair_text
         self.notices: list[str] = []
+        self.dates = Dates(options.timezone, options.date_format)
         self.dates.notices = self.notices
+        self.contacts = Contacts(
+            options.region,
+            possible=options.numbers == "possible",
+            notice=self._note,
+        )
         self._readers = {
             **_READERS,
             **self.contacts.readers,
+            **dict.fromkeys(BODY_FIELDS, self._body),
+            "contact.name": self._name,
             "date": self.dates.read,
             "attachments": attachments,
         }
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
+
+    def _note(self, told: str) -> None:
+        self.notices.append(told)
 
     def parsed(
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
@@ -142,8 +149,9 @@ class Shaper:
         self.told()
         self.notices += notices
         self._kinds = []
-        values = self._without_foreign_ids(values)
         row, problems = self.row(values)
+        if row is not None and row.contact is not None:
+            self.contacts.note_name(row.contact)
         told = self.told()
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)
@@ -199,19 +207,6 @@ class Shaper:
                 self._kinds.append(error.kind)
             raise
 
-    def _without_foreign_ids(self, values: Mapping[str, object]) -> Mapping[str, object]:
-        """Leave ids out that stand beside other systems' names, unless --map names them."""
-        if values.keys() <= _PLACES.keys():
-            return values
-        beside = next((name for name in values if name not in _PLACES and is_foreign(name)), None)
-        ids = GIVEN_IDS - self._mapped
-        if beside is None or ids.isdisjoint(values):
-            return values
-        if values.get(OUTBOX_KEY):  # of a list of failed records, which adds the location
-            ids -= {LOCATION}
-        self.notices += [not_ours(name, beside) for name in values if name in ids]
-        return {name: value for name, value in values.items() if name not in ids}
-
     def _miss_date(self, problems: list[Problem]) -> None:
         missed = [problem for problem in problems if problem.field == "date"]
         if self._undated_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
@@ -219,6 +214,22 @@ class Shaper:
             self.notices.append(_NOW)
         elif not missed:
             problems.append(_UNDATED)
+
+    def _body(self, value: object) -> str:
+        """Take text, and note, or mend, what an earlier program did to it."""
+        if type(value) is str and "\0" in value:
+            if not self._repair:
+                raise Wrong(_NUL.format(value.index("\0") + 1), "remove it, or give --repair-text")
+            value = value.replace("\0", "")
+            self.notices.append(NULS)
+        text = read_text(value)
+        if text.isascii() or (meant := mended(text)) is None:
+            return text
+        self.notices.append(MENDED if self._repair else GARBLED)
+        return meant if self._repair else text
+
+    def _name(self, value: object) -> str:
+        return self._body(value).strip()
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:

@@ -8,7 +8,7 @@ A list has its source's own form: all columns or keys, as they were, and before 
 ``outboxKey``
     which record of the outbox the mended one replaces.
 ``locationId``
-    the location, where the record itself did not name it.
+    the location that the record was for; in CSV where the record itself did not name it.
 
 So a list is read again with the options (``--map``, ``--timezone``) that its source was. Files
 that attachments name by a path relative to the source are named by ``file://`` URLs. A record
@@ -130,7 +130,7 @@ def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
             record = {"line": row.line, "raw": record}
         reason = reason_name(record)
         added = {reason: row.error, OUTBOX_KEY: row.key}
-        if row.location and record.get(location) != row.location:
+        if row.location:  # what the record names may be another system's
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}
         if isinstance(kept.get("attachments"), list):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Self
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Problem
 from leadconnector_async.sources._form import Form
 from leadconnector_async.sources._lines import Lines
-from leadconnector_async.sources._mail_record import Deleted, Mine, read_mail
+from leadconnector_async.sources._mail_labels import states_of_folders
+from leadconnector_async.sources._mail_record import OPEN_END, Mine, Reading, read_mail
+from leadconnector_async.sources._mail_state import LeftOut, Selection
 from leadconnector_async.sources._mbox import Piece, split, whole
 from leadconnector_async.sources._shape import Shaper, as_given, identity_of
 from leadconnector_async.sources._spool import Spool
@@ -23,16 +26,63 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.row import SourceOptions
 
 
+NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header after them'
+
+_CUT: Final = Problem(
+    "file",
+    "ends within this mail: it may be cut short",
+    "copy or export the file again, and import it once more; if it is whole, import the mail "
+    "from the list of failed ones",
+)
+
+
+class Lost:
+    """Counts the lines of a file that belong to no mail."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = 0
+
+    def __call__(self, line: int) -> None:
+        """Note a line."""
+        self._first = self._first or line
+        self._count += 1
+
+    def warnings(self) -> list[str]:
+        """Say how many there are."""
+        if not self._count:
+            return []
+        lines = "1 line" if self._count == 1 else f"{self._count:,} lines"
+        return [f"{lines} before its first mail, from line {self._first} on: not read"]
+
+
+def mails_in(
+    stream: Stream, chunks: Iterable[bytes], lost: Lost, *, single: bool
+) -> Iterator[Piece]:
+    """Take the mails out of a file."""
+    return iter([whole(chunks)]) if single else split(Lines(chunks, stream), lost)
+
+
 class MailReader:
     """Makes records of mails.
 
     ``raw`` of a record is a line of JSON with the API's names, so that the list of those that
     failed is JSON Lines: a mail cannot be mended, and with its attachments it can be large.
+
+    Raises:
+        SourceError: the owner's addresses are not given, or a label is none.
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        self._mine = Mine(name, options.mine)
-        self._spool = None if options.spool is None else Spool(options.spool)
+        self._how = Reading(
+            mine=Mine(name, options.mine),
+            selection=Selection(options),
+            spool=None if options.spool is None else Spool(options.spool),
+            zone=options.timezone,
+            undated=options.undated == "now",
+            warn=self._warn,
+        )
+        self._notices: list[str] = []
         self._shaper = Shaper(options, options.spool)
         self.form = Form(
             format="jsonl",
@@ -40,36 +90,46 @@ class MailReader:
             region=options.region,
         ).encoded()
 
+    def _warn(self, notice: str) -> None:
+        if notice not in self._notices:
+            self._notices.append(notice)
+
+    def mails(
+        self, pieces: Iterable[Piece], stream: Stream, states: set[str], file: str | None = None
+    ) -> Iterator[Parsed]:
+        """Read the mails of a file.
+
+        ``states`` is what its name says became of them, ``file`` its name in a folder, which is
+        given back with a record that failed.
+        """
+        for piece in pieces:
+            # Where the file breaks off, nobody can tell whether its last mail is whole.
+            cut = None if piece.ended else stream.damage
+            yield self.parsed(piece._replace(states=piece.states | states), file=file, cut=cut)
+
     def parsed(
         self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
     ) -> Parsed:
-        """Read a mail.
-
-        ``file`` is given back with a record that failed. Of a mail that was ``cut`` off the head
-        alone is read.
-        """
-        notices: list[str] = []
+        """Read a mail. Of one that was ``cut`` off the head alone is read."""
+        self._notices = []
         if piece.size > MAIL_LIMIT:
             wrong = f"is {piece.size} bytes long, over the limit of {MAIL_LIMIT}"
             cut = Problem("mail", wrong, "take its attachments out, or skip it")
         try:
-            values, problem = read_mail(
-                piece.content, self._mine, self._spool, notices.append, head_only=cut is not None
-            )
-        except Deleted:
-            return left_out(piece.line, "deleted mails", file)
+            values, problem = read_mail(piece, self._how, head_only=cut is not None)
+        except LeftOut as left_out:
+            raw = json.dumps({"file": file or piece.line}).encode()
+            return Parsed(piece.line, raw, None, (), left_out=left_out.why)
+        is_last = bool(piece.postmark) and not piece.ended
+        if piece.is_cut or (is_last and OPEN_END in self._notices):
+            cut = cut or _CUT
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
-        parsed = self._shaper.parsed(piece.line, raw, values, notices)
+        parsed = self._shaper.parsed(piece.line, raw, values, self._notices)
         if broken := cut or problem:
             problems = (broken, *parsed.problems)
             return parsed._replace(row=None, problems=problems, identity=identity_of(given))
         return parsed
-
-
-def left_out(line: int, why: str, file: str | None = None) -> Parsed:
-    """Give a mail that is not to be sent, without what it holds."""
-    return Parsed(line, json.dumps({"file": file or line}).encode(), None, (), left_out=why)
 
 
 class Mailbox:
@@ -102,19 +162,16 @@ class Mailbox:
 
     def __iter__(self) -> Iterator[Parsed]:
         found = False
-        for piece in self._pieces():
+        lost = Lost()
+        pieces = mails_in(self._stream, self._chunks, lost, single=self._single)
+        states = states_of_folders([PurePath(self.name).name])
+        for parsed in self._reader.mails(pieces, self._stream, states):
             found = True
-            # Where the file breaks off, nobody can tell whether its last mail is whole.
-            cut = None if piece.ended else self._stream.damage
-            yield self._reader.parsed(piece, cut=cut)
+            yield parsed
         if not found:
-            reason = self._stream.damage or 'holds no mail: an mbox file has lines "From …"'
+            reason = self._stream.damage or NO_MAIL
             raise SourceError(f"{self.name}: {reason}")
-
-    def _pieces(self) -> Iterator[Piece]:
-        if self._single:
-            return iter([whole(self._chunks)])
-        return split(Lines(self._chunks, self._stream))
+        self.warnings += lost.warnings()
 
     def __enter__(self) -> Self:
         return self

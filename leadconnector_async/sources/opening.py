@@ -7,14 +7,18 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._columns import check_mapping
 from leadconnector_async.sources._grid import Grid
+from leadconnector_async.sources._mbox import begins_with_mail
+from leadconnector_async.sources._recognition import choice_of_markup
 from leadconnector_async.sources._stream import open_stream
 from leadconnector_async.sources._text import Text
 from leadconnector_async.sources.delimited import Delimited
-from leadconnector_async.sources.jsonl import JsonLines
+from leadconnector_async.sources.jsonl import JsonDocument, JsonLines
 from leadconnector_async.sources.row import SourceOptions
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
     ".mbox": "mbox",
     ".mbx": "mbox",
     ".eml": "eml",
+    ".emlx": "eml",
     ".xml": "xml",
     ".xlsx": "excel",
     ".xlsm": "excel",
@@ -46,16 +51,24 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 _MAIL: Final = frozenset({"mbox", "eml"})
 
+_UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
+_TAR: Final = slice(257, 262)
+"""Where the head of a tar archive has its mark."""
 _FOREIGN: Final = (
     (
         b"PK\x03\x04",
         "is a zip archive or an Excel workbook",
-        "save the sheet as CSV, or give --format excel",
+        f"{_UNPACK}; of a workbook save the sheet as CSV, or give --format excel",
     ),
     (
         b"\xd0\xcf\x11\xe0",
-        "is an old Excel workbook or an Outlook file",
-        "give --format excel, or save the mails as .eml",
+        "is an old Excel workbook or a mail of Outlook (.msg)",
+        "give --format excel for a workbook; save or convert mails as .eml, as msgconvert does",
+    ),
+    (
+        b"!BDN",
+        "is a data file of Outlook (.pst, .ost)",
+        "convert it to mails, as readpst -e -o FOLDER FILE does, and name that folder",
     ),
     (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
     (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
@@ -70,8 +83,9 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     """Open a file of records; ``-`` is standard input. A folder is one of mails.
 
     The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
-    ``.eml``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``), else its
-    beginning does. Gzip is recognised by its content.
+    ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
+    else its beginning does. Gzip is recognised by its content. A mapping that does not fit it is
+    passed over with a warning, if it can be read without.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
@@ -113,27 +127,37 @@ def _source(name: FormatName | None, stream: Stream, options: SourceOptions) -> 
         return _mailbox(stream, stream.chunks(), options, single=name == "eml")
     text = Text(stream, options.encoding)
     _refuse_foreign(stream, text.head)
-    if name is None and text.encoding == "utf-8" and text.head.startswith(b"From "):
-        return _mailbox(stream, text.chunks(), options, single=False)
+    if name is None and text.encoding == "utf-8":
+        single = begins_with_mail(text.head, named=False)
+        if single is not None:
+            return _mailbox(stream, text.chunks(), options, single=single)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
     if name == "jsonl":
-        return _json_lines(stream, text, options)
+        return _json(stream, text, options)
     return Delimited(stream, text, options)
 
 
-def _json_lines(stream: Stream, text: Text, options: SourceOptions) -> Source:
-    source = JsonLines(stream, text, options)
-    if options.mapping_file is not None:  # as for the list of failed records of an XML file
-        source.warnings.append("JSON Lines are read without --mapping, which is for tables and XML")
-    return source
+def _json(stream: Stream, text: Text, options: SourceOptions) -> Source:
+    from leadconnector_async.sources._json_layout import (  # noqa: PLC0415 - as above
+        layout_of_json,
+    )
+
+    layout = layout_of_json(stream.name, text.head, options)
+    if layout.records is None:
+        return JsonLines(stream, text, options, layout.choice)
+    return JsonDocument(stream, text, options, layout)
 
 
 def _markup(stream: Stream, text: Text, options: SourceOptions) -> Source:
     from leadconnector_async.sources.markup import Markup  # noqa: PLC0415 - as above
 
-    return Markup(stream, text, options)
+    name, notes = choice_of_markup(stream.name, text.head, options)
+    source = Markup(stream, text, replace(options, mapping_file=name))
+    source.warnings += notes
+    source.recognised = name if notes else None
+    return source
 
 
 def _excel(path: str, options: SourceOptions) -> Source:
@@ -153,16 +177,24 @@ def _mailbox(
 ) -> Source:
     from leadconnector_async.sources.mail import Mailbox  # noqa: PLC0415 - few sources are mails
 
-    return Mailbox(stream, chunks, options, single=single)
+    return _unmapped(Mailbox(stream, chunks, options, single=single), options)
 
 
 def _mail_folder(path: str, options: SourceOptions) -> Source:
     from leadconnector_async.sources._mail_folder import MailFolder  # noqa: PLC0415 - as above
 
-    return MailFolder(path, options)
+    return _unmapped(MailFolder(path, options), options)
+
+
+def _unmapped(source: Source, options: SourceOptions) -> Source:
+    if options.mapping_file is not None:
+        source.warnings.append("holds mails, which are read without --mapping")
+    return source
 
 
 def _refuse_foreign(stream: Stream, head: bytes) -> None:
+    if head[_TAR] == b"ustar":
+        raise SourceError(f"{stream.name}: is a tar archive: {_UNPACK}")
     for magic, wrong, fix in _FOREIGN:
         if head.startswith(magic):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")

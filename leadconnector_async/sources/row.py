@@ -73,6 +73,12 @@ class Parsed(NamedTuple):
     notices: tuple[str, ...] = ()
     """What of the record is not carried over, or was read in a way that its owner should know of.
     Equal words are counted together, so they hold nothing that differs per record."""
+    within: str | None = None
+    """Where the record is in a folder or a workbook: the file or sheet, and the line in that."""
+
+    def place(self, source: str) -> str:
+        """Where the record is, for a source of that name."""
+        return f"{source}/{self.within}" if self.within else f"{source}:{self.line}"
 
     def __repr__(self) -> str:
         return f"Parsed(line={self.line}, row={self.row!r}, problems={self.problems!r})"
@@ -96,8 +102,9 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     country code are in.
 
     ``mine`` are the owner's addresses, or ``@domain`` for all of one: they tell which mails were
-    sent and which were received. ``spool`` is the folder where the attachments of mails are kept
-    until they are uploaded; without one they are left out, with a warning.
+    sent and which were received. Numbers among them are no members of the owner's groups.
+    ``spool`` is the folder where the attachments of mails are kept until they are uploaded;
+    without one they are left out, with a warning.
 
     ``mapping_file`` is a mapping of another system's export: the name of one that comes with the
     library, or a path. ``mapping`` goes before it.
