@@ -178,7 +178,7 @@ def test_paths_start_at_the_folder_of_the_source(tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text("type,attachments\nSMS,a.jpg;a.jpg\nSMS,b.jpg\n")
     url = (tmp_path / "a.jpg").resolve().as_uri()
     for name, urls in {"history.jsonl": [url], "history.csv": [url, url]}.items():
-        with open_source(str(tmp_path / name)) as source:
+        with open_source(str(tmp_path / name), SourceOptions(undated="now")) as source:
             good, bad = source
         assert good.row is not None
         assert good.row.attachments == urls

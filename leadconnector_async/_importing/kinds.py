@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from leadconnector_async._messages import DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async._records import milliseconds
-from leadconnector_async.sources._dates import read_date
+from leadconnector_async.sources._dates import Dates
 from leadconnector_async.sources._form import decoded
 from leadconnector_async.sources._names import flat
 from leadconnector_async.sources._reform import as_api_names
@@ -43,6 +43,7 @@ def kind_of_refused(
 
 def _moment(date: object, zone: str | None) -> int | None:
     try:
-        return milliseconds(read_date(date, ZoneInfo(zone) if zone else None))
+        moment = Dates(ZoneInfo(zone) if zone else None).read(date)
     except (Wrong, ValueError, OverflowError):
         return None
+    return None if moment is None else milliseconds(moment)

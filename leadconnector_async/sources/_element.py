@@ -69,7 +69,6 @@ class ElementReader:
         }
         self._groups = Groups(contacts, options)
         self._files = files
-        self._needs_date = options.undated == "fail"
         self.names = list(definition.elements)
 
     def records(self, element: Element) -> Iterator[Made]:
@@ -118,9 +117,6 @@ class ElementReader:
         self, kind: Kind, reader: Reader, row: dict[str, str], element: Element
     ) -> tuple[dict[str, object], list[str]]:
         values = reader.values(row)
-        if self._needs_date and "date" in kind.fields and "date" not in values:
-            fix = "write when it was, or give --undated now for the time of the import"
-            values["date"] = Wrong("is missing", fix)
         passed: list[str] = []
         if kind.files is not None:
             if kind.files.lost is not None and _lost(kind.files, element):

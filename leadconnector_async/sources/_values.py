@@ -17,6 +17,14 @@ _WORD: Final = re.compile(r"[\w-]{1,24}", re.ASCII)
 """What may be quoted: where columns are shifted, any field can hold the text of a message."""
 
 
+_MARKS: Final = "".join(
+    chr(code)
+    for first, last in ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2069), (0xFEFF, 0xFEFF))
+    for code in range(first, last + 1)
+)
+"""Characters without a width: phones and spreadsheets put them around numbers and dates."""
+
+
 class Wrong(ValueError):  # noqa: N818 - reads as the state it names
     """A value of the wrong shape: what it is, and what to do.
 
@@ -50,6 +58,16 @@ def kind_of(value: object) -> str:
             return "is a list"
         case _:
             return "is an object"
+
+
+def stripped(text: str) -> str:
+    """Take away the space around a value, and marks that nobody sees."""
+    plain = text.strip()
+    if plain.isascii():
+        return plain
+    while plain and (plain[0] in _MARKS or plain[-1] in _MARKS):
+        plain = plain.strip(_MARKS).strip()
+    return plain
 
 
 def read_text(value: object) -> str:

@@ -99,9 +99,9 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Pat
     names = form.columns or []
     reason = reason_name(names)
     kept = [index for index, name in enumerate(names) if name not in {reason, OUTBOX_KEY}]
-    location = form.mapping.get(LOCATION, LOCATION)
+    location = form.mapping.get(LOCATION) or LOCATION
     added = [] if location in names else [LOCATION]
-    attachments = form.mapping.get("attachments", "attachments")
+    attachments = form.mapping.get("attachments") or "attachments"
     files = names.index(attachments) if attachments in names else None
     header = [reason, OUTBOX_KEY, *added, *(names[index] for index in kept)]
     # Bytes that could not be decoded go out as they came in.
@@ -117,7 +117,7 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Pat
                 continue
             if not added and len(cells) == len(names):
                 index = names.index(location)
-                cells[index] = cells[index] or row.location
+                cells[index] = row.location or cells[index]
             if files is not None and files < len(cells):
                 cells[files] = LIST_SEPARATOR.join(_anchored(items(cells[files]), row, folder))
             # A row with too many cells keeps them, and so is refused again until it is mended.
@@ -128,7 +128,7 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Pat
 
 
 def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Path) -> None:
-    own, location = form.encoded(), form.mapping.get(LOCATION, LOCATION)
+    own, location = form.encoded(), (form.mapping.get(LOCATION) or LOCATION)
     for row in rows:
         record = _record(row, own)
         if isinstance(record, str):

@@ -74,7 +74,7 @@ class Parsed(NamedTuple):
     """What of the record is not carried over, or was read in a way that its owner should know of.
     Equal words are counted together, so they hold nothing that differs per record."""
     within: str | None = None
-    """Where the record is in a source that is a folder: the file in it, and the line in that."""
+    """Where the record is in a folder or a workbook: the file or sheet, and the line in that."""
 
     def place(self, source: str) -> str:
         """Where the record is, for a source of that name."""
