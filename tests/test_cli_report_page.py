@@ -177,12 +177,12 @@ def test_an_import_is_told_as_it_ended(tmp_path: Path) -> None:
     history = write_jsonl(tmp_path / "h.jsonl", records)
     outbox, html = tmp_path / "o.db", tmp_path / "r.html"
     with SandboxThread() as sandbox:
-        leadconnector("import", history, *at(sandbox, outbox))
+        leadconnector("import", history, *at(sandbox, outbox), "--undated", "now")
     found = account_of(str(outbox))
     assert found.ends == Ends(sent=7, failed=1)
-    assert found.undated == 2
+    assert found.undated == 1
     assert found.kinds["SMS", "outbound"] == Ends(sent=1)
-    assert found.kinds[None, None] == Ends(failed=1)
+    assert found.kinds["SMS", None] == Ends(failed=1)
     html.write_text("an earlier one")
     run = leadconnector("report", "--outbox", outbox, "--html", html, "--title", "Ann & Co")
     assert run.exit_code == 0, run.output

@@ -108,7 +108,7 @@ def test_a_count_of_an_earlier_process_spends_no_day() -> None:
 
 def test_the_first_answer_after_a_restart_is_believed() -> None:
     """It went alone: a larger remainder, a larger limit, or a new day."""
-    day = Day(10, used=12, ends=SECONDS, inherited=True)
+    day = Day(950, used=949, ends=SECONDS, inherited=True)
     day.count(0.0)
     day.learn(Allowance(daily_limit=1000, daily_remaining=900), 0, 0.0)
     assert (day.announced, day.used, day.left) == (1000, 100, 900)

@@ -12,7 +12,8 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources import Parsed, SourceOptions, open_source
 from leadconnector_async.sources import _mapping as mapping
-from leadconnector_async.sources._mapping import NAMES, load_mapping, read_mapping, recognised
+from leadconnector_async.sources._mapping import NAMES, load_mapping, read_mapping
+from leadconnector_async.sources._recognition import recognised
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import SourceRow
@@ -54,7 +55,7 @@ def test_the_names_are_the_files() -> None:
         words = [
             rule.words for kind in kinds for name, rule in kind.fields.items() if name == "type"
         ]
-        assert {word for one in words for word in one.values()} <= RULES.keys()
+        assert {word for one in words for word in one.values()} <= {*RULES, ""}
 
 
 def test_twilio_messages(tmp_path: Path) -> None:
@@ -73,12 +74,16 @@ def test_twilio_messages(tmp_path: Path) -> None:
         "2024-01-31 15:05:05",
         "2024-01-31 15:06:05",
     ]
-    assert {one.line: one.problems[0].field for one in parsed if not one.row} == {
+    assert {one.line: one.problems[0].field for one in parsed if one.problems} == {
         7: "contact.phone",
         8: "direction",
     }
-    said = 'rows whose "Status" is "undelivered", as the mapping says: they are left out'
-    assert warnings == [f"{said} (1, first in line 5)"]
+    assert {one.line: one.left_out for one in parsed if one.left_out} == {
+        5: "messages that were never delivered"
+    }
+    assert warnings == [
+        'columns "ApiVersion", "NumSegments", "AccountSid", "Price", "PriceUnit" are not sent'
+    ]
 
 
 def test_twilio_calls(tmp_path: Path) -> None:
@@ -88,17 +93,22 @@ def test_twilio_calls(tmp_path: Path) -> None:
     assert [(row.id, row.type, row.direction, str(row.date)[11:19]) for row in rows] == [
         ("CA01", "Call", "inbound", "15:04:06"),
         ("CA02", "Call", "outbound", "15:09:05"),
-        ("CA03", "Call", "outbound", "15:04:08"),
     ]
     assert {row.contact for row in rows} == {KIM}
     assert [row.call for row in rows] == [
         Call(from_="+12125550100", to="+14155550199", status="completed"),
         Call(from_="+14155550199", to="+12125550100", status="no-answer"),
-        Call(from_="client:kim", to="+12125550100", status="completed"),
     ]
-    assert [one.problems[0].field for one in parsed if not one.row] == ["contact.phone"]
-    assert len(warnings) == 1
-    assert "trunking-terminating" in warnings[0]
+    assert [str(one.problems[0])[:23] for one in parsed if one.problems] == [
+        "contact.phone is a name"
+    ]
+    assert [one.left_out for one in parsed if one.left_out] == [
+        "legs of other calls",
+        'rows whose "Direction" is "trunking-terminating"',
+    ]
+    durations = "call durations, for which the API has no field"
+    assert [one.notices for one in parsed if one.row] == [(durations,), ()]
+    assert warnings == ['columns "End Time", "Price", "CallerName" are not sent']
 
 
 def test_sms_backup(tmp_path: Path) -> None:
@@ -146,7 +156,7 @@ def test_generic(tmp_path: Path) -> None:
         ("SMS", "outbound", "Hello!"),
     ]
     assert {row.contact for row in rows} == {KIM_LEE}
-    assert warnings == []
+    assert warnings == ['column "Agent" is not sent']
 
 
 OWN = """
@@ -186,10 +196,11 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         "2024-01-31 09:30:00+00:00",
     )
     assert row.attachments == ["https://a.example/1.jpg", "https://a.example/2.jpg"]
-    assert str(parsed[1].problems[0]) == (
+    assert parsed[1].left_out == 'rows whose "kind" is "test"'
+    assert str(parsed[2].problems[0]) == (
         "date is no date in a format of the mapping: write it as one of %d.%m.%Y %H:%M"
     )
-    assert len(warnings) == 1
+    assert warnings == []
 
 
 @pytest.mark.parametrize(
@@ -217,7 +228,7 @@ def test_a_wrong_mapping_is_said_to_be_so(data: dict[str, Any], said: str) -> No
 
 def test_a_mapping_that_is_none_is_an_error(tmp_path: Path) -> None:
     """No file, no text, no TOML."""
-    with pytest.raises(SourceError, match="the ones by name are generic, sms-backup"):
+    with pytest.raises(SourceError, match="the ones by name are generic, ghl-export"):
         load_mapping("twillio")
     (tmp_path / "bad.toml").write_bytes(b"a = ")
     with pytest.raises(SourceError, match="is no TOML"):
@@ -231,7 +242,7 @@ def test_a_mapping_that_is_none_is_an_error(tmp_path: Path) -> None:
 
 def test_exports_are_recognised_by_their_columns(tmp_path: Path) -> None:
     """One who does not know of mappings has them read all the same, and is told."""
-    assert recognised(["body", "FROM", "To", "direction", "sid"]) == "twilio-messages"
+    assert recognised(["date_sent", "FROM", "To", "direction", "sid"]) == "twilio-messages"
     assert recognised(["type", "message"]) is None
     for content, name in ((TWILIO_MESSAGES, "twilio-messages"), (TWILIO_CALLS, "twilio-calls")):
         (tmp_path / "log.csv").write_bytes(content)

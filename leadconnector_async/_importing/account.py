@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
+from leadconnector_async._importing.kinds import kind_of_refused
 from leadconnector_async._outbox.history import History, Times
 from leadconnector_async._outbox.interface import State
 
@@ -127,7 +128,7 @@ def account_of(outbox: str) -> Account:
             dismissed=merged(of for of in found if of.state is State.DISMISSED),
             copies=history.copies(),
         )
-        _add_up(account, history.passages())
+        _add_up(account, history.passages(kind_of_refused))
     return account
 
 

@@ -38,7 +38,7 @@ class Stager:
         self._tally = tally
         self._location = location
         self._providers = providers
-        self.notes = Notes()
+        self.notes = Notes(location)
 
     async def stage(self, reader: Reader) -> None:
         """Read to the end, or until the reader is stopped; then make the records claimable.

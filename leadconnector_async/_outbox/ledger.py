@@ -58,6 +58,7 @@ _FORMS: Final = """SELECT DISTINCT form FROM (
         SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
         WHERE state > 2 AND state < 5)
     LEFT JOIN source ON source.id = source"""
+_SOURCES: Final = "SELECT name FROM source ORDER BY id"
 _KEPT: Final = "SELECT count(*), (SELECT coalesce(sum(n), 0) FROM copy) FROM record"
 _COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
     ORDER BY source, line LIMIT ?"""
@@ -261,6 +262,11 @@ class Ledger(View):
         """Return the forms of the sources that have failed records; None is for no source."""
         with self._reading():
             return {form for (form,) in self._connection.execute(_FORMS)}
+
+    def sources(self) -> list[str]:
+        """Return the names of all sources that records came from."""
+        with self._reading():
+            return [name for (name,) in self._connection.execute(_SOURCES)]
 
     def sent(self, location: str) -> Iterator[SentRecord]:
         """Yield what was sent to a location, one lane after the other."""

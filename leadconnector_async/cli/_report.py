@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
+from leadconnector_async.cli._prose import width, wrapped
 from leadconnector_async.cli._words import number, places
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from leadconnector_async._importing.standing import LocationCounts, Standing, Tallied
     from leadconnector_async._importing.summary import Summary
 
-WIDTH: Final = 100
 MOST_REASONS: Final = 20
 MOST_LOCATIONS: Final = 20
 _COUNT: Final = 11
@@ -65,7 +64,7 @@ def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
     """Each reason with its count and, under it, the first places of it."""
     indent = " " * (_COUNT + 2)
     for reason in reasons[:MOST_REASONS]:
-        first, *rest = textwrap.wrap(reason.reason, WIDTH - len(indent)) or [reason.reason]
+        first, *rest = wrapped(reason.reason, width() - len(indent))
         yield f"{number(reason.count):>{_COUNT}}  {first}"
         yield from (indent + line for line in rest)
         if reason.lines:

@@ -16,6 +16,7 @@ from leadconnector_async._importing.standing import standing_of
 from leadconnector_async._outbox.reasons import gist
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async._records import key_from_text
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import reason_lines
 from leadconnector_async.cli._words import counted
 
@@ -40,13 +41,13 @@ def run(outbox: str, what: str) -> None:
     if Path(what).is_file():
         keys = list(_keys_of(what))
         dismissed = asyncio.run(_dismiss(outbox, keys=keys))
-        click.echo(f"{counted(dismissed, 'record')} of the {len(keys):,} in {what} dismissed.")
+        say(f"{counted(dismissed, 'record')} of the {len(keys):,} in {what} dismissed.")
         return
     chosen = _matching(outbox, what)
     dismissed = asyncio.run(_dismiss(outbox, gists={gist(reason.reason) for reason in chosen}))
-    click.echo(f"{counted(dismissed, 'record')} dismissed:")
+    say(f"{counted(dismissed, 'record')} dismissed:")
     for line in reason_lines(chosen):
-        click.echo(line)
+        say(line)
 
 
 def _matching(outbox: str, what: str) -> list[Reason]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
 import msgspec
 
 from leadconnector_async._api.late import read_late, with_contact
@@ -13,6 +12,7 @@ from leadconnector_async._messages import Refusal
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._records import key_text
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._whole_file import whole_file
 from leadconnector_async.cli._words import counted
 from leadconnector_async.sources.failed import FailedRow, write_failed
@@ -37,13 +37,13 @@ def write(outbox: str, output: str) -> None:
         rows = _Counted(ledger.failed())
         forms = ledger.failed_forms()
         if not forms:
-            click.echo("Nothing has failed.", err=True)
+            say("Nothing has failed.", err=True)
             return
         with whole_file(output, mode=0o600) as file:
             folder = Path() if output == "-" else Path(output).parent
             write_failed(rows, file, forms=forms, folder=folder)
     if output != "-":
-        click.echo(
+        say(
             f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
             "into the same outbox.",
             err=True,

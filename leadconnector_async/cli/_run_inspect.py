@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
-import click
 import msgspec
 
 from leadconnector_async._importing.judging import Judge
+from leadconnector_async.cli._prose import say
 from leadconnector_async.sources import open_source
 from leadconnector_async.sources.guessing import about, guess, is_recognised, layout_of
 
@@ -33,13 +34,13 @@ def inspect(path: str, options: SourceOptions) -> None:
     guessed = guess(path, options)
     with open_source(path, guessed) as source:
         for line in _heading(guessed, layout_of(source), given=guessed is options):
-            click.echo(line)
+            say(line)
         found = list(islice(source, RECORDS))
-        click.echo("\nFirst records:" if found else "\nIt holds no records.")
+        say("\nFirst records:" if found else "\nIt holds no records.")
         with closing(Judge()) as judge:
             for parsed in found:
                 for line in _record(parsed, source.name, judge):
-                    click.echo(line)
+                    say(line)
 
 
 def _heading(options: SourceOptions, layout: Layout | None, *, given: bool) -> Iterator[str]:
@@ -79,6 +80,11 @@ def _record(parsed: Parsed, source: str, judge: Judge) -> Iterator[str]:
         yield f"    left out: {parsed.left_out}"
 
 
+def _file_name(url: object) -> str:
+    """What a file is called that is within the source: it is written nowhere here."""
+    return unquote(str(url).rpartition("/")[2])
+
+
 def _body(row: SourceRow) -> bytes:
-    fields = msgspec.to_builtins(row, builtin_types=())
+    fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_file_name)
     return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})

@@ -11,6 +11,7 @@ import click
 
 from leadconnector_async._importing.account import account_of
 from leadconnector_async.cli._page.page import page
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._whole_file import whole_file
 from leadconnector_async.cli._words import counted
 
@@ -34,7 +35,7 @@ def write(outbox: str, html: str, title: str | None) -> None:
         file.write(text.encode())
     if html != "-":
         counts = counted(account.ends.total, "record")
-        click.echo(f"A report on {counts} is in {html}.", err=True)
+        say(f"A report on {counts} is in {html}.", err=True)
 
 
 def _refuse_outbox(outbox: str, html: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import click
 from msgspec.structs import asdict
 
 from leadconnector_async._importing.estimate import budget_after, slowest
 from leadconnector_async._importing.standing import standing_of
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._quota import RateLimit
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import (
     account_line,
     all_reasons,
@@ -44,7 +44,7 @@ def status(outbox: str, *, as_json: bool) -> None:
         print_json(fields)
         return
     for line in _lines(standing, estimate):
-        click.echo(line)
+        say(line)
 
 
 def _estimate(outbox: str, standing: Standing) -> float:

@@ -17,6 +17,7 @@ from leadconnector_async._quota import RateLimit
 from leadconnector_async._records import key_text
 from leadconnector_async._verify import Verification, verify
 from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import figures, print_json
 from leadconnector_async.cli._target import api_token
 from leadconnector_async.cli._words import counted
@@ -68,9 +69,9 @@ def run(options: VerifyOptions) -> Exit:
     else:
         for location, result in found.items():
             for line in _lines(location, result, others.get(location, _NONE)):
-                click.echo(line)
+                say(line)
         if any(others.get("", _NONE).values()):
-            click.echo(f"Of no location, and not sent: {_terms(others[''])}.")
+            say(f"Of no location, and not sent: {_terms(others[''])}.")
     return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
 
 

@@ -2,134 +2,195 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._mapping import NotCarried, as_list
-from leadconnector_async.sources._names import BODY_FIELDS, LIST_FIELDS
-from leadconnector_async.sources._values import Wrong, quoted
+from leadconnector_async.sources._columns import NUMBER_FIELDS, names_utc, whole
+from leadconnector_async.sources._date_patterns import LocalText, by_format
+from leadconnector_async.sources._mapping import (
+    Case,
+    LeaveOut,
+    NotCarried,
+    Rule,
+    as_list,
+    columns_of,
+)
+from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS, folded, shown
+from leadconnector_async.sources._values import Wrong, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
 
     from leadconnector_async.sources._contacts import Contacts
-    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, LeaveOut, Rule
+    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind
 
     Values = dict[str, object]
 
+_T = TypeVar("_T")
+_Where = TypeVar("_Where", Case, LeaveOut)
 DIRECTION: Final = "direction"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS: Final = {"epoch": timedelta(seconds=1), "epoch-ms": timedelta(milliseconds=1)}
+_TRUE: Final = frozenset({"true", "yes", "y", "1"})
+_FALSE: Final = frozenset({"false", "no", "n", "0"})
+_FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
+Cell = str | list[object]
+"""What a column holds: text, or, in JSON, a list."""
+_CONTENT: Final = BODY_FIELDS | {"attachments"}
+_KINDS: Final = {
+    "withheld": ("is withheld", "give the number, if you know it"),
+    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
+    "short-codes": ("is a short code", "give a whole number, if it has one"),
+    "service-numbers": ("is the number of a service", "give the number of a contact"),
+}
 
 
 class Reader:
     """Reads rows of one kind, given by the names of their columns."""
 
     def __init__(self, kind: Kind, definition: Definition, contacts: Contacts) -> None:
+        empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
-        self._leave_out = kind.leave_out
+        self._leave_out = _ready(kind.leave_out, empty)
+        self._without_content = _ready(kind.without_content, empty)
         self._not_carried = {
             column: NotCarried(rule) if isinstance(rule, str) else rule
             for column, rule in kind.not_carried.items()
         }
-        self._empty = frozenset(definition.empty) | {""}
-        self._empties = {
-            field: frozenset(rule.empty) | {""}
-            for field, rule in kind.fields.items()
-            if rule.empty is not None
-        }
+        self._empty = empty
         self._contacts = contacts
-        rules = dict(kind.fields)
-        direction = rules.pop(DIRECTION, None)
-        self._direction = direction
-        self._rules = list(rules.items())
+        plans = {field: _Plan(field, rule, empty) for field, rule in kind.fields.items()}
+        self._direction = plans.pop(DIRECTION, None)
+        self._plans = list(plans.values())
+        self._missing = [plan for plan in self._plans if plan.rule.missing is not None]
 
-    def skipped(self, row: Mapping[str, str]) -> str | None:
+    def skipped(self, row: Mapping[str, Cell]) -> str | None:
         """Say why a row is left out."""
         for column, values in self._skip.items():
-            value = row.get(column, "").strip()
+            value = _word(row, column)
             if value in values:
                 return f'rows whose "{column}" is "{value}"'
-        return self.first(self._leave_out, row)
+        return _first(self._leave_out, row)
 
-    def first(self, rules: Iterable[LeaveOut], row: Mapping[str, str]) -> str | None:
-        """Say what a row is, by the first rule that it meets."""
-        for rule in rules:
-            if all(self._is_one_of(row.get(name, ""), given) for name, given in rule.where.items()):
-                return rule.reason
-        return None
+    def without_content(self, row: Mapping[str, Cell]) -> str | None:
+        """Say why a row is left out that has neither text nor files."""
+        return _first(self._without_content, row)
 
-    def not_carried(self, row: Mapping[str, str]) -> list[str]:
-        """Say what of a row is not sent."""
-        return [
-            rule.told
-            for column, rule in self._not_carried.items()
-            if self._is_filled(row.get(column, ""))
-        ]
+    def not_carried(
+        self, row: Mapping[str, Cell], values: Mapping[str, object]
+    ) -> tuple[str | None, list[str]]:
+        """Say why a row is left out that has nothing to send, and what of it is not sent."""
+        told: list[str] = []
+        for column, rule in self._not_carried.items():
+            if not self._is_filled(row.get(column, "")) or rule.unless in values:
+                continue
+            if rule.alone is not None and _CONTENT.isdisjoint(values):
+                return rule.alone, []
+            told.append(rule.told)
+        return None, told
 
-    def values(self, row: Mapping[str, str]) -> Values:
+    def values(self, row: Mapping[str, Cell]) -> Values:
         """Make the values of a row; those that cannot be made are `Wrong`."""
         values: Values = {}
         direction: object = None
         if self._direction is not None:
-            direction = self._value(DIRECTION, self._direction, row, None)
+            direction = self._value(self._direction, row, None)
             if direction is not None:
                 values[DIRECTION] = direction
-        for field, rule in self._rules:
-            value = self._value(field, rule, row, direction)
+        for plan in self._plans:
+            value = self._value(plan, row, direction)
             if value is not None:
-                values[field] = value
+                values[plan.field] = value
+        if (address := _address_for_a_number(values)) is not None:
+            values["contact.email"] = address
+            del values["contact.phone"]
+        for plan in self._missing:
+            is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
+            if plan.field not in values and not is_finder:
+                values[plan.field] = Wrong("is missing", plan.rule.missing or "")
         return values
 
-    def _value(self, field: str, rule: Rule, row: Mapping[str, str], direction: object) -> object:
-        if rule.constant is not None:
-            return rule.constant
-        for case in rule.cases:
-            if all(row.get(name) == given for name, given in case.where.items()):
-                return case.value
-        empty = self._empties.get(field, self._empty)
-        text = self._text(rule.column, row, field, empty)
-        if text is None and direction in ("inbound", "outbound"):
-            columns = rule.inbound if direction == "inbound" else rule.outbound
-            text = self._text(columns, row, field, empty)
-        for column in rule.before:
-            above = self._text(column, row, field, self._empty)
-            if above is not None and above.strip() != (text or "").strip():
-                text = above if text is None else f"{above}\n{text}"
-        if text is None:
-            return rule.default
-        for prefix in rule.strip:
-            text = text.removeprefix(prefix)
-        try:
-            return self._made(field, rule, text)
-        except Wrong as error:
-            return Wrong(error.wrong, error.fix, text, kind=error.kind)
+    def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        settled = _settled(plan.rule, row)
+        return self._read(plan, row, direction) if settled is None else settled
 
-    def _text(
-        self, columns: ColumnNames, row: Mapping[str, str], field: str, empty: Collection[str]
-    ) -> str | None:
-        for column in (columns,) if isinstance(columns, str) else columns:
-            text = row.get(column, "")
-            if field not in BODY_FIELDS:
-                text = text.strip()
-            if text not in empty:
-                return text
+    def _read(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        rule = plan.rule
+        columns = plan.columns.get(direction, plan.columns[None])
+        if plan.is_list:
+            cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
+            return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
+        cell = self._joined(rule.join, row) or self._cell(columns, row, plan)
+        if isinstance(cell, list):
+            return Wrong(kind_of(cell), "name what is in it, such as to[0].phone, in the mapping")
+        if rule.before:
+            texts = [str(text) for name in rule.before if (text := self._cell((name,), row))]
+            own = (cell or "").strip()
+            texts = [text for text in texts if text.strip() != own] + (
+                [] if cell is None else [cell]
+            )
+            cell = "\n".join(texts) or None
+        if cell is None:
+            known = self._known(rule, row)
+            return _default(rule, row) if known is None else known
+        for prefix in rule.strip:
+            cell = cell.removeprefix(prefix)
+        try:
+            made = self._made(plan, cell)
+        except Wrong as error:
+            fix = error.fix + _or_map(plan, row)
+            return Wrong(error.wrong, fix, cell, kind=error.kind)
+        return _default(rule, row) if made == "" else made
+
+    def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
+        cells = [self._cell((column,), row) for column in columns]
+        return " ".join(map(str, cells)) if all(isinstance(cell, str) for cell in cells) else None
+
+    def _known(self, rule: Rule, row: Mapping[str, Cell]) -> object:
+        """Find the value in columns that tell it by true or false, or only by some words."""
+        for column, meant in rule.flags.items():
+            flag = _word(row, column).casefold()
+            if flag in _TRUE:
+                return meant
+            if flag in _FALSE:
+                return "outbound" if meant == "inbound" else "inbound"
+            if flag:
+                return Wrong(f"is {quoted(flag)} where true or false is expected", _FIX_FLAG)
+        words = (_meant(rule.words, _word(row, column)) for column in rule.maybe)
+        return next((word for word in words if word), None)
+
+    def _cell(
+        self, columns: Sequence[str], row: Mapping[str, Cell], plan: _Plan | None = None
+    ) -> Cell | None:
+        """Give the first of the columns that is filled."""
+        clean, empty = (stripped, self._empty) if plan is None else (plan.clean, plan.empty)
+        for column in columns:
+            cell = row.get(column, "")
+            if isinstance(cell, str):
+                cell = clean(cell)
+                if cell in empty:
+                    continue
+                if plan is not None and column in plan.in_utc:
+                    return LocalText.of(cell, UTC)
+            return cell
         return None
 
-    def _made(self, field: str, rule: Rule, text: str) -> object:
+    def _made(self, plan: _Plan, text: str) -> object:
+        rule = plan.rule
+        for kind, words in plan.kinds:
+            if words.match(text):
+                wrong, fix = _KINDS[kind]
+                raise Wrong(wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind)
         if rule.words:
             return _translated(rule.words, text)
         if rule.prefixes:
             return _by_prefix(rule.prefixes, text)
-        if rule.formats or rule.zone:
+        if plan.field == "date" or rule.formats or rule.zone:
             return _date(rule, text)
-        if field in LIST_FIELDS:
-            return [item for part in text.split(rule.separator or ";") if (item := part.strip())]
         if rule.phone:
             return self._phone(text)
         return text
@@ -140,30 +201,141 @@ class Reader:
         except Wrong:  # such as client:kim, or a number of the owner's own system
             return text
 
-    def _is_one_of(self, text: str, patterns: ColumnNames) -> bool:
-        text = text.casefold()
-        for pattern in as_list(patterns):
-            if pattern.endswith("*"):
-                if text not in self._empty and text.startswith(pattern[:-1].casefold()):
-                    return True
-            elif text == pattern.casefold():
-                return True
-        return False
-
-    def _is_filled(self, text: str) -> bool:
+    def _is_filled(self, cell: Cell) -> bool:
         """Tell what holds something. A count or a duration of nothing is none."""
-        text = text.strip()
+        if not isinstance(cell, str):
+            return True
+        text = cell.strip()
         return text not in self._empty and bool(text.strip("0.:")) and text != "false"
 
 
-def _translated(words: Mapping[str, str], text: str) -> str:
-    found = words.get(text)
-    if found is None:
+class _Words:
+    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
+
+    def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
+        words = [word.casefold() for word in as_list(given)]
+        self._whole = frozenset(word for word in words if not word.endswith("*"))
+        self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
+        self._empty = empty
+
+    def match(self, text: str) -> bool:
         folded = text.casefold()
-        found = next((meant for word, meant in words.items() if word.casefold() == folded), None)
+        return folded in self._whole or (
+            bool(self._starts) and text not in self._empty and folded.startswith(self._starts)
+        )
+
+
+class _Plan:
+    """A rule made ready: the columns by direction, and what its field is."""
+
+    def __init__(self, field: str, rule: Rule, empty: frozenset[str]) -> None:
+        self.field = field
+        self.rule = rule
+        self.is_list = field in LIST_FIELDS
+        self.clean: Callable[[str], str] = stripped
+        if field in BODY_FIELDS:
+            self.clean = str
+        elif field in NUMBER_FIELDS:
+            self.clean = whole
+        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
+        self.kinds = [(kind, _Words(words, empty)) for kind, words in rule.kinds.items()]
+        own = as_list(rule.column)
+        self.columns: dict[object, list[str]] = {
+            None: own,
+            "inbound": own + as_list(rule.inbound),
+            "outbound": own + as_list(rule.outbound),
+        }
+        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
+
+
+class _Ready(NamedTuple):
+    """Which rows are left out, made ready."""
+
+    where: list[tuple[str, _Words]]
+    but: list[tuple[str, _Words]]
+    reason: str
+
+
+def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[_Ready]:
+    def words(columns: Mapping[str, ColumnNames]) -> list[tuple[str, _Words]]:
+        return [(name, _Words(given, empty)) for name, given in columns.items()]
+
+    return [_Ready(words(rule.where), words(rule.but), rule.reason) for rule in rules]
+
+
+def _first(rules: list[_Ready], row: Mapping[str, Cell]) -> str | None:
+    """Say what a row is, by the first rule that it meets."""
+    for where, but, reason in rules:
+        if all(words.match(_word(row, name)) for name, words in where) and not any(
+            words.match(_word(row, name)) for name, words in but
+        ):
+            return reason
+    return None
+
+
+def _settled(rule: Rule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value that needs no column of its own."""
+    for case in rule.cases:
+        if all(row.get(name) == given for name, given in case.where.items()):
+            return case.value
+    return rule.constant
+
+
+def _word(row: Mapping[str, Cell], column: str) -> str:
+    cell = row.get(column, "")
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _items(cell: Cell, rule: Rule) -> Iterator[object]:
+    if isinstance(cell, str):
+        parts = (part.strip() for part in cell.split(rule.separator or ";"))
+        yield from (part for part in parts if part)
+    else:
+        yield from cell
+
+
+def _unique(items: Iterable[object]) -> list[object]:
+    kept: list[object] = []
+    kept.extend(item for item in items if item not in kept)
+    return kept
+
+
+def _address_for_a_number(values: Values) -> str | None:
+    """Find the address of a sender who is named by it where others are by their number."""
+    phone = values.get("contact.phone")
+    if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
+        return None
+    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
+    return None if other else phone
+
+
+def _default(rule: Rule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value of a field that no column gives."""
+    return next((rule.present[name] for name in rule.present if name in row), rule.default)
+
+
+def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
+    """Name the column of a word that is not known, and the way to another one."""
+    rule, field = plan.rule, plan.field
+    column = next((name for name in columns_of(rule) if _word(row, name)), None)
+    if not rule.words or column is None:
+        return ""
+    or_none = f", or {field}= for {rule.default}" if rule.default else ""
+    return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"
+
+
+def _translated(words: Mapping[str, str], text: str) -> str:
+    found = _meant(words, text)
     if found is None:
-        fix = f"write one of {', '.join(list(words)[:10])}, or add it to the words of the mapping"
+        fix = f"write one of {', '.join(list(words)[:10])}, add it to the words of a mapping"
         raise Wrong(f"is {quoted(text)}, which the mapping does not know", fix)
+    return found
+
+
+def _meant(words: Mapping[str, str], text: str) -> str | None:
+    found = words.get(text)
+    if found is None and (spelling := folded(text)):
+        found = next((meant for word, meant in words.items() if folded(word) == spelling), None)
     return found
 
 
@@ -174,26 +346,23 @@ def _by_prefix(prefixes: Mapping[str, str], text: str) -> str:
     raise Wrong("begins with nothing that the mapping knows", 'add it, or "" for all others')
 
 
-def _date(rule: Rule, text: str) -> str:
-    for pattern in rule.formats or ("iso",):
-        date = _parsed(text, pattern)
+def _date(rule: Rule, text: str) -> str | None:
+    """Read a date by the formats of a rule. None for the zero of one; any form, if it has none."""
+    zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
+    if isinstance(text, LocalText):
+        zone = text.zone
+    if not rule.formats:
+        return LocalText.of(text, zone) if zone else text
+    for pattern in rule.formats:
+        try:
+            date = by_format(text, pattern)
+        except ValueError:
+            return None
         if date is not None:
-            if date.tzinfo is None and rule.zone:
-                date = date.replace(tzinfo=zone_of(rule.zone))
-            return date.isoformat()
-    formats = ", ".join(rule.formats) or "iso"
+            written = date.isoformat()
+            return LocalText.of(written, zone) if zone and date.tzinfo is None else written
+    formats = ", ".join(rule.formats)
     raise Wrong("is no date in a format of the mapping", f"write it as one of {formats}")
-
-
-def _parsed(text: str, pattern: str) -> datetime | None:
-    try:
-        if pattern == "iso":
-            return datetime.fromisoformat(text)
-        if pattern in _UNITS:
-            return _EPOCH + float(text) * _UNITS[pattern]
-        return datetime.strptime(text, pattern)  # noqa: DTZ007 - the mapping names the zone
-    except (ValueError, OverflowError):
-        return None
 
 
 @lru_cache
@@ -220,6 +389,9 @@ def resolved(
         SourceError: as ``missing`` makes it of a field and a column.
     """
 
+    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
+        return {found: rule for name, rule in rules.items() if (found := find(name))}
+
     def spelled(field: str, columns: ColumnNames) -> ColumnNames:
         if isinstance(columns, str):
             found = find(columns)
@@ -228,21 +400,51 @@ def resolved(
             return found
         return [found for column in columns if (found := find(column)) is not None]
 
+    def known(rules: Iterable[_Where]) -> Iterator[_Where]:
+        """Drop rules on columns that are not there: nobody can tell what they hold."""
+        return (rule for rule in rules if all(find(name) for name in rule.where))
+
+    def spelled_rules(rules: Iterable[LeaveOut]) -> list[LeaveOut]:
+        return [
+            replace(rule, where=named(rule.where), but=named(rule.but)) for rule in known(rules)
+        ]
+
     fields = {
         field: replace(
             rule,
             column=spelled(field, rule.column),
+            join=_all_of(rule.join, find),
+            maybe=as_list(spelled(field, list(rule.maybe))),
+            flags=named(rule.flags),
+            present=named(rule.present),
             inbound=spelled(field, rule.inbound),
             outbound=spelled(field, rule.outbound),
+            before=as_list(spelled(field, list(rule.before))),
+            cases=[replace(case, where=named(case.where)) for case in known(rule.cases)],
         )
         for field, rule in kind.fields.items()
     }
-    skip = {found: values for name, values in kind.skip.items() if (found := find(name))}
-    return replace(kind, fields=fields, skip=skip)
+    return replace(
+        kind,
+        fields=fields,
+        skip=named(kind.skip),
+        leave_out=spelled_rules(kind.leave_out),
+        without_content=spelled_rules(kind.without_content),
+        not_carried=named(kind.not_carried),
+    )
 
 
-def columns_of(rule: Rule) -> list[str]:
-    """Every column that a rule reads, once."""
-    groups = (rule.column, rule.inbound, rule.outbound)
-    names = (name for one in groups for name in ([one] if isinstance(one, str) else one))
-    return list(dict.fromkeys(names))
+def with_columns(kind: Kind, mapping: Mapping[str, str]) -> None:
+    """Let the columns that a user names for fields go before what the mapping says of these.
+
+    Of a field that is mapped to nothing, what the mapping says without a column stays.
+    """
+    for field, column in mapping.items():
+        known = kind.fields.get(field, Rule())
+        off = Rule(constant=known.constant, default=known.default)
+        kind.fields[field] = Rule(column=column) if column else off
+
+
+def _all_of(names: list[str], find: Callable[[str], str | None]) -> list[str]:
+    found = [find(name) for name in names]
+    return [] if None in found else [name for name in found if name]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._names import MAPPABLE, NESTED, folded, near_field
@@ -18,7 +19,13 @@ ColumnNames = str | list[str]
 """One column, which has to be there, or several, of which the first one that is filled counts."""
 
 _FOLDER: Final = Path(__file__).parent / "mappings"
-NAMES: Final = ("generic", "sms-backup-restore", "twilio-calls", "twilio-messages")
+NAMES: Final = (
+    "generic",
+    "ghl-export",
+    "sms-backup-restore",
+    "twilio-calls",
+    "twilio-messages",
+)
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -36,6 +43,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     outbound: ColumnNames = field(default_factory=list)
     constant: str | None = None
     default: str | None = None
+    present: dict[str, str] = field(default_factory=dict)
+    join: list[str] = field(default_factory=list)
+    maybe: list[str] = field(default_factory=list)
+    flags: dict[str, str] = field(default_factory=dict)
     strip: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
     prefixes: dict[str, str] = field(default_factory=dict)
@@ -46,6 +57,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
     cases: list[Case] = field(default_factory=list)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+    missing: str | None = None
 
 
 class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
@@ -56,6 +69,8 @@ class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason"
 
     where: dict[str, str | list[str]]
     reason: str
+    but: dict[str, str | list[str]] = {}
+    """Not those in which one of these columns holds one of its values."""
 
 
 class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -124,25 +139,69 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A mapping: of a table, or of the elements of an XML file."""
+    """A mapping: of tables and JSON, or of the elements of an XML file.
+
+    ``requires`` are the columns by which a file is recognised, or several of which one is enough;
+    ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
+    ``records`` are the lists in JSON whose objects are records.
+    """
 
     about: str = ""
-    requires: list[str] = field(default_factory=list)
+    requires: list[ColumnNames] = field(default_factory=list)
     root: list[str] = field(default_factory=list)
+    wants: dict[str, str] = field(default_factory=dict)
+    records: ColumnNames = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     fields: dict[str, Rule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: list[LeaveOut] = field(default_factory=list)
+    not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     elements: dict[str, Kind] = field(default_factory=dict)
 
     @property
     def table(self) -> Kind:
-        """The one kind of record that a table has."""
-        return Kind(fields=self.fields, skip=self.skip)
+        """The one kind of record that a table, or JSON, has."""
+        return Kind(
+            fields=self.fields,
+            skip=self.skip,
+            leave_out=self.leave_out,
+            not_carried=self.not_carried,
+        )
+
+    def columns(self) -> set[str]:
+        """Every column of a table that the mapping knows, in one spelling."""
+        required = (name for names in self.requires for name in as_list(names))
+        read = (name for rule in self.fields.values() for name in columns_of(rule))
+        return {folded(name) for name in (*read, *required, *columns_told_of(self.table))}
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Name the columns that are required and not among these."""
+        there = {folded(name) for name in names}
+        choices = (as_list(required) for required in self.requires)
+        return [
+            " or ".join(columns)
+            for columns in choices
+            if there.isdisjoint(folded(column) for column in columns)
+        ]
 
 
 def as_list(names: ColumnNames) -> list[str]:
     """Take one name, or several, as several."""
     return [names] if isinstance(names, str) else names
+
+
+def columns_of(rule: Rule) -> list[str]:
+    """Every column that a rule reads, once."""
+    own = (rule.join, rule.before, rule.column, rule.inbound, rule.outbound)
+    groups = (*own, [*rule.flags], rule.maybe)
+    return list(dict.fromkeys(name for names in groups for name in as_list(names)))
+
+
+def columns_told_of(kind: Kind) -> set[str]:
+    """Every column that decides what is left out, or whose loss is told with its records."""
+    cases = (case.where for rule in kind.fields.values() for case in rule.cases)
+    wheres = (*cases, *((*rule.where, *rule.but) for rule in kind.leave_out))
+    return {*kind.skip, *kind.not_carried, *(column for where in wheres for column in where)}
 
 
 def load_mapping(name: str) -> Definition:
@@ -170,14 +229,13 @@ def load_mapping(name: str) -> Definition:
     return read_mapping(name, data)
 
 
-def recognised(names: Iterable[str]) -> str | None:
-    """Find the mapping that comes with the library whose columns are all there."""
-    there = {folded(name) for name in names}
-    for name in NAMES:
-        required = load_mapping(name).requires
-        if required and there.issuperset(folded(column) for column in required):
-            return name
-    return None
+def with_date_format(definition: Definition, form: str | None) -> Definition:
+    """Let the form of dates that a user gives go before those of a mapping."""
+    rule = definition.fields.get("date")
+    if form is None or rule is None or not rule.formats:  # else the reader of dates knows it
+        return definition
+    rule = replace(rule, formats=[form, *rule.formats])
+    return replace(definition, fields=definition.fields | {"date": rule})
 
 
 def read_mapping(name: str, data: dict[str, Any]) -> Definition:
@@ -197,7 +255,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     if bool(definition.fields) == bool(definition.elements):
         raise SourceError(
             f"--mapping {name}: describes no record: "
-            "write [fields] for tables, or [elements.NAME.fields] for XML"
+            "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
         )
     for fields in (definition.fields, *(kind.fields for kind in definition.elements.values())):
         _check(name, fields)

@@ -13,7 +13,7 @@ from leadconnector_async._messages import Call, Contact
 from leadconnector_async.sources.row import SourceRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 NESTED: Final[dict[str, type[Call | Contact]]] = {"call": Call, "contact": Contact}
 """Fields that are objects in JSON, and dotted names elsewhere."""
@@ -31,12 +31,18 @@ FIELDS: Final[dict[str, str]] = {
 BODY_FIELDS: Final = frozenset({"message", "subject", "html"})
 """Free text: every character counts, and none is ever quoted in a problem."""
 
+FINDERS: Final = frozenset({"contact.phone", "contact.email"})
+"""Either of them is enough to find a contact."""
+
 LIST_FIELDS: Final = frozenset({"emailCc", "emailBcc", "attachments", "inReplyTo"})
 
 IDS: Final = ("contactId", "conversationId")
 """Either of them says who a record is with, whatever ``contact`` says."""
 
 LOCATION: Final = "locationId"
+GIVEN_IDS: Final = frozenset({*IDS, "conversationProviderId", LOCATION})
+"""Ids that LeadConnector gives. Other systems have ids of these names too, which mean nothing to
+it, or somebody else."""
 OUTBOX_KEY: Final = "outboxKey"
 REASON: Final = "error"
 SPARE_REASON: Final = "importError"
@@ -44,6 +50,9 @@ SPARE_REASON: Final = "importError"
 
 REASON_NAMES: Final = frozenset({REASON, SPARE_REASON})
 """Passed over in silence when a list of failed records is read."""
+
+_OUTER: Final = frozenset(name.partition(".")[0] for name in FIELDS)
+_UNTELLING: Final = REASON_NAMES | {*IDS, "id", LOCATION, OUTBOX_KEY, ""}
 
 MAPPABLE: Final = frozenset(FIELDS) - {OUTBOX_KEY}
 
@@ -53,7 +62,7 @@ _SHORTEST_SLIP: Final = 6
 
 def folded(name: str) -> str:
     """Spell a name without case, spaces and separators."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 _FOLDED: Final = {folded(name): name for name in FIELDS}
@@ -85,9 +94,48 @@ def near_field(name: str) -> str | None:
     return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
 
 
+_FOREIGN: Final = frozenset(
+    (
+        *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
+        *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
+        *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
+        *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
+        *("datesent", "datecreated", "dateadded"),
+    )
+)
+
+
+@lru_cache(maxsize=1024)
+def is_foreign(name: str) -> bool:
+    """Tell a name that other systems have for a field of a message, and LeadConnector has not.
+
+    Ids beside such a name are most likely that system's too.
+    """
+    return len(name) <= 40 and folded(name) in _FOREIGN  # noqa: PLR2004 - as above
+
+
+def not_ours(name: str, beside: str) -> str:
+    """Say why an id is not sent."""
+    return (
+        f"{shown(name)} is not sent: beside {shown(beside)} it is most likely another system's "
+        f"id; if it is LeadConnector's, give --map {name}={name}"
+    )
+
+
 def is_known(values: Mapping[str, object]) -> bool:
     """Tell a record (or a header) that says by an id who it is with."""
     return any(values.get(name) for name in IDS)
+
+
+def is_plainly_ours(names: Iterable[str]) -> bool:
+    """Tell names that are the API's from those of another system, which may share some.
+
+    There is a type, and most of what can be said of a message has the API's name. Ids tell
+    nothing: every system has a ``conversationId``.
+    """
+    telling = {re.split(r"[.\[]", name, maxsplit=1)[0] for name in names} - _UNTELLING
+    known = telling & _OUTER
+    return "type" in known and 2 * len(known) > len(telling)
 
 
 def is_moot(field: str, values: Mapping[str, object]) -> bool:
@@ -114,6 +162,13 @@ def listed(names: Sequence[str], most: int = 30) -> str:
     return ", ".join(shown(name) for name in names[:most]) + rest
 
 
+def not_sent(what: str, names: Sequence[str]) -> list[str]:
+    """Say which columns, or fields, are passed over; nothing if there are none."""
+    if len(names) < 2:  # noqa: PLR2004 - one is told in the singular
+        return [f"{what} {shown(name)} is not sent" for name in names]
+    return [f"{what}s {listed(names)} are not sent"]
+
+
 def flat(values: dict[str, object]) -> dict[str, object]:
     """Take objects apart into dotted names."""
     for name in NESTED:
@@ -125,12 +180,16 @@ def flat(values: dict[str, object]) -> dict[str, object]:
 
 
 def api_names(record: Mapping[str, object], mapping: Mapping[str, str]) -> dict[str, object]:
-    """Name a record's values as the API does, and leave the reason of an earlier failure out."""
+    """Name a record's values as the API does, and leave the reason of an earlier failure out.
+
+    A field that is mapped to nothing is not read.
+    """
     if not mapping:
         return {key: value for key, value in record.items() if key not in REASON_NAMES}
-    passed = REASON_NAMES.union(mapping.values())
+    off = (field for field, key in mapping.items() if not key)
+    passed = REASON_NAMES.union(mapping.values(), off)
     values = {key: value for key, value in record.items() if key not in passed}
     for field, key in mapping.items():
-        if record.get(key) is not None:
+        if key and record.get(key) is not None:
             values[field] = record[key]
     return values

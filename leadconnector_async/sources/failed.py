@@ -8,7 +8,7 @@ A list has its source's own form: all columns or keys, as they were, and before 
 ``outboxKey``
     which record of the outbox the mended one replaces.
 ``locationId``
-    the location, where the record itself did not name it.
+    the location that the record was for; in CSV where the record itself did not name it.
 
 So a list is read again with the options (``--map``, ``--timezone``) that its source was. Paths
 of attachments that are relative to the source are relative to the list, where that lies above the
@@ -99,9 +99,9 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Pat
     names = form.columns or []
     reason = reason_name(names)
     kept = [index for index, name in enumerate(names) if name not in {reason, OUTBOX_KEY}]
-    location = form.mapping.get(LOCATION, LOCATION)
+    location = form.mapping.get(LOCATION) or LOCATION
     added = [] if location in names else [LOCATION]
-    attachments = form.mapping.get("attachments", "attachments")
+    attachments = form.mapping.get("attachments") or "attachments"
     files = names.index(attachments) if attachments in names else None
     header = [reason, OUTBOX_KEY, *added, *(names[index] for index in kept)]
     # Bytes that could not be decoded go out as they came in.
@@ -117,7 +117,7 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Pat
                 continue
             if not added and len(cells) == len(names):
                 index = names.index(location)
-                cells[index] = cells[index] or row.location
+                cells[index] = row.location or cells[index]
             if files is not None and files < len(cells):
                 cells[files] = LIST_SEPARATOR.join(_anchored(items(cells[files]), row, folder))
             # A row with too many cells keeps them, and so is refused again until it is mended.
@@ -128,14 +128,14 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Pat
 
 
 def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Path) -> None:
-    own, location = form.encoded(), form.mapping.get(LOCATION, LOCATION)
+    own, location = form.encoded(), (form.mapping.get(LOCATION) or LOCATION)
     for row in rows:
         record = _record(row, own)
         if isinstance(record, str):
             record = {"line": row.line, "raw": record}
         reason = reason_name(record)
         added = {reason: row.error, OUTBOX_KEY: row.key}
-        if row.location and not record.get(location):
+        if row.location:  # what the record names may be another system's
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}
         if isinstance(kept.get("attachments"), list):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
+from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._grid import Grid
 from leadconnector_async.sources._mapping import NAMES, load_mapping
 from leadconnector_async.sources.delimited import Delimited
+from leadconnector_async.sources.jsonl import JsonDocument, JsonLines
 from leadconnector_async.sources.opening import open_source
 
 if TYPE_CHECKING:
@@ -44,17 +47,37 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
     """
     try:
         with open_source(path, options) as source:
-            table = _table_of(source)
+            found = recognised_of(source)
+            if found is None and not _is_foreign_json(source, options):
+                return options
     except SourceError as error:
-        if path == "-" or options.mapping_file is not None:
-            raise
-        found = next((name for name in _ordered() if _reads(path, options, name)), None)
+        found = _first_that_reads(path, options)
         if found is None:
             raise error from None
-        return replace(options, mapping_file=found)
-    if table is not None and table.recognised is not None:
-        return replace(options, mapping_file=table.recognised)
-    return options
+    else:
+        found = found or _first_that_reads(path, options)
+    return options if found is None else replace(options, mapping_file=found)
+
+
+def recognised_of(source: Source) -> str | None:
+    """Name the mapping by which a file is read without being told so."""
+    table = _table_of(source)
+    if table is not None:
+        return table.recognised
+    return source.recognised if isinstance(source, StreamSource) else None
+
+
+def _is_foreign_json(source: Source, options: SourceOptions) -> bool:
+    """Tell JSON that is read by the API's names, but has none."""
+    if options.mapping_file is not None or not isinstance(source, JsonLines | JsonDocument):
+        return False
+    return all(parsed.row is None for parsed in islice(source, 1))
+
+
+def _first_that_reads(path: str, options: SourceOptions) -> str | None:
+    if path == "-" or options.mapping_file is not None:
+        return None
+    return next((name for name in _ordered() if _reads(path, options, name)), None)
 
 
 def _table_of(source: Source) -> Table | None:
@@ -77,8 +100,9 @@ def about(name: str) -> str:
 
 
 def is_recognised(name: str) -> bool:
-    """Tell whether a table is read by this mapping without being told so."""
-    return bool(load_mapping(name).requires)
+    """Tell whether a file is read by this mapping without being told so."""
+    definition = load_mapping(name)
+    return bool(definition.requires or definition.root)
 
 
 def _ordered() -> list[str]:
@@ -92,6 +116,6 @@ def _reads(path: str, options: SourceOptions, name: str) -> bool:
             layout = layout_of(source)
             if layout is not None:
                 return len(layout.feeds) > 1
-            return next(iter(source), None) is not None
+            return any(parsed.row is not None for parsed in islice(source, 1))
     except SourceError:
         return False

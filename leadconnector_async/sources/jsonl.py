@@ -1,4 +1,4 @@
-"""JSON Lines: one object per line, with the API's field names."""
+"""JSON: one object per line, or lists and objects of any layout."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ import msgspec
 import orjson
 from msgspec.structs import fields
 
-from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import Contact, Problem
 from leadconnector_async.sources._base import StreamSource
-from leadconnector_async.sources._dates import to_utc
+from leadconnector_async.sources._dates import EARLIEST
 from leadconnector_async.sources._files import are_remote
 from leadconnector_async.sources._form import form_of
+from leadconnector_async.sources._garbled import escaped_oddly, garbled_perhaps
+from leadconnector_async.sources._json_values import JsonValues
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources._lines import TooLong
-from leadconnector_async.sources._names import LOCATION, NESTED, OUTBOX_KEY, api_names, flat
+from leadconnector_async.sources._names import LOCATION, NESTED, OUTBOX_KEY
+from leadconnector_async.sources._objects import Objects, read_object
+from leadconnector_async.sources._recognition import Choice
 from leadconnector_async.sources._shape import identity_of
-from leadconnector_async.sources._values import Wrong, kind_of
+from leadconnector_async.sources._values import Wrong
 from leadconnector_async.sources.row import Identity, Parsed, SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
+    from leadconnector_async.sources._json_layout import Layout
     from leadconnector_async.sources._stream import Stream
     from leadconnector_async.sources._text import Text
     from leadconnector_async.sources.row import SourceOptions
@@ -38,6 +43,9 @@ _INNER: Final = {
 }
 _LONGEST_PAUSE: Final = 64
 _FIX_LINE: Final = "write one JSON object per line"
+_FIX_RECORD: Final = "mend it in the file"
+AS_NAMED: Final = Choice(None)
+"""By the API's names."""
 _FIX_RAW: Final = "mend it, or put the record itself, with this outboxKey, in place of this line"
 
 
@@ -49,23 +57,31 @@ class JsonLines(StreamSource):
     are not known, integer ids.
     """
 
-    def __init__(self, stream: Stream, text: Text, options: SourceOptions) -> None:
+    def __init__(
+        self, stream: Stream, text: Text, options: SourceOptions, choice: Choice = AS_NAMED
+    ) -> None:
         super().__init__(stream, text, options)
-        _refuse_other_json(self.name, text.head)
-        self.form = form_of(options, "jsonl", marked=self._marked).encoded()
+        self._objects = Objects(choice, options.mapping, self._shaper)
+        self.recognised = choice.recognised
+        self.form = form_of(
+            options, "jsonl", marked=self._marked, table=choice.definition
+        ).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         number = 0
         # A field that is not known is mostly in every line of its file. So after lines which only
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
+        shaper, dates = self._shaper, self._shaper.dates
         pause = 0
-        wait = sys.maxsize if self._options.mapping else 0
+        mapped = self._options.mapping or self._objects.definition
+        wait = sys.maxsize if mapped else 0
         for number, line in enumerate(self._lines, 1):
             if wait == 0 and (row := self._fast(line)) is not None:
                 pause = 0
-                yield Parsed(number, line, row, ())
+                yield Parsed(number, line, row, (), notices=shaper.told() if dates.notices else ())
                 continue
             parsed = self._slow(number, line)
+            shaper.told()
             if parsed is None:
                 continue
             if wait:
@@ -75,6 +91,7 @@ class JsonLines(StreamSource):
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
+        self.warnings += self._objects.warnings
         self._warn_of_unknown("field")
 
     def _fast(self, line: bytes) -> SourceRow | None:
@@ -84,16 +101,25 @@ class JsonLines(StreamSource):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         date = row.date
-        if date is not None and date.tzinfo is not UTC:
-            try:
-                row.date = to_utc(date, self._options.timezone)
-            except Wrong:
-                return None
+        if date is None or not (
+            (date.tzinfo is UTC and EARLIEST <= date <= self._shaper.dates.latest)
+            or self._moves(row, date)
+        ):
+            return None
         if (row.call is not None or row.contact is not None) and not _are_plain(line):
             return None
         if row.contact is not None and not self._finds(row):
             return None
-        return None if b"\\u0000" in line or not _are_good_lists(row) else row
+        if escaped_oddly(line) or garbled_perhaps(line):
+            return None
+        return row if _are_good_lists(row) else None
+
+    def _moves(self, row: SourceRow, date: datetime) -> bool:
+        try:
+            row.date = self._shaper.dates.utc(date)
+        except Wrong:
+            return False
+        return True
 
     def _finds(self, row: SourceRow) -> bool:
         try:
@@ -113,7 +139,7 @@ class JsonLines(StreamSource):
         line = line.strip().removeprefix(codecs.BOM_UTF8)
         if not line:
             return None
-        record = self._object(line)
+        record, notices = read_object(line, self._text, "line", _FIX_LINE)
         if isinstance(record, Problem):
             return Parsed(number, line, None, (record,), self._identity(line))
         if is_unreadable(record):
@@ -121,32 +147,67 @@ class JsonLines(StreamSource):
             if isinstance(mended, Problem):
                 return Parsed(number, line, None, (mended,), identity_of(record))
             record = mended
-        values = self._values(record)
-        return self._shaper.parsed(number, line, values)
-
-    def _object(self, line: bytes) -> Record | Problem:
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            wrong = f"is no JSON ({error.msg} at character {error.pos + 1})"
-            return self._text.undecodable(line) or Problem("line", wrong, _FIX_LINE)
-        if type(value) is not dict:
-            return Problem("line", kind_of(value), _FIX_LINE)
-        return value
+        return self._objects.parsed(number, line, record, notices)
 
     def _identity(self, line: bytes) -> Identity | None:
         record = as_it_stands(line)
-        return identity_of(self._values(record)) if isinstance(record, dict) else None
+        return self._objects.identity(record) if isinstance(record, dict) else None
 
     def _mended(self, unreadable: Record) -> Record | Problem:
         """Read a record whose line had been no JSON, if somebody has mended it since."""
-        record = self._object(unreadable["raw"].encode())
+        record, _ = read_object(unreadable["raw"].encode(), self._text, "raw", _FIX_RAW)
         if isinstance(record, Problem):
             return Problem("raw", record.wrong, _FIX_RAW)
         return {key: unreadable.get(key) for key in (OUTBOX_KEY, LOCATION)} | record
 
-    def _values(self, record: Record) -> dict[str, object]:
-        return flat(api_names(record, self._options.mapping))
+
+class JsonDocument(StreamSource):
+    """Reads objects in lists, and such as go over several lines.
+
+    Where its text ends too early or is no JSON, what came before is read.
+    """
+
+    def __init__(self, stream: Stream, text: Text, options: SourceOptions, layout: Layout) -> None:
+        super().__init__(stream, text, options)
+        self._values = JsonValues(text.chunks(), layout.records or ())
+        self._layout = layout
+        self._objects = Objects(layout.choice, options.mapping, self._shaper)
+        self.recognised = layout.choice.recognised
+        self.form = form_of(
+            options, "jsonl", marked=False, table=layout.choice.definition
+        ).encoded()
+
+    def __iter__(self) -> Iterator[Parsed]:
+        values = self._values
+        found = False
+        for line, raw in values:
+            found = True
+            yield self._parsed(line, raw)
+        problem = self._stream.damage or values.problem or self._unread(found=found)
+        if problem is not None:
+            yield Parsed(values.line, b"{}", None, (problem,))
+        self.warnings += self._objects.warnings
+        self._warn_of_unknown("field")
+
+    def _parsed(self, line: int, raw: bytes) -> Parsed:
+        if isinstance(raw, TooLong):
+            return Parsed(line, b"", None, (raw.problem("record"),))
+        record, notices = read_object(raw, self._text, "record", _FIX_RECORD)
+        if isinstance(record, Problem):
+            return Parsed(line, raw, None, (record,))
+        return self._objects.parsed(line, raw, record, notices)
+
+    def _unread(self, *, found: bool) -> Problem | None:
+        """Refuse a file whose records may be in a list that was not read."""
+        others = [f"{path} ({count})" for path, count in self._values.others.items()]
+        records = " or ".join(self._layout.records or ())
+        if not others:
+            return None
+        wrong = f"has objects in other lists than {records}: {', '.join(others)}"
+        if not found or self._objects.definition is None:
+            return Problem("file", wrong, 'name the lists to read in a mapping, as records = "…"')
+        self.warnings.append(f"{wrong}: not read")
+        return None
 
 
 def _are_good_lists(row: SourceRow) -> bool:
@@ -163,26 +224,3 @@ def _are_plain(line: bytes) -> bool:
         value is None or (value and value.keys() <= known and None not in value.values())
         for value, known in inner
     )
-
-
-def _refuse_other_json(name: str, head: bytes) -> None:
-    first = head.lstrip().split(b"\n", 1)[0].strip()
-    if first == b"{":
-        raise SourceError(
-            f"{name}: line 1: holds JSON objects over several lines: "
-            f"write one per line, as jq -c . {name} does"
-        )
-    if first.startswith(b"[") and not _is_odd_line(first):
-        raise SourceError(
-            f"{name}: line 1: holds a JSON array: "
-            f"write one object per line, as jq -c '.[]' {name} does"
-        )
-
-
-def _is_odd_line(line: bytes) -> bool:
-    """Tell a line that is a wrong record from a file that is one array of records."""
-    try:
-        items = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return any(type(item) is not dict for item in items)

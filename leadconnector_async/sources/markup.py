@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
@@ -13,11 +12,11 @@ from leadconnector_async._messages import Problem
 from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._element import Element, ElementReader
 from leadconnector_async.sources._form import form_of
-from leadconnector_async.sources._mapping import NAMES, load_mapping
+from leadconnector_async.sources._mapping import load_mapping
 from leadconnector_async.sources._names import listed
+from leadconnector_async.sources._recognition import described, root_of
 from leadconnector_async.sources._references import mended
 from leadconnector_async.sources._shape import as_given
-from leadconnector_async.sources._spool import Spool
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
 
 if TYPE_CHECKING:
@@ -33,38 +32,25 @@ _MOST_INNER: Final = 10_000
 _MOST_OTHERS: Final = 100
 """Names of other elements that are counted: names can be data, and memory has to stay bounded."""
 _BELOW_ROOT: Final = 2
-_COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-_ROOT: Final = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
-_OTHERS: Final = {
-    "ArrayOfMessage": "messages of a Windows phone",
-    "Workbook": "a table of Excel 2003: save it as .xlsx",
-    "feed": "a web feed",
-    "html": "a web page",
-    "plist": "a property list of a Mac",
-    "rss": "a web feed, such as an export of WordPress",
-    "svg": "a picture",
-    "threads": "messages of Titanium Backup",
-}
-"""What XML is that no mapping reads, by its first element."""
 
 
 class Markup(StreamSource):
-    """Reads the elements that a mapping names as records.
+    """Reads the elements that a mapping, which is one of XML, names as records.
 
     Raises:
-        SourceError: no mapping is given, or it describes no XML.
+        SourceError: there is no such mapping.
     """
 
     def __init__(self, stream: Stream, text: Text, options: SourceOptions) -> None:
         super().__init__(stream, text, options)
-        self._root = _root(text.head)
-        name = self._mapping(options.mapping_file)
+        self._root = root_of(text.head)
+        name = options.mapping_file or ""
         definition = load_mapping(name)
         if definition.root and self._root not in {*definition.root, *definition.elements}:
             raise self._foreign(name, definition)
         self._definition = definition
-        spool = None if options.spool is None else Spool(options.spool)
-        self._elements = ElementReader(definition, self._shaper.contacts, spool, options)
+        shaper = self._shaper
+        self._elements = ElementReader(definition, shaper.contacts, shaper.files, options)
         self.form = form_of(options, "jsonl", marked=False).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -89,42 +75,18 @@ class Markup(StreamSource):
                 raise self._without_records()
         self.warnings += parser.warnings(whole=problem is None)
 
-    def _mapping(self, given: str | None) -> str:
-        """Choose the mapping: the given one, unless it is for other files of the same command."""
-        known = {root: name for name in _names() for root in load_mapping(name).root}
-        own = known.get(self._root)
-        if given is not None and (own is None or load_mapping(given).elements):
-            if load_mapping(given).elements:
-                return given
-            raise SourceError(
-                f"{self.name}: is XML, and the mapping {given} reads tables: choose another"
-            )
-        if own is None:
-            raise SourceError(
-                f"{self.name}: holds no sms, mms or call that is known here: its first element "
-                f"is{self._described()}: "
-                f"give --mapping with one of {', '.join(_names())}, or with a file of "
-                "your own, or export it as CSV"
-            )
-        self.warnings.append(f"is what --mapping {own} is for: read by it")
-        return own
-
     def _foreign(self, name: str, definition: Definition) -> SourceError:
         return SourceError(
             f"{self.name}: holds no {_alternatives(definition.elements)} of --mapping {name}: its "
-            f"first element is{self._described()}, not {_alternatives(definition.root)}: "
+            f"first element is {described(self._root)}, not {_alternatives(definition.root)}: "
             "choose another mapping, or export it as CSV"
         )
 
     def _without_records(self) -> SourceError:
         return SourceError(
             f"{self.name}: holds no {_alternatives(self._definition.elements)}: its first element "
-            f"is{self._described()}: choose another file, or another mapping"
+            f"is {described(self._root)}: choose another file, or another mapping"
         )
-
-    def _described(self) -> str:
-        what = _OTHERS.get(self._root)
-        return f" <{self._root}>" + (f" ({what})" if what else "")
 
     def _records(self, elements: Iterable[Element]) -> Iterator[Parsed]:
         for element in elements:
@@ -235,17 +197,6 @@ class _Parser:
         )
 
 
-def _root(head: bytes) -> str:
-    """Name the first element, without its namespace."""
-    found = _ROOT.search(_COMMENT.sub(b"", head))
-    return "" if found is None else found[1].decode()
-
-
 def _alternatives(names: Iterable[str]) -> str:
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def _names() -> list[str]:
-    """The mappings that come with the library and read XML."""
-    return [name for name in NAMES if load_mapping(name).elements]

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async._errors import SourceError
+from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._columns import check_mapping
+from leadconnector_async.sources._grid import Grid
 from leadconnector_async.sources._mbox import begins_with_mail
+from leadconnector_async.sources._recognition import choice_of_markup
 from leadconnector_async.sources._stream import open_stream
 from leadconnector_async.sources._text import Text
 from leadconnector_async.sources.delimited import Delimited
-from leadconnector_async.sources.jsonl import JsonLines
+from leadconnector_async.sources.jsonl import JsonDocument, JsonLines
 from leadconnector_async.sources.row import SourceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from leadconnector_async.sources._date_order import Survey
     from leadconnector_async.sources._stream import Stream
     from leadconnector_async.sources.row import FormatName, Source
 
@@ -77,11 +84,28 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
 
     The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
     ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
-    else its beginning does. Gzip is recognised by its content.
+    else its beginning does. Gzip is recognised by its content. A mapping that does not fit it is
+    passed over with a warning, if it can be read without.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
     """
+    source = _opened(path, options)
+    if isinstance(source, StreamSource | Grid) and Path(path).is_file():  # a pipe is read once
+        source.dates.again = partial(_survey, path, options)
+    return source
+
+
+def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
+    """Read a file for its dates alone."""
+    with _opened(path, options) as source:
+        if isinstance(source, StreamSource | Grid):
+            source.dates.vote(survey)
+        for _ in source:
+            pass
+
+
+def _opened(path: str, options: SourceOptions) -> Source:
     check_mapping("standard input" if path == "-" else path, options.mapping)
     if path != "-" and Path(path).is_dir():
         return _mail_folder(path, options)
@@ -111,21 +135,29 @@ def _source(name: FormatName | None, stream: Stream, options: SourceOptions) -> 
     if name == "xml":
         return _markup(stream, text, options)
     if name == "jsonl":
-        return _json_lines(stream, text, options)
+        return _json(stream, text, options)
     return Delimited(stream, text, options)
 
 
-def _json_lines(stream: Stream, text: Text, options: SourceOptions) -> Source:
-    source = JsonLines(stream, text, options)
-    if options.mapping_file is not None:  # as for the list of failed records of an XML file
-        source.warnings.append("JSON Lines are read without --mapping, which is for tables and XML")
-    return source
+def _json(stream: Stream, text: Text, options: SourceOptions) -> Source:
+    from leadconnector_async.sources._json_layout import (  # noqa: PLC0415 - as above
+        layout_of_json,
+    )
+
+    layout = layout_of_json(stream.name, text.head, options)
+    if layout.records is None:
+        return JsonLines(stream, text, options, layout.choice)
+    return JsonDocument(stream, text, options, layout)
 
 
 def _markup(stream: Stream, text: Text, options: SourceOptions) -> Source:
     from leadconnector_async.sources.markup import Markup  # noqa: PLC0415 - as above
 
-    return Markup(stream, text, options)
+    name, notes = choice_of_markup(stream.name, text.head, options)
+    source = Markup(stream, text, replace(options, mapping_file=name))
+    source.warnings += notes
+    source.recognised = name if notes else None
+    return source
 
 
 def _excel(path: str, options: SourceOptions) -> Source:
@@ -145,13 +177,19 @@ def _mailbox(
 ) -> Source:
     from leadconnector_async.sources.mail import Mailbox  # noqa: PLC0415 - few sources are mails
 
-    return Mailbox(stream, chunks, options, single=single)
+    return _unmapped(Mailbox(stream, chunks, options, single=single), options)
 
 
 def _mail_folder(path: str, options: SourceOptions) -> Source:
     from leadconnector_async.sources._mail_folder import MailFolder  # noqa: PLC0415 - as above
 
-    return MailFolder(path, options)
+    return _unmapped(MailFolder(path, options), options)
+
+
+def _unmapped(source: Source, options: SourceOptions) -> Source:
+    if options.mapping_file is not None:
+        source.warnings.append("holds mails, which are read without --mapping")
+    return source
 
 
 def _refuse_foreign(stream: Stream, head: bytes) -> None:
