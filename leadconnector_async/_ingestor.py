@@ -155,7 +155,8 @@ class Ingestor:
         Waits while ``buffer`` messages are in hand. A caller that is cancelled does not take its
         message back: with an outbox it is sent all the same. A message that is known already, by
         its id or else by its content and date, is not sent again: its outcome is returned. One
-        without id and date is always a new one.
+        without id and date is always a new one. One that has the id of another message, which
+        says something else, is `Rejected`.
 
         Raises:
             AccessError, DailyQuotaSpent, ThrottledError: its location cannot go on; it stays in the
@@ -196,8 +197,9 @@ class Ingestor:
     async def _stage(self, messages: Messages) -> AsyncGenerator[Draft, None]:
         reading = Reading()
         async for batch in self._intake.batches(messages):
-            self._engine.tally.add(await self._outbox.stage(batch, reading))
-            for draft in batch:
+            staged = await self._outbox.stage(batch, reading)
+            self._engine.tally.add(staged)
+            for draft in (*batch, *staged.reused):
                 if draft.payload is None:
                     yield draft
         await self._seal()
@@ -226,12 +228,12 @@ class Ingestor:
         reading = Reading()
         async for batch in self._intake.pieces(messages):
             drafts = [draft for draft in batch if draft.payload is not None]
-            for draft in batch:
+            staged = await self._outbox.stage(drafts, reading)
+            for draft in (*batch, *staged.reused):
                 if draft.payload is None:
                     self._put(outcome_of_refused(draft))
-            await self._outbox.stage(drafts, reading)
             await self._outbox.seal()
-            self._hand.take(len(drafts))
+            self._hand.take(staged.staged - staged.refused)
             self._engine.tally.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
             await self._hand.has_space()

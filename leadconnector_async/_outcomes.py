@@ -41,6 +41,9 @@ def outcome_of(settlement: Settlement, location: str) -> Outcome:
         found = settlement.reason is not None
         return Sent(key=key, location_id=location, receipt=receipt, found=found)
     reason = settlement.reason or "no reason given"
+    if settlement.state in (State.LEFT_OUT, State.DISMISSED):
+        word = "left out" if settlement.state is State.LEFT_OUT else "dismissed"
+        return Rejected(key=key, location_id=location, reason=f"{word}: {reason}")
     if settlement.state is State.REJECTED:
         refusal = _refusals.decode(settlement.detail) if settlement.detail else None
         return Rejected(key=key, location_id=location, reason=reason, refusal=refusal)

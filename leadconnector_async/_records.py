@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 LONGEST_ID: Final = 120
 """Bytes of a caller's id that are kept as they are; a longer one is kept as its digest."""
-_BY_ID, _BY_LONG_ID, _BY_CONTENT = b"i", b"l", b"c"
-_FOREIGN_KEYS: Final = {b"l": 21, b"c": 19, b"r": 16}
+_BY_ID, _BY_LONG_ID, _BY_CONTENT, _BY_FAULT = b"i", b"l", b"c", b"f"
+_FOREIGN_KEYS: Final = {b"l": 21, b"c": 19, b"r": 16, b"m": 17, b"f": 17}
 """Lengths of the keys that are no ids; two bytes more where equal records are numbered."""
 _OURS: Final = "lc-"
 """What the text of a key begins with that is no id."""
@@ -68,10 +68,15 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     date = now_ms if message.date is None else milliseconds(message.date)
     lane = _lane(location, _who(message, late))
     counted = key is None and not id
+    own = None if key is None else id_key(id)
     if key is None:
-        key = _id_key(id) if id else content_key(location, message, late, kind)
+        key = id_key(id) if id else content_key(location, message, late, kind)
     missing = late.encoded() if late else None
-    return Draft(location, lane, date, key, counted, encode(message), line, raw, None, missing)
+    mail = own is None and late is not None and late.mail is not None and late.mail == id
+    body = encode(message)
+    return Draft(
+        location, lane, date, key, counted, body, line, raw, None, missing, own=own, mail=mail
+    )
 
 
 def refused_draft(  # noqa: PLR0913 - as for draft
@@ -84,11 +89,29 @@ def refused_draft(  # noqa: PLR0913 - as for draft
     key: bytes | None = None,
 ) -> Draft:
     """Keep a record that validation refused, so that it can be given back and mended."""
-    counted = key is None and not id
-    if key is None:
-        key = _id_key(id) if id else line_key(raw)
     why = "; ".join(map(str, problems))
-    return Draft(location, 0, 0, key, counted, None, line, raw, why)
+    return _unsent(location, id, key, raw)._replace(line=line, problem=why)
+
+
+def left_out_draft(  # noqa: PLR0913 - as for draft
+    why: str,
+    *,
+    location: str,
+    id: str | None,  # noqa: A002 - the field's name in every source
+    line: int,
+    raw: bytes,
+    key: bytes | None = None,
+) -> Draft:
+    """Count a record that is not to be sent, so that reading it again knows it."""
+    return _unsent(location, id, key, raw)._replace(line=line, left_out=why)
+
+
+def _unsent(location: str, id_: str | None, key: bytes | None, raw: bytes) -> Draft:
+    counted = key is None and not id_
+    own = None if key is None else id_key(id_)
+    if key is None:
+        key = id_key(id_) if id_ else line_key(raw)
+    return Draft(location, 0, 0, key, counted, None, 0, raw, None, own=own)
 
 
 def encode(message: MessageFields) -> bytes:
@@ -157,10 +180,10 @@ def key_from_text(text: str) -> bytes:
         try:
             key = bytes.fromhex(text[len(_OURS) :])
         except ValueError:
-            return _id_key(text)
+            return id_key(text)
         if len(key) - _FOREIGN_KEYS.get(key[:1], -9) in (0, 2):
             return key
-    return _id_key(text)
+    return id_key(text)
 
 
 def stamped(payload: bytes, key: bytes) -> bytes:
@@ -175,8 +198,16 @@ def stamped(payload: bytes, key: bytes) -> bytes:
     return b'%b,"altId":"%b%b"}' % (payload[:-1], _OURS_BYTES, key.hex().encode())
 
 
-def _id_key(id_: str) -> bytes:
+def fault_key(source: str, raw: bytes = b"") -> bytes:
+    """The key of what is wrong with a file as a whole. Those of a file begin alike."""
+    name = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return _BY_FAULT + name + (blake2b(raw, digest_size=8).digest() if raw else b"")
+
+
+def id_key(id_: str | None) -> bytes:
     """Keep an id as it is, unless it is too long, is no text, or reads like one of our keys."""
+    if not id_:
+        return b""
     encoded = id_.encode("utf-8", "surrogatepass")
     is_text = id_.isascii() or not _SURROGATE.search(id_)
     if is_text and len(encoded) <= LONGEST_ID and not id_.startswith(_OURS):

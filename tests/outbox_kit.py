@@ -40,7 +40,8 @@ def draft(  # noqa: PLR0913 - a draft has as many fields
 ) -> Draft:
     """Make a draft; with a ``problem`` it is a refused one."""
     body = None if problem else payload
-    return Draft(location, lane, date, key.encode(), counted, body, line, b"raw", problem)
+    raw = f"{key} {problem}".encode() if body is None else b"%b %b" % (key.encode(), body)
+    return Draft(location, lane, date, key.encode(), counted, body, line, raw, problem)
 
 
 def drafts(number: int, *, lanes: int = 1, location: str = "l1") -> list[Draft]:

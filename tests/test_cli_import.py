@@ -122,7 +122,7 @@ def test_csv_with_names_of_its_own(sandbox: SandboxThread, tmp_path: Path) -> No
 def test_options_come_from_the_environment_too(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Each option is LEADCONNECTOR_ and its name."""
     history = tmp_path / "history.csv"
-    history.write_text("kind,who,direction,message\nSMS,c1,inbound,hi\n")
+    history.write_text("kind,who,direction,date,message\nSMS,c1,inbound,2024-01-31T09:30:00Z,hi\n")
     run = leadconnector(
         "import",
         history,

@@ -38,7 +38,7 @@ def test_what_is_wrong_with_a_record_stands_under_it(tmp_path: Path) -> None:
     records = [sms(1, date="soon"), sms(2, direction=None), sms(3), sms(4)]
     run = leadconnector("inspect", write_jsonl(tmp_path / "h.jsonl", records))
     assert run.exit_code == 0
-    assert "date is text of 4 characters that is no ISO 8601 date" in run.stdout
+    assert "date is text of 4 characters that is no date of a known form" in run.stdout
     assert "direction is missing" in run.stdout
     assert "secret text 3" in run.stdout
     assert "secret text 4" not in run.stdout

@@ -5,10 +5,11 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import sms, write_jsonl
+from cli_harness import OWN_FORM, sms, write_jsonl
 from rich.console import Console
 
 from leadconnector_async._importing.progress import Notice, Progress, Reading, Sending
@@ -105,10 +106,19 @@ def test_who_sees_what(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def _all_of(terminal: int) -> str:
+    """What was drawn. A terminal gives it in pieces, and an error at the end."""
+    drawn = b""
+    with suppress(OSError):
+        while piece := os.read(terminal, 1 << 16):
+            drawn += piece
+    return drawn.decode()
+
+
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_a_terminal_gets_a_bar_and_no_color_is_obeyed(no_color: str, tmp_path: Path) -> None:
     """On standard error alone; the report goes to standard output."""
-    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(400)])
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n, contactId=OWN_FORM) for n in range(400)])
     terminal, end = os.openpty()
     words = ["import", str(history), "--sandbox", "--outbox", str(tmp_path / "o.db")]
     run = subprocess.run(
@@ -119,7 +129,7 @@ def test_a_terminal_gets_a_bar_and_no_color_is_obeyed(no_color: str, tmp_path: P
         check=True,
     )
     os.close(end)
-    drawn = os.read(terminal, 1 << 20).decode()
+    drawn = _all_of(terminal)
     os.close(terminal)
     assert "Sending" in drawn
     assert "/400" in drawn

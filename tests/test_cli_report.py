@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from leadconnector_async._importing.reasons import Reason
 from leadconnector_async._importing.standing import LocationCounts
 from leadconnector_async.cli._import import show_logs
+from leadconnector_async.cli._prose import USUAL
 from leadconnector_async.cli._report import (
     MOST_LOCATIONS,
     MOST_REASONS,
-    WIDTH,
     location_lines,
     reason_lines,
     reason_sections,
@@ -39,7 +39,7 @@ def test_long_reasons_are_wrapped_and_many_are_summed_up() -> None:
     """A report fits on a screen."""
     reasons = [Reason("failed", "because " * 30, 2, []) for _ in range(MOST_REASONS + 3)]
     lines = list(reason_lines(reasons))
-    assert max(map(len, lines)) <= WIDTH
+    assert max(map(len, lines)) <= USUAL
     assert lines[-1] == "          6  for 3 other reasons"
 
 

@@ -177,12 +177,12 @@ def test_an_import_is_told_as_it_ended(tmp_path: Path) -> None:
     history = write_jsonl(tmp_path / "h.jsonl", records)
     outbox, html = tmp_path / "o.db", tmp_path / "r.html"
     with SandboxThread() as sandbox:
-        leadconnector("import", history, *at(sandbox, outbox))
+        leadconnector("import", history, *at(sandbox, outbox), "--undated", "now")
     found = account_of(str(outbox))
     assert found.ends == Ends(sent=7, failed=1)
-    assert found.undated == 2
+    assert found.undated == 1
     assert found.kinds["SMS", "outbound"] == Ends(sent=1)
-    assert found.kinds[None, None] == Ends(failed=1)
+    assert found.kinds["SMS", None] == Ends(failed=1)
     html.write_text("an earlier one")
     run = leadconnector("report", "--outbox", outbox, "--html", html, "--title", "Ann & Co")
     assert run.exit_code == 0, run.output
@@ -196,10 +196,20 @@ def test_an_import_is_told_as_it_ended(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.part")) == []
 
 
-@pytest.mark.parametrize("words", [[], ["--html", "-"]])
-def test_a_page_goes_to_a_file(tmp_path: Path, words: list[str]) -> None:
+def test_a_page_goes_to_standard_output_if_asked(tmp_path: Path) -> None:
+    """As with every other command, and nothing is written beside it."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    leadconnector("import", history, "--sandbox", "--outbox", tmp_path / "o.db")
+    before = sorted(tmp_path.iterdir())
+    run = leadconnector("report", "--outbox", tmp_path / "o.db", "--html", "-")
+    assert run.exit_code == 0
+    assert run.stdout.startswith("<!DOCTYPE html>")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_page_goes_to_a_file(tmp_path: Path) -> None:
     """And which one is to be said."""
-    run = leadconnector("report", "--outbox", tmp_path / "o.db", *words)
+    run = leadconnector("report", "--outbox", tmp_path / "o.db")
     assert run.exit_code == 2
     assert "give --html FILE" in run.stderr
 

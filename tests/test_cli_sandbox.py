@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from cli_harness import leadconnector, result_of, sms, started, write_jsonl
+from cli_harness import OWN_FORM, leadconnector, result_of, sms, started, write_jsonl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def test_it_stands_in_for_the_api_with_its_limits_and_faults(tmp_path: Path) -> None:
     """The address is printed alone on a line; any token and location are let in."""
-    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(20)])
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n, contactId=OWN_FORM) for n in range(20)])
     options = ("--port", "0", "--limit", "100/1", "--daily", "15", "--fault", "drop:after:0.1")
     with started("sandbox", *options, "--latency", "4", "--seed", "3") as process:
         assert process.stdout is not None

@@ -218,6 +218,6 @@ def test_a_record_of_a_program_keeps_its_contact(sandbox: SandboxThread, tmp_pat
     assert contacts == [{"phone": NEW}, {"phone": "555 0101"}]
     mended = tmp_path / "mended.jsonl"
     mended.write_text("\n".join(listed).replace("555 0101", LEE).replace('"hi"', '"ho"'))
-    done = leadconnector("import", mended, *at(sandbox, outbox), "--json")
+    done = leadconnector("import", mended, *at(sandbox, outbox), "--json", "--undated", "now")
     assert result_of(done.stdout)["sent"] == 2, done.output
     assert len(sandbox.contacts) == 3

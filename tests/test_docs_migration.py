@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from leadconnector_async.sandbox import SandboxThread
+from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Step],
     """The page, done once, and the sandbox that it filled."""
     folder = tmp_path_factory.mktemp("move") / "migration"
     shutil.copytree(ROOT / "docs" / "migration", folder)
-    with SandboxThread() as sandbox:
+    with SandboxThread(SandboxConfig(trusting=True)) as sandbox:
         yield run_page(folder, sandbox.url), sandbox
 
 

@@ -86,16 +86,15 @@ def test_two_equal_records_are_two_and_stay_two(tmp_path: Path) -> None:
     assert (again.skipped, again.sent, len(sandbox.messages)) == (3, 0, 0)
 
 
-def test_an_id_that_is_given_twice_is_one_record_and_a_warning(tmp_path: Path) -> None:
-    """The second one's text would be lost without a word."""
+def test_an_id_that_is_given_to_two_records_fails_the_second(tmp_path: Path) -> None:
+    """Its text would be lost without a word."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(1, message="another"), sms(2)])
 
     async def scenario() -> None:
         async with Sandbox() as sandbox:
             importer = await imported(sandbox, [history], tmp_path / "o.db")
             assert importer.tally.sent == 2
-            (warning,) = importer.stager.warnings(importer.reader)
-            assert "1 record has the id of another" in warning
+            assert importer.tally.refused == 1
 
     asyncio.run(scenario())
 

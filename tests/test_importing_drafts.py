@@ -39,12 +39,12 @@ def parsed(row: SourceRow) -> Parsed:
 
 def test_what_is_beside_the_message_is_not_sent() -> None:
     """The body has the API's fields, and the draft the place and the record as it stood."""
-    draft = DRAFTER.draft_of(parsed(row(id="m1", location_id="there", outbox_key="lc-00")))
+    draft = DRAFTER.draft_of(parsed(row(id="m1", location_id="there", outbox_key="m0")))
     assert json.loads(draft.payload or b"").keys() == {
         *("type", "contactId", "direction", "date", "message")
     }
     assert (draft.location, draft.line, draft.raw) == ("there", 7, b"raw")
-    assert key_text(draft.key) == "m1"
+    assert (key_text(draft.key), draft.own) == ("m0", b"im1")
 
 
 def test_a_record_without_a_location_belongs_to_the_default_one() -> None:

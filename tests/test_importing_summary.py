@@ -4,23 +4,38 @@ import pytest
 from msgspec.structs import asdict
 
 from leadconnector_async._engine.tally import Tally
-from leadconnector_async._importing.standing import LocationCounts, Standing
+from leadconnector_async._importing.standing import LocationCounts, Standing, Tallied
 from leadconnector_async._importing.summary import Ending, Summary, summary_of
 from leadconnector_async.cli._exits import Exit
 from leadconnector_async.cli._run_import import exit_code
 
 
-def summary(ending: Ending, *, failed: int = 0, unresolved: int = 0, pending: int = 0) -> Summary:
+def summary(
+    ending: Ending, *, failed: int = 0, unresolved: int = 0, pending: int = 0, read: int = 0
+) -> Summary:
     """What a run came to that ended so."""
-    counts = {"sent": 5, "failed": failed, "unresolved": unresolved, "pending": pending}
+    account = Tallied(
+        read=read or 5 + failed + unresolved + pending + 3,
+        sent=5,
+        failed=failed,
+        unresolved=unresolved,
+        pending=pending,
+        copies=1,
+        left_out=2,
+        dismissed=0,
+    )
     standing = Standing(
-        **counts,
+        sent=5,
+        failed=failed,
+        unresolved=unresolved,
+        pending=pending,
         rate=0.0,
         by_reason=[],
         locations=[LocationCounts(location="here", sent=5, failed=0, unresolved=0, pending=0)],
         list_format="csv",
+        account=account,
     )
-    tally = Tally(staged=7, skipped=2, sent=3, requests=4, errands=1)
+    tally = Tally(read=9, staged=7, skipped=2, sent=3, requests=4, errands=1)
     return summary_of(tally, standing, ending, elapsed_s=1.23456, outbox="o.db")
 
 
@@ -53,3 +68,11 @@ def test_what_this_run_did_and_what_stands_are_told_apart() -> None:
     assert (found["failed"], found["elapsed_s"], found["outbox"]) == (9, 1.235, "o.db")
     assert found["locations"][0].error == "401 no"
     assert found["locations"][0].sent == 5
+
+
+def test_an_account_that_does_not_add_up_is_an_error() -> None:
+    """A record that is nowhere is our fault, and is never passed over."""
+    assert summary(Ending(ended="done")).error is None
+    found = summary(Ending(ended="done"), read=9)
+    assert exit_code(found) is Exit.ERROR
+    assert "read 9 = 5 sent + 1 copy + 2 left out" in (found.error or "")

@@ -86,13 +86,16 @@ def test_what_is_given_back_comes_first_again() -> None:
 
 
 def test_an_id_is_one_record_while_it_is_here() -> None:
-    """Afterwards it is not known any more."""
+    """Another one of its id is refused. Afterwards it is not known any more."""
 
     async def work(outbox: MemoryOutbox) -> None:
         batch = [draft("a"), draft("a")]
-        assert await outbox.stage(batch, Reading()) == Staged(1, 1, 0)
+        assert await outbox.stage(batch, Reading()) == Staged(1, 1, 0, 1)
+        other = draft("a", payload=b'{"message":"other"}')
+        assert (await outbox.stage([other], Reading()))[:4] == (1, 0, 1, 0)
+        assert (await outbox.admit(other)).state is State.REJECTED
         await outbox.settle([fate(claim) for claim in await claimed(outbox, 9)], ())
-        assert await outbox.stage(batch, Reading()) == Staged(1, 1, 0)
+        assert await outbox.stage(batch, Reading()) == Staged(1, 1, 0, 1)
 
     in_memory(work)
 

@@ -35,7 +35,7 @@ def test_rejected_records_are_sent_again(tmp_path: Path) -> None:
 
     assert in_outbox(path, work) == [("l1-1", 0), ("l1-2", 0), ("l1-4", 0)]
     with Ledger(path) as ledger:
-        assert ledger.summary().counts == (0, 4, 1, 1, 0)
+        assert ledger.summary().counts == (0, 4, 1, 1, 0, 0, 0)
         assert [failed.key for failed in ledger.failed()] == [b"refused"]
 
 

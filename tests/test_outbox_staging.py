@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from leadconnector_async._outbox.interface import Draft
 
 
+def said(text: object) -> bytes:
+    """A body with a text."""
+    return b'{"message":"%b"}' % str(text).encode()
+
+
 def staged(path: Path, *readings: Sequence[Draft]) -> list[Staged]:
     """Stage each reading in one batch."""
 
@@ -116,11 +121,18 @@ def test_numbers_never_run_out(number: int, suffix: bytes) -> None:
     assert numbered(b"k", number) == b"k" + suffix
 
 
-def test_one_id_given_to_two_records_is_a_conflict(tmp_path: Path) -> None:
-    """The first wins, and the caller can warn; the same content twice is no conflict."""
-    one, other = draft("a", payload=b"1"), draft("a", payload=b"2")
-    assert staged(tmp_path / "o.db", [one, other, one]) == [Staged(1, 2, 0, 1)]
-    assert in_outbox(tmp_path / "o.db", seal_and_send) == [b"1"]
+def test_one_id_given_to_two_records_refuses_the_second(tmp_path: Path) -> None:
+    """It is kept as one that failed, also when it is read again; an equal one is a copy."""
+    one, other = draft("a", payload=said(1)), draft("a", payload=said(2), line=2)
+    first, again = staged(tmp_path / "o.db", [one, other, one], [one, other, one])
+    assert (first[:4], again[:4]) == ((2, 1, 1, 1), (0, 3, 0, 1))
+    assert [of.line for of in (*first.reused, *again.reused)] == [2, 2]
+    with Ledger(tmp_path / "o.db") as ledger:
+        (failed,) = ledger.failed()
+        assert ledger.summary().copies == 1
+    assert (failed.reason or "").startswith("id is that of another record with other content")
+    assert (failed.line, failed.raw) == (2, other.raw)
+    assert in_outbox(tmp_path / "o.db", seal_and_send) == [said(1)]
 
 
 async def seal_and_send(outbox: SqliteOutbox) -> list[bytes]:
@@ -130,18 +142,18 @@ async def seal_and_send(outbox: SqliteOutbox) -> list[bytes]:
 
 
 def test_a_changed_record_of_a_later_reading_is_known(tmp_path: Path) -> None:
-    """What is pending or sent is never changed: its key says that it is the same record."""
+    """What is pending or sent is never changed, nor is it sent again: what differs is refused."""
 
     async def work(outbox: SqliteOutbox) -> list[object]:
-        await sealed(outbox, [draft("a", payload=b"1")])
-        pending = await outbox.stage([draft("a", payload=b"2")], Reading())
+        await sealed(outbox, [draft("a", payload=said(1))])
+        pending = await outbox.stage([draft("a", payload=said(2))], Reading())
         bodies = await sent_bodies(outbox)
-        sent = await outbox.stage([draft("a", payload=b"3")], Reading())
+        sent = await outbox.stage([draft("a", payload=said(3))], Reading())
         await outbox.seal()
-        return [pending, bodies, sent, await sent_bodies(outbox)]
+        return [pending[:4], bodies, sent[:4], await sent_bodies(outbox)]
 
-    known = Staged(0, 1, 0)
-    assert in_outbox(tmp_path / "o.db", work) == [known, [b"1"], known, []]
+    refused = (1, 0, 1, 0)
+    assert in_outbox(tmp_path / "o.db", work) == [refused, [said(1)], refused, []]
 
 
 def test_a_refused_record_is_kept_with_its_reason(tmp_path: Path) -> None:
@@ -155,7 +167,7 @@ def test_a_refused_record_is_kept_with_its_reason(tmp_path: Path) -> None:
         State.REJECTED,
         "type is missing",
         7,
-        b"raw",
+        refused.raw,
         None,
     )
 
@@ -169,13 +181,13 @@ def test_a_mended_record_takes_the_refused_ones_place(tmp_path: Path, *, is_seal
         await outbox.stage([draft("a", lane=0, problem="no"), draft("b", date=5)], Reading())
         if is_sealed:
             await outbox.seal()
-        mended = await outbox.stage([draft("a", lane=1, date=3, payload=b"new")], Reading())
+        mended = await outbox.stage([draft("a", lane=1, date=3, payload=said("new"))], Reading())
         await outbox.seal()
         return mended, await sent_bodies(outbox)
 
-    assert in_outbox(path, work) == (Staged(1, 0, 0), [b"new", b"{}"])
+    assert in_outbox(path, work) == (Staged(1, 0, 0), [said("new"), b"{}"])
     with Ledger(path) as ledger:
-        assert ledger.summary().counts == (0, 0, 2, 0, 0)
+        assert ledger.summary().counts == (0, 0, 2, 0, 0, 0, 0)
         assert not list(ledger.failed())
 
 
@@ -186,47 +198,47 @@ def test_a_record_mended_badly_has_a_new_reason(tmp_path: Path) -> None:
     assert results == [Staged(1, 0, 1), Staged(1, 0, 1)]
     with Ledger(path) as ledger:
         assert [(failed.reason, failed.line) for failed in ledger.failed()] == [("nor", 2)]
-        assert ledger.summary().counts == (0, 0, 0, 1, 0)
+        assert ledger.summary().counts == (0, 0, 0, 1, 0, 0, 0)
 
 
 def test_what_the_api_rejected_is_mended_by_another_body_only(tmp_path: Path) -> None:
     """Reading the same source again must not send it again."""
 
     async def work(outbox: SqliteOutbox) -> list[object]:
-        await sealed(outbox, [draft("a", payload=b"1")])
+        await sealed(outbox, [draft("a", payload=said(1))])
         (claim,) = await claimed(outbox, 1)
         await outbox.settle([fate(claim, State.REJECTED, reason="422")], ())
-        same = await outbox.stage([draft("a", payload=b"1")], Reading())
-        other = await outbox.stage([draft("a", payload=b"2")], Reading())
+        same = await outbox.stage([draft("a", payload=said(1))], Reading())
+        other = await outbox.stage([draft("a", payload=said(2))], Reading())
         return [same, other, await sent_bodies(outbox)]
 
-    expected = [Staged(0, 1, 0), Staged(1, 0, 0), [b"2"]]
+    expected = [Staged(0, 1, 0), Staged(1, 0, 0), [said(2)]]
     assert in_outbox(tmp_path / "o.db", work) == expected
 
 
 def test_what_may_be_stored_is_not_mended(tmp_path: Path) -> None:
-    """An unresolved record may have been stored as it was: another body would be a second one."""
+    """An unresolved record may have been stored as it was: another body is refused."""
 
     async def work(outbox: SqliteOutbox) -> Staged:
-        await sealed(outbox, [draft("a", payload=b"1")])
+        await sealed(outbox, [draft("a", payload=said(1))])
         (claim,) = await claimed(outbox, 1)
         await outbox.settle([fate(claim, State.UNRESOLVED, reason="time-out")], ())
-        return await outbox.stage([draft("a", payload=b"2")], Reading())
+        return await outbox.stage([draft("a", payload=said(2))], Reading())
 
-    assert in_outbox(tmp_path / "o.db", work) == Staged(0, 1, 0)
+    assert in_outbox(tmp_path / "o.db", work)[:4] == (1, 0, 1, 0)
 
 
 def test_the_second_of_two_in_one_reading_mends_nothing(tmp_path: Path) -> None:
-    """The first wins, also where it was refused: that is a conflict."""
-    batch = [draft("a", problem="no"), draft("a", payload=b"1")]
-    assert staged(tmp_path / "o.db", batch) == [Staged(1, 1, 1, 1)]
+    """Also where the first was refused: they are two records, and both are on the list."""
+    batch = [draft("a", problem="no"), draft("a", payload=said(1))]
+    assert staged(tmp_path / "o.db", batch)[0][:4] == (2, 0, 2, 0)
 
 
 def test_a_mended_record_is_what_later_ones_of_the_reading_differ_from(tmp_path: Path) -> None:
-    """Within one batch: the first, which mends, wins over the second."""
+    """Within one batch: the first mends, and what it was before is not another record."""
     refused = draft("a", problem="no")
-    results = staged(tmp_path / "o.db", [refused], [draft("a", payload=b"1"), refused])
-    assert results[1] == Staged(1, 1, 0, 1)
+    results = staged(tmp_path / "o.db", [refused], [draft("a", payload=said(1)), refused])
+    assert results[1][:4] == (1, 1, 0, 1)
 
 
 def test_a_mended_record_is_not_taken_for_one_in_flight(tmp_path: Path) -> None:
@@ -237,7 +249,7 @@ def test_a_mended_record_is_not_taken_for_one_in_flight(tmp_path: Path) -> None:
         await sealed(outbox, [draft("a"), draft("b", lane=2)])
         one, _ = await claimed(outbox, 2)
         await outbox.settle([fate(one, State.REJECTED)], ())
-        await outbox.stage([draft("a", payload=b"new")], Reading())
+        await outbox.stage([draft("a", payload=said("new"))], Reading())
         return crashed(path)
 
     async def after(outbox: SqliteOutbox) -> list[list[str]]:
@@ -270,7 +282,7 @@ def test_a_draft_that_makes_no_sense_fails_alone(tmp_path: Path) -> None:
 def test_every_reading_has_as_many_records_as_its_largest(
     tmp_path_factory: pytest.TempPathFactory, readings: list[list[tuple[str, bool]]], size: int
 ) -> None:
-    """Of a digest: as many as one reading had at most. Of an id: one."""
+    """Of a digest: as many as one reading had at most. Of an id: one, for all are equal."""
 
     async def work(outbox: SqliteOutbox) -> int:
         total = 0

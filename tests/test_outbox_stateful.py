@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec import Struct
 from outbox_kit import AT, crashed
 
-from leadconnector_async._outbox.interface import Draft, Reading, Settlement, Staged, State
+from leadconnector_async._outbox.interface import Draft, Reading, Settlement, State
 from leadconnector_async._outbox.ledger import Counts, Ledger
+from leadconnector_async._outbox.lines import line_key
 from leadconnector_async._outbox.meeting import numbered
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 
@@ -35,7 +36,14 @@ class Model(Struct):
     draft: Draft
     state: State
     is_sealed: bool
+    source: int
     attempts: int = 0
+    former: set[bytes | None] = set()
+    """Lines that it was before it was mended."""
+
+    def was(self, draft: Draft) -> bool:
+        """Tell whether it is, or was, the line of a draft."""
+        return draft.raw == self.draft.raw or draft.raw in self.former
 
 
 class Pass:
@@ -53,9 +61,11 @@ def draft_of(choice: tuple[str, str, int, int, bool, int]) -> Draft:
     if counted:
         lane, date = ord(key) % 3, ord(key) % 5
     problem = f"problem {body}" if body < 2 else None
-    payload = None if problem else b"%d" % (9 if counted else body)
+    left_out = "drafts" if body == 2 else None
+    payload = b'{"message":"%d"}' % (9 if counted else body) if body > 2 else None
     name = f"{'c' if counted else 'i'}{key}".encode()
-    return Draft(location, lane, date, name, counted, payload, 1, b"raw", problem)
+    raw = b"%b %d" % (name, body)
+    return Draft(location, lane, date, name, counted, payload, 1, raw, problem, None, left_out)
 
 
 CHOICES = st.builds(
@@ -66,7 +76,7 @@ CHOICES = st.builds(
         st.integers(-1, 2),
         st.integers(0, 3),
         st.booleans(),
-        st.integers(0, 4),
+        st.integers(0, 5),
     ),
 )
 ENDS = st.sampled_from([State.SENT, State.SENT, State.REJECTED, State.UNRESOLVED, State.PENDING])
@@ -130,10 +140,10 @@ class OutboxMachine(RuleBasedStateMachine):
             self.reading = Pass()
         expected = [self.stage_one(draft) for draft in batch]
         staged = self.run(self.outbox.stage(batch, self.reading.reading))
-        assert staged == Staged(*map(sum, zip(*expected, strict=True)) if expected else (0, 0, 0))
+        assert staged[:4] == tuple(map(sum, zip(*expected, strict=True)) if expected else [0] * 4)
 
     def stage_one(self, draft: Draft) -> tuple[int, int, int, int]:
-        """Staged, skipped, refused, conflicts."""
+        """Staged, skipped, refused, copies."""
         base = draft.location, draft.key
         number = 1
         if draft.counted:
@@ -142,22 +152,64 @@ class OutboxMachine(RuleBasedStateMachine):
         known = self.model.get(key)
         is_first = key not in self.reading.met
         self.reading.met.add(key)
-        if known is None or (is_first and self.is_mended_by(known, draft)):
-            self.replace(key, draft, is_sealed=known is not None and known.is_sealed)
-            return 1, 0, draft.problem is not None, 0
-        return 0, 1, 0, not is_first and known.draft.payload != draft.payload
+        if known is None:
+            return self.replace(key, draft, source=1)
+        if draft.counted:
+            return self.meet(key, draft)
+        same = known.was(draft) or (
+            draft.payload is not None and draft.payload == known.draft.payload
+        )
+        ended = {State.REJECTED, State.LEFT_OUT, State.DISMISSED}
+        if is_first and (same or known.state in ended):
+            return self.meet(key, draft)
+        if same:
+            return 0, 1, 0, 1
+        return self.set_apart(draft)
+
+    def set_apart(self, draft: Draft) -> tuple[int, int, int, int]:
+        """Meet a record that has the id of another one."""
+        if draft.payload is not None:
+            reason = "id is that of another record with other content"
+            fix = "give each record an id of its own"
+            draft = draft._replace(payload=None, problem=f"{reason}: {fix}", lane=0, date=0)
+        key = draft.location, line_key(draft.raw or b"")
+        is_first = key not in self.reading.met
+        self.reading.met.add(key)
+        if key not in self.model:
+            return self.replace(key, draft, source=1)
+        return self.meet(key, draft) if is_first else (0, 1, 0, 1)
+
+    def meet(self, key: Key, draft: Draft) -> tuple[int, int, int, int]:
+        """Meet a record that is known for the first time in a reading."""
+        known = self.model[key]
+        if self.is_mended_by(known, draft):
+            return self.replace(key, draft, source=1)
+        is_copy = known.source != 1 and draft.raw not in known.former
+        return 0, 1, 0, is_copy
 
     def is_mended_by(self, known: Model, draft: Draft) -> bool:
-        """Only what is rejected, and only by what differs."""
-        if known.state is not State.REJECTED:
+        """Only what was not sent, and only by what differs."""
+        if known.state is State.DISMISSED:
+            is_bad = known.draft.payload is None and draft.payload is not None
+            return is_bad and not known.was(draft)
+        if known.state not in {State.REJECTED, State.LEFT_OUT}:
             return False
-        same = known.draft.payload == draft.payload and known.draft.problem == draft.problem
-        return not same
+        ours, theirs = known.draft, draft
+        return (ours.payload, ours.problem, ours.left_out) != (
+            theirs.payload,
+            theirs.problem,
+            theirs.left_out,
+        )
 
-    def replace(self, key: Key, draft: Draft, *, is_sealed: bool) -> None:
+    def replace(self, key: Key, draft: Draft, *, source: int) -> tuple[int, int, int, int]:
         """Put a new or a mended record into the model."""
         state = State.PENDING if draft.problem is None else State.REJECTED
-        self.model[key] = Model(draft, state, is_sealed)
+        state = state if draft.left_out is None else State.LEFT_OUT
+        known = self.model.get(key)
+        former = set() if known is None else known.former | {known.draft.raw}
+        is_sealed = known is not None and known.is_sealed
+        self.model[key] = Model(draft, state, is_sealed, source, former=former)
+        return 1, 0, draft.problem is not None, 0
 
     @rule(draft=CHOICES)
     def admit(self, draft: Draft) -> None:
@@ -165,7 +217,13 @@ class OutboxMachine(RuleBasedStateMachine):
         key = draft.location, draft.key
         known = self.model.get(key)
         if known is None or self.is_mended_by(known, draft):
-            self.replace(key, draft, is_sealed=True)
+            self.replace(key, draft, source=0)
+            self.model[key].is_sealed = known is None or known.is_sealed
+        elif not (draft.counted or draft.payload is None or known.was(draft)) and (
+            draft.payload != known.draft.payload
+        ):
+            assert self.run(self.outbox.admit(draft)).state is State.REJECTED
+            return
         its = self.model[key]
         its.is_sealed = its.is_sealed or its.state is State.PENDING
         admission = self.run(self.outbox.admit(draft))
@@ -227,6 +285,17 @@ class OutboxMachine(RuleBasedStateMachine):
         for name in LOCATIONS:
             self.begin(name)
 
+    @precondition(lambda self: self.of_state(State.REJECTED, State.UNRESOLVED))
+    @rule(data=st.data())
+    def dismiss(self, data: st.DataObject) -> None:
+        """Give some of what failed up."""
+        failed = sorted(key for key, _ in self.of_state(State.REJECTED, State.UNRESOLVED))
+        chosen = data.draw(st.lists(st.sampled_from(failed), unique=True))
+        keys = [(key, name) for name, key in chosen]
+        assert self.run(self.outbox.dismiss(keys=keys)) == len(chosen)
+        for key in chosen:
+            self.model[key].state = State.DISMISSED
+
     @rule()
     def crash(self) -> None:
         """Go on with what is on disk at this moment."""
@@ -261,7 +330,9 @@ class OutboxMachine(RuleBasedStateMachine):
             key: its.state for key, its in self.of_state(State.REJECTED, State.UNRESOLVED)
         }
         assert sorted(sent) == sorted(key for key, _ in self.of_state(State.SENT))
-        assert sum(reason.count for reason in summary.reasons) == len(failed)
+        ended = self.of_state(State.LEFT_OUT, State.DISMISSED)
+        assert sum(reason.count for reason in summary.reasons) == len(failed) + len(ended)
+        assert summary.records == len(self.model) == sum(of.total for of in counted.values())
 
     def total(self, name: str, state: State) -> int:
         """How many records of a location are in a state."""

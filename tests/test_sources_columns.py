@@ -8,7 +8,7 @@ from leadconnector_async.sources._columns import Columns, check_mapping
 
 
 def _columns(*names: str, **mapping: str) -> Columns:
-    return Columns("history.csv", names, mapping)
+    return Columns("history.csv: line 1", names, mapping)
 
 
 def test_cells_are_named_by_their_columns() -> None:

@@ -13,7 +13,7 @@ from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources._contacts import Contacts
 from leadconnector_async.sources._values import Wrong
 
-US = SourceOptions(region="US")
+US = SourceOptions(undated="now", region="US")
 HEADER = "type,direction,message,contact.phone,contact.email,contact.name"
 
 

@@ -51,13 +51,15 @@ def test_a_record_knows_its_line_and_its_cells() -> None:
 
 
 @pytest.mark.parametrize("mapping", [None, "generic"])
-def test_a_table_without_dates_says_what_becomes_of_them(mapping: str | None) -> None:
+def test_a_table_without_dates_says_so(mapping: str | None) -> None:
     """A column of another name is easily forgotten, and a history of today is none."""
-    options = SourceOptions(mapping_file=mapping)
-    said = "no column gives the date: the API will take the time of the import"
-    _, warnings = parse(b"type,message,when\nSMS,hi,2024-01-31T09:30:00Z\n", ".csv", options)
-    assert [warning for warning in warnings if warning.startswith(said)]
-    _, warnings = parse(b"type,message,date\nSMS,hi,2024-01-31T09:30:00Z\n", ".csv", options)
+    options = SourceOptions(mapping_file=mapping, mapping={"direction": "way"})
+    content = b"type,message,way,when\nSMS,hi,inbound,2024-01-31T09:30:00Z\n"
+    records, warnings = parse(content, ".csv", options)
+    assert "no column gives the date: give --map date=COLUMN" in warnings
+    assert [str(problem)[:15] for problem in records[0].problems] == ["date is missing"]
+    records, warnings = parse(content.replace(b"when", b"date"), ".csv", options)
+    assert records[0].row is not None
     assert warnings == []
 
 
@@ -79,7 +81,10 @@ def test_the_delimiter_is_read_off_the_header(delimiter: str) -> None:
 
 def test_a_named_delimiter_is_used() -> None:
     """What no guess would find can be said."""
-    assert _rows(b"type^message\nSMS^hi\n", SourceOptions(delimiter="^"))[0].message == "hi"
+    assert (
+        _rows(b"type^message\nSMS^hi\n", SourceOptions(undated="now", delimiter="^"))[0].message
+        == "hi"
+    )
 
 
 def test_a_carriage_return_in_the_header_is_a_problem_of_the_header() -> None:
@@ -92,7 +97,7 @@ def test_a_carriage_return_in_the_header_is_a_problem_of_the_header() -> None:
 def test_a_delimiter_is_one_character(delimiter: str) -> None:
     """Anything else would split nothing, or everything."""
     with pytest.raises(SourceError, match="is no delimiter: give one character"):
-        parse(HEADER, ".csv", SourceOptions(delimiter=delimiter))
+        parse(HEADER, ".csv", SourceOptions(undated="now", delimiter=delimiter))
 
 
 def test_a_header_alone_is_no_record() -> None:
@@ -124,7 +129,7 @@ def test_a_named_encoding_is_used() -> None:
     """``--encoding`` is the fix that the problem of a wrong encoding names."""
     content = "type,message\nSMS,café\n".encode("cp1252")
     assert parse(content, ".csv")[0][0].row is None
-    assert _rows(content, SourceOptions(encoding="cp1252"))[0].message == "café"
+    assert _rows(content, SourceOptions(undated="now", encoding="cp1252"))[0].message == "café"
 
 
 def test_html_of_an_email_may_be_long() -> None:
@@ -141,7 +146,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         path.write_bytes(HEADER + (ROW_BEFORE + ROW_AFTER) * copies)
         tracemalloc.start()
         try:
-            with open_source(str(path)) as source:
+            with open_source(str(path), SourceOptions(undated="now")) as source:
                 assert sum(1 for _ in source) == 2 * copies
             return tracemalloc.get_traced_memory()[1]
         finally:

@@ -97,7 +97,7 @@ def test_a_list_of_csv_reads_as_its_source(
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
     writer.writerows([names, *(("SMS", *row) for row in rows)])
-    options = SourceOptions(delimiter=delimiter)
+    options = SourceOptions(undated="now", delimiter=delimiter)
     first, warnings = parse(text.getvalue().encode(), ".csv", options)
     names = [name.strip() for name in names]
     form = Form(format="csv", columns=names, delimiter=delimiter).encoded()
@@ -147,7 +147,7 @@ def _list(content: bytes, suffix: str, tmp_path: Path, options: SourceOptions) -
 def test_a_row_has_its_reason_its_key_and_its_columns(tmp_path: Path) -> None:
     """What a person sees who opens the list in a spreadsheet."""
     source = b"type,message,note\nsms,hi,x\n"
-    content, suffix = _written(_list(source, ".csv", tmp_path, SourceOptions()))
+    content, suffix = _written(_list(source, ".csv", tmp_path, SourceOptions(undated="now")))
     assert suffix == ".csv"
     assert content == (
         b"error,outboxKey,locationId,type,message,note\r\n"
@@ -157,11 +157,11 @@ def test_a_row_has_its_reason_its_key_and_its_columns(tmp_path: Path) -> None:
 
 def test_a_list_of_a_list_has_no_more_columns(tmp_path: Path) -> None:
     """Reason and key are replaced, the location is kept."""
-    source = b"error,outboxKey,locationId,type\nold,k9,l9,sms\nold,k8,,sms\n"
-    content, _ = _written(_list(source, ".csv", tmp_path, SourceOptions()))
+    source = b"error,outboxKey,locationId,type\nold,k9,loc,sms\nold,k8,,sms\n"
+    content, _ = _written(_list(source, ".csv", tmp_path, SourceOptions(undated="now")))
     assert content.splitlines() == [
         b"error,outboxKey,locationId,type",
-        b"history:2: it failed,key 0,l9,sms",
+        b"history:2: it failed,key 0,loc,sms",
         b"history:3: it failed,key 1,loc,sms",
     ]
 
@@ -172,15 +172,15 @@ def test_an_error_column_of_the_source_stays(tmp_path: Path) -> None:
         (b"type,error\nsms,30003\n", ".csv"),
         (b'{"type":"sms","error":"30003"}\n', ".jsonl"),
     ):
-        once, _ = _written(_list(source, suffix, tmp_path, SourceOptions()))
-        twice, _ = _written(_list(once, suffix, tmp_path, SourceOptions()))
+        once, _ = _written(_list(source, suffix, tmp_path, SourceOptions(undated="now")))
+        twice, _ = _written(_list(once, suffix, tmp_path, SourceOptions(undated="now")))
         for content in (once, twice):
             assert content.count(b"importError") == content.count(b"30003") == 1
 
 
 def test_a_mapped_error_column_is_read_again(tmp_path: Path) -> None:
     """The mapping of the source works on its list."""
-    options = SourceOptions(mapping={"message": "error"})
+    options = SourceOptions(undated="now", mapping={"message": "error"})
     content, _ = _written(_list(b"type,error\nSMS,hi\n", ".csv", tmp_path, options))
     row = parse(content, ".csv", options)[0][0].row
     assert row is not None
@@ -189,14 +189,18 @@ def test_a_mapped_error_column_is_read_again(tmp_path: Path) -> None:
 
 def test_sources_of_equal_form_share_a_list_and_others_meet_in_json(tmp_path: Path) -> None:
     """Lists, dates with their zone, and mapped columns come out with the API's names."""
-    berlin = SourceOptions(timezone=ZoneInfo("Europe/Berlin"), mapping={"message": "body"})
+    berlin = SourceOptions(
+        undated="now", timezone=ZoneInfo("Europe/Berlin"), mapping={"message": "body"}
+    )
     table = (
         b"type,body,date,attachments,call.to,note,call,message,contactId,Contact ID\n"
         b"Call,hi,2024-01-31T10:30:00,https://a;https://b,+1,x,y,z,,7\nSMS,,soon,,,,,,,\n"
     )
     other = jsonl({"type": "SMS", "body": "ho", "date": "2024-01-31T09:30:00Z"})
     rows = _list(table, ".csv", tmp_path, berlin)
-    rows += _list(other, ".jsonl", tmp_path, SourceOptions(mapping={"message": "body"}))
+    rows += _list(
+        other, ".jsonl", tmp_path, SourceOptions(undated="now", mapping={"message": "body"})
+    )
     content, suffix = _written(rows)
     assert suffix == ".jsonl"
     first, second, third = (json.loads(line) for line in content.splitlines())
@@ -254,12 +258,12 @@ def test_records_without_a_source_are_written_from_what_was_sent() -> None:
 
 def test_bytes_that_were_no_text_go_out_as_they_came(tmp_path: Path) -> None:
     """So the fix that the problem names, ``--encoding``, works on the list as well."""
-    cp1252 = SourceOptions(encoding="cp1252")
+    cp1252 = SourceOptions(undated="now", encoding="cp1252")
     for source, suffix in (
         (HEADER + "SMS,c1,inbound,,café\n".encode("cp1252"), ".csv"),
         ('{"type":"SMS","message":"café"}\n'.encode("cp1252"), ".jsonl"),
     ):
-        content, _ = _written(_list(source, suffix, tmp_path, SourceOptions()))
+        content, _ = _written(_list(source, suffix, tmp_path, SourceOptions(undated="now")))
         row = parse(content, suffix, cp1252)[0][0].row
         assert row is not None
         assert row.message == "café"
@@ -267,7 +271,7 @@ def test_bytes_that_were_no_text_go_out_as_they_came(tmp_path: Path) -> None:
 
 def test_a_list_of_another_encoding_is_marked(tmp_path: Path) -> None:
     """It is UTF-8, which the same ``--encoding`` would misread without its mark."""
-    cp1252 = SourceOptions(encoding="cp1252")
+    cp1252 = SourceOptions(undated="now", encoding="cp1252")
     source = "type,message\nSMS,café €\n".encode("cp1252")
     content, _ = _written(_list(source, ".csv", tmp_path, cp1252))
     row = parse(content, ".csv", cp1252)[0][0].row
@@ -277,7 +281,7 @@ def test_a_list_of_another_encoding_is_marked(tmp_path: Path) -> None:
 
 def test_lines_of_one_source_can_meet_those_of_another(tmp_path: Path) -> None:
     """Stand-ins, data named ``error``, and texts that are no JSON cross over as they are."""
-    options = SourceOptions(mapping={"message": "body"})
+    options = SourceOptions(undated="now", mapping={"message": "body"})
     deep = b'{"type":"SMS","note":' + b"[" * 100_000
     source = jsonl(
         {"type": "SMS", "error": "30003"},
@@ -285,7 +289,7 @@ def test_lines_of_one_source_can_meet_those_of_another(tmp_path: Path) -> None:
         deep,
     )
     rows = _list(source, ".jsonl", tmp_path, options)
-    rows += _list(b"type\nSMS\n", ".csv", tmp_path, SourceOptions())
+    rows += _list(b"type\nSMS\n", ".csv", tmp_path, SourceOptions(undated="now"))
     written = [json.loads(line) for line in _written(rows)[0].splitlines()]
     assert (written[0]["error"], written[0]["importError"]) == ("30003", "history:1: it failed")
     assert (written[1]["raw"], written[1]["outboxKey"]) == ('{"type', "key 1")
@@ -328,7 +332,7 @@ def test_files_are_found_from_the_lists_folder(tmp_path: Path) -> None:
     line = jsonl(record(attachments=["a.jpg", "https://a.example/b.jpg", "gone.jpg"]))
     table = b"type,attachments\nSMS,a.jpg;gone.jpg\n"
     for content, suffix in ((line, ".jsonl"), (table, ".csv")):
-        form = _form(content, suffix, tmp_path, SourceOptions())
+        form = _form(content, suffix, tmp_path, SourceOptions(undated="now"))
         parsed, _ = parse(content, suffix)
         rows = [
             row._replace(source=str(tmp_path / f"history{suffix}")) for row in _rows(parsed, form)
@@ -342,7 +346,7 @@ def test_files_are_found_from_the_lists_folder(tmp_path: Path) -> None:
 def test_numbers_keep_their_country_in_a_list_that_mixes_sources(tmp_path: Path) -> None:
     """The other source may be of another region, so each number is written with its code."""
     table = b"type,contact.phone\nSMS,(212) 555-0100\nSMS,12\n"
-    options = SourceOptions(region="US")
+    options = SourceOptions(undated="now", region="US")
     rows = _list(table, ".csv", tmp_path, options)
     rows += _list(jsonl(record(contact={"phone": "020 7946 0000"})), ".jsonl", tmp_path, options)
     written, _ = _written(rows, b'{"format":"jsonl"}', *(row.form or b"" for row in rows))

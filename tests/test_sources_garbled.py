@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources._garbled import GARBLED, MENDED, NULS, may_be_garbled, mended
+from leadconnector_async.sources._garbled import (
+    GARBLED,
+    MENDED,
+    NULS,
+    escaped_oddly,
+    garbled_perhaps,
+    mended,
+)
 from leadconnector_async.sources._objects import HALF
 
 REPAIR = SourceOptions(repair_text=True)
@@ -44,8 +51,8 @@ def test_each_text_that_is_mended_may_be_garbled(text: str) -> None:
     """The quick look at a line of JSON passes none over, in UTF-8 or in escapes."""
     wrong = text.encode("utf-8", "replace").decode("latin-1")
     if mended(wrong) is not None:
-        assert may_be_garbled(json.dumps(wrong).encode())
-        assert may_be_garbled(json.dumps(wrong, ensure_ascii=False).encode())
+        assert escaped_oddly(json.dumps(wrong).encode())
+        assert garbled_perhaps(json.dumps(wrong, ensure_ascii=False).encode())
 
 
 def _read(options: SourceOptions | None = None, **fields: Any) -> tuple[Any, tuple[str, ...]]:  # noqa: ANN401

@@ -68,7 +68,7 @@ RECORDS = st.fixed_dictionaries(
         "note": st.integers(),
     },
 )
-BERLIN = SourceOptions(timezone=ZoneInfo("Europe/Berlin"))
+BERLIN = SourceOptions(undated="now", timezone=ZoneInfo("Europe/Berlin"))
 
 
 def _reader(options: SourceOptions) -> JsonLines:
@@ -77,7 +77,7 @@ def _reader(options: SourceOptions) -> JsonLines:
 
 
 @settings(deadline=None)  # other work on the machine must not fail it
-@given(RECORDS, st.sampled_from([SourceOptions(), BERLIN]), st.booleans())
+@given(RECORDS, st.sampled_from([SourceOptions(undated="now"), BERLIN]), st.booleans())
 def test_both_ways_come_to_the_same_row(
     fields: dict[str, Any],
     options: SourceOptions,
@@ -106,7 +106,7 @@ def test_plain_lines_take_the_fast_way() -> None:
         record(date="2024-01-31T09:30:00-05:00", attachments=["https://a/b"]),
         record(type="Call", call=call),
     )
-    reader = _reader(SourceOptions())
+    reader = _reader(SourceOptions(undated="now"))
     rows = [reader._fast(json.dumps(line).encode()) for line in lines]
     assert None not in rows
     assert rows[2] is not None
@@ -132,7 +132,7 @@ def test_unknown_fields_are_warned_of_once_and_cost_nothing_else() -> None:
 
 def test_the_fast_way_is_taken_again() -> None:
     """A stretch of odd lines does not slow the rest of a file down for long."""
-    reader = _reader(SourceOptions())
+    reader = _reader(SourceOptions(undated="now"))
     odd, plain = jsonl(record(note=1)).strip(), jsonl(record()).strip()
     tried: list[bytes] = []
 
@@ -143,7 +143,7 @@ def test_the_fast_way_is_taken_again() -> None:
 
     content = b"\n".join([odd] * 1600 + [plain] * 1000)
     stream = Stream(io.BytesIO(content), "history.jsonl")
-    reader = Counting(stream, Text(stream, None), SourceOptions())
+    reader = Counting(stream, Text(stream, None), SourceOptions(undated="now"))
     assert len(list(reader)) == 2600
     assert tried.count(odd) < 40
     assert tried.count(plain) > 900
@@ -174,7 +174,7 @@ def test_dotted_names_of_a_call_are_read() -> None:
 
 def test_a_mapping_renames_keys() -> None:
     """``--map`` works for JSON as it does for columns."""
-    options = SourceOptions(mapping={"message": "body", "id": "sid"})
+    options = SourceOptions(undated="now", mapping={"message": "body", "id": "sid"})
     row = _rows(b'{"type":"SMS","body":"hi","sid":4}', options)[0]
     assert (row.message, row.id) == ("hi", "4")
 

@@ -120,12 +120,13 @@ def test_attachments_are_kept_beside_the_outbox(tmp_path: Path) -> None:
     assert path.read_bytes() == b"%PDF"
 
 
-def test_without_a_place_for_them_attachments_are_left_out(tmp_path: Path) -> None:
-    """With a notice."""
+def test_without_a_place_for_them_attachments_are_named(tmp_path: Path) -> None:
+    """So that a rehearsal says the same as an import; nothing is written."""
     (parsed,), _ = _read(_with_attachment(), tmp_path / "one.eml")
     assert parsed.row is not None
-    assert parsed.row.attachments is None
-    assert parsed.notices == ("attachments, which are not taken out of mails here",)
+    assert [url.rpartition("/")[2] for url in parsed.row.attachments or ()] == ["bill.pdf"]
+    assert parsed.notices == ()
+    assert [path.name for path in tmp_path.iterdir()] == ["one.eml"]
 
 
 def test_deleted_mails_are_counted(tmp_path: Path) -> None:

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import io
-import zipfile
 from email import message_from_bytes
 from email.message import EmailMessage
 
 import pytest
 
-from leadconnector_async.sources._files import LARGEST
 from leadconnector_async.sources._mail_parts import Content, content_of
 
 
@@ -66,7 +63,7 @@ def test_several_texts_are_joined() -> None:
         ("application/pdf", "Bill 7.PDF", "Bill 7.PDF"),
         ("application/pdf", None, "attachment.pdf"),
         ("image/jpeg", "photo", "photo.jpg"),
-        ("text/csv", "sheet.csv", "sheet.csv.txt"),
+        ("text/csv", "sheet.csv", "sheet.csv"),
         ("text/plain", "notes.txt", "notes.txt"),
         ("application/octet-stream", "a.docx", "a.docx"),
         ("image/png", "../../etc/x\0:y.png", "x_y.png"),
@@ -86,30 +83,14 @@ def test_attachments_get_names_that_are_safe(kind: str, filename: str | None, na
     assert warnings == []
 
 
-def test_what_the_api_does_not_take_is_packed() -> None:
-    """So that nothing is lost. Equal files are equal packed."""
-    mail = _mail()
-    for _ in range(2):
-        mail.add_attachment(b"cells", "application", "vnd.ms-excel", filename="a.xls")
-    content, warnings = parts(mail)
-    first, second = content.files
-    assert first.name == "a.xls.zip"
-    assert first.content == second.content
-    with zipfile.ZipFile(io.BytesIO(first.content)) as archive:
-        assert archive.read("a.xls") == b"cells"
-    said = "attachments of type .xls, which the API does not take: they are sent as .zip"
-    assert warnings == [said, said]
-
-
 def test_what_is_left_out_is_said() -> None:
-    """Too large, empty, or of no use without the mail."""
+    """Empty, or of no use without the mail."""
     mail = b"Content-Type: multipart/mixed; boundary=b\n"
-    for kind, data in (("pdf", b"x" * (LARGEST + 1)), ("pdf", b""), ("pgp-signature", b"x")):
+    for kind, data in (("pdf", b""), ("pgp-signature", b"x")):
         mail += b"\n--b\nContent-Type: application/" + kind.encode() + b"\n\n" + data
     content, warnings = parts(mail + b"\n--b--\n")
     assert content.files == []
     assert [warning.split(":")[0] for warning in warnings] == [
-        "attachments over 25 MB, which the API does not take",
         "empty attachments",
         "signatures of mails",
     ]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mails import ME, PLAIN, samples
 
 from leadconnector_async._errors import SourceError
+from leadconnector_async.sources._attachments import Attachments
 from leadconnector_async.sources._mail_head import Person
 from leadconnector_async.sources._mail_record import Mine, Reading, read_mail
 from leadconnector_async.sources._mail_state import LeftOut, Selection
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed
 
 MINE = Mine("inbox", ME.mine)
+FILES = Attachments(ME, None)
 SAMPLES = list(samples().values())
 TOKENS = [
     b"=?utf-8?b?####?=",
@@ -48,7 +50,7 @@ def _values(headers: str) -> dict[str, object]:
 
 def _told(headers: str) -> tuple[dict[str, object], list[str]]:
     notices: list[str] = []
-    how = Reading(MINE, Selection(ME), None, None, undated=False, warn=notices.append)
+    how = Reading(MINE, Selection(ME), FILES, None, undated=False, warn=notices.append)
     content = f"{headers}\n\nhi\n".encode()
     values, problem = read_mail(Piece(1, content, len(content)), how)
     assert problem is None
@@ -156,7 +158,7 @@ def _check(parsed: Parsed) -> None:
         assert parsed.row.type == "Email"
         assert parsed.row.date is not None
         assert parsed.row.contact is not None
-        assert msgspec.json.encode(parsed.row)
+        assert msgspec.json.encode(parsed.row, enc_hook=str)
 
 
 @settings(deadline=None)  # other work on the machine must not fail it

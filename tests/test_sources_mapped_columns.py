@@ -19,7 +19,7 @@ EXPORTS = Path(__file__).parent / "exports"
 GENERIC = (EXPORTS / "generic.csv").read_bytes()
 SMS_BACKUP = (EXPORTS / "sms-backup.xml").read_bytes()
 TWILIO_MESSAGES = (EXPORTS / "twilio-messages.csv").read_bytes()
-OPTIONS = SourceOptions(mapping_file="twilio-messages", region="US")
+OPTIONS = SourceOptions(undated="now", mapping_file="twilio-messages", region="US")
 
 
 def _read(content: bytes, path: Path, options: SourceOptions) -> tuple[list[Parsed], bytes]:
@@ -60,13 +60,16 @@ def test_a_list_that_mixes_sources_has_the_apis_names(tmp_path: Path) -> None:
     assert first["contact.phone"] == "+12125550100"
     assert (first["direction"], first["type"], first["Price"]) == ("inbound", "SMS", "-0.0079")
     assert last["direction"] == "sideways"
-    again, _ = _read(content, tmp_path / "failed.jsonl", SourceOptions())
+    again, _ = _read(content, tmp_path / "failed.jsonl", SourceOptions(undated="now"))
     assert [one.row is None for one in again] == [False, False, False, True, True]
 
 
 def test_a_list_of_xml_has_the_apis_names(tmp_path: Path) -> None:
     """No list can hold elements."""
-    options = SourceOptions(mapping_file="sms-backup-restore", region="US")
+    spool = tmp_path / "o.db.files"
+    options = SourceOptions(
+        undated="now", mapping_file="sms-backup-restore", region="US", spool=spool
+    )
     parsed, form = _read(SMS_BACKUP, tmp_path / "sms.xml", options)
     content = _list([one for one in parsed if not one.left_out], form)
     bad = json.loads(content.splitlines()[2])
@@ -89,7 +92,7 @@ def test_a_single_column_of_a_rule_has_to_be_there(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(
         '[fields]\ntype = { constant = "SMS" }\nmessage = "Text"\nsubject = ["Title"]\n'
     )
-    options = SourceOptions(mapping_file=str(tmp_path / "own.toml"))
+    options = SourceOptions(undated="now", mapping_file=str(tmp_path / "own.toml"))
     (one,), _ = _read(b"text\nhi\n", tmp_path / "log.csv", options)
     assert one.row is not None
     assert one.row.message == "hi"
@@ -99,7 +102,9 @@ def test_a_single_column_of_a_rule_has_to_be_there(tmp_path: Path) -> None:
 
 def test_a_column_that_the_user_maps_goes_before_the_mapping(tmp_path: Path) -> None:
     """As it stands."""
-    options = SourceOptions(mapping_file="generic", region="US", mapping={"message": "Agent"})
+    options = SourceOptions(
+        undated="now", mapping_file="generic", region="US", mapping={"message": "Agent"}
+    )
     parsed, _ = _read(GENERIC, tmp_path / "list.csv", options)
     assert [one.row.message for one in parsed if one.row] == ["Jo", "Jo"]
 
@@ -107,14 +112,16 @@ def test_a_column_that_the_user_maps_goes_before_the_mapping(tmp_path: Path) -> 
 def test_what_is_wrong_with_the_table_itself_is_told_as_ever(tmp_path: Path) -> None:
     """Ragged rows, doubled columns, a --map to nothing, a mapping of XML, blank rows."""
     content = b"type,message\nSMS\n\n,\n , \nSMS,hi\n"
-    options = SourceOptions(mapping_file="generic")
+    options = SourceOptions(undated="now", mapping_file="generic")
     parsed, _ = _read(content, tmp_path / "list.csv", options)
     assert [(one.line, one.row is None) for one in parsed] == [(2, True), (6, False)]
     with pytest.raises(SourceError, match="more than once"):
         _read(b"type,type\n", tmp_path / "list.csv", options)
     with pytest.raises(SourceError, match="there is no such column"):
         _read(
-            content, tmp_path / "l.csv", SourceOptions(mapping={"id": "x"}, mapping_file="generic")
+            content,
+            tmp_path / "l.csv",
+            SourceOptions(undated="now", mapping={"id": "x"}, mapping_file="generic"),
         )
     with pytest.raises(SourceError, match="--mapping is for XML: choose another"):
         _read(b"a,b\n", tmp_path / "l.csv", SourceOptions(mapping_file="sms-backup-restore"))

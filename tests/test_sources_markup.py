@@ -115,7 +115,7 @@ def test_a_file_without_records_does_not_fill_the_memory(tmp_path: Path) -> None
 
 
 def test_what_a_backup_holds_that_is_no_file(tmp_path: Path) -> None:
-    """Refused with a reason, or left out with a warning."""
+    """Refused with a reason. Without a place to keep them the others are named."""
     mms = (
         b'<mms address="+12125550100" date="1706713445000" msg_box="1"><part ct="image/png" '
         b'cl="a.png" data="%b"/><part ct="text/plain" text="hi"/></mms>'
@@ -125,7 +125,9 @@ def test_what_a_backup_holds_that_is_no_file(tmp_path: Path) -> None:
     assert str(bad.problems[0]).startswith("attachments has a file that is no base64")
     (good,), _ = _read(mms % b"YWJj", tmp_path / "sms.xml")
     assert _texts([good]) == ["hi"]
-    assert good.notices == ("attachments, which are not taken out of backups here",)
+    assert good.notices == ()
+    assert good.row is not None
+    assert [url.rpartition("/")[2] for url in good.row.attachments or ()] == ["a.png"]
 
 
 def test_xml_needs_a_mapping_of_elements(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ JSONL = b'{"type":"SMS","message":"hi"}\n'
 
 
 def _messages(path: Path, options: SourceOptions | None = None) -> list[str | None]:
-    with open_source(str(path), options or SourceOptions()) as source:
+    with open_source(str(path), options or SourceOptions(undated="now")) as source:
         return [parsed.row.message if parsed.row else None for parsed in source]
 
 
@@ -53,7 +53,7 @@ def test_the_format_can_be_said(tmp_path: Path) -> None:
     """It wins over the name."""
     path = tmp_path / "a.csv"
     path.write_bytes(JSONL)
-    assert _messages(path, SourceOptions(format="jsonl")) == ["hi"]
+    assert _messages(path, SourceOptions(undated="now", format="jsonl")) == ["hi"]
     with pytest.raises(SourceError):
         _messages(path)
 
@@ -62,7 +62,7 @@ def test_the_format_can_be_said(tmp_path: Path) -> None:
 def test_standard_input_is_a_source(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     """``-`` takes all that a file can hold."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    with open_source("-") as source:
+    with open_source("-", SourceOptions(undated="now")) as source:
         assert [parsed.row.message for parsed in source if parsed.row] == ["hi"]
         assert source.name == "standard input"
 
@@ -71,7 +71,7 @@ def test_progress_is_known_while_reading(tmp_path: Path) -> None:
     """Bytes read never pass the size, and reach it."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(JSONL * 50_000)
-    with open_source(str(path)) as source:
+    with open_source(str(path), SourceOptions(undated="now")) as source:
         assert source.size == path.stat().st_size
         seen = [source.bytes_read for _ in source]
     assert seen == sorted(seen)
@@ -83,14 +83,16 @@ def test_a_source_that_is_refused_leaves_no_file_open(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"no,known,column\n")
     with pytest.raises(SourceError):
-        open_source(str(path))
+        open_source(str(path), SourceOptions(undated="now"))
 
 
 def test_the_form_holds_what_reading_again_needs(tmp_path: Path) -> None:
     """Equal forms share a list of failed records."""
     path = tmp_path / "a.csv"
     path.write_bytes(b"type;body\nSMS;hi\n")
-    with open_source(str(path), SourceOptions(mapping={"message": "body"})) as source:
+    with open_source(
+        str(path), SourceOptions(undated="now", mapping={"message": "body"})
+    ) as source:
         assert source.form == (
             b'{"format":"csv","columns":["type","body"],"delimiter":";",'
             b'"mapping":{"message":"body"}}'

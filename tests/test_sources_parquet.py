@@ -36,7 +36,7 @@ def test_columns_of_any_type_are_cells(tmp_path: Path) -> None:
         "hash": b"ab",
     }
     path = _written(tmp_path / "history.parquet", [row, row | {"type": None}])
-    with open_source(path, SourceOptions(region="US")) as source:
+    with open_source(path, SourceOptions(undated="now", region="US")) as source:
         good, bad = source
         assert source.bytes_read == source.size
     assert good.row is not None
@@ -58,7 +58,7 @@ def test_batches_are_read_one_by_one(tmp_path: Path) -> None:
     """All of them, in order."""
     row = {"type": "SMS", "message": "hi"}
     path = _written(tmp_path / "history.parquet", [row | {"id": str(n)} for n in range(5000)])
-    with open_source(path) as source:
+    with open_source(path, SourceOptions(undated="now")) as source:
         ids = [one.row.id for one in source if one.row]
     assert ids == [str(number) for number in range(5000)]
 
@@ -75,14 +75,14 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
         (tmp_path / "d.parquet", "there is no such file"),
     ):
         with pytest.raises(SourceError, match=said):
-            open_source(str(path))
+            open_source(str(path), SourceOptions(undated="now"))
     with (
-        open_source(str(tmp_path / "c.parquet")) as source,
+        open_source(str(tmp_path / "c.parquet"), SourceOptions(undated="now")) as source,
         pytest.raises(SourceError, match="is damaged"),
     ):
         list(source)
     (tmp_path / "e.csv").write_bytes((tmp_path / "a.parquet").read_bytes())
     with pytest.raises(SourceError, match="is a Parquet file: give --format parquet"):
-        open_source(str(tmp_path / "e.csv"))
-    with open_source(whole) as source:
+        open_source(str(tmp_path / "e.csv"), SourceOptions(undated="now"))
+    with open_source(whole, SourceOptions(undated="now")) as source:
         assert next(iter(source)).row is not None

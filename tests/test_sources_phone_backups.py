@@ -302,7 +302,7 @@ def test_xml_without_records_is_an_error(tmp_path: Path) -> None:
         _read("", tmp_path)
     for root, what in (("threads", "Titanium Backup"), ("rss", "WordPress"), ("till", "<till>")):
         for mapping in (None, "sms-backup-restore"):
-            with pytest.raises(SourceError, match=f"holds no sms, mms or call .*{what}"):
+            with pytest.raises(SourceError, match=f"its first element is .*{what}"):
                 _read(_sms(), tmp_path, root, mapping_file=mapping)
 
 

@@ -37,7 +37,7 @@ def test_every_field_finds_its_place() -> None:
         "locationId": "l",
         "outboxKey": "k",
     }
-    row, problems = Shaper(SourceOptions()).row(values)
+    row, problems = Shaper(SourceOptions(undated="now")).row(values)
     assert problems == ()
     assert row == SourceRow(
         type="Call",
@@ -68,14 +68,14 @@ def test_every_field_finds_its_place() -> None:
 def test_all_problems_of_a_record_are_told_at_once() -> None:
     """Whoever mends a record mends it once."""
     values = {"type": "sms", "message": 5, "date": "now", "contactId": "c"}
-    row, problems = Shaper(SourceOptions()).row(values)
+    row, problems = Shaper(SourceOptions(undated="now")).row(values)
     assert row is None
     assert [problem.field for problem in problems] == ["type", "message", "date"]
 
 
 def test_a_missing_type_is_a_problem_beside_the_others() -> None:
     """No type is guessed; null is as good as nothing."""
-    row, problems = Shaper(SourceOptions()).row({"type": None, "message": 5})
+    row, problems = Shaper(SourceOptions(undated="now")).row({"type": None, "message": 5})
     assert row is None
     assert [str(problem).split(":")[0] for problem in problems] == [
         "type is missing",
@@ -85,7 +85,7 @@ def test_a_missing_type_is_a_problem_beside_the_others() -> None:
 
 def test_names_that_are_not_known_are_collected_and_bounded() -> None:
     """They are warned of once, and cannot fill the memory."""
-    shaper = Shaper(SourceOptions())
+    shaper = Shaper(SourceOptions(undated="now"))
     for number in range(1000):
         assert shaper.row({"type": "SMS", "note": "x", f"key{number}": 1})[1] == ()
     assert len(shaper.unknown) == 100
@@ -94,7 +94,7 @@ def test_names_that_are_not_known_are_collected_and_bounded() -> None:
 
 def test_a_misspelt_field_is_refused_unless_the_right_one_is_there() -> None:
     """Passing it over would lose what it holds."""
-    shaper = Shaper(SourceOptions())
+    shaper = Shaper(SourceOptions(undated="now"))
     row, problems = shaper.row({"type": "SMS", "contact_id": "c"})
     assert row is None
     assert str(problems[0]) == (
@@ -108,7 +108,7 @@ def test_a_misspelt_field_is_refused_unless_the_right_one_is_there() -> None:
 
 def test_an_empty_call_is_none() -> None:
     """A call without anything in it is no call."""
-    row, _ = Shaper(SourceOptions()).row({"type": "Call", "call.to": None})
+    row, _ = Shaper(SourceOptions(undated="now")).row({"type": "Call", "call.to": None})
     assert row is not None
     assert row.call is None
 

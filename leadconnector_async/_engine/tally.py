@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
 
 class Tally(Struct):
-    """Counts of one run.
+    """Counts of one run. ``copies`` are those of ``skipped`` that stand elsewhere too.
 
     ``found`` are those of ``sent`` whose answer was lost; ``looks`` and ``errands`` those of
     ``requests`` that looked for a record, or completed one before it was sent.
     """
 
+    read: int = 0
     staged: int = 0
     skipped: int = 0
+    copies: int = 0
     refused: int = 0
     sent: int = 0
     found: int = 0
@@ -33,4 +35,5 @@ class Tally(Struct):
         """Count a batch that the outbox has taken in."""
         self.staged += staged.staged
         self.skipped += staged.skipped
+        self.copies += staged.copies
         self.refused += staged.refused

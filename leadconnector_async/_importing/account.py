@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
+from leadconnector_async._importing.kinds import kind_of_refused
 from leadconnector_async._outbox.history import History, Times
 from leadconnector_async._outbox.interface import State
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_SENT: Final = frozenset({State.LEFT_OUT, State.DISMISSED})
+"""Their owner does not want them sent."""
 _PERSONAL: Final = re.compile(
     r"""[^\s@<>"'(),;:=]+@[^\s@<>"'(),;:=]+   # an e-mail address
     | \+\d[\d ().-]{5,}\d                    # a telephone number with its country
@@ -37,10 +40,12 @@ class Ends(Struct):
     unresolved: int = 0
     pending: int = 0
     found: int = 0
+    left_out: int = 0
+    dismissed: int = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that were to be sent."""
         return self.sent + self.failed + self.unresolved + self.pending
 
     def add(self, state: int, n: int, *, found: bool) -> None:
@@ -52,6 +57,10 @@ class Ends(Struct):
             self.failed += n
         elif state == State.UNRESOLVED:
             self.unresolved += n
+        elif state == State.LEFT_OUT:
+            self.left_out += n
+        elif state == State.DISMISSED:
+            self.dismissed += n
         else:
             self.pending += n
 
@@ -71,7 +80,7 @@ class Period(Struct):
 
 
 class Why(Struct, frozen=True):
-    """How many messages failed, or are unresolved, for one reason."""
+    """How many messages failed, are unresolved, left out or dismissed, for one reason."""
 
     unresolved: bool
     reason: str
@@ -91,7 +100,11 @@ class Account(Struct, kw_only=True):
     sent_months: Counter[int] = field(default_factory=Counter)
     """How many of a month's are sent."""
     reasons: list[Why] = []
-    """The most frequent first."""
+    """Of what failed or is unresolved: the most frequent first."""
+    left_out: list[Why] = []
+    dismissed: list[Why] = []
+    copies: int = 0
+    """Equal records that were read beside one of these."""
     times: Times
 
     @property
@@ -107,8 +120,15 @@ def account_of(outbox: str) -> Account:
         OutboxError: it does not exist, or cannot be read.
     """
     with History(outbox) as history:
-        account = Account(times=history.times(), reasons=merged(history.reasons()))
-        _add_up(account, history.passages())
+        found = history.reasons()
+        account = Account(
+            times=history.times(),
+            reasons=merged(of for of in found if of.state in (State.REJECTED, State.UNRESOLVED)),
+            left_out=merged(of for of in found if of.state is State.LEFT_OUT),
+            dismissed=merged(of for of in found if of.state is State.DISMISSED),
+            copies=history.copies(),
+        )
+        _add_up(account, history.passages(kind_of_refused))
     return account
 
 
@@ -119,7 +139,7 @@ def _add_up(account: Account, passages: Iterable[Passage]) -> None:
     periods: dict[str, Period] = {}
     for location, type_, direction, date, state, found in passages:
         alike[location, type_, direction, state, found] += 1
-        if date is not None:
+        if date is not None and state not in _NOT_SENT:
             dated[month_of(date // _DAY_MS), type_, state] += 1
             period = periods.get(location)
             if period is None:
@@ -127,8 +147,10 @@ def _add_up(account: Account, passages: Iterable[Passage]) -> None:
             period.add(date, date)
     for (location, type_, direction, state, found), n in alike.items():
         place = account.locations.setdefault(location, (Ends(), periods.get(location, Period())))
-        kind = account.kinds.setdefault((type_, direction), Ends())
-        for ends in (account.ends, place[0], kind):
+        affected = [account.ends, place[0]]
+        if state not in _NOT_SENT:
+            affected.append(account.kinds.setdefault((type_, direction), Ends()))
+        for ends in affected:
             ends.add(state, n, found=found)
     for (month, type_, state), n in dated.items():
         account.months.setdefault(month, Counter())[type_ or ""] += n

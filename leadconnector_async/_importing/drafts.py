@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async._api.late import Late, is_outbound_call
 from leadconnector_async._api.rules import SENT_AS_CUSTOM, check
 from leadconnector_async._importing.files import FileLostError, are_local, located
 from leadconnector_async._messages import Problem
-from leadconnector_async._records import draft, key_from_text, refused_draft
+from leadconnector_async._records import (
+    draft,
+    fault_key,
+    key_from_text,
+    left_out_draft,
+    refused_draft,
+)
 
 if TYPE_CHECKING:
     from leadconnector_async._outbox.interface import Draft
@@ -19,7 +25,8 @@ if TYPE_CHECKING:
 NO_LOCATION: Final = Problem(
     "locationId", "is missing", "give --location, or name the location in the record"
 )
-
+OF_THE_FILE: Final = "file"
+"""The field of a problem that is no record's: it is over when the file is read whole."""
 
 Providers = Callable[[str], Mapping[str, str]]
 """For a location, the id of the conversation provider by type of message."""
@@ -46,20 +53,28 @@ class Drafter:
         self._providers = providers
         self._now_ms = now_ms
 
-    def draft_of(self, parsed: Parsed) -> Draft:
-        """Check the record against the rules of its type, and encode it or say what is wrong."""
+    def draft_of(self, parsed: Parsed, source: str = "") -> Draft:
+        """Check the record against the rules of its type, and encode it or say what is wrong.
+
+        ``source`` is the name of the one that gave it.
+        """
         row = parsed.row
-        if row is None:
-            return self._unread(parsed)
+        location = (row.location_id if row is not None else None) or self._location
+        found = verdict_on(parsed, self._providers(location or "") if row is not None else _NONE)
+        return self.drafted(parsed, found, source)
+
+    def drafted(self, parsed: Parsed, found: Verdict, source: str = "") -> Draft:
+        """Encode a record on which the verdict is known."""
+        row = parsed.row
+        if row is None or found.problems:
+            return self._unsent(parsed, found, source)
         location = row.location_id or self._location
-        kind = row.type
-        late, problems = checked(row, self._providers(location or ""))
-        if problems or not location:
-            return self._refused(parsed, row, location, problems)
+        if not location:
+            return self._unsent(parsed, found._replace(problems=(NO_LOCATION,)), source)
         id_, key = row.id, row.outbox_key
         # None of these is part of a request's body.
         row.id = row.location_id = row.outbox_key = row.contact = row.in_reply_to = None
-        if late is not None and late.attachments:
+        if found.late is not None and found.late.attachments:
             row.attachments = None
         return draft(
             row,
@@ -68,33 +83,55 @@ class Drafter:
             now_ms=self._now_ms,
             line=parsed.line,
             raw=parsed.raw,
-            key=key_from_text(key) if key and not id_ else None,
-            late=late,
-            kind=kind,
+            key=key_from_text(key) if key else None,
+            late=found.late,
+            kind=found.kind,
         )
 
-    def _refused(
-        self, parsed: Parsed, row: SourceRow, location: str | None, problems: tuple[Problem, ...]
-    ) -> Draft:
-        return refused_draft(
-            problems if location else (NO_LOCATION, *problems),
-            location=location or "",
-            id=row.id,
-            line=parsed.line,
-            raw=parsed.raw,
-            key=key_from_text(row.outbox_key) if row.outbox_key and not row.id else None,
+    def _unsent(self, parsed: Parsed, found: Verdict, source: str) -> Draft:
+        row, problems = parsed.row, found.problems
+        said = parsed.identity if row is None else (row.id, row.location_id, row.outbox_key)
+        id_, location, key = said or (None, None, None)
+        location = location or self._location or ""
+        named = key_from_text(key) if key else None
+        if found.left_out is not None:
+            return left_out_draft(
+                found.left_out,
+                location=location,
+                id=id_,
+                line=parsed.line,
+                raw=parsed.raw,
+                key=named,
+            )
+        if row is not None and not location and NO_LOCATION not in problems:
+            problems = (NO_LOCATION, *problems)
+        refused = refused_draft(
+            problems, location=location, id=id_, line=parsed.line, raw=parsed.raw, key=named
         )
+        if source and problems and problems[0].field == OF_THE_FILE:
+            return refused._replace(key=fault_key(source, parsed.raw), counted=False, own=None)
+        return refused
 
-    def _unread(self, parsed: Parsed) -> Draft:
-        id_, location, key = parsed.identity or (None, None, None)
-        return refused_draft(
-            parsed.problems,
-            location=location or self._location or "",
-            id=id_ or None,
-            line=parsed.line,
-            raw=parsed.raw,
-            key=key_from_text(key) if key and not id_ else None,
-        )
+
+class Verdict(NamedTuple):
+    """What an import makes of a record: it is sent, refused for its problems, or left out."""
+
+    late: Late | None = None
+    problems: tuple[Problem, ...] = ()
+    left_out: str | None = None
+    kind: str | None = None
+    """Its type in the source, where it is sent as another one."""
+
+
+def verdict_on(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> Verdict:
+    """Judge a record by itself. Whether its id is another's too is told by who knows the others."""
+    if parsed.left_out is not None:
+        return Verdict(left_out=parsed.left_out)
+    if parsed.row is None:
+        return Verdict(problems=parsed.problems)
+    kind = parsed.row.type
+    late, problems = checked(parsed.row, providers)
+    return Verdict(late, problems, kind=kind)
 
 
 def checked(

@@ -11,10 +11,13 @@ from leadconnector_async._outbox.reasons import MOST_REASONS, OTHERS, gist
 MOST_PLACES: Final = 5
 
 
+ReasonState = Literal["wrong", "failed", "unresolved", "left out", "dismissed", "notice"]
+
+
 class Reason(Struct):
     """Why records are not sent, how many, and where the first of them stand (``file:line``)."""
 
-    state: Literal["wrong", "failed", "unresolved"]
+    state: ReasonState
     reason: str
     count: int = 0
     lines: list[str] = []
@@ -23,7 +26,8 @@ class Reason(Struct):
 class Reasons:
     """Groups what is wrong, as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: ReasonState = "wrong") -> None:
+        self._state = state
         self._groups: dict[str, Reason] = {}
 
     def add(self, reason: str, place: str) -> None:
@@ -31,7 +35,7 @@ class Reasons:
         key = gist(reason)
         if key not in self._groups and len(self._groups) >= MOST_REASONS:
             key = reason = OTHERS
-        group = self._groups.setdefault(key, Reason("wrong", reason))
+        group = self._groups.setdefault(key, Reason(self._state, reason))
         if group.reason != reason:
             group.reason = key
         group.count += 1

@@ -9,6 +9,7 @@ from leadconnector_async._errors import SourceError
 from leadconnector_async._importing.drafts import Drafter, no_providers
 from leadconnector_async._importing.notes import Notes
 from leadconnector_async._outbox.interface import Reading
+from leadconnector_async._records import fault_key
 
 if TYPE_CHECKING:
     from leadconnector_async._engine.tally import Tally
@@ -37,9 +38,7 @@ class Stager:
         self._tally = tally
         self._location = location
         self._providers = providers
-        self.notes = Notes()
-        self.conflicts = 0
-        """Records that were passed over, since another one of their source has the same id."""
+        self.notes = Notes(location)
 
     async def stage(self, reader: Reader) -> None:
         """Read to the end, or until the reader is stopped; then make the records claimable.
@@ -49,12 +48,14 @@ class Stager:
             OutboxError: the store failed.
         """
         drafter = Drafter(self._location, time.time_ns() // 1_000_000, self._providers)
+        reading: Reading | None = None
         for source in reader.sources():
             batch = reader.batch()
             self._refuse_homeless(source.name, batch)
-            if batch:
-                reading = Reading(await self._outbox.source(source.name, source.form))
-                await self._stage(reader, batch, drafter, reading, source.name)
+            reading = Reading(await self._outbox.source(source.name, source.form), reading)
+            await self._stage(reader, batch, drafter, reading, source.name)
+            if not reader.interrupted:
+                await self._outbox.end(reading, fault_key(source.name))
         if not reader.interrupted:
             await self._outbox.seal()
 
@@ -75,19 +76,11 @@ class Stager:
         while batch:
             for parsed in batch:
                 self.notes.add(parsed, source)
-            drafts = [drafter.draft_of(parsed) for parsed in batch if parsed.left_out is None]
+            drafts = [drafter.draft_of(parsed, source) for parsed in batch]
+            self._tally.read += len(batch)
             batch.clear()  # the rows are not needed any more, and are half of the memory
-            staged = await self._outbox.stage(drafts, reading)
-            self._tally.add(staged)
-            self.conflicts += staged.conflicts
+            self._tally.add(await self._outbox.stage(drafts, reading))
             batch = reader.batch()
-
-    def warnings(self, reader: Reader) -> list[str]:
-        """What was passed over, each once."""
-        if not self.conflicts:
-            return reader.warnings
-        have = "1 record has" if self.conflicts == 1 else f"{self.conflicts:,} records have"
-        return [*reader.warnings, f"{have} the id of another record before it: not sent"]
 
     def __repr__(self) -> str:
         return f"<Stager {self._tally.staged} staged, {self._tally.skipped} known>"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from leadconnector_async._importing.reasons import Reason
+from leadconnector_async._importing.reasons import Reason, ReasonState
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async.sources.failed import failed_suffix
 
 if TYPE_CHECKING:
-    from leadconnector_async._outbox.ledger import Counts, Place, ReasonCount
+    from leadconnector_async._outbox.ledger import Counts, Place, ReasonCount, Summary
+
+_NAMES: Final[dict[State, ReasonState]] = {
+    State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
+    State.LEFT_OUT: "left out",
+    State.DISMISSED: "dismissed",
+}
 
 
 class LocationCounts(Struct, kw_only=True):
@@ -24,8 +31,49 @@ class LocationCounts(Struct, kw_only=True):
     unresolved: int
     pending: int
     """Those in flight included."""
+    left_out: int = 0
+    dismissed: int = 0
     error: str | None = None
     """Why the location could not go on in this run."""
+
+
+class Tallied(Struct, kw_only=True, frozen=True):
+    """All that was ever read into an outbox, and what became of it. ``read`` is the sum."""
+
+    read: int
+    sent: int
+    failed: int
+    unresolved: int
+    pending: int
+    copies: int
+    """Equal records that were read beside one that is kept: twice in a file, or in two."""
+    left_out: int
+    dismissed: int
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether each record that was read is somewhere. It always does, or this is at fault."""
+        ended = self.sent + self.failed + self.unresolved + self.left_out + self.dismissed
+        return self.read == ended + self.pending + self.copies
+
+    @property
+    def text(self) -> str:
+        """The sum as people read it: ``read 10 = 7 sent + 1 failed + 2 left out``."""
+        copies = "copy" if self.copies == 1 else "copies"
+        terms = [
+            f"{n:,} {name}"
+            for name, n in (
+                ("sent", self.sent),
+                ("failed", self.failed),
+                ("unresolved", self.unresolved),
+                ("pending", self.pending),
+                (copies, self.copies),
+                ("left out", self.left_out),
+                ("dismissed", self.dismissed),
+            )
+        ]
+        shown = [term for term in terms if not term.startswith("0 ")] or terms[:1]
+        return f"read {self.read:,} = {' + '.join(shown)}"
 
 
 class Standing(Struct, kw_only=True):
@@ -35,12 +83,20 @@ class Standing(Struct, kw_only=True):
     failed: int
     unresolved: int
     pending: int
+    left_out: int = 0
+    dismissed: int = 0
+    copies: int = 0
     rate: float
     """Records sent a second, over the last minute."""
     by_reason: list[Reason]
+    left_out_by_reason: list[Reason] = []
+    dismissed_by_reason: list[Reason] = []
+    copies_lines: list[str] = []
+    """Where the first copies stand."""
     locations: list[LocationCounts]
     list_format: str
     """The form of the list of failed records: ``csv`` or ``jsonl``."""
+    account: Tallied
 
 
 def standing_of(outbox: str) -> Standing:
@@ -53,15 +109,32 @@ def standing_of(outbox: str) -> Standing:
         found = ledger.summary()
         forms = ledger.failed_forms()
     total = found.counts
-    return Standing(
+    account = Tallied(
+        read=found.records + found.copies,
         sent=total.sent,
         failed=total.rejected,
         unresolved=total.unresolved,
         pending=total.left,
+        copies=found.copies,
+        left_out=total.left_out,
+        dismissed=total.dismissed,
+    )
+    return Standing(
+        sent=account.sent,
+        failed=account.failed,
+        unresolved=account.unresolved,
+        pending=account.pending,
+        left_out=account.left_out,
+        dismissed=account.dismissed,
+        copies=account.copies,
         rate=round(found.sent_lately / found.lately_s, 3),
-        by_reason=[_reason(reason) for reason in found.reasons],
+        by_reason=_reasons(found, State.REJECTED, State.UNRESOLVED),
+        left_out_by_reason=_reasons(found, State.LEFT_OUT),
+        dismissed_by_reason=_reasons(found, State.DISMISSED),
+        copies_lines=[_place(place) for place in found.first_copies],
         locations=[_location(name, counts) for name, counts in found.locations.items()],
         list_format=failed_suffix(forms).removeprefix("."),
+        account=account,
     )
 
 
@@ -72,12 +145,18 @@ def _location(name: str, counts: Counts) -> LocationCounts:
         failed=counts.rejected,
         unresolved=counts.unresolved,
         pending=counts.left,
+        left_out=counts.left_out,
+        dismissed=counts.dismissed,
     )
+
+
+def _reasons(found: Summary, *states: State) -> list[Reason]:
+    return [_reason(reason) for reason in found.reasons if reason.state in states]
 
 
 def _reason(found: ReasonCount) -> Reason:
     return Reason(
-        "failed" if found.state is State.REJECTED else "unresolved",
+        _NAMES[found.state],
         found.reason or "no reason given",
         found.count,
         [_place(place) for place in found.first],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._outbox.interface import Admission, Claim, Settlement, State
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from leadconnector_async._outbox.held import Held
     from leadconnector_async._outbox.interface import Draft
     from leadconnector_async._outbox.meeting import Fresh
+    from leadconnector_async._outbox.sameness import Known, Sameness
     from leadconnector_async._outbox.sealing import Place, Sealing
     from leadconnector_async._outbox.staging import Staging
 
@@ -40,14 +42,22 @@ class Admitting:
         self._staging.enter(fresh, source=0)
         self._seal(fresh)
         answers = {
-            seq: Admission(seq, State.PENDING, None) if draft.problem is None else self._known(seq)
+            seq: self._known(seq) if draft.payload is None else Admission(seq, State.PENDING, None)
             for seq, _, draft in fresh
         }
         for record in rest:
             known = self._staging.known([record])[record.location, record.draft.key]
-            self._staging.mend(record, known, source=0)
-            answers[record.seq] = self._known(known.seq)
+            if self._staging.mend(record, known, source=0) or self._is_same(record, known):
+                answers[record.seq] = self._known(known.seq)
+            else:
+                answers[record.seq] = _refused(record, known, self._staging.sameness)
         return [answers[slot] for slot in sorted(answers)]
+
+    def _is_same(self, record: Fresh, known: Known) -> bool:
+        draft = record.draft
+        if draft.counted or draft.payload is None:
+            return True
+        return self._staging.sameness.is_same(draft, known)
 
     def _seal(self, fresh: Sequence[Fresh]) -> None:
         places: list[Place] = [
@@ -69,3 +79,12 @@ class Admitting:
         claim = Claim(*place, key, payload or b"", row[2])
         settlement = Settlement(claim, State(row[0]), *row[1:])
         return Admission(seq, settlement.state, settlement)
+
+
+def _refused(record: Fresh, known: Known, sameness: Sameness) -> Admission:
+    """Say that a record is none of its own: another one has its id."""
+    draft = record.draft
+    claim = Claim(record.location, draft.lane, draft.date, known.seq, draft.key, b"", 0)
+    at, reason = time.time_ns() // 1_000_000, sameness.reason(draft, known)
+    refusal = Settlement(claim, State.REJECTED, at, 0, reason=reason)
+    return Admission(known.seq, State.REJECTED, refusal)

@@ -21,6 +21,8 @@ PENDING: Final = int(State.PENDING)
 SENT: Final = int(State.SENT)
 REJECTED: Final = int(State.REJECTED)
 UNRESOLVED: Final = int(State.UNRESOLVED)
+LEFT_OUT: Final = int(State.LEFT_OUT)
+DISMISSED: Final = int(State.DISMISSED)
 """Plain integers: SQLite's adapter takes a slower path for any subclass."""
 
 SPAN_MS: Final = 10_000

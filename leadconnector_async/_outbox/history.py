@@ -7,6 +7,7 @@ seconds for a million records.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -30,7 +31,14 @@ _LOCATIONS: Final = "SELECT id, name FROM location"
 _LAST: Final = "SELECT coalesce(max(seq), 0) FROM record"
 _ENDS: Final = "SELECT seq, state, state = 2 AND reason IS NOT NULL FROM outcome"
 _RECORDS: Final = "SELECT seq, location, date, payload FROM record ORDER BY seq"
+_SAID: Final = """SELECT form, raw FROM origin LEFT JOIN source ON source.id = origin.source
+    WHERE seq = ?"""
+_COPIES: Final = "SELECT coalesce(sum(n), 0) FROM copy"
 _TIMES: Final = "SELECT min(first_at), max(last_at), (SELECT count(*) FROM pace) FROM tally"
+
+
+KindOf = Callable[[bytes | None, bytes | None], tuple[str | None, str | None, int | None]]
+"""Reads type, direction and date (in Unix milliseconds) of the form and the text of a record."""
 
 
 class _Kind(Struct, gc=False):
@@ -46,7 +54,7 @@ class Passage(NamedTuple):
 
     location: str
     type: str | None
-    """None where validation refused the record."""
+    """None where it is not known: validation refused the record."""
     direction: str | None
     date: int | None
     """Unix milliseconds; None where the message has none."""
@@ -90,23 +98,23 @@ class History(View):
             self.close()
             raise
 
-    def passages(self) -> Iterator[Passage]:
-        """Yield every record, in the order of staging. Needs one byte of memory for each."""
+    def passages(self, kind_of_refused: KindOf) -> Iterator[Passage]:
+        """Yield every record, in the order of staging. Needs one byte of memory for each.
+
+        ``kind_of_refused`` tells what a record is that validation refused.
+        """
         decode = msgspec.json.Decoder(_Kind).decode
-        refused = _Kind()
         with self._reading():
             states = self._states()
             for seq, location, date, payload in self._connection.execute(_RECORDS):
-                kind = refused if payload is None else decode(payload)
+                if payload is None:
+                    said = self._connection.execute(_SAID, (seq,)).fetchone()
+                    what = kind_of_refused(*(said or (None, None)))
+                else:
+                    kind = decode(payload)
+                    what = kind.type, kind.direction, None if kind.date is UNSET else date
                 state = states[seq]
-                yield Passage(
-                    self._names[location],
-                    kind.type,
-                    kind.direction,
-                    None if kind.date is UNSET else date,
-                    state & ~_FOUND,
-                    state >= _FOUND,
-                )
+                yield Passage(self._names[location], *what, state & ~_FOUND, state >= _FOUND)
 
     def _states(self) -> bytearray:
         """The state of each record by its number: joining the tables takes twice as long."""
@@ -121,6 +129,12 @@ class History(View):
         with self._reading():
             groups = grouped(self._connection, most_sources=1)
         return [ReasonCount(State(of.state), of.reason, of.count) for of in groups]
+
+    def copies(self) -> int:
+        """Return how many records were read that equal one that is kept."""
+        with self._reading():
+            (copies,) = self._connection.execute(_COPIES).fetchone()
+        return int(copies)
 
     def times(self) -> Times:
         """Return when the records were settled that went as far as a request."""

@@ -8,6 +8,7 @@ begins. A store with several owners fences each call by the epoch; SQLite is the
 
 from __future__ import annotations
 
+import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -25,6 +26,10 @@ class State(IntEnum):
     SENT = 2
     REJECTED = 3
     UNRESOLVED = 4
+    LEFT_OUT = 5
+    """Not to be sent, though nothing is wrong with it."""
+    DISMISSED = 6
+    """Failed or unresolved, and given up by its owner."""
 
 
 class Draft(NamedTuple):
@@ -39,7 +44,7 @@ class Draft(NamedTuple):
     counted: bool
     """The key is a digest of the content: equal records of one reading are told apart by number."""
     payload: bytes | None
-    """The encoded body; None where validation refused the record."""
+    """The encoded body; None where validation refused the record, or it is left out."""
     line: int
     """Where the record starts in its source, counted from 1; 0 for no source."""
     raw: bytes | None
@@ -48,6 +53,13 @@ class Draft(NamedTuple):
     """Why validation refused the record."""
     late: str | None = None
     """What the body lacks until it is sent, as `Late.encoded` writes it."""
+    left_out: str | None = None
+    """Why the record is not to be sent, though nothing is wrong with it."""
+    own: bytes | None = None
+    """Of a record that a list of failed ones names by its key: the key that its id would give
+    it, empty where it has none."""
+    mail: bool = False
+    """The key is a Message-ID. Those of several mails can be equal."""
 
     def __repr__(self) -> str:
         return f"Draft(location={self.location!r}, line={self.line}, problem={self.problem!r})"
@@ -57,15 +69,32 @@ class Reading:
     """One pass over one source: which records it has met already, one bit each.
 
     Two equal records in one pass are two records; the same record in the next pass is known.
+    ``before`` is the pass over the source that the same run has read before.
     """
 
-    __slots__ = ("_seen", "refused_lines", "source")
+    __slots__ = ("_earlier", "_seen", "kin", "name", "number", "refused_lines", "source")
 
-    def __init__(self, source: int = 0) -> None:
+    def __init__(self, source: int = 0, before: Reading | None = None) -> None:
         self.source = source
+        self.kin: frozenset[int] = frozenset()
+        """Numbers of the source: it has several where it was read with other options."""
+        self.name = ""
+        self.number = time.time_ns()
         self.refused_lines: dict[str, bool] = {}
         """Locations, and whether they had records before that are known by their line alone."""
         self._seen = bytearray()
+        self._earlier = b"" if before is None else before.all_met()
+
+    def all_met(self) -> bytes:
+        """What this pass and those before it have met."""
+        size = max(len(self._seen), len(self._earlier))
+        both = int.from_bytes(self._seen, "little") | int.from_bytes(self._earlier, "little")
+        return both.to_bytes(size, "little")
+
+    def was_met_before(self, seq: int) -> bool:
+        """Tell whether an earlier pass of the run has met record ``seq``."""
+        index = seq >> 3
+        return index < len(self._earlier) and bool(self._earlier[index] & (1 << (seq & 7)))
 
     def meet(self, seq: int) -> bool:
         """Note that this pass has met record ``seq``; True the first time."""
@@ -95,13 +124,15 @@ class Reading:
 
 
 class Staged(NamedTuple):
-    """What a batch came to. ``staged`` includes the refused ones, ``skipped`` are known already."""
+    """What a batch came to: ``staged`` with those refused or left out, ``skipped`` as known."""
 
     staged: int
     skipped: int
     refused: int
-    conflicts: int = 0
-    """Skipped, though their content differs: one reading has given one id to several records."""
+    copies: int = 0
+    """Of those skipped: equal ones stand elsewhere in the same source, or in another one."""
+    reused: tuple[Draft, ...] = ()
+    """Refused, since their id is that of another record."""
 
 
 class Claim(Struct, gc=False, eq=False):
@@ -174,10 +205,16 @@ class Outbox(Protocol):
     """Every method raises `OutboxError` once the store has failed, and then for good."""
 
     async def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:
-        """Store a batch durably. Known keys are skipped, unless refused before and mended now."""
+        """Store a batch durably. Known keys are skipped, unless refused before and mended now.
+
+        A record that has the id of another one, and other content, is refused; a mail is stored.
+        """
 
     async def admit(self, draft: Draft) -> Admission:
-        """Stage and seal one record; say what is known of it."""
+        """Stage and seal one record; say what is known of it.
+
+        One that has the id of another one, and other content, is rejected and not stored.
+        """
 
     async def seal(self) -> None:
         """Make what was staged claimable, in date order within its lane."""

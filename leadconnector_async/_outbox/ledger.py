@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import Struct
 
 from leadconnector_async._outbox import held
-from leadconnector_async._outbox.books import PENDING, REJECTED, SENT, SPAN_MS, UNRESOLVED
+from leadconnector_async._outbox.books import (
+    DISMISSED,
+    LEFT_OUT,
+    PENDING,
+    REJECTED,
+    SENT,
+    SPAN_MS,
+    UNRESOLVED,
+)
 from leadconnector_async._outbox.interface import Spend, State
 from leadconnector_async._outbox.reasons import grouped
 from leadconnector_async._outbox.rows import fetch_rows
@@ -38,17 +46,22 @@ _PLACES: Final = """SELECT seq, coalesce(name, ''), coalesce(line, 0)
     FROM outcome LEFT JOIN origin USING (seq) LEFT JOIN source ON source.id = origin.source
     WHERE state > 2 AND state = ? AND reason IS ? ORDER BY seq LIMIT ?"""
 _FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
-    WHERE state > 2 ORDER BY source, line, seq"""
+    WHERE state > 2 AND state < 5 ORDER BY source, line, seq"""
 _FAILED_ONE: Final = """SELECT r.key, location.name, o.state, text, o.detail,
         coalesce(source.name, ''), source.form, coalesce(line, 0), raw, payload, late
     FROM record r CROSS JOIN outcome o USING (location, lane, seq)
         JOIN location ON location.id = r.location
         LEFT JOIN reason ON reason.id = o.reason
         LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
-    WHERE r.seq = ? AND o.state > 2"""
+    WHERE r.seq = ? AND o.state > 2 AND o.state < 5"""
 _FORMS: Final = """SELECT DISTINCT form FROM (
-        SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq) WHERE state > 2)
+        SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
+        WHERE state > 2 AND state < 5)
     LEFT JOIN source ON source.id = source"""
+_SOURCES: Final = "SELECT name FROM source ORDER BY id"
+_KEPT: Final = "SELECT count(*), (SELECT coalesce(sum(n), 0) FROM copy) FROM record"
+_COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
+    ORDER BY source, line LIMIT ?"""
 _SENT: Final = """SELECT o.lane, o.seq, r.key, r.date, r.payload, o.message_id, o.conversation_id
     FROM outcome o CROSS JOIN record r ON r.seq = o.seq
     WHERE o.location = ? AND (o.lane, o.seq) > (?, ?) AND o.state = ?
@@ -79,6 +92,8 @@ class Counts(NamedTuple):
     sent: int = 0
     rejected: int = 0
     unresolved: int = 0
+    left_out: int = 0
+    dismissed: int = 0
 
     @property
     def left(self) -> int:
@@ -96,13 +111,19 @@ class Summary(NamedTuple):
 
     locations: dict[str, Counts]
     reasons: list[ReasonCount]
-    """The most frequent first, those that differ by one record's value as one."""
+    """Why records failed, are unresolved, left out or dismissed: the most frequent first, those
+    that differ by one record's value as one."""
     first_at: int | None
     """When the first record was settled."""
     last_at: int | None
     sent_lately: int
     lately_s: float
     """``sent_lately`` were sent within so many seconds before now."""
+    records: int
+    """How many are kept, counted one by one."""
+    copies: int
+    """How many more were read that equal one of them."""
+    first_copies: list[Place]
 
     @property
     def counts(self) -> Counts:
@@ -153,13 +174,32 @@ class Ledger(View):
             locations, moments = self._counts()
             reasons = self._reasons()
             sent_lately, lately = self._lately(now, round(lately_s * 1000))
+            records, copies = self._connection.execute(_KEPT).fetchone()
+            places = self._connection.execute(_COPIES, (MOST_PLACES,)).fetchall()
             self._connection.execute("COMMIT")
         first_at = min((first for first, _ in moments), default=None)
         last_at = max((last for _, last in moments), default=None)
-        return Summary(locations, reasons, first_at, last_at, sent_lately, lately)
+        return Summary(
+            locations,
+            reasons,
+            first_at,
+            last_at,
+            sent_lately,
+            lately,
+            records,
+            copies,
+            [Place(*place) for place in places],
+        )
 
     def _counts(self) -> tuple[dict[str, Counts], list[tuple[int, int]]]:
-        fields = {PENDING: "pending", SENT: "sent", REJECTED: "rejected", UNRESOLVED: "unresolved"}
+        fields = {
+            PENDING: "pending",
+            SENT: "sent",
+            REJECTED: "rejected",
+            UNRESOLVED: "unresolved",
+            LEFT_OUT: "left_out",
+            DISMISSED: "dismissed",
+        }
         locations: dict[str, Counts] = {}
         moments = []
         for name, state, n, first_at, last_at in self._connection.execute(_TALLY):
@@ -222,6 +262,11 @@ class Ledger(View):
         """Return the forms of the sources that have failed records; None is for no source."""
         with self._reading():
             return {form for (form,) in self._connection.execute(_FORMS)}
+
+    def sources(self) -> list[str]:
+        """Return the names of all sources that records came from."""
+        with self._reading():
+            return [name for (name,) in self._connection.execute(_SOURCES)]
 
     def sent(self, location: str) -> Iterator[SentRecord]:
         """Yield what was sent to a location, one lane after the other."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from leadconnector_async._outbox.books import REJECTED
+from leadconnector_async._outbox.books import DISMISSED, LEFT_OUT, REJECTED
 from leadconnector_async._outbox.rows import fetch_rows
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ _OF_KEYS: Final = """) AS wanted CROSS JOIN record ON location = column1 AND key
 _LAST: Final = """SELECT location, seq, lane, state FROM record
     LEFT JOIN outcome USING (location, lane, seq) WHERE location = ? AND key >= ? AND key < ?
     ORDER BY length(key) DESC, key DESC LIMIT 1"""
+
+_ENDED: Final = (REJECTED, LEFT_OUT)
+"""Records in these states were not sent, and can be sound when they are read again."""
+_FAULTS: Final = """SELECT location, seq, lane, state FROM record
+    JOIN outcome USING (location, lane, seq)
+    WHERE location IN (SELECT id FROM location) AND key >= ? AND key < ?"""
 
 Place = tuple[int, bytes]
 
@@ -92,6 +98,16 @@ class Lines:
             met.add(place)
         return drafts
 
+    def forget_unmet(self, reading: Reading, prefix: bytes) -> None:
+        """Forget the records whose keys begin so that a reading, which is at its end, has not met.
+
+        The fault of a file is over when the file has been read without it.
+        """
+        bounds = prefix, prefix + b"\xff" * 16
+        for row in self._connection.execute(_FAULTS, bounds).fetchall():
+            if not reading.has_met(row[1]):
+                self._forget(Found(*row), states=(REJECTED, DISMISSED))
+
     def _is_wanted(self, draft: Draft, reading: Reading) -> bool:
         if draft.location == NOWHERE or draft.raw is None:
             return False
@@ -113,7 +129,7 @@ class Lines:
         """Take the line's key, unless another source gave an equal record: then it is that one."""
         if not draft.counted or key == draft.key:
             return draft
-        if equal is None or (here is not None and here.state != REJECTED):
+        if equal is None or (here is not None and here.state not in _ENDED):
             return draft._replace(key=key)
         if here is not None:
             self._forget(here)
@@ -129,16 +145,18 @@ class Lines:
         if row is not None:
             self._forget(Found(*row))
 
-    def _forget(self, refused: Found) -> None:
+    def _forget(self, refused: Found, states: tuple[int, ...] = _ENDED) -> None:
         location, seq, lane, state = refused
-        if state != REJECTED:
+        if state not in states:
             return
         place = (location, lane, seq)
         execute = self._connection.execute
         execute("DELETE FROM outcome WHERE location = ? AND lane = ? AND seq = ?", place)
         execute("DELETE FROM origin WHERE seq = ?", (seq,))
         execute("DELETE FROM record WHERE seq = ?", (seq,))
-        self._books.add({(location, REJECTED): -1})
+        for table in ("copy", "former", "reused"):
+            execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))  # noqa: S608 - our own names
+        self._books.add({(location, state): -1})
         execute("DELETE FROM tally WHERE location = ? AND n = 0", (location,))
 
 

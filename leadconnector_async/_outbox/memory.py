@@ -12,6 +12,7 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from leadconnector_async._outbox.content import content_digest
 from leadconnector_async._outbox.interface import (
     Admission,
     Claim,
@@ -21,6 +22,7 @@ from leadconnector_async._outbox.interface import (
     State,
 )
 from leadconnector_async._outbox.meeting import numbered
+from leadconnector_async._outbox.sameness import reused_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,14 +57,14 @@ class _Recent(Generic[_K, _V]):
 class _Site:
     """One location: its lanes that have something to claim, each a heap in date order."""
 
-    __slots__ = ("epoch", "held", "keys", "lanes", "name", "number", "ready", "spend")
+    __slots__ = ("claims", "epoch", "held", "lanes", "name", "number", "ready", "spend")
 
     def __init__(self, number: int, name: str) -> None:
         self.number = number
         self.name = name
         self.epoch = 0
         self.held = 0
-        self.keys: dict[bytes, int] = {}
+        self.claims: dict[bytes, Claim] = {}
         self.lanes: dict[int, list[tuple[int, int, Claim]]] = {}
         self.ready: deque[int] = deque()
         self.spend: Spend | None = None
@@ -91,6 +93,12 @@ class _Site:
         return taken
 
 
+def _says_same(known: Claim, draft: Draft) -> bool:
+    if draft.payload is None or (known.payload, known.late) == (draft.payload, draft.late):
+        return True
+    return content_digest(known.payload, known.late) == content_digest(draft.payload, draft.late)
+
+
 class MemoryOutbox:
     """`Outbox` in memory. What is staged can be claimed at once, sealed or not.
 
@@ -108,17 +116,24 @@ class MemoryOutbox:
 
     async def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:  # noqa: ARG002 - a stream has one reading
         """See `Outbox.stage`."""
-        staged = refused = 0
+        staged = refused = copies = 0
+        reused: list[Draft] = []
         for draft in drafts:
             if draft.payload is None:
                 refused += 1
                 continue
             site = self._site(draft.location)
             key = self._numbered(site, draft.key) if draft.counted else draft.key
-            if key not in site.keys:
+            known = site.claims.get(key)
+            if known is None:
                 self._put(site, draft, key, draft.payload)
                 staged += 1
-        return Staged(staged + refused, len(drafts) - staged - refused, refused)
+            elif _says_same(known, draft):
+                copies += 1
+            else:
+                reused.append(draft._replace(payload=None, problem=str(reused_id(""))))
+        refused += len(reused)
+        return Staged(staged + refused, copies, refused, copies, tuple(reused))
 
     def _site(self, name: str) -> _Site:
         site = self._by_name.get(name)
@@ -133,29 +148,33 @@ class MemoryOutbox:
             number = (self._numbers.get(place) or 0) + 1
             self._numbers.put(place, number)
             free = numbered(key, number)
-            if free not in site.keys:
+            if free not in site.claims:
                 return free
 
     def _put(self, site: _Site, draft: Draft, key: bytes, payload: bytes) -> None:
         self._last += 1
-        site.keys[key] = self._last
         late = draft.late
-        site.put(Claim(site.number, draft.lane, draft.date, self._last, key, payload, 0, late))
+        claim = Claim(site.number, draft.lane, draft.date, self._last, key, payload, 0, late)
+        site.claims[key] = claim
+        site.put(claim)
 
     async def admit(self, draft: Draft) -> Admission:
         """See `Outbox.admit`."""
         site = self._site(draft.location)
-        seq = site.keys.get(draft.key)
-        if draft.payload is None:
+        known = site.claims.get(draft.key)
+        problem = draft.problem
+        if known is not None and draft.payload is not None and not draft.counted:
+            problem = None if _says_same(known, draft) else str(reused_id(""))
+        if draft.payload is None or problem is not None:
             self._last += 1
             at = time.time_ns() // 1_000_000
             claim = Claim(site.number, draft.lane, draft.date, self._last, draft.key, b"", 0)
-            refusal = Settlement(claim, State.REJECTED, at, 0, reason=draft.problem)
+            refusal = Settlement(claim, State.REJECTED, at, 0, reason=problem)
             return Admission(self._last, State.REJECTED, refusal)
-        if seq is None:
+        if known is None:
             self._put(site, draft, draft.key, draft.payload)
-            seq = self._last
-        return Admission(seq, State.PENDING, None)
+            return Admission(self._last, State.PENDING, None)
+        return Admission(known.seq, State.PENDING, None)
 
     async def seal(self) -> None:
         """See `Outbox.seal`. There is nothing to do."""
@@ -186,7 +205,7 @@ class MemoryOutbox:
                 claim.attempts = attempts
                 site.put(claim)
                 continue
-            site.keys.pop(claim.key, None)
+            site.claims.pop(claim.key, None)
             if message_id is not None:
                 self._stored.append((claim.location, claim.lane, claim.seq, message_id))
         for spend in spends:
@@ -214,4 +233,4 @@ class MemoryOutbox:
         """See `Outbox.close`."""
 
     def __repr__(self) -> str:
-        return f"<MemoryOutbox {sum(len(site.keys) for site in self._sites)} records>"
+        return f"<MemoryOutbox {sum(len(site.claims) for site in self._sites)} records>"

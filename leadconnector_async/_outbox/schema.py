@@ -32,8 +32,25 @@ WAL_BYTES: Final = 32 * 1024 * 1024
 _FACT: Final = """CREATE TABLE fact (
     location INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (location, name)) WITHOUT ROWID"""
+_EQUALS: Final = (
+    # How often a source holds a record that it is not the origin of, or more often than once: at
+    # most in one reading (``n``), and in the latest (``met`` in ``reading``).
+    """CREATE TABLE copy (
+        source INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, met INTEGER NOT NULL,
+        reading INTEGER NOT NULL, line INTEGER NOT NULL,
+        PRIMARY KEY (source, seq)) WITHOUT ROWID""",
+    # Digests of the lines that a record was before it was mended.
+    """CREATE TABLE former (
+        seq INTEGER NOT NULL, line BLOB NOT NULL, PRIMARY KEY (seq, line)) WITHOUT ROWID""",
+    # Digests of what records say that were refused since their id is another's.
+    "CREATE TABLE reused (seq INTEGER PRIMARY KEY, content BLOB NOT NULL)",
+)
 _DAY_LIMIT: Final = "ALTER TABLE spend ADD COLUMN day_limit INTEGER"
-_ADDED: Final = ((), ("ALTER TABLE record ADD COLUMN late TEXT", _FACT), (_DAY_LIMIT,))
+_ADDED: Final = (
+    (),
+    ("ALTER TABLE record ADD COLUMN late TEXT", _FACT),
+    (_DAY_LIMIT, *_EQUALS),
+)
 """What each format has that the one before it has not."""
 _TABLES: Final = (
     """CREATE TABLE location (
@@ -41,7 +58,7 @@ _TABLES: Final = (
     """CREATE TABLE source (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, form BLOB NOT NULL, UNIQUE (name, form))""",
     "CREATE TABLE reason (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
-    # payload is NULL exactly where validation refused the record.
+    # payload is NULL exactly where validation refused the record, or it is left out.
     """CREATE TABLE record (
         seq INTEGER PRIMARY KEY, location INTEGER NOT NULL, lane INTEGER NOT NULL,
         date INTEGER NOT NULL, key BLOB NOT NULL, payload BLOB, late TEXT)""",
@@ -76,6 +93,7 @@ _TABLES: Final = (
     _DAY_LIMIT,
     # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
     _FACT,
+    *_EQUALS,
     # Records up to here are sealed, and beyond it those in early.
     "CREATE TABLE sealed (seq INTEGER NOT NULL)",
     "INSERT INTO sealed VALUES (0)",

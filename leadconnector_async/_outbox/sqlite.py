@@ -14,7 +14,7 @@ from leadconnector_async._outbox.store import Store, open_store
 from leadconnector_async._outbox.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from leadconnector_async._outbox.interface import (
@@ -69,6 +69,10 @@ class SqliteOutbox:
         """See `Outbox.stage`."""
         return await self._writer.run(lambda store: store.staging.stage(drafts, reading))
 
+    async def end(self, reading: Reading, prefix: bytes) -> None:
+        """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
+        await self._writer.run(lambda store: store.staging.end(reading, prefix))
+
     async def admit(self, draft: Draft) -> Admission:
         """See `Outbox.admit`."""
         return await self._admissions.admit(draft)
@@ -121,6 +125,22 @@ class SqliteOutbox:
 
     async def _retry(self, seqs: Sequence[int]) -> Retried:
         return await self._writer.run(lambda store: store.retrying.retry(seqs))
+
+    async def dismiss(
+        self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
+    ) -> int:
+        """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+        chosen = frozenset(gists)
+        seqs = await self._writer.run(
+            lambda store: [*store.dismissing.of_keys(keys), *store.dismissing.of_gists(chosen)]
+        )
+        done = 0
+        for at in range(0, len(seqs), _RETRIES):
+            done += await self._dismiss(seqs[at : at + _RETRIES])
+        return done
+
+    async def _dismiss(self, seqs: Sequence[int]) -> int:
+        return await self._writer.run(lambda store: store.dismissing.dismiss(seqs))
 
     async def close(self) -> None:
         """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""

@@ -7,11 +7,12 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async._outbox.books import PENDING, REJECTED
+from leadconnector_async._outbox.books import DISMISSED, LEFT_OUT, PENDING, REJECTED
 from leadconnector_async._outbox.interface import Staged
-from leadconnector_async._outbox.lines import Lines
-from leadconnector_async._outbox.meeting import Fresh, Known, Meeting
+from leadconnector_async._outbox.lines import Lines, line_key
+from leadconnector_async._outbox.meeting import Fresh, Meeting
 from leadconnector_async._outbox.rows import fetch_rows, run_rows
+from leadconnector_async._outbox.sameness import Known, Sameness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
 _RECORD: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload, late)"
 _ORIGIN: Final = "INSERT OR REPLACE INTO origin (seq, source, line, raw)"
 _REFUSED: Final = "INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)"
-_KNOWN: Final = "SELECT location, key, seq, lane, date, payload, late FROM ("
-_OF_KEYS: Final = """) AS wanted CROSS JOIN record ON location = column1 AND key = column2"""
+_KNOWN: Final = """SELECT location, key, record.seq, lane, date, payload, late,
+        coalesce(source, 0) FROM ("""
+_OF_KEYS: Final = """) AS wanted CROSS JOIN record ON location = column1 AND key = column2
+    LEFT JOIN origin ON origin.seq = record.seq"""
+_FORMER: Final = "INSERT OR IGNORE INTO former (seq, line)"
+_KIN: Final = """SELECT kin.id, kin.name FROM source AS it JOIN source AS kin USING (name)
+    WHERE it.id = ?"""
 _AT_A_TIME: Final = 64
+LONGEST_LEFT_OUT: Final = 4 << 10
+"""Bytes of the longest line that is kept of what is left out: nobody has to mend it."""
 
 
 class Staging:
@@ -37,6 +45,7 @@ class Staging:
         self._books = books
         self._sealing = sealing
         self._lines = Lines(connection, books)
+        self.sameness = Sameness(connection)
         self.reload()
 
     def reload(self) -> None:
@@ -46,6 +55,8 @@ class Staging:
 
     def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:
         """Write a batch of one reading down."""
+        if not reading.kin:
+            self._introduce(reading)
         drafts = self._lines.recognise(drafts, reading)
         fresh, rest = self.insert(drafts)
         if rest:
@@ -53,15 +64,29 @@ class Staging:
                 reading.meet(record.seq)
         elif fresh:
             reading.meet_new(fresh[0].seq, fresh[-1].seq + 1)
-        meeting = Meeting(self, self._connection, reading)
+        refused = self.enter(fresh, reading.source)
+        meeting = Meeting(self, self.sameness, self._connection, reading)
         for at in range(0, len(rest), _AT_A_TIME):
             meeting.meet(rest[at : at + _AT_A_TIME])
-        fresh += meeting.fresh
-        refused = self.enter(fresh, reading.source)
-        staged = len(fresh) + meeting.mended
+        meeting.finish()
+        refused += self.enter(meeting.fresh, reading.source)
         return Staged(
-            staged, len(drafts) - staged, refused + meeting.refused_again, meeting.conflicts
+            len(fresh) + len(meeting.fresh) + meeting.mended,
+            meeting.known + meeting.copies,
+            refused + meeting.refused_again,
+            meeting.copies,
+            tuple(meeting.reused),
         )
+
+    def _introduce(self, reading: Reading) -> None:
+        """Tell a reading under which numbers its source is known."""
+        kin = dict(self._connection.execute(_KIN, (reading.source,)).fetchall())
+        reading.name = kin.get(reading.source, "")
+        reading.kin = frozenset({reading.source, *kin})
+
+    def end(self, reading: Reading, prefix: bytes) -> None:
+        """Forget the faults of a source, known by the keys of its own, that were not met again."""
+        self._lines.forget_unmet(reading, prefix)
 
     def insert(self, drafts: Sequence[Draft]) -> tuple[list[Fresh], list[Fresh]]:
         """Insert what has a new key. Returns that, and the rest, for whom numbers are free."""
@@ -91,27 +116,34 @@ class Staging:
     def enter(self, fresh: Sequence[Fresh], source: int) -> int:
         """Note where new records came from, and which were refused. Returns how many were."""
         origins = [
-            (seq, source, draft.line, draft.raw)
+            (seq, source, draft.line, self._kept(seq, draft))
             for seq, _, draft in fresh
             if draft.line or draft.raw is not None
         ]
         run_rows(self._connection, _ORIGIN, origins)
-        refused = [record for record in fresh if record.draft.problem is not None]
-        totals = Counter([location for _, location, _ in fresh])
-        if refused:
-            self.refuse(refused)
-            turned_down = Counter([record.location for record in refused])
-            totals.subtract(turned_down)
-            self._books.add({(location, REJECTED): n for location, n in turned_down.items()})
-        self._books.add({(location, PENDING): n for location, n in totals.items()})
-        return len(refused)
+        ended = [record for record in fresh if record.draft.payload is None]
+        totals = Counter([(location, PENDING) for _, location, _ in fresh])
+        if ended:
+            self.refuse(ended)
+            totals.subtract([(location, PENDING) for _, location, _ in ended])
+            totals.update([(location, _end_of(draft)) for _, location, draft in ended])
+        self._books.add(totals)
+        return sum(record.draft.problem is not None for record in ended)
+
+    def _kept(self, seq: int, draft: Draft) -> bytes | None:
+        """What is kept of a record's own form. Of a long one that is left out, only its digest."""
+        raw = draft.raw
+        if draft.left_out is None or raw is None or len(raw) <= LONGEST_LEFT_OUT:
+            return raw
+        run_rows(self._connection, _FORMER, [(seq, line_key(raw))])
+        return None
 
     def refuse(self, refused: Sequence[Fresh]) -> None:
-        """Give records the end that validation gave them."""
+        """Give records the end that validation gave them, or that they are left out."""
         at = time.time_ns() // 1_000_000
         reason = self._books.reason
         rows = [
-            (location, draft.lane, seq, REJECTED, at, 0, reason(draft.problem))
+            (location, draft.lane, seq, _end_of(draft), at, 0, reason(_why(draft)))
             for seq, location, draft in refused
         ]
         run_rows(self._connection, _REFUSED, rows)
@@ -123,10 +155,11 @@ class Staging:
         return {(location, key): Known(*known) for location, key, *known in rows}
 
     def mend(self, record: Fresh, known: Known, source: int) -> bool:
-        """Replace a refused record by a draft that differs from it. False: it is to stay."""
+        """Replace a record that was not sent by a draft that differs. False: it is to stay."""
         draft, location = record.draft, record.location
         place = (location, known.lane, known.seq)
-        if not self._is_mendable(place, known, draft):
+        before = self._mendable(place, known, draft)
+        if before is None:
             return False
         execute = self._connection.execute
         execute(f"DELETE FROM outcome WHERE {_PLACE}", place)  # noqa: S608 - our own names
@@ -134,30 +167,57 @@ class Staging:
             "UPDATE record SET lane = ?, date = ?, payload = ?, late = ? WHERE seq = ?",
             (draft.lane, draft.date, draft.payload, draft.late, known.seq),
         )
-        run_rows(self._connection, _ORIGIN, [(known.seq, source, draft.line, draft.raw)])
-        if draft.problem is not None:
+        raw = self.sameness.origin(known.seq).raw
+        if raw is not None and raw != draft.raw:
+            run_rows(self._connection, _FORMER, [(known.seq, line_key(raw))])
+        kept = self._kept(known.seq, draft)
+        run_rows(self._connection, _ORIGIN, [(known.seq, source, draft.line, kept)])
+        after = _end_of(draft)
+        if draft.payload is None:
             self.refuse([Fresh(known.seq, location, draft)])
         else:
-            self._books.add({(location, REJECTED): -1, (location, PENDING): 1})
             self._sealing.put_back((location, draft.lane, draft.date, known.seq))
+        if after != before:
+            self._books.add({(location, before): -1, (location, after): 1})
         return True
 
-    def _is_mendable(self, place: tuple[int, ...], known: Known, draft: Draft) -> bool:
+    def _mendable(self, place: tuple[int, ...], known: Known, draft: Draft) -> int | None:
+        """The state of a record that a draft may replace."""
         if draft.payload is not None and known.equals(draft):
-            return False
+            return None
         query = f"""SELECT state, text FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
             WHERE {_PLACE}"""  # noqa: S608 - our own names
-        outcome = self._connection.execute(query, place).fetchone()
-        if outcome is None or outcome[0] != REJECTED:
+        state, why = self._connection.execute(query, place).fetchone() or (PENDING, None)
+        if state == DISMISSED:
+            return DISMISSED if self._is_back(known, draft) else None
+        if state not in (REJECTED, LEFT_OUT):
+            return None
+        is_other = not known.equals(draft) or (_end_of(draft), _why(draft)) != (state, why)
+        return int(state) if is_other else None
+
+    def _is_back(self, known: Known, draft: Draft) -> bool:
+        """Tell whether a record that was given up is mended. What may be stored is not."""
+        if known.payload is not None or draft.payload is None:
             return False
-        return not known.equals(draft) or draft.problem != outcome[1]
+        return draft.own is not None or not self.sameness.is_line(draft, known)
 
 
 _PLACE: Final = "location = ? AND lane = ? AND seq = ?"
 
 
+def _end_of(draft: Draft) -> int:
+    """The state in which a draft is staged."""
+    if draft.problem is not None:
+        return REJECTED
+    return PENDING if draft.left_out is None else LEFT_OUT
+
+
+def _why(draft: Draft) -> str | None:
+    return draft.left_out if draft.problem is None else draft.problem
+
+
 def _row(record: Fresh, key: bytes) -> tuple[Any, ...]:
     seq, location, draft = record
-    if (draft.payload is None) is (draft.problem is None):
-        raise ValueError("a draft has either a payload or a problem")
+    if (draft.payload is None) is (_why(draft) is None):
+        raise ValueError("a draft has either a payload, or a reason for having none")
     return seq, location, draft.lane, draft.date, key, draft.payload, draft.late

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async._outbox.admitting import Admitting
 from leadconnector_async._outbox.books import PENDING, Books
 from leadconnector_async._outbox.claims import Claims
+from leadconnector_async._outbox.dismissing import Dismissing
 from leadconnector_async._outbox.facts import Facts
 from leadconnector_async._outbox.interface import Epoch, Spend
 from leadconnector_async._outbox.lock import OwnerLock
@@ -43,6 +44,7 @@ class Store:
         self.admitting = Admitting(connection, self.staging, self.sealing, self.claims.held)
         self.facts = Facts(connection)
         self.settling = Settling(connection, self._books, self.claims, self.facts)
+        self.dismissing = Dismissing(connection, self._books)
         self.retrying = Retrying(connection, self._books, self.claims, self.facts)
 
     def reload(self) -> None:

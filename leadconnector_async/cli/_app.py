@@ -11,6 +11,7 @@ import click
 from leadconnector_async import __version__
 from leadconnector_async._errors import LeadConnectorError
 from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._prose import fitted, say
 
 COMMANDS: Final = {
     "import": "_import",
@@ -25,6 +26,9 @@ COMMANDS: Final = {
     "completion": "_completion",
 }
 """The module of each command, which holds it as ``command``."""
+
+_ERROR: Final = "Error: "
+"""What click puts before a message."""
 
 
 class App(click.Group):
@@ -48,10 +52,14 @@ class App(click.Group):
         try:
             return super().invoke(ctx)
         except LeadConnectorError as error:
-            click.echo(f"leadconnector: {error}", err=True)
+            say(f"leadconnector: {error}", err=True)
             ctx.exit(Exit.ERROR)
+        except click.ClickException as error:
+            shown = fitted(f"{_ERROR}{error.message}").removeprefix(_ERROR)
+            error.message = shown  # type: ignore[misc] # click prints it on one line
+            raise
         except KeyboardInterrupt:
-            click.echo("leadconnector: interrupted", err=True)
+            say("leadconnector: interrupted", err=True)
             ctx.exit(Exit.INTERRUPTED)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.cli._report import figures, location_lines, reason_sections
+from leadconnector_async.cli._report import (
+    account_line,
+    all_reasons,
+    copies_remark,
+    figures,
+    location_lines,
+    reason_sections,
+)
 from leadconnector_async.cli._words import counted, duration, number, rate
 
 if TYPE_CHECKING:
@@ -34,9 +41,10 @@ def report_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
     yield ""
     yield from figures(_figures(summary))
     yield ""
+    yield account_line(summary.account)
     yield _speed(summary)
     yield from location_lines(summary.locations)
-    yield from reason_sections(summary.by_reason)
+    yield from reason_sections(all_reasons(summary))
     steps = list(_steps(summary, options))
     if steps:
         yield ""
@@ -47,12 +55,16 @@ def report_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
 def _figures(summary: Summary) -> list[tuple[str, int, str]]:
     found = f"{number(summary.found)} of them found stored, their answers were lost"
     rows = [
-        ("read", summary.staged + summary.skipped, ""),
+        ("read", summary.read, ""),
         ("sent", summary.sent, found if summary.found else ""),
+        ("sent before", summary.sent_before, "by earlier runs"),
         ("known already", summary.skipped, "are in the outbox already"),
         ("failed", summary.failed, ""),
         ("unresolved", summary.unresolved, "may be stored, or not"),
         ("pending", summary.pending, "not sent yet"),
+        ("copies", summary.copies, copies_remark(summary)),
+        ("left out", summary.left_out, ""),
+        ("dismissed", summary.dismissed, "given up after they had failed"),
     ]
     return [row for row in rows if row[1] or row[0] in ("sent", "failed")]
 
@@ -80,6 +92,8 @@ def _steps(summary: Summary, options: ImportOptions) -> Iterator[str]:
         yield f"    leadconnector failed --outbox {outbox} -o {name}"
         yield "  Mend them there, and import that file into the same outbox:"
         yield f"    {_import_again(name, options)}"
+        yield "  Or give up those that need not be sent, by their reason or the list of them:"
+        yield f"    leadconnector failed --outbox {outbox} --dismiss REASON"
     if summary.failed or summary.unresolved:
         yield "  Where the cause was in the account, mend it there, and put the records back:"
         yield f"    leadconnector retry --outbox {outbox}"

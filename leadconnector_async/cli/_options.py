@@ -76,7 +76,8 @@ source_options: Final = _all(
         metavar="FIELD=COLUMN",
         type=MAPPING,
         multiple=True,
-        help="The column (or JSON key) that holds a field, where it is not named like the field. "
+        help="The column (or JSON key) that holds a field, where it is not named like the field; "
+        "none after the equals sign switches the field off. "
         'Repeat it for more; in the environment separate them by ";".',
     ),
     option(

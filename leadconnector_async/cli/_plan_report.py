@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leadconnector_async.cli._import_report import AUTOMATIONS, HEADINGS
-from leadconnector_async.cli._report import MOST_LOCATIONS, figures, reason_sections
+from leadconnector_async.cli._report import (
+    MOST_LOCATIONS,
+    account_line,
+    all_reasons,
+    copies_remark,
+    figures,
+    reason_sections,
+)
 from leadconnector_async.cli._words import duration, number
 
 if TYPE_CHECKING:
@@ -21,9 +28,10 @@ def plan_lines(summary: Summary, options: ImportOptions) -> Iterator[str]:
     yield ""
     yield from figures(_figures(summary))
     yield ""
+    yield account_line(summary.account)
     yield _estimate(summary, options)
     yield from _locations(summary.plan)
-    yield from reason_sections(summary.by_reason)
+    yield from reason_sections(all_reasons(summary))
     if summary.pending and not options.sandbox:
         yield ""
         yield AUTOMATIONS
@@ -38,6 +46,9 @@ def _figures(summary: Summary) -> list[tuple[str, int, str]]:
         ("to send", summary.pending, ""),
         ("known already", summary.skipped, "are in the outbox already"),
         ("failed", summary.failed, "would be on the list of failed records"),
+        ("copies", summary.copies, copies_remark(summary)),
+        ("left out", summary.left_out, ""),
+        ("dismissed", summary.dismissed, "given up after they had failed"),
         ("contacts", sum(of.contacts for of in plan), "to find, or else to create"),
         ("files", sum(of.files for of in plan), "to upload, each content once"),
         ("conversations", sum(of.conversations for of in plan), "to open, for files and calls"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
+from leadconnector_async.cli._prose import width, wrapped
 from leadconnector_async.cli._words import number, places
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from leadconnector_async._importing.notes import Notes
     from leadconnector_async._importing.reasons import Reason
-    from leadconnector_async._importing.standing import LocationCounts
+    from leadconnector_async._importing.standing import LocationCounts, Standing, Tallied
+    from leadconnector_async._importing.summary import Summary
 
-WIDTH: Final = 100
 MOST_REASONS: Final = 20
 MOST_LOCATIONS: Final = 20
 _COUNT: Final = 11
@@ -36,20 +36,35 @@ def figures(rows: Sequence[tuple[str, int, str]]) -> Iterator[str]:
 
 
 def reason_sections(reasons: Sequence[Reason]) -> Iterator[str]:
-    """The reasons of what failed, and those of what is unresolved, each under its heading."""
-    for state, heading in (("failed", "Failed:"), ("unresolved", "Unresolved:")):
+    """The reasons of what is not sent, by what became of it, each under its heading."""
+    for state in ("failed", "unresolved", "left out", "dismissed"):
         group = [reason for reason in reasons if reason.state == state]
         if group:
             yield ""
-            yield heading
+            yield f"{state.capitalize()}:"
             yield from reason_lines(group)
+
+
+def all_reasons(found: Standing | Summary) -> list[Reason]:
+    """Why records are not sent."""
+    return [*found.by_reason, *found.left_out_by_reason, *found.dismissed_by_reason]
+
+
+def copies_remark(found: Standing | Summary) -> str:
+    """Say where the first copies stand."""
+    return f"equal others: {places(found.copies_lines, found.copies)}"
+
+
+def account_line(account: Tallied) -> str:
+    """Say what became of all that was ever read into the outbox."""
+    return f"All runs together: {account.text}."
 
 
 def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
     """Each reason with its count and, under it, the first places of it."""
     indent = " " * (_COUNT + 2)
     for reason in reasons[:MOST_REASONS]:
-        first, *rest = textwrap.wrap(reason.reason, WIDTH - len(indent)) or [reason.reason]
+        first, *rest = wrapped(reason.reason, width() - len(indent))
         yield f"{number(reason.count):>{_COUNT}}  {first}"
         yield from (indent + line for line in rest)
         if reason.lines:

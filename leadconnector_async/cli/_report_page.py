@@ -13,7 +13,8 @@ from leadconnector_async.cli._options import option, outbox_option
     "--html",
     metavar="FILE",
     type=click.Path(dir_okay=False, allow_dash=True),
-    help="The file to write, such as report.html. An earlier page there is replaced.",
+    help="The file to write, such as report.html, or - for standard output. An earlier page there "
+    "is replaced.",
 )
 @option("--title", metavar="TEXT", help="What stands above it, such as the client's name.")
 def command(outbox: str, html: str | None, title: str | None) -> None:
@@ -22,7 +23,7 @@ def command(outbox: str, html: str | None, title: str | None) -> None:
     It needs no other file and no network, and can be printed. It holds no text of a message and
     no contact. It only reads the outbox, and may be asked while an import runs.
     """
-    if html is None or html == "-":
+    if html is None:
         raise click.UsageError("give --html FILE, the file to write, such as --html report.html")
     from leadconnector_async.cli._run_report_page import write  # noqa: PLC0415 - not for help
 

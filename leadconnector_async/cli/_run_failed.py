@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
 import msgspec
 
 from leadconnector_async._api.late import read_late, with_contact
@@ -13,6 +12,7 @@ from leadconnector_async._messages import Refusal
 from leadconnector_async._outbox.interface import State
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._records import key_text
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._whole_file import whole_file
 from leadconnector_async.cli._words import counted
 from leadconnector_async.sources.failed import FailedRow, write_failed
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _REFUSALS: Final = msgspec.json.Decoder(Refusal)
 
 
-def write(outbox: str, output: str | None) -> None:
-    """Write the list to a file, or to standard output.
+def write(outbox: str, output: str) -> None:
+    """Write the list to a file; ``-`` is standard output.
 
     Raises:
         OutboxError: the outbox does not exist, or cannot be read.
@@ -37,18 +37,17 @@ def write(outbox: str, output: str | None) -> None:
         rows = _Counted(ledger.failed())
         forms = ledger.failed_forms()
         if not forms:
-            click.echo("Nothing has failed.", err=True)
-            return
-        if output is None:
-            write_failed(rows, sys.stdout.buffer, forms=forms)
+            say("Nothing has failed.", err=True)
             return
         with whole_file(output, mode=0o600) as file:
-            write_failed(rows, file, forms=forms)
-    click.echo(
-        f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
-        "into the same outbox.",
-        err=True,
-    )
+            folder = Path() if output == "-" else Path(output).parent
+            write_failed(rows, file, forms=forms, folder=folder)
+    if output != "-":
+        say(
+            f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
+            "into the same outbox.",
+            err=True,
+        )
 
 
 class _Counted:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from leadconnector_async._errors import DailyQuotaSpent, LeadConnectorError
 from leadconnector_async._importer import Importer
 from leadconnector_async._importing.destination import claim_for
@@ -18,10 +16,11 @@ from leadconnector_async.cli._exits import Exit
 from leadconnector_async.cli._import_report import AUTOMATIONS, report_lines
 from leadconnector_async.cli._observer import Observer
 from leadconnector_async.cli._progress import choose_display
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import note_lines, print_json
 from leadconnector_async.cli._run_plan import plan
 from leadconnector_async.cli._signals import Signals
-from leadconnector_async.cli._target import client, destination, target
+from leadconnector_async.cli._target import client, destination, taken_as_known, target
 
 if TYPE_CHECKING:
     from leadconnector_async.cli._progress import Display
@@ -49,12 +48,12 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     with target(options) as at, asyncio.Runner(loop_factory=_loop_factory()) as runner:
         summary = runner.run(_Run(options, display).run(at))
     if summary.error is not None:
-        click.echo(f"leadconnector: {summary.error}", err=True)
+        say(f"leadconnector: {summary.error}", err=True)
     if options.as_json:
         print_json(summary)
     elif summary.error is None or summary.staged or summary.requests:
         for line in report_lines(summary, options):
-            click.echo(line)
+            say(line)
     return exit_code(summary)
 
 
@@ -93,17 +92,28 @@ class _Run:
                 )
                 ending = await self._drive(importer)
         elapsed = loop.time() - started
-        return summary_of(importer.tally, standing_of(path), ending, elapsed_s=elapsed, outbox=path)
+        return summary_of(
+            importer.tally,
+            standing_of(path),
+            ending,
+            notices=importer.stager.notes.notices,
+            elapsed_s=elapsed,
+            outbox=path,
+        )
 
     async def _import(self, importer: Importer) -> None:
         options = self._options
         if not (options.sandbox or options.quiet):
-            click.echo(AUTOMATIONS, err=True)
+            say(AUTOMATIONS, err=True)
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
             stager = importer.stager
-            for note in (*stager.warnings(importer.reader), *note_lines(stager.notes)):
-                click.echo(f"Note: {note}", err=True)
+            for note in (*importer.reader.warnings, *note_lines(stager.notes)):
+                say(f"Note: {note}", err=True)
+        if options.sandbox and not options.quiet:
+            known = await asyncio.to_thread(taken_as_known, options, options.outbox or "")
+            if known is not None:
+                say(f"Note: {known}", err=True)
         await importer.send()
 
     async def _drive(self, importer: Importer) -> Ending:
@@ -113,7 +123,7 @@ class _Run:
 
         def finish() -> None:
             importer.stop()
-            click.echo("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
+            say("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
 
         try:
             with Signals(importer.reader, finish=finish, stop_now=task.cancel) as signals:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
-import click
 import msgspec
 
-from leadconnector_async._importing.drafts import checked
+from leadconnector_async._importing.judging import Judge
+from leadconnector_async.cli._prose import say
 from leadconnector_async.sources import open_source
 from leadconnector_async.sources.guessing import about, guess, is_recognised, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async._messages import Problem
     from leadconnector_async.sources import Parsed, SourceOptions, SourceRow
     from leadconnector_async.sources.guessing import Layout
 
@@ -33,12 +34,13 @@ def inspect(path: str, options: SourceOptions) -> None:
     guessed = guess(path, options)
     with open_source(path, guessed) as source:
         for line in _heading(guessed, layout_of(source), given=guessed is options):
-            click.echo(line)
+            say(line)
         found = list(islice(source, RECORDS))
-        click.echo("\nFirst records:" if found else "\nIt holds no records.")
-        for parsed in found:
-            for line in _record(parsed):
-                click.echo(line)
+        say("\nFirst records:" if found else "\nIt holds no records.")
+        with closing(Judge()) as judge:
+            for parsed in found:
+                for line in _record(parsed, source.name, judge):
+                    say(line)
 
 
 def _heading(options: SourceOptions, layout: Layout | None, *, given: bool) -> Iterator[str]:
@@ -63,13 +65,14 @@ def _how_to_import(name: str) -> str:
     return f"import it with --mapping {name}"
 
 
-def _record(parsed: Parsed) -> Iterator[str]:
+def _record(parsed: Parsed, source: str, judge: Judge) -> Iterator[str]:
     yield f"\n  {parsed.line}:"
     row = parsed.row
     if row is not None:
         body = msgspec.json.format(_body(row), indent=2).decode()
         yield from (f"    {line}" for line in body.splitlines())
-    for problem in _problems(parsed):
+    # A contact that has no id yet is found or made before its records are sent.
+    for problem in judge.verdict(parsed, source).problems:
         yield f"    {problem}"
     for notice in parsed.notices:
         yield f"    Note: {notice}"
@@ -77,15 +80,11 @@ def _record(parsed: Parsed) -> Iterator[str]:
         yield f"    left out: {parsed.left_out}"
 
 
-def _problems(parsed: Parsed) -> Iterator[Problem]:
-    """What is wrong. A contact that has no id yet is found or made before its records are sent."""
-    row = parsed.row
-    if row is None:
-        yield from parsed.problems
-        return
-    yield from checked(row)[1]
+def _file_name(url: object) -> str:
+    """What a file is called that is within the source: it is written nowhere here."""
+    return unquote(str(url).rpartition("/")[2])
 
 
 def _body(row: SourceRow) -> bytes:
-    fields = msgspec.to_builtins(row, builtin_types=())
+    fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_file_name)
     return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})

@@ -10,8 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import click
-
 from leadconnector_async._engine.tally import Tally
 from leadconnector_async._errors import OutboxWriteFailed
 from leadconnector_async._importing.destination import claim_for
@@ -25,6 +23,7 @@ from leadconnector_async._outbox.planning import work_left
 from leadconnector_async._outbox.sqlite import SqliteOutbox
 from leadconnector_async.cli._exits import Exit
 from leadconnector_async.cli._plan_report import plan_lines
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import note_lines, print_json
 from leadconnector_async.cli._target import destination
 
@@ -51,7 +50,7 @@ def plan(options: ImportOptions) -> Exit:
         print_json(summary)
     else:
         for line in plan_lines(summary, options):
-            click.echo(line)
+            say(line)
     if any(location.error for location in summary.locations):
         return Exit.ERROR
     return Exit.FAILED if summary.failed or summary.unresolved else Exit.DONE
@@ -69,7 +68,7 @@ def _copy(outbox: str, copy: str) -> None:
 
 async def _plan(options: ImportOptions, copy: str) -> Summary:
     started = time.monotonic()
-    reader = Reader(options.sources, options.reading(copy))
+    reader = Reader(options.sources, options.rehearsing())
     reader.check()
     tally = Tally()
     async with await SqliteOutbox.open(copy) as outbox:
@@ -80,14 +79,15 @@ async def _plan(options: ImportOptions, copy: str) -> Summary:
     places = [plan.location for plan in plans]
     stopped = {} if options.locations is None else options.locations.missing(places)
     for reason in stopped.values():
-        click.echo(f"leadconnector: {reason}", err=True)
+        say(f"leadconnector: {reason}", err=True)
     if not options.quiet:
-        for note in (*stager.warnings(reader), *note_lines(stager.notes)):
-            click.echo(f"Note: {note}", err=True)
+        for note in (*reader.warnings, *note_lines(stager.notes)):
+            say(f"Note: {note}", err=True)
     summary = summary_of(
         tally,
         standing_of(copy),
         Ending(ended="planned", stopped=stopped),
+        notices=stager.notes.notices,
         elapsed_s=time.monotonic() - started,
         outbox=options.outbox or "",
     )

@@ -11,6 +11,7 @@ import click
 
 from leadconnector_async._importing.account import account_of
 from leadconnector_async.cli._page.page import page
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._whole_file import whole_file
 from leadconnector_async.cli._words import counted
 
@@ -26,12 +27,15 @@ def write(outbox: str, html: str, title: str | None) -> None:
         OutboxError: the outbox does not exist, or cannot be read.
         click.ClickException: the page cannot be written.
     """
-    _refuse_outbox(outbox, html)
+    if html != "-":
+        _refuse_outbox(outbox, html)
     account = account_of(outbox)
     text = page(account, title=(title or "").strip() or None, made_ms=time.time_ns() // 1_000_000)
     with whole_file(html) as file:
         file.write(text.encode())
-    click.echo(f"A report on {counted(account.ends.total, 'record')} is in {html}.", err=True)
+    if html != "-":
+        counts = counted(account.ends.total, "record")
+        say(f"A report on {counts} is in {html}.", err=True)
 
 
 def _refuse_outbox(outbox: str, html: str) -> None:

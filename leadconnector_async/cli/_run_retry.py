@@ -7,10 +7,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from leadconnector_async._errors import OutboxUnusable
 from leadconnector_async._outbox.sqlite import SqliteOutbox
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import print_json
 from leadconnector_async.cli._words import counted
 
@@ -31,25 +30,23 @@ def retry(outbox: str, *, as_json: bool) -> None:
         print_json(retried._asdict())
         return
     if not any(retried):
-        click.echo("Nothing has failed.")
+        say("Nothing has failed.")
     if retried.pending:
-        click.echo(f"{counted(retried.pending, 'record')} will be sent again.")
+        say(f"{counted(retried.pending, 'record')} will be sent again.")
     if retried.unknown:
-        click.echo(
-            f"{counted(retried.unknown, 'record')} will be looked for, and sent if not there."
-        )
+        say(f"{counted(retried.unknown, 'record')} will be looked for, and sent if not there.")
     if retried.pending or retried.unknown:
-        click.echo("The same import again does so.")
+        say("The same import again does so.")
     if retried.refused:
         are = "is wrong itself, and stays"
         if retried.refused > 1:
             are = "are wrong themselves, and stay"
-        click.echo(
+        say(
             f"{counted(retried.refused, 'record')} {are} failed: "
             f"leadconnector failed --outbox {shlex.quote(outbox)} -o FILE"
         )
     if retried.left:
-        click.echo(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")
+        say(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")
 
 
 async def _retry(outbox: str) -> Retried:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import click
 from msgspec.structs import asdict
 
 from leadconnector_async._importing.estimate import budget_after, slowest
 from leadconnector_async._importing.standing import standing_of
 from leadconnector_async._outbox.ledger import Ledger
 from leadconnector_async._quota import RateLimit
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import (
+    account_line,
+    all_reasons,
+    copies_remark,
     figures,
     location_lines,
     print_json,
@@ -41,7 +44,7 @@ def status(outbox: str, *, as_json: bool) -> None:
         print_json(fields)
         return
     for line in _lines(standing, estimate):
-        click.echo(line)
+        say(line)
 
 
 def _estimate(outbox: str, standing: Standing) -> float:
@@ -55,6 +58,16 @@ def _estimate(outbox: str, standing: Standing) -> float:
     )
 
 
+def _others(standing: Standing) -> Iterator[tuple[str, int, str]]:
+    """What was not to be sent, where there is any."""
+    if standing.copies:
+        yield "copies", standing.copies, copies_remark(standing)
+    if standing.left_out:
+        yield "left out", standing.left_out, ""
+    if standing.dismissed:
+        yield "dismissed", standing.dismissed, "given up after they had failed"
+
+
 def _lines(standing: Standing, estimate: float) -> Iterator[str]:
     yield from figures(
         [
@@ -62,9 +75,11 @@ def _lines(standing: Standing, estimate: float) -> Iterator[str]:
             ("failed", standing.failed, ""),
             ("unresolved", standing.unresolved, "may be stored, or not"),
             ("pending", standing.pending, ""),
+            *_others(standing),
         ]
     )
     yield ""
+    yield account_line(standing.account)
     if standing.rate:
         yield f"Sent in the last minute: {rate(standing.rate)}."
     if standing.pending:
@@ -72,4 +87,4 @@ def _lines(standing: Standing, estimate: float) -> Iterator[str]:
     elif not (standing.failed or standing.unresolved):
         yield "Everything is sent."
     yield from location_lines(standing.locations)
-    yield from reason_sections(standing.by_reason)
+    yield from reason_sections(all_reasons(standing))

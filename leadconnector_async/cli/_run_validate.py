@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-import click
-
-from leadconnector_async._importing.drafts import checked
+from leadconnector_async._importing.judging import Judge
 from leadconnector_async._importing.notes import Notes
 from leadconnector_async._importing.reasons import Reasons
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import note_lines, print_json, reason_lines
 from leadconnector_async.cli._words import counted
 from leadconnector_async.sources import open_source
@@ -38,20 +38,22 @@ class Check:
         Raises:
             SourceError: one of them cannot be read.
         """
+        with closing(Judge()) as judge:
+            self._read_all(paths, judge)
+
+    def _read_all(self, paths: Sequence[str], judge: Judge) -> None:
         for path in paths:
             with open_source(path, self._options) as source:
-                self._read(source)
+                self._read(source, judge)
                 self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
 
-    def _read(self, source: Source) -> None:
+    def _read(self, source: Source, judge: Judge) -> None:
         for parsed in source:
             self.records += 1
             self.notes.add(parsed, source.name)
-            if parsed.left_out is not None:
-                continue
             row = parsed.row
-            problems = parsed.problems if row is None else checked(row)[1]
             self.without_location += row is not None and not row.location_id
+            problems = judge.verdict(parsed, source.name).problems
             if not problems:
                 continue
             self.wrong += 1
@@ -59,21 +61,21 @@ class Check:
             for problem in problems:
                 self.reasons.add(str(problem), place)
                 if self._echo:
-                    click.echo(f"{place}: {problem}")
+                    say(f"{place}: {problem}")
 
     def print_summary(self) -> None:
         """Print the counts by reason, and what was passed over."""
         if self.wrong:
             if self._echo:
-                click.echo()
+                say()
             are = "is" if self.wrong == 1 else "are"
-            click.echo(f"{self.wrong:,} of {counted(self.records, 'record')} {are} wrong:\n")
+            say(f"{self.wrong:,} of {counted(self.records, 'record')} {are} wrong:\n")
             for line in reason_lines(self.reasons.most_frequent()):
-                click.echo(line)
+                say(line)
         else:
-            click.echo(f"Nothing is wrong with {counted(self.records, 'record')}.")
+            say(f"Nothing is wrong with {counted(self.records, 'record')}.")
         for note in self._notes():
-            click.echo(f"Note: {note}")
+            say(f"Note: {note}")
 
     def _notes(self) -> list[str]:
         notes = [*self.warnings, *note_lines(self.notes)]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from leadconnector_async._api.requests import BASE_URL
 from leadconnector_async._client import LeadConnector
 from leadconnector_async._locations import read_locations
-from leadconnector_async._outbox.ledger import Ledger
+from leadconnector_async._outbox.ledger import Counts, Ledger
 from leadconnector_async._quota import RateLimit
 from leadconnector_async._records import key_text
 from leadconnector_async._verify import Verification, verify
 from leadconnector_async.cli._exits import Exit
+from leadconnector_async.cli._prose import say
 from leadconnector_async.cli._report import figures, print_json
 from leadconnector_async.cli._target import api_token
 from leadconnector_async.cli._words import counted
@@ -57,12 +59,19 @@ def run(options: VerifyOptions) -> Exit:
         )
     with Ledger(options.outbox) as ledger:
         found = asyncio.run(_verify_all(ledger, options))
+        counts = ledger.summary().locations
+    others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
-        print_json({"locations": found, "agrees": all(one.agrees for one in found.values())})
+        told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
+        agrees = all(one.agrees for one in found.values())
+        homeless = {key: n for key, n in others.get("", _NONE).items() if n}
+        print_json({"locations": told, "agrees": agrees, "without_location": homeless})
     else:
         for location, result in found.items():
-            for line in _lines(location, result):
-                click.echo(line)
+            for line in _lines(location, result, others.get(location, _NONE)):
+                say(line)
+        if any(others.get("", _NONE).values()):
+            say(f"Of no location, and not sent: {_terms(others[''])}.")
     return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
 
 
@@ -83,7 +92,25 @@ def _sent(ledger: Ledger, location: str) -> Iterator[tuple[str, str]]:
         yield key_text(record.key), record.message_id or ""
 
 
-def _lines(location: str, result: Verification) -> Iterator[str]:
+def _others(counts: Counts) -> dict[str, int]:
+    """How many records have not been sent, by what became of them."""
+    return {
+        "failed": counts.rejected,
+        "unresolved": counts.unresolved,
+        "pending": counts.left,
+        "left_out": counts.left_out,
+        "dismissed": counts.dismissed,
+    }
+
+
+_NONE: Final = _others(Counts())
+
+
+def _terms(others: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in others.items() if n)
+
+
+def _lines(location: str, result: Verification, others: dict[str, int]) -> Iterator[str]:
     yield f"Location {location}"
     yield from figures(
         [
@@ -95,7 +122,10 @@ def _lines(location: str, result: Verification) -> Iterator[str]:
     )
     yield from _differences("Missing", result.missing, result.missing_count)
     yield from _differences("Double", result.doubles, result.double_count)
-    if result.agrees:
+    if any(others.values()):
+        there = "Each record that was sent is there, once. " if result.agrees else ""
+        yield f"{there}Not sent: {_terms(others)}."
+    elif result.agrees:
         yield "Each record is there, once."
 
 

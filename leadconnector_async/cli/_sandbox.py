@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Run a stand-in for the API until Ctrl-C. It keeps messages in memory only.
 
-    Any token is let in, under any location. The address is printed on standard output.
+    Any token is let in, under any location. Ids of the API's form are taken for known ones, and
+    others are refused, as the API does. The address is printed on standard output.
     """
     import asyncio  # noqa: PLC0415 - only when it runs
 
@@ -82,6 +83,7 @@ def _options(given: dict[str, Any]) -> Any:  # noqa: ANN401 - a TypedDict of opt
         "max_requests": limit.requests if limit else 10_000_000,
         "interval": limit.seconds if limit else 10.0,
         "window": window if limit or daily else "off",
+        "trusting": True,
         **given,
     }
     return options if daily is None else {**options, "daily": daily}

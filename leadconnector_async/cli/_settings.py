@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from leadconnector_async._aiohttp import Timeouts
 from leadconnector_async._api.contacts import ContactMode
 from leadconnector_async._api.rules import NEED_PROVIDER
+from leadconnector_async._importing.files import folders_of
 from leadconnector_async._locations import Locations
 from leadconnector_async._policy import Policy
 from leadconnector_async._quota import RateLimit
@@ -51,7 +52,14 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
 
     def reading(self, outbox: str) -> SourceOptions:
         """How to read the sources: what comes within them is kept beside the outbox."""
-        return replace(self.source, spool=Path(f"{outbox}.files"))
+        files = (*self.source.files, *folders_of(outbox))
+        return replace(self.source, files=files, spool=_spool(outbox))
+
+    def rehearsing(self) -> SourceOptions:
+        """How to read them without writing anything. What earlier runs kept can be named."""
+        reading = self.reading(self.outbox or "")
+        kept = () if self.outbox is None else (_spool(self.outbox),)
+        return replace(reading, files=(*reading.files, *kept), spool=None)
 
     def policy(self) -> Policy:
         """How patient to be."""
@@ -93,3 +101,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ImportOptions({', '.join(self.sources)})"
+
+
+def _spool(outbox: str) -> Path:
+    return Path(f"{outbox}.files")

@@ -11,6 +11,7 @@ from leadconnector_async._api.requests import BASE_URL
 from leadconnector_async._client import LeadConnector
 from leadconnector_async._locations import LocationTokens, tokens_of
 from leadconnector_async._tokens import StaticToken
+from leadconnector_async.cli._words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,10 +96,38 @@ def _sandbox_config(options: ImportOptions) -> SandboxConfig:
     return SandboxConfig(
         location_id=options.location or "",
         tokens=_sandbox_tokens(options.locations),
+        trusting=True,
         latency=Latency(up=_ROUND_TRIP / 2, down=_ROUND_TRIP / 2),
         limits=limits(options.limit()),
         location_limits={id_: limits(limit) for id_, limit in options.limits().items()},
     )
+
+
+def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
+    """Say which ids that the records name the sandbox takes as they are: it cannot look them up.
+
+    Raises:
+        OutboxError: the outbox cannot be read.
+    """
+    from leadconnector_async._outbox.naming import ids_named  # noqa: PLC0415 - for the sandbox only
+    from leadconnector_async.sandbox._ids import (  # noqa: PLC0415 - the same
+        is_own_form,
+        is_provider_form,
+    )
+
+    named = ids_named(outbox)
+    given = {options.location, *_sandbox_tokens(options.locations).values()}
+    counts = [
+        counted(sum(map(is_own_form, named.contacts)), "contact"),
+        counted(sum(map(is_own_form, named.conversations)), "conversation"),
+        counted(sum(map(is_provider_form, named.providers)), "provider"),
+        counted(sum(map(is_own_form, named.locations - given)), "location"),
+    ]
+    some = [words for words in counts if not words.startswith("0 ")]
+    if not some:
+        return None
+    listed = " and ".join(filter(None, [", ".join(some[:-1]), some[-1]]))
+    return f"{listed} that the records name are taken as known: the sandbox cannot look them up"
 
 
 def client(options: ImportOptions, at: Target) -> LeadConnector:

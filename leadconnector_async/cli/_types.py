@@ -41,11 +41,14 @@ class _Mapping(_Type):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Split at the first equals sign: columns may have more of them, fields have none."""
+        """Split at the first equals sign: columns may have more of them, fields have none.
+
+        No column after it switches the field off.
+        """
         if isinstance(value, tuple):
             return value
-        field, _, column = str(value).partition("=")
-        if not (field.strip() and column.strip()):
+        field, equals, column = str(value).partition("=")
+        if not (field.strip() and equals):
             self.fail(f"{value!r} is not FIELD=COLUMN, as in contactId=Contact", param, ctx)
         return field.strip(), column.strip()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
 def whole_file(path: str, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file that takes its place when the block ends well. ``mode`` is before the umask.
 
+    ``-`` is standard output.
+
     Raises:
         click.ClickException: it cannot be written.
     """
+    if path == "-":
+        yield sys.stdout.buffer
+        return
     target = Path(path)
     part = target.with_name(f".{target.name}.{token_hex(4)}.part")
     try:

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 import orjson
 from msgspec import Struct
 
+from leadconnector_async.sandbox._config import ANY_LOCATION
+from leadconnector_async.sandbox._ids import is_own_form
 from leadconnector_async.sandbox._replies import (
     NO_LOCATION_ACCESS,
     ApiError,
@@ -35,7 +37,7 @@ def milliseconds(text: str) -> int | None:
 
 
 class Call(Struct, kw_only=True, gc=False):
-    """One request. ``now`` is the sandbox's clock in seconds."""
+    """One request. ``now`` is the sandbox's clock in seconds; for the rest see `SandboxConfig`."""
 
     path: str
     params: tuple[str, ...]
@@ -44,6 +46,8 @@ class Call(Struct, kw_only=True, gc=False):
     content_type: str
     grant: Grant
     now: float
+    closed: bool = False
+    trusting: bool = False
 
     def location(self, asked: object) -> str:
         """The location to work on, where the request names one.
@@ -53,9 +57,15 @@ class Call(Struct, kw_only=True, gc=False):
         """
         if not isinstance(asked, str) or not asked:
             raise ApiError(unprocessable("locationId must be a string", "locationId is required"))
-        if self.grant.open:
-            return self.grant.location
-        if asked not in self.grant.locations:
+        grant = self.grant
+        if grant.open:
+            known = grant.location in (asked, ANY_LOCATION) or (
+                self.trusting and is_own_form(asked)
+            )
+            if self.closed and not known:
+                raise ApiError(NO_LOCATION_ACCESS)
+            return grant.location
+        if asked not in grant.locations:
             raise ApiError(NO_LOCATION_ACCESS)
         return asked
 

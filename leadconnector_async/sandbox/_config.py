@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 READ_SCOPES: Final = frozenset({"conversations.readonly", "conversations/message.readonly"})
 """Put these into ``SandboxConfig.denied_scopes`` to forbid every look at what is stored."""
 
+ANY_LOCATION: Final = "SandboxLocation00001"
+"""What a location is called that answers to any name."""
 VERSIONS: Final = frozenset({"2021-04-15", "2021-07-28", "v3"})
 
 
@@ -108,20 +110,23 @@ class OAuthApp(Struct, frozen=True, kw_only=True):
 
 
 class SandboxConfig(Struct, frozen=True, kw_only=True):
-    """All that the sandbox can be told. The defaults make an open, quick and faultless server.
+    """All that the sandbox can be told. The defaults make a quick and faultless server.
 
     ``tokens`` maps each token to its location. While it is empty and there is no ``oauth``, any
-    token is let in, and there is one location under whatever name it is asked for. ``closed``
-    knows only the ``contacts`` given or created and the conversations opened, instead of opening
-    them on demand. ``providers`` maps conversation provider ids to the message ``type`` that each
-    is for; while it is empty, any id fits. ``strict_threads`` refuses an ``emailMessageId`` that
-    was never answered. ``custom_vanishes`` is the API's habit of answering ``Custom`` without a
-    provider id with an empty 201 and storing nothing. ``keep_messages=False`` counts messages
-    and forgets them. ``keep_alive`` is in seconds, ``upload_limit`` in bytes.
+    token is let in, and there is one location: ``location_id``, or, by default, whichever is asked
+    for. ``closed`` knows only the ``contacts`` given or created, the conversations opened, the
+    ``providers``, and what `Sandbox.know` names, and refuses other ids in the API's words;
+    ``closed=False`` opens them on demand, and any provider fits. ``trusting`` takes ids of the
+    API's own form for known ones, as a rehearsal with somebody's real file has to. ``providers``
+    maps conversation provider ids to the message ``type`` that each is for. ``strict_threads``
+    refuses an ``emailMessageId`` that was never answered. ``custom_vanishes`` is the API's habit of
+    answering ``Custom`` without a provider id with an empty 201 and storing nothing.
+    ``keep_messages=False`` counts messages and forgets them. ``keep_alive`` is in seconds,
+    ``upload_limit`` in bytes.
     """
 
     token: str = "sandbox-token"  # noqa: S105 - a name that opens nothing but this sandbox
-    location_id: str = "SandboxLocation00001"
+    location_id: str = ANY_LOCATION
     tokens: Mapping[str, str] = field(default_factory=dict)
     oauth: OAuthApp | None = None
     versions: frozenset[str] = VERSIONS
@@ -130,13 +135,14 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     location_limits: Mapping[str, Limits] = field(default_factory=dict)
     latency: Latency = Latency()
     reads: Reads = Reads()
-    closed: bool = False
+    closed: bool = True
+    trusting: bool = False
     contacts: tuple[Contact, ...] = ()
     providers: Mapping[str, str] = field(default_factory=dict)
     strict_threads: bool = False
     custom_vanishes: bool = True
     created_status: Literal[200, 201] = 200
-    upload_limit: int = 25 * 1024 * 1024
+    upload_limit: int = 5 * 1024 * 1024
     faults: tuple[Fault, ...] = ()
     keep_messages: bool = True
     keep_alive: float = 75.0

@@ -6,7 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from leadconnector_async.sandbox._reads import known_conversation, visible
-from leadconnector_async.sandbox._replies import ApiError, Reply, error, json_reply, unprocessable
+from leadconnector_async.sandbox._replies import (
+    NO_CONTACT,
+    ApiError,
+    Reply,
+    error,
+    json_reply,
+    unprocessable,
+)
 from leadconnector_async.sandbox._store import iso
 from leadconnector_async.sandbox._views import conversation_view
 
@@ -23,8 +30,8 @@ def create_conversation(world: World, call: Call) -> Reply:
     contact_id = fields.get("contactId")
     if not isinstance(contact_id, str) or not contact_id:
         raise ApiError(unprocessable("contactId must be a string", "contactId is required"))
-    if world.config.closed and (location, contact_id) not in world.contacts:
-        raise ApiError(error(400, "Contact not found"))
+    if not world.knows_contact(location, contact_id):
+        raise ApiError(NO_CONTACT)
     if world.store.conversation_of(location, contact_id) is not None:
         raise ApiError(error(400, f"Conversation with the contact id:{contact_id} already exists!"))
     opened = world.store.open(location, contact_id, call.now)

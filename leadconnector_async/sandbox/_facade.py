@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable
 
     from leadconnector_async.sandbox._config import SandboxConfig
     from leadconnector_async.sandbox._faults import Fault
@@ -73,6 +74,21 @@ class Facade:
     def uploads(self) -> list[Upload]:
         """The files that were uploaded."""
         return list(self.world.uploads)
+
+    def know(
+        self,
+        *,
+        contacts: Iterable[str] = (),
+        conversations: Iterable[str] = (),
+        providers: Iterable[str] = (),
+        location: str | None = None,
+    ) -> None:
+        """Take ids for ones that the sandbox gave out; it refuses all others.
+
+        ``location`` defaults to the sandbox's own.
+        """
+        where = location or self.location_id
+        self.world.know(where, contacts=contacts, conversations=conversations, providers=providers)
 
     def set_faults(self, *faults: Fault) -> None:
         """Replace the faults; none makes the sandbox faultless."""

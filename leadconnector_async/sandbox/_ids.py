@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from hashlib import blake2b
 from itertools import product
@@ -10,6 +11,18 @@ from typing import Final
 _LETTERS: Final = string.ascii_letters + string.digits
 _PAIRS: Final = ["".join(pair) for pair in product(_LETTERS, repeat=2)]
 _SPACE: Final = len(_PAIRS) ** 5
+_FORM: Final = re.compile(r"[0-9A-Za-z]{20}")
+_FORM_OF_PROVIDERS: Final = re.compile(r"[0-9a-f]{24}|[0-9A-Za-z]{20}")
+
+
+def is_own_form(text: str) -> bool:
+    """Tell whether the API may have given out such an id, by the examples of its OpenAPI files."""
+    return _FORM.fullmatch(text) is not None
+
+
+def is_provider_form(text: str) -> bool:
+    """The same of the id of a conversation provider."""
+    return _FORM_OF_PROVIDERS.fullmatch(text) is not None
 
 
 def _spell(number: int) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from leadconnector_async.sandbox._call import milliseconds
 from leadconnector_async.sandbox._fields import field_problems
 from leadconnector_async.sandbox._replies import (
+    NO_CONTACT,
+    NO_CONVERSATION,
     NO_PROVIDER,
     PROVIDER_MISMATCH,
     SERVER_ERROR,
@@ -64,13 +66,11 @@ def _check_provider(world: World, message_type: str, provider: str | None) -> No
         if message_type in _NEED_PROVIDER:
             raise ApiError(NO_PROVIDER)
         return
-    if not world.config.providers:
-        return
     fits = world.config.providers.get(provider)
-    if fits is None:
-        raise ApiError(SERVER_ERROR)
-    if fits != message_type:
-        raise ApiError(PROVIDER_MISMATCH)
+    if fits == message_type or (fits is None and world.knows_provider(provider)):
+        return
+    # Both are reported of the API. The first makes a rehearsal wait for retries.
+    raise ApiError(SERVER_ERROR if fits is None and world.config.providers else PROVIDER_MISMATCH)
 
 
 def _conversation(world: World, call: Call, fields: dict[str, Any]) -> Conversation:
@@ -80,24 +80,27 @@ def _conversation(world: World, call: Call, fields: dict[str, Any]) -> Conversat
     conversation_id: str = fields.get("conversationId") or ""
     if not contact_id and not conversation_id:
         raise ApiError(error(400, "contactId or conversationId is required"))
+    if contact_id and not world.knows_contact(location, contact_id):
+        raise ApiError(NO_CONTACT)
     if conversation_id:
-        found = store.conversation(location, conversation_id)
-        if found is None and world.config.closed:
-            raise ApiError(error(400, "Conversation not found"))
+        found = world.conversation(location, conversation_id, contact_id)
+        if found is None and world.closed:
+            raise ApiError(NO_CONVERSATION)
         invented = f"contact-of-{conversation_id}"
         return found or store.open(location, contact_id or invented, call.now, conversation_id)
-    if world.config.closed and (location, contact_id) not in world.contacts:
-        raise ApiError(error(400, "Contact not found"))
     return store.conversation_of(location, contact_id) or store.open(location, contact_id, call.now)
 
 
 def _check_caller(
     world: World, conversation: Conversation, fields: dict[str, Any], end: str
 ) -> None:
-    """A closed sandbox knows the numbers of its contacts, and one end of a call is a contact's."""
+    """One end of a call is its contact's, where a closed sandbox knows that one's number."""
     number = (fields.get("call") or {}).get(end)
     inbound = end == "to" or fields.get("direction") == "inbound"
-    if not number or not world.config.closed or fields["type"] != "Call" or not inbound:
+    if not number or not world.closed or fields["type"] != "Call" or not inbound:
+        return
+    contact = world.contacts.get(conversation.location_id, conversation.contact_id)
+    if contact is None or not contact.get("phone"):
         return
     if world.contacts.find(conversation.location_id, "phone", number) is None:
         raise ApiError(error(400, f"No contact found for call.{end}"))

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from leadconnector_async.sandbox._replies import ApiError, Reply, error, json_reply, unprocessable
+from leadconnector_async.sandbox._replies import (
+    NO_CONVERSATION,
+    ApiError,
+    Reply,
+    error,
+    json_reply,
+    unprocessable,
+)
 from leadconnector_async.sandbox._views import (
     CHANNELS,
     email_view,
@@ -38,9 +45,9 @@ def visible(world: World, messages: Sequence[Stored], now: float) -> list[Stored
 
 def known_conversation(world: World, call: Call) -> Conversation:
     """The conversation that the address names."""
-    found = world.store.conversation(call.grant.location, call.params[0])
+    found = world.conversation(call.grant.location, call.params[0])
     if found is None:
-        raise ApiError(error(400, "Conversation not found"))
+        raise ApiError(NO_CONVERSATION)
     return found
 
 

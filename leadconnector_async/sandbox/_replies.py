@@ -62,5 +62,7 @@ PROVIDER_MISMATCH: Final = error(
     "Incorrect conversationProviderId/type",
     canonicalCode="CONVERSATIONS_MSG_CONVERSATION_PROVIDER_MISMATCH",
 )
+NO_CONTACT: Final = error(400, "Contact not found")
+NO_CONVERSATION: Final = error(400, "Conversation not found")
 SERVER_ERROR: Final = error(500, "Internal server error")
 THROTTLED: Final = error(429, "Too Many Requests")

@@ -37,6 +37,7 @@ class Options(TypedDict, total=False):
     search_lag: float
     faults: Sequence[str]
     closed: bool
+    trusting: bool
     keep_messages: bool
     seed: int
 
@@ -51,7 +52,7 @@ def config_from_options(**options: Unpack[Options]) -> SandboxConfig:
     """
     plain: dict[str, Any] = {
         name: options[name]
-        for name in ("token", "location_id", "closed", "keep_messages", "seed")
+        for name in ("token", "location_id", "closed", "trusting", "keep_messages", "seed")
         if name in options
     }
     numbers = range(1, options.get("locations", 0) + 1)

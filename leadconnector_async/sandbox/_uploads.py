@@ -9,7 +9,14 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from leadconnector_async.sandbox._replies import ApiError, Reply, error, json_reply
+from leadconnector_async.sandbox._replies import (
+    NO_CONTACT,
+    NO_CONVERSATION,
+    ApiError,
+    Reply,
+    error,
+    json_reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +80,10 @@ def upload(world: World, call: Call) -> Reply:
     location = call.location(fields["locationId"])
     if not files:
         raise ApiError(error(400, "fileAttachment is required"))
+    if not world.knows_contact(location, fields["contactId"]):
+        raise ApiError(NO_CONTACT)
+    if world.closed and world.conversation(location, fields["conversationId"]) is None:
+        raise ApiError(NO_CONVERSATION)
     for part in files:
         _check_file(part, world.config.upload_limit)
     urls = {}

@@ -16,17 +16,18 @@ from leadconnector_async.sandbox._call import Call
 from leadconnector_async.sandbox._contact_book import ContactBook
 from leadconnector_async.sandbox._faults import WIRE_KINDS, Fault, FaultPlan
 from leadconnector_async.sandbox._hostile import invented_reply, spoil
-from leadconnector_async.sandbox._ids import Ids
+from leadconnector_async.sandbox._ids import Ids, is_own_form, is_provider_form
 from leadconnector_async.sandbox._limits import Meter
 from leadconnector_async.sandbox._replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox._routes import Route, find_route
 from leadconnector_async.sandbox._store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from leadconnector_async.sandbox._access import Grant
     from leadconnector_async.sandbox._config import Installation, SandboxConfig
+    from leadconnector_async.sandbox._store import Conversation
     from leadconnector_async.sandbox._uploads import Upload
 
 _TRUE_ANSWERS: Final = ("rates_garbage", "rates_contradictory")
@@ -55,6 +56,7 @@ class World:
         self.uploads: list[Upload] = []
         self.requests: Counter[tuple[str, int]] = Counter()
         self.refresh_tokens: dict[str, Installation] = {}
+        self._providers: set[str] = set()
         self._meters: dict[tuple[str, str], Meter] = {}
         self._populate()
 
@@ -76,6 +78,55 @@ class World:
             self.access = Access(self.config)
         if "faults" in changes:
             self.faults.set(self.config.faults)
+
+    @property
+    def closed(self) -> bool:
+        """Whether ids are refused that were never given out."""
+        return self.config.closed
+
+    def know(
+        self,
+        location: str,
+        *,
+        contacts: Iterable[str] = (),
+        conversations: Iterable[str] = (),
+        providers: Iterable[str] = (),
+    ) -> None:
+        """Take ids for ones that were given out."""
+        for contact in contacts:
+            if (location, contact) not in self.contacts:
+                self.contacts.put({"id": contact, "locationId": location})
+        for conversation in conversations:
+            if self.store.conversation(location, conversation) is None:
+                self._open(location, conversation)
+        self._providers.update(providers)
+
+    def knows_contact(self, location: str, contact: str) -> bool:
+        """Whether a contact was given out."""
+        if self.config.trusting and is_own_form(contact):
+            self.know(location, contacts=[contact])
+        return not self.closed or (location, contact) in self.contacts
+
+    def conversation(
+        self, location: str, conversation: str, contact: str = ""
+    ) -> Conversation | None:
+        """A conversation that was given out; one that is trusted is with this contact."""
+        found = self.store.conversation(location, conversation)
+        if found is None and self.config.trusting and is_own_form(conversation):
+            return self._open(location, conversation, contact)
+        return found
+
+    def _open(self, location: str, conversation: str, contact: str = "") -> Conversation:
+        contact = contact or f"contact-of-{conversation}"
+        self.know(location, contacts=[contact])
+        return self.store.open(location, contact, self.clock(), conversation)
+
+    def knows_provider(self, provider: str) -> bool:
+        """Whether a provider was given out, for messages of whatever type."""
+        if not self.closed and not self.config.providers:
+            return True
+        trusted = self.config.trusting and is_provider_form(provider)
+        return trusted or provider in self._providers
 
     def meter(self, app: str, location: str) -> Meter:
         """The quota of an app in a location."""
@@ -105,6 +156,8 @@ class World:
             content_type=headers.get("Content-Type", ""),
             grant=grant,
             now=now,
+            closed=self.closed,
+            trusting=self.config.trusting,
         )
         return self._metered(route, call)
 

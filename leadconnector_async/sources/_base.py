@@ -11,6 +11,7 @@ from leadconnector_async.sources._shape import Shaper
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from leadconnector_async.sources._dates import Dates
     from leadconnector_async.sources._stream import Stream
     from leadconnector_async.sources._text import Text
     from leadconnector_async.sources.row import SourceOptions
@@ -41,6 +42,11 @@ class StreamSource:
     def size(self) -> int | None:
         """Bytes of the file; None where it cannot be known."""
         return self._stream.size
+
+    @property
+    def dates(self) -> Dates:
+        """What reads its dates."""
+        return self._shaper.dates
 
     @property
     def _marked(self) -> bool:

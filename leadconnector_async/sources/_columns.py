@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async._messages import MESSAGE_TYPES
+from leadconnector_async.sources._date_patterns import LocalText
 from leadconnector_async.sources._names import (
     BODY_FIELDS,
     FIELDS,
+    GIVEN_IDS,
     LIST_FIELDS,
+    LOCATION,
     MAPPABLE,
     OUTBOX_KEY,
     REASON_NAMES,
+    is_foreign,
     is_moot,
     listed,
     near_field,
     shown,
 )
 from leadconnector_async.sources._shape import identity_of
+from leadconnector_async.sources._values import stripped
 from leadconnector_async.sources.row import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LIST_SEPARATOR: Final = ";"
+NUMBER_FIELDS: Final = frozenset({"id", "altId", "contact.phone", "call.to", "call.from"})
+"""Fields that spreadsheets take for numbers, and write with a fraction."""
+_UTC: Final = re.compile(r"(?:(?<![a-z])(?:utc|gmt)(?![a-z])|(?:utc|gmt)$)(?!\s*[+-]?\s*\d)")
 
 
 def items(cell: str) -> list[str]:
@@ -33,29 +43,59 @@ def items(cell: str) -> list[str]:
     return [item for part in cell.split(LIST_SEPARATOR) if (item := part.strip())]
 
 
-def _cleaner(field: str) -> Callable[[str], object]:
+def _cleaner(field: str, column: str) -> Callable[[str], object]:
     if field in LIST_FIELDS:
         return items
-    return str if field in BODY_FIELDS else str.strip
+    if field in BODY_FIELDS:
+        return str
+    if field == "date" and names_utc(column):
+        return _of_utc
+    return whole if field in NUMBER_FIELDS else stripped
+
+
+def _of_utc(cell: str) -> str:
+    return LocalText.of(stripped(cell), UTC)
+
+
+def names_utc(column: str) -> bool:
+    """Tell a column that says of its dates that they are in UTC: ``Date (UTC)``."""
+    return _UTC.search(column.lower()) is not None
+
+
+def whole(cell: str) -> str:
+    """Write a number without the ``.0`` that a column of floats gives it."""
+    text = stripped(cell)
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("+").isdecimal() else text
 
 
 class Columns:
-    """Names the cells of a row. ``feeds`` are the columns of each field, ``unknown`` the others."""
+    """Names the cells of a row.
+
+    ``feeds`` are the columns of each field, ``unknown`` the others. ``foreign`` are those of ids
+    that are most likely another system's, each with the column that tells. ``source`` is the name
+    of the source and, after a colon, the place of the header.
+    """
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
-        self.names = [name.strip() for name in header]
+        self.names = [stripped(name) for name in header]
         self._source = source
         self._mapping = mapping
         refuse_doubles(source, self.names)
         refuse_unmapped(source, self.names, mapping)
         feeds = self._feeds()
+        beside = next((n for n in self.names if n not in feeds.values() and is_foreign(n)), None)
+        foreign = set() if beside is None else GIVEN_IDS - mapping.keys()
+        if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
+            foreign -= {LOCATION}
+        self.foreign = {name: beside or "" for name in self.names if name in foreign}
+        feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
         self._refuse_near(feeds)
         self._refuse_without_type(feeds)
         self.feeds = {field: [name] for field, name in feeds.items()}
         self._plan = [
-            (field, self.names.index(name), _cleaner(field)) for field, name in feeds.items()
+            (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
         ]
-        fed = {*feeds.values(), *REASON_NAMES, ""}
+        fed = {*self._passed(feeds), ""}
         self.unknown = [name for name in self.names if name not in fed]
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
@@ -77,38 +117,42 @@ class Columns:
         """Find the column of each field."""
         mapped = {*self._mapping, *self._mapping.values()}
         own = {name: name for name in self.names if name in FIELDS and name not in mapped}
-        return own | dict(self._mapping)
+        return own | {field: column for field, column in self._mapping.items() if column}
 
     def _refuse_near(self, feeds: Mapping[str, str]) -> None:
         for name in self.names:
             meant = near_field(name)
-            if meant is None or meant in feeds or name in {*feeds.values(), *REASON_NAMES}:
+            if meant is None or meant in {*feeds, *self._mapping} or name in self._passed(feeds):
                 continue
             if is_moot(meant, feeds):
                 continue
             raise SourceError(
-                f"{self._source}: line 1: column {shown(name)} is spelled differently from "
+                f"{self._source}: column {shown(name)} is spelled differently from "
                 f'the field "{meant}": rename it, or give --map "{meant}={name}"{self._hint()}'
             )
+
+    def _passed(self, feeds: Mapping[str, str]) -> set[str]:
+        return {*feeds.values(), *self.foreign, *REASON_NAMES}
 
     def _refuse_without_type(self, feeds: Mapping[str, str]) -> None:
         if "type" in feeds:
             return
         if not {name.strip() for name in self.names}.isdisjoint(MESSAGE_TYPES):
             raise SourceError(
-                f"{self._source}: line 1: holds a record: put a header above it, "
+                f"{self._source}: holds a record: put a header above it, "
                 "such as type,contactId,direction,date,message"
             )
         raise SourceError(
-            f'{self._source}: line 1: no column is named "type": '
+            f'{self._source}: no column is named "type": '
             "write the API's field names in the first line, or give --map type=COLUMN"
             f"{self._hint()}"
         )
 
     def _hint(self) -> str:
-        if self._source == "standard input":
+        path = self._source.rpartition(": ")[0] or self._source
+        if path == "standard input":
             return ""
-        return f'; "leadconnector inspect {self._source}" shows whether a mapping reads it'
+        return f'; "leadconnector inspect {path}" shows whether a mapping reads it'
 
 
 def refuse_doubles(source: str, names: Sequence[str]) -> None:
@@ -120,7 +164,7 @@ def refuse_doubles(source: str, names: Sequence[str]) -> None:
     doubles = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if doubles:
         raise SourceError(
-            f"{source}: line 1: columns occur more than once: {listed(doubles)}: "
+            f"{source}: columns occur more than once: {listed(doubles)}: "
             "rename or remove all but one of each"
         )
 
@@ -132,7 +176,7 @@ def refuse_unmapped(source: str, names: Sequence[str], mapping: Mapping[str, str
         SourceError: with the columns that are.
     """
     for field, column in mapping.items():
-        if column not in names:
+        if column and column not in names:
             raise SourceError(
                 f"{source}: --map {field}={column}: there is no such column: "
                 f"write one of {listed(names)}"

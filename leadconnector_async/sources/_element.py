@@ -6,7 +6,6 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from leadconnector_async.sources._files import LARGEST
 from leadconnector_async.sources._mail_parts import named_for
 from leadconnector_async.sources._mapped import Reader
 from leadconnector_async.sources._members import Groups, With
@@ -14,11 +13,11 @@ from leadconnector_async.sources._numbers import withheld
 from leadconnector_async.sources._values import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from leadconnector_async.sources._attachments import Attached, Attachments
     from leadconnector_async.sources._contacts import Contacts
     from leadconnector_async.sources._mapping import Definition, Files, Inner, Kind
-    from leadconnector_async.sources._spool import Spool
     from leadconnector_async.sources.row import SourceOptions
 
 PHONE: Final = "contact.phone"
@@ -61,7 +60,7 @@ class ElementReader:
         self,
         definition: Definition,
         contacts: Contacts,
-        spool: Spool | None,
+        files: Attachments,
         options: SourceOptions,
     ) -> None:
         self._kinds: dict[str, Kind] = definition.elements
@@ -69,8 +68,7 @@ class ElementReader:
             name: Reader(kind, definition, contacts) for name, kind in definition.elements.items()
         }
         self._groups = Groups(contacts, options)
-        self._spool = spool
-        self._needs_date = options.undated == "fail"
+        self._files = files
         self.names = list(definition.elements)
 
     def records(self, element: Element) -> Iterator[Made]:
@@ -119,36 +117,39 @@ class ElementReader:
         self, kind: Kind, reader: Reader, row: dict[str, str], element: Element
     ) -> tuple[dict[str, object], list[str]]:
         values = reader.values(row)
-        if self._needs_date and "date" in kind.fields and "date" not in values:
-            fix = "write when it was, or give --undated now for the time of the import"
-            values["date"] = Wrong("is missing", fix)
         passed: list[str] = []
         if kind.files is not None:
             if kind.files.lost is not None and _lost(kind.files, element):
                 passed.append(kind.files.lost)
-            try:
-                urls = list(self._kept(kind.files, element, passed))
-            except Wrong as error:
-                values["attachments"] = error
-            else:
-                if urls:
-                    values["attachments"] = list(dict.fromkeys(urls))
+            files, broken = _within(kind.files, element, passed.append)
+            kept = self._files.keep(files, values.get("type"), passed.append)
+            if broken is not None:
+                broken.given = kept.given if isinstance(kept, Wrong) else [*map(str, kept)]
+            if broken is not None or kept:
+                values["attachments"] = broken or kept
         return values, passed
 
-    def _kept(self, files: Files, element: Element, passed: list[str]) -> Iterator[str]:
-        for name, attributes in element.inner:
-            data = attributes.get(files.attribute, "")
-            if name != files.element or data in _NOTHING:
-                continue
-            if self._spool is None:
-                passed.append("attachments, which are not taken out of backups here")
-                continue
-            names = (attributes.get(key, "") for key in files.name)
-            given = next((name for name in names if name not in _NOTHING), "attachment")
-            content = _decoded(data)
-            file = named_for(given, attributes.get(files.type or "", ""), content, passed.append)
-            if file is not None:
-                yield self._spool.keep(file.name, file.content)
+
+def _within(
+    files: Files, element: Element, warn: Callable[[str], None]
+) -> tuple[list[Attached], Wrong | None]:
+    """The files of an element, and what is wrong with one of them."""
+    found: list[Attached] = []
+    broken: Wrong | None = None
+    for name, attributes in element.inner:
+        data = attributes.get(files.attribute, "")
+        if name != files.element or data in _NOTHING:
+            continue
+        names = (attributes.get(key, "") for key in files.name)
+        given = next((name for name in names if name not in _NOTHING), "attachment")
+        try:
+            content = base64.b64decode(data, validate=False)
+        except (binascii.Error, ValueError):
+            broken = Wrong("has a file that is no base64", "export it again")
+            continue
+        file = named_for(given, attributes.get(files.type or "", ""), content, warn)
+        found += () if file is None else (file,)
+    return found, broken
 
 
 def _with_texts(kind: Kind, element: Element) -> tuple[Element, dict[str, str]]:
@@ -203,13 +204,3 @@ def _lost(files: Files, element: Element) -> bool:
         and attributes.get(files.type or "", "") not in files.besides
         for tag, attributes in element.inner
     )
-
-
-def _decoded(data: str) -> bytes:
-    if len(data) > LARGEST * 4 // 3 + 4:
-        wrong = f"has a file over the {LARGEST >> 20} MB that the API takes"
-        raise Wrong(wrong, "take it out of the backup")
-    try:
-        return base64.b64decode(data, validate=False)
-    except (binascii.Error, ValueError):
-        raise Wrong("has a file that is no base64", "export it again") from None

@@ -27,6 +27,7 @@ class Form(Struct, frozen=True, kw_only=True, omit_defaults=True):
     table: Definition | None = None
     """The mapping by which columns become fields."""
     timezone: str | None = None
+    date_format: str | None = None
     region: str | None = None
     marked: bool = False
     """Begin with a byte order mark: the source was no plain UTF-8, so that only the mark keeps a
@@ -63,6 +64,7 @@ def form_of(  # noqa: PLR0913 - one argument for each thing that differs between
         mapping=options.mapping,
         table=table,
         timezone=None if options.timezone is None else str(options.timezone),
+        date_format=options.date_format,
         region=options.region,
         marked=marked,
     )

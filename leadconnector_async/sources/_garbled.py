@@ -24,14 +24,15 @@ _CAPITAL_AT_QUOTE: Final = re.compile("[\u00c4-\u00de][\u00a0\u00ab\u00bb]")
 """``CAFÉ»`` would be UTF-8 too, of a rare letter."""
 _MOST_ROUNDS: Final = 3
 
-# Each begins with one string, for which a line is searched fastest.
-_IN_UTF8: Final = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|\xe2[\x80-\x84]|[\xc5\xc6\xcb])")
-_IN_ESCAPES: Final = re.compile(rb"\\u00[c-fC-F][0-9a-fA-F]\\u(?:00[89abAB]|20|21|01|02)")
-
-
-def may_be_garbled(line: bytes) -> bool:
-    """Look at a line of JSON quickly. False is certain."""
-    return _IN_UTF8.search(line) is not None or _IN_ESCAPES.search(line) is not None
+# Both begin with text, for which a line is searched fastest.
+garbled_perhaps: Final = re.compile(
+    rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|\xe2[\x80-\x84]|[\xc5\xc6\xcb])"
+).search
+"""Look at a line in UTF-8 quickly. None is certain."""
+escaped_oddly: Final = re.compile(
+    rb"\\u00(?:00|[c-fC-F][0-9a-fA-F]\\u(?:00[89abAB]|20|21|01|02))"
+).search
+"""The same for what JSON escapes, and for NULs."""
 
 
 def mended(text: str) -> str | None:

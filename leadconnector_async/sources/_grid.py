@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from leadconnector_async._errors import SourceError
+from leadconnector_async._messages import Problem
+from leadconnector_async.sources._names import shown
 from leadconnector_async.sources._shape import Shaper
 from leadconnector_async.sources._table import Table, is_blank
 
@@ -17,20 +19,32 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.row import Parsed, SourceOptions
 
 
+class GridRow(NamedTuple):
+    """A row with its number, and the sheet that it is on, where that tells it from others."""
+
+    line: int
+    cells: list[str]
+    sheet: str | None = None
+
+
 class Grid:
     """A source over rows with their numbers. ``share`` tells how much of them is read, 0 to 1.
+
+    ``place`` is where the header stands.
 
     Raises:
         SourceError: the header is not usable.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each thing that differs between files
         self,
         path: str,
         header: Sequence[str],
-        rows: Iterator[tuple[int, list[str]]],
+        rows: Iterator[GridRow],
         options: SourceOptions,
+        *,
         share: Callable[[], float],
+        place: str,
     ) -> None:
         self.name = path
         self.size = Path(path).stat().st_size
@@ -38,7 +52,8 @@ class Grid:
         self._rows = rows
         self._share = share
         shaper = Shaper(options, Path(path).absolute().parent)
-        self.table = Table(path, header, options, shaper)
+        self.dates = shaper.dates
+        self.table = Table(place, header, options, shaper)
         self.form = self.table.form()
 
     @property
@@ -47,12 +62,12 @@ class Grid:
         return round(self.size * self._share())
 
     def __iter__(self) -> Iterator[Parsed]:
-        for number, cells in self._rows:
+        for line, cells, sheet in self._rows:
             if is_blank(cells):
                 continue
-            parsed = self.table.parsed(number, cells)
+            parsed = self.table.parsed(line, cells)
             if parsed is not None:
-                yield parsed
+                yield parsed if sheet is None else _of_sheet(parsed, sheet)
         self.warnings += self.table.warnings
 
     def __enter__(self) -> Self:
@@ -66,6 +81,13 @@ class Grid:
     ) -> None:
         """Let the rows go, and the file with them."""
         self._rows = iter(())
+
+
+def _of_sheet(parsed: Parsed, sheet: str) -> Parsed:
+    """Say of a row, whose line other sheets have too, on which it is."""
+    where = f" (sheet {shown(sheet)})"
+    problems = (Problem(one.field, one.wrong + where, one.fix) for one in parsed.problems)
+    return parsed._replace(problems=tuple(problems), within=f"{sheet}:{parsed.line}")
 
 
 def as_text(value: object) -> str:

@@ -9,8 +9,7 @@ import orjson
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._json_values import opening_value
 from leadconnector_async.sources._lenient import is_unreadable
-from leadconnector_async.sources._mapped import columns_of
-from leadconnector_async.sources._mapping import as_list, load_mapping
+from leadconnector_async.sources._mapping import as_list, columns_of, load_mapping
 from leadconnector_async.sources._names import FIELDS, OUTBOX_KEY
 from leadconnector_async.sources._objects import cells_of, key_of
 from leadconnector_async.sources._recognition import Choice, choice_of, recognised

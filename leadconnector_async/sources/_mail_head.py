@@ -50,26 +50,26 @@ class Head:
 
     def __init__(self, mail: Message) -> None:
         self._values: dict[str, list[str]] = {}
+        self._people: dict[str, list[Person]] = {}
         for name, value in mail.raw_items():
             unfolded = _FOLD.sub("", str(value))
             self._values.setdefault(name.lower(), []).append(unfolded)
 
     def first(self, name: str) -> str:
         """The first header of that name, as it stands; empty if there is none."""
-        return self._values.get(name, [""])[0].strip()
+        values = self._values.get(name)
+        return values[0].strip() if values else ""
 
     def text(self, name: str) -> str:
         """The first header of that name, decoded."""
-        return " ".join(_words(_raw_text(self.first(name))).split())
+        return header_text(self.first(name))
 
     def people(self, name: str) -> list[Person]:
         """Everybody whom the headers of that name give an address of."""
-        values = [_raw_text(value) for value in self._values.get(name, ())]
-        return [
-            Person(_name(name), address.strip())
-            for name, address in getaddresses(values, **_LOOSE)
-            if "@" in address.strip("@")
-        ]
+        if name not in self._people:
+            values = [_raw_text(value) for value in self._values.get(name, ())]
+            self._people[name] = _people(values) if values else []
+        return self._people[name]
 
     @property
     def id(self) -> str | None:
@@ -120,9 +120,22 @@ class Head:
         return wrong
 
 
+def _people(values: list[str]) -> list[Person]:
+    return [
+        Person(_name(name), address.strip())
+        for name, address in getaddresses(values, **_LOOSE)
+        if "@" in address.strip("@")
+    ]
+
+
 def _name(text: str) -> str:
     name = " ".join(_words(text).split()).strip("'\"").strip()
     return "" if _NO_NAME.search(name) else name
+
+
+def header_text(value: str) -> str:
+    """Decode a header."""
+    return " ".join(_words(_raw_text(value)).split())
 
 
 def _bare(name: str) -> str | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import re
-import zipfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from leadconnector_async.sources._files import LARGEST, SUFFIXES
-from leadconnector_async.sources._mail_text import body, decoded, sound
+from leadconnector_async.sources._attachments import Attached
+from leadconnector_async.sources._files import SUFFIXES
+from leadconnector_async.sources._mail_text import body, decoded
+from leadconnector_async.sources._spool import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +38,7 @@ _SUFFIX_OF: Final = {
     "application/pdf": ".pdf",
     "application/msword": ".doc",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "text/plain": ".txt",
 }
 _BODIES: Final = {"text/plain": "texts", "text/html": "htmls"}
 _SIGNATURES: Final = frozenset(
@@ -48,20 +48,6 @@ _SIGNATURES: Final = frozenset(
         "application/x-pkcs7-signature",
     ]
 )
-_PLAIN_SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,5}")
-_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f<>:"|?*;]')
-_LONGEST_NAME: Final = 100
-"""Bytes of a file's name. Systems allow 255."""
-
-
-class Attached(Struct):
-    """A file within a mail, of a type and size that the API takes."""
-
-    name: str
-    content: bytes
-
-    def __repr__(self) -> str:
-        return f"Attached({len(self.content)} bytes)"
 
 
 class Content(Struct):
@@ -162,43 +148,13 @@ def _keep(filename: str, kind: str, data: bytes, content: Content, warn: Warn) -
 
 
 def named_for(filename: str, kind: str, data: bytes, warn: Warn) -> Attached | None:
-    """Give a file a safe name with an ending that the API takes, or say why it is left out.
+    """Give a file a safe name, with the ending of its media type ``kind`` where its own says less.
 
-    ``kind`` is its media type. A type that the API does not take is packed.
+    Without content, or of no use without the mail, it is left out.
     """
     if kind in _SIGNATURES or not data:
         warn(f"{'empty attachments' if not data else 'signatures of mails'}: they are left out")
         return None
-    name = _base(filename)
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        added = ".txt" if kind.startswith("text/") else _SUFFIX_OF.get(kind)
-        if added is None:
-            shown = suffix if _PLAIN_SUFFIX.fullmatch(suffix) else "unknown"
-            warn(f"attachments of type {shown}, which the API does not take: they are sent as .zip")
-            added, data = ".zip", _zipped(name, data)
-        name += added
-    if len(data) > LARGEST:
-        warn(f"attachments over {LARGEST >> 20} MB, which the API does not take: they are left out")
-        return None
-    return Attached(_short(name), data)
-
-
-def _zipped(name: str, data: bytes) -> bytes:
-    """Pack a file, so that equal ones stay equal: without a time, and without compression."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(name), data)
-    return out.getvalue()
-
-
-def _base(filename: str) -> str:
-    """The last part of a path that somebody else chose, safe as a name in a folder of ours."""
-    name = re.split(r"[/\\]", sound(str(filename)))[-1]
-    return _UNSAFE.sub("_", name).strip(". ") or "attachment"
-
-
-def _short(name: str) -> str:
-    suffix = PurePosixPath(name).suffix
-    stem = name.removesuffix(suffix).encode()[: _LONGEST_NAME - len(suffix.encode())]
-    return stem.decode(errors="ignore") + suffix
+    name = safe_name(filename)
+    known = PurePosixPath(name).suffix.lower() in SUFFIXES
+    return Attached(name if known else safe_name(name, _SUFFIX_OF.get(kind, "")), data)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from email.message import Message
 
+    from leadconnector_async.sources._attachments import Attachments
     from leadconnector_async.sources._mail_state import Selection
     from leadconnector_async.sources._mbox import Piece
-    from leadconnector_async.sources._spool import Spool
 
     Values = dict[str, object]
 
@@ -109,7 +109,7 @@ class Reading(NamedTuple):
 
     mine: Mine
     selection: Selection
-    spool: Spool | None
+    files: Attachments
     zone: tzinfo | None
     undated: bool
     warn: Callable[[str], None]
@@ -130,7 +130,7 @@ def read_mail(
         mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
         values |= _head_values(Head(mail), piece, how)
         if not head_only:
-            values |= _content_values(mail, how.spool, how.warn)
+            values |= _content_values(mail, how.files, how.warn)
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
         # The parser raises any of these on mails that were made to break it.
         return values, _BROKEN
@@ -203,15 +203,9 @@ def _side_values(head: Head, states: set[str], how: Reading) -> Values:
     return values
 
 
-def _content_values(mail: Message, spool: Spool | None, warn: Callable[[str], None]) -> Values:
+def _content_values(mail: Message, files: Attachments, warn: Callable[[str], None]) -> Values:
     content = content_of(mail, warn)
     if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
         warn(OPEN_END)
-    values: Values = {"message": content.message, "html": content.html}
-    if content.files and spool is None:
-        for _ in content.files:
-            warn("attachments, which are not taken out of mails here")
-    elif spool is not None and content.files:
-        urls = [spool.keep(file.name, file.content) for file in content.files]
-        values["attachments"] = list(dict.fromkeys(urls))
-    return values
+    kept = files.keep(content.files, "Email", warn)
+    return {"message": content.message, "html": content.html, "attachments": kept or None}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async._leave_out import LEAVE_OUT
+from leadconnector_async.sources._mail_head import header_text
 from leadconnector_async.sources._mail_labels import states_of_labels, wanted_states
 
 if TYPE_CHECKING:
@@ -63,13 +65,19 @@ class Selection:
 
 def states_of(head: Head) -> set[str]:
     """What a mail's headers say became of it."""
-    states = states_of_labels(head.text("x-gmail-labels"))
+    states = set(_labelled(head.first("x-gmail-labels")))
     states |= {state for flag, state in _STATUS_FLAGS.items() if flag in head.first("x-status")}
     if _is_expunged(head):
         states.add("deleted")
     if _is_automatic(head):
         states.add("bounces")
     return states
+
+
+@lru_cache(maxsize=1024)
+def _labelled(header: str) -> frozenset[str]:
+    # The same few lists of labels come again and again.
+    return frozenset(states_of_labels(header_text(header)))
 
 
 def notices_of(states: set[str], head: Head) -> Iterator[str]:

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from functools import lru_cache
-from time import strptime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._mapping import LeaveOut, NotCarried, as_list
-from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS
-from leadconnector_async.sources._values import Wrong, kind_of, quoted
+from leadconnector_async.sources._columns import NUMBER_FIELDS, names_utc, whole
+from leadconnector_async.sources._date_patterns import LocalText, by_format
+from leadconnector_async.sources._mapping import (
+    Case,
+    LeaveOut,
+    NotCarried,
+    Rule,
+    as_list,
+    columns_of,
+)
+from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS, folded, shown
+from leadconnector_async.sources._values import Wrong, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
 
     from leadconnector_async.sources._contacts import Contacts
-    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind, Rule
+    from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind
 
     Values = dict[str, object]
 
 _T = TypeVar("_T")
+_Where = TypeVar("_Where", Case, LeaveOut)
 DIRECTION: Final = "direction"
+_TRUE: Final = frozenset({"true", "yes", "y", "1"})
+_FALSE: Final = frozenset({"false", "no", "n", "0"})
+_FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
 Cell = str | list[object]
 """What a column holds: text, or, in JSON, a list."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS: Final = {"epoch": timedelta(seconds=1), "epoch-ms": timedelta(milliseconds=1)}
-_COMMENT: Final = re.compile(r"\s*\([^()]*\)\s*$")
-"""Behind a date: ``(Eastern Daylight Time)`` of JavaScript, ``(UTC)`` of RFC 5322."""
-_NAMED_ZONE: Final = "%Z"
-_UTC_NAMES: Final = frozenset({"UTC", "GMT"})
 _CONTENT: Final = BODY_FIELDS | {"attachments"}
 _KINDS: Final = {
     "withheld": ("is withheld", "give the number, if you know it"),
@@ -99,6 +105,9 @@ class Reader:
             value = self._value(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
+        if (address := _address_for_a_number(values)) is not None:
+            values["contact.email"] = address
+            del values["contact.phone"]
         for plan in self._missing:
             is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
             if plan.field not in values and not is_finder:
@@ -115,7 +124,7 @@ class Reader:
         if plan.is_list:
             cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
             return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
-        cell = self._cell(columns, row, strip=not plan.is_body, empty=plan.empty)
+        cell = self._joined(rule.join, row) or self._cell(columns, row, plan)
         if isinstance(cell, list):
             return Wrong(kind_of(cell), "name what is in it, such as to[0].phone, in the mapping")
         if rule.before:
@@ -126,31 +135,47 @@ class Reader:
             )
             cell = "\n".join(texts) or None
         if cell is None:
-            return rule.default
+            known = self._known(rule, row)
+            return _default(rule, row) if known is None else known
         for prefix in rule.strip:
             cell = cell.removeprefix(prefix)
         try:
-            return self._made(plan, cell)
+            made = self._made(plan, cell)
         except Wrong as error:
-            return Wrong(error.wrong, error.fix, cell, kind=error.kind)
+            fix = error.fix + _or_map(plan, row)
+            return Wrong(error.wrong, fix, cell, kind=error.kind)
+        return _default(rule, row) if made == "" else made
+
+    def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
+        cells = [self._cell((column,), row) for column in columns]
+        return " ".join(map(str, cells)) if all(isinstance(cell, str) for cell in cells) else None
+
+    def _known(self, rule: Rule, row: Mapping[str, Cell]) -> object:
+        """Find the value in columns that tell it by true or false, or only by some words."""
+        for column, meant in rule.flags.items():
+            flag = _word(row, column).casefold()
+            if flag in _TRUE:
+                return meant
+            if flag in _FALSE:
+                return "outbound" if meant == "inbound" else "inbound"
+            if flag:
+                return Wrong(f"is {quoted(flag)} where true or false is expected", _FIX_FLAG)
+        words = (_meant(rule.words, _word(row, column)) for column in rule.maybe)
+        return next((word for word in words if word), None)
 
     def _cell(
-        self,
-        columns: Sequence[str],
-        row: Mapping[str, Cell],
-        *,
-        strip: bool = True,
-        empty: frozenset[str] | None = None,
+        self, columns: Sequence[str], row: Mapping[str, Cell], plan: _Plan | None = None
     ) -> Cell | None:
         """Give the first of the columns that is filled."""
-        empty = self._empty if empty is None else empty
+        clean, empty = (stripped, self._empty) if plan is None else (plan.clean, plan.empty)
         for column in columns:
             cell = row.get(column, "")
             if isinstance(cell, str):
-                if strip:
-                    cell = cell.strip()
+                cell = clean(cell)
                 if cell in empty:
                     continue
+                if plan is not None and column in plan.in_utc:
+                    return LocalText.of(cell, UTC)
             return cell
         return None
 
@@ -164,7 +189,7 @@ class Reader:
             return _translated(rule.words, text)
         if rule.prefixes:
             return _by_prefix(rule.prefixes, text)
-        if rule.formats or rule.zone:
+        if plan.field == "date" or rule.formats or rule.zone:
             return _date(rule, text)
         if rule.phone:
             return self._phone(text)
@@ -207,7 +232,11 @@ class _Plan:
         self.field = field
         self.rule = rule
         self.is_list = field in LIST_FIELDS
-        self.is_body = field in BODY_FIELDS
+        self.clean: Callable[[str], str] = stripped
+        if field in BODY_FIELDS:
+            self.clean = str
+        elif field in NUMBER_FIELDS:
+            self.clean = whole
         self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
         self.kinds = [(kind, _Words(words, empty)) for kind, words in rule.kinds.items()]
         own = as_list(rule.column)
@@ -216,22 +245,30 @@ class _Plan:
             "inbound": own + as_list(rule.inbound),
             "outbound": own + as_list(rule.outbound),
         }
+        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
 
 
-_Ready = list[tuple[list[tuple[str, _Words]], str]]
+class _Ready(NamedTuple):
+    """Which rows are left out, made ready."""
+
+    where: list[tuple[str, _Words]]
+    but: list[tuple[str, _Words]]
+    reason: str
 
 
-def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> _Ready:
-    return [
-        ([(name, _Words(given, empty)) for name, given in rule.where.items()], rule.reason)
-        for rule in rules
-    ]
+def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[_Ready]:
+    def words(columns: Mapping[str, ColumnNames]) -> list[tuple[str, _Words]]:
+        return [(name, _Words(given, empty)) for name, given in columns.items()]
+
+    return [_Ready(words(rule.where), words(rule.but), rule.reason) for rule in rules]
 
 
-def _first(rules: _Ready, row: Mapping[str, Cell]) -> str | None:
+def _first(rules: list[_Ready], row: Mapping[str, Cell]) -> str | None:
     """Say what a row is, by the first rule that it meets."""
-    for where, reason in rules:
-        if all(words.match(_word(row, name)) for name, words in where):
+    for where, but, reason in rules:
+        if all(words.match(_word(row, name)) for name, words in where) and not any(
+            words.match(_word(row, name)) for name, words in but
+        ):
             return reason
     return None
 
@@ -263,14 +300,42 @@ def _unique(items: Iterable[object]) -> list[object]:
     return kept
 
 
+def _address_for_a_number(values: Values) -> str | None:
+    """Find the address of a sender who is named by it where others are by their number."""
+    phone = values.get("contact.phone")
+    if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
+        return None
+    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
+    return None if other else phone
+
+
+def _default(rule: Rule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value of a field that no column gives."""
+    return next((rule.present[name] for name in rule.present if name in row), rule.default)
+
+
+def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
+    """Name the column of a word that is not known, and the way to another one."""
+    rule, field = plan.rule, plan.field
+    column = next((name for name in columns_of(rule) if _word(row, name)), None)
+    if not rule.words or column is None:
+        return ""
+    or_none = f", or {field}= for {rule.default}" if rule.default else ""
+    return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"
+
+
 def _translated(words: Mapping[str, str], text: str) -> str:
-    found = words.get(text)
+    found = _meant(words, text)
     if found is None:
-        folded = text.casefold()
-        found = next((meant for word, meant in words.items() if word.casefold() == folded), None)
-    if found is None:
-        fix = f"write one of {', '.join(list(words)[:10])}, or add it to the words of the mapping"
+        fix = f"write one of {', '.join(list(words)[:10])}, add it to the words of a mapping"
         raise Wrong(f"is {quoted(text)}, which the mapping does not know", fix)
+    return found
+
+
+def _meant(words: Mapping[str, str], text: str) -> str | None:
+    found = words.get(text)
+    if found is None and (spelling := folded(text)):
+        found = next((meant for word, meant in words.items() if folded(word) == spelling), None)
     return found
 
 
@@ -281,35 +346,23 @@ def _by_prefix(prefixes: Mapping[str, str], text: str) -> str:
     raise Wrong("begins with nothing that the mapping knows", 'add it, or "" for all others')
 
 
-def _date(rule: Rule, text: str) -> str:
-    for pattern in rule.formats or ("iso",):
-        date = _parsed(text, pattern)
+def _date(rule: Rule, text: str) -> str | None:
+    """Read a date by the formats of a rule. None for the zero of one; any form, if it has none."""
+    zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
+    if isinstance(text, LocalText):
+        zone = text.zone
+    if not rule.formats:
+        return LocalText.of(text, zone) if zone else text
+    for pattern in rule.formats:
+        try:
+            date = by_format(text, pattern)
+        except ValueError:
+            return None
         if date is not None:
-            if date.tzinfo is None and rule.zone:
-                date = date.replace(tzinfo=zone_of(rule.zone))
-            return date.isoformat()
-    formats = ", ".join(rule.formats) or "iso"
+            written = date.isoformat()
+            return LocalText.of(written, zone) if zone and date.tzinfo is None else written
+    formats = ", ".join(rule.formats)
     raise Wrong("is no date in a format of the mapping", f"write it as one of {formats}")
-
-
-def _parsed(text: str, pattern: str) -> datetime | None:
-    found = _by_pattern(text, pattern)
-    bare = text if found else _COMMENT.sub("", text)
-    return found if bare == text else _by_pattern(bare, pattern)
-
-
-def _by_pattern(text: str, pattern: str) -> datetime | None:
-    try:
-        if pattern == "iso":
-            return datetime.fromisoformat(text)
-        if pattern in _UNITS:
-            return _EPOCH + float(text) * _UNITS[pattern]
-        if _NAMED_ZONE in pattern and strptime(text, pattern).tm_zone not in _UTC_NAMES:
-            return None  # it would be read as the machine's own zone, or as none
-        date = datetime.strptime(text, pattern)  # noqa: DTZ007 - the mapping names the zone
-        return date.replace(tzinfo=UTC) if _NAMED_ZONE in pattern else date
-    except (ValueError, OverflowError):
-        return None
 
 
 @lru_cache
@@ -336,6 +389,9 @@ def resolved(
         SourceError: as ``missing`` makes it of a field and a column.
     """
 
+    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
+        return {found: rule for name, rule in rules.items() if (found := find(name))}
+
     def spelled(field: str, columns: ColumnNames) -> ColumnNames:
         if isinstance(columns, str):
             found = find(columns)
@@ -344,42 +400,51 @@ def resolved(
             return found
         return [found for column in columns if (found := find(column)) is not None]
 
+    def known(rules: Iterable[_Where]) -> Iterator[_Where]:
+        """Drop rules on columns that are not there: nobody can tell what they hold."""
+        return (rule for rule in rules if all(find(name) for name in rule.where))
+
+    def spelled_rules(rules: Iterable[LeaveOut]) -> list[LeaveOut]:
+        return [
+            replace(rule, where=named(rule.where), but=named(rule.but)) for rule in known(rules)
+        ]
+
     fields = {
         field: replace(
             rule,
             column=spelled(field, rule.column),
+            join=_all_of(rule.join, find),
+            maybe=as_list(spelled(field, list(rule.maybe))),
+            flags=named(rule.flags),
+            present=named(rule.present),
             inbound=spelled(field, rule.inbound),
             outbound=spelled(field, rule.outbound),
             before=as_list(spelled(field, list(rule.before))),
+            cases=[replace(case, where=named(case.where)) for case in known(rule.cases)],
         )
         for field, rule in kind.fields.items()
     }
-
-    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
-        return {found: rule for name, rule in rules.items() if (found := find(name))}
-
-    leave_out = [LeaveOut(named(rule.where), rule.reason) for rule in kind.leave_out]
     return replace(
         kind,
         fields=fields,
         skip=named(kind.skip),
-        # Of columns that are not there nobody can tell what they hold.
-        leave_out=[
-            new
-            for new, old in zip(leave_out, kind.leave_out, strict=True)
-            if len(new.where) == len(old.where)
-        ],
+        leave_out=spelled_rules(kind.leave_out),
+        without_content=spelled_rules(kind.without_content),
         not_carried=named(kind.not_carried),
     )
 
 
-def columns_of(rule: Rule) -> list[str]:
-    """Every column that a rule reads, once."""
-    groups = (rule.before, rule.column, rule.inbound, rule.outbound)
-    return list(dict.fromkeys(name for names in groups for name in as_list(names)))
+def with_columns(kind: Kind, mapping: Mapping[str, str]) -> None:
+    """Let the columns that a user names for fields go before what the mapping says of these.
+
+    Of a field that is mapped to nothing, what the mapping says without a column stays.
+    """
+    for field, column in mapping.items():
+        known = kind.fields.get(field, Rule())
+        off = Rule(constant=known.constant, default=known.default)
+        kind.fields[field] = Rule(column=column) if column else off
 
 
-def columns_told_of(kind: Kind) -> set[str]:
-    """Every column that decides what is left out, or whose loss is told with its records."""
-    wheres = (column for rule in kind.leave_out for column in rule.where)
-    return {*kind.skip, *kind.not_carried, *wheres}
+def _all_of(names: list[str], find: Callable[[str], str | None]) -> list[str]:
+    found = [find(name) for name in names]
+    return [] if None in found else [name for name in found if name]

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._columns import listed_identity, refuse_doubles, refuse_unmapped
-from leadconnector_async.sources._mapped import (
-    Reader,
-    columns_of,
-    columns_told_of,
-    resolved,
-)
-from leadconnector_async.sources._mapping import Rule
+from leadconnector_async.sources._mapped import Reader, resolved, with_columns
+from leadconnector_async.sources._mapping import columns_of, columns_told_of
 from leadconnector_async.sources._names import (
+    GIVEN_IDS,
     LOCATION,
     OUTBOX_KEY,
     REASON_NAMES,
@@ -21,6 +17,7 @@ from leadconnector_async.sources._names import (
     shown,
 )
 from leadconnector_async.sources._shape import identity_of
+from leadconnector_async.sources._values import stripped
 from leadconnector_async.sources.row import Parsed
 
 if TYPE_CHECKING:
@@ -36,6 +33,7 @@ class MappedColumns:
     """Makes the values of a row by a mapping.
 
     ``feeds`` are the columns of each field, ``unknown`` those that the mapping does not read.
+    ``foreign`` are the ones of these that are named like ids that LeadConnector gives.
 
     Names of columns are compared without case and separators: ``Start Time`` is ``StartTime``.
     A column that ``--map`` names for a field feeds it as it stands, whatever the mapping says.
@@ -52,21 +50,23 @@ class MappedColumns:
         mapping: Mapping[str, str],
         contacts: Contacts,
     ) -> None:
-        self.names = [name.strip() for name in header]
+        self.names = [stripped(name) for name in header]
         refuse_doubles(source, self.names)
         refuse_unmapped(source, self.names, mapping)
         self._spelled = {folded(name): name for name in reversed(self.names) if folded(name)}
         self.wanting = [told for name, told in definition.wants.items() if not self._find(name)]
-        own = {field: Rule(column=column) for field, column in mapping.items()}
         kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
-        for field, rule in own.items():
-            kind.fields[field] = rule
+        with_columns(kind, mapping)
         self._reader = Reader(kind, definition, contacts)
         self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
         read = {name for names in self.feeds.values() for name in names}
-        passed = read.union(columns_told_of(kind), REASON_NAMES, {LOCATION, OUTBOX_KEY, ""})
+        # What a list of failed records adds. Elsewhere a location is another system's.
+        self._listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
+        self._listed = [name for name in self._listed if name in self.names]
+        passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
         self.unknown = [name for name in self.names if name not in passed]
-        self._listed = [name for name in (LOCATION, OUTBOX_KEY) if name in self.names]
+        ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
+        self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
 
     def parsed(self, line: int, cells: Sequence[str], raw: bytes, shaper: Shaper) -> Parsed:
         """Make a record, or say why it is left out."""
@@ -100,6 +100,6 @@ class MappedColumns:
 
 def _missing(source: str, field: str, column: str) -> SourceError:
     return SourceError(
-        f"{source}: line 1: has no column {shown(column)}, of which the mapping makes {field}: "
+        f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
         f'export it with that column, or write ["{column}"] in the mapping where it may be missing'
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._names import MAPPABLE, NESTED, folded, near_field
@@ -42,6 +43,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     outbound: ColumnNames = field(default_factory=list)
     constant: str | None = None
     default: str | None = None
+    present: dict[str, str] = field(default_factory=dict)
+    join: list[str] = field(default_factory=list)
+    maybe: list[str] = field(default_factory=list)
+    flags: dict[str, str] = field(default_factory=dict)
     strip: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
     prefixes: dict[str, str] = field(default_factory=dict)
@@ -64,6 +69,8 @@ class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason"
 
     where: dict[str, str | list[str]]
     reason: str
+    but: dict[str, str | list[str]] = {}
+    """Not those in which one of these columns holds one of its values."""
 
 
 class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -161,6 +168,12 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             not_carried=self.not_carried,
         )
 
+    def columns(self) -> set[str]:
+        """Every column of a table that the mapping knows, in one spelling."""
+        required = (name for names in self.requires for name in as_list(names))
+        read = (name for rule in self.fields.values() for name in columns_of(rule))
+        return {folded(name) for name in (*read, *required, *columns_told_of(self.table))}
+
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Name the columns that are required and not among these."""
         there = {folded(name) for name in names}
@@ -175,6 +188,20 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 def as_list(names: ColumnNames) -> list[str]:
     """Take one name, or several, as several."""
     return [names] if isinstance(names, str) else names
+
+
+def columns_of(rule: Rule) -> list[str]:
+    """Every column that a rule reads, once."""
+    own = (rule.join, rule.before, rule.column, rule.inbound, rule.outbound)
+    groups = (*own, [*rule.flags], rule.maybe)
+    return list(dict.fromkeys(name for names in groups for name in as_list(names)))
+
+
+def columns_told_of(kind: Kind) -> set[str]:
+    """Every column that decides what is left out, or whose loss is told with its records."""
+    cases = (case.where for rule in kind.fields.values() for case in rule.cases)
+    wheres = (*cases, *((*rule.where, *rule.but) for rule in kind.leave_out))
+    return {*kind.skip, *kind.not_carried, *(column for where in wheres for column in where)}
 
 
 def load_mapping(name: str) -> Definition:
@@ -200,6 +227,15 @@ def load_mapping(name: str) -> Definition:
             f"--mapping {name}: is no TOML ({error}): see docs/mappings.md"
         ) from error
     return read_mapping(name, data)
+
+
+def with_date_format(definition: Definition, form: str | None) -> Definition:
+    """Let the form of dates that a user gives go before those of a mapping."""
+    rule = definition.fields.get("date")
+    if form is None or rule is None or not rule.formats:  # else the reader of dates knows it
+        return definition
+    rule = replace(rule, formats=[form, *rule.formats])
+    return replace(definition, fields=definition.fields | {"date": rule})
 
 
 def read_mapping(name: str, data: dict[str, Any]) -> Definition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources._lines import TooLong
@@ -67,35 +68,40 @@ def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) 
     edits a file leaves it as it was. ``lost`` is told each line with text before the first mail.
     """
     mail = _Mail()
-    blank, held = True, b""
+    held = last = b""
     for number, line in enumerate(_unmarked(lines), 1):
         if held:
-            if _begins(held, line, after_blank=blank, is_first=not mail.begin):
+            if _begins(held, line, after_blank=_is_blank(last), is_first=not mail.begin):
                 yield from mail.pieces(ended=True)
                 mail = _Mail(number - 1, held)
             elif not mail.add(held):
                 lost(number - 1)
-            held, blank = b"", False
-        if line.startswith(FROM):
+            held, last = b"", held
+        if line[: len(FROM)] == FROM:
             held = line
+            continue
+        last = line
+        if mail.add(line):
             continue
         if number == 1 and _TOP.match(line):  # its From line is not there
             mail = _Mail(1)
-        blank = not line.strip() and not isinstance(line, TooLong)
-        if not mail.add(line) and not blank:
+            mail.add(line)
+        elif not _is_blank(line):
             lost(number)
     if held and not mail.add(held):
         lost(number)
     yield from mail.pieces(ended=False)
 
 
+def _is_blank(line: bytes) -> bool:
+    return not line.strip() and not isinstance(line, TooLong)
+
+
 def _unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
     every = iter(lines)
-    for first in every:
-        # One that is too long is of a type of its own.
-        yield first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)
-        break
-    yield from every
+    first = next(every, b"")
+    # One that is too long is of a type of its own.
+    return chain([first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)], every)
 
 
 class _Mail:
@@ -111,9 +117,11 @@ class _Mail:
         """Add a line; False where there is no mail to add it to."""
         if not self.begin:
             return False
-        self._size += (line.length if isinstance(line, TooLong) else len(line)) + 1
+        self._size += len(line) + 1
+        if not line and isinstance(line, TooLong):
+            self._size += line.length
         if self._size <= MAIL_LIMIT:
-            self._taken += line[1:] if _QUOTED.match(line) else line
+            self._taken += line[1:] if line[:1] == b">" and _QUOTED.match(line) else line
             self._taken += b"\n"
         return True
 

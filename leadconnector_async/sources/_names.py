@@ -40,6 +40,9 @@ IDS: Final = ("contactId", "conversationId")
 """Either of them says who a record is with, whatever ``contact`` says."""
 
 LOCATION: Final = "locationId"
+GIVEN_IDS: Final = frozenset({*IDS, "conversationProviderId", LOCATION})
+"""Ids that LeadConnector gives. Other systems have ids of these names too, which mean nothing to
+it, or somebody else."""
 OUTBOX_KEY: Final = "outboxKey"
 REASON: Final = "error"
 SPARE_REASON: Final = "importError"
@@ -89,6 +92,34 @@ def near_field(name: str) -> str | None:
     if len(spelling) < _SHORTEST_SLIP:
         return None
     return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
+
+
+_FOREIGN: Final = frozenset(
+    (
+        *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
+        *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
+        *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
+        *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
+        *("datesent", "datecreated", "dateadded"),
+    )
+)
+
+
+@lru_cache(maxsize=1024)
+def is_foreign(name: str) -> bool:
+    """Tell a name that other systems have for a field of a message, and LeadConnector has not.
+
+    Ids beside such a name are most likely that system's too.
+    """
+    return len(name) <= 40 and folded(name) in _FOREIGN  # noqa: PLR2004 - as above
+
+
+def not_ours(name: str, beside: str) -> str:
+    """Say why an id is not sent."""
+    return (
+        f"{shown(name)} is not sent: beside {shown(beside)} it is most likely another system's "
+        f"id; if it is LeadConnector's, give --map {name}={name}"
+    )
 
 
 def is_known(values: Mapping[str, object]) -> bool:
@@ -149,12 +180,16 @@ def flat(values: dict[str, object]) -> dict[str, object]:
 
 
 def api_names(record: Mapping[str, object], mapping: Mapping[str, str]) -> dict[str, object]:
-    """Name a record's values as the API does, and leave the reason of an earlier failure out."""
+    """Name a record's values as the API does, and leave the reason of an earlier failure out.
+
+    A field that is mapped to nothing is not read.
+    """
     if not mapping:
         return {key: value for key, value in record.items() if key not in REASON_NAMES}
-    passed = REASON_NAMES.union(mapping.values())
+    off = (field for field, key in mapping.items() if not key)
+    passed = REASON_NAMES.union(mapping.values(), off)
     values = {key: value for key, value in record.items() if key not in passed}
     for field, key in mapping.items():
-        if record.get(key) is not None:
+        if key and record.get(key) is not None:
             values[field] = record[key]
     return values

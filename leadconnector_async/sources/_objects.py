@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from leadconnector_async._messages import Problem
-from leadconnector_async.sources._mapped import Reader, columns_of, columns_told_of, resolved
-from leadconnector_async.sources._mapping import Rule
+from leadconnector_async.sources._mapped import Reader, resolved, with_columns
+from leadconnector_async.sources._mapping import columns_of, columns_told_of
 from leadconnector_async.sources._names import (
-    IDS,
+    GIVEN_IDS,
     LOCATION,
     OUTBOX_KEY,
     REASON_NAMES,
     api_names,
     flat,
+    is_foreign,
     is_plainly_ours,
     not_sent,
 )
@@ -105,11 +106,12 @@ class Objects:
 
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
         values = flat(api_names(record, self._mapping))
-        if is_plainly_ours([*values]):
+        names = [*values]
+        if is_plainly_ours(names) and not any(is_foreign(name) for name in names):
             return values, []
         self._has_foreign = True
         kept = {*self._mapping, *([LOCATION] if OUTBOX_KEY in values else [])}
-        foreign = [name for name in (*IDS, LOCATION) if name in values and name not in kept]
+        foreign = [name for name in names if name in GIVEN_IDS and name not in kept]
         for name in foreign:
             del values[name]
         return values, [_FOREIGN.format(name, name, name) for name in foreign]
@@ -144,9 +146,8 @@ def reader_of(
 ) -> tuple[Reader, set[str]]:
     """Make the reader of a mapping's fields in JSON, and name the keys that it knows."""
     kind = resolved(definition.table, key_of, _never_missing)
-    for field, name in mapping.items():
-        kind.fields[field] = Rule(column=key_of(name))
-    used = {name for rule in kind.fields.values() for name in columns_of(rule)}
+    with_columns(kind, {field: key_of(name) for field, name in mapping.items()})
+    used = {name for rule in kind.fields.values() for name in (*columns_of(rule), *rule.present)}
     used |= columns_told_of(kind) | {key_of(name) for name in (*REASON_NAMES, OUTBOX_KEY, LOCATION)}
     return Reader(kind, definition, shaper.contacts), used
 

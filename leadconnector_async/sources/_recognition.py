@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._mapping import NAMES, Definition, load_mapping
+from leadconnector_async.sources._mapping import NAMES, Definition, load_mapping, with_date_format
 from leadconnector_async.sources._names import OUTBOX_KEY, is_plainly_ours, listed
 
 if TYPE_CHECKING:
@@ -53,16 +53,17 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         definition = load_mapping(given)
         misfit = _misfit(definition, names)
         if misfit is None:
-            return Choice(definition)
+            return Choice(with_date_format(definition, options.date_format))
         if not (ours or found or OUTBOX_KEY in names):  # in a list of failed records
             raise SourceError(
-                f"{source}: line 1: {misfit}: choose another, or look at the file with inspect"
+                f"{source}: {misfit}: choose another, or look at the file with inspect"
             )
         by = f"--mapping {found}" if found else "the API's names"
         notes: tuple[str, ...] = (f"{misfit}: it is read by {by}",)
     else:
         notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
-    return Choice(_shipped(found) if found else None, found, notes)
+    read_by = with_date_format(_shipped(found), options.date_format) if found else None
+    return Choice(read_by, found, notes)
 
 
 def choice_of_markup(
@@ -82,9 +83,9 @@ def choice_of_markup(
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
         known = [name for name in NAMES if _shipped(name).elements]
         raise SourceError(
-            f"{source}: {what}, and its first element is {described(root)}, which is not known "
-            f"here: give --mapping with one of {', '.join(known)}, or with a file of your own, or "
-            "export it as CSV"
+            f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
+            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
+            "a file of your own, or export it as CSV"
         )
     if given is None:
         return found, (f"its root <{root}> is that of --mapping {found}: read by it",)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from leadconnector_async.sources._columns import Columns
 from leadconnector_async.sources._contacts import Contacts
-from leadconnector_async.sources._dates import read_date
+from leadconnector_async.sources._dates import Dates
 from leadconnector_async.sources._form import Form, decoded
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources._mapped_columns import MappedColumns
@@ -59,8 +59,8 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
         if len(cells) != len(columns.names):
             return _csv_line(cells, source.delimiter)
         named = as_given(columns.values(cells)) | _rest(columns, cells)
-    if source.timezone is not None and "date" in named:
-        named["date"] = _with_offset(named["date"], source.timezone)
+    if "date" in named and (source.timezone or source.date_format):
+        named["date"] = _with_offset(named["date"], source)
     if source.region is not None:
         return _with_country(flat(named), source.region)
     return named
@@ -100,11 +100,13 @@ def _rest(columns: Columns | MappedColumns, cells: list[str]) -> Record:
     return rest
 
 
-def _with_offset(date: object, zone: str) -> object:
+def _with_offset(date: object, source: Form) -> object:
+    zone = None if source.timezone is None else ZoneInfo(source.timezone)
     try:
-        return read_date(date, ZoneInfo(zone)).isoformat()
+        read = Dates(zone, source.date_format).read(date)
     except Wrong:  # left as it is, to be refused again
         return date
+    return date if read is None else read.isoformat()
 
 
 def _with_country(named: Record, region: str) -> Record:

@@ -11,9 +11,10 @@ from leadconnector_async._messages import (
     MESSAGE_TYPES,
     Problem,
 )
+from leadconnector_async.sources._attachments import Attachments, lost_files
 from leadconnector_async.sources._contacts import Contacts
-from leadconnector_async.sources._dates import read_date
-from leadconnector_async.sources._files import read_attachments
+from leadconnector_async.sources._date_patterns import LocalText
+from leadconnector_async.sources._dates import Dates
 from leadconnector_async.sources._garbled import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources._names import (
     BODY_FIELDS,
@@ -39,7 +40,6 @@ from leadconnector_async.sources.row import Identity, Parsed, SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from leadconnector_async.sources.row import SourceOptions
@@ -58,11 +58,16 @@ _READERS: Final[dict[str, Callable[[object], object]]] = {
 _NO_TYPE: Final = Problem(
     "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[:MOST_LISTED])}"
 )
+_UNDATED: Final = Problem(
+    "date", "is missing", 'write one, such as "2024-01-31T09:30:00Z", or give --undated now'
+)
+_NOW: Final = "date is missing: the message takes the time of the import"
 _NAME_ALONE: Final = Problem(
     "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
 )
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 _NUL: Final = "has a NUL character at position {}"
+_FILES_ALONE: Final = "messages that hold nothing but files of other types"
 _MOST_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
 
@@ -86,8 +91,18 @@ def identity_of(values: Mapping[str, object]) -> Identity:
 
 def as_given(values: Mapping[str, object]) -> dict[str, object]:
     """Name what can be given back to be mended: where a value could not be made, its text."""
-    given = ((name, v.given if isinstance(v, Wrong) else v) for name, v in values.items())
+    given = ((name, _given(value)) for name, value in values.items())
     return {name: value for name, value in given if value is not None}
+
+
+def _has_content(row: SourceRow) -> bool:
+    return bool(row.message or row.html or row.attachments or row.call)
+
+
+def _given(value: object) -> object:
+    if isinstance(value, Wrong):
+        return value.given
+    return value.in_full() if isinstance(value, LocalText) else value
 
 
 def _said(value: object) -> str | None:
@@ -104,27 +119,27 @@ class Shaper:
     """
 
     def __init__(self, options: SourceOptions, folder: Path | None = None) -> None:
-        def date(value: object) -> datetime:
-            return read_date(value, options.timezone)
-
-        def attachments(value: object) -> list[str] | None:
-            return read_attachments(value, folder)
 
         self._leave_out = options.leave_out
+        self._undated_now = options.undated == "now"
         self._repair = options.repair_text
         self.notices: list[str] = []
+        self.dates = Dates(options.timezone, options.date_format)
+        self.dates.notices = self.notices
         self.contacts = Contacts(
             options.region,
             possible=options.numbers == "possible",
             notice=self._note,
         )
+        self.files = Attachments(options, folder)
+        self._type: object = None
         self._readers = {
             **_READERS,
             **self.contacts.readers,
             **dict.fromkeys(BODY_FIELDS, self._body),
             "contact.name": self._name,
-            "date": date,
-            "attachments": attachments,
+            "date": self.dates.read,
+            "attachments": self._attachments,
         }
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
@@ -136,12 +151,15 @@ class Shaper:
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
     ) -> Parsed:
         """Make a record. ``notices`` are those of whoever made the values."""
-        self.notices = list(notices)
+        self.told()
+        self.notices += notices
         self._kinds = []
         row, problems = self.row(values)
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
-        told = tuple(self.notices)
+        told = self.told()
+        if row is not None and lost_files(told) and not _has_content(row):
+            return Parsed(line, raw, None, (), identity_of(values), left_out=_FILES_ALONE)
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)
         identity = identity_of(values)
@@ -150,11 +168,18 @@ class Shaper:
                 return Parsed(line, raw, None, (), identity, left_out=LEAVE_OUT[kind])
         return Parsed(line, raw, None, problems, identity, notices=told)
 
+    def told(self) -> tuple[str, ...]:
+        """Give the notices of the record that was read, and begin with the next."""
+        told = tuple(self.notices)
+        self.notices.clear()
+        return told
+
     def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Read every field. The row is None if there is any problem."""
         fields: dict[str, object] = {}
         nested: dict[str, dict[str, object]] = {}
         problems: list[Problem] = []
+        self._type = values.get("type")
         for name, value in values.items():
             if value is None:
                 continue
@@ -163,13 +188,9 @@ class Shaper:
                 problems.extend(self._pass_over(name, value, values))
                 continue
             try:
-                if isinstance(value, Wrong):
-                    raise value
-                read = self._readers[name](value)
+                read = self._read(name, value)
             except Wrong as error:
                 problems.append(Problem(name, error.wrong, error.fix))
-                if error.kind is not None:
-                    self._kinds.append(error.kind)
                 continue
             outer, inner = place
             if inner:
@@ -178,9 +199,29 @@ class Shaper:
                 fields[outer] = read
         if "type" not in fields and not any(problem.field == "type" for problem in problems):
             problems.insert(0, _NO_TYPE)
+        if fields.get("date") is None:
+            self._miss_date(problems)
         if "contact" in nested and _is_name_alone(values):
             problems.append(_NAME_ALONE)
         return (None, tuple(problems)) if problems else (_row(fields, nested), ())
+
+    def _read(self, name: str, value: object) -> object:
+        try:
+            if isinstance(value, Wrong):
+                raise value
+            return self._readers[name](value)
+        except Wrong as error:
+            if error.kind is not None:
+                self._kinds.append(error.kind)
+            raise
+
+    def _miss_date(self, problems: list[Problem]) -> None:
+        missed = [problem for problem in problems if problem.field == "date"]
+        if self._undated_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
+            problems[:] = [problem for problem in problems if problem not in missed]
+            self.notices.append(_NOW)
+        elif not missed:
+            problems.append(_UNDATED)
 
     def _body(self, value: object) -> str:
         """Take text, and note, or mend, what an earlier program did to it."""
@@ -197,6 +238,9 @@ class Shaper:
 
     def _name(self, value: object) -> str:
         return self._body(value).strip()
+
+    def _attachments(self, value: object) -> list[str] | None:
+        return self.files.read(value, self._type, self.notices.append)
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:

@@ -17,16 +17,24 @@ _WORD: Final = re.compile(r"[\w-]{1,24}", re.ASCII)
 """What may be quoted: where columns are shifted, any field can hold the text of a message."""
 
 
+_MARKS: Final = "".join(
+    chr(code)
+    for first, last in ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2069), (0xFEFF, 0xFEFF))
+    for code in range(first, last + 1)
+)
+"""Characters without a width: phones and spreadsheets put them around numbers and dates."""
+
+
 class Wrong(ValueError):  # noqa: N818 - reads as the state it names
     """A value of the wrong shape: what it is, and what to do.
 
     A reader that makes values of something else, such as a mail, puts one in place of a value that
-    it could not make, with the text that was given. ``kind`` is the one of `LEAVE_OUT` that a
+    it could not make, with what was given. ``kind`` is the one of `LEAVE_OUT` that a
     record with such a value is of.
     """
 
     def __init__(
-        self, wrong: str, fix: str, given: str | None = None, *, kind: str | None = None
+        self, wrong: str, fix: str, given: object = None, *, kind: str | None = None
     ) -> None:
         super().__init__(wrong)
         self.wrong = wrong
@@ -50,6 +58,16 @@ def kind_of(value: object) -> str:
             return "is a list"
         case _:
             return "is an object"
+
+
+def stripped(text: str) -> str:
+    """Take away the space around a value, and marks that nobody sees."""
+    plain = text.strip()
+    if plain.isascii():
+        return plain
+    while plain and (plain[0] in _MARKS or plain[-1] in _MARKS):
+        plain = plain.strip(_MARKS).strip()
+    return plain
 
 
 def read_text(value: object) -> str:

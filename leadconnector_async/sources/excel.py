@@ -1,56 +1,177 @@
-"""Excel workbooks (``.xlsx``, ``.xlsb``, ``.xls``, ``.ods``): the first sheet with anything on it.
+"""Excel workbooks (``.xlsx``, ``.xlsb``, ``.xls``, ``.ods``): the sheets of equal header, in turn.
 
 The library that reads them holds one sheet in memory, of which rows are taken one by one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._grid import Grid, as_text, lacking, local_file
+from leadconnector_async.sources._grid import Grid, GridRow, as_text, lacking, local_file
+from leadconnector_async.sources._header import MOST_ABOVE, Vocabulary, skipped
+from leadconnector_async.sources._names import listed, shown
 from leadconnector_async.sources._table import is_blank
+from leadconnector_async.sources._values import stripped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_calamine import CalamineSheet
+    from python_calamine import CalamineSheet, CalamineWorkbook
 
     from leadconnector_async.sources.row import SourceOptions
 
+_SHEET: Final = "sheet"
+"""The column that says where a row was, where rows come from several sheets."""
+
 
 def open_excel(path: str, options: SourceOptions) -> Grid:
-    """Open a workbook. The first row that is not empty is the header.
+    """Open a workbook. Of each sheet, the first row that can be a header is it.
+
+    Read are the sheet of the first such header, and all others that have the same columns and are
+    not hidden; warnings name the rest. ``options.sheet`` is read alone.
 
     Raises:
-        SourceError: it cannot be read, is empty, or its package is not installed.
+        SourceError: it cannot be read, is empty, has no such sheet, or its package is not
+            installed.
     """
     try:
         from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise lacking(path, "python-calamine", "excel") from error
     try:
-        workbook = load_workbook(local_file(path, "an Excel workbook"))
-        sheets = (workbook.get_sheet_by_name(name) for name in workbook.sheet_names)
-        sheet = next((sheet for sheet in sheets if sheet.height), None)
+        book = _Book(load_workbook(local_file(path, "an Excel workbook")))
+        looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError) as error:
         raise SourceError(f"{path}: cannot be read as an Excel workbook: save it anew") from error
-    if sheet is None:
+    if not looks:
         raise SourceError(f"{path}: is empty: name a file with records")
-    return _grid(path, sheet, options)
+    if options.sheet is not None:
+        looks = [_named(path, options.sheet, book, looks)]
+    return _grid(path, book, looks, options)
 
 
-def _grid(path: str, sheet: CalamineSheet, options: SourceOptions) -> Grid:
-    done, total = 0, (sheet.start or (0, 0))[0] + sheet.height
+class _Book:
+    """The sheets of a workbook, of which the last one that was asked for is kept."""
 
-    def rows() -> Iterator[tuple[int, list[str]]]:
-        nonlocal done
-        for row in sheet.iter_rows():  # with the empty ones, so that numbers are those of Excel
-            done += 1
+    def __init__(self, workbook: CalamineWorkbook) -> None:
+        self._workbook = workbook
+        self._last: tuple[str, CalamineSheet] | None = None
+        about = workbook.sheets_metadata  # its words are those of an enumeration without names
+        self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
+        self.hidden = {sheet.name for sheet in about if not str(sheet.visible).endswith(".Visible")}
+
+    def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
+        """Give the rows with anything in them, each with its number in Excel."""
+        for number, row in enumerate(self._sheet(name).iter_rows(), 1):  # with the empty ones
             cells = [as_text(cell) for cell in row]
             if not is_blank(cells):
-                yield done, cells
+                yield number, cells
 
-    numbered = rows()
-    _, header = next(numbered, (0, [""]))
-    return Grid(path, header, numbered, options, lambda: done / total)
+    def height(self, name: str) -> int:
+        """Count the rows from the first of the sheet to the last that is not empty."""
+        sheet = self._sheet(name)
+        return (sheet.start or (0, 0))[0] + sheet.height
+
+    def _sheet(self, name: str) -> CalamineSheet:
+        if self._last is None or self._last[0] != name:
+            self._last = name, self._workbook.get_sheet_by_name(name)
+        return self._last[1]
+
+
+class _Look(NamedTuple):
+    """What the beginning of a sheet tells: where its header is, and whether it is known."""
+
+    name: str
+    height: int
+    first: int
+    line: int
+    header: list[str]
+    known: bool
+    hidden: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, in one order."""
+        return sorted(stripped(name) for name in self.header if stripped(name))
+
+
+def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _Look | None:
+    rows = list(islice(book.rows(name), MOST_ABOVE))
+    if not rows:
+        return None
+    index = vocabulary.header([cells for _, cells in rows])
+    line, header = rows[index]
+    known = vocabulary.is_header(header)
+    return _Look(name, book.height(name), rows[0][0], line, header, known, name in book.hidden)
+
+
+def _named(path: str, name: str, book: _Book, looks: list[_Look]) -> _Look:
+    for same in (str, str.casefold):
+        found = [look for look in looks if same(look.name) == same(name)]
+        if found:
+            return found[0]
+    has = "is empty" if name in book.names else "is not there"
+    raise SourceError(
+        f"{path}: sheet {shown(name)} {has}: give one of {listed([look.name for look in looks])}"
+    )
+
+
+def _grid(path: str, book: _Book, looks: list[_Look], options: SourceOptions) -> Grid:
+    order = sorted(looks, key=lambda look: (look.hidden, not look.known))
+    main = order[0]
+    read = [
+        look for look in looks if look is main or (not look.hidden and look.columns == main.columns)
+    ]
+    several = len(read) > 1
+    done, total = 0, sum(look.height for look in read)
+
+    def rows() -> Iterator[GridRow]:
+        nonlocal done
+        for before, look in zip(
+            accumulate((look.height for look in read), initial=0), read, strict=False
+        ):
+            places = _places(main.header, look.header)
+            for number, cells in book.rows(look.name):
+                done = before + number
+                if number <= look.line:
+                    continue
+                row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
+                if several:
+                    yield GridRow(number, [*row, look.name], look.name)
+                else:
+                    yield GridRow(number, row)
+
+    where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
+    added = next(name for name in (_SHEET, "sheet of row", "") if name not in main.columns)
+    header = [*main.header, added] if several else main.header
+    place = f"{path}: {where}line {main.line}"
+    grid = Grid(path, header, rows(), options, share=lambda: done / total, place=place)
+    grid.warnings += _warnings(book, looks, read)
+    if several and added in grid.table.columns.unknown:
+        grid.table.columns.unknown.remove(added)
+    return grid
+
+
+def _places(header: list[str], other: list[str]) -> list[int] | None:
+    """Find where another sheet has each column. None where it has them in the same places."""
+    if other == header:
+        return None
+    spelled = [stripped(name) for name in other]
+    names = [stripped(name) for name in header]
+    return [spelled.index(name) if name and name in spelled else -1 for name in names]
+
+
+def _warnings(book: _Book, looks: list[_Look], read: list[_Look]) -> Iterator[str]:
+    for look in looks:
+        where = f"sheet {shown(look.name)}"
+        if look in read and look.line > look.first:
+            yield f"{where}: {skipped(look.first, look.line - 1, 'row')}"
+        elif look not in read:
+            rows = sum(1 for _ in book.rows(look.name))
+            has = "is hidden" if look.hidden else "has another header"
+            yield (
+                f"{where} ({rows:,} row{'s' * (rows != 1)}) {has}: not read: "
+                f"give --sheet {shown(look.name)}"
+            )

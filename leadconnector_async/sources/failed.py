@@ -10,8 +10,9 @@ A list has its source's own form: all columns or keys, as they were, and before 
 ``locationId``
     the location that the record was for; in CSV where the record itself did not name it.
 
-So a list is read again with the options (``--map``, ``--timezone``) that its source was. Files
-that attachments name by a path relative to the source are named by ``file://`` URLs. A record
+So a list is read again with the options (``--map``, ``--timezone``) that its source was. Paths
+of attachments that are relative to the source are relative to the list, where that lies above the
+files; else they become ``file://`` URLs. A record
 that could not be read at all stands there with its text: in JSON Lines as an object ``{"error",
 "outboxKey", "line", "raw"}``, whose ``raw`` can be mended, or which the record itself can replace;
 in CSV as a row of too few cells. Unmended, it is refused again.
@@ -74,9 +75,13 @@ def _common_form(forms: Collection[bytes | None]) -> Form:
 
 
 def write_failed(
-    rows: Iterable[FailedRow], out: BinaryIO, *, forms: Collection[bytes | None]
+    rows: Iterable[FailedRow],
+    out: BinaryIO,
+    *,
+    forms: Collection[bytes | None],
+    folder: Path = Path(),
 ) -> None:
-    """Write a list of failed records.
+    """Write a list of failed records, which is to lie in a folder.
 
     ``forms`` are those of the rows, each at least once. Rows are taken one by one, so that a list
     of any length needs no more memory than a short one.
@@ -85,18 +90,18 @@ def write_failed(
     if form.marked:
         out.write(codecs.BOM_UTF8)
     if form.format == "csv":
-        _write_csv(rows, out, form)
+        _write_csv(rows, out, form, folder)
     else:
-        _write_jsonl(rows, out, form)
+        _write_jsonl(rows, out, form, folder)
 
 
-def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
+def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Path) -> None:
     names = form.columns or []
     reason = reason_name(names)
     kept = [index for index, name in enumerate(names) if name not in {reason, OUTBOX_KEY}]
-    location = form.mapping.get(LOCATION, LOCATION)
+    location = form.mapping.get(LOCATION) or LOCATION
     added = [] if location in names else [LOCATION]
-    attachments = form.mapping.get("attachments", "attachments")
+    attachments = form.mapping.get("attachments") or "attachments"
     files = names.index(attachments) if attachments in names else None
     header = [reason, OUTBOX_KEY, *added, *(names[index] for index in kept)]
     # Bytes that could not be decoded go out as they came in.
@@ -112,9 +117,9 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
                 continue
             if not added and len(cells) == len(names):
                 index = names.index(location)
-                cells[index] = cells[index] or row.location
+                cells[index] = row.location or cells[index]
             if files is not None and files < len(cells):
-                cells[files] = LIST_SEPARATOR.join(_anchored(items(cells[files]), row))
+                cells[files] = LIST_SEPARATOR.join(_anchored(items(cells[files]), row, folder))
             # A row with too many cells keeps them, and so is refused again until it is mended.
             rest = [cells[i] for i in kept if i < len(cells)] + cells[len(names) :]
             writer.writerow([row.error, row.key, *(row.location for _ in added), *rest])
@@ -122,8 +127,8 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
         text.detach()  # the wrapper would close what it does not own
 
 
-def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
-    own, location = form.encoded(), form.mapping.get(LOCATION, LOCATION)
+def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form, folder: Path) -> None:
+    own, location = form.encoded(), (form.mapping.get(LOCATION) or LOCATION)
     for row in rows:
         record = _record(row, own)
         if isinstance(record, str):
@@ -134,14 +139,14 @@ def _write_jsonl(rows: Iterable[FailedRow], out: BinaryIO, form: Form) -> None:
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}
         if isinstance(kept.get("attachments"), list):
-            kept["attachments"] = _anchored(kept["attachments"], row)
+            kept["attachments"] = _anchored(kept["attachments"], row, folder)
         out.write(_line(added | kept))
 
 
-def _anchored(attachments: list[Any], row: FailedRow) -> list[Any]:
+def _anchored(attachments: list[Any], row: FailedRow, folder: Path) -> list[Any]:
     """Name files so that they are found from the list's folder too."""
-    folder = Path(row.source).absolute().parent
-    return [anchored(item, folder) if type(item) is str else item for item in attachments]
+    source, near = Path(row.source).absolute().parent, folder.absolute()
+    return [anchored(item, source, near) if type(item) is str else item for item in attachments]
 
 
 def _record(row: FailedRow, own: bytes) -> Record | str:

@@ -13,10 +13,10 @@ from msgspec.structs import fields
 
 from leadconnector_async._messages import Contact, Problem
 from leadconnector_async.sources._base import StreamSource
-from leadconnector_async.sources._dates import to_utc
+from leadconnector_async.sources._dates import EARLIEST
 from leadconnector_async.sources._files import are_remote
 from leadconnector_async.sources._form import form_of
-from leadconnector_async.sources._garbled import may_be_garbled
+from leadconnector_async.sources._garbled import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources._json_values import JsonValues
 from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources._lines import TooLong
@@ -29,6 +29,7 @@ from leadconnector_async.sources.row import Identity, Parsed, SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from leadconnector_async.sources._json_layout import Layout
     from leadconnector_async.sources._stream import Stream
@@ -70,15 +71,17 @@ class JsonLines(StreamSource):
         number = 0
         # A field that is not known is mostly in every line of its file. So after lines which only
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
+        shaper, dates = self._shaper, self._shaper.dates
         pause = 0
         mapped = self._options.mapping or self._objects.definition
         wait = sys.maxsize if mapped else 0
         for number, line in enumerate(self._lines, 1):
             if wait == 0 and (row := self._fast(line)) is not None:
                 pause = 0
-                yield Parsed(number, line, row, ())
+                yield Parsed(number, line, row, (), notices=shaper.told() if dates.notices else ())
                 continue
             parsed = self._slow(number, line)
+            shaper.told()
             if parsed is None:
                 continue
             if wait:
@@ -98,18 +101,25 @@ class JsonLines(StreamSource):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         date = row.date
-        if date is not None and date.tzinfo is not UTC:
-            try:
-                row.date = to_utc(date, self._options.timezone)
-            except Wrong:
-                return None
+        if date is None or not (
+            (date.tzinfo is UTC and EARLIEST <= date <= self._shaper.dates.latest)
+            or self._moves(row, date)
+        ):
+            return None
         if (row.call is not None or row.contact is not None) and not _are_plain(line):
             return None
         if row.contact is not None and not self._finds(row):
             return None
-        if (b"\xc3" in line or b"\\u00" in line) and _is_odd(line):
+        if escaped_oddly(line) or garbled_perhaps(line):
             return None
         return row if _are_good_lists(row) else None
+
+    def _moves(self, row: SourceRow, date: datetime) -> bool:
+        try:
+            row.date = self._shaper.dates.utc(date)
+        except Wrong:
+            return False
+        return True
 
     def _finds(self, row: SourceRow) -> bool:
         try:
@@ -214,8 +224,3 @@ def _are_plain(line: bytes) -> bool:
         value is None or (value and value.keys() <= known and None not in value.values())
         for value, known in inner
     )
-
-
-def _is_odd(line: bytes) -> bool:
-    """Tell a line that may hold a NUL, or text that was decoded wrongly."""
-    return b"\\u0000" in line or may_be_garbled(line)

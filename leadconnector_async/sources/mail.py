@@ -15,7 +15,6 @@ from leadconnector_async.sources._mail_record import OPEN_END, Mine, Reading, re
 from leadconnector_async.sources._mail_state import LeftOut, Selection
 from leadconnector_async.sources._mbox import Piece, split, whole
 from leadconnector_async.sources._shape import Shaper, as_given, identity_of
-from leadconnector_async.sources._spool import Spool
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
 
 if TYPE_CHECKING:
@@ -74,16 +73,16 @@ class MailReader:
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
+        self._shaper = Shaper(options)
         self._how = Reading(
             mine=Mine(name, options.mine),
             selection=Selection(options),
-            spool=None if options.spool is None else Spool(options.spool),
+            files=self._shaper.files,
             zone=options.timezone,
             undated=options.undated == "now",
             warn=self._warn,
         )
         self._notices: list[str] = []
-        self._shaper = Shaper(options, options.spool)
         self.form = Form(
             format="jsonl",
             timezone=None if options.timezone is None else str(options.timezone),

@@ -17,7 +17,6 @@ from leadconnector_async.sources._names import listed
 from leadconnector_async.sources._recognition import described, root_of
 from leadconnector_async.sources._references import mended
 from leadconnector_async.sources._shape import as_given
-from leadconnector_async.sources._spool import Spool
 from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
 
 if TYPE_CHECKING:
@@ -50,8 +49,8 @@ class Markup(StreamSource):
         if definition.root and self._root not in {*definition.root, *definition.elements}:
             raise self._foreign(name, definition)
         self._definition = definition
-        spool = None if options.spool is None else Spool(options.spool)
-        self._elements = ElementReader(definition, self._shaper.contacts, spool, options)
+        shaper = self._shaper
+        self._elements = ElementReader(definition, shaper.contacts, shaper.files, options)
         self.form = form_of(options, "jsonl", marked=False).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from leadconnector_async._errors import SourceError
+from leadconnector_async.sources._base import StreamSource
 from leadconnector_async.sources._columns import check_mapping
+from leadconnector_async.sources._grid import Grid
 from leadconnector_async.sources._mbox import begins_with_mail
 from leadconnector_async.sources._recognition import choice_of_markup
 from leadconnector_async.sources._stream import open_stream
@@ -21,6 +24,7 @@ from leadconnector_async.sources.row import SourceOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from leadconnector_async.sources._date_order import Survey
     from leadconnector_async.sources._stream import Stream
     from leadconnector_async.sources.row import FormatName, Source
 
@@ -86,6 +90,22 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
     """
+    source = _opened(path, options)
+    if isinstance(source, StreamSource | Grid) and Path(path).is_file():  # a pipe is read once
+        source.dates.again = partial(_survey, path, options)
+    return source
+
+
+def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
+    """Read a file for its dates alone."""
+    with _opened(path, options) as source:
+        if isinstance(source, StreamSource | Grid):
+            source.dates.vote(survey)
+        for _ in source:
+            pass
+
+
+def _opened(path: str, options: SourceOptions) -> Source:
     check_mapping("standard input" if path == "-" else path, options.mapping)
     if path != "-" and Path(path).is_dir():
         return _mail_folder(path, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._grid import Grid, as_text, lacking, local_file
+from leadconnector_async.sources._grid import Grid, GridRow, as_text, lacking, local_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,15 +34,17 @@ def open_parquet(path: str, options: SourceOptions) -> Grid:
         raise SourceError(f"{path}: cannot be read as Parquet: export it again") from error
     done, total = 0, file.metadata.num_rows
 
-    def rows() -> Iterator[tuple[int, list[str]]]:
+    def rows() -> Iterator[GridRow]:
         nonlocal done
         for batch in _batches(path, file, pa):
             columns = [column.to_pylist() for column in batch.flatten().columns]
             for cells in zip(*columns, strict=True):
                 done += 1
-                yield done, [as_text(cell) for cell in cells]
+                yield GridRow(done, [as_text(cell) for cell in cells])
 
-    return Grid(path, header, rows(), options, lambda: done / total if total else 1.0)
+    return Grid(
+        path, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
+    )
 
 
 def _batches(path: str, file: Any, pa: Any) -> Iterator[Any]:  # noqa: ANN401 - has no types

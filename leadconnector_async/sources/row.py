@@ -74,7 +74,7 @@ class Parsed(NamedTuple):
     """What of the record is not carried over, or was read in a way that its owner should know of.
     Equal words are counted together, so they hold nothing that differs per record."""
     within: str | None = None
-    """Where the record is in a source that is a folder: the file in it, and the line in that."""
+    """Where the record is in a folder or a workbook: the file or sheet, and the line in that."""
 
     def place(self, source: str) -> str:
         """Where the record is, for a source of that name."""
@@ -103,8 +103,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
     ``mine`` are the owner's addresses, or ``@domain`` for all of one: they tell which mails were
     sent and which were received. Numbers among them are no members of the owner's groups.
-    ``spool`` is the folder where the attachments of mails are kept until they are uploaded;
-    without one they are left out, with a warning.
+    ``spool`` is the folder where attachments that came within a source are kept until they are
+    uploaded; without one they are named, and written nowhere.
 
     ``mapping_file`` is a mapping of another system's export: the name of one that comes with the
     library, or a path. ``mapping`` goes before it.

@@ -53,17 +53,23 @@ def page(account: Account, *, title: str | None, made_ms: int) -> str:
 def _sections(account: Account, title: str | None, made_ms: int) -> list[Markup]:
     parts = [_header(account, title, made_ms), _totals(account.ends)]
     if not account.ends.total:
-        return parts
+        return parts + _choice(account)
     parts += [element("h2", "Messages over time"), _time_line(account)]
     parts += [element("h2", "By type and direction"), tables.by_kind(account)]
     parts += [element("h2", "By location"), tables.by_location(account)]
     reasons = [tables.by_reason(account, unresolved=which) for which in (False, True)]
     if any(reasons):
         parts += [element("h2", "Failed and unresolved, by reason"), *reasons]
+    parts += _choice(account)
     facts = course(account.times, account.ends.sent)
     if facts:
         parts += [element("h2", "Course of the import"), _facts(facts)]
     return parts
+
+
+def _choice(account: Account) -> list[Markup]:
+    choice = tables.by_choice(account)
+    return [element("h2", "Left out and given up"), choice] if choice else []
 
 
 def _header(account: Account, title: str | None, made_ms: int) -> Markup:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.cli._page.binning import unit
 from leadconnector_async.cli._page.markup import Markup, element, join
+from leadconnector_async.cli._page.reasons import in_plain_words
 from leadconnector_async.cli._page.series import shown
 from leadconnector_async.cli._page.wording import day, share
 from leadconnector_async.cli._words import number
@@ -14,7 +15,7 @@ from leadconnector_async.cli._words import number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from leadconnector_async._importing.account import Account, Ends
+    from leadconnector_async._importing.account import Account, Ends, Why
     from leadconnector_async.cli._page.binning import Bin
 
 MOST_REASONS: Final = 100
@@ -120,14 +121,42 @@ def by_reason(account: Account, *, unresolved: bool) -> Markup:
     if not total:
         return Markup()
     found = [why for why in account.reasons if why.unresolved is unresolved]
-    listed = found[:MOST_REASONS]
-    rows = [row(why.reason, why.count, share(why.count, total)) for why in listed]
-    rest = total - sum(why.count for why in listed)
-    if rest > 0:
-        rows.append(row("Other reasons", rest, share(rest, total)))
     caption = (
         "Unresolved: may be in LeadConnector or not."
         if unresolved
         else "Failed: not in LeadConnector."
     )
-    return join(table(caption, ["Reason", "Messages", "Share"], rows))
+    technical = _reasons("As the import put it.", _as_it_stands(found), total)
+    return join(
+        _reasons(caption, in_plain_words(found), total),
+        element("details", element("summary", "The same in technical words"), technical),
+    )
+
+
+def by_choice(account: Account) -> Markup:
+    """What was not meant to be sent, and what was given up; empty if there is none."""
+    parts = [
+        _reasons(caption, found, sum(count for _, count in found))
+        for caption, found in (
+            ("Left out: not meant to be imported.", _as_it_stands(account.left_out)),
+            (
+                "Given up: could not be imported, and is not waited for.",
+                in_plain_words(account.dismissed),
+            ),
+        )
+        if found
+    ]
+    return join(*parts)
+
+
+def _as_it_stands(reasons: Iterable[Why]) -> list[tuple[str, int]]:
+    return [(why.reason, why.count) for why in reasons]
+
+
+def _reasons(caption: str, found: list[tuple[str, int]], total: int) -> Markup:
+    listed = found[:MOST_REASONS]
+    rows = [row(reason, count, share(count, total)) for reason, count in listed]
+    rest = total - sum(count for _, count in listed)
+    if rest > 0:
+        rows.append(row("Other reasons", rest, share(rest, total)))
+    return table(caption, ["Reason", "Messages", "Share"], rows)
