@@ -120,7 +120,7 @@ def test_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
         "file has objects in other lists than messages[*]: users[*] (2): name the lists"
     )
     (tmp_path / "m.toml").write_text('records = "messages[*]"\nfields.type = "type"\n')
-    named = SourceOptions(mapping_file=str(tmp_path / "m.toml"))
+    named = SourceOptions(mapping_file=str(tmp_path / "m.toml"), undated="now")
     parsed, warnings = parse(content, ".json", named)
     assert [one.row is None for one in parsed] == [False]
     assert "has objects in other lists than messages[*]: users[*] (2): not read" in warnings
@@ -209,14 +209,14 @@ def test_what_nests_too_deeply_is_refused() -> None:
 )
 def test_no_strangers_id_is_ours(fields: dict[str, Any], kept: bool) -> None:  # noqa: FBT001
     """Ids of JSON that is not plainly the API's are not sent, unless --map says so."""
-    content = json.dumps(fields).encode()
+    content = json.dumps(fields | {"date": "2024-01-31T09:30:00Z"}).encode()
     (one,), _ = parse(content, ".jsonl")
     assert (one.row is not None) == kept
     assert (len(one.notices) > 0) != kept
     assert all("is taken for another system's" in notice for notice in one.notices)
     mapping = {"conversationId": "conversationId", "type": "type", "message": "text"}
     own = json.dumps({"conversationId": "c", "type": "SMS", "text": "x", "a": 1, "b": 2}).encode()
-    (one,), _ = parse(own, ".jsonl", SourceOptions(mapping=mapping))
+    (one,), _ = parse(own, ".jsonl", SourceOptions(mapping=mapping, undated="now"))
     assert one.row is not None
     assert one.row.conversation_id == "c"
 
