@@ -312,5 +312,5 @@ def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
     column = next((name for name in columns_of(rule) if _word(row, name)), None)
     if not rule.words or column is None:
         return ""
-    or_none = f", or {field}= for {rule.default}" if rule.default else ""
+    or_none = f", or --map {field}= for {rule.default}" if rule.default else ""
     return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"
