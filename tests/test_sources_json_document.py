@@ -120,7 +120,9 @@ def test_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
     assert str(parsed[1].problems[0]).startswith(
         "file has objects in other lists than messages[*]: users[*] (2): name the lists"
     )
-    (tmp_path / "m.toml").write_text('records = "messages[*]"\nfields.type = "type"\nfields.date = "date"\n')
+    (tmp_path / "m.toml").write_text(
+        'records = "messages[*]"\nfields.type = "type"\nfields.date = "date"\n'
+    )
     named = SourceOptions(mapping_file=str(tmp_path / "m.toml"))
     parsed, warnings = parse(content, ".json", named)
     assert [one.row is None for one in parsed] == [False]
