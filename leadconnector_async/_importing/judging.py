@@ -37,6 +37,7 @@ class Judge:
             "CREATE TABLE met (location TEXT, key BLOB, source INTEGER, line INTEGER, raw BLOB, "
             "content BLOB, PRIMARY KEY (location, key)) WITHOUT ROWID"
         )
+        self._shelf.execute("BEGIN")  # and never a commit, of which each is as dear as a record
 
     def close(self) -> None:
         """Forget everything."""

@@ -6,17 +6,16 @@ Records of one id that say the same are one record. A provider's id comes from a
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import orjson
 
 from leadconnector_async._api.late import Late, read_late
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_OF_OPTIONS: Final = frozenset({"conversationProviderId", "altId", "attachments"})
+_OF_OPTIONS: Final = re.compile(rb',"(?:conversationProviderId|altId)":"(?:[^"\\]|\\.)*"')
+"""Quotes within a text are escaped, so that this finds whole fields alone."""
 _TEXTS: Final = ("subject", "message", "html")
 _NOTHING: Final = Late()
 
@@ -27,19 +26,17 @@ def content_digest(payload: bytes, late: str | None, *, mail: bool = False) -> b
     The copies of a ``mail`` in several folders differ in what was read of their heads: it says
     who wrote what, and which files go with it.
     """
-    body = orjson.loads(payload)
     lacks = read_late(late) if late else _NOTHING
     files = [item if isinstance(item, str) else item.digest for item in lacks.attachments]
-    files = files or body.get("attachments") or []
-    said: Iterable[Any]
     if mail:
+        body = orjson.loads(payload)
         texts = (" ".join(body.get(name, "").split()) for name in _TEXTS)
-        said = (body.get("emailFrom", "").lower(), *texts, sorted(files))
+        files = sorted(files or body.get("attachments", []))
+        said = orjson.dumps((body.get("emailFrom", "").lower(), *texts, *files))
     else:
-        who = lacks.contact.key if lacks.contact is not None else None
-        fields = sorted((name, value) for name, value in body.items() if name not in _OF_OPTIONS)
-        said = (who, fields, files)
-    return blake2b(orjson.dumps(list(said)), digest_size=16).digest()
+        who = "" if lacks.contact is None else lacks.contact.key
+        said = _OF_OPTIONS.sub(b"", payload) + "\0".join((who, *files)).encode()
+    return blake2b(said, digest_size=16).digest()
 
 
 def reused_digest(own: bytes, payload: bytes, late: str | None) -> bytes:

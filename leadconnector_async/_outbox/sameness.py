@@ -23,6 +23,7 @@ _ORIGIN: Final = """SELECT coalesce(name, ''), line, raw
 _STATE: Final = """SELECT state, text FROM record
     JOIN outcome USING (location, lane, seq) LEFT JOIN reason ON reason.id = outcome.reason
     WHERE record.seq = ?"""
+_ANY_FORMER: Final = "SELECT EXISTS (SELECT 1 FROM former)"
 _FORMER: Final = "SELECT 1 FROM former WHERE seq = ? AND line = ?"
 
 
@@ -54,6 +55,12 @@ class Sameness:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._has_former = False
+
+    def refresh(self) -> None:
+        """See whether any record was ever mended: nearly none was, and then none is looked up."""
+        (found,) = self._connection.execute(_ANY_FORMER).fetchone()
+        self._has_former = bool(found)
 
     def origin(self, seq: int) -> Origin:
         """Return where a record came from last."""
@@ -74,7 +81,7 @@ class Sameness:
 
     def was(self, seq: int, draft: Draft) -> bool:
         """Tell whether a record was the line of a draft before it was mended."""
-        if draft.raw is None:
+        if draft.raw is None or not self._has_former:
             return False
         found = self._connection.execute(_FORMER, (seq, line_key(draft.raw))).fetchone()
         return found is not None

@@ -52,6 +52,7 @@ class Staging:
         """Find the first free number."""
         (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
         self._next: int = last + 1
+        self.sameness.refresh()
 
     def stage(self, drafts: Sequence[Draft], reading: Reading) -> Staged:
         """Write a batch of one reading down."""
@@ -135,8 +136,12 @@ class Staging:
         raw = draft.raw
         if draft.left_out is None or raw is None or len(raw) <= LONGEST_LEFT_OUT:
             return raw
-        run_rows(self._connection, _FORMER, [(seq, line_key(raw))])
+        self._note_former(seq, raw)
         return None
+
+    def _note_former(self, seq: int, raw: bytes) -> None:
+        run_rows(self._connection, _FORMER, [(seq, line_key(raw))])
+        self.sameness.refresh()
 
     def refuse(self, refused: Sequence[Fresh]) -> None:
         """Give records the end that validation gave them, or that they are left out."""
@@ -169,7 +174,7 @@ class Staging:
         )
         raw = self.sameness.origin(known.seq).raw
         if raw is not None and raw != draft.raw:
-            run_rows(self._connection, _FORMER, [(known.seq, line_key(raw))])
+            self._note_former(known.seq, raw)
         kept = self._kept(known.seq, draft)
         run_rows(self._connection, _ORIGIN, [(known.seq, source, draft.line, kept)])
         after = _end_of(draft)

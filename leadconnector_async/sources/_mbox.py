@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 FROM: Final = b"From "
 _QUOTED: Final = re.compile(rb">+From ")
-_HEADER: Final = re.compile(rb"[A-Za-z][!-9;-~]*[ \t]*:|>From ")
-"""A field's name and its colon (RFC 5322, 2.2). Relays once put a ``>From`` line on top."""
-_PLAIN_HEADER: Final = re.compile(rb"[A-Za-z][\w-]*[ \t]*:|>From ")
-"""As programs name fields: below the header of a table, a row may have a colon somewhere."""
+_HEADER: Final = re.compile(rb"[A-Za-z][\w.-]*[ \t]*:|>From ")
+"""A field's name and its colon. RFC 5322, 2.2 allows it more signs: rows of
+tables have those. Relays once put a ``>From`` line on top."""
 _TOP: Final = re.compile(
     rb"(?i:X-[!-9;-~]+|Return-Path|Received|Delivered-To|Envelope-To|Date|From|Sender|Reply-To|To"
     rb"|Cc|Bcc|Subject|Message-ID|MIME-Version|Content-[a-z-]+|DKIM-Signature"
@@ -202,6 +201,6 @@ def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
     A file with an ending in its ``named`` is a single mail only if the ending says so.
     """
     lines = beginning.split(b"\n", 2)
-    if len(lines) > 1 and lines[0].startswith(FROM) and _PLAIN_HEADER.match(lines[1]):
+    if len(lines) > 1 and lines[0].startswith(FROM) and _HEADER.match(lines[1]):
         return False
     return True if not named and _TOP.match(beginning) else None
