@@ -100,8 +100,7 @@ def test_rules_on_columns_that_are_not_there_are_no_rules(tmp_path: Path) -> Non
     (tmp_path / "own.toml").write_text(
         'leave_out = [{ where = { "Kind Of" = "a", gone = "" }, as = "never" },\n'
         '  { where = { "Kind Of" = "B*" }, as = "bees" }]\n'
-        '[fields]\ndate = { constant = "2024-01-31T09:30:00Z" }\nmessage = "Text"\n'
-        'type = { constant = "SMS", cases = [\n'
+        '[fields]\nmessage = "Text"\ntype = { constant = "SMS", cases = [\n'
         '  { where = { "kind of" = "c", TEXT = "x" }, value = "Email" }] }\n'
     )
     (tmp_path / "a.csv").write_text("kind_of,text\na,x\nbee,x\nc,x\n")

@@ -62,6 +62,7 @@ class JsonLines(StreamSource):
     ) -> None:
         super().__init__(stream, text, options)
         self._objects = Objects(choice, options.mapping, self._shaper)
+        self._latest = self._shaper.dates.latest
         self.recognised = choice.recognised
         self.form = form_of(
             options, "jsonl", marked=self._marked, table=choice.definition
@@ -102,8 +103,7 @@ class JsonLines(StreamSource):
             return None
         date = row.date
         if date is None or not (
-            (date.tzinfo is UTC and EARLIEST <= date <= self._shaper.dates.latest)
-            or self._moves(row, date)
+            (date.tzinfo is UTC and EARLIEST <= date <= self._latest) or self._moves(row, date)
         ):
             return None
         if (row.call is not None or row.contact is not None) and not _are_plain(line):
