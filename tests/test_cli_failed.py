@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import stat
 from typing import TYPE_CHECKING
 
@@ -91,3 +92,31 @@ def test_nothing_failed_is_no_list(sandbox: SandboxThread, tmp_path: Path) -> No
     assert run.exit_code == 0
     assert "Nothing has failed." in run.stderr
     assert not out.exists()
+
+
+def test_the_command_that_the_report_gives_reads_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the mapping and the options that its source was read with: advice can be followed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text(
+        "Phone,Direction,When it was,Text\n"
+        "2125550142,inbound,01/02/2024 10:00,one\n"
+        "72975,inbound,01/02/2024 11:00,two\n"
+        "12,inbound,01/02/2024 12:00,three\n"
+    )
+    options = ["--mapping", "generic", "--map", "date=When it was", "--region", "US"]
+    options += ["--timezone", "America/New_York", "--date-format", "%d/%m/%Y %H:%M"]
+    options += ["--leave-out", "short-codes", "--sandbox", "--outbox", "o.db"]
+    run = leadconnector("import", "h.csv", *options)
+    assert run.exit_code == 3, run.output
+    advice = [line.strip() for line in run.stdout.splitlines()]
+    (listing,) = (
+        line for line in advice if line.startswith("leadconnector failed --outbox o.db -o")
+    )
+    (again,) = (line for line in advice if line.startswith("leadconnector import failed.csv"))
+    assert leadconnector(*shlex.split(listing)[1:]).exit_code == 0
+    mended = (tmp_path / "failed.csv").read_text().replace(",12,", ",2125550143,")
+    (tmp_path / "failed.csv").write_text(mended)
+    result = result_of(leadconnector(*shlex.split(again)[1:], "--json").stdout)
+    assert (result["sent"], result["failed"], result["account"]["left_out"]) == (1, 0, 1)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources import Parsed
 
+WHEN = "2024-01-31T09:30:00Z"
 OWN = """
 records = "data.items[*]"
 
@@ -119,7 +120,9 @@ def test_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
     assert str(parsed[1].problems[0]).startswith(
         "file has objects in other lists than messages[*]: users[*] (2): name the lists"
     )
-    (tmp_path / "m.toml").write_text('records = "messages[*]"\nfields.type = "type"\n')
+    (tmp_path / "m.toml").write_text(
+        'records = "messages[*]"\nfields.type = "type"\nfields.date = "date"\n'
+    )
     named = SourceOptions(mapping_file=str(tmp_path / "m.toml"))
     parsed, warnings = parse(content, ".json", named)
     assert [one.row is None for one in parsed] == [False]
@@ -209,13 +212,14 @@ def test_what_nests_too_deeply_is_refused() -> None:
 )
 def test_no_strangers_id_is_ours(fields: dict[str, Any], kept: bool) -> None:  # noqa: FBT001
     """Ids of JSON that is not plainly the API's are not sent, unless --map says so."""
-    content = json.dumps(fields).encode()
+    content = json.dumps(fields | {"date": WHEN}).encode()
     (one,), _ = parse(content, ".jsonl")
     assert (one.row is not None) == kept
     assert (len(one.notices) > 0) != kept
     assert all("is taken for another system's" in notice for notice in one.notices)
     mapping = {"conversationId": "conversationId", "type": "type", "message": "text"}
-    own = json.dumps({"conversationId": "c", "type": "SMS", "text": "x", "a": 1, "b": 2}).encode()
+    given = {"conversationId": "c", "type": "SMS", "text": "x", "a": 1, "date": WHEN}
+    own = json.dumps(given).encode()
     (one,), _ = parse(own, ".jsonl", SourceOptions(mapping=mapping))
     assert one.row is not None
     assert one.row.conversation_id == "c"

@@ -159,7 +159,7 @@ def test_a_file_without_an_ending_is_known_by_its_beginning(
 
 def test_a_column_that_begins_with_from_makes_no_mail(tmp_path: Path) -> None:
     """Tables have such headers."""
-    _write(tmp_path / "log.txt", b"From here,type,message\nx,SMS,hi\n")
+    _write(tmp_path / "log.txt", b"From here,type,message,date\nx,SMS,hi,2024-01-31T09:30:00Z\n")
     (parsed,), _ = _read(tmp_path / "log.txt")
     assert parsed.row is not None
     assert parsed.row.message == "hi"

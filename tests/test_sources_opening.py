@@ -97,3 +97,22 @@ def test_the_form_holds_what_reading_again_needs(tmp_path: Path) -> None:
             b'{"format":"csv","columns":["type","body"],"delimiter":";",'
             b'"mapping":{"message":"body"}}'
         )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[01.03.24, 10:00:00] Ann: hi",
+        "\u200e[3/1/24, 10:00:00\u202fAM] Ann: hi",
+        "3/1/24, 10:00 AM - Ann: hi",
+        "01/03/2024, 22:05 - Ann: hi",
+        "1/3/24 10:05 p. m. - Ann: hi",
+    ],
+)
+def test_a_chat_of_whatsapp_is_called_what_it_is(tmp_path: Path, line: str) -> None:
+    """Not JSON that is broken, nor a table without a header."""
+    (tmp_path / "_chat.txt").write_text(f"{line}\nand more\n", "utf-8")
+    with pytest.raises(SourceError, match="is a chat of WhatsApp, which is not read"):
+        open_source(str(tmp_path / "_chat.txt"))
+    (tmp_path / "log.csv").write_text("date,type,message\n01/03/2024 22:05,SMS,hi\n")
+    open_source(str(tmp_path / "log.csv")).__exit__(None, None, None)

@@ -17,6 +17,7 @@ SMS = b'<sms address="+12125550100" date="1706693400000" type="1" body="hello" c
 MAIL = (
     b"From kim@example.com Wed Jan 31 09:30:00 2024\nFrom: kim@example.com\nTo: me@shop.example\n"
 )
+WHEN = "2024-01-31T09:30:00Z"
 FOREIGN = {"Phone": "+12125550100", "Direction": "in", "Text": "hello", "Date": "2024-01-31T09:30Z"}
 
 
@@ -51,7 +52,7 @@ def test_a_mapping_that_does_not_fit_is_told_by_file(tmp_path: Path) -> None:
         in (_warnings(table, "twilio-calls")[0])
     )
     ours = tmp_path / "ours.jsonl"
-    ours.write_text(json.dumps({"type": "SMS", "contactId": "c", "message": "hi"}))
+    ours.write_text(json.dumps({"type": "SMS", "contactId": "c", "message": "hi", "date": WHEN}))
     assert "requires: it is read by the API's names" in _warnings(ours, "twilio-calls")[0]
     (tmp_path / "a.mbox").write_bytes(MAIL + b"Date: Wed, 31 Jan 2024 09:30:00 +0000\n\nhi\n")
     mine = SourceOptions(mapping_file="generic", mine=("me@shop.example",))
@@ -99,11 +100,12 @@ def test_rules_on_columns_that_are_not_there_are_no_rules(tmp_path: Path) -> Non
     (tmp_path / "own.toml").write_text(
         'leave_out = [{ where = { "Kind Of" = "a", gone = "" }, as = "never" },\n'
         '  { where = { "Kind Of" = "B*" }, as = "bees" }]\n'
-        '[fields]\nmessage = "Text"\ntype = { constant = "SMS", cases = [\n'
+        '[fields]\ndate = { constant = "2024-01-31T09:30:00Z" }\nmessage = "Text"\n'
+        'type = { constant = "SMS", cases = [\n'
         '  { where = { "kind of" = "c", TEXT = "x" }, value = "Email" }] }\n'
     )
     (tmp_path / "a.csv").write_text("kind_of,text\na,x\nbee,x\nc,x\n")
-    options = SourceOptions(mapping_file=str(tmp_path / "own.toml"))
+    options = SourceOptions(mapping_file=str(tmp_path / "own.toml"), undated="now")
     with open_source(str(tmp_path / "a.csv"), options) as source:
         first, second, third = source
     assert first.row is not None

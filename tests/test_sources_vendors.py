@@ -59,7 +59,10 @@ def test_a_type_that_holds_directions_is_the_direction() -> None:
     ]
     (problem,) = parsed[3].problems
     assert problem.wrong == 'is "Notification", which the mapping does not know'
-    assert 'give --map type=COLUMN with another column than "Type", or type= for SMS' in problem.fix
+    assert (
+        'give --map type=COLUMN with another column than "Type", or --map type= for SMS'
+        in problem.fix
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from leadconnector_async.cli._report import (
     reason_sections,
 )
 from leadconnector_async.cli._words import counted, duration, number, rate
+from leadconnector_async.sources import SourceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,10 +115,20 @@ def _import_again(name: str, options: ImportOptions) -> str:
     source = options.source
     for field, column in source.mapping.items():
         words += ["--map", f"{field}={column}"]
-    if source.timezone is not None:
-        words += ["--timezone", str(source.timezone)]
-    if source.region is not None:
-        words += ["--region", source.region]
+    for flag, value in _given(source):
+        words += [f"--{flag.replace('_', '-')}", str(value)]
     if options.provider is not None:
         words += ["--provider", options.provider]
     return shlex.join(words)
+
+
+def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
+    """The options of the source by which its values are read, where they are not the usual ones."""
+    if source.mapping_file is not None:
+        yield "mapping", source.mapping_file
+    usual = SourceOptions()
+    for name in ("timezone", "region", "numbers", "undated", "date_format", "other_files"):
+        if (value := getattr(source, name)) != getattr(usual, name):
+            yield name, value
+    yield from (("leave_out", kind) for kind in sorted(source.leave_out))
+    yield from (("files", folder) for folder in source.files)

@@ -59,7 +59,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> Layout:
         if in_lines:  # a line that is no record
             return Layout(None, _unseen(options))
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
-        return Layout(None, choice_of(source, list(value), options))
+        return Layout(None, choice_of(f"{source}: line 1", list(value), options))
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value)) or {default: []}
     named = (
@@ -70,7 +70,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> Layout:
     else:
         path = _chosen(source, samples, options)
     names = samples.get(path)
-    choice = choice_of(source, names, options) if names else _unseen(options)
+    choice = choice_of(f"{source}: line 1", names, options) if names else _unseen(options)
     if named and choice.definition is not None and choice.recognised is None:
         return Layout(tuple(named), choice)
     return Layout(None if in_lines and path == "" else (path,), choice)

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec.structs import replace
-
-from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._columns import NUMBER_FIELDS, names_utc, whole
-from leadconnector_async.sources._date_patterns import LocalText, by_format
+from leadconnector_async.sources._date_patterns import LocalText
+from leadconnector_async.sources._mapped_text import by_prefix, date_of, meant_by, translated
 from leadconnector_async.sources._mapping import (
-    Case,
     LeaveOut,
     NotCarried,
     Rule,
     as_list,
     columns_of,
 )
-from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS, folded, shown
+from leadconnector_async.sources._names import BODY_FIELDS, FINDERS, LIST_FIELDS, shown
 from leadconnector_async.sources._values import Wrong, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import tzinfo
 
     from leadconnector_async.sources._contacts import Contacts
     from leadconnector_async.sources._mapping import ColumnNames, Definition, Kind
 
     Values = dict[str, object]
 
-_T = TypeVar("_T")
-_Where = TypeVar("_Where", Case, LeaveOut)
 DIRECTION: Final = "direction"
 _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
@@ -160,7 +152,7 @@ class Reader:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
                 return Wrong(f"is {quoted(flag)} where true or false is expected", _FIX_FLAG)
-        words = (_meant(rule.words, _word(row, column)) for column in rule.maybe)
+        words = (meant_by(rule.words, _word(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
     def _cell(
@@ -186,11 +178,11 @@ class Reader:
                 wrong, fix = _KINDS[kind]
                 raise Wrong(wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind)
         if rule.words:
-            return _translated(rule.words, text)
+            return translated(rule.words, text)
         if rule.prefixes:
-            return _by_prefix(rule.prefixes, text)
+            return by_prefix(rule.prefixes, text)
         if plan.field == "date" or rule.formats or rule.zone:
-            return _date(rule, text)
+            return date_of(rule, text)
         if rule.phone:
             return self._phone(text)
         return text
@@ -219,9 +211,9 @@ class _Words:
         self._empty = empty
 
     def match(self, text: str) -> bool:
-        folded = text.casefold()
-        return folded in self._whole or (
-            bool(self._starts) and text not in self._empty and folded.startswith(self._starts)
+        spelled = text.casefold()
+        return spelled in self._whole or (
+            bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
         )
 
 
@@ -320,131 +312,5 @@ def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
     column = next((name for name in columns_of(rule) if _word(row, name)), None)
     if not rule.words or column is None:
         return ""
-    or_none = f", or {field}= for {rule.default}" if rule.default else ""
+    or_none = f", or --map {field}= for {rule.default}" if rule.default else ""
     return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"
-
-
-def _translated(words: Mapping[str, str], text: str) -> str:
-    found = _meant(words, text)
-    if found is None:
-        fix = f"write one of {', '.join(list(words)[:10])}, add it to the words of a mapping"
-        raise Wrong(f"is {quoted(text)}, which the mapping does not know", fix)
-    return found
-
-
-def _meant(words: Mapping[str, str], text: str) -> str | None:
-    found = words.get(text)
-    if found is None and (spelling := folded(text)):
-        found = next((meant for word, meant in words.items() if folded(word) == spelling), None)
-    return found
-
-
-def _by_prefix(prefixes: Mapping[str, str], text: str) -> str:
-    for prefix in sorted(prefixes, key=len, reverse=True):
-        if text.startswith(prefix):
-            return prefixes[prefix]
-    raise Wrong("begins with nothing that the mapping knows", 'add it, or "" for all others')
-
-
-def _date(rule: Rule, text: str) -> str | None:
-    """Read a date by the formats of a rule. None for the zero of one; any form, if it has none."""
-    zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
-    if isinstance(text, LocalText):
-        zone = text.zone
-    if not rule.formats:
-        return LocalText.of(text, zone) if zone else text
-    for pattern in rule.formats:
-        try:
-            date = by_format(text, pattern)
-        except ValueError:
-            return None
-        if date is not None:
-            written = date.isoformat()
-            return LocalText.of(written, zone) if zone and date.tzinfo is None else written
-    formats = ", ".join(rule.formats)
-    raise Wrong("is no date in a format of the mapping", f"write it as one of {formats}")
-
-
-@lru_cache
-def zone_of(name: str) -> ZoneInfo:
-    """Find a time zone.
-
-    Raises:
-        SourceError: there is none of that name.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SourceError(f"the mapping's zone {name} is none: write one such as UTC") from error
-
-
-def resolved(
-    kind: Kind, find: Callable[[str], str | None], missing: Callable[[str, str], SourceError]
-) -> Kind:
-    """Put a table's own spellings of its columns into the rules.
-
-    Of several columns those that are not there are dropped; a single one has to be there.
-
-    Raises:
-        SourceError: as ``missing`` makes it of a field and a column.
-    """
-
-    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
-        return {found: rule for name, rule in rules.items() if (found := find(name))}
-
-    def spelled(field: str, columns: ColumnNames) -> ColumnNames:
-        if isinstance(columns, str):
-            found = find(columns)
-            if found is None:
-                raise missing(field, columns)
-            return found
-        return [found for column in columns if (found := find(column)) is not None]
-
-    def known(rules: Iterable[_Where]) -> Iterator[_Where]:
-        """Drop rules on columns that are not there: nobody can tell what they hold."""
-        return (rule for rule in rules if all(find(name) for name in rule.where))
-
-    def spelled_rules(rules: Iterable[LeaveOut]) -> list[LeaveOut]:
-        return [
-            replace(rule, where=named(rule.where), but=named(rule.but)) for rule in known(rules)
-        ]
-
-    fields = {
-        field: replace(
-            rule,
-            column=spelled(field, rule.column),
-            join=_all_of(rule.join, find),
-            maybe=as_list(spelled(field, list(rule.maybe))),
-            flags=named(rule.flags),
-            present=named(rule.present),
-            inbound=spelled(field, rule.inbound),
-            outbound=spelled(field, rule.outbound),
-            before=as_list(spelled(field, list(rule.before))),
-            cases=[replace(case, where=named(case.where)) for case in known(rule.cases)],
-        )
-        for field, rule in kind.fields.items()
-    }
-    return replace(
-        kind,
-        fields=fields,
-        skip=named(kind.skip),
-        leave_out=spelled_rules(kind.leave_out),
-        without_content=spelled_rules(kind.without_content),
-        not_carried=named(kind.not_carried),
-    )
-
-
-def with_columns(kind: Kind, mapping: Mapping[str, str]) -> None:
-    """Let the columns that a user names for fields go before what the mapping says of these.
-
-    Of a field that is mapped to nothing, what the mapping says without a column stays.
-    """
-    for field, column in mapping.items():
-        known = kind.fields.get(field, Rule())
-        off = Rule(constant=known.constant, default=known.default)
-        kind.fields[field] = Rule(column=column) if column else off
-
-
-def _all_of(names: list[str], find: Callable[[str], str | None]) -> list[str]:
-    found = [find(name) for name in names]
-    return [] if None in found else [name for name in found if name]

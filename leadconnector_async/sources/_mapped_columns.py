@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from leadconnector_async._errors import SourceError
 from leadconnector_async.sources._columns import listed_identity, refuse_doubles, refuse_unmapped
-from leadconnector_async.sources._mapped import Reader, resolved, with_columns
+from leadconnector_async.sources._mapped import Reader
+from leadconnector_async.sources._mapped_rules import resolved, with_columns
 from leadconnector_async.sources._mapping import columns_of, columns_told_of
 from leadconnector_async.sources._names import (
     GIVEN_IDS,

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 FROM: Final = b"From "
 _QUOTED: Final = re.compile(rb">+From ")
-_HEADER: Final = re.compile(rb"[A-Za-z][!-9;-~]*[ \t]*:|>From ")
-"""A field's name and its colon (RFC 5322, 2.2). Relays once put a ``>From`` line on top."""
+_HEADER: Final = re.compile(rb"[A-Za-z][\w.-]*[ \t]*:|>From ")
+"""A field's name and its colon. RFC 5322, 2.2 allows it more signs: rows of
+tables have those. Relays once put a ``>From`` line on top."""
 _TOP: Final = re.compile(
     rb"(?i:X-[!-9;-~]+|Return-Path|Received|Delivered-To|Envelope-To|Date|From|Sender|Reply-To|To"
     rb"|Cc|Bcc|Subject|Message-ID|MIME-Version|Content-[a-z-]+|DKIM-Signature"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from leadconnector_async._messages import Problem
-from leadconnector_async.sources._mapped import Reader, resolved, with_columns
+from leadconnector_async.sources._mapped import Reader
+from leadconnector_async.sources._mapped_rules import resolved, with_columns
 from leadconnector_async.sources._mapping import columns_of, columns_told_of
 from leadconnector_async.sources._names import (
     GIVEN_IDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePath
@@ -77,6 +78,12 @@ _FOREIGN: Final = (
     (b"\xfd7zXZ\0", "is compressed with xz", "unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
 )
+_CHAT: Final = re.compile(
+    rb"(?:\xe2\x80\x8e|\xef\xbb\xbf)*\[?\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}[:.]\d\d\S*"
+    rb"(?:[ \xa0\xc2\xe2\x80\xaf]*[ap]\.?\s?m\.?)?(?:\] ?| - )",
+    re.IGNORECASE,
+)
+"""A day, a time and a name: ``[01.03.24, 10:00:00] Ann: hi``, ``3/1/24, 10:00 AM - Ann: hi``."""
 
 
 def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
@@ -198,6 +205,11 @@ def _refuse_foreign(stream: Stream, head: bytes) -> None:
     for magic, wrong, fix in _FOREIGN:
         if head.startswith(magic):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")
+    if _CHAT.match(head):
+        raise SourceError(
+            f"{stream.name}: is a chat of WhatsApp, which is not read: write its messages as CSV, "
+            "with the columns type,contact.phone,direction,date,message"
+        )
     if head.strip():
         return
     if stream.damage is not None:
