@@ -146,7 +146,7 @@ def _parsed(raw: bytes) -> Message:
 
 def _head_values(head: Head, piece: Piece, how: Reading) -> Values:
     states = states_of(head) | piece.states
-    how.selection.check(states)
+    how.selection.check(states, head.id)
     for notice in notices_of(states, head):
         how.warn(notice)
     postmark = postmark_of(piece.postmark)

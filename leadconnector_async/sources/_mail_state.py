@@ -33,9 +33,10 @@ _AUTOMATIC: Final = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-faile
 class LeftOut(Exception):  # noqa: N818 - an ending, not an error
     """The mail is not to be imported."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, id_: str | None = None) -> None:
         super().__init__(why)
         self.why = why
+        self.id = id_
 
 
 class Selection:
@@ -52,15 +53,15 @@ class Selection:
         for kind in options.leave_out.intersection(_OPTIONAL):
             self._left_out[kind] = LEAVE_OUT[kind]
 
-    def check(self, states: set[str]) -> None:
-        """Let a mail pass.
+    def check(self, states: set[str], id_: str | None = None) -> None:
+        """Let a mail of this Message-ID pass.
 
         Raises:
             LeftOut: it is not to be imported.
         """
         for state, why in self._left_out.items():
             if state in states:
-                raise LeftOut(why)
+                raise LeftOut(why, id_)
 
 
 def states_of(head: Head) -> set[str]:

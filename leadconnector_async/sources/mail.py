@@ -15,7 +15,7 @@ from leadconnector_async.sources._mail_record import OPEN_END, Mine, Reading, re
 from leadconnector_async.sources._mail_state import LeftOut, Selection
 from leadconnector_async.sources._mbox import Piece, split, whole
 from leadconnector_async.sources._shape import Shaper, as_given, identity_of
-from leadconnector_async.sources.row import MAIL_LIMIT, Parsed
+from leadconnector_async.sources.row import MAIL_LIMIT, Identity, Parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,6 +73,7 @@ class MailReader:
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
+        self._name = name
         self._shaper = Shaper(options)
         self._how = Reading(
             mine=Mine(name, options.mine),
@@ -117,8 +118,9 @@ class MailReader:
         try:
             values, problem = read_mail(piece, self._how, head_only=cut is not None)
         except LeftOut as left_out:
-            raw = json.dumps({"file": file or piece.line}).encode()
-            return Parsed(piece.line, raw, None, (), left_out=left_out.why)
+            raw = json.dumps({"file": file or f"{self._name}:{piece.line}"}).encode()
+            identity = Identity(left_out.id, None, None)
+            return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
         is_last = bool(piece.postmark) and not piece.ended
         if piece.is_cut or (is_last and OPEN_END in self._notices):
             cut = cut or _CUT
