@@ -46,6 +46,10 @@ class Judge:
     def verdict(self, parsed: Parsed, source: str) -> Verdict:
         """Judge a record. Its row is not to be used any more."""
         found = verdict_on(parsed)
+        row = parsed.row
+        named = parsed.identity if row is None else (row.id, None, row.outbox_key)
+        if named is None or not (named[0] or named[2]):
+            return found
         draft = self._drafter.drafted(parsed, found, source)
         if draft.counted:
             return found
