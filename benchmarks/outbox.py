@@ -21,14 +21,15 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.contest import report
-from leadconnector_async._outbox.interface import Draft, Reading, Settlement, State
-from leadconnector_async._outbox.memory import MemoryOutbox
-from leadconnector_async._outbox.sqlite import SqliteOutbox
+from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.records.draft import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from leadconnector_async._outbox.interface import Claim, Outbox
+    from leadconnector_async.outbox.base import Claim, Outbox
 
 
 class Shape(Struct, frozen=True):
@@ -118,12 +119,12 @@ async def run(outbox: Outbox, shape: Shape) -> dict[str, dict[str, float]]:
     watch = Stopwatch()
     staging = ("stage",) if shape.memory else ("stage", "stage_again")
     for step in staging:
-        reading = Reading()
+        source_pass = SourcePass()
         for batch in drafts(shape):
-            await watch.time(step, outbox.stage(batch, reading))
-    await watch.time("seal", outbox.seal())
-    epochs = [await outbox.begin(name) for name in await outbox.locations()]
-    wants = [(epoch.location, GROUP // shape.locations) for epoch in epochs]
+            await watch.time(step, outbox.stage(batch, source_pass))
+    await watch.time("seal", outbox.publish())
+    epochs = [await outbox.acquire(name) for name in await outbox.locations()]
+    wants = [(lease.location, GROUP // shape.locations) for lease in epochs]
     settled = 0
     while settled < shape.count:
         groups = await watch.time("claim", outbox.claim(wants))
@@ -143,7 +144,7 @@ async def admit_all(outbox: Outbox, admitted: list[Draft]) -> None:
 
     async def worker() -> None:
         for draft in left:
-            await outbox.admit(draft)
+            await outbox.submit(draft)
 
     await asyncio.gather(*(worker() for _ in range(WAITERS)))
 

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import msgspec
 from aiolimiter import AsyncLimiter
 from msgspec.structs import replace
+from quota_servers import Kind, Outcome, Scenario, simulate
 
 from benchmarks import machine
-from benchmarks.quota_servers import Kind, Outcome, Scenario, simulate
-from leadconnector_async._api.allowance import Allowance
-from leadconnector_async._quota import Quota, RateLimit
+from leadconnector_async.api.responses import RateLimitHeaders
+from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.quota.quota import Quota
 
 if TYPE_CHECKING:
-    from benchmarks.quota_servers import Client, Sender
-    from leadconnector_async._outbox.interface import Spend
+    from quota_servers import Client, Sender
+
+    from leadconnector_async.quota.limits import QuotaSnapshot
 
 ROUND_TRIPS: Final = (0.01, 0.1, 0.3)
 SEEDS: Final = range(5)
@@ -52,9 +54,11 @@ PEERS: Final = {
 def peer(rate: float, period: float) -> Client:
     """A token bucket and nothing else."""
 
-    async def client(sender: Sender, until: float, spend: Spend | None) -> Spend | None:
+    async def client(
+        sender: Sender, until: float, snapshot: QuotaSnapshot | None
+    ) -> QuotaSnapshot | None:
         await sender.through_limiter(AsyncLimiter(rate, period), until)
-        return spend
+        return snapshot
 
     return client
 
@@ -108,7 +112,7 @@ def _steady_rate(kind: Kind, round_trip: float) -> float:
     return (longer.sent - shorter.sent) / 4000
 
 
-async def cost(limit: RateLimit | None, seen: Allowance, laps: int = 50) -> float:
+async def cost(limit: RateLimit | None, seen: RateLimitHeaders, laps: int = 50) -> float:
     """Processor microseconds per request, for asking, taking and giving back; the best lap."""
     loop = asyncio.get_running_loop()
     quota = Quota(limit, now=loop.time(), wall_ms=0)
@@ -126,9 +130,9 @@ async def cost(limit: RateLimit | None, seen: Allowance, laps: int = 50) -> floa
 def costs() -> dict[str, float]:
     """With figures in the answers, and without any."""
     most = 1_000_000
-    figures = Allowance(max=most, remaining=most, interval_ms=10_000, daily_remaining=most)
+    figures = RateLimitHeaders(max=most, remaining=most, interval_ms=10_000, daily_remaining=most)
     return {
-        "no limit": asyncio.run(cost(None, Allowance())),
+        "no limit": asyncio.run(cost(None, RateLimitHeaders())),
         f"{most:,} per 10 s, with figures": asyncio.run(cost(RateLimit(most, daily=None), figures)),
     }
 

@@ -71,7 +71,7 @@ class Windows:
         self.limit = limit
         self._open: dict[str, tuple[float, int]] = {}
 
-    def spend(self, token: str, now: float) -> int | None:
+    def snapshot(self, token: str, now: float) -> int | None:
         """Count a request; returns how many remain, or None where the window is full."""
         ends, used = self._open.get(token, (0.0, 0))
         if now >= ends:
@@ -109,7 +109,7 @@ class App:
         count = self._stats.tokens.get(token)
         if count is None:
             count = self._stats.tokens[token] = Count(first_s=now - self._began)
-        remaining = None if token == self._refuses else windows.spend(token, now)
+        remaining = None if token == self._refuses else windows.snapshot(token, now)
         if remaining is None:
             count.throttled += 1
             self._stats.throttled += 1

@@ -1,7 +1,7 @@
 """How much CPU does each stage of an import take per message, by itself?
 
 Staged from a file in the reader's own batches, then claimed and settled in the groups in which a
-fast API makes the engine do it. CPU time is that of the whole process, so the store's thread is
+fast API makes the dispatcher do it. CPU time is that of the whole process, so the store's thread is
 in it, and the disk is not.
 """
 
@@ -25,27 +25,27 @@ from benchmarks import machine
 from benchmarks.contest import report
 from benchmarks.outbox import fate
 from benchmarks.records import Shape, location_id, records, write_jsonl
-from leadconnector_async._api.allowance import read_allowance
-from leadconnector_async._api.answers import Stored, judge
-from leadconnector_async._api.requests import inbound
-from leadconnector_async._api.rules import check
-from leadconnector_async._importing.drafts import Drafter
-from leadconnector_async._importing.reading import Reader
-from leadconnector_async._outbox.interface import Reading
-from leadconnector_async._outbox.sqlite import SqliteOutbox
-from leadconnector_async._quota import Quota, RateLimit
-from leadconnector_async._records import encode, stamped
+from leadconnector_async.api.endpoints import inbound
+from leadconnector_async.api.responses import Accepted, classify, read_rate_limit_headers
+from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.quota.quota import Quota
+from leadconnector_async.records.builder import RowDrafter
+from leadconnector_async.records.draft import encode, stamped
+from leadconnector_async.records.validation import validate
 from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources.batch_reader import SourceReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
 
-    from leadconnector_async._outbox.interface import Draft
+    from leadconnector_async.records.draft import Draft
     from leadconnector_async.sources import Parsed
 
 COUNT: Final = 50_000
 GROUP: Final = 512
-"""What the engine claims at once of a location without a quota."""
+"""What the dispatcher claims at once of a location without a quota."""
 BODY: Final = orjson.dumps(
     {
         "success": True,
@@ -103,7 +103,7 @@ class Stages:
 
 def batches(stages: Stages, stage: str, path: Path) -> Iterator[list[Parsed]]:
     """Read a file as the import does."""
-    reader = Reader([str(path)], SourceOptions())
+    reader = SourceReader([str(path)], SourceOptions())
     for _ in reader.sources():
         while True:
             began = time.process_time()
@@ -119,9 +119,9 @@ def drafted(stages: Stages, batch: list[Parsed], key: str) -> list[Draft]:
     rows = [parsed.row for parsed in batch if parsed.row is not None]
     n = len(rows)
     assert n == len(batch)
-    verdicts = stages.time("validate", n, lambda: [check(row) for row in rows])
+    verdicts = stages.time("validate", n, lambda: [validate(row) for row in rows])
     assert not any(verdicts)
-    drafter = Drafter(location_id(0), time.time_ns() // 1_000_000)
+    drafter = RowDrafter(location_id(0), time.time_ns() // 1_000_000)
     drafts: list[Draft] = stages.time(
         f"validate, encode, key by {key}",
         n,
@@ -134,17 +134,17 @@ def drafted(stages: Stages, batch: list[Parsed], key: str) -> list[Draft]:
 
 async def store(stages: Stages, source: Path, outbox: SqliteOutbox) -> None:
     """Take the records of a file through an outbox."""
-    reading = Reading(await outbox.source(str(source), b"{}"))
+    source_pass = SourcePass(await outbox.source(str(source), b"{}"))
     total = 0
     for batch in batches(stages, "parse JSON Lines", source):
         drafts = drafted(stages, batch, "id")
-        await stages.time_of("stage", len(drafts), outbox.stage(drafts, reading))
+        await stages.time_of("stage", len(drafts), outbox.stage(drafts, source_pass))
         total += len(drafts)
-    await stages.time_of("seal", total, outbox.seal())
-    epoch = await outbox.begin(location_id(0))
+    await stages.time_of("seal", total, outbox.publish())
+    lease = await outbox.acquire(location_id(0))
     while True:
         began = time.process_time()
-        (claims,) = await outbox.claim([(epoch.location, GROUP)])
+        (claims,) = await outbox.claim([(lease.location, GROUP)])
         if not claims:
             break
         stages.count("claim", len(claims), began)
@@ -162,7 +162,7 @@ def bodies(claims: Iterable[Any]) -> None:
 def judge_all(count: int) -> None:
     """Classify as many answers."""
     for _ in range(count):
-        assert type(judge(201, BODY)) is Stored
+        assert type(classify(201, BODY)) is Accepted
 
 
 async def spend_all(count: int) -> None:
@@ -172,7 +172,7 @@ async def spend_all(count: int) -> None:
         now = 10.0 + number / 1000
         assert quota.ready_at(now) <= now
         slot = await quota.take(now)
-        quota.give_back(slot, now, read_allowance(HEADERS))
+        quota.give_back(slot, now, read_rate_limit_headers(HEADERS))
 
 
 async def run(folder: Path, count: int) -> dict[str, float]:
@@ -183,7 +183,9 @@ async def run(folder: Path, count: int) -> dict[str, float]:
     for batch in batches(stages, "parse CSV", folder / "records.csv"):
         drafted(stages, batch, "content")
     stages.time("judge", count, lambda: judge_all(count))
-    stages.time("read allowance", count, lambda: [read_allowance(HEADERS) for _ in range(count)])
+    stages.time(
+        "read allowance", count, lambda: [read_rate_limit_headers(HEADERS) for _ in range(count)]
+    )
     await stages.time_of("quota, allowance included", count, spend_all(count))
     return stages.microseconds()
 

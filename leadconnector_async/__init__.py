@@ -9,29 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from leadconnector_async._aiohttp import Timeouts
-    from leadconnector_async._client import LeadConnector
-    from leadconnector_async._errors import (
+    from leadconnector_async.auth.oauth import OAuth
+    from leadconnector_async.auth.provider import StaticToken, TokenProvider
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.errors import (
         AccessError,
         ClosedError,
-        DailyQuotaSpent,
+        DailyQuotaSpentError,
         FateUnknownError,
-        InvalidMessage,
+        InvalidMessageError,
         LeadConnectorError,
         LocationsError,
         NotSentError,
-        OutboxBusy,
+        OutboxBusyError,
         OutboxError,
-        OutboxUnusable,
-        OutboxWriteFailed,
+        OutboxUnusableError,
+        OutboxWriteError,
         RefusedError,
         SourceError,
         ThrottledError,
         TokenStoreError,
         TransportError,
     )
-    from leadconnector_async._ingestor import Ingestor
-    from leadconnector_async._messages import (
+    from leadconnector_async.ingestor import Ingestor
+    from leadconnector_async.models import (
         Call,
         Contact,
         InboundMessage,
@@ -44,30 +45,29 @@ if TYPE_CHECKING:
         Sent,
         Unresolved,
     )
-    from leadconnector_async._policy import Policy
-    from leadconnector_async._quota import RateLimit
-    from leadconnector_async._tokens import StaticToken, TokenProvider
-    from leadconnector_async._tokens.oauth import OAuth
+    from leadconnector_async.policy import Policy
+    from leadconnector_async.quota.limits import RateLimit
+    from leadconnector_async.transport.aiohttp_session import Timeouts
 
 __all__ = [
     "AccessError",
     "Call",
     "ClosedError",
     "Contact",
-    "DailyQuotaSpent",
+    "DailyQuotaSpentError",
     "FateUnknownError",
     "InboundMessage",
     "Ingestor",
-    "InvalidMessage",
+    "InvalidMessageError",
     "LeadConnector",
     "LeadConnectorError",
     "LocationsError",
     "NotSentError",
     "OAuth",
-    "OutboxBusy",
+    "OutboxBusyError",
     "OutboxError",
-    "OutboxUnusable",
-    "OutboxWriteFailed",
+    "OutboxUnusableError",
+    "OutboxWriteError",
     "Outcome",
     "Policy",
     "Problem",
@@ -91,29 +91,30 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES: Final = {
-    "_aiohttp": ("Timeouts",),
-    "_client": ("LeadConnector",),
-    "_errors": (
+    "auth.oauth": ("OAuth",),
+    "auth.provider": ("StaticToken", "TokenProvider"),
+    "client": ("LeadConnector",),
+    "errors": (
         "AccessError",
         "ClosedError",
-        "DailyQuotaSpent",
+        "DailyQuotaSpentError",
         "FateUnknownError",
-        "InvalidMessage",
+        "InvalidMessageError",
         "LeadConnectorError",
         "LocationsError",
         "NotSentError",
-        "OutboxBusy",
+        "OutboxBusyError",
         "OutboxError",
-        "OutboxUnusable",
-        "OutboxWriteFailed",
+        "OutboxUnusableError",
+        "OutboxWriteError",
         "RefusedError",
         "SourceError",
         "ThrottledError",
         "TokenStoreError",
         "TransportError",
     ),
-    "_ingestor": ("Ingestor",),
-    "_messages": (
+    "ingestor": ("Ingestor",),
+    "models": (
         "Call",
         "Contact",
         "InboundMessage",
@@ -126,10 +127,9 @@ _HOMES: Final = {
         "Sent",
         "Unresolved",
     ),
-    "_policy": ("Policy",),
-    "_quota": ("RateLimit",),
-    "_tokens": ("StaticToken", "TokenProvider"),
-    "_tokens.oauth": ("OAuth",),
+    "policy": ("Policy",),
+    "quota.limits": ("RateLimit",),
+    "transport.aiohttp_session": ("Timeouts",),
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -11,7 +11,7 @@ import pytest
 from http_peer import WAY
 from hypothesis import settings
 
-from leadconnector_async.sandbox._world import World
+from leadconnector_async.sandbox.state import SandboxState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,11 @@ def lenient_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     sandbox refuses are marked ``honest_sandbox``.
     """
     if request.node.get_closest_marker("honest_sandbox") is None:
-        lenient = property(lambda world: world.config.closed and bool(world.config.contacts))
-        monkeypatch.setattr(World, "closed", lenient)
-        monkeypatch.setattr(World, "knows_provider", lambda world, _: not world.config.providers)
+        lenient = property(lambda state: state.config.closed and bool(state.config.contacts))
+        monkeypatch.setattr(SandboxState, "closed", lenient)
+        monkeypatch.setattr(
+            SandboxState, "knows_provider", lambda state, _: not state.config.providers
+        )
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.contest import Job, take_turn
 from leadconnector_async import Timeouts
-from leadconnector_async._aiohttp import AiohttpTransport
-from leadconnector_async._api.answers import Stored, judge
-from leadconnector_async._api.requests import inbound
+from leadconnector_async.api.endpoints import inbound
+from leadconnector_async.api.responses import Accepted, classify
+from leadconnector_async.transport.aiohttp_session import AiohttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ async def post(job: Job, bodies: Sequence[bytes]) -> None:
 
 async def _work(transport: AiohttpTransport, bodies: Iterator[bytes]) -> None:
     for body in bodies:
-        answer = await transport.send(inbound(body), "benchmark")
-        assert isinstance(judge(answer.status, answer.body), Stored)
+        response = await transport.send(inbound(body), "benchmark")
+        assert isinstance(classify(response.status, response.body), Accepted)
 
 
 if __name__ == "__main__":

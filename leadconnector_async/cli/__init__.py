@@ -10,7 +10,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command. Ends the process with one of the documented exit codes."""
     try:
-        from leadconnector_async.cli._app import app  # noqa: PLC0415 - an extra that may be missing
+        from leadconnector_async.cli.app import app  # noqa: PLC0415 - an extra that may be missing
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise

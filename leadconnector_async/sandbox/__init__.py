@@ -9,36 +9,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from leadconnector_async.sandbox._config import (
+    from leadconnector_async.sandbox.config import (
         NO_LIMITS,
         READ_SCOPES,
-        Contact,
-        Installation,
         Latency,
         Limits,
         OAuthApp,
+        OAuthInstallation,
         Reads,
         SandboxConfig,
+        SandboxContact,
     )
-    from leadconnector_async.sandbox._faults import FAULT_KINDS, Fault
-    from leadconnector_async.sandbox._serve import config_from_options, parse_fault, serve
-    from leadconnector_async.sandbox._server import Sandbox
-    from leadconnector_async.sandbox._store import Stored
-    from leadconnector_async.sandbox._thread import SandboxThread
+    from leadconnector_async.sandbox.faults import FAULT_KINDS, Fault
+    from leadconnector_async.sandbox.message_store import Stored
+    from leadconnector_async.sandbox.program import config_from_options, parse_fault, serve
+    from leadconnector_async.sandbox.server import Sandbox
+    from leadconnector_async.sandbox.thread import SandboxThread
 
 __all__ = [
     "FAULT_KINDS",
     "NO_LIMITS",
     "READ_SCOPES",
-    "Contact",
     "Fault",
-    "Installation",
     "Latency",
     "Limits",
     "OAuthApp",
+    "OAuthInstallation",
     "Reads",
     "Sandbox",
     "SandboxConfig",
+    "SandboxContact",
     "SandboxThread",
     "Stored",
     "config_from_options",
@@ -47,22 +47,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "_config": (
-        "NO_LIMITS",
-        "READ_SCOPES",
-        "Contact",
-        "Installation",
+    "config": (
         "Latency",
         "Limits",
+        "NO_LIMITS",
         "OAuthApp",
+        "OAuthInstallation",
+        "READ_SCOPES",
         "Reads",
         "SandboxConfig",
+        "SandboxContact",
     ),
-    "_faults": ("FAULT_KINDS", "Fault"),
-    "_serve": ("config_from_options", "parse_fault", "serve"),
-    "_server": ("Sandbox",),
-    "_store": ("Stored",),
-    "_thread": ("SandboxThread",),
+    "faults": ("FAULT_KINDS", "Fault"),
+    "message_store": ("Stored",),
+    "program": ("config_from_options", "parse_fault", "serve"),
+    "server": ("Sandbox",),
+    "thread": ("SandboxThread",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -17,19 +17,27 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from leadconnector_async.sandbox._example_texts import CUSTOMERS, EPISODES, WORDS, Line
-from leadconnector_async.sandbox._ids import derived_id
+from leadconnector_async.sandbox.example_texts import CUSTOMERS, EPISODES, WORDS, Line
+from leadconnector_async.sandbox.message_store import derived_id
 
 SEED: Final = 2025
+
 SIZE: Final = 400
+
 PROVIDER_ID: Final = derived_id("example", "call provider")
 
 _BEGIN: Final = datetime(2023, 9, 4, 8, 0)  # noqa: DTZ001 - local time; `_local` adds the offset
+
 _DAYS: Final = 725
+
 _SUMMER: Final = range(4, 11)
+
 _ON_WHATSAPP: Final = range(3, len(CUSTOMERS), 5)
+
 _BUSINESS_PHONE: Final = "+13125550100"
+
 _BUSINESS_EMAIL: Final = "office@riverbend-air.example"
+
 _COLUMNS: Final = (
     "id",
     "type",

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from leadconnector_async.sources.failed import FailedRow, failed_suffix, write_failed
-from leadconnector_async.sources.opening import open_source
-from leadconnector_async.sources.row import (
-    Identity,
-    Parsed,
-    Source,
-    SourceOptions,
-    SourceRow,
-)
+from leadconnector_async.sources.base import Identity, Parsed, Source, SourceOptions, SourceRow
+from leadconnector_async.sources.detect import open_source
+from leadconnector_async.sources.failed_list import FailedRow, failed_suffix, write_failed
 
 __all__ = [
     "FailedRow",

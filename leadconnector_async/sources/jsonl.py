@@ -11,41 +11,47 @@ import msgspec
 import orjson
 from msgspec.structs import fields
 
-from leadconnector_async._messages import Contact, Problem
-from leadconnector_async.sources._base import StreamSource
-from leadconnector_async.sources._dates import EARLIEST
-from leadconnector_async.sources._files import are_remote
-from leadconnector_async.sources._form import form_of
-from leadconnector_async.sources._garbled import escaped_oddly, garbled_perhaps
-from leadconnector_async.sources._json_values import JsonValues
-from leadconnector_async.sources._lenient import Record, as_it_stands, is_unreadable
-from leadconnector_async.sources._lines import TooLong
-from leadconnector_async.sources._names import LOCATION, NESTED, OUTBOX_KEY
-from leadconnector_async.sources._objects import Objects, read_object
-from leadconnector_async.sources._recognition import Choice
-from leadconnector_async.sources._shape import identity_of
-from leadconnector_async.sources._values import Wrong
-from leadconnector_async.sources.row import Identity, Parsed, SourceRow
+from leadconnector_async.models import Contact, Problem
+from leadconnector_async.sources.attachments import are_remote
+from leadconnector_async.sources.base import Identity, Parsed, SourceRow
+from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.canonical import Record, as_it_stands, is_unreadable
+from leadconnector_async.sources.coerce import identity_of
+from leadconnector_async.sources.dates import EARLIEST
+from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
+from leadconnector_async.sources.fields import LOCATION, NESTED, OUTBOX_KEY
+from leadconnector_async.sources.json_objects import Objects, read_object
+from leadconnector_async.sources.json_values import JsonValues
+from leadconnector_async.sources.recognition import Choice
+from leadconnector_async.sources.source_format import source_format_of
+from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from leadconnector_async.sources._json_layout import Layout
-    from leadconnector_async.sources._stream import Stream
-    from leadconnector_async.sources._text import Text
-    from leadconnector_async.sources.row import SourceOptions
+    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.encoding import Utf8Text
+    from leadconnector_async.sources.json_layout import JsonLayout
 
 _DECODER: Final = msgspec.json.Decoder(SourceRow)
+
 _INNER: Final = {
     name: frozenset(field.encode_name for field in fields(struct))
     for name, struct in NESTED.items()
 }
-_LONGEST_PAUSE: Final = 64
+
+_MAX_PAUSE: Final = 64
+
 _FIX_LINE: Final = "write one JSON object per line"
+
 _FIX_RECORD: Final = "mend it in the file"
+
 AS_NAMED: Final = Choice(None)
 """By the API's names."""
+
 _FIX_RAW: Final = "mend it, or put the record itself, with this outboxKey, in place of this line"
 
 
@@ -58,13 +64,13 @@ class JsonLines(StreamSource):
     """
 
     def __init__(
-        self, stream: Stream, text: Text, options: SourceOptions, choice: Choice = AS_NAMED
+        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, choice: Choice = AS_NAMED
     ) -> None:
         super().__init__(stream, text, options)
-        self._objects = Objects(choice, options.mapping, self._shaper)
-        self._latest = self._shaper.dates.latest
+        self._objects = Objects(choice, options.mapping, self._coercer)
+        self._latest = self._coercer.dates.latest
         self.recognised = choice.recognised
-        self.form = form_of(
+        self.form = source_format_of(
             options, "jsonl", marked=self._marked, table=choice.definition
         ).encoded()
 
@@ -72,23 +78,23 @@ class JsonLines(StreamSource):
         number = 0
         # A field that is not known is mostly in every line of its file. So after lines which only
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
-        shaper, dates = self._shaper, self._shaper.dates
+        coercer, dates = self._coercer, self._coercer.dates
         pause = 0
         mapped = self._options.mapping or self._objects.definition
         wait = sys.maxsize if mapped else 0
         for number, line in enumerate(self._lines, 1):
             if wait == 0 and (row := self._fast(line)) is not None:
                 pause = 0
-                yield Parsed(number, line, row, (), notices=shaper.told() if dates.notices else ())
+                yield Parsed(number, line, row, (), notices=coercer.told() if dates.notices else ())
                 continue
             parsed = self._slow(number, line)
-            shaper.told()
+            coercer.told()
             if parsed is None:
                 continue
             if wait:
                 wait -= 1
             elif parsed.row is not None:
-                wait = pause = min(2 * pause + 1, _LONGEST_PAUSE)
+                wait = pause = min(2 * pause + 1, _MAX_PAUSE)
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
@@ -116,19 +122,19 @@ class JsonLines(StreamSource):
 
     def _moves(self, row: SourceRow, date: datetime) -> bool:
         try:
-            row.date = self._shaper.dates.utc(date)
-        except Wrong:
+            row.date = self._coercer.dates.utc(date)
+        except WrongValueError:
             return False
         return True
 
     def _finds(self, row: SourceRow) -> bool:
         try:
-            self._shaper.notices.clear()
-            row.contact = contact = self._shaper.contacts.handle(row.contact or Contact())
-            self._shaper.contacts.note_name(contact)
-        except Wrong:
+            self._coercer.notices.clear()
+            row.contact = contact = self._coercer.contacts.handle(row.contact or Contact())
+            self._coercer.contacts.note_name(contact)
+        except WrongValueError:
             return False
-        if self._shaper.notices:  # told by the slow way
+        if self._coercer.notices:  # told by the slow way
             return False
         return bool(contact.phone or contact.email or row.contact_id or row.conversation_id)
 
@@ -167,13 +173,15 @@ class JsonDocument(StreamSource):
     Where its text ends too early or is no JSON, what came before is read.
     """
 
-    def __init__(self, stream: Stream, text: Text, options: SourceOptions, layout: Layout) -> None:
+    def __init__(
+        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, layout: JsonLayout
+    ) -> None:
         super().__init__(stream, text, options)
         self._values = JsonValues(text.chunks(), layout.records or ())
         self._layout = layout
-        self._objects = Objects(layout.choice, options.mapping, self._shaper)
+        self._objects = Objects(layout.choice, options.mapping, self._coercer)
         self.recognised = layout.choice.recognised
-        self.form = form_of(
+        self.form = source_format_of(
             options, "jsonl", marked=False, table=layout.choice.definition
         ).encoded()
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async._errors import SourceError
-from leadconnector_async.sources._grid import Grid, GridRow, as_text, lacking, local_file
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.spreadsheet import (
+    GridRow,
+    Spreadsheet,
+    as_text,
+    local_file,
+    missing_extra,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.sources.row import SourceOptions
+    from leadconnector_async.sources.base import SourceOptions
 
 _BATCH: Final = 2_000
 """Rows in memory at once."""
 
 
-def open_parquet(path: str, options: SourceOptions) -> Grid:
+def open_parquet(path: str, options: SourceOptions) -> Spreadsheet:
     """Open a file. The line of a record is its number, from 1.
 
     Raises:
@@ -26,7 +32,7 @@ def open_parquet(path: str, options: SourceOptions) -> Grid:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         from pyarrow import parquet  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise lacking(path, "pyarrow", "parquet") from error
+        raise missing_extra(path, "pyarrow", "parquet") from error
     try:
         file = parquet.ParquetFile(local_file(path, "Parquet"))
         header = pa.Table.from_batches([], file.schema_arrow).flatten().column_names
@@ -42,7 +48,7 @@ def open_parquet(path: str, options: SourceOptions) -> Grid:
                 done += 1
                 yield GridRow(done, [as_text(cell) for cell in cells])
 
-    return Grid(
+    return Spreadsheet(
         path, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
     )
 

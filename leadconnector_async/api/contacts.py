@@ -1,0 +1,232 @@
+"""Finding or making the contact that a record names by number or address, without I/O.
+
+Sources: the OpenAPI file for contacts (``/contacts/search/duplicate``, ``POST /contacts/``). From
+reports of live use: a refused duplicate names the existing contact in ``meta.contactId``; a
+creation that was answered 422 made the contact all the same (highlevel-api-docs 64); and an upsert
+by an additional address of a contact makes that the primary one and deletes the other (337), which
+is why ``/contacts/upsert`` is never called.
+
+Opening the conversation of a contact, or finding it, without I/O.
+
+Sources: the OpenAPI file for conversations; that one which exists is refused with "already exists"
+is reported from live use. A contact has one conversation.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from leadconnector_async.api import endpoints
+from leadconnector_async.api.effects import (
+    StepFailedError,
+    StepLagsError,
+    StepRefusedError,
+    content_of,
+    refused,
+)
+from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.transport.base import Request
+
+if TYPE_CHECKING:
+    from leadconnector_async.api.effects import Flow
+    from leadconnector_async.models import Contact
+    from leadconnector_async.policy import ContactMode
+    from leadconnector_async.transport.base import Response
+
+CONTACTS_VERSION: Final = "2021-07-28"
+
+_LOOK_UP: Final = "the contact could not be looked up"
+
+_MAKE: Final = "the contact could not be created"
+
+_OTHER: Final = (
+    "the search gives a contact that shows another number or address: give it this one in "
+    "LeadConnector, or give the record its contactId"
+)
+
+_PUNCTUATION: Final = re.compile(r"[+\s().-]")
+
+
+class _ContactId(Struct, rename="camel"):
+    id: str
+    phone: Any = UNSET
+    email: Any = UNSET
+    additional_phones: Any = None
+    additional_emails: Any = None
+
+
+class _ContactHits(Struct):
+    contact: _ContactId | list[_ContactId] | None = None
+    contacts: list[_ContactId] | None = None
+
+
+class _MadeContact(Struct):
+    contact: _ContactId | None = None
+
+
+class _Meta(Struct, rename="camel"):
+    contact_id: str | None = None
+
+
+class _Duplicate(Struct):
+    meta: _Meta | None = None
+
+
+_duplicates: Final = msgspec.json.Decoder(_Duplicate)
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def find_contact(
+    location: str, contact: Contact, mode: ContactMode, person: Contact | None = None
+) -> Flow[str]:
+    """Learn a contact's id. ``person`` is who it is, where more is known than the record says.
+
+    ``find`` looks by number and by address. ``create`` looks first, and creates what is not there;
+    so does ``upsert``. What the record itself says is looked for first.
+    """
+    person = person or contact
+    ways = [("number", person.phone), ("email", person.email)]
+    ways.sort(key=lambda way: way[1] != contact.key)
+    others: set[str] = set()
+    found: str | None = yield from _look(location, ways, others)
+    if found is not None:
+        return found
+    if mode == "find":
+        raise StepRefusedError(
+            _OTHER if others else "no contact has this number or address, and none is created"
+        )
+    response: Response = yield _make(location, person)
+    if 400 <= response.status < 500 and response.status != 408:
+        known = _duplicate_of(response.body) if response.status in (400, 409) else None
+        if known in others:
+            raise StepRefusedError(_OTHER)
+        if not known:
+            known = yield from _look(location, ways, others)
+        if not known:
+            raise refused(response, _MAKE)
+        return known
+    made = content_of(response, _MadeContact, _MAKE).contact
+    if made is None or not made.id:
+        raise StepFailedError(f"{_MAKE}: the answer names none")
+    return made.id
+
+
+def _look(location: str, ways: list[tuple[str, str | None]], others: set[str]) -> Flow[str | None]:
+    """The one contact that has this number, or else this address.
+
+    ``others`` takes the ids of those that the search gave and that have another one. Of one that
+    shows none, nothing speaks against it.
+    """
+    for field, value in ways:
+        if not value:
+            continue
+        response: Response = yield _look_up(location, field, value)
+        if response.status == 404:
+            continue
+        found = content_of(response, _ContactHits, _LOOK_UP)
+        given = found.contact if isinstance(found.contact, list) else [found.contact]
+        given = [*given, *(found.contacts or ())]
+        shown = [contact for contact in given if contact is not None and contact.id]
+        ids = {contact.id for contact in shown if _has(contact, field, value)}
+        if len(ids) > 1:
+            raise StepRefusedError(
+                f"{len(ids)} contacts have this {'address' if field == 'email' else field}: "
+                "give the contactId of the right one"
+            )
+        if ids:
+            return ids.pop()
+        others.update(contact.id for contact in shown)
+    return None
+
+
+def _has(contact: _ContactId, field: str, value: str) -> bool:
+    """Whether it is the contact's own, after normalization; or may be, where none is shown."""
+    first, more = (
+        (contact.email, contact.additional_emails)
+        if field == "email"
+        else (contact.phone, contact.additional_phones)
+    )
+    if first is UNSET and not more:
+        return True
+    texts = [first, *(more if isinstance(more, list) else ())]
+    texts += [text for item in texts if isinstance(item, dict) for text in item.values()]
+    return _normal(value) in [_normal(text) for text in texts if isinstance(text, str)]
+
+
+def _normal(text: str) -> str:
+    """An address in small letters; a number without its plus and punctuation."""
+    text = text.strip().lower()
+    return text if "@" in text else _PUNCTUATION.sub("", text)
+
+
+def _look_up(location: str, field: str, value: str) -> Request:
+    query = urlencode({"locationId": location, field: value})  # a bare + would arrive as a space
+    return Request("GET", f"/contacts/search/duplicate?{query}", CONTACTS_VERSION)
+
+
+def _make(location: str, contact: Contact) -> Request:
+    fields = {"locationId": location} | msgspec.to_builtins(contact)
+    return Request("POST", "/contacts/", CONTACTS_VERSION, _encode(fields))
+
+
+def _duplicate_of(body: bytes) -> str | None:
+    try:
+        meta = _duplicates.decode(body).meta
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if meta is None else meta.contact_id
+
+
+_OPEN: Final = "the conversation could not be opened"
+
+_FIND: Final = "the conversation could not be found"
+
+
+class _Opened(Struct):
+    id: str
+
+
+class _Opening(Struct):
+    conversation: _Opened
+
+
+class _ConversationHit(Struct, rename="camel"):
+    id: str
+    contact_id: str | None = None
+
+
+class _ConversationListing(Struct):
+    conversations: list[_ConversationHit] = []
+
+
+class _Owned(Struct, rename="camel"):
+    contact_id: str
+
+
+def open_conversation(location: str, contact: str, version: str) -> Flow[str]:
+    """Learn the id of a contact's conversation."""
+    response: Response = yield endpoints.open_conversation(location, contact, version)
+    if response.status == 400 and _exists(response):
+        response = yield endpoints.find_conversation(location, contact, version)
+        listing = content_of(response, _ConversationListing, _FIND)
+        for conversation in listing.conversations:
+            if conversation.contact_id in (contact, None):
+                return conversation.id
+        raise StepLagsError(f"{_FIND}: the search does not show it yet")
+    return content_of(response, _Opening, _OPEN).conversation.id
+
+
+def _exists(response: Response) -> bool:
+    return "already exists" in read_refusal(response.status, response.body).message.lower()
+
+
+def find_owner(conversation: str, version: str) -> Flow[str]:
+    """Learn the id of a conversation's contact."""
+    response: Response = yield endpoints.get_conversation(conversation, version)
+    return content_of(response, _Owned, "the conversation's contact could not be found").contact_id

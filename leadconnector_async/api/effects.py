@@ -1,0 +1,87 @@
+"""flows with the API: of several requests, without I/O.
+
+Each is a generator. It yields what it needs next, is sent what came of it, and returns its result:
+
+============  ===========================  ===================================
+yields        is sent                      meaning
+============  ===========================  ===================================
+`Request`     the `Response`               make this request, within the quota
+`GetLookups`  a dict of the known lookups  what earlier conversations learned
+`PutLookups`  None, once it is durable     remember this
+`HashFile`    a digest; None: unreadable   look what a file holds now
+============  ===========================  ===================================
+
+Answers 401, 403 and 429 are dealt with by whoever makes the requests: they say nothing of a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.transport.base import Request, Response
+
+T = TypeVar("T")
+
+
+class GetLookups(Struct, frozen=True):
+    """Look these lookups up."""
+
+    names: list[str]
+
+
+class PutLookups(Struct, frozen=True):
+    """Write these lookups down."""
+
+    lookups: dict[str, str]
+
+
+class HashFile(Struct, frozen=True):
+    """See what a file holds."""
+
+    path: str
+
+
+Effect: TypeAlias = Request | GetLookups | PutLookups | HashFile
+
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+class StepRefusedError(Exception):
+    """The API said no, and would say so again. The text says what was refused."""
+
+
+class StepFailedError(Exception):
+    """There was no usable answer this time. The text says to what."""
+
+
+class StepLagsError(StepFailedError):
+    """What is there does not show yet: reads lag behind writes by seconds."""
+
+
+def content_of(response: Response, type_: type[T], what: str) -> T:
+    """Decode a successful answer to a step.
+
+    Raises:
+        StepRefusedError: the API said no.
+        StepFailedError: it could not say, or said nothing that can be read.
+    """
+    if not 200 <= response.status < 300:
+        raise refused(response, what)
+    try:
+        return msgspec.json.decode(response.body, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise StepFailedError(f"{what}: the answer cannot be read") from None
+
+
+def refused(response: Response, what: str) -> Exception:
+    """The error that an unsuccessful answer to a step is."""
+    refusal = read_refusal(response.status, response.body)
+    text = f"{what}: {refusal.status} {refusal.message}"
+    if response.status >= 500 or response.status == 408:
+        return StepFailedError(text)
+    return StepRefusedError(text)

@@ -1,0 +1,114 @@
+"""How each call is spelled: method, path, version. Nothing here does I/O.
+
+Paths and versions: the OpenAPI files for conversations (2021-04-15).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
+
+import orjson
+from msgspec.structs import replace
+
+from leadconnector_async.transport.base import FileUpload, Request
+
+if TYPE_CHECKING:
+    from leadconnector_async.models import Refusal
+    from leadconnector_async.records.deferred import LocalFile
+
+BASE_URL: Final = "https://services.leadconnectorhq.com"
+
+CONVERSATIONS_VERSION: Final = "2021-04-15"
+
+INBOUND_PATH: Final = "/conversations/messages/inbound"
+
+OUTBOUND_CALL_PATH: Final = "/conversations/messages/outbound"
+
+PAGE: Final = 100
+"""Messages asked for at a time when a conversation is read."""
+
+EXPORT_PAGE: Final = 500
+"""The export's largest page, by the OpenAPI file."""
+
+
+def inbound(payload: bytes, version: str = CONVERSATIONS_VERSION) -> Request:
+    """Add one message to a conversation's history."""
+    return Request("POST", INBOUND_PATH, version, payload)
+
+
+def open_conversation(location: str, contact: str, version: str = CONVERSATIONS_VERSION) -> Request:
+    """Open the conversation of a contact. Without its trailing slash the path is another one."""
+    body = orjson.dumps({"locationId": location, "contactId": contact})
+    return Request("POST", "/conversations/", version, body)
+
+
+def get_conversation(conversation: str, version: str = CONVERSATIONS_VERSION) -> Request:
+    """One conversation, which names its contact."""
+    return Request("GET", f"/conversations/{quote(conversation, safe='')}", version)
+
+
+def upload(
+    file: LocalFile,
+    location: str,
+    contact: str,
+    conversation: str,
+    version: str = CONVERSATIONS_VERSION,
+) -> Request:
+    """Give a file of this machine a public URL."""
+    path = Path(file.path)
+    fields = {"conversationId": conversation, "contactId": contact, "locationId": location}
+    body = FileUpload(fields, "fileAttachment", path, path.name)
+    return Request("POST", "/conversations/messages/upload", version, upload=body)
+
+
+def find_conversation(location: str, contact: str, version: str = CONVERSATIONS_VERSION) -> Request:
+    """Find the conversation of a contact. The index lags behind writes by seconds."""
+    query = urlencode({"locationId": location, "contactId": contact})
+    return Request("GET", f"/conversations/search?{query}", version)
+
+
+def list_messages(
+    conversation: str, before: str | None = None, version: str = CONVERSATIONS_VERSION
+) -> Request:
+    """A page of a conversation's messages, newest first, older than message ``before``."""
+    query = {"limit": str(PAGE)} | ({"lastMessageId": before} if before else {})
+    path = f"/conversations/{quote(conversation, safe='')}/messages?{urlencode(query)}"
+    return Request("GET", path, version)
+
+
+def export_messages(
+    location: str,
+    *,
+    channel: str | None = None,
+    cursor: str | None = None,
+    contact: str | None = None,
+    version: str = CONVERSATIONS_VERSION,
+) -> Request:
+    """A page of a location's messages. Without a channel, e-mails are left out."""
+    query = {"locationId": location, "limit": str(EXPORT_PAGE)}
+    optional = {"channel": channel, "cursor": cursor, "contactId": contact}
+    query |= {name: value for name, value in optional.items() if value}
+    return Request("GET", f"/conversations/messages/export?{urlencode(query)}", version)
+
+
+_SCOPES: Final = (
+    ("GET", "/contacts/", "contacts.readonly"),
+    ("POST", "/contacts/", "contacts.write"),
+    ("GET", "/conversations/messages/", "conversations/message.readonly"),
+    ("POST", "/conversations/messages/", "conversations/message.write"),
+    ("GET", "/conversations/", "conversations.readonly"),
+    ("POST", "/conversations/", "conversations.write"),
+)
+"""By the OpenAPI files' ``security``; the first that fits."""
+
+
+def with_missing_scope(request: Request, refusal: Refusal) -> Refusal:
+    """Add to the refusal of a scope which one it is: the API does not say."""
+    if "scope" not in refusal.message.lower():
+        return refusal
+    for method, path, scope in _SCOPES:
+        if request.method == method and request.path.startswith(path):
+            return replace(refusal, message=f"{refusal.message.rstrip('.')}: it lacks {scope}")
+    return refusal

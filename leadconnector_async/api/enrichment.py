@@ -1,0 +1,217 @@
+"""Completing a message: from its body and its deferred parts to the request that stores it.
+
+What is learned on the way is remembered as *lookups*, by location and name:
+
+===================  ==========================================================
+name                 value
+===================  ==========================================================
+``contact:WHO``      id of the contact with this number or address
+``conversation:ID``  id of the conversation of contact ID
+``owner:ID``         id of the contact of conversation ID
+``file:DIGEST``      URL of the uploaded file with this content
+``mail:WHO:ID``      ``emailMessageId`` of the thread that mail ID belongs to
+``person:WHO``       number, address and name of who has this number or address
+===================  ==========================================================
+
+Source of the bodies: ``ProcessMessageBodyDto`` and ``ProcessOutboundMessageBodyDto`` of the OpenAPI
+file for conversations. ``emailMessageId`` names a thread by that of an earlier *answer*.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.api import endpoints
+from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
+from leadconnector_async.api.effects import (
+    GetLookups,
+    HashFile,
+    PutLookups,
+    StepFailedError,
+    StepRefusedError,
+    content_of,
+)
+from leadconnector_async.models import Contact
+from leadconnector_async.records.deferred import LocalFile
+
+if TYPE_CHECKING:
+    from leadconnector_async.api.effects import Flow
+    from leadconnector_async.policy import ContactMode
+    from leadconnector_async.records.deferred import Deferred
+    from leadconnector_async.transport.base import Response
+
+_OF_CALLS: Final = frozenset(
+    [
+        *("type", "attachments", "conversationId", "conversationProviderId"),
+        *("altId", "date", "call"),
+    ]
+)
+"""All that the endpoint for outbound calls knows. It finds the contact by its conversation."""
+
+
+class _MessageIds(Struct, rename="camel"):
+    contact_id: str | None = None
+    conversation_id: str | None = None
+    email_message_id: str | None = None
+
+
+class _Uploaded(Struct, rename="camel"):
+    uploaded_files: dict[str, str]
+
+
+_contacts: Final = msgspec.json.Decoder(Contact)
+
+_ids: Final = msgspec.json.Decoder(_MessageIds)
+
+
+class EnrichedRequest(Struct, frozen=True):
+    """The request's path and body, and what is to be remembered once it is stored.
+
+    ``mails`` are names of lookups: of the thread that this message begins, or else joins.
+    """
+
+    path: str
+    body: bytes
+    thread: str | None = None
+    mails: tuple[str, ...] = ()
+
+    def lookups(self, email_message_id: str | None) -> dict[str, str] | None:
+        """What the answer teaches."""
+        thread = self.thread or email_message_id
+        return dict.fromkeys(self.mails, thread) if thread else None
+
+    def __repr__(self) -> str:
+        return f"Completed({self.path!r})"
+
+
+def mail_lookups(deferred: Deferred, who: str) -> tuple[str, ...]:
+    """The names of the lookups that tell a mail's thread, in the conversation with ``who``."""
+    return tuple(f"mail:{who}:{name}" for name in (deferred.mail, *deferred.answers) if name)
+
+
+def contact_lookup(contact: Contact) -> str:
+    """The name of the lookup that tells a contact's id."""
+    return f"contact:{contact.key}"
+
+
+def conversation_lookup(contact: str) -> str:
+    """The name of the lookup that tells a contact's conversation."""
+    return f"conversation:{contact}"
+
+
+def place_lookups(payload: bytes, deferred: Deferred) -> set[str]:
+    """The names of the lookups that tell where a message belongs."""
+    ids, names = _ids.decode(payload), set()
+    if deferred.contact is not None:
+        names.add(contact_lookup(deferred.contact))
+    if ids.contact_id:
+        names.add(conversation_lookup(ids.contact_id))
+    if ids.conversation_id:
+        names.add(f"owner:{ids.conversation_id}")
+    return names
+
+
+PERSON: Final = "person:"
+"""What the names of lookups begin with that are known from the records themselves."""
+
+
+def enrich(
+    payload: bytes, deferred: Deferred, *, location: str, mode: ContactMode, version: str
+) -> Flow[EnrichedRequest]:
+    """Complete one message."""
+    ids = _ids.decode(payload)
+    contact, conversation = ids.contact_id, ids.conversation_id
+    added: dict[str, object] = {}
+    if deferred.contact is not None and not contact and not conversation:
+        contact = added["contactId"] = yield from _contact(deferred.contact, location, mode)
+    who = contact or conversation or ""  # as the record says it, whatever else is learned below
+    if deferred.files or (deferred.outbound_call and not conversation):
+        contact, conversation = yield from _place(contact, conversation, location, version)
+    if deferred.files:
+        where = location, contact or "", conversation or ""
+        added["attachments"] = yield from _attachments(deferred.attachments, where, version)
+    mails = mail_lookups(deferred, who)
+    thread = ids.email_message_id
+    if mails and thread is None:
+        thread = yield from _thread(mails)
+        if thread is not None:
+            added["emailMessageId"] = thread
+    if deferred.outbound_call:
+        fields = orjson.loads(payload) | added | {"conversationId": conversation}
+        kept = {name: value for name, value in fields.items() if name in _OF_CALLS}
+        return EnrichedRequest(endpoints.OUTBOUND_CALL_PATH, orjson.dumps(kept))
+    return EnrichedRequest(endpoints.INBOUND_PATH, _with(payload, added), thread, mails)
+
+
+def _with(payload: bytes, added: dict[str, object]) -> bytes:
+    """Add fields to an encoded object that has some, and none of these."""
+    return payload[:-1] + b"," + orjson.dumps(added)[1:] if added else payload
+
+
+def _remembered(name: str, learn: Flow[str]) -> Flow[str]:
+    known: dict[str, str] = yield GetLookups([name])
+    if name in known:
+        return known[name]
+    value = yield from learn
+    yield PutLookups({name: value})
+    return value
+
+
+def _contact(contact: Contact, location: str, mode: ContactMode) -> Flow[str]:
+    name = f"{PERSON}{contact.key}"
+    known: dict[str, str] = yield GetLookups([contact_lookup(contact), name])
+    person = _contacts.decode(known[name]) if name in known else contact
+    search = find_contact(location, contact, mode, person)
+    return (yield from _remembered(contact_lookup(contact), search))
+
+
+def _place(
+    contact: str | None, conversation: str | None, location: str, version: str
+) -> Flow[tuple[str, str]]:
+    """The contact and its conversation, where one of them is known."""
+    if conversation is None:
+        contact = contact or ""
+        opening = open_conversation(location, contact, version)
+        conversation = yield from _remembered(conversation_lookup(contact), opening)
+    elif contact is None:
+        owner = find_owner(conversation, version)
+        contact = yield from _remembered(f"owner:{conversation}", owner)
+    return contact, conversation
+
+
+def _attachments(
+    items: list[str | LocalFile], where: tuple[str, str, str], version: str
+) -> Flow[list[str]]:
+    urls: list[str] = []
+    for number, item in enumerate(items, 1):
+        if isinstance(item, LocalFile):
+            upload = _upload(item, number, where, version)
+            item = yield from _remembered(f"file:{item.digest}", upload)  # noqa: PLW2901 - its URL
+        urls.append(item)
+    return urls
+
+
+def _upload(file: LocalFile, number: int, where: tuple[str, str, str], version: str) -> Flow[str]:
+    digest: str | None = yield HashFile(file.path)
+    if digest != file.digest:
+        how = "is gone" if digest is None else "has changed"
+        raise StepRefusedError(f"attachments item {number} {how} since it was read")
+    what = f"attachments item {number} could not be uploaded"
+    request = endpoints.upload(file, *where, version)
+    response: Response = yield request
+    uploaded = content_of(response, _Uploaded, what).uploaded_files
+    name = request.upload.name if request.upload else ""
+    url = uploaded.get(name) or next(iter(uploaded.values()), None)
+    if not url:
+        raise StepFailedError(f"{what}: the answer names no URL")
+    return url
+
+
+def _thread(mails: tuple[str, ...]) -> Flow[str | None]:
+    """The thread of the nearest mail that has one: its own, where an answer to it came first."""
+    known: dict[str, str] = yield GetLookups(list(mails))
+    return next((known[name] for name in mails if name in known), None)

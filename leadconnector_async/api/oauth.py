@@ -1,0 +1,147 @@
+"""The calls that give OAuth tokens, and what their answers mean. Nothing here does I/O.
+
+============================  =========  ==============================================
+answer                        meaning    source
+============================  =========  ==============================================
+2xx with an ``access_token``  `Granted`  OpenAPI file for OAuth (2021-07-28)
+2xx without one, 408, 5xx     `Lost`     the refresh token may be used up
+400 401 403 404 422           `Denied`   OpenAPI file; ``invalid_grant``: RFC 6749, 5.2
+any other                     `Later`    nothing was given; asking again may help
+============================  =========  ==============================================
+
+The API's own words are not repeated: they might quote a token.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+from urllib.parse import urlencode
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.transport.base import FORM, Request, Response, is_token
+
+OAUTH_VERSION: Final = "2021-07-28"
+
+TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
+
+LOCATION_TOKEN_PATH: Final = "/oauth/locationToken"  # noqa: S105 - a path
+
+USUAL_LIFE: Final = 86_399.0
+"""Seconds, where an answer does not tell: the OpenAPI file's example."""
+
+_MIN_LIFE: Final = 1.0
+
+_CODE: Final = re.compile(r"[a-z_]{1,40}")
+"""An error code of RFC 6749, which is a word of its own and no token."""
+
+Kind = Literal["Company", "Location"]
+
+
+class Granted(Struct, frozen=True):
+    """A token. ``life`` is in seconds; ``refresh_token`` is None where the old one stays."""
+
+    access_token: str
+    life: float
+    refresh_token: str | None
+
+    def __repr__(self) -> str:
+        return f"Granted(for {self.life:g} s)"
+
+
+class Denied(Struct, frozen=True):
+    """The same request would be denied again. ``client`` tells that the app itself is unknown."""
+
+    status: int
+    what: str
+    client: bool = False
+
+
+class Lost(Struct, frozen=True):
+    """A token was given, perhaps, and has not come."""
+
+    what: str
+
+
+class Later(Struct, frozen=True):
+    """No token this time."""
+
+    what: str
+
+
+TokenResult = Granted | Denied | Lost | Later
+
+
+class _Tokens(Struct):
+    access_token: str
+    expires_in: float | str | None = None
+    refresh_token: str | None = None
+
+
+_tokens: Final = msgspec.json.Decoder(_Tokens)
+
+
+def refresh(client_id: str, client_secret: str, refresh_token: str, kind: Kind) -> Request:
+    """Exchange a refresh token, which works once, for an access token and its own successor."""
+    form = {
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+        "user_type": kind,
+    }
+    return _post(TOKEN_PATH, form)
+
+
+def location_token(company: str, location: str) -> Request:
+    """Ask, with the token of an agency, for one of its location."""
+    return _post(LOCATION_TOKEN_PATH, {"companyId": company, "locationId": location})
+
+
+def _post(path: str, form: dict[str, str]) -> Request:
+    return Request("POST", path, OAUTH_VERSION, urlencode(form).encode(), FORM)
+
+
+def read_tokens(response: Response) -> TokenResult:
+    """Tell what an answer to either call means; see the table above."""
+    if 200 <= response.status < 300:
+        return _read_success(response)
+    code, words = _read_error(response.body)
+    what = f"{response.status} {code}".strip()
+    if response.status in (400, 401, 403, 404, 422):
+        return Denied(response.status, what, code == "invalid_client" or "client" in words)
+    unknown = response.status == 408 or response.status >= 500
+    return (Lost if unknown else Later)(f"the API answered {what}")
+
+
+def _read_success(response: Response) -> TokenResult:
+    try:
+        found = _tokens.decode(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Lost(f"the API's answer {response.status} has no token that can be read")
+    if not is_token(found.access_token):
+        return Lost(f"the API's answer {response.status} has no token that can be sent")
+    return Granted(found.access_token, _life(found.expires_in), found.refresh_token or None)
+
+
+def _life(expires_in: float | str | None) -> float:
+    try:
+        return max(float(expires_in), _MIN_LIFE) if expires_in is not None else USUAL_LIFE
+    except ValueError:
+        return USUAL_LIFE
+
+
+def _read_error(body: bytes) -> tuple[str, str]:
+    """The code that may be shown, and the words that may only be looked at."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "", ""
+    if not isinstance(found, dict):
+        return "", ""
+    code = found.get("error")
+    shown = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+    return shown, str(found.get("message", "")).lower()

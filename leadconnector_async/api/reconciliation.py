@@ -1,0 +1,291 @@
+"""Looking for records of one contact among what the API gives back, without I/O.
+
+A `Search` says which request to make next and is fed the answers, until it knows. First the
+conversation (where only the contact is known), then its messages, newest first, down to the date
+of the oldest record. A message is the record if it carries its ``altId``; where the API shows
+none, if type, direction, date and text agree and it belongs to no other record of ours.
+
+Whether a message that the API gives back is one of ours, where no id tells.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from leadconnector_async.api import endpoints
+from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.models import InboundMessage
+from leadconnector_async.records.validation import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from leadconnector_async.transport.base import Request, Response
+
+SLACK_MS: Final = 1000
+"""The API keeps dates to the second or to the millisecond."""
+
+OLDER_MS: Final = 60_000
+"""How much earlier than ours the server's clock may be."""
+
+
+class ListedMessage(Struct, rename="camel"):
+    """A message as the API gives it back: only the fields that tell messages apart."""
+
+    id: str
+    message_type: str | None = None
+    direction: str | None = None
+    date_added: datetime | None = None
+    body: str | None = None
+    alt_id: str | None = None
+    conversation_id: str | None = None
+    meta: Any = None
+
+    @property
+    def thread(self) -> str | None:
+        """Of a mail: the id by which its thread is named, if ``meta`` has the documented form."""
+        try:
+            first = self.meta["email"]["messageIds"][0]
+        except (TypeError, KeyError, IndexError):
+            return None
+        return first if isinstance(first, str) else None
+
+    def __repr__(self) -> str:
+        return f"Message(id={self.id!r}, message_type={self.message_type!r})"
+
+
+class SearchTarget(Struct, frozen=True):
+    """One record to look for."""
+
+    seq: int
+    message: InboundMessage
+    alt_id: str | None
+    """What was sent as ``altId``."""
+    date_ms: int
+    """Its date, or the time it was staged where it has none."""
+
+
+def specificity(target: SearchTarget) -> tuple[bool, bool, bool]:
+    """A record that could be nearly any message must not take one that only another can be.
+
+    Nor must one that has an ``altId`` to be found by.
+    """
+    message = target.message
+    return (not message.message, message.date is None, target.alt_id is not None)
+
+
+def matches(found: ListedMessage, target: SearchTarget) -> bool:
+    """Tell whether type, direction, date and text agree."""
+    ours = target.message
+    read_as = RULES[ours.type].read_as
+    return (
+        (not read_as or found.message_type in (None, ours.type, *read_as))
+        and found.direction in (None, ours.direction)
+        and _same_time(found, target)
+        and _same_text(found.body, ours)
+    )
+
+
+def _same_text(body: str | None, ours: InboundMessage) -> bool:
+    """A listing shows an e-mail's html, perhaps made harmless first, or its text, or neither."""
+    if not body or (ours.html and ours.date is not None):
+        return True
+    texts = [text for text in (ours.message, ours.html) if text]
+    return not texts or body.split() in [text.split() for text in texts]
+
+
+def _same_time(found: ListedMessage, target: SearchTarget) -> bool:
+    if found.date_added is None:
+        return False
+    at = date_ms(found.date_added)
+    if target.message.date is None:  # stored under the time of its arrival, after it was staged
+        return at >= target.date_ms - OLDER_MS
+    return abs(at - target.date_ms) <= SLACK_MS
+
+
+def date_ms(date: datetime) -> int:
+    """Of the Unix epoch. A date without offset is in UTC, as the API gives them."""
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1000)
+
+
+MAX_PAGES: Final = 200
+
+
+class _MessagePage(Struct, rename="camel"):
+    messages: list[ListedMessage] = []
+    last_message_id: str | None = None
+    next_page: bool = False
+
+
+class _MessageListing(Struct):
+    messages: _MessagePage
+
+
+class _FoundConversation(Struct, rename="camel"):
+    id: str
+    contact_id: str | None = None
+
+
+class _Conversations(Struct):
+    conversations: list[_FoundConversation] = []
+
+
+_listings: Final = msgspec.json.Decoder(_MessageListing)
+
+_conversations: Final = msgspec.json.Decoder(_Conversations)
+
+
+class Found(Struct, frozen=True):
+    """The record is stored, as this message."""
+
+    message_id: str
+    conversation_id: str | None
+    thread: str | None = None
+
+
+class NotFound(Struct, frozen=True):
+    """The API does not show the record, which is a proof only after the settling time."""
+
+
+class Inconclusive(Struct, frozen=True):
+    """It cannot be found out by looking."""
+
+    reason: str
+
+
+class LookupFailed(Struct, frozen=True):
+    """This look failed; a later one may not."""
+
+    reason: str
+
+
+Finding = Found | NotFound | Inconclusive | LookupFailed
+
+
+class Search:
+    """One look for the records of one lane.
+
+    Ask `request`, `feed` its answer, until `feed` returns a finding by ``seq`` for the first
+    target, and for the others that are in the same conversation.
+    ``taken`` are the ids of messages that belong to other records.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        targets: Sequence[SearchTarget],
+        taken: AbstractSet[str],
+        *,
+        version: str = endpoints.CONVERSATIONS_VERSION,
+    ) -> None:
+        self._location = location
+        self._version = version
+        self._contact = targets[0].message.contact_id
+        self._conversation = targets[0].message.conversation_id
+        here = [target for target in targets if self._is_here(target.message)]
+        self._targets = sorted(here, key=specificity)
+        self._taken = set(taken)
+        self._oldest = min(target.date_ms for target in self._targets) - OLDER_MS
+        self._by_alt_id = {target.alt_id: target for target in self._targets if target.alt_id}
+        self._found: dict[int, ListedMessage] = {}
+        self._lookalikes: dict[int, ListedMessage] = {}
+        self._before: str | None = None
+        self._pages = 0
+        self._shows_alt_ids = False
+
+    @property
+    def who(self) -> str:
+        """Whom the records are with, as they say it."""
+        return self._contact or self._conversation or ""
+
+    def _is_here(self, message: InboundMessage) -> bool:
+        """Records of one contact can name different conversations: then each has its own look."""
+        return (message.contact_id, message.conversation_id) == (self._contact, self._conversation)
+
+    def request(self) -> Request:
+        """The next request to make."""
+        if self._conversation is None:
+            return endpoints.find_conversation(self._location, self._contact or "", self._version)
+        return endpoints.list_messages(self._conversation, self._before, self._version)
+
+    def feed(self, response: Response) -> dict[int, Finding] | None:
+        """Take the answer to `request`; None asks for another request."""
+        if response.status != 200:
+            return self._all(self._refused(response))
+        try:
+            if self._conversation is None:
+                return self._take_conversation(_conversations.decode(response.body))
+            return self._take_page(_listings.decode(response.body).messages)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self.lookup_failed("the API's listing cannot be read")
+
+    def lookup_failed(self, reason: str) -> dict[int, Finding]:
+        """What a look comes to that failed."""
+        return self._all(LookupFailed(reason))
+
+    def _refused(self, response: Response) -> Finding:
+        refusal = read_refusal(response.status, response.body)
+        if response.status == 404 and self._conversation is not None:
+            return NotFound()
+        if 400 <= response.status < 500 and response.status not in (408, 429):
+            return Inconclusive(f"looking was refused: {refusal.status} {refusal.message}")
+        return LookupFailed(f"looking failed: {refusal.status} {refusal.message}")
+
+    def _take_conversation(self, found: _Conversations) -> dict[int, Finding] | None:
+        for conversation in found.conversations:
+            if conversation.contact_id in (self._contact, None):
+                self._conversation = conversation.id
+                return None
+        return self._all(NotFound())
+
+    def _take_page(self, page: _MessagePage) -> dict[int, Finding] | None:
+        self._pages += 1
+        for message in page.messages:
+            self._compare(message)
+        if len(self._found) == len(self._targets) or not page.next_page or not page.messages:
+            return self._conclude()
+        last = page.messages[-1]
+        if last.date_added is not None and date_ms(last.date_added) < self._oldest:
+            return self._conclude()
+        if self._pages >= MAX_PAGES:
+            return self._all(Inconclusive(f"the conversation is longer than {MAX_PAGES} pages"))
+        before = page.last_message_id or last.id
+        if before == self._before:
+            return self.lookup_failed("the API's listing does not move on")
+        self._before = before
+        return None
+
+    def _compare(self, message: ListedMessage) -> None:
+        if message.alt_id is not None:
+            self._shows_alt_ids = True
+            target = self._by_alt_id.get(message.alt_id)
+            if target is not None:
+                self._found[target.seq] = message
+        elif message.id not in self._taken:
+            for target in self._targets:
+                if target.seq not in self._lookalikes and matches(message, target):
+                    self._lookalikes[target.seq] = message
+                    self._taken.add(message.id)
+                    return
+
+    def _conclude(self) -> dict[int, Finding]:
+        return {target.seq: self._conclude_for(target) for target in self._targets}
+
+    def _conclude_for(self, target: SearchTarget) -> Finding:
+        found = self._found.get(target.seq)
+        if found is None and not (target.alt_id and self._shows_alt_ids):
+            found = self._lookalikes.get(target.seq)
+            if found and target.message.date is None and not target.message.message:
+                return Inconclusive("the API shows no altId, and it has neither date nor text")
+        if found is None:
+            return NotFound()
+        return Found(found.id, found.conversation_id or self._conversation, found.thread)
+
+    def _all(self, finding: Finding) -> dict[int, Finding]:
+        return {target.seq: finding for target in self._targets}

@@ -1,0 +1,267 @@
+"""What an answer means for a record: one pure function.
+
+===================================  ===============  =============================================
+answer to the inbound call           classification   source
+===================================  ===============  =============================================
+2xx with a ``messageId``             `Accepted`       OpenAPI file (200); live reports (201)
+2xx, empty or JSON without one       `Refused`        live reports: the message is dropped
+2xx, body that cannot be read        `Indeterminate`  it was stored, or not: the id is lost
+3xx                                  `Refused`        never followed: the token would go along
+400 404 405 409 410 413 414 415 422  `Refused`        not stored
+any other 4xx                        `Refused`        not stored
+401 "Invalid token", "expired"       `TokenExpired`   a renewed token may help
+401 "no token"                       `TokenExpired`   `no_token`: our own provider's, not the API's
+401 otherwise, 403                   `Forbidden`      this token, this location: no renewal helps
+408                                  `Indeterminate`  the request may have been processed
+429                                  `Throttled`      not stored
+5xx                                  `Indeterminate`  500 is also what a wrong provider id gives
+===================================  ===============  =============================================
+
+A request that never left is `NotSentError`, one whose answer never came `FateUnknownError`; both
+are told by the transport.
+
+What the rate-limit headers say.
+
+Any may be missing, nonsense, or in contradiction to another: all of these read as None.
+Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`` is undocumented.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.models import Receipt, Refusal
+from leadconnector_async.transport.base import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WORDS_SHOWN: Final = 300
+
+_WORDS_READ: Final = 2000
+
+_receipts: Final = msgspec.json.Decoder(Receipt)
+
+_NO_TOKEN: Final = "no token"  # noqa: S105 - two words
+
+_PROVIDER_CODE: Final = "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS"
+
+
+class Accepted(Struct, frozen=True, gc=False):
+    """The message is in its conversation."""
+
+    receipt: Receipt
+
+
+class Refused(Struct, frozen=True, gc=False):
+    """Nothing was stored, and the same request would be refused again."""
+
+    refusal: Refusal
+
+
+class Throttled(Struct, frozen=True, gc=False):
+    """Nothing was stored: the location is over its quota."""
+
+    refusal: Refusal
+
+
+class TokenExpired(Struct, frozen=True, gc=False):
+    """Nothing was stored: the token may have expired."""
+
+    refusal: Refusal
+
+
+class Forbidden(Struct, frozen=True, gc=False):
+    """Nothing was stored, nor will be with this token in this location."""
+
+    refusal: Refusal
+
+
+class Indeterminate(Struct, frozen=True, gc=False):
+    """Stored or not: it has to be looked for."""
+
+    refusal: Refusal
+
+
+Classification = Accepted | Refused | Throttled | TokenExpired | Forbidden | Indeterminate
+
+
+def classify(status: int, body: bytes) -> Classification:
+    """Tell what an answer to the inbound call means; see the table above."""
+    if 200 <= status < 300:
+        return _classify_success(status, body)
+    refusal = read_refusal(status, body)
+    if status == 429:
+        return Throttled(refusal)
+    if status == 408 or status >= 500:
+        return Indeterminate(refusal)
+    if status == 401:
+        return TokenExpired(refusal) if _renewable(refusal) else Forbidden(refusal)
+    if status == 403:
+        return Forbidden(refusal)
+    return Refused(refusal)
+
+
+def _classify_success(status: int, body: bytes) -> Classification:
+    try:
+        receipt = _receipts.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _classify_odd_success(status, body)
+    if receipt.message_id:
+        return Accepted(receipt)
+    return _classify_odd_success(status, body)
+
+
+def _classify_odd_success(status: int, body: bytes) -> Classification:
+    """Only the lack of an id tells that nothing was stored, not the shape of what is beside it."""
+    if not body.strip():
+        return Refused(
+            Refusal(status=status, message="answered with an empty body: nothing was stored")
+        )
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return Indeterminate(
+            Refusal(status=status, message="answered with a body that is not JSON")
+        )
+    id_ = found.get("messageId") if isinstance(found, dict) else None
+    if not id_:
+        return Refused(
+            Refusal(status=status, message="answered without a messageId: nothing was stored")
+        )
+    if not isinstance(id_, str | int):
+        return Indeterminate(
+            Refusal(status=status, message="answered with a messageId that is no id")
+        )
+    return Accepted(
+        Receipt(
+            message_id=str(id_),
+            conversation_id=_text(found.get("conversationId")),
+            contact_id=_text(found.get("contactId")),
+            email_message_id=_text(found.get("emailMessageId")),
+            date_added=_text(found.get("dateAdded")),
+        )
+    )
+
+
+def _renewable(refusal: Refusal) -> bool:
+    words = refusal.message.lower()
+    return refusal.canonical_code != _PROVIDER_CODE and (
+        "invalid token" in words
+        or "expired" in words
+        or "invalid jwt" in words
+        or words.startswith(_NO_TOKEN)
+    )
+
+
+def no_token(refusal: Refusal) -> Response:
+    """What a token provider says for want of a token, as an answer that `classify` understands.
+
+    It is renewable: a look for what may be stored has to wait for a token, and proves nothing.
+    """
+    body = {"statusCode": 401, "message": f"{_NO_TOKEN}: {refusal.message}"}
+    return Response(401, {}, orjson.dumps(body))
+
+
+def read_refusal(status: int, body: bytes) -> Refusal:
+    """Read an error body of any of the API's shapes, HTML included.
+
+    The API names fields here, not their content; an HTML page's text is not repeated.
+    """
+    try:
+        found = orjson.loads(body) if body else {}
+    except orjson.JSONDecodeError:
+        found = {}
+    if not isinstance(found, dict):
+        found = {}
+    return Refusal(
+        status=status,
+        message=_words(found) or _REASONS.get(status, "no explanation given"),
+        canonical_code=_text(found.get("canonicalCode")),
+        trace_id=_text(found.get("traceId")),
+    )
+
+
+def _words(found: dict[str, Any]) -> str | None:
+    message = found.get("message")
+    if isinstance(message, list):
+        message = "; ".join(part for part in message if isinstance(part, str))
+    return _text(message) or _text(found.get("error"))
+
+
+def _text(value: object) -> str | None:
+    """One line of what an answer says, without the control codes that would move a terminal."""
+    if not isinstance(value, str):
+        return None
+    plain = "".join(char if char.isprintable() else " " for char in value[:_WORDS_READ])
+    return " ".join(plain.split())[:_WORDS_SHOWN] or None
+
+
+_REASONS: Final = {
+    301: "redirected; check the base URL",
+    302: "redirected; check the base URL",
+    303: "redirected; check the base URL",
+    307: "redirected; check the base URL",
+    308: "redirected; check the base URL",
+    404: "not found",
+    408: "the API gave up waiting",
+    413: "too large",
+    429: "too many requests",
+    500: "Internal server error",
+    502: "bad gateway",
+    503: "service unavailable",
+    504: "gateway timeout",
+}
+
+MAX_FIGURE: Final = 10**10
+"""Anything larger is garbage: 10**10 milliseconds is a third of a year."""
+
+
+class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
+    """The quota as the server sees it at the moment of an answer."""
+
+    max: int | None = None
+    remaining: int | None = None
+    interval_ms: int | None = None
+    daily_limit: int | None = None
+    daily_remaining: int | None = None
+    daily_reset_ms: int | None = None
+
+
+SILENT: Final = RateLimitHeaders()
+
+
+@lru_cache(maxsize=4096)  # limits never change, and what remains is mostly a small number
+def _figure(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 11:
+        return None
+    value = int(text)
+    return value if value <= MAX_FIGURE else None
+
+
+def read_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
+    """Read the headers of one answer.
+
+    More than all of a limit cannot remain: then neither of the two is believed.
+    """
+    get = headers.get
+    most, remaining = _figure(get("X-RateLimit-Max")), _figure(get("X-RateLimit-Remaining"))
+    if most is not None and remaining is not None and remaining > most:
+        most = remaining = None
+    daily = _figure(get("X-RateLimit-Limit-Daily"))
+    daily_remaining = _figure(get("X-RateLimit-Daily-Remaining"))
+    if daily is not None and daily_remaining is not None and daily_remaining > daily:
+        daily = daily_remaining = None
+    return RateLimitHeaders(
+        max=most,
+        remaining=remaining,
+        interval_ms=_figure(get("X-RateLimit-Interval-Milliseconds")),
+        daily_limit=daily,
+        daily_remaining=daily_remaining,
+        daily_reset_ms=_figure(get("X-RateLimit-Daily-Reset")),
+    )

@@ -1,0 +1,1 @@
+"""Tokens: given, printed by a command, or by OAuth."""

@@ -1,0 +1,160 @@
+"""The file that keeps what OAuth gives: a SQLite file that its owner alone may read.
+
+It is opened for each call and closed after it: calls are rare, and another process can use the file
+meanwhile. Nothing here knows an event loop; call it from a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from leadconnector_async.errors import TokenStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_APPLICATION: Final = 0x4C43544B
+"""Marks the file as ours ("LCTK")."""
+
+_VERSION: Final = 1
+
+_BUSY_S: Final = 10.0
+
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS installation (
+    name TEXT PRIMARY KEY,
+    access TEXT, renew_at REAL, ends_at REAL,
+    refresh TEXT,
+    seed BLOB,     -- digest of the refresh token that was given from outside
+    asked BLOB,    -- digest of the refresh token that was sent last, until its answer is kept
+    asked_at REAL
+) STRICT;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+
+_READ: Final = """
+SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at FROM installation WHERE name = ?
+"""
+
+_ASK: Final = """
+INSERT INTO installation (name, asked, asked_at) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at
+"""
+
+_KEEP: Final = """
+INSERT OR REPLACE INTO installation (name, access, renew_at, ends_at, refresh, seed)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
+
+
+class StoredTokens(Struct, frozen=True, kw_only=True):
+    """What is known of an installation. Times are in seconds since 1970."""
+
+    access: str | None = None
+    renew_at: float | None = None
+    ends_at: float | None = None
+    refresh: str | None = None
+    seed: bytes | None = None
+    asked: bytes | None = None
+    asked_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Kept(until {self.ends_at})"
+
+
+NOTHING: Final = StoredTokens()
+
+
+def digest(token: str) -> bytes:
+    """What tells a token from another without telling the token."""
+    return blake2b(token.encode(), digest_size=16).digest()
+
+
+class TokenStore:
+    """Access and refresh tokens by the name of their installation.
+
+    Every call may raise `TokenStoreError`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+
+    def read(self, name: str) -> StoredTokens:
+        """What is kept, or `NOTHING`."""
+        with self._open() as connection:
+            row = connection.execute(_READ, (name,)).fetchone()
+        if row is None:
+            return NOTHING
+        return StoredTokens(**dict(zip(StoredTokens.__struct_fields__, row, strict=True)))
+
+    def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
+        """Note, before it is sent, which refresh token is; or, afterwards, that nothing came."""
+        with self._open() as connection:
+            connection.execute(_ASK, (name, asked, asked_at))
+
+    def keep(self, name: str, kept: StoredTokens) -> None:
+        """Write a new pair. It is on the disk when this returns."""
+        row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
+        with self._open() as connection:
+            connection.execute(_KEEP, (name, *row))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            _create_private(self.path)
+            with closing(
+                sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
+            ) as connection:
+                # FULL could lose the last commit with the power: the journal's removal, which is
+                # the commit, is not synced. https://www.sqlite.org/pragma.html#pragma_synchronous
+                connection.execute("PRAGMA synchronous = EXTRA")
+                self._prepare(connection)
+                yield connection
+        except sqlite3.Error as error:
+            raise TokenStoreError(
+                f"the token store {self.path} cannot be used ({error}): see that the disk has "
+                "room and the folder can be written, or name another file"
+            ) from error
+        except OSError as error:
+            raise TokenStoreError(
+                f"the token store {self.path} cannot be made ({error.strerror}): name a file in a "
+                "folder that exists and can be written"
+            ) from error
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application == _APPLICATION and version == _VERSION:
+            if Path(self.path).stat().st_mode & 0o077:  # a copy that was made carelessly
+                Path(self.path).chmod(0o600)
+            return
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if application or version or tables:
+            raise TokenStoreError(
+                f"{self.path} is no token store of this version: name another file"
+            )
+        connection.executescript(_SCHEMA)
+
+    def __repr__(self) -> str:
+        return f"<TokenStore {self.path}>"
+
+
+def _create_private(path: str) -> None:
+    """Make the file before SQLite does, whose files everyone may read.
+
+    An existing one is not opened: closing it would drop SQLite's locks on it in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return

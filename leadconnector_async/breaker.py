@@ -1,0 +1,76 @@
+"""The circuit breaker: when nothing gets through, stop trying with everything."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+FAILURES_TO_OPEN: Final = 8
+
+FIRST_PAUSE: Final = 0.5
+
+MAX_PAUSE: Final = 30.0
+
+
+class Breaker:
+    """Counts failures in a row, over all locations.
+
+    Closed, requests flow. After some failures in a row it opens, and one request at a time probes
+    at growing intervals; the first that gets through closes it. Times are the loop's seconds.
+    """
+
+    __slots__ = ("_failures", "_pause", "_probe_at", "_probing", "since")
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._pause = FIRST_PAUSE
+        self._probing = False
+        self.since = math.inf
+        """When the row of failures began."""
+        self._probe_at = -math.inf
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are held back."""
+        return self._failures >= FAILURES_TO_OPEN
+
+    @property
+    def open_until(self) -> float:
+        """When to ask again; infinity while a probe is out, whose end says when."""
+        return math.inf if self._probing else self._probe_at
+
+    def allows(self, now: float) -> bool:
+        """Whether a request may leave now."""
+        return not self.is_open or now >= self.open_until
+
+    def began(self) -> None:
+        """A request leaves. While open, it is the probe."""
+        self._probing = self.is_open
+
+    def succeeded(self) -> None:
+        """An answer came."""
+        if self._failures:
+            self._failures = 0
+            self._pause = FIRST_PAUSE
+            self._probing = False
+            self.since = math.inf
+
+    def failed(self, now: float) -> None:
+        """No answer came, or only a session's."""
+        self._failures += 1
+        self._probing = False
+        self.since = min(self.since, now)
+        if self.is_open and now >= self._probe_at:
+            self._probe_at = now + self._pause
+            self._pause = min(self._pause * 2, MAX_PAUSE)
+
+    def abandoned(self) -> None:
+        """A request was cancelled: it proves nothing."""
+        self._probing = False
+
+    def outage(self, now: float) -> float:
+        """How many seconds the API has been out of reach; 0 while the breaker is closed."""
+        return now - self.since if self.is_open else 0.0
+
+    def __repr__(self) -> str:
+        return f"<Breaker {'open' if self.is_open else 'closed'}, {self._failures} failures>"

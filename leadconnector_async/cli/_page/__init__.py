@@ -1,1 +1,0 @@
-"""The page that tells a client what became of an import: HTML that needs nothing but itself."""

@@ -1,0 +1,1 @@
+"""The subcommands of ``leadconnector``, one module each."""

@@ -1,0 +1,221 @@
+"""``leadconnector failed``: the records that failed, fit to be mended and imported again.
+
+What ``leadconnector failed`` does.
+
+What ``leadconnector failed --dismiss`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from leadconnector_async.cli.atomic_write import atomic_write
+from leadconnector_async.cli.format import counted, say
+from leadconnector_async.cli.options import option, outbox_option
+from leadconnector_async.cli.report_lines import reason_lines
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.models import Refusal
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
+from leadconnector_async.records.deferred import read_deferred, with_contact
+from leadconnector_async.records.draft import key_from_text, key_text
+from leadconnector_async.reports.summary import status_of
+from leadconnector_async.sources.failed_list import FailedRow, write_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from leadconnector_async.models import Contact
+    from leadconnector_async.outbox.sqlite.reader import FailedRecord
+    from leadconnector_async.reports.reason_counts import Reason
+
+
+@click.command("failed", short_help="Write the failed records down, each with its reason.")
+@outbox_option
+@option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    default="-",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True),
+    help="The file to write, readable by you alone, as it holds the messages. By default, and for "
+    "-, standard output.",
+)
+@option(
+    "--dismiss",
+    metavar="REASON|FILE",
+    help="Give up for good what failed for a reason, of which a part that no other one has is "
+    "enough, or what is on a list that -o wrote.",
+)
+def command(outbox: str, output: str, dismiss: str | None) -> None:
+    """Write the records that failed or are unresolved, in the form of the file they came from.
+
+    All columns are kept. "error" says where the record stood and why it failed; "outboxKey" which
+    record of the outbox it is. Mend the records, and import the file into the same outbox.
+
+    With --dismiss nothing is written: those records count as dismissed from then on, and neither
+    retry nor the same import brings them back.
+    """
+    if dismiss is not None:
+        dismiss_records(outbox, dismiss)
+        return
+
+    write_failed_list(outbox, output)
+
+
+_REFUSALS: Final = msgspec.json.Decoder(Refusal)
+
+
+def write_failed_list(outbox: str, output: str) -> None:
+    """Write the list to a file; ``-`` is standard output.
+
+    Raises:
+        OutboxError: the outbox does not exist, or cannot be read.
+        click.ClickException: the list cannot be written.
+    """
+    with SqliteOutboxReader(outbox) as reader:
+        rows = _Counted(reader.failed())
+        forms = reader.failed_forms()
+        if not forms:
+            say("Nothing has failed.", err=True)
+            return
+        with atomic_write(output, mode=0o600) as file:
+            folder = Path() if output == "-" else Path(output).parent
+            write_failed(rows, file, forms=forms, folder=folder)
+    if output != "-":
+        say(
+            f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
+            "into the same outbox.",
+            err=True,
+        )
+
+
+class _Counted:
+    """Rows of the list as they are written, counted."""
+
+    def __init__(self, records: Iterator[FailedRecord]) -> None:
+        self._records = records
+        self.count = 0
+
+    def __iter__(self) -> Iterator[FailedRow]:
+        for record in self._records:
+            self.count += 1
+            yield FailedRow(
+                key_text(record.key),
+                _reason(record),
+                record.location,
+                record.form,
+                record.raw,
+                record.payload and with_contact(record.payload, _contact(record)),
+                record.source,
+                record.line,
+            )
+
+
+def _contact(record: FailedRecord) -> Contact | None:
+    """Whom a record is with that came from no source: its body does not say."""
+    return (
+        read_deferred(record.deferred).contact if record.deferred and record.raw is None else None
+    )
+
+
+def _reason(record: FailedRecord) -> str:
+    """The reason, with the API's trace id where there is one: its support asks for it."""
+    reason = record.reason or "no reason given"
+    if record.detail:
+        reason = str(_REFUSALS.decode(record.detail))
+    return f"unresolved: {reason}" if record.state is State.UNRESOLVED else reason
+
+
+_KEY: Final = "outboxKey"
+
+_DELIMITERS: Final = ",;\t|"
+
+
+def dismiss_records(outbox: str, what: str) -> None:
+    """Give up what failed for a reason, or what a list names, and print what it was.
+
+    Raises:
+        OutboxError: the outbox does not exist, or cannot be used.
+        click.ClickException: there is no such reason, or it is not the only one.
+    """
+    if not Path(outbox).exists():
+        raise OutboxUnusableError(f"{outbox} does not exist: give the outbox of an earlier import")
+    if Path(what).is_file():
+        keys = list(_keys_of(what))
+        dismissed = asyncio.run(_dismiss(outbox, keys=keys))
+        say(f"{counted(dismissed, 'record')} of the {len(keys):,} in {what} dismissed.")
+        return
+    chosen = _matching(outbox, what)
+    dismissed = asyncio.run(_dismiss(outbox, gists={gist(reason.reason) for reason in chosen}))
+    say(f"{counted(dismissed, 'record')} dismissed:")
+    for line in reason_lines(chosen):
+        say(line)
+
+
+def _matching(outbox: str, what: str) -> list[Reason]:
+    """The one reason that holds these words. It is told twice where records ended in two ways."""
+    reasons = status_of(outbox).by_reason
+    folded = what.strip().casefold()
+    found = [reason for reason in reasons if gist(reason.reason).casefold() == folded]
+    if not found:
+        found = [reason for reason in reasons if folded and folded in reason.reason.casefold()]
+    if len({gist(reason.reason) for reason in found}) == 1:
+        return found
+    if not reasons:
+        raise click.UsageError("nothing has failed: there is nothing to dismiss")
+    wrong = f"{what!r} is part of several reasons" if found else f"no reason has {what!r} in it"
+    listed = "\n".join(f"  {reason.count:,}  {reason.reason}" for reason in found or reasons)
+    raise click.UsageError(f"{wrong}, and no file: give a part of one of them alone:\n{listed}")
+
+
+def _keys_of(path: str) -> Iterator[tuple[bytes, str]]:
+    """The key and the location of each record on a list of failed ones."""
+    text = Path(path).read_text("utf-8-sig", errors="surrogateescape")
+    rows = _objects(text) if text.lstrip().startswith("{") else _table(text)
+    for row in rows:
+        key = row.get(_KEY)
+        if isinstance(key, str) and key:
+            location = row.get("locationId")
+            yield key_from_text(key), location if isinstance(location, str) else ""
+
+
+def _objects(text: str) -> Iterator[Mapping[str, object]]:
+    for line in text.split("\n"):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise click.UsageError(
+                    "the list has a line that is no JSON: write it anew"
+                ) from error
+            if isinstance(row, dict):
+                yield row
+
+
+def _table(text: str) -> Iterable[Mapping[str, object]]:
+    for delimiter in _DELIMITERS:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        if _KEY in (reader.fieldnames or ()):
+            return reader
+    raise click.UsageError(f'the file has no column "{_KEY}": give a list that failed -o wrote')
+
+
+async def _dismiss(
+    outbox: str,
+    *,
+    keys: Iterable[tuple[bytes, str]] = (),
+    gists: Iterable[str] = (),
+) -> int:
+    async with await SqliteOutbox.open(outbox) as store:
+        return await store.dismiss(keys=keys, gists=gists)

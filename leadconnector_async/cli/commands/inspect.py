@@ -1,0 +1,110 @@
+"""``leadconnector inspect``: what a file holds, and what would be made of it.
+
+What ``leadconnector inspect`` does.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import click
+import msgspec
+
+from leadconnector_async.cli.format import say
+from leadconnector_async.cli.options import source_options, source_options_of
+from leadconnector_async.reports.row_checker import RowChecker
+from leadconnector_async.sources import open_source
+from leadconnector_async.sources.layout import about, guess, is_recognised, layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.sources import Parsed, SourceOptions, SourceRow
+    from leadconnector_async.sources.layout import TableLayout
+
+
+@click.command("inspect", short_help="Show a file's columns, and records as they would be sent.")
+@click.argument("source", metavar="FILE", type=click.Path(allow_dash=True))
+@source_options
+def command(source: str, **given: Any) -> None:  # noqa: ANN401 - click's values
+    """Look at a file before it is imported.
+
+    Its columns are shown, which field each feeds, and its first three records as they would be
+    sent, texts included. Where the columns are not named like the API's fields, the mapping is
+    guessed that reads them. Nothing is stored or sent.
+    """
+    inspect(source, source_options_of(given))
+
+
+RECORDS: Final = 3
+
+_OURS: Final = ("id", "locationId", "outboxKey")
+"""Fields that no message has."""
+
+
+def inspect(path: str, options: SourceOptions) -> None:
+    """Print what a file holds.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    guessed = guess(path, options)
+    with open_source(path, guessed) as source:
+        for line in _heading(guessed, layout_of(source), given=guessed is options):
+            say(line)
+        found = list(islice(source, RECORDS))
+        say("\nFirst records:" if found else "\nIt holds no records.")
+        with closing(RowChecker()) as judge:
+            for parsed in found:
+                for line in _record(parsed, source.name, judge):
+                    say(line)
+
+
+def _heading(options: SourceOptions, layout: TableLayout | None, *, given: bool) -> Iterator[str]:
+    name = options.mapping_file
+    if name is not None:
+        yield f"Mapping: {name} ({about(name) or 'your own'})"
+        if not given:
+            yield f"         guessed: {_how_to_import(name)}"
+    if layout is None:
+        return
+    yield f"Columns: {', '.join(layout.columns)}\n"
+    yield f"  {'field':<24}made of"
+    for feed in layout.feeds:
+        yield f"  {feed.field:<24}{', '.join(feed.columns)}"
+    if layout.unused:
+        yield f"\nNot sent: {', '.join(layout.unused)}"
+
+
+def _how_to_import(name: str) -> str:
+    if is_recognised(name):
+        return "import reads it so by itself"
+    return f"import it with --mapping {name}"
+
+
+def _record(parsed: Parsed, source: str, judge: RowChecker) -> Iterator[str]:
+    yield f"\n  {parsed.line}:"
+    row = parsed.row
+    if row is not None:
+        body = msgspec.json.format(_body(row), indent=2).decode()
+        yield from (f"    {line}" for line in body.splitlines())
+    # A contact that has no id yet is found or made before its records are sent.
+    for problem in judge.classification(parsed, source).problems:
+        yield f"    {problem}"
+    for notice in parsed.notices:
+        yield f"    Note: {notice}"
+    if parsed.left_out is not None:
+        yield f"    left out: {parsed.left_out}"
+
+
+def _file_name(url: object) -> str:
+    """What a file is called that is within the source: it is written nowhere here."""
+    return unquote(str(url).rpartition("/")[2])
+
+
+def _body(row: SourceRow) -> bytes:
+    fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_file_name)
+    return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})

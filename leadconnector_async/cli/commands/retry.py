@@ -1,0 +1,73 @@
+"""``leadconnector retry``: failed records back among the pending ones.
+
+What ``leadconnector retry`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leadconnector_async.cli.format import counted, say
+from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.report_lines import print_json
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+
+if TYPE_CHECKING:
+    from leadconnector_async.outbox.sqlite.requeue import Requeued
+
+
+@click.command("retry", short_help="Put failed records back, to be tried again.")
+@outbox_option
+@json_option
+def command(outbox: str, *, as_json: bool) -> None:
+    """Put failed records back, after the cause was mended in the account.
+
+    The next import sends those that the API refused again, and looks for unresolved ones before.
+
+    Records that are wrong themselves stay: write them with "leadconnector failed", mend them, and
+    import that file.
+    """
+    retry(outbox, as_json=as_json)
+
+
+def retry(outbox: str, *, as_json: bool) -> None:
+    """Put back, and print what came of it.
+
+    Raises:
+        OutboxError: the outbox does not exist, or cannot be used.
+    """
+    if not Path(outbox).exists():
+        raise OutboxUnusableError(f"{outbox} does not exist: give the outbox of an earlier import")
+    retried = asyncio.run(_retry(outbox))
+    if as_json:
+        print_json(retried._asdict())
+        return
+    if not any(retried):
+        say("Nothing has failed.")
+    if retried.pending:
+        say(f"{counted(retried.pending, 'record')} will be sent again.")
+    if retried.unknown:
+        say(f"{counted(retried.unknown, 'record')} will be looked for, and sent if not there.")
+    if retried.pending or retried.unknown:
+        say("The same import again does so.")
+    if retried.refused:
+        are = "is wrong itself, and stays"
+        if retried.refused > 1:
+            are = "are wrong themselves, and stay"
+        say(
+            f"{counted(retried.refused, 'record')} {are} failed: "
+            f"leadconnector failed --outbox {shlex.quote(outbox)} -o FILE"
+        )
+    if retried.left:
+        say(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")
+
+
+async def _retry(outbox: str) -> Requeued:
+    async with await SqliteOutbox.open(outbox) as store:
+        return await store.requeue()

@@ -1,0 +1,172 @@
+"""What ``leadconnector import`` does: put the parts together, watch, stop on signals, report."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from leadconnector_async.cli.commands.dry_run import plan
+from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.format import say
+from leadconnector_async.cli.import_report import AUTOMATIONS, report_lines
+from leadconnector_async.cli.progress_display import Observer, choose_display
+from leadconnector_async.cli.report_lines import note_lines, print_json
+from leadconnector_async.cli.signals import Signals
+from leadconnector_async.cli.target import client, destination, taken_as_known, target
+from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
+from leadconnector_async.importer import Importer
+from leadconnector_async.outbox.destination import claim_for
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.reports.summary import Ended, Ending, ImportSummary, status_of, summary_of
+from leadconnector_async.sources.batch_reader import SourceReader
+
+if TYPE_CHECKING:
+    from leadconnector_async.cli.import_options import ImportOptions
+    from leadconnector_async.cli.progress_display import Display
+    from leadconnector_async.cli.target import ApiTarget
+
+_CODES: Final[dict[Ended, Exit]] = {
+    "done": Exit.DONE,
+    "error": Exit.ERROR,
+    "day_spent": Exit.DAY_SPENT,
+    "interrupted": Exit.INTERRUPTED,
+    "planned": Exit.DONE,
+}
+
+
+def run(options: ImportOptions, *, color: bool) -> Exit:
+    """Import, print the report, and say how it ended.
+
+    Raises:
+        LeadConnectorError: there is nothing to report: no source or no outbox could be opened.
+    """
+    if options.dry_run:
+        return plan(options)
+    display = choose_display(quiet=options.quiet, color=color)
+    with target(options) as at, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        summary = runner.run(_Run(options, display).run(at))
+    if summary.error is not None:
+        say(f"leadconnector: {summary.error}", err=True)
+    if options.as_json:
+        print_json(summary)
+    elif summary.error is None or summary.staged or summary.requests:
+        for line in report_lines(summary, options):
+            say(line)
+    return exit_code(summary)
+
+
+def exit_code(summary: ImportSummary) -> Exit:
+    """The code of an import that got as far as a report."""
+    if summary.ended == "done" and (summary.failed or summary.unresolved):
+        return Exit.FAILED
+    return _CODES[summary.ended]
+
+
+class _Run:
+    """One run of the importer in the loop, with its signals and its progress."""
+
+    def __init__(self, options: ImportOptions, display: Display) -> None:
+        self._options = options
+        self._display = display
+
+    async def run(self, at: ApiTarget) -> ImportSummary:
+        """Import, and count what this run did."""
+        options = self._options
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        path = options.outbox or ""
+        reader = SourceReader(options.sources, options.reading(path))
+        async with client(options, at) as api:
+            reader.check()
+            async with await SqliteOutbox.open(path) as outbox:
+                await claim_for(outbox, destination(options))
+                importer = Importer(
+                    api.session,
+                    outbox,
+                    reader,
+                    concurrency=options.concurrency,
+                    location=options.location,
+                    providers=options.providers,
+                )
+                ending = await self._drive(importer)
+        elapsed = loop.time() - started
+        return summary_of(
+            importer.stats,
+            status_of(path),
+            ending,
+            notices=importer.stager.notes.notices,
+            elapsed_s=elapsed,
+            outbox=path,
+        )
+
+    async def _import(self, importer: Importer) -> None:
+        options = self._options
+        if not (options.sandbox or options.quiet):
+            say(AUTOMATIONS, err=True)
+        await importer.stage()
+        if not options.quiet:  # before the sending, which may take days
+            stager = importer.stager
+            for note in (*importer.reader.warnings, *note_lines(stager.notes)):
+                say(f"Note: {note}", err=True)
+        if options.sandbox and not options.quiet:
+            known = await asyncio.to_thread(taken_as_known, options, options.outbox or "")
+            if known is not None:
+                say(f"Note: {known}", err=True)
+        await importer.send()
+
+    async def _drive(self, importer: Importer) -> Ending:
+        """Run the importer to its end, or until signals stop it."""
+        task = asyncio.create_task(self._import(importer))
+        watching = asyncio.create_task(self._watch(Observer(importer)))
+
+        def finish() -> None:
+            importer.stop()
+            say("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
+
+        try:
+            with Signals(importer.reader, finish=finish, stop_now=task.cancel) as signals:
+                await asyncio.wait([task])
+        finally:
+            task.cancel()
+            watching.cancel()
+            await asyncio.wait([task, watching])
+            self._display.close()
+        return _ending(task, importer, interrupted=signals.count > 0)
+
+    async def _watch(self, observer: Observer) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(self._display.interval)
+            self._display.show(observer.look(now()), now())
+
+
+def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) -> Ending:
+    """How the run ended; an error that stopped it goes before an interruption."""
+    error = None if task.cancelled() else task.exception()
+    stopped = {name: str(error) for name, error in importer.errors.items()}
+    if isinstance(error, LeadConnectorError):
+        return Ending(ended="error", error=str(error), stopped=stopped)
+    if error is not None:
+        raise error
+    if interrupted:
+        return Ending(ended="interrupted", stopped=stopped)
+    barred = [e for e in importer.errors.values() if not isinstance(e, DailyQuotaSpentError)]
+    if barred:
+        return Ending(ended="error", error=_together(barred), stopped=stopped)
+    return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
+
+
+def _together(errors: list[LeadConnectorError]) -> str:
+    """The first error, and how many more there are."""
+    if not (more := len(errors) - 1):
+        return str(errors[0])
+    return f"{errors[0]} (and {more} more location{'s' * (more > 1)} could not go on)"
+
+
+def _loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
+    """Uvloop's loop where it is installed, else asyncio's own."""
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,141 @@
+"""What ``leadconnector verify`` does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import click
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from leadconnector_async.api.endpoints import BASE_URL
+from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.format import counted, say
+from leadconnector_async.cli.report_lines import figures, print_json
+from leadconnector_async.cli.target import api_token
+from leadconnector_async.client import LeadConnector
+from leadconnector_async.locations.toml_file import read_locations
+from leadconnector_async.outbox.sqlite.reader import RecordCounts, SqliteOutboxReader
+from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.records.draft import key_text
+from leadconnector_async.verify import Verification, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.verify import Difference
+
+MAX_SHOWN = 10
+"""Differences of each kind that are shown; ``--json`` lists a thousand."""
+
+
+class VerifyOptions(Struct, frozen=True, kw_only=True):
+    """What the user asks for."""
+
+    outbox: str
+    token: str | None
+    locations: str | None
+    base_url: str | None
+    location: str | None
+    as_json: bool
+    quiet: bool
+    no_color: bool
+
+    def __repr__(self) -> str:
+        return f"VerifyOptions({self.outbox!r})"
+
+
+def run(options: VerifyOptions) -> Exit:
+    """Compare every location of the outbox, or the one that is asked for.
+
+    Raises:
+        LeadConnectorError: the outbox or the API cannot be read.
+    """
+    if not (options.token or options.locations):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
+        )
+    with SqliteOutboxReader(options.outbox) as reader:
+        found = asyncio.run(_verify_all(reader, options))
+        counts = reader.summary().locations
+    others = {name: _others(of) for name, of in counts.items() if name in found or not name}
+    if options.as_json:
+        told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
+        agrees = all(one.agrees for one in found.values())
+        homeless = {key: n for key, n in others.get("", _NONE).items() if n}
+        print_json({"locations": told, "agrees": agrees, "without_location": homeless})
+    else:
+        for location, result in found.items():
+            for line in _lines(location, result, others.get(location, _NONE)):
+                say(line)
+        if any(others.get("", _NONE).values()):
+            say(f"Of no location, and not sent: {_terms(others[''])}.")
+    return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
+
+
+async def _verify_all(
+    reader: SqliteOutboxReader, options: VerifyOptions
+) -> dict[str, Verification]:
+    counts = reader.summary().locations
+    chosen = [options.location] if options.location else [name for name in counts if name]
+    locations = read_locations(options.locations) if options.locations else None
+    async with LeadConnector(
+        api_token(options.token, locations),
+        base_url=options.base_url or BASE_URL,
+        limits={} if locations is None else locations.limits(RateLimit()),
+    ) as api:
+        return {name: await verify(api, name, _sent(reader, name)) for name in chosen}
+
+
+def _sent(reader: SqliteOutboxReader, location: str) -> Iterator[tuple[str, str]]:
+    for record in reader.sent(location):
+        yield key_text(record.key), record.message_id or ""
+
+
+def _others(counts: RecordCounts) -> dict[str, int]:
+    """How many records have not been sent, by what became of them."""
+    return {
+        "failed": counts.rejected,
+        "unresolved": counts.unresolved,
+        "pending": counts.left,
+        "left_out": counts.left_out,
+        "dismissed": counts.dismissed,
+    }
+
+
+_NONE: Final = _others(RecordCounts())
+
+
+def _terms(others: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in others.items() if n)
+
+
+def _lines(location: str, result: Verification, others: dict[str, int]) -> Iterator[str]:
+    yield f"Location {location}"
+    yield from figures(
+        [
+            ("sent", result.checked, "by the outbox"),
+            ("exported", result.exported, "messages that the API holds, others' included"),
+            ("missing", result.missing_count, ""),
+            ("double", result.double_count, ""),
+        ]
+    )
+    yield from _differences("Missing", result.missing, result.missing_count)
+    yield from _differences("Double", result.doubles, result.double_count)
+    if any(others.values()):
+        there = "Each record that was sent is there, once. " if result.agrees else ""
+        yield f"{there}Not sent: {_terms(others)}."
+    elif result.agrees:
+        yield "Each record is there, once."
+
+
+def _differences(heading: str, listed: list[Difference], count: int) -> Iterator[str]:
+    if not listed:
+        return
+    yield f"{heading}:"
+    for difference in listed[:MAX_SHOWN]:
+        copies = f", {difference.copies} times" if difference.copies else ""
+        yield f"  {difference.key} (message {difference.message_id}{copies})"
+    if count > MAX_SHOWN:
+        yield f"  and {counted(count - MAX_SHOWN, 'more', 'more')}: see --json"

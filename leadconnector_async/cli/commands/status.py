@@ -1,0 +1,105 @@
+"""``leadconnector status``: where an import stands.
+
+What ``leadconnector status`` does.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+from msgspec.structs import asdict
+
+from leadconnector_async.cli.format import duration, rate, say
+from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.report_lines import (
+    account_line,
+    all_reasons,
+    copies_remark,
+    figures,
+    location_lines,
+    print_json,
+    reason_sections,
+)
+from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
+from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.reports.estimate import budget_after, slowest
+from leadconnector_async.reports.summary import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.reports.summary import OutboxStatus
+
+
+@click.command("status", short_help="Say where an import stands, also while it runs.")
+@outbox_option
+@json_option
+def command(outbox: str, *, as_json: bool) -> None:
+    """Say how many records are sent, failed and pending, how fast it goes, and how long it takes.
+
+    It only reads, and may be asked while an import runs. The time is by the documented quota.
+    """
+    status(outbox, as_json=as_json)
+
+
+def status(outbox: str, *, as_json: bool) -> None:
+    """Print what stands in the outbox.
+
+    Raises:
+        OutboxError: it does not exist, or cannot be read.
+    """
+    status = status_of(outbox)
+    estimate = _estimate(outbox, status)
+    if as_json:
+        fields = asdict(status)
+        fields["estimate_s"] = round(estimate, 1)
+        fields["outbox"] = outbox
+        print_json(fields)
+        return
+    for line in _lines(status, estimate):
+        say(line)
+
+
+def _estimate(outbox: str, status: OutboxStatus) -> float:
+    """By the documented rate, and by what is known of the days: the rate is not kept."""
+    with SqliteOutboxReader(outbox) as reader:
+        snapshots = reader.snapshots()
+    now_ms = time.time_ns() // 1_000_000
+    return slowest(
+        (of.pending, budget_after(RateLimit(), snapshots.get(of.location), now_ms))
+        for of in status.locations
+    )
+
+
+def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
+    """What was not to be sent, where there is any."""
+    if status.copies:
+        yield "copies", status.copies, copies_remark(status)
+    if status.left_out:
+        yield "left out", status.left_out, ""
+    if status.dismissed:
+        yield "dismissed", status.dismissed, "given up after they had failed"
+
+
+def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
+    yield from figures(
+        [
+            ("sent", status.sent, ""),
+            ("failed", status.failed, ""),
+            ("unresolved", status.unresolved, "may be stored, or not"),
+            ("pending", status.pending, ""),
+            *_others(status),
+        ]
+    )
+    yield ""
+    yield account_line(status.account)
+    if status.rate:
+        yield f"Sent in the last minute: {rate(status.rate)}."
+    if status.pending:
+        yield f"What is pending takes {duration(estimate)} at least, by the quota of 100 per 10 s."
+    elif not (status.failed or status.unresolved):
+        yield "Everything is sent."
+    yield from location_lines(status.locations)
+    yield from reason_sections(all_reasons(status))

@@ -1,0 +1,135 @@
+"""Figures as people read them.
+
+Text for people: at a terminal as wide as that, and broken between words alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+_UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+_MAX_PLACES: Final = 5
+
+
+def number(count: int) -> str:
+    """With thousands apart: ``1,234,567``."""
+    return f"{count:,}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: ``1 record``, ``1,234 records``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: ``0.4 s``, ``42 s``, ``3 min 20 s``, ``4 d 22 h``."""
+    if seconds < 9.95:  # noqa: PLR2004 - from here on a tenth of a second matters to nobody
+        return f"{seconds:.1f} s"
+    return remaining(round(seconds))
+
+
+def remaining(seconds: float) -> str:
+    """The same in whole seconds, rounded up: the time that is left."""
+    seconds = math.ceil(seconds)
+    for large, large_name, small, small_name in _UNITS:
+        if seconds >= large:
+            whole, rest = divmod(seconds, large)
+            part = rest // small
+            return f"{whole} {large_name}" + (f" {part} {small_name}" if part else "")
+    return f"{seconds} s"
+
+
+def rate(per_second: float) -> str:
+    """``9.8/s``, ``1,240/s``, or by the minute where that is more than none: ``12/min``."""
+    if per_second >= 100:  # noqa: PLR2004 - three digits say enough
+        return f"{per_second:,.0f}/s"
+    if per_second >= 1:
+        return f"{per_second:.1f}/s"
+    return f"{per_second * 60:.0f}/min"
+
+
+def size(count: int) -> str:
+    """Bytes: ``12 kB``, ``3.4 MB``."""
+    if count < 100_000:  # noqa: PLR2004 - a change of unit
+        return f"{count / 1000:.0f} kB"
+    if count < 1_000_000_000:  # noqa: PLR2004 - a change of unit
+        return f"{count / 1_000_000:.1f} MB"
+    return f"{count / 1_000_000_000:.1f} GB"
+
+
+def places(found: Sequence[str], count: int) -> str:
+    """Where records stand: ``a.csv:17, 43, b.csv:9, …``, the name of a file once in a row."""
+    words, last = [], None
+    for place in found[:_MAX_PLACES]:
+        name, _, line = place.rpartition(":")
+        words.append(line if name and name == last else place)
+        last = name
+    if count > len(words):
+        words.append("…")
+    return ", ".join(words)
+
+
+USUAL: Final = 100
+"""Columns where there is no terminal."""
+
+_LEAST, _MOST = 40, 120
+
+_COMMAND: Final = "leadconnector "
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print lines. What does not go to a terminal stays as it is, for programs."""
+    click.echo(fitted(text, err=err), err=err)
+
+
+def fitted(text: str, *, err: bool = True) -> str:
+    """The lines as `say` prints them."""
+    columns = _columns(sys.stderr if err else sys.stdout)
+    if columns is None:
+        return text
+    return "\n".join(_fitted(line, columns) for line in text.split("\n"))
+
+
+def width() -> int:
+    """The columns of standard output."""
+    return _columns(sys.stdout) or USUAL
+
+
+def wrapped(text: str, columns: int, indent: str = "") -> list[str]:
+    """Lines of so many columns; all but the first are indented. A longer word stays whole."""
+    return textwrap.wrap(
+        text,
+        columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [text]
+
+
+def _fitted(line: str, columns: int) -> str:
+    if len(line) <= columns:
+        return line
+    margin = " " * (len(line) - len(line.lstrip()))
+    if line.lstrip().startswith(_COMMAND):  # to be copied as it stands
+        return " \\\n".join(wrapped(line, columns - 2, margin + "  "))
+    return "\n".join(wrapped(line, columns, margin or "  "))
+
+
+def _columns(stream: TextIO) -> int | None:
+    """Columns of a terminal; None for anything else."""
+    if not stream.isatty():
+        return None
+    chosen = os.environ.get("COLUMNS", "")
+    found = int(chosen) if chosen.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    return max(_LEAST, min(found or USUAL, _MOST))

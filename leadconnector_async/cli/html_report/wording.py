@@ -1,0 +1,100 @@
+"""The sentences of the page, and figures and dates as a client reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.cli.format import counted, duration, number, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.outbox.sqlite.history import Times
+    from leadconnector_async.reports.history_report import Period, StateCounts
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_PAUSED: Final = 0.9
+"""Less than this part of the time spent sending: there were pauses to tell of."""
+
+
+def share(part: int, whole: int) -> str:
+    """Per cent, which never rounds to all or to none."""
+    if not whole:
+        return "\u2013"
+    per_cent = 100 * part / whole
+    if part in (0, whole):
+        return f"{per_cent:.0f}%"
+    if per_cent < 0.1:  # noqa: PLR2004 - what one decimal can say
+        return "<0.1%"
+    return ">99.9%" if per_cent > 99.9 else f"{per_cent:.1f}%"  # noqa: PLR2004 - the same
+
+
+def day(moment_ms: int | None) -> str:
+    """``1 March 2024``, in UTC."""
+    if moment_ms is None:
+        return "\u2013"
+    found = _EPOCH + timedelta(milliseconds=moment_ms)
+    return f"{found.day} {found:%B} {found.year}"
+
+
+def clock(moment_ms: int) -> str:
+    """``1 March 2024, 14:05 UTC``."""
+    return f"{day(moment_ms)}, {_EPOCH + timedelta(milliseconds=moment_ms):%H:%M} UTC"
+
+
+def period_words(period: Period) -> str:
+    """``1 March 2019 to 28 February 2024``."""
+    first, last = day(period.first), day(period.last)
+    return first if first == last else f"{first} to {last}"
+
+
+def headline(counts: StateCounts) -> str:
+    """What the state means, in one sentence."""
+    total, sent = counts.total, counts.sent
+    if not total:
+        return "Nothing has been imported yet."
+    if sent == total:
+        return (
+            f"All {number(total)} messages are in LeadConnector."
+            if total > 1
+            else "The one message is in LeadConnector."
+        )
+    verb = "is" if total == 1 or sent == 1 else "are"
+    if not sent:
+        of = "The one message is not" if total == 1 else f"None of the {number(total)} messages is"
+        return f"{of} in LeadConnector{' yet' if counts.pending == total else ''}."
+    return f"{number(sent)} of {counted(total, 'message')} {verb} in LeadConnector."
+
+
+def remainder(counts: StateCounts) -> Iterator[str]:
+    """What became of the others, a sentence each."""
+    if counts.pending:
+        verb = "is" if counts.pending == 1 else "are"
+        waiting = counted(counts.pending, "message")
+        yield f"The import is not finished: {waiting} {verb} still waiting."
+    if counts.failed:
+        yield f"{counted(counts.failed, 'message')} could not be imported."
+    if counts.unresolved:
+        yield (
+            f"{counted(counts.unresolved, 'message')} may be in LeadConnector or not: it gave no "
+            "clear answer."
+        )
+    if counts.failed or counts.unresolved:
+        yield "The reasons are listed below."
+
+
+def course(times: Times, sent: int) -> list[tuple[str, str]]:
+    """How long it took, as terms and what they were."""
+    if times.first_at is None or times.last_at is None:
+        return []
+    took = (times.last_at - times.first_at) / 1000
+    lookups = [("Import began", clock(times.first_at)), ("Last message", clock(times.last_at))]
+    lookups.append(("Time taken", duration(took)))
+    if took and sent:
+        lookups.append(("Mean rate", f"{rate(sent / took)} over the whole time"))
+    sending = times.sending_ms / 1000
+    if sending and sending < _PAUSED * took:
+        lookups.append(("Without pauses", f"{duration(sending)}, at {rate(sent / sending)}"))
+    return lookups

@@ -1,0 +1,128 @@
+"""Types of option values that click does not have."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+import click
+
+from leadconnector_async.leave_out import LEAVE_OUT
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]  # a generic in newer versions alone
+else:
+    _Type = click.ParamType
+
+OFF: Final = "off"
+
+
+class _ZoneType(_Type):
+    name = "zone"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ZoneInfo:
+        """Find a time zone by its name."""
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - rarely needed
+
+        try:
+            return value if isinstance(value, ZoneInfo) else ZoneInfo(str(value))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.fail(f"{value!r} is no time zone: give one such as America/New_York", param, ctx)
+
+
+class _MappingType(_Type):
+    name = "field=column"
+    envvar_list_splitter: ClassVar[str] = ";"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Split at the first equals sign: columns may have more of them, fields have none.
+
+        No column after it switches the field off.
+        """
+        if isinstance(value, tuple):
+            return value
+        field, equals, column = str(value).partition("=")
+        if not (field.strip() and equals):
+            self.fail(f"{value!r} is not FIELD=COLUMN, as in contactId=Contact", param, ctx)
+        return field.strip(), column.strip()
+
+
+class QuotaValue(NamedTuple):
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: float
+
+
+class _QuotaType(_Type):
+    name = "n/seconds"
+
+    def __init__(self, *, may_be_off: bool) -> None:
+        self._may_be_off = may_be_off
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> QuotaValue | str:
+        """Read ``100/10``, or ``off`` where that is allowed."""
+        if isinstance(value, QuotaValue):
+            return value
+        if value == OFF and self._may_be_off:
+            return OFF
+        requests, _, seconds = str(value).partition("/")
+        try:
+            quota = QuotaValue(int(requests), float(seconds))
+        except ValueError:
+            quota = QuotaValue(0, 0.0)
+        if quota.requests < 1 or not 0 < quota.seconds < math.inf:
+            or_off = ', or "off"' if self._may_be_off else ""
+            self.fail(f"{value!r} is not REQUESTS/SECONDS, such as 100/10{or_off}", param, ctx)
+        return quota
+
+
+class _DelimiterType(_Type):
+    name = "char"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        r"""Take one character; ``\t`` and ``tab`` are the tabulator, which shells hide."""
+        text = "\t" if value in ("\\t", "tab") else str(value)
+        if len(text) != 1 or text in '"\r\n':
+            self.fail(rf"{value!r} is not one character, such as ';' or '\t'", param, ctx)
+        return text
+
+
+class _KindsType(_Type):
+    name = "kind"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Take names of kinds apart, and know each."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in str(value).split(","))
+        for name in names:
+            if name not in LEAVE_OUT:
+                self.fail(f"{name!r} is no kind: give one of {', '.join(LEAVE_OUT)}", param, ctx)
+        return names
+
+
+KINDS: Final = _KindsType()
+
+ZONE: Final = _ZoneType()
+
+MAPPING: Final = _MappingType()
+
+QUOTA: Final = _QuotaType(may_be_off=False)
+
+QUOTA_OR_OFF: Final = _QuotaType(may_be_off=True)
+
+DELIMITER: Final = _DelimiterType()

@@ -1,0 +1,252 @@
+"""Options that several commands share, and the rule that names their environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from leadconnector_async.cli.option_types import DELIMITER, KINDS, MAPPING, ZONE
+from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from leadconnector_async.sources import SourceOptions
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+_PLAIN: Final = (
+    "timezone",
+    "encoding",
+    "format",
+    "delimiter",
+    "mapping_file",
+    "region",
+    "mine",
+    "numbers",
+    "undated",
+    "date_format",
+    "sheet",
+    "other_files",
+    "repair_text",
+)
+"""Source options that are passed on as click gives them."""
+
+
+def option(name: str, *names: str, **settings: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - click's
+    """Declare an option with its variable: ``--base-url`` is also ``LEADCONNECTOR_BASE_URL``."""
+    variable = "LEADCONNECTOR_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
+
+
+def _all(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    def decorate(function: _F) -> _F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def sources(*, required: bool) -> Callable[[_F], _F]:
+    """Declare the files to read."""
+    return click.argument(
+        "sources",
+        metavar="SOURCE..." if required else "[SOURCE]...",
+        nargs=-1,
+        required=required,
+        type=click.Path(allow_dash=True),
+        callback=_check_sources,
+    )
+
+
+def _check_sources(
+    _ctx: click.Context, _param: click.Parameter, given: Sequence[str]
+) -> Sequence[str]:
+    if list(given).count("-") > 1:
+        raise click.BadParameter("- (standard input) can be read once only")
+    return given
+
+
+source_options: Final = _all(
+    option(
+        "--map",
+        "mapping",
+        metavar="FIELD=COLUMN",
+        type=MAPPING,
+        multiple=True,
+        help="The column (or JSON key) that holds a field, where it is not named like the field; "
+        "none after the equals sign switches the field off. "
+        'Repeat it for more; in the environment separate them by ";".',
+    ),
+    option(
+        "--timezone",
+        metavar="ZONE",
+        type=ZONE,
+        help="The time zone of dates without an offset, such as America/New_York.",
+    ),
+    option(
+        "--encoding",
+        metavar="NAME",
+        help="The encoding of the files, such as cp1252. By default UTF-8; UTF-16, and any file "
+        "with a byte order mark, is recognised.",
+    ),
+    option(
+        "--format",
+        type=click.Choice(["jsonl", "csv", "mbox", "eml", "xml", "excel", "parquet"]),
+        help="What the files hold. By default their names say, or else their beginning.",
+    ),
+    option(
+        "--delimiter",
+        metavar="CHAR",
+        type=DELIMITER,
+        help=r"What separates the cells of CSV, such as ';' or '\t'. By default it is recognised.",
+    ),
+    option(
+        "--mapping",
+        "mapping_file",
+        metavar="NAME|FILE",
+        help="How another system's export is read: generic, sms-backup-restore, twilio-calls, "
+        "twilio-messages, or a TOML file of your own.",
+    ),
+    option(
+        "--region",
+        metavar="COUNTRY",
+        help="The country of telephone numbers without a country code, such as US.",
+    ),
+    option(
+        "--mine",
+        metavar="ADDRESS",
+        multiple=True,
+        help="Your own address in mails, or @example.com for all of a domain: it tells sent mails "
+        "from received ones. Your own telephone number is no member of its groups. Repeat it for "
+        "more; in the environment separate them by spaces.",
+    ),
+    option(
+        "--leave-out",
+        metavar="KIND,...",
+        type=KINDS,
+        multiple=True,
+        help=f"Do not send records of these kinds, and count them: {', '.join(LEAVE_OUT)}. By "
+        "default those without a number to send to are refused.",
+    ),
+    option(
+        "--no-number",
+        type=click.Choice(["fail", "leave-out"]),
+        default="fail",
+        show_default=True,
+        help="What becomes of records whose other side has no telephone number: "
+        f"{', '.join(sorted(NUMBERLESS))}.",
+    ),
+    option(
+        "--numbers",
+        type=click.Choice(["valid", "possible"]),
+        default="valid",
+        show_default=True,
+        help="Which telephone numbers are taken: those that exist, or also others of their length.",
+    ),
+    option(
+        "--groups",
+        type=click.Choice(["each", "first", "leave-out"]),
+        default="each",
+        show_default=True,
+        help="Whom a message sent to a group is with: each of its members, or the first.",
+    ),
+    option(
+        "--undated",
+        type=click.Choice(["fail", "now"]),
+        default="fail",
+        show_default=True,
+        help="What becomes of a record without a date: it fails, or gets the time of the import.",
+    ),
+    option(
+        "--date-format",
+        metavar="FORMAT",
+        help="The form of the dates, such as '%d/%m/%Y %H:%M', where it is not recognised.",
+    ),
+    option(
+        "--labels",
+        metavar="LABEL,...",
+        multiple=True,
+        help="Read mails under these labels too, that are left out otherwise: spam, trash, drafts, "
+        'or "all".',
+    ),
+    option("--sheet", metavar="NAME", help="Read one sheet of a workbook alone."),
+    option(
+        "--files",
+        metavar="FOLDER",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False),
+        help="A folder that paths of attachments may reach, beside the source's own.",
+    ),
+    option(
+        "--other-files",
+        type=click.Choice(["zip", "leave-out", "fail"]),
+        default="zip",
+        show_default=True,
+        help="What becomes of an attachment of a type that the API does not take.",
+    ),
+    option(
+        "--repair-text",
+        is_flag=True,
+        help="Mend text that was decoded wrongly before, such as Ã© for é.",
+    ),
+)
+
+
+def source_options_of(given: dict[str, Any]) -> SourceOptions:
+    """Take the source options out of what click gives."""
+    from leadconnector_async.sources import SourceOptions  # noqa: PLC0415 - not needed for help
+
+    leave_out = {kind for kinds in given.pop("leave_out") for kind in kinds}
+    if given.pop("no_number") == "leave-out":
+        leave_out |= NUMBERLESS
+    if (groups := given.pop("groups")) == "leave-out":
+        leave_out.add("groups")
+        groups = "each"
+    labels = (label for labels in given.pop("labels") for label in labels.split(","))
+    return SourceOptions(
+        mapping=dict(given.pop("mapping")),
+        leave_out=frozenset(leave_out),
+        groups=groups,
+        labels=frozenset(label.strip().casefold() for label in labels),
+        files=tuple(Path(folder) for folder in given.pop("files")),
+        **{name: given.pop(name) for name in _PLAIN},
+    )
+
+
+outbox_option: Final = option(
+    "--outbox",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="The file in which the import keeps what became of each record.",
+)
+
+ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret
+    "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's tokens"
+)
+
+locations_option: Final = option(
+    "--locations",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="A TOML file of locations, each with its own token, quota and providers, instead of "
+    "--token. See docs/locations.md.",
+)
+
+json_option: Final = option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as one JSON object, last on standard output.",
+)
+
+output_options: Final = _all(
+    json_option,
+    option("--quiet", "-q", is_flag=True, help="Show no progress and no notices."),
+    option("--no-color", is_flag=True, help="Use no colors. So does the variable NO_COLOR."),
+    option("--verbose", "-v", is_flag=True, help="Show rare events on standard error."),
+)

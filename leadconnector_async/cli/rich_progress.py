@@ -1,0 +1,63 @@
+"""The progress bar. The only module that imports rich."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from leadconnector_async.cli.format import counted, number, rate, remaining, size
+from leadconnector_async.reports.progress import ReadingProgress, SendingProgress
+
+if TYPE_CHECKING:
+    from leadconnector_async.reports.progress import Notice, Progress
+
+
+class BarDisplay:
+    """Draws a bar for reading, then one for sending, with a line below while something waits."""
+
+    interval: Final = 0.2
+
+    def __init__(self, *, color: bool) -> None:
+        console = Console(stderr=True, no_color=not color, highlight=False)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def show(self, progress: Progress, now: float) -> None:  # noqa: ARG002 - see `Display`
+        """Draw it anew."""
+        self._live.start()
+        self._live.update(picture(progress), refresh=True)
+
+    def close(self) -> None:
+        """Take the bar away: the report says it all."""
+        self._live.stop()
+
+
+def picture(progress: Progress) -> RenderableType:
+    """One bar with its figures, and the notice below."""
+    match progress:
+        case ReadingProgress(bytes_read, whole, records):
+            of = f"{size(bytes_read)} of {size(whole)}" if whole else size(bytes_read)
+            return _row("Reading", bytes_read, whole, of, counted(records, "record"))
+        case SendingProgress(done, total, per_second, left, notice):
+            figures = [
+                f"{number(done)}/{number(total)}",
+                "" if per_second is None else rate(per_second),
+                "" if left is None else f"{remaining(left)} left",
+            ]
+            row = _row("Sending", done, total, *figures)
+            return Group(row, _notice(notice)) if notice else row
+
+
+def _row(name: str, done: int, total: int | None, *figures: str) -> Table:
+    row = Table.grid(padding=(0, 2))
+    row.add_row(name, ProgressBar(total, done, width=32, pulse=total is None), *figures)
+    return row
+
+
+def _notice(notice: Notice) -> Text:
+    again = f" in {remaining(notice.seconds)}" if notice.seconds is not None else ""
+    return Text(f"{notice.text}{again}", style="yellow")

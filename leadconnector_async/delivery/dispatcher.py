@@ -1,0 +1,267 @@
+"""The dispatcher: workers that pull lanes, one loop that claims, one that settles.
+
+Nothing is pushed, and there is no task per record: a worker takes a lane that may move, lets the
+sender make one request for it, and takes the next. While lanes can move, it waits for nothing
+but the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING
+
+from leadconnector_async.delivery.batching import OutboxBatcher
+from leadconnector_async.delivery.decisions import unresolved
+from leadconnector_async.delivery.outcomes import (
+    INTERRUPTED,
+    OutcomeRecorder,
+    day_spent,
+    first_of,
+    undisturbed,
+)
+from leadconnector_async.delivery.scheduler import InDoubt, Lane, LocationState, Scheduler
+from leadconnector_async.delivery.sender import Sender
+from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.workers import WorkerPool, max_workers
+from leadconnector_async.errors import (
+    DailyQuotaSpentError,
+    LeadConnectorError,
+    NotSentError,
+    ThrottledError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from leadconnector_async.outbox.base import Claim, Outbox, Settlement
+    from leadconnector_async.session import ApiSession
+
+
+class Dispatcher:
+    """Moves what the outbox holds to the API, until nothing is left or it is stopped."""
+
+    def __init__(
+        self,
+        session: ApiSession,
+        outbox: Outbox,
+        *,
+        concurrency: int | None,
+        deliver: Callable[[list[Settlement]], None],
+        closed: Callable[[LocationState, LeadConnectorError], None],
+    ) -> None:
+        self._session = session
+        self._outbox = outbox
+        self._closed = closed
+        self._loop = asyncio.get_running_loop()
+        self.locations: dict[str, LocationState] = {}
+        self._names: dict[int, str] = {}
+        self._opening = asyncio.Lock()
+        self.stats = RunStats()
+        self.breaker = session.breaker
+        self._batcher = OutboxBatcher(
+            outbox, deliver=deliver, moved=self.move, idle=self._note_idle
+        )
+        self._recorder = OutcomeRecorder(self.stats, self._batcher.settle)
+        self._sender = Sender(session, self, self._recorder, self.stats)
+        self._scheduler = Scheduler(self.move)
+        self._pool = WorkerPool(
+            self._scheduler,
+            self.breaker,
+            work=self._work,
+            most=lambda: max_workers(len(self.locations)) if concurrency is None else concurrency,
+        )
+        self._forever = False
+        self._stopping = False
+
+    # What an ingestor calls.
+
+    async def open(self, location: str) -> LocationState:
+        """Own a location, and take over what an earlier owner left in doubt."""
+        state = self.locations.get(location)
+        if state is not None:
+            return state
+        async with self._opening:
+            return self.locations.get(location) or await self._begin(location)
+
+    async def _begin(self, location: str) -> LocationState:
+        lease = await self._outbox.acquire(location)
+        state = self.locations[location] = LocationState(
+            lease, self._session.quota(location, lease.snapshot)
+        )
+        self._names[state.number] = location
+        self._take_over(state, lease.unknown)
+        self.feed(state)
+        return state
+
+    def _take_over(self, state: LocationState, claims: list[Claim]) -> None:
+        """Apply the policy to what an earlier owner claimed, and perhaps sent."""
+        if self._session.policy.on_unknown == "hold":
+            for claim in claims:
+                self._recorder.ended(claim, unresolved(INTERRUPTED))
+            return
+        state.take_in(claims)
+        if self._session.policy.on_unknown == "look":
+            for claim in claims:
+                state.lanes[claim.lane].doubts[claim.seq] = InDoubt(INTERRUPTED)
+            self._wake(state)
+
+    def _wake(self, state: LocationState) -> None:
+        """Let every lane move that may; one in doubt only after the settling time."""
+        state.wake()
+        doubtful = [lane for lane in state.ready if lane.doubts]
+        for lane in doubtful:
+            state.ready.remove(lane)
+            self.rest(state, lane, self._session.policy.look_after[0])
+
+    def feed(self, state: LocationState) -> None:
+        """The outbox has something for this location."""
+        state.more = True
+        self._check_day(state)
+        if isinstance(state.error, ThrottledError):  # by now it may get through: it is tried once
+            state.error = None
+            self.move(state)
+        self._batcher.wants_claims(state)
+
+    def finish(self) -> None:
+        """Let `work` end when nothing is left that can move."""
+        self._forever = False
+        self._note_idle()
+
+    async def work(self, *, forever: bool = False) -> None:
+        """Work until nothing is left that can move; or, with ``forever``, until stopped.
+
+        A location that cannot go on stops alone, with the reason in its ``error``.
+
+        Raises:
+            OutboxError: the store failed.
+            NotSentError: the API was out of reach for longer than the policy's patience.
+        """
+        self._forever, self._stopping = forever, False
+        try:
+            async with asyncio.TaskGroup() as loops:
+                self._batcher.start(loops)
+                async with asyncio.TaskGroup() as pool:
+                    self._pool.begin(pool)
+                    for state in self.locations.values():
+                        self._wake(state)
+                        self._batcher.wants_claims(state)
+                        self.move(state)
+                self._batcher.finish()
+        except* LeadConnectorError as group:
+            raise first_of(group) from None
+        finally:
+            self._pool.end()
+            await undisturbed(self._batcher.wind_up(self.locations.values()))
+
+    def stop(self) -> None:
+        """Start nothing more; `work` returns when what is in flight has been answered."""
+        self._stopping = True
+        self._pool.wake_all()
+
+    def name_of(self, location: int) -> str:
+        """The name of a location that the outbox knows by number."""
+        return self._names[location]
+
+    @property
+    def room(self) -> asyncio.Event:
+        """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
+        return self._batcher.room
+
+    # What the sender calls: its desk.
+
+    def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
+        """See `LaneControl.rest`."""
+        state.rest(lane)
+        self._loop.call_later(seconds, self._rested, state, lane)
+
+    def close(self, state: LocationState, error: LeadConnectorError) -> None:
+        """See `LaneControl.close`."""
+        if state.error is None:
+            state.error = error
+            self._closed(state, error)
+            self._note_idle()
+
+    async def others(self, claim: Claim) -> set[str]:
+        """See `LaneControl.others`."""
+        await self._batcher.flushed()
+        return await self._outbox.stored(claim)
+
+    async def get_lookups(self, state: LocationState, names: Sequence[str]) -> dict[str, str]:
+        """See `Memory.get_lookups`. What was learned from mails before is written down first."""
+        await self._batcher.flushed()
+        return await self._outbox.get_lookups(state.number, names)
+
+    async def put_lookups(self, state: LocationState, lookups: Mapping[str, str]) -> None:
+        """See `Memory.put_lookups`."""
+        await self._outbox.put_lookups(state.number, lookups)
+
+    # The workers.
+
+    def move(self, state: LocationState) -> None:
+        """A lane of the location may be able to move: consider it."""
+        if state.ready and state.error is None:
+            self._scheduler.add(state, self._loop.time())
+            self._pool.wake()
+
+    def _note_idle(self) -> None:
+        if self._is_over():
+            self._pool.wake_all()
+
+    async def _work(self) -> None:
+        while True:
+            now = self._loop.time()
+            due = self._scheduler.pop(now) if self._may_send(now) else None
+            if due is None:
+                if self._is_over():
+                    self._pool.wake_all()
+                    return
+                await self._pool.park()
+                continue
+            state, lane = due
+            self._pool.wake()
+            lane.busy = True
+            try:
+                await self._sender.serve(state, lane)
+            finally:
+                lane.busy = False
+            if state.quota.day_spent or state.error is not None:
+                self._check_day(state)
+            if state.ready and state.queued_at == inf:
+                self._scheduler.add(state, self._loop.time())
+            if state.more:
+                self._batcher.wants_claims(state)
+
+    def _may_send(self, now: float) -> bool:
+        if self._stopping:
+            return False
+        if not self.breaker.is_open:
+            return True
+        outage = self.breaker.outage(now)
+        if outage > self._session.policy.patience:
+            raise NotSentError(f"the API has been out of reach for {outage:.0f} s")
+        return self.breaker.allows(now)
+
+    def _is_over(self) -> bool:
+        if self._stopping:
+            return True
+        return not self._forever and not self._batcher.expecting and self._at_rest()
+
+    def _at_rest(self) -> bool:
+        return all(
+            state.error or not (state.claimed or state.more) for state in self.locations.values()
+        )
+
+    def _check_day(self, state: LocationState) -> None:
+        if state.quota.day_spent:
+            if not self._session.policy.wait_for_day:
+                self.close(state, day_spent(state))
+        elif isinstance(state.error, DailyQuotaSpentError):
+            state.error = None
+
+    def _rested(self, state: LocationState, lane: Lane) -> None:
+        state.rested(lane)
+        self.move(state)
+
+    def __repr__(self) -> str:
+        return f"<Dispatcher {len(self.locations)} locations, {self._pool!r}>"

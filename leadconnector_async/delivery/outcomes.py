@@ -1,0 +1,233 @@
+"""What follows a request: an outcome, a wait of the lane, or the end of its location."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from math import inf
+from random import Random
+from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec.structs import replace
+
+from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.delivery import decisions
+from leadconnector_async.delivery.scheduler import InDoubt
+from leadconnector_async.errors import (
+    AccessError,
+    DailyQuotaSpentError,
+    LeadConnectorError,
+    ThrottledError,
+)
+from leadconnector_async.models import Refusal
+from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.policy import retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from leadconnector_async.delivery.decisions import Settle
+    from leadconnector_async.delivery.scheduler import Lane, LocationState
+    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.errors import RefusedError
+    from leadconnector_async.models import Receipt
+    from leadconnector_async.outbox.base import Claim
+    from leadconnector_async.session import ApiSession
+    from leadconnector_async.transport.base import Response
+
+
+class OutcomeRecorder:
+    """Makes settlements. ``settle`` takes them, to be written with the next commit."""
+
+    def __init__(self, stats: RunStats, settle: Callable[[Settlement], None]) -> None:
+        self._stats = stats
+        self._settle = settle
+
+    def stored(
+        self, claim: Claim, receipt: Receipt, lookups: Mapping[str, str] | None = None
+    ) -> None:
+        """The API answered with a receipt: the end of nearly all."""
+        self._stats.sent += 1
+        self._settle(
+            Settlement(
+                claim,
+                State.SENT,
+                time.time_ns() // 1_000_000,
+                claim.attempts + 1,
+                receipt.message_id,
+                receipt.conversation_id,
+                receipt.email_message_id,
+                lookups=lookups,
+            )
+        )
+
+    def ended(self, claim: Claim, end: Settle, lookups: Mapping[str, str] | None = None) -> None:
+        """Any other end: refused, found by looking, or given up."""
+        if end.state is State.SENT:
+            self._stats.sent += 1
+            self._stats.found += 1
+        elif end.state is State.REJECTED:
+            self._stats.rejected += 1
+        else:
+            self._stats.unresolved += 1
+        self._settle(
+            Settlement(
+                claim,
+                end.state,
+                time.time_ns() // 1_000_000,
+                claim.attempts,
+                end.message_id,
+                end.conversation_id,
+                None,
+                end.reason,
+                end.detail,
+                lookups,
+            )
+        )
+
+
+class LookupStore(Protocol):
+    """Where lookups are kept."""
+
+    async def get_lookups(self, state: LocationState, names: Sequence[str]) -> dict[str, str]:
+        """Those of the lookups that are known."""
+
+    async def put_lookups(self, state: LocationState, lookups: Mapping[str, str]) -> None:
+        """Write lookups down."""
+
+
+class LaneControl(LookupStore, Protocol):
+    """Where the sender hands in what came of its enrichments."""
+
+    def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
+        """Consider the lane when some time has passed."""
+
+    def close(self, state: LocationState, error: RefusedError) -> None:
+        """Stop a location alone."""
+
+    async def others(self, claim: Claim) -> set[str]:
+        """Message ids that belong to other records of the claim's lane."""
+
+
+INTERRUPTED: Final = "the run ended before its answer came"
+
+
+async def undisturbed(work: Coroutine[None, None, None]) -> None:
+    """Await short work to its end, however often this task is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+def day_spent(state: LocationState) -> DailyQuotaSpentError:
+    """Why a location has to stop when its day is used up."""
+    message = f"the day's quota of location {state.name} is spent"
+    return DailyQuotaSpentError(Refusal(status=429, message=message))
+
+
+def throttled(state: LocationState, refusal: Refusal, seconds: float) -> ThrottledError:
+    """Why a location has to stop that got nothing but 429 for so many seconds."""
+    since = datetime.now(UTC) - timedelta(seconds=seconds)
+    message = (
+        f"location {state.name} answers 429 to everything since {since:%Y-%m-%d %H:%M:%S} UTC: "
+        f"{refusal.message}. Another program may use up its quota: run again later"
+    )
+    return ThrottledError(replace(refusal, message=message))
+
+
+def first_of(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorError:
+    """One cause out of a tree of them: the workers share their fate."""
+    for error in group.exceptions:
+        return first_of(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError(group)
+
+
+MAX_RENEWALS: Final = 2
+"""Tokens asked for in a row for one record."""
+
+
+class OutcomeHandler:
+    """Carries out the step that follows a request, whatever the request was for."""
+
+    def __init__(
+        self, session: ApiSession, control: LaneControl, recorder: OutcomeRecorder, stats: RunStats
+    ) -> None:
+        self._session = session
+        self._control = control
+        self.recorder = recorder
+        self.stats = stats
+        self.random = Random()  # noqa: S311 - jitter, not secrets
+        self._loop = asyncio.get_running_loop()
+
+    def take(
+        self, state: LocationState, lane: Lane, claim: Claim, step: decisions.Decision | None
+    ) -> None:
+        """Take the step after a request for the lane's first record."""
+        match step:
+            case None:
+                state.ready.appendleft(lane)
+                return
+            case decisions.Settle():
+                state.take_out(lane, claim)
+                self.recorder.ended(claim, step)
+            case decisions.Reconcile(_, reason):
+                lane.doubts[claim.seq] = InDoubt(reason)
+            case decisions.StopLocation(refusal):
+                self.stop_location(state, lane, refusal)
+                return
+        self.go_on(state, lane, step)
+
+    def go_on(self, state: LocationState, lane: Lane, step: decisions.Decision | None) -> None:
+        """Let the lane go on at once, or after the delay of the step."""
+        if isinstance(step, decisions.Retry | decisions.Reconcile) and step.delay > 0:
+            self._control.rest(state, lane, step.delay)
+        else:
+            state.go_on(lane)
+
+    def pause(self, state: LocationState, lane: Lane, response: Response) -> None:
+        """Hold the location back after a 429, which is not the record's.
+
+        One that gets nothing else for longer than the policy's patience stops alone: at that time,
+        where the pause lasts longer.
+        """
+        self.stats.throttled += 1
+        quota, now = state.quota, self._loop.time()
+        goes_on = quota.throttled(now, self.retry_after(response))
+        state.ready.appendleft(lane)
+        ends = quota.throttled_since + self._session.policy.patience
+        if now > ends:
+            self._give_up(state, response, quota.throttled_since)
+        elif ends < goes_on < inf:
+            self._loop.call_at(ends, self._give_up, state, response, quota.throttled_since)
+
+    def _give_up(self, state: LocationState, response: Response, since: float) -> None:
+        if state.quota.throttled_since == since:
+            refusal = read_refusal(response.status, response.body)
+            self._control.close(state, throttled(state, refusal, self._loop.time() - since))
+
+    async def renew(self, state: LocationState, lane: Lane, refusal: Refusal, token: str) -> None:
+        """Ask for another token; without one the location stops."""
+        lane.renewals += 1
+        if lane.renewals > MAX_RENEWALS or not await self._session.renewed(state.name, token):
+            self.stop_location(state, lane, refusal)
+        else:
+            state.ready.appendleft(lane)
+
+    def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
+        """Stop the location."""
+        state.ready.appendleft(lane)
+        self._control.close(state, AccessError(refusal))
+
+    def retry_after(self, response: Response) -> float | None:
+        """Seconds that an answer asks to wait, where it does."""
+        return retry_after(
+            response.headers.get("Retry-After"), self._session.policy.retry_after_cap
+        )

@@ -1,0 +1,148 @@
+"""Outcomes: made from what the outbox keeps, handed over to whoever asked for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from leadconnector_async.models import Outcome, Receipt, Refusal, Rejected, Sent, Unresolved
+from leadconnector_async.outbox.base import State
+from leadconnector_async.records.draft import key_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.records.draft import Draft
+
+_refusals: Final = msgspec.json.Decoder(Refusal)
+
+
+def outcome_of(settlement: Settlement, location: str) -> Outcome:
+    """The outcome that a terminal settlement stands for."""
+    key = key_text(settlement.claim.key)
+    if settlement.state is State.SENT:
+        receipt = Receipt(
+            message_id=settlement.message_id or "",
+            conversation_id=settlement.conversation_id,
+            email_message_id=settlement.email_message_id,
+        )
+        found = settlement.reason is not None
+        return Sent(key=key, location_id=location, receipt=receipt, found=found)
+    reason = settlement.reason or "no reason given"
+    if settlement.state in (State.LEFT_OUT, State.DISMISSED):
+        word = "left out" if settlement.state is State.LEFT_OUT else "dismissed"
+        return Rejected(key=key, location_id=location, reason=f"{word}: {reason}")
+    if settlement.state is State.REJECTED:
+        refusal = _refusals.decode(settlement.detail) if settlement.detail else None
+        return Rejected(key=key, location_id=location, reason=reason, refusal=refusal)
+    return Unresolved(key=key, location_id=location, reason=reason)
+
+
+def outcome_of_refused(draft: Draft) -> Rejected:
+    """The outcome of a record that validation refused."""
+    return Rejected(key=key_text(draft.key), location_id=draft.location, reason=draft.problem or "")
+
+
+class OutcomeQueue:
+    """Outcomes on their way to one consumer. ``room`` is cleared while it lags too far behind."""
+
+    MAX: Final = 10_000
+
+    def __init__(self, room: asyncio.Event) -> None:
+        self._outcomes: deque[Outcome] = deque()
+        self._arrived = asyncio.Event()
+        self._ended = False
+        self._room = room
+
+    def put(self, outcome: Outcome) -> None:
+        """Add one, for the consumer to take when it can."""
+        self._outcomes.append(outcome)
+        self._arrived.set()
+        if len(self._outcomes) >= self.MAX:
+            self._room.clear()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._arrived.set()
+
+    async def drain(self) -> AsyncGenerator[Outcome, None]:
+        """Every outcome, until the end."""
+        while True:
+            while self._outcomes:
+                yield self._outcomes.popleft()
+            self._room.set()
+            if self._ended:
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
+
+
+class Waiters:
+    """Callers that wait for the outcome of one record each, or several for the same."""
+
+    def __init__(self) -> None:
+        self._futures: dict[int, tuple[asyncio.Future[Outcome], LocationState]] = {}
+        self._submissions = 0
+        self._unclaimed: dict[int, Outcome] = {}
+
+    @contextmanager
+    def submission(self) -> Iterator[None]:
+        """While a caller learns its record's number: an outcome may come before it knows it."""
+        self._submissions += 1
+        try:
+            yield
+        finally:
+            self._submissions -= 1
+            if not self._submissions:
+                self._unclaimed.clear()
+
+    def wait_for(self, seq: int, state: LocationState) -> tuple[asyncio.Future[Outcome], bool]:
+        """The future of a record's outcome, and whether it is a new one."""
+        known = self._futures.get(seq)
+        if known is not None:
+            return known[0], False
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        early = self._unclaimed.get(seq)
+        if early is not None:
+            future.set_result(early)
+            return future, False
+        self._futures[seq] = future, state
+        return future, True
+
+    def take(self, seq: int, outcome: Outcome) -> bool:
+        """Hand an outcome to whoever waits for it; False if nobody does."""
+        if self._submissions:
+            self._unclaimed[seq] = outcome
+        known = self._futures.pop(seq, None)
+        if known is None:
+            return False
+        if not known[0].done():
+            known[0].set_result(outcome)
+        return True
+
+    def fail_location(self, state: LocationState, error: BaseException) -> None:
+        """The location cannot go on."""
+        for seq in [seq for seq, (_, of) in self._futures.items() if of is state]:
+            _fail(self._futures.pop(seq)[0], error)
+
+    def fail_all(self, error: BaseException) -> None:
+        """Nothing more will be sent."""
+        for future, _ in self._futures.values():
+            _fail(future, error)
+        self._futures.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self._futures)
+
+
+def _fail(future: asyncio.Future[Outcome], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # noted: a caller that was cancelled leaves it unread

@@ -1,0 +1,270 @@
+"""What the dispatcher holds in memory: a state for each location, a lane for each contact in it.
+
+Plain data and plain decisions; nothing here awaits.
+
+What keeps a record from being sent at once: a doubt, or parts that it lacks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from msgspec import Struct
+
+from leadconnector_async.api.effects import Flow
+from leadconnector_async.api.enrichment import EnrichedRequest
+from leadconnector_async.records.deferred import Deferred
+from leadconnector_async.transport.base import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leadconnector_async.api.reconciliation import Search
+    from leadconnector_async.errors import LeadConnectorError
+    from leadconnector_async.outbox.base import Claim, Lease
+    from leadconnector_async.quota.quota import Quota
+
+AHEAD: Final = 2.0
+"""Seconds of a location's quota that are claimed ahead: more would have to be looked for after a
+crash, less would leave the location waiting for a commit."""
+
+MIN_AHEAD: Final = 8
+
+MAX_AHEAD: Final = 1024
+
+MAX_HELD: Final = 2048
+"""Claims of one location in memory, those that wait in doubt included."""
+
+
+class Lane:
+    """Records of one contact or conversation, in date order, of which only the first moves."""
+
+    __slots__ = (
+        "busy",
+        "claims",
+        "doubts",
+        "enrichment",
+        "id",
+        "lookups",
+        "renewals",
+        "search",
+        "waiting",
+    )
+
+    def __init__(self, id_: int) -> None:
+        self.id = id_
+        self.claims: deque[Claim] = deque()
+        self.doubts: dict[int, InDoubt] = {}
+        self.search: Search | None = None
+        self.enrichment: Enrichment | None = None
+        self.lookups: dict[str, str] = {}
+        self.busy = False
+        self.waiting = False
+        self.renewals = 0
+
+    def __repr__(self) -> str:
+        flags = [name for name in ("busy", "waiting") if getattr(self, name)]
+        return f"<Lane {self.id:x} {len(self.claims)} claims {' '.join(flags)}>"
+
+
+class LocationState:
+    """One location: its quota, its lanes, and what of them can move."""
+
+    __slots__ = (
+        "_ahead",
+        "_rate",
+        "claimed",
+        "error",
+        "lanes",
+        "learning",
+        "more",
+        "name",
+        "number",
+        "queued_at",
+        "quota",
+        "ready",
+        "resting",
+        "unreachable",
+    )
+
+    def __init__(self, lease: Lease, quota: Quota) -> None:
+        self.number = lease.location
+        self.name = lease.name
+        self.quota = quota
+        self.lanes: dict[int, Lane] = {}
+        self.ready: deque[Lane] = deque()
+        self.claimed = 0
+        self.resting = 0
+        self.more = True
+        self.error: LeadConnectorError | None = None
+        self.queued_at = math.inf
+        self._rate = math.nan
+        self._ahead = 0
+        self.unreachable: dict[tuple[str | None, str | None], str] = {}
+        """Why contacts, by number and address, could not be had in this run."""
+        self.learning: WeakValueDictionary[str, Enrichment] = WeakValueDictionary()
+        """Lookups that lanes share, and the enrichment that is about to learn each.
+
+        With its record an enrichment is gone from here too: a location can have a file for each of
+        a million records.
+        """
+
+    @property
+    def prefetch(self) -> int:
+        """How many more records to claim now."""
+        if self.error is not None or not self.more:
+            return 0
+        rate = self.quota.rate
+        if rate != self._rate:
+            self._rate = rate
+            self._ahead = max(math.ceil(min(rate * AHEAD, MAX_AHEAD)), MIN_AHEAD)
+        moving = self.claimed - self.resting
+        if moving > self._ahead // 2:
+            return 0
+        return max(min(self._ahead - moving, MAX_HELD - self.claimed), 0)
+
+    def take_in(self, claims: list[Claim]) -> None:
+        """Add claims behind those that their lanes hold."""
+        for claim in claims:
+            lane = self.lanes.get(claim.lane)
+            if lane is None:
+                lane = self.lanes[claim.lane] = Lane(claim.lane)
+                self.ready.append(lane)
+            lane.claims.append(claim)
+            self.resting += lane.waiting
+        self.claimed += len(claims)
+
+    def take_out(self, lane: Lane, claim: Claim) -> None:
+        """Take a record out whose fate is known: nearly always the lane's first."""
+        if lane.claims[0] is claim:
+            lane.claims.popleft()
+        else:
+            lane.claims.remove(claim)
+        lane.doubts.pop(claim.seq, None)
+        if lane.enrichment is not None:
+            lane.enrichment.start_over()
+            lane.enrichment = None
+        lane.renewals = 0
+        self.claimed -= 1
+
+    def go_on(self, lane: Lane) -> None:
+        """Let the lane's next record move, if there is one."""
+        if lane.claims:
+            self.ready.append(lane)
+        else:
+            del self.lanes[lane.id]
+
+    def rest(self, lane: Lane) -> None:
+        """Let a lane wait: its records do not count as work that is there to be done."""
+        lane.waiting = True
+        self.resting += len(lane.claims)
+
+    def rested(self, lane: Lane) -> None:
+        """The lane has waited long enough."""
+        lane.waiting = False
+        self.resting -= len(lane.claims)
+        if lane.claims:
+            self.ready.append(lane)
+
+    def wake(self) -> None:
+        """After an interruption: every lane that neither waits nor has a request out is ready."""
+        lanes = self.lanes.values()
+        self.ready = deque(lane for lane in lanes if not (lane.waiting or lane.busy))
+
+    def drain(self) -> list[Claim]:
+        """Take out every claim that provably was not sent, to give it back."""
+        given = []
+        for lane in list(self.lanes.values()):
+            kept = 1 if lane.busy else 0
+            while len(lane.claims) > kept and lane.claims[-1].seq not in lane.doubts:
+                given.append(lane.claims.pop())
+                self.resting -= lane.waiting
+            if not lane.claims:
+                del self.lanes[lane.id]
+        self.claimed -= len(given)
+        self.learning.clear()
+        self.wake()
+        return given
+
+    def __repr__(self) -> str:
+        state = "stopped" if self.error else "running"
+        return f"<LocationState {self.name} {state} {self.claimed} held, {len(self.ready)} ready>"
+
+
+class Scheduler:
+    """Which location moves next: the one that has been due longest.
+
+    ``freed`` is told when a slot is free for a location that had to wait for one: it may have been
+    another's, who has the same client.
+    """
+
+    def __init__(self, freed: Callable[[LocationState], None] = lambda _: None) -> None:
+        self._freed = freed
+        self._heap: list[tuple[float, int, LocationState]] = []
+        self._ties = count()
+
+    def add(self, state: LocationState, when: float) -> None:
+        """Consider the location at ``when``, or earlier where it was to be considered earlier."""
+        if when < state.queued_at:
+            state.queued_at = when
+            heappush(self._heap, (when, next(self._ties), state))
+
+    def pop(self, now: float) -> tuple[LocationState, Lane] | None:
+        """The next lane that may send a request now. The caller takes the slot at once."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            when, _, state = heappop(heap)
+            if when != state.queued_at:
+                continue
+            state.queued_at = math.inf
+            if not state.ready or state.error is not None:
+                continue
+            ready_at = state.quota.ready_at(now)
+            if ready_at > now:
+                if ready_at == math.inf and state.quota.day_spent:
+                    ready_at = state.quota.day_ends
+                if ready_at < math.inf:
+                    self.add(state, ready_at)
+                else:
+                    state.quota.when_freed(state, partial(self._freed, state))
+                continue
+            lane = state.ready.popleft()
+            if state.ready:
+                self.add(state, now)
+            return state, lane
+        return None
+
+    @property
+    def next_at(self) -> float:
+        """When to ask again; infinity if something else has to happen first."""
+        return self._heap[0][0] if self._heap else math.inf
+
+
+class InDoubt(Struct):
+    """A record may be stored. It is looked for before anything else happens in its lane."""
+
+    reason: str
+    searches: int = 0
+    lookup_failures: int = 0
+
+
+class Enrichment(Struct, weakref=True):
+    """The completion of a lane's first record: what it waits for, or what it came to."""
+
+    deferred: Deferred
+    steps: Flow[EnrichedRequest] | None = None
+    request: Request | None = None
+    completed: EnrichedRequest | None = None
+    failures: int = 0
+    learning: str | None = None
+    """The lookup that it is about to learn for other lanes too."""
+
+    def start_over(self) -> None:
+        """Forget how far it is: what was learned is remembered, and is not asked for again."""
+        self.steps = self.request = self.learning = None

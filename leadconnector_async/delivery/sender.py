@@ -1,0 +1,155 @@
+"""The sender: makes one request for a lane, and does what its answer asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from leadconnector_async.api.endpoints import INBOUND_PATH, with_missing_scope
+from leadconnector_async.api.responses import Accepted, Forbidden, Throttled, TokenExpired, classify
+from leadconnector_async.delivery import decisions
+from leadconnector_async.delivery.enricher import Enricher
+from leadconnector_async.delivery.outcomes import OutcomeHandler
+from leadconnector_async.delivery.reconciler import Reconciler
+from leadconnector_async.delivery.scheduler import InDoubt
+from leadconnector_async.errors import FateUnknownError, NotSentError, TokenStoreError
+from leadconnector_async.records.draft import stamped
+from leadconnector_async.transport.base import FileUnreadableError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from leadconnector_async.api.enrichment import EnrichedRequest
+    from leadconnector_async.delivery.outcomes import LaneControl, OutcomeRecorder
+    from leadconnector_async.delivery.scheduler import Enrichment, Lane, LocationState
+    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.outbox.base import Claim
+    from leadconnector_async.session import ApiSession
+
+
+class Sender:
+    """Serves lanes, one request at a time. Shared by all workers; keeps nothing of a request."""
+
+    def __init__(
+        self, session: ApiSession, control: LaneControl, recorder: OutcomeRecorder, stats: RunStats
+    ) -> None:
+        self._session = session
+        self._policy = session.policy
+        self._recorder = recorder
+        self._stats = stats
+        self._loop = asyncio.get_running_loop()
+        self._handler = OutcomeHandler(session, control, recorder, stats)
+        self._random = self._handler.random
+        self._enricher = Enricher(session, control, stats, self._random)
+        self._reconciler = Reconciler(session, control, self._handler)
+
+    def serve(self, state: LocationState, lane: Lane) -> Coroutine[None, None, None]:
+        """Send the lane's first record, complete it, or look for it: one request at the most.
+
+        There is a slot for it. What has to be awaited is returned: a layer less for each message.
+        """
+        claim = lane.claims[0]
+        if claim.seq in lane.doubts:
+            return self._reconciler.resolve(state, lane)
+        enrichment = lane.enrichment
+        if claim.deferred is None or (enrichment is not None and enrichment.completed is not None):
+            return self._send(state, lane, claim, enrichment)
+        return self._complete(state, lane, enrichment)
+
+    async def _complete(
+        self, state: LocationState, lane: Lane, enrichment: Enrichment | None
+    ) -> None:
+        claim = lane.claims[0]
+        if enrichment is None or enrichment.request is None:  # no request yet, and so no slot
+            self._handler.take(state, lane, claim, await self._enricher.begin(state, lane))
+            return
+        slot = await state.quota.take(self._loop.time())
+        self._stats.requests += 1
+        try:
+            response, token = await self._session.exchange(
+                state.name, state.quota, slot, enrichment.request
+            )
+        # Whatever became of it, it can be done again; but not for ever, where a file is at fault.
+        except (FateUnknownError, FileUnreadableError) as error:
+            self._handler.take(state, lane, claim, self._enricher.failed(enrichment, str(error)))
+            return
+        except NotSentError:
+            self._handler.go_on(state, lane, decisions.Retry(self._policy.delay(1, self._random)))
+            return
+        except asyncio.CancelledError:
+            enrichment.start_over()
+            raise
+        classification = (
+            classify(response.status, response.body) if response.status in (401, 403, 429) else None
+        )
+        if isinstance(classification, Throttled):
+            self._handler.pause(state, lane, response)
+        elif isinstance(classification, TokenExpired):
+            await self._handler.renew(state, lane, classification.refusal, token)
+        elif isinstance(classification, Forbidden):
+            self._handler.stop_location(
+                state, lane, with_missing_scope(enrichment.request, classification.refusal)
+            )
+        else:
+            step = await self._enricher.go_on(state, lane, enrichment, response)
+            self._handler.take(state, lane, claim, step)
+
+    async def _send(
+        self, state: LocationState, lane: Lane, claim: Claim, enrichment: Enrichment | None
+    ) -> None:
+        completed = enrichment.completed if enrichment else None
+        request = self._request(claim, completed)
+        slot = await state.quota.take(self._loop.time())
+        self._stats.requests += 1
+        try:
+            response, token = await self._session.exchange(state.name, state.quota, slot, request)
+        except NotSentError:
+            self._handler.go_on(state, lane, decisions.Retry(self._policy.delay(1, self._random)))
+            return
+        except FateUnknownError as error:
+            claim.attempts += 1
+            self._handler.take(state, lane, claim, self._in_doubt(claim, str(error)))
+            return
+        except TokenStoreError:
+            raise  # without a token nothing left
+        except BaseException:  # a cancellation, or anything else that proves nothing
+            lane.doubts[claim.seq] = InDoubt("the run was interrupted")
+            raise
+        classification = classify(response.status, response.body)
+        if isinstance(classification, Accepted):
+            state.take_out(lane, claim)
+            state.go_on(lane)
+            lookups = (
+                completed.lookups(classification.receipt.email_message_id) if completed else None
+            )
+            self._recorder.stored(claim, classification.receipt, lookups)
+        elif isinstance(classification, TokenExpired):
+            await self._handler.renew(state, lane, classification.refusal, token)
+        elif isinstance(classification, Throttled):
+            self._handler.pause(state, lane, response)
+        else:
+            claim.attempts += 1
+            step = decisions.after_response(
+                classification,
+                attempts=claim.attempts,
+                retry_after=self._handler.retry_after(response),
+                policy=self._policy,
+                random=self._random,
+            )
+            self._handler.take(state, lane, claim, step)
+
+    def _request(self, claim: Claim, completed: EnrichedRequest | None) -> Request:
+        path, body = INBOUND_PATH, claim.payload
+        if completed is not None:
+            path, body = completed.path, completed.body
+        if self._policy.stamp_alt_id:
+            body = stamped(body, claim.key)
+        return Request("POST", path, self._session.version, body)
+
+    def _in_doubt(self, claim: Claim, reason: str) -> decisions.Decision:
+        return decisions.in_doubt(
+            reason,
+            attempts=claim.attempts,
+            delay=self._policy.delay(claim.attempts, self._random),
+            policy=self._policy,
+        )

@@ -1,0 +1,131 @@
+"""The worker pool, as many as there is work at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from leadconnector_async.breaker import Breaker
+    from leadconnector_async.delivery.scheduler import Scheduler
+
+WORKERS: Final = 64
+"""Requests in flight at most, with one location: more connections carry less."""
+
+WORKERS_PER_LOCATION: Final = 4
+"""And for each further one: its ten requests a second, with 300 ms of round trip, are three."""
+
+MAX_WORKERS: Final = 1024
+
+RECHECK: Final = 1.0
+"""Seconds after which to ask again while a probe is out: it may be another's, who has the same
+client, and who will not say how it ended."""
+
+
+def max_workers(locations: int) -> int:
+    """How many there may be, unless the user has said so."""
+    return min(WORKERS + WORKERS_PER_LOCATION * (locations - 1), MAX_WORKERS)
+
+
+class WorkerPool:
+    """Parks workers that have nothing to do, wakes one when something is due, and spawns more.
+
+    ``work`` is what a worker does; ``most`` says how many there may be now.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        breaker: Breaker,
+        *,
+        work: Callable[[], Coroutine[None, None, None]],
+        most: Callable[[], int],
+    ) -> None:
+        self._scheduler = scheduler
+        self._breaker = breaker
+        self._work = work
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._parked: deque[asyncio.Future[None]] = deque()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._size = 0
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = math.inf
+
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Spawn the first worker."""
+        self._tasks = tasks
+        self._parked.clear()
+        self._size = 0
+        self._spawn(tasks)
+
+    def end(self) -> None:
+        """Spawn no more."""
+        self._tasks = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._rings_at = None, math.inf
+
+    def wake(self) -> None:
+        """If something is due, wake one worker, or spawn one; each that takes a lane does the same.
+
+        So there are as many workers, and connections, as there is work at the same time.
+        """
+        if self._scheduler.next_at > self._loop.time():
+            self._arm()
+        elif self._parked:
+            _release(self._parked.popleft())
+        elif self._tasks is not None and self._size < self._most():
+            self._spawn(self._tasks)
+
+    async def park(self) -> None:
+        """Wait until there may be something to do."""
+        future = self._loop.create_future()
+        self._parked.append(future)
+        self._arm()
+        await future
+
+    def wake_all(self) -> None:
+        """Let every worker see whether there is work, or an end of it."""
+        while self._parked:
+            _release(self._parked.popleft())
+
+    def _spawn(self, tasks: asyncio.TaskGroup) -> None:
+        self._size += 1
+        tasks.create_task(self._run())
+
+    async def _run(self) -> None:
+        orderly = False
+        try:
+            await self._work()
+            orderly = True
+        finally:
+            self._size -= 1
+            if not orderly or not self._size:  # the pool breaks up: none may be spawned any more
+                self._tasks = None
+
+    def _arm(self) -> None:
+        when = self._scheduler.next_at
+        if self._breaker.is_open:
+            when = max(when, min(self._breaker.open_until, self._loop.time() + RECHECK))
+        if when >= self._rings_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._rings_at = self._loop.call_at(when, self._ring), when
+
+    def _ring(self) -> None:
+        self._timer, self._rings_at = None, math.inf
+        self.wake()
+
+    def __repr__(self) -> str:
+        return f"<WorkerPool of {self._size}, {len(self._parked)} parked>"
+
+
+def _release(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,136 @@
+"""Every exception this library raises.
+
+::
+
+    LeadConnectorError
+    ├── InvalidMessage            the message breaks a rule; nothing was sent (also a ValueError)
+    ├── ClosedError               the client was closed before (also a RuntimeError)
+    ├── RefusedError              the API said no; nothing was stored
+    │   ├── AccessError           this token cannot be used for this location
+    │   ├── ThrottledError        429 for longer than the policy waits
+    │   └── DailyQuotaSpent       the day's budget of the location is used up
+    ├── TransportError
+    │   ├── NotSentError          no byte of the request reached the API
+    │   └── FateUnknownError      the request may have been stored
+    ├── SourceError               a file that cannot be read as records
+    ├── LocationsError            a file of locations that cannot be used
+    ├── TokenStoreError           the file that keeps OAuth's tokens failed
+    └── OutboxError
+        ├── OutboxBusy            another process owns the outbox
+        ├── OutboxUnusable        not an outbox, damaged, or of another version
+        └── OutboxWriteFailed     the disk refused a write
+
+None of them carries a token or the text of a message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async.models import Problem, Refusal
+
+
+class LeadConnectorError(Exception):
+    """Base of every exception raised by this library."""
+
+
+class InvalidMessageError(LeadConnectorError, ValueError):
+    """A message that breaks a documented rule. Nothing was sent.
+
+    ``problems`` lists every field at fault, not just the first.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]]]:
+        return type(self), (self.problems,)
+
+
+CLOSED: Final = "the client is closed: make a new LeadConnector"
+
+
+class ClosedError(LeadConnectorError, RuntimeError):
+    """The client was closed before. Nothing was sent."""
+
+
+class RefusedError(LeadConnectorError):
+    """The API answered, and stored nothing. ``refusal`` has its status, message, code, trace id."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Refusal]]:
+        return type(self), (self.refusal,)
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the answer."""
+        return self.refusal.status
+
+    @property
+    def canonical_code(self) -> str | None:
+        """The API's ``canonicalCode``, where it gave one."""
+        return self.refusal.canonical_code
+
+    @property
+    def trace_id(self) -> str | None:
+        """The API's ``traceId``, to be quoted to its support."""
+        return self.refusal.trace_id
+
+
+class AccessError(RefusedError):
+    """The token is refused for this location, and renewing it does not help."""
+
+
+class ThrottledError(RefusedError):
+    """The API kept answering 429."""
+
+
+class DailyQuotaSpentError(RefusedError):
+    """The location's budget of the day is used up."""
+
+
+class TransportError(LeadConnectorError):
+    """No usable answer came back."""
+
+
+class NotSentError(TransportError):
+    """The request provably did not reach the API: sending it again is safe."""
+
+
+class FateUnknownError(TransportError):
+    """The request may have been stored: sending it again may store it twice."""
+
+
+class SourceError(LeadConnectorError):
+    """A source that cannot be read. The message names file, line and fix."""
+
+
+class LocationsError(LeadConnectorError):
+    """A file of locations that cannot be used. The message names file, location, key and fix."""
+
+
+class TokenStoreError(LeadConnectorError):
+    """The file that keeps OAuth's tokens cannot be used. Nothing was sent without it."""
+
+
+class OutboxError(LeadConnectorError):
+    """The durable store failed. The run stops; nothing is sent without a claim on disk."""
+
+
+class OutboxBusyError(OutboxError):
+    """Another process owns this outbox."""
+
+
+class OutboxUnusableError(OutboxError):
+    """The file is no outbox, is damaged, or was written by another version."""
+
+
+class OutboxWriteError(OutboxError):
+    """A write or sync failed (disk full, read-only folder, I/O error)."""

@@ -1,0 +1,300 @@
+"""The ingestor: many messages, each with its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Self
+
+from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.results import (
+    OutcomeQueue,
+    Waiters,
+    outcome_of,
+    outcome_of_refused,
+)
+from leadconnector_async.errors import CLOSED, ClosedError, NotSentError
+from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.records.builder import InFlightLimit, RecordBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+    from os import PathLike
+    from types import TracebackType
+
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.errors import LeadConnectorError
+    from leadconnector_async.models import InboundMessage, Outcome, Record
+    from leadconnector_async.outbox.base import Outbox, Settlement
+    from leadconnector_async.records.builder import Messages
+    from leadconnector_async.records.draft import Draft
+
+
+class Ingestor:
+    """Sends messages concurrently, within the quota, in date order per contact.
+
+    Use it as a context manager, with one `run` at a time or any number of `submit` calls.
+
+    Args:
+        api: the client to send with. It stays open when the ingestor closes.
+        outbox: path of the durable store. With one, every message is written down before it is
+            sent, and a later run goes on where this one ended, however it ended. Without one,
+            messages stream through memory: paced, retried and in order, but what is in hand is
+            lost with the process.
+        concurrency: requests in flight at most; by default as many as the locations can use.
+        buffer: messages in hand at most, for `submit` and for streaming; what comes beyond waits.
+    """
+
+    def __init__(
+        self,
+        api: LeadConnector,
+        *,
+        outbox: str | PathLike[str] | None = None,
+        concurrency: int | None = None,
+        buffer: int = 2_000,
+    ) -> None:
+        self._api = api
+        self._path = outbox
+        self._concurrency = concurrency
+        self._in_flight = InFlightLimit(buffer)
+        self._waiters = Waiters()
+        self._queue: OutcomeQueue | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._running = False
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        if self._api.closed:
+            raise ClosedError(CLOSED)
+        self._outbox = await self._open_outbox()
+        self._dispatcher = Dispatcher(
+            self._api.session,
+            self._outbox,
+            concurrency=self._concurrency,
+            deliver=self._deliver,
+            closed=self._closed,
+        )
+        self._builder = RecordBuilder(self._api.location_of)
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_open = False
+        try:
+            await self._finish_work()
+        finally:
+            await self._outbox.close()
+
+    async def _open_outbox(self) -> Outbox:
+        if self._path is None:
+            return MemoryOutbox()
+        from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
+
+        return await SqliteOutbox.open(self._path)
+
+    @property
+    def stats(self) -> RunStats:
+        """What was done so far, in numbers."""
+        return self._dispatcher.stats
+
+    @property
+    def in_hand(self) -> int:
+        """Messages that were taken in and have no durable outcome yet: ``buffer`` at most."""
+        return self._in_flight.size
+
+    def stop(self) -> None:
+        """Send nothing more. `run` ends when what is in flight has been answered."""
+        self._dispatcher.stop()
+
+    async def run(self, messages: Messages = ()) -> AsyncGenerator[Outcome, None]:
+        """Send all messages; yield each outcome once it is durable.
+
+        With an outbox, all messages are staged before the first is sent, and what earlier runs
+        left behind is sent too; messages whose outcome is known already are skipped. Without one,
+        they are taken from the iterable as fast as they can be sent.
+
+        Raises:
+            AccessError, DailyQuotaSpent, ThrottledError: a location could not go on, after the
+                others were done.
+            OutboxError: the store failed.
+            NotSentError: the API was out of reach for longer than the policy's patience.
+            RuntimeError: another `run`, or a `submit`, is under way.
+        """
+        self._check_open()
+        if self._running:
+            raise RuntimeError("another run() is under way: end it first, or merge what they send")
+        self._running = True
+        try:
+            async with aclosing(self._run(messages)) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            self._running = False
+
+    async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
+        if self._work is not None and not self._work.done():
+            if self._waiters:
+                raise RuntimeError("run() cannot be used while submit() calls are waiting")
+            await self._finish_work()
+        self._queue = OutcomeQueue(self._dispatcher.room)
+        if self._path is None:
+            self._work = asyncio.create_task(self._stream(messages))
+        else:
+            async for draft in self._stage(messages):
+                yield outcome_of_refused(draft)
+            self._work = asyncio.create_task(self._dispatcher.work())
+        async with aclosing(self._outcomes(self._work, self._queue)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async def submit(self, message: InboundMessage | Record) -> Outcome:
+        """Send one message among others; return its outcome once it is durable.
+
+        Waits while ``buffer`` messages are in hand. A caller that is cancelled does not take its
+        message back: with an outbox it is sent all the same. A message that is known already, by
+        its id or else by its content and date, is not sent again: its outcome is returned. One
+        without id and date is always a new one. One that has the id of another message, which
+        says something else, is `Rejected`.
+
+        Raises:
+            AccessError, DailyQuotaSpent, ThrottledError: its location cannot go on; it stays in the
+                outbox.
+            OutboxError: the store failed.
+            NotSentError: the API was out of reach for longer than the policy's patience.
+        """
+        self._check_open()
+        draft = self._builder.draft_of(message, alone=True)
+        if draft.payload is None:
+            return outcome_of_refused(draft)
+        await self._in_flight.has_space()
+        self._in_flight.take(1)
+        await self._ensure_working()
+        return await asyncio.shield(asyncio.create_task(self._submit(draft)))
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RuntimeError("the ingestor is not open: use it within `async with`")
+
+    async def _submit(self, draft: Draft) -> Outcome:
+        is_new = False
+        try:
+            state = await self._dispatcher.open(draft.location)
+            with self._waiters.submission():
+                submission = await self._outbox.submit(draft)
+                if submission.settlement is not None:
+                    return outcome_of(submission.settlement, draft.location)
+                waiter, is_new = self._waiters.wait_for(submission.seq, state)
+        finally:
+            if not is_new:
+                self._in_flight.leave(1)
+        self._dispatcher.feed(state)
+        if state.error is not None:
+            self._waiters.fail_location(state, state.error)
+        return await waiter
+
+    async def _stage(self, messages: Messages) -> AsyncGenerator[Draft, None]:
+        source_pass = SourcePass()
+        async for batch in self._builder.batches(messages):
+            staged = await self._outbox.stage(batch, source_pass)
+            self._dispatcher.stats.add(staged)
+            for draft in (*batch, *staged.reused):
+                if draft.payload is None:
+                    yield draft
+        await self._publish()
+
+    async def _publish(self) -> None:
+        """Let all that is staged be sent, what an earlier process left included."""
+        await self._outbox.publish()
+        await self._feed(await self._outbox.locations())
+
+    async def _feed(self, locations: Iterable[str]) -> None:
+        for location in locations:
+            self._dispatcher.feed(await self._dispatcher.open(location))
+
+    async def _stream(self, messages: Messages) -> None:
+        feeder = asyncio.create_task(self._feed_stream(messages))
+        feeder.add_done_callback(lambda _: self._dispatcher.finish())
+        try:
+            await self._dispatcher.work(forever=True)
+        finally:
+            feeder.cancel()
+            await asyncio.wait([feeder])
+        if not feeder.cancelled():
+            feeder.result()
+
+    async def _feed_stream(self, messages: Messages) -> None:
+        source_pass = SourcePass()
+        async for batch in self._builder.pieces(messages):
+            drafts = [draft for draft in batch if draft.payload is not None]
+            staged = await self._outbox.stage(drafts, source_pass)
+            for draft in (*batch, *staged.reused):
+                if draft.payload is None:
+                    self._put(outcome_of_refused(draft))
+            await self._outbox.publish()
+            self._in_flight.take(staged.staged - staged.refused)
+            self._dispatcher.stats.staged += len(batch)
+            await self._feed({draft.location for draft in drafts})
+            await self._in_flight.has_space()
+
+    async def _outcomes(
+        self, work: asyncio.Task[None], queue: OutcomeQueue
+    ) -> AsyncGenerator[Outcome, None]:
+        work.add_done_callback(lambda _: queue.end())
+        try:
+            async for outcome in queue.drain():
+                yield outcome
+        except GeneratorExit:
+            await self._finish_work()
+            raise
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        work.result()
+        for state in self._dispatcher.locations.values():
+            if state.error is not None:
+                raise state.error
+
+    def _deliver(self, settlements: list[Settlement]) -> None:
+        left = 0
+        for settlement in settlements:
+            if settlement.state is State.PENDING:
+                continue
+            outcome = outcome_of(settlement, self._dispatcher.name_of(settlement.claim.location))
+            waited_for = self._waiters.take(settlement.claim.seq, outcome)
+            left += waited_for or self._path is None
+            if not waited_for:
+                self._put(outcome)
+        self._in_flight.leave(left)
+
+    def _put(self, outcome: Outcome) -> None:
+        if self._queue is not None:
+            self._queue.put(outcome)
+
+    def _closed(self, state: LocationState, error: LeadConnectorError) -> None:
+        self._waiters.fail_location(state, error)
+        if self._queue is not None and self._path is None:
+            self._dispatcher.stop()
+
+    def _work_ended(self, work: asyncio.Task[None]) -> None:
+        error = None if work.cancelled() else work.exception()
+        self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
+
+    async def _ensure_working(self) -> None:
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._dispatcher.work(forever=True))
+            self._work.add_done_callback(self._work_ended)
+            await self._publish()
+
+    async def _finish_work(self) -> None:
+        if self._work is not None and not self._work.done():
+            self._dispatcher.stop()
+            await asyncio.wait([self._work])

@@ -1,0 +1,1 @@
+"""The locations of an import: their tokens, providers and quotas."""

@@ -1,0 +1,143 @@
+"""The tokens of a file's locations, each from its own source."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.auth.command import CommandToken
+from leadconnector_async.auth.oauth import OAuth
+from leadconnector_async.auth.provider import StaticToken
+from leadconnector_async.errors import AccessError, LocationsError
+from leadconnector_async.locations.definitions import (
+    FromCommand,
+    FromCompany,
+    FromVariable,
+    Installed,
+    Locations,
+)
+from leadconnector_async.models import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.locations.definitions import Location
+    from leadconnector_async.transport.base import Transport
+
+_MAX_COMMANDS: Final = 4
+"""Run at a time: each may start a decryption."""
+
+
+class LocationTokens:
+    """A `TokenProvider` that asks the source of each location.
+
+    A location that is not listed has no token: it stops alone, and its records stay pending. They
+    are sound; what is missing is in the file of locations, and the same command again sends them.
+    """
+
+    def __init__(
+        self, locations: Locations, sources: Mapping[str, TokenProvider], oauth: OAuth | None = None
+    ) -> None:
+        self._locations = locations
+        self._sources = dict(sources)
+        self._oauth = oauth
+
+    async def token(self, location_id: str) -> str:
+        """The token to use now.
+
+        Raises:
+            AccessError: there is none; the message says what to do.
+            NotSentError, TokenStoreError: see `OAuth.token`.
+        """
+        return await self._source(location_id).token(location_id)
+
+    async def renew(self, location_id: str, refused: str) -> str | None:
+        """A token other than ``refused``, where its source has one. Raises what `token` does."""
+        return await self._source(location_id).renew(location_id, refused)
+
+    def attach_transport(self, transport: Transport) -> None:
+        """See `NeedsTransport.attach_transport`."""
+        if self._oauth is not None:
+            self._oauth.attach_transport(transport)
+
+    async def detach_transport(self) -> None:
+        """See `NeedsTransport.detach_transport`."""
+        if self._oauth is not None:
+            await self._oauth.detach_transport()
+
+    def _source(self, location_id: str) -> TokenProvider:
+        source = self._sources.get(location_id)
+        if source is None:
+            raise AccessError(Refusal(status=401, message=self._locations.unlisted(location_id)))
+        return source
+
+    def __repr__(self) -> str:
+        return f"<LocationTokens of {self._locations.file}, {len(self._sources)} locations>"
+
+
+def tokens_of(locations: Locations, environ: Mapping[str, str] = os.environ) -> LocationTokens:
+    """Make the provider. Variables are read now, commands when their token is first needed.
+
+    Raises:
+        LocationsError: a variable is not set, or holds no token.
+    """
+    oauth = _oauth(locations, environ) if locations.app is not None else None
+    turns = asyncio.Semaphore(_MAX_COMMANDS)
+    sources = {
+        id_: _source(locations, location, environ, oauth, turns)
+        for id_, location in locations.locations.items()
+    }
+    return LocationTokens(locations, sources, oauth)
+
+
+def _source(
+    locations: Locations,
+    location: Location,
+    environ: Mapping[str, str],
+    oauth: OAuth | None,
+    turns: asyncio.Semaphore,
+) -> TokenProvider:
+    match location.source:
+        case FromVariable(name):
+            where = f"{locations.file}: location {location.id}: token_env"
+            try:
+                return StaticToken(_value(name, where, environ))
+            except ValueError as error:
+                raise LocationsError(f"{where}: in {name} {error}: set it to the token") from None
+        case FromCommand(argv):
+            return CommandToken(argv, f"location {location.id}", turns)
+        case Installed() | FromCompany():
+            assert oauth is not None  # noqa: S101 - the reading has seen to it
+            return oauth
+
+
+def _value(name: str, where: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(name)
+    if not value:
+        raise LocationsError(f"{where}: the variable {name} is not set: export it, and run again")
+    return value
+
+
+def _oauth(locations: Locations, environ: Mapping[str, str]) -> OAuth:
+    app = locations.app
+    assert app is not None  # noqa: S101 - tells the type checker
+    variables = dict(locations.companies)
+    companies: dict[str, str] = {}
+    for id_, location in locations.locations.items():
+        if isinstance(location.source, Installed):
+            variables[id_] = location.source.variable
+        elif isinstance(location.source, FromCompany):
+            companies[id_] = location.source.company
+    return OAuth(
+        app.client_id,
+        _value(app.secret_variable, f"{locations.file}: [oauth]: client_secret_env", environ),
+        store=app.store,
+        refresh_tokens={id_: environ[name] for id_, name in variables.items() if environ.get(name)},
+        company_of=companies.get,
+        remedies={
+            id_: f"install the app there, set {name} to its new refresh token, and run again"
+            for id_, name in variables.items()
+        },
+    )

@@ -1,0 +1,92 @@
+"""Who owns an outbox: a lock on a file beside it, which the system lets go of with the process.
+
+Not a lock of SQLite, since a report must be able to read while an import runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from leadconnector_async.errors import OutboxBusyError
+
+_SUFFIX: Final = ".lock"
+
+_FAR: Final = 1 << 30
+"""Windows bars others from reading a locked byte, so this one is not where the pid stands."""
+
+
+class OwnerLock:
+    """Held from construction to `release`.
+
+    Raises:
+        OutboxBusy: someone else holds it, in this process or another.
+        OSError: the folder takes no file.
+    """
+
+    def __init__(self, outbox: str) -> None:
+        self.path = Path(os.path.realpath(outbox) + _SUFFIX)
+        self._descriptor = self._take(outbox)
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, str(os.getpid()).encode())
+
+    def _take(self, outbox: str) -> int:
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _lock(descriptor):
+                with os.fdopen(descriptor) as holder:
+                    raise OutboxBusyError(_busy(outbox, holder.read(20)))
+            if self._is_current(descriptor):
+                return descriptor
+            os.close(descriptor)
+
+    def _is_current(self, descriptor: int) -> bool:
+        """Tell whether the locked file is still the one that others find by its name."""
+        if sys.platform == "win32":
+            return True
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        return False
+
+    def release(self) -> None:
+        """Let the next owner in."""
+        if sys.platform != "win32":
+            self.path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def __repr__(self) -> str:
+        return f"<OwnerLock {self.path}>"
+
+
+def _busy(outbox: str, pid: str) -> str:
+    if pid == str(os.getpid()):
+        return f"{outbox} is open already, in this process: close it first"
+    holder = f"process {pid}" if pid.isdigit() else "another process"
+    return f"{outbox} is in use by {holder}: wait for it to end, or stop it"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,205 @@
+"""The values that cross the library's border: what is sent, what is answered, what became of it.
+
+Their ``repr`` shows ids and types, and never the text of a message.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Literal, get_args
+
+from msgspec import Struct
+
+MessageType = Literal[
+    "SMS",
+    "Email",
+    "WhatsApp",
+    "GMB",
+    "IG",
+    "FB",
+    "Custom",
+    "WebChat",
+    "Live_Chat",
+    "Call",
+    "RCS",
+    "IVR_Call",
+    "Campaign_Call",
+    "Campaign_VoiceMail",
+    "TIKTOK",
+    "ALL_IN_ONE_CHAT",
+    "FORM_SUBMISSION",
+]
+
+MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
+"""Every type of the OpenAPI file's ``ProcessMessageBodyDto``; the first ten are documented."""
+
+Direction = Literal["inbound", "outbound"]
+
+DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
+
+CallStatus = Literal[
+    "pending",
+    "completed",
+    "answered",
+    "busy",
+    "no-answer",
+    "failed",
+    "canceled",
+    "voicemail",
+]
+
+CALL_STATUSES: Final[tuple[CallStatus, ...]] = get_args(CallStatus)
+
+
+class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
+    """Who called whom, and how it ended. Numbers are E.164. The API has no duration field."""
+
+    to: str | None = None
+    from_: str | None = None
+    status: CallStatus | None = None
+
+    def __repr__(self) -> str:
+        return f"Call(status={self.status!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("status", self.status)]
+
+
+class Contact(Struct, frozen=True, omit_defaults=True):
+    """Who a record is with, where its id is not known: a number in E.164, an address, a name."""
+
+    phone: str | None = None
+    email: str | None = None
+    name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells contacts apart: the number, else the address. Names find nobody."""
+        return self.phone or self.email or ""
+
+    def __repr__(self) -> str:
+        known = [field for field in ("phone", "email", "name") if getattr(self, field)]
+        return f"Contact({', '.join(known)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
+class MessageFields(Struct, kw_only=True, omit_defaults=True, rename="camel"):
+    """The fields of the inbound call, in the order in which they are encoded."""
+
+    type: MessageType
+    contact_id: str | None = None
+    conversation_id: str | None = None
+    conversation_provider_id: str | None = None
+    direction: Direction | None = None
+    date: datetime | None = None
+    message: str | None = None
+    subject: str | None = None
+    html: str | None = None
+    email_from: str | None = None
+    email_to: str | None = None
+    email_cc: list[str] | None = None
+    email_bcc: list[str] | None = None
+    email_message_id: str | None = None
+    alt_id: str | None = None
+    attachments: list[str] | None = None
+    call: Call | None = None
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        who = self.contact_id or self.conversation_id
+        return [("type", self.type), ("who", who), ("direction", self.direction)]
+
+
+class InboundMessage(MessageFields, frozen=True):  # type: ignore[misc]  # unlike a dataclass, a Struct may
+    """One message for ``POST /conversations/messages/inbound``.
+
+    ``date`` is an aware datetime, sent in UTC. ``direction="outbound"`` only records: nothing is
+    delivered. Rules per type are checked before a request leaves, see `InvalidMessageError`.
+    """
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """A message with what the importer needs beside it.
+
+    ``id`` is the caller's own key: the same id in the same location is the same record, however
+    often it is given. Without one, the content is the key. ``location_id`` defaults to the
+    client's. ``contact`` says who the message is with where it has neither ``contact_id`` nor
+    ``conversation_id``: the contact is found, or made, as `Policy.contacts` says.
+    """
+
+    message: InboundMessage
+    id: str | None = None
+    location_id: str | None = None
+    contact: Contact | None = None
+
+
+class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the API answered for a stored message."""
+
+    message_id: str
+    conversation_id: str | None = None
+    contact_id: str | None = None
+    email_message_id: str | None = None
+    date_added: str | None = None
+
+
+class Problem(Struct, frozen=True):
+    """One rule that a message breaks: the API's field name, what is wrong, and what to do."""
+
+    field: str
+    wrong: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.wrong}: {self.fix}"
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """The API's own words for storing nothing. ``message`` is cut to 300 characters."""
+
+    status: int
+    message: str
+    canonical_code: str | None = None
+    trace_id: str | None = None
+
+    def __str__(self) -> str:
+        code = f" [{self.canonical_code}]" if self.canonical_code else ""
+        trace = f" (trace {self.trace_id})" if self.trace_id else ""
+        return f"{self.status} {self.message}{code}{trace}"
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """The record is stored. ``found`` tells that it was found by looking, not by its answer."""
+
+    key: str
+    location_id: str
+    receipt: Receipt
+    found: bool = False
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """The record is not stored, and will not be: validation or the API said no.
+
+    ``refusal`` is None where validation refused it before any request.
+    """
+
+    key: str
+    location_id: str
+    reason: str
+    refusal: Refusal | None = None
+
+
+class Unresolved(Struct, frozen=True, kw_only=True):
+    """The record may be stored, and it could not be found out."""
+
+    key: str
+    location_id: str
+    reason: str
+
+
+Outcome = Sent | Rejected | Unresolved

@@ -1,0 +1,1 @@
+"""The durable store between sources and the API."""

@@ -1,0 +1,208 @@
+"""What an outbox is: an asynchronous store that speaks in batches.
+
+A record is *staged* once (by location and key), *published* into its lane's order, *claimed* before
+the first byte of its request leaves, and *settled* when its fate is known. What was claimed by an
+earlier owner and never settled is handed back, as unknown, when a new *epoch* of its location
+begins. A store with several owners fences each call by the epoch; SQLite is the case with one.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leadconnector_async.quota.limits import QuotaSnapshot
+    from leadconnector_async.records.draft import Draft
+
+
+class State(IntEnum):
+    """Where a record stands. The numbers are stored: never reuse one."""
+
+    PENDING = 0
+    CLAIMED = 1
+    SENT = 2
+    REJECTED = 3
+    UNRESOLVED = 4
+    LEFT_OUT = 5
+    """Not to be sent, though nothing is wrong with it."""
+    DISMISSED = 6
+    """Failed or unresolved, and given up by its owner."""
+
+
+class SourcePass:
+    """One pass over one source: which records it has met already, one bit each.
+
+    Two equal records in one pass are two records; the same record in the next pass is known.
+    ``before`` is the pass over the source that the same run has read before.
+    """
+
+    __slots__ = ("_earlier", "_seen", "kin", "name", "number", "refused_lines", "source")
+
+    def __init__(self, source: int = 0, before: SourcePass | None = None) -> None:
+        self.source = source
+        self.kin: frozenset[int] = frozenset()
+        """Numbers of the source: it has several where it was read with other options."""
+        self.name = ""
+        self.number = time.time_ns()
+        self.refused_lines: dict[str, bool] = {}
+        """Locations, and whether they had records before that are known by their line alone."""
+        self._seen = bytearray()
+        self._earlier = b"" if before is None else before.all_met()
+
+    def all_met(self) -> bytes:
+        """What this pass and those before it have met."""
+        size = max(len(self._seen), len(self._earlier))
+        both = int.from_bytes(self._seen, "little") | int.from_bytes(self._earlier, "little")
+        return both.to_bytes(size, "little")
+
+    def was_met_before(self, seq: int) -> bool:
+        """Tell whether an earlier pass of the run has met record ``seq``."""
+        index = seq >> 3
+        return index < len(self._earlier) and bool(self._earlier[index] & (1 << (seq & 7)))
+
+    def meet(self, seq: int) -> bool:
+        """Note that this pass has met record ``seq``; True the first time."""
+        index, bit = seq >> 3, 1 << (seq & 7)
+        if index >= len(self._seen):
+            self._seen.extend(bytes(max(index + 1 - len(self._seen), len(self._seen), 1024)))
+        if self._seen[index] & bit:
+            return False
+        self._seen[index] |= bit
+        return True
+
+    def meet_new(self, first: int, end: int) -> None:
+        """Note that this pass has brought the records from ``first`` to before ``end``."""
+        self._seen.extend(bytes(max(0, (end >> 3) + 1 - len(self._seen))))
+        while first < end and first & 7:
+            self._seen[first >> 3] |= 1 << (first & 7)
+            first += 1
+        while end > first and end & 7:
+            end -= 1
+            self._seen[end >> 3] |= 1 << (end & 7)
+        self._seen[first >> 3 : end >> 3] = b"\xff" * ((end - first) >> 3)
+
+    def has_met(self, seq: int) -> bool:
+        """Tell whether this pass has met record ``seq``."""
+        index = seq >> 3
+        return index < len(self._seen) and bool(self._seen[index] & (1 << (seq & 7)))
+
+
+class Staged(NamedTuple):
+    """What a batch came to: ``staged`` with those refused or left out, ``skipped`` as known."""
+
+    staged: int
+    skipped: int
+    refused: int
+    copies: int = 0
+    """Of those skipped: equal ones stand elsewhere in the same source, or in another one."""
+    reused: tuple[Draft, ...] = ()
+    """Refused, since their id is that of another record."""
+
+
+class Claim(Struct, gc=False, eq=False):
+    """A record that this owner may send, or must look for."""
+
+    location: int
+    lane: int
+    date: int
+    seq: int
+    key: bytes
+    payload: bytes
+    attempts: int
+    deferred: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Claim(location={self.location}, seq={self.seq}, attempts={self.attempts})"
+
+
+class Settlement(NamedTuple):
+    """What became of a claim. `State.PENDING` gives it back unsent."""
+
+    claim: Claim
+    state: State
+    at: int
+    """Milliseconds of the Unix epoch."""
+    attempts: int
+    message_id: str | None = None
+    conversation_id: str | None = None
+    email_message_id: str | None = None
+    reason: str | None = None
+    """Equal reasons are reported together, so it holds nothing that differs per record."""
+    detail: bytes | None = None
+    """The refusal as JSON, with what differs per record."""
+    lookups: Mapping[str, str] | None = None
+    """What else this end teaches of the location. A lookup that is known stays as it is."""
+
+
+class Lease(NamedTuple):
+    """The right to work on one location."""
+
+    location: int
+    name: str
+    number: int
+    unknown: list[Claim]
+    """Claimed by an earlier owner and never settled: to be looked for, not sent. In lane order."""
+    snapshot: QuotaSnapshot | None
+
+
+class Submission(NamedTuple):
+    """One record staged for its own sake: its number, and its end where it has one already."""
+
+    seq: int
+    state: State
+    settlement: Settlement | None
+
+
+class Outbox(Protocol):
+    """Every method raises `OutboxError` once the store has failed, and then for good."""
+
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+        """Store a batch durably. Known keys are skipped, unless refused before and mended now.
+
+        A record that has the id of another one, and other content, is refused; a mail is stored.
+        """
+
+    async def submit(self, draft: Draft) -> Submission:
+        """Stage and publish one record; say what is known of it.
+
+        One that has the id of another one, and other content, is rejected and not stored.
+        """
+
+    async def publish(self) -> None:
+        """Make what was staged claimable, in date order within its lane."""
+
+    async def locations(self) -> list[str]:
+        """The locations that have something to claim or to look for, oldest first."""
+
+    async def acquire(self, location: str) -> Lease:
+        """Own a location."""
+
+    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+        """For each (location, at most how many): the next records, spread over lanes.
+
+        Durable when this returns. A lane's records come in date order, over all calls. Fewer than
+        asked for: that is all there is now.
+        """
+
+    async def settle(
+        self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]
+    ) -> None:
+        """Write fates and quotas down. Durable when this returns."""
+
+    async def get_lookups(self, location: int, names: Sequence[str]) -> dict[str, str]:
+        """Those of the named lookups of a location that are known."""
+
+    async def put_lookups(self, location: int, lookups: Mapping[str, str]) -> None:
+        """Write lookups of a location down, over what was known. Durable when this returns."""
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """The message ids that are known to belong to other records of the claim's lane."""
+
+    async def close(self) -> None:
+        """Commit, and let the next owner in."""

@@ -1,0 +1,234 @@
+"""The outbox without a file: what streams through and is gone with the process.
+
+It is bounded by whoever fills it. A record is forgotten when it is settled, but for its number
+among equal ones and its message's id, which are remembered for a while: what is looked for must
+not be mistaken for another one's message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from leadconnector_async.outbox.base import Claim, Lease, Settlement, Staged, State, Submission
+from leadconnector_async.outbox.sqlite.deduplicator import numbered
+from leadconnector_async.outbox.sqlite.sameness import content_digest, reused_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leadconnector_async.outbox.base import SourcePass
+    from leadconnector_async.quota.limits import QuotaSnapshot
+    from leadconnector_async.records.draft import Draft
+
+MAX_LOOKUPS: Final = 20_000
+"""The latest records whose number or message is remembered, and the latest lookups, at least."""
+
+_K = TypeVar("_K")
+
+_V = TypeVar("_V")
+
+
+class _Recent(Generic[_K, _V]):
+    """A dict that forgets: of two halves, the older goes as the newer is full."""
+
+    def __init__(self) -> None:
+        self._new: dict[_K, _V] = {}
+        self._old: dict[_K, _V] = {}
+
+    def get(self, key: _K) -> _V | None:
+        found = self._new.get(key)
+        return self._old.get(key) if found is None else found
+
+    def put(self, key: _K, value: _V) -> None:
+        self._new[key] = value
+        if len(self._new) >= MAX_LOOKUPS:
+            self._old, self._new = self._new, {}
+
+
+class _MemoryLocation:
+    """One location: its lanes that have something to claim, each a heap in date order."""
+
+    __slots__ = ("claimed", "claims", "epoch", "lanes", "name", "number", "ready", "snapshot")
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.epoch = 0
+        self.claimed = 0
+        self.claims: dict[bytes, Claim] = {}
+        self.lanes: dict[int, list[tuple[int, int, Claim]]] = {}
+        self.ready: deque[int] = deque()
+        self.snapshot: QuotaSnapshot | None = None
+
+    def put(self, claim: Claim) -> None:
+        entry = claim.date, claim.seq, claim
+        lane = self.lanes.get(claim.lane)
+        if lane is None:
+            self.lanes[claim.lane] = [entry]
+            self.ready.append(claim.lane)
+        else:
+            heappush(lane, entry)
+
+    def take(self, at_most: int) -> list[Claim]:
+        """Take one record of each lane in turn, as often as it takes."""
+        taken: list[Claim] = []
+        while self.ready and len(taken) < at_most:
+            number = self.ready.popleft()
+            lane = self.lanes[number]
+            taken.append(heappop(lane)[2])
+            if lane:
+                self.ready.append(number)
+            else:
+                del self.lanes[number]
+        self.claimed += len(taken)
+        return taken
+
+
+def _says_same(known: Claim, draft: Draft) -> bool:
+    if draft.payload is None or (known.payload, known.deferred) == (draft.payload, draft.deferred):
+        return True
+    return content_digest(known.payload, known.deferred) == content_digest(
+        draft.payload, draft.deferred
+    )
+
+
+class MemoryOutbox:
+    """`Outbox` in memory. What is staged can be claimed at once, published or not.
+
+    The same id twice is one record only while the first is here. Refused records are counted and
+    not kept.
+    """
+
+    def __init__(self) -> None:
+        self._locations: list[_MemoryLocation] = []
+        self._by_name: dict[str, _MemoryLocation] = {}
+        self._numbers: _Recent[tuple[int, bytes], int] = _Recent()
+        self._stored: deque[tuple[int, int, int, str]] = deque(maxlen=MAX_LOOKUPS)
+        self._lookups: _Recent[tuple[int, str], str] = _Recent()
+        self._last = 0
+
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:  # noqa: ARG002 - a stream has one reading
+        """See `Outbox.stage`."""
+        staged = refused = copies = 0
+        reused: list[Draft] = []
+        for draft in drafts:
+            if draft.payload is None:
+                refused += 1
+                continue
+            place = self._location(draft.location)
+            key = self._numbered(place, draft.key) if draft.counted else draft.key
+            known = place.claims.get(key)
+            if known is None:
+                self._put(place, draft, key, draft.payload)
+                staged += 1
+            elif _says_same(known, draft):
+                copies += 1
+            else:
+                reused.append(draft._replace(payload=None, problem=str(reused_id(""))))
+        refused += len(reused)
+        return Staged(staged + refused, copies, refused, copies, tuple(reused))
+
+    def _location(self, name: str) -> _MemoryLocation:
+        place = self._by_name.get(name)
+        if place is None:
+            place = self._by_name[name] = _MemoryLocation(len(self._locations), name)
+            self._locations.append(place)
+        return place
+
+    def _numbered(self, place_: _MemoryLocation, key: bytes) -> bytes:
+        place = place_.number, key
+        while True:
+            number = (self._numbers.get(place) or 0) + 1
+            self._numbers.put(place, number)
+            free = numbered(key, number)
+            if free not in place_.claims:
+                return free
+
+    def _put(self, place: _MemoryLocation, draft: Draft, key: bytes, payload: bytes) -> None:
+        self._last += 1
+        deferred = draft.deferred
+        claim = Claim(place.number, draft.lane, draft.date, self._last, key, payload, 0, deferred)
+        place.claims[key] = claim
+        place.put(claim)
+
+    async def submit(self, draft: Draft) -> Submission:
+        """See `Outbox.admit`."""
+        place = self._location(draft.location)
+        known = place.claims.get(draft.key)
+        problem = draft.problem
+        if known is not None and draft.payload is not None and not draft.counted:
+            problem = None if _says_same(known, draft) else str(reused_id(""))
+        if draft.payload is None or problem is not None:
+            self._last += 1
+            at = time.time_ns() // 1_000_000
+            claim = Claim(place.number, draft.lane, draft.date, self._last, draft.key, b"", 0)
+            refusal = Settlement(claim, State.REJECTED, at, 0, reason=problem)
+            return Submission(self._last, State.REJECTED, refusal)
+        if known is None:
+            self._put(place, draft, draft.key, draft.payload)
+            return Submission(self._last, State.PENDING, None)
+        return Submission(known.seq, State.PENDING, None)
+
+    async def publish(self) -> None:
+        """See `Outbox.publish`. There is nothing to do."""
+
+    async def locations(self) -> list[str]:
+        """See `Outbox.locations`."""
+        return [place.name for place in self._locations if place.lanes or place.claimed]
+
+    async def acquire(self, location: str) -> Lease:
+        """See `Outbox.begin`. No one was here before: nothing is unknown."""
+        place = self._location(location)
+        place.epoch += 1
+        return Lease(place.number, location, place.epoch, [], place.snapshot)
+
+    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        return [self._locations[location].take(at_most) for location, at_most in wants]
+
+    async def settle(
+        self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]
+    ) -> None:
+        """See `Outbox.settle`."""
+        for claim, state, _, attempts, message_id, *_, lookups in settlements:
+            place = self._locations[claim.location]
+            place.claimed -= 1
+            for name, value in (lookups or {}).items():
+                if self._lookups.get((claim.location, name)) is None:
+                    self._lookups.put((claim.location, name), value)
+            if state is State.PENDING:
+                claim.attempts = attempts
+                place.put(claim)
+                continue
+            place.claims.pop(claim.key, None)
+            if message_id is not None:
+                self._stored.append((claim.location, claim.lane, claim.seq, message_id))
+        for snapshot in snapshots:
+            self._locations[snapshot.location].snapshot = snapshot
+
+    async def get_lookups(self, location: int, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.get_lookups`. Knows the latest only: what is forgotten is asked for again."""
+        found = ((name, self._lookups.get((location, name))) for name in names)
+        return {name: value for name, value in found if value is not None}
+
+    async def put_lookups(self, location: int, lookups: Mapping[str, str]) -> None:
+        """See `Outbox.put_lookups`. Nothing is durable here."""
+        for name, value in lookups.items():
+            self._lookups.put((location, name), value)
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`. Knows the latest only."""
+        return {
+            message_id
+            for location, lane, seq, message_id in self._stored
+            if lane == claim.lane and location == claim.location and seq != claim.seq
+        }
+
+    async def close(self) -> None:
+        """See `Outbox.close`."""
+
+    def __repr__(self) -> str:
+        return f"<MemoryOutbox {sum(len(place.claims) for place in self._locations)} records>"

@@ -1,0 +1,65 @@
+"""Why records failed: reasons that differ by what one record holds are told as one.
+
+A file whose dates are all of another form would otherwise have as many reasons as lines.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+MAX_REASONS: Final = 1_000
+
+OTHERS: Final = "other reasons"
+"""Takes what comes after so many different reasons: memory has to stay bounded."""
+
+_REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n, min(seq)
+    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
+    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC, min(seq)"""
+
+_OF_ONE_RECORD: Final = re.compile(
+    r"""\ \("[^"]*"\)                                  # the value
+    | \ \((?:byte\ 0x[0-9A-F]{2}\ at\ )?position\ \d+\)  # what cannot be decoded
+    | \ at\ position\ \d+
+    | (?<=\btext)\ of\ \d+\ characters
+    """,
+    re.VERBOSE,
+)
+
+
+def gist(reason: str) -> str:
+    """A reason without the value, the length and the position that one record has."""
+    return _OF_ONE_RECORD.sub("", reason)
+
+
+class Group(Struct):
+    """How many records ended so. ``reason`` is the gist where several reasons share it."""
+
+    state: int
+    reason: str | None
+    count: int
+    sources: list[tuple[int, int | None]]
+    """Each reason with the first record that ended so: ``(seq, reason)``."""
+
+
+def grouped(connection: Connection, most_sources: int) -> list[Group]:
+    """All reasons in an outbox, the most frequent first, with the earliest few of each group."""
+    groups: dict[tuple[int, str | None], Group] = {}
+    for state, number, text, n, seq in connection.execute(_REASONS):
+        key = state, text and gist(text)
+        if key not in groups and len(groups) >= MAX_REASONS:
+            key = state, OTHERS
+        group = groups.get(key)
+        if group is None:
+            first = OTHERS if key[1] == OTHERS else text
+            groups[key] = Group(state, first, n, [(seq, number)])
+            continue
+        group.reason = key[1]
+        group.count += n
+        group.sources = sorted([*group.sources, (seq, number)])[:most_sources]
+    return sorted(groups.values(), key=lambda group: -group.count)

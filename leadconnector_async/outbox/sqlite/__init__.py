@@ -1,0 +1,1 @@
+"""The outbox in a file: SQLite, with one owner."""

@@ -1,0 +1,315 @@
+"""Choosing what is sent next, and taking back what became of it.
+
+A location's lanes are walked in their order, a few records of each, over a stretch of lanes at a
+time: the pages of a stretch stay in memory until its lanes are done, and enough lanes are open for
+the requests that can be in flight at once.
+
+Which records are claimed and not settled: in memory to decide by, on disk for after a crash.
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import islice, starmap
+from struct import pack, unpack
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.outbox.base import Claim
+from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+    from sqlite3 import Connection
+
+_UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
+    FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
+
+
+class ClaimIndex:
+    """Lives in the writer's thread.
+
+    A batch of claims is one row, however many records it has. What is settled leaves the queue,
+    so a row need not be written again for it: only for what goes back to the queue unsent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is claimed and not settled, as after a crash."""
+        self.lanes: dict[int, dict[int, set[int]]] = {}
+        """Claimed records by location and lane."""
+        self._left: dict[int, int] = {}
+        self._batch_of: dict[int, int] = {}
+        self._stale: set[int] = set()
+        self._last = 0
+        for batch, seqs in self._connection.execute("SELECT batch, seqs FROM claimed").fetchall():
+            self._last = max(self._last, batch)
+            listed = unpacked(seqs)
+            unsettled = list(fetch_rows(self._connection, _UNSETTLED, [(s,) for s in listed], ")"))
+            self._keep(batch, unsettled)
+            self._stale.add(batch)
+        self.tidy()
+
+    def holds(self, seqs: AbstractSet[int]) -> bool:
+        """Tell whether all of these records are claimed and not settled."""
+        return seqs <= self._batch_of.keys()
+
+    def count(self, location: int) -> int:
+        """How many records of a location are held."""
+        return sum(map(len, self.lanes.get(location, {}).values()))
+
+    def of(self, location: int) -> Iterator[int]:
+        """Yield the records of a location that are held."""
+        for seqs in self.lanes.get(location, {}).values():
+            yield from seqs
+
+    def add(self, places: Sequence[tuple[int, int, int]]) -> None:
+        """Note a batch of (location, lane, seq) as claimed, on disk and in memory."""
+        self._last += 1
+        seqs = [place[2] for place in places]
+        run_rows(self._connection, _INSERT, [(self._last, packed(seqs))])
+        self._keep(self._last, places)
+
+    def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
+        self._left[batch] = len(places)
+        self._batch_of.update((seq, batch) for _, _, seq in places)
+        for location, lane, seq in places:
+            self.lanes.setdefault(location, {}).setdefault(lane, set()).add(seq)
+
+    def drop(self, places: Iterable[tuple[int, int, int]]) -> None:
+        """Note in memory that each (location, lane, seq) is not claimed any more."""
+        left, batch_of, lanes_of = self._left, self._batch_of, self.lanes
+        for location, lane, seq in places:
+            lanes = lanes_of[location]
+            seqs = lanes[lane]
+            seqs.remove(seq)
+            if not seqs:
+                del lanes[lane]
+            batch = batch_of.pop(seq)
+            left[batch] -= 1
+            self._stale.add(batch)
+
+    def tidy(self, *, everything: bool = True) -> None:
+        """Write the rows again that list what is not claimed any more.
+
+        Without ``everything`` only those that list nothing else, which is cheap; that is enough
+        where all that was dropped has left the queue.
+        """
+        empty = [batch for batch in self._stale if not self._left[batch]]
+        for batch in empty:
+            del self._left[batch]
+        self._stale.difference_update(empty)
+        run_rows(self._connection, _DELETE, [(batch,) for batch in empty], ")")
+        if everything and self._stale:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        seqs: dict[int, list[int]] = {batch: [] for batch in self._stale}
+        for seq, batch in self._batch_of.items():
+            if batch in seqs:
+                seqs[batch].append(seq)
+        for batch, left in seqs.items():
+            row = packed(left), batch
+            self._connection.execute("UPDATE claimed SET seqs = ? WHERE batch = ?", row)
+        self._stale.clear()
+
+
+_INSERT: Final = "INSERT INTO claimed (batch, seqs)"
+
+_DELETE: Final = "DELETE FROM claimed WHERE batch IN ("
+
+
+def packed(seqs: Collection[int]) -> bytes:
+    """Write numbers as they are stored, whatever the machine."""
+    return pack(f"<{len(seqs)}q", *seqs)
+
+
+def unpacked(stored: bytes) -> Sequence[int]:
+    """Read numbers back."""
+    return array("q", unpack(f"<{len(stored) // 8}q", stored))
+
+
+if TYPE_CHECKING:
+    QueueEntry = tuple[int, int, int, int]
+    """Lane, date, seq and attempts of a record in the queue."""
+
+LOWEST: Final = -(1 << 63)
+
+HIGHEST: Final = (1 << 63) - 1
+
+STRETCH: Final = 128
+"""Lanes to walk before starting over, or twice as many as are asked for."""
+
+LANES: Final = 64
+"""How many lanes a claim is spread over at least, where it asks for as many records."""
+
+DEPTH: Final = 8
+"""Records to take of one lane at most, while there are others."""
+
+LOOK: Final = 8
+"""Rows of the queue to read at once, times the depth. A row takes half a microsecond and a seek
+five, so what is passed over costs no more than what is taken, however long a lane is."""
+
+_QUEUED: Final = """SELECT lane, date, seq, attempts FROM queue
+    WHERE location = ? AND (lane, date, seq) > (?, ?, ?) ORDER BY lane, date, seq LIMIT ?"""
+
+_OF_LANE: Final = """SELECT lane, date, seq, attempts FROM queue
+    WHERE location = ? AND lane = ? ORDER BY date, seq LIMIT ?"""
+
+_TAKEN: Final = "SELECT location, lane, date, seq, key, payload, column2, late FROM ("
+
+_RECORDS: Final = ") CROSS JOIN record ON seq = column1"
+
+_HELD: Final = """SELECT q.location, q.lane, q.date, q.seq, key, payload, attempts, late
+    FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
+
+
+class Claims:
+    """Lives in the writer's thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.index = ClaimIndex(connection)
+        self._waiting: dict[int, int] = {}
+        self._walks: dict[int, tuple[int, int]] = {}
+
+    def reload(self) -> None:
+        """Read again what is held."""
+        self.index.reload()
+        self._waiting.clear()
+        self._walks.clear()
+
+    def arrived(self, location: int | None) -> None:
+        """Note that the queue has one more record of a location; for None, any number of all."""
+        if location is None:
+            self._waiting.clear()
+        elif location in self._waiting:
+            self._waiting[location] += 1
+
+    def begin(self, location: int) -> list[Claim]:
+        """Return what is held of a location, in the order of its lanes."""
+        seqs = [(seq,) for seq in self.index.of(location)]
+        claims = [Claim(*row) for row in fetch_rows(self._connection, _HELD, seqs, ")")]
+        return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
+
+    def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+        """Take the next records of each (location, at most how many)."""
+        catches = [_LocationClaim(location, min(n, self._left(location))) for location, n in wants]
+        if len({catch.location for catch in catches}) < len(catches):
+            raise ValueError("a claim names each location once")
+        for catch in catches:
+            self._fill(catch)
+            self._waiting[catch.location] -= len(catch.places)
+        taken = [
+            (catch.location, place[0], place[2]) for catch in catches for place in catch.places
+        ]
+        if taken:
+            self.index.add(taken)
+        return self._claims(catches)
+
+    def _claims(self, catches: Iterable[_LocationClaim]) -> list[list[Claim]]:
+        taken = [(seq, tries) for catch in catches for _, _, seq, tries in catch.places]
+        claims = starmap(Claim, fetch_rows(self._connection, _TAKEN, taken, _RECORDS))
+        return [list(islice(claims, len(catch.places))) for catch in catches]
+
+    def _left(self, location: int) -> int:
+        if location not in self._waiting:
+            query = "SELECT count(*) FROM queue WHERE location = ?"
+            (queued,) = self._connection.execute(query, (location,)).fetchone()
+            self._waiting[location] = queued - self.index.count(location)
+        return self._waiting[location]
+
+    def _fill(self, catch: _LocationClaim) -> None:
+        lane, walked = self._walks.get(catch.location, (LOWEST, 0))
+        if walked >= max(STRETCH, 2 * catch.wanted):
+            lane = LOWEST
+        if catch.short:
+            self._walk(catch, lane)
+        if catch.short and lane > LOWEST:
+            self._walk(catch, LOWEST)
+        if catch.short:
+            self._deepen(catch)
+
+    def _walk(self, catch: _LocationClaim, began: int) -> None:
+        """Walk a location from a lane on, past lanes that have records in hand."""
+        catch.set_out(self.index.lanes.get(catch.location, ()))
+        look = LOOK * catch.depth
+        behind = (began - 1, HIGHEST, HIGHEST) if began > LOWEST else (LOWEST, LOWEST, LOWEST)
+        while catch.short:
+            query = catch.location, *behind, look
+            rows = self._connection.execute(_QUEUED, query).fetchall()
+            is_done = catch.meet(rows)
+            if len(rows) < look:
+                break
+            lane, date, seq, _ = rows[-1]
+            behind = (lane, HIGHEST, HIGHEST) if is_done else (lane, date, seq)
+        self._note(catch, began)
+
+    def _note(self, catch: _LocationClaim, began: int) -> None:
+        """Remember where to go on."""
+        if not catch.places or catch.places[-1][0] == HIGHEST:
+            self._walks.pop(catch.location, None)
+            return
+        walked = self._walks.get(catch.location, (LOWEST, 0))[1] if began > LOWEST else 0
+        self._walks[catch.location] = catch.places[-1][0] + 1, walked + len(catch.lanes)
+
+    def _deepen(self, catch: _LocationClaim) -> None:
+        """Every lane has records in hand: take more of them behind those."""
+        in_hand = self.index.lanes.get(catch.location, {})
+        lanes = sorted(in_hand.keys() | catch.lanes)
+        while catch.short and lanes:
+            share = -(-catch.short // len(lanes))
+            lanes = [lane for lane in lanes if self._deepen_lane(catch, lane, share)]
+
+    def _deepen_lane(self, catch: _LocationClaim, lane: int, share: int) -> bool:
+        """Take up to ``share`` more of one lane. False if there were no more."""
+        in_hand = {place[2] for place in catch.places if place[0] == lane}
+        in_hand |= self.index.lanes.get(catch.location, {}).get(lane, set())
+        limit = len(in_hand) + min(share, catch.short)
+        rows = self._connection.execute(_OF_LANE, (catch.location, lane, limit)).fetchall()
+        catch.places += [row for row in rows if row[2] not in in_hand]
+        return len(rows) == limit
+
+
+class _LocationClaim:
+    """What one location has given to one claim so far."""
+
+    def __init__(self, location: int, wanted: int) -> None:
+        self.location = location
+        self.wanted = wanted
+        self.depth = max(1, min(DEPTH, wanted // LANES))
+        self.places: list[QueueEntry] = []
+        self.lanes: set[int] = set()
+        self._passed: Collection[int] = ()
+        self._lane: int | None = None
+        self._taken = 0
+
+    @property
+    def short(self) -> int:
+        return self.wanted - len(self.places)
+
+    def set_out(self, busy: Collection[int]) -> None:
+        """Begin a walk, which passes lanes that have records in hand."""
+        self._passed = {*busy, *self.lanes} if self.lanes else busy
+        self._lane = None
+
+    def meet(self, rows: Iterable[QueueEntry]) -> bool:
+        """Take what may be taken. True where nothing more of the last row's lane may be."""
+        places, wanted, depth = self.places, self.wanted, self.depth
+        lane, taken = self._lane, self._taken
+        for row in rows:
+            if row[0] != lane:
+                if len(places) == wanted:
+                    break
+                lane = row[0]
+                taken = depth if lane in self._passed else 0
+                if not taken:
+                    self.lanes.add(lane)
+            if taken < depth and len(places) < wanted:
+                places.append(row)
+                taken += 1
+        self._lane, self._taken = lane, taken
+        return taken >= depth

@@ -1,0 +1,202 @@
+"""Opening an outbox file, and what the errors of SQLite and the system mean for its user.
+
+Many rows in one statement.
+
+``executemany`` lets go of the interpreter and takes it back for every row, and next to a busy
+event loop each taking is a wait. With 64 rows a statement there are 64 times fewer.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from leadconnector_async.errors import (
+    OutboxBusyError,
+    OutboxError,
+    OutboxUnusableError,
+    OutboxWriteError,
+)
+from leadconnector_async.outbox.sqlite import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from sqlite3 import Connection
+
+_BUSY_S: Final = 10.0
+"""How long to wait for another program that reads or copies the file."""
+
+_STATEMENTS: Final = 256
+
+_OF_THE_CALLER: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    sqlite3.NotSupportedError,
+)
+
+
+class Connect(Protocol):
+    """`sqlite3.connect`, or a stand-in that fails."""
+
+    def __call__(
+        self,
+        database: str,
+        /,
+        *,
+        timeout: float,
+        isolation_level: None,
+        cached_statements: int,
+        uri: bool,
+    ) -> sqlite3.Connection:
+        """Open a connection that begins no transaction by itself."""
+
+
+def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
+    """Open the file, made if it does not exist, readable by its owner alone.
+
+    Raises:
+        OutboxUnusable, OutboxBusy, OutboxWriteFailed: it cannot be used; the message says why.
+    """
+    try:
+        _create_private(path)
+        connection = _connect(connect, path, uri=False)
+    except (sqlite3.Error, OSError) as error:
+        raise explained(path, error) from error
+    try:
+        schema.prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise explained(path, error) from error
+    except OutboxError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_to_read(path: str) -> sqlite3.Connection:
+    """Open an existing outbox beside its owner, if it has one.
+
+    Raises:
+        OutboxUnusable, OutboxBusy, OutboxWriteFailed: it cannot be used; the message says why.
+    """
+    if not Path(path).is_file():
+        raise OutboxUnusableError(f"{path} does not exist: give the outbox of an earlier import")
+    uri = Path(path).absolute().as_uri()
+    try:
+        try:
+            return _checked(f"{uri}?mode=ro", path)
+        except sqlite3.OperationalError:
+            if not _is_at_rest(path):
+                raise
+            return _checked(f"{uri}?immutable=1", path)
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+
+
+def _checked(uri: str, path: str) -> sqlite3.Connection:
+    connection = _connect(sqlite3.connect, uri, uri=True)
+    try:
+        schema.check_schema(connection, path)
+    except (sqlite3.Error, OutboxError):
+        connection.close()
+        raise
+    return connection
+
+
+def _is_at_rest(path: str) -> bool:
+    """Without a log, no one writes: in a folder that takes no files, it can be read as it is."""
+    return not Path(f"{path}-wal").exists()
+
+
+def _connect(connect: Connect, database: str, *, uri: bool) -> sqlite3.Connection:
+    return connect(
+        database, timeout=_BUSY_S, isolation_level=None, cached_statements=_STATEMENTS, uri=uri
+    )
+
+
+def _create_private(path: str) -> None:
+    """Make the file before SQLite does, whose files everyone may read.
+
+    An existing one is not opened: closing it would drop SQLite's locks on it in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if Path(path).is_dir():
+            raise OutboxUnusableError(f"{path} is a folder: give the name of a file") from None
+
+
+def is_final(error: BaseException) -> bool:
+    """Tell whether the store itself failed, and not just one call's arguments."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_CALLER)
+
+
+def explained(path: str, error: BaseException) -> OutboxError:
+    """Say in the user's words what happened to the file, and what to do."""
+    if isinstance(error, OSError):
+        return _explained_system(path, error)
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        fix = "choose another file, or restore this one from a copy"
+        return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return OutboxBusyError(f"{path} is locked by another program: end it, and run again")
+    if code == sqlite3.SQLITE_FULL:
+        return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
+    fix = "see that its folder can be written and that its disk is in order, and run again"
+    return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
+
+
+def _explained_system(path: str, error: OSError) -> OutboxError:
+    folder = Path(path).absolute().parent
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return OutboxUnusableError(
+            f"{path}: there is no folder {folder}: make it, or choose another"
+        )
+    reason = error.strerror or type(error).__name__
+    return OutboxWriteError(
+        f"{path} cannot be written ({reason}): choose a folder where files can be made"
+    )
+
+
+_SIZES: Final = (64, 8, 1)
+"""64 rows of 15 values stay within the 999 parameters that older SQLite allows."""
+
+
+def run_rows(
+    connection: Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
+) -> None:
+    """Execute ``head VALUES (…), (…), … tail`` over all rows."""
+    for statement, values in _statements(head, rows, tail):
+        connection.execute(statement, values)
+
+
+def fetch_rows(
+    connection: Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
+) -> Iterator[Any]:
+    """Yield what ``head VALUES (…), (…), … tail`` selects over all rows."""
+    for statement, values in _statements(head, rows, tail):
+        yield from connection.execute(statement, values)
+
+
+def _statements(
+    head: str, rows: Sequence[tuple[Any, ...]], tail: str
+) -> Iterator[tuple[str, list[Any]]]:
+    at = 0
+    for size in _SIZES:
+        while len(rows) - at >= size:
+            statement = _statement(head, len(rows[at]), size, tail)
+            yield statement, list(chain.from_iterable(rows[at : at + size]))
+            at += size
+
+
+@lru_cache(maxsize=128)
+def _statement(head: str, width: int, rows: int, tail: str) -> str:
+    row = f"({','.join('?' * width)})"
+    return f"{head} VALUES {','.join([row] * rows)}{tail}"

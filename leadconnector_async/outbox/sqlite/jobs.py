@@ -1,0 +1,121 @@
+"""The store itself, which its thread owns: each method is one job in a transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.locking import OwnerLock
+from leadconnector_async.outbox.base import Lease
+from leadconnector_async.outbox.sqlite.claims import Claims
+from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
+from leadconnector_async.outbox.sqlite.counters import PENDING, Counters
+from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
+from leadconnector_async.outbox.sqlite.lookups import Lookups
+from leadconnector_async.outbox.sqlite.requeue import Dismissing, Requeuer
+from leadconnector_async.outbox.sqlite.settler import Settler
+from leadconnector_async.outbox.sqlite.staging import Staging
+from leadconnector_async.outbox.sqlite.submitter import Submitter
+from leadconnector_async.quota.limits import QuotaSnapshot
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from leadconnector_async.outbox.sqlite.connection import Connect
+
+_SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
+
+_SPEND: Final = """SELECT location, day_used, day_ends, window_used, window_ends, day_limit
+    FROM spend WHERE location = ?"""
+
+_BUSY_LOCATIONS: Final = """SELECT name FROM location
+    WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
+
+_UNSENT: Final = """SELECT name, n FROM tally JOIN location ON location.id = tally.location
+    WHERE state = ? AND n > 0 ORDER BY location.id"""
+
+
+class SqliteStore:
+    """Owns the file until `close`."""
+
+    def __init__(self, connection: Connection, lock: OwnerLock) -> None:
+        self.connection = connection
+        self._lock = lock
+        self._counters = Counters(connection)
+        self.claims = Claims(connection)
+        self.enqueuer = Enqueuer(connection, self.claims)
+        self.staging = Staging(connection, self._counters, self.enqueuer)
+        self.submitter = Submitter(connection, self.staging, self.enqueuer, self.claims.index)
+        self.lookups = Lookups(connection)
+        self.settler = Settler(connection, self._counters, self.claims, self.lookups)
+        self.dismissing = Dismissing(connection, self._counters)
+        self.requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
+
+    def reload(self) -> None:
+        """Read again whatever is kept in memory."""
+        self._counters.reload()
+        self.claims.reload()
+        self.enqueuer.reload()
+        self.staging.reload()
+
+    def close(self) -> None:
+        """Let go of the file, and let the next owner in."""
+        self.connection.close()
+        self._lock.release()
+
+    def begin(self, name: str) -> Lease:
+        """Count a new epoch of a location, and hand back what is held of it."""
+        location = self._counters.location(name)
+        execute = self.connection.execute
+        execute("UPDATE location SET epoch = epoch + 1 WHERE id = ?", (location,))
+        (epoch,) = execute("SELECT epoch FROM location WHERE id = ?", (location,)).fetchone()
+        snapshot = execute(_SPEND, (location,)).fetchone()
+        unknown = self.claims.begin(location)
+        return Lease(
+            location, name, epoch, unknown, None if snapshot is None else QuotaSnapshot(*snapshot)
+        )
+
+    def source(self, name: str, form: bytes) -> int:
+        """Return the number of a source, new if its name or form is."""
+        execute = self.connection.execute
+        execute("INSERT OR IGNORE INTO source (name, form) VALUES (?, ?)", (name, form))
+        (number,) = execute(_SOURCE, (name, form)).fetchone()
+        return int(number)
+
+    def locations(self) -> list[str]:
+        """Return the locations that have records in the queue, oldest first."""
+        return [name for (name,) in self.connection.execute(_BUSY_LOCATIONS)]
+
+    def unsent(self) -> dict[str, int]:
+        """Return how many records of each location have no end yet, published or not."""
+        return dict(self.connection.execute(_UNSENT, (PENDING,)).fetchall())
+
+
+def open_store(path: str, connect: Connect) -> SqliteStore:
+    """Take the lock, and open the file or make it.
+
+    Raises:
+        OutboxBusy: someone else has it.
+        OutboxUnusable, OutboxWriteFailed: it cannot be used.
+    """
+    try:
+        lock = OwnerLock(path)
+    except OSError as error:
+        raise explained(path, error) from error
+    try:
+        connection = open_to_write(path, connect)
+    except BaseException:
+        lock.release()
+        raise
+    return _ready(path, connection, lock)
+
+
+def _ready(path: str, connection: Connection, lock: OwnerLock) -> SqliteStore:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        store = SqliteStore(connection, lock)
+        connection.execute("COMMIT")
+    except BaseException as error:
+        connection.close()
+        lock.release()
+        raise explained(path, error) from error
+    return store

@@ -1,0 +1,209 @@
+"""The outbox in a file: `Outbox` over SQLite, with one owner.
+
+Gathers what is submitted at the same moment into one job of the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+
+from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
+from leadconnector_async.outbox.sqlite.requeue import Requeued
+from leadconnector_async.outbox.sqlite.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from leadconnector_async.outbox.base import (
+        Claim,
+        Lease,
+        Settlement,
+        SourcePass,
+        Staged,
+        Submission,
+    )
+    from leadconnector_async.outbox.sqlite.connection import Connect
+    from leadconnector_async.quota.limits import QuotaSnapshot
+    from leadconnector_async.records.draft import Draft
+
+
+class SubmitBatcher:
+    """Lives in the event loop. Callers that wait together are answered together."""
+
+    def __init__(self, writer: Writer[SqliteStore]) -> None:
+        self._writer = writer
+        self._drafts: list[Draft] = []
+        self._answers: asyncio.Task[list[Submission | Exception]] | None = None
+
+    async def submit(self, draft: Draft) -> Submission:
+        """Submit one record with those that come in the same turn of the loop."""
+        if self._answers is None:
+            self._answers = asyncio.create_task(self._submit_all())
+        index, answers = len(self._drafts), self._answers
+        self._drafts.append(draft)
+        answer = (await asyncio.shield(answers))[index]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _submit_all(self) -> list[Submission | Exception]:
+        drafts, self._drafts, self._answers = self._drafts, [], None
+        try:
+            return [*await self._writer.run(lambda store: store.submitter.submit(drafts))]
+        except OutboxError:
+            raise
+        except Exception:  # noqa: BLE001 - one of them is at fault: it alone is to be told so
+            return [await self._submit_alone(draft) for draft in drafts]
+
+    async def _submit_alone(self, draft: Draft) -> Submission | Exception:
+        try:
+            (answer,) = await self._writer.run(lambda store: store.submitter.submit([draft]))
+        except Exception as error:  # noqa: BLE001 - raised where its caller waits
+            return error
+        return answer
+
+
+_RETRIES: Final = 5_000
+"""Records to put back in one transaction."""
+
+
+class SqliteOutbox:
+    """Open it with `open`; it is bound to the event loop that does.
+
+    A call that is cancelled is done all the same: what it claimed is then held, and is handed back
+    as unknown when the location's next epoch begins.
+    """
+
+    def __init__(self, path: str, writer: Writer[SqliteStore]) -> None:
+        self.path = path
+        self._writer = writer
+        self._submissions = SubmitBatcher(writer)
+
+    @classmethod
+    async def open(
+        cls, path: str | os.PathLike[str], *, connect: Connect = sqlite3.connect
+    ) -> Self:
+        """Open an outbox, made if it does not exist, and own it until `close`.
+
+        Raises:
+            OutboxBusy: another process, or this one, has it open.
+            OutboxUnusable: it is no outbox, is damaged, or is of another version.
+            OutboxWriteFailed: it cannot be written.
+        """
+        name = os.fspath(path)
+        writer = Writer(name, partial(open_store, name, connect))
+        await writer.start()
+        return cls(name, writer)
+
+    async def source(self, name: str, form: bytes) -> int:
+        """Number of a source, for `SourcePass`. The same name and form have the same number."""
+        return await self._writer.run(lambda store: store.source(name, form))
+
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+        """See `Outbox.stage`."""
+        return await self._writer.run(lambda store: store.staging.stage(drafts, source_pass))
+
+    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
+        """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
+        await self._writer.run(lambda store: store.staging.end(source_pass, prefix))
+
+    async def submit(self, draft: Draft) -> Submission:
+        """See `Outbox.admit`."""
+        return await self._submissions.submit(draft)
+
+    async def publish(self) -> None:
+        """See `Outbox.publish`."""
+        while not await self._writer.run(lambda store: store.enqueuer.publish()):
+            pass
+
+    async def locations(self) -> list[str]:
+        """See `Outbox.locations`."""
+        return await self._writer.run(lambda store: store.locations())
+
+    async def unsent(self) -> dict[str, int]:
+        """How many records of each location have no end yet, published or not."""
+        return await self._writer.run(lambda store: store.unsent())
+
+    async def acquire(self, location: str) -> Lease:
+        """See `Outbox.begin`."""
+        return await self._writer.run(lambda store: store.begin(location))
+
+    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        return await self._writer.run(lambda store: store.claims.claim(wants))
+
+    async def settle(
+        self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]
+    ) -> None:
+        """See `Outbox.settle`."""
+        await self._writer.run(lambda store: store.settler.settle(settlements, snapshots))
+
+    async def get_lookups(self, location: int, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.get_lookups`."""
+        return await self._writer.run(lambda store: store.lookups.known(location, names))
+
+    async def put_lookups(self, location: int, lookups: Mapping[str, str]) -> None:
+        """See `Outbox.put_lookups`."""
+        await self._writer.run(lambda store: store.lookups.put(location, lookups))
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`."""
+        return await self._writer.run(lambda store: store.settler.stored(claim))
+
+    async def requeue(self) -> Requeued:
+        """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""
+        seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
+        total = Requeued(left=left)
+        for at in range(0, len(seqs), _RETRIES):
+            done = await self._requeue(seqs[at : at + _RETRIES])
+            total = Requeued(*(a + b for a, b in zip(total, done, strict=True)))
+        return total
+
+    async def _requeue(self, seqs: Sequence[int]) -> Requeued:
+        return await self._writer.run(lambda store: store.requeuer.requeue(seqs))
+
+    async def dismiss(
+        self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
+    ) -> int:
+        """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+        chosen = frozenset(gists)
+        seqs = await self._writer.run(
+            lambda store: [*store.dismissing.of_keys(keys), *store.dismissing.of_gists(chosen)]
+        )
+        done = 0
+        for at in range(0, len(seqs), _RETRIES):
+            done += await self._dismiss(seqs[at : at + _RETRIES])
+        return done
+
+    async def _dismiss(self, seqs: Sequence[int]) -> int:
+        return await self._writer.run(lambda store: store.dismissing.dismiss(seqs))
+
+    async def close(self) -> None:
+        """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""
+        await self._writer.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if not self._writer.stopped:
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
+            self._writer.stop()
+
+    def __repr__(self) -> str:
+        return f"<SqliteOutbox {self.path} {'closed' if self._writer.stopped else 'open'}>"

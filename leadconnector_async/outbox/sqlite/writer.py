@@ -1,0 +1,199 @@
+"""The thread that owns the store: whatever is asked of it meanwhile goes into its next commit."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.sqlite.connection import explained, is_final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Resource(Protocol):
+    """What the thread owns."""
+
+    connection: sqlite3.Connection
+
+    def reload(self) -> None:
+        """Read again whatever is kept in memory: a job was rolled back."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+K = TypeVar("K", bound=Resource)
+
+T = TypeVar("T")
+
+
+class _Job(Generic[K]):
+    __slots__ = ("error", "future", "result", "work")
+
+    def __init__(self, work: Callable[[K], Any], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def finish(self) -> None:
+        if self.future.done():
+            return  # its waiter was cancelled; what it asked for is done all the same
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Writer(Generic[K]):
+    """Runs jobs in one thread, each group of them in one transaction.
+
+    A job that fails is undone alone. When the store fails, every job from then on fails.
+    """
+
+    def __init__(self, path: str, open_: Callable[[], K]) -> None:
+        self._path = path
+        self._open = open_
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._jobs: SimpleQueue[_Job[K] | None] = SimpleQueue()
+        self._stopped = False
+        # A daemon, so that an outbox that no one closed does not keep the program from ending.
+        self._thread = Thread(target=self._main, name=f"outbox {path}", daemon=True)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._stopped
+
+    async def start(self) -> None:
+        """Open the store.
+
+        Raises:
+            OutboxError: it cannot be used.
+        """
+        self._thread.start()
+        try:
+            await asyncio.shield(self._opened)
+        except BaseException:
+            self._opened.add_done_callback(lambda opened: opened.exception())
+            self.stop()
+            raise
+
+    async def run(self, work: Callable[[K], T]) -> T:
+        """Give a job to the thread; return its result once it is durable.
+
+        The job is done even if its waiter is cancelled.
+        """
+        if self._stopped:
+            raise OutboxError(f"{self._path} is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(_Job(work, future))
+        return await future
+
+    def stop(self) -> None:
+        """Take no more jobs. The thread ends after those it has."""
+        if not self._stopped:
+            self._stopped = True
+            self._jobs.put(None)
+
+    async def close(self) -> None:
+        """Stop, and wait for the end of the thread, which comes even if this is cancelled."""
+        self.stop()
+        await asyncio.shield(self._closed)
+        self._thread.join()
+
+    # From here on: in the thread.
+
+    def _main(self) -> None:
+        try:
+            resource = self._open()
+        except Exception as error:  # noqa: BLE001 - raised where the opening is awaited
+            self._tell(_fail, self._opened, error)
+        else:
+            self._tell(_succeed, self._opened)
+            try:
+                self._serve(resource)
+            finally:
+                resource.close()
+        self._tell(_succeed, self._closed)
+
+    def _serve(self, resource: K) -> None:
+        failure: Exception | None = None
+        is_last = False
+        while not is_last:
+            group, is_last = self._next_group()
+            if failure is None:
+                failure = _commit(resource, group)
+            if failure is not None:
+                for job in group:
+                    job.error = explained(self._path, failure)
+                    job.error.__cause__ = failure
+            self._tell(_finish, group)
+
+    def _next_group(self) -> tuple[list[_Job[K]], bool]:
+        group: list[_Job[K]] = []
+        job = self._jobs.get()
+        with suppress(Empty):
+            while job is not None:
+                group.append(job)
+                job = self._jobs.get_nowait()
+            return group, True
+        return group, False
+
+    def _tell(self, call: Callable[..., None], *args: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and no one waits any more
+            self._loop.call_soon_threadsafe(call, *args)
+
+
+def _commit(resource: K, group: Sequence[_Job[K]]) -> Exception | None:
+    """Run a group in one transaction. Returns what has made the store unusable, if anything."""
+    if not group:
+        return None
+    execute = resource.connection.execute
+    try:
+        execute("BEGIN IMMEDIATE")
+        for job in group:
+            _run(resource, job)
+        execute("COMMIT")
+    except Exception as error:  # noqa: BLE001 - given to everyone who waits, now and later
+        with suppress(sqlite3.Error):
+            execute("ROLLBACK")
+        return error
+    return None
+
+
+def _run(resource: K, job: _Job[K]) -> None:
+    execute = resource.connection.execute
+    execute("SAVEPOINT job")
+    try:
+        job.result = job.work(resource)
+    except Exception as error:
+        if is_final(error):
+            raise
+        job.error = error
+        execute("ROLLBACK TO job")
+        resource.reload()
+    execute("RELEASE job")
+
+
+def _succeed(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fail(future: asyncio.Future[None], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _finish(group: list[_Job[Any]]) -> None:
+    for job in group:
+        job.finish()

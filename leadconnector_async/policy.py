@@ -1,0 +1,82 @@
+"""How patient the importer is: one frozen object, made at the edge and handed down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from random import Random
+
+ContactMode = Literal["find", "create", "upsert"]
+
+OnUnknown = Literal["look", "send", "hold"]
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """What to do when a request does not end well. Times are in seconds."""
+
+    attempts: int = 4
+    """How often a record may be sent before it is given up. A 429, and a request that never left,
+    cost none: neither is the record's fault."""
+
+    backoff: float = 0.5
+    backoff_cap: float = 30.0
+    """The wait before attempt *n + 1* is random between 0 and min(cap, backoff · 2^(n-1)), so that
+    many lanes that failed together do not come back together."""
+
+    retry_after_cap: float = 900.0
+    """The longest ``Retry-After`` that is believed."""
+
+    on_unknown: OnUnknown = "look"
+    """For a record that may have been stored: ``look`` in its conversation and send it again only
+    if it is not there; ``send`` it again at once, at the risk of storing it twice; or ``hold`` it
+    as `Unresolved`, at the risk that it is missing."""
+
+    look_after: tuple[float, ...] = (2.0, 8.0)
+    """When to look, counted from the moment of doubt. Reads lag behind writes by seconds, so only
+    the last look decides that a message is not there."""
+
+    stamp_alt_id: bool = True
+    """Send the record's key as ``altId`` where it has none, so that looking is certain."""
+
+    contacts: ContactMode = "create"
+    """For a record that names its contact by number or address: ``find`` one that exists, else it
+    is rejected; or ``create`` what is not found. ``upsert`` does as ``create``: the API's own
+    upsert can delete the first address of a contact that exists, and is not called."""
+
+    patience: float = 1800.0
+    """How long the API may be out of reach before the run is given up, and how long a location may
+    answer nothing but 429 before it stops alone."""
+
+    wait_for_day: bool = False
+    """When the day's quota is spent: wait for the next day instead of stopping."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError("attempts must be at least 1")
+        if self.on_unknown not in get_args(OnUnknown):
+            raise ValueError(f"on_unknown must be one of {', '.join(get_args(OnUnknown))}")
+        if self.contacts not in get_args(ContactMode):
+            raise ValueError(f"contacts must be one of {', '.join(get_args(ContactMode))}")
+        if not self.look_after:
+            raise ValueError("look_after needs at least one time")
+        times = (self.backoff, self.backoff_cap, self.retry_after_cap, self.patience)
+        if not all(time >= 0 for time in (*times, *self.look_after)):
+            raise ValueError("times must not be negative")
+
+    def delay(self, attempt: int, random: Random) -> float:
+        """The wait after attempt number ``attempt`` (from 1) failed: full jitter."""
+        return random.uniform(0, min(self.backoff_cap, self.backoff * 2.0 ** min(attempt - 1, 30)))
+
+
+def retry_after(value: str | None, cap: float) -> float | None:
+    """Seconds from a ``Retry-After`` of delta-seconds, between 0 and ``cap``.
+
+    The HTTP-date form is not trusted: it needs both clocks to agree. None means no usable value.
+    """
+    digits = (value or "").strip(" \t")
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return min(float(digits), cap)

@@ -1,0 +1,216 @@
+"""How many requests may start now: where slots, the server's figures and neighbours meet.
+
+What other programs take of the same budget, as far as the server's figures betray it.
+
+Two sums betray it:
+
+* the *excess*: the server counts more than all of ours that it may still be counting;
+* the *fall*: what remains and what has arrived of ours can only grow together, as old requests are
+  forgotten, unless somebody else takes something.
+
+Either can be too high by the requests that overtook the one that brought the figures, and by no
+more. Above that doubt it is a proof. Without a proof nothing is left to others: alone, we use all.
+With one the sums are read for what is likely, and the most that others took within one interval is
+left to them in the next.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from leadconnector_async.quota.limits import RateLimit
+    from leadconnector_async.quota.window import Slot, Window
+
+UNSEEN: Final = 1 / 3
+"""The share of the limit left to others after a refusal, until an interval has shown what they
+take: a full server shows what they got, and not what they came for."""
+
+BURST: Final = 1 / 20
+"""More than this share of the limit between two answers is a burst, and no trend."""
+
+TREND: Final = 1 / 2
+"""The share of the first interval after which a trend shows."""
+
+RESET: Final = 1 / 4
+"""A sum that grows by this share of the limit, in half that share of an interval, shows a window
+that begins anew: no bucket refills so fast."""
+
+
+class OtherConsumers:
+    """Says how many slots to leave to others.
+
+    ``taken``: slots taken up to now; those say nothing here. ``wary``: an earlier process used the
+    same budget, and what it took may hide what others take.
+    """
+
+    def __init__(self, limit: RateLimit, taken: int, *, wary: bool) -> None:
+        self._limit = limit
+        self._wary = wary
+        self._proven_until = -inf
+        self._peak = self._peak_before = 0.0
+        self._period_ends = -inf
+        self._taken_before = taken
+        self._mark = self._observed_at = -inf
+        self._level = inf
+        self._resets = False
+        self._watched_from = inf
+        self._trend_start = self._estimate = 0.0
+        self.forgets_early = False
+        """The server does not count all that a sliding window would still count."""
+
+    @property
+    def may_hide(self) -> bool:
+        """Whether others may go unnoticed: a bucket shows slow ones only when all but empty."""
+        return (self._wary or self.forgets_early) and not self._resets
+
+    def share(self, now: float) -> float:
+        """How many slots to leave to others; 0 where none are proven."""
+        if now >= self._proven_until:
+            return 0.0
+        most = max(self._peak, self._peak_before) + self._limit.spare
+        return min(most, self._limit.requests - 1.0)
+
+    def mark(self, now: float) -> float:
+        """The highest certain sum of what remained and what had arrived of ours."""
+        return self._mark if now < self._observed_at + self._limit.interval else -inf
+
+    def advance(self, now: float, taken: int) -> None:
+        """Forget what others took in the interval before the last."""
+        if now < self._period_ends:
+            return
+        missed_one = now >= self._period_ends + self._limit.interval
+        self._peak_before = 0.0 if missed_one else self._peak
+        self._peak = 0.0
+        self._period_ends = now + self._limit.interval
+        self._taken_before = taken
+
+    def learn(self, slot: Slot, remaining: int, now: float, taken: int) -> None:
+        """Compare a figure with what is known of ours. Slots come in the order of their numbers."""
+        limit, number = self._limit, slot.number
+        level = remaining + number
+        excess = limit.requests - remaining - slot.used
+        fall = slot.mark - level
+        doubt = taken - number
+        if excess > doubt or fall > doubt:
+            self._proven_until = now + 2 * limit.interval
+        under_way = number - slot.settled - 1
+        likely = self._foresee(max(excess, fall + under_way / 2), slot.taken_at)
+        self._peak = max(self._peak, likely)
+        self._learn_kind(slot, remaining, now)
+        self._mark = max(self.mark(now), level - under_way)
+        self._observed_at = now
+
+    def refused(self, now: float, used: int) -> None:
+        """A 429. Ours alone cannot have caused it."""
+        most = self._limit.requests
+        self._proven_until = now + 2 * self._limit.interval
+        self._peak = max(self._peak, most * UNSEEN, most - used)
+
+    def _foresee(self, estimate: float, at: float) -> float:
+        """In the first interval, take it that others will go on as they began."""
+        watched = (at - self._watched_from) / self._limit.interval
+        if watched > 1:
+            return estimate
+        if watched < 0:
+            self._watched_from = at
+            self._trend_start = max(0.0, estimate)
+        elif estimate - self._estimate > max(3.0, self._limit.requests * BURST):
+            self._trend_start += estimate - self._estimate
+        self._estimate = estimate
+        if watched < TREND:
+            return estimate
+        return max(estimate, (estimate - self._trend_start) / watched)
+
+    def _learn_kind(self, slot: Slot, remaining: int, now: float) -> None:
+        """Tell a server that forgets early, and one that forgets all at once."""
+        most = self._limit.requests
+        self.forgets_early |= most - remaining < slot.settled - self._taken_before
+        last, self._level = self._level, remaining + slot.number
+        if self._level > last + most * RESET:
+            self._resets |= now < self._observed_at + self._limit.interval * RESET / 2
+
+
+FRESH: Final = 1 / 10
+"""For this share of an interval a figure is ground enough for more than one request."""
+
+
+class Capacity:
+    """Decides by the slots, and by the newest figure of what remains.
+
+    Alone, there is room where a slot is free **or** the server promises some. Its promise is what
+    remained, less all of ours that may have arrived since. No server takes that back, whatever its
+    window; so both are safe, and together they are: of the requests that a server counts together,
+    the last-sent one had either a slot, and then so had all, or a promise that covers all. The
+    promise adds to the slots where a server forgets sooner than they do. A fixed window that has
+    begun anew is used to the full, and so is what a bucket refills.
+
+    Beside others, there is room where a slot is free that is not theirs **and** the newest figure,
+    less what was sent since, leaves some.
+    """
+
+    def __init__(self, limit: RateLimit, window: Window, *, wary: bool = False) -> None:
+        self._limit = limit
+        self._window = window
+        self._others = OtherConsumers(limit, window.taken, wary=wary)
+        self._number = window.taken
+        self._remaining = self._used = self._settled = 0
+        self._observed_at = self._trusted_from = -inf
+
+    def share(self, now: float) -> float:
+        """How many slots are left to others."""
+        self._others.advance(now, self._window.taken)
+        return self._others.share(now)
+
+    def mark(self, now: float) -> float:
+        """What a slot that is taken now has to remember."""
+        return self._others.mark(now)
+
+    def left(self, now: float, share: float) -> float:
+        """How many requests may start now, with ``share`` slots left to others."""
+        window = self._window
+        free = self._limit.requests - window.used - share
+        if share:
+            return min(free, self._left_beside_others(now))
+        if now >= self._observed_at + self._limit.interval:
+            return free
+        spare = 0
+        if self._others.may_hide:
+            spare = self._limit.spare
+            more = window.used + window.in_flight - self._used
+            free = min(free, self._remaining - more - spare)
+        if now < self._trusted_from:
+            return free
+        promised = self._remaining - (window.taken - self._settled - 1)
+        return max(free, promised - spare)
+
+    def may_grow(self, share: float) -> bool:
+        """Whether time alone may make room, without the release of a slot."""
+        return share > 0 or self._others.may_hide
+
+    def observe(self, slot: Slot, remaining: int, now: float) -> None:
+        """Take a figure in. Those of requests older than the newest one heard say nothing new."""
+        if slot.number <= self._number:
+            return
+        self._others.learn(slot, remaining, now, self._window.taken)
+        self._number = slot.number
+        self._used = slot.used
+        self._settled = slot.settled
+        self._remaining = remaining
+        self._observed_at = now
+
+    def unanswered(self, now: float) -> None:
+        """A request was given up. While it may still arrive, no promise takes it into account."""
+        self._trusted_from = max(self._trusted_from, now + self._limit.interval)
+
+    def refused(self, now: float) -> None:
+        """A 429: others are there, or the figures are wrong. No promise is trusted again."""
+        self._others.refused(now, self._window.used)
+        self._trusted_from = inf
+
+    def _left_beside_others(self, now: float) -> float:
+        if now > self._observed_at + self._limit.interval * FRESH:
+            return 1 - self._window.in_flight
+        left = self._remaining - (self._window.taken - self._number)
+        return left - self._limit.spare if self._others.forgets_early else left

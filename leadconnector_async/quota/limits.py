@@ -1,0 +1,65 @@
+"""The limit of one app in one location, and what the server's figures make of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from leadconnector_async.api.responses import RateLimitHeaders
+
+
+class QuotaSnapshot(NamedTuple):
+    """How much of a location's quota is used, kept for the next start. Unix milliseconds."""
+
+    location: int
+    day_used: int
+    day_ends: int
+    window_used: int
+    window_ends: int
+    day_limit: int | None = None
+    """Requests a day, as the API announced them; None where it did not."""
+
+
+INTERVALS_MS: Final = range(100, 3_600_001)
+"""Announced intervals that are believed: a tenth of a second to an hour."""
+
+
+class RateLimit(Struct, frozen=True):
+    """At most ``requests`` in any ``interval`` seconds, and ``daily`` in a day (None: no limit).
+
+    The defaults are the documented ones. Figures that the server announces replace them.
+    """
+
+    requests: int = 100
+    interval: float = 10.0
+    daily: int | None = 200_000
+
+    def __post_init__(self) -> None:
+        if self.requests < 1 or self.interval <= 0 or (self.daily is not None and self.daily < 1):
+            raise ValueError(f"{self} allows nothing: every figure must be positive")
+
+    @property
+    def spare(self) -> int:
+        """How many requests make a margin: 2 % of a small limit, never more than 2."""
+        return min(2, max(1, self.requests // 50))
+
+    def announced(self, seen: RateLimitHeaders) -> RateLimit:
+        """Take over what the server announces. Zero and absurd figures are no news."""
+        requests = seen.max or self.requests
+        interval = self.interval
+        if seen.interval_ms is not None and seen.interval_ms in INTERVALS_MS:
+            interval = seen.interval_ms / 1000
+        if requests == self.requests and interval == self.interval:
+            return self
+        return replace(self, requests=requests, interval=interval)
+
+    def is_stricter_than(self, other: RateLimit) -> bool:
+        """Whether requests that keep to ``other`` may break this one."""
+        return self.requests < other.requests or self.interval > other.interval
+
+
+UNLIMITED: Final = RateLimit(requests=10**9, daily=None)
+"""Stands for no limit, until the server announces one."""

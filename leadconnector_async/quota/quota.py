@@ -1,0 +1,245 @@
+"""One location's budget: all of it, and no more."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.quota import day
+from leadconnector_async.quota.estimator import Capacity
+from leadconnector_async.quota.limits import UNLIMITED, QuotaSnapshot, RateLimit
+from leadconnector_async.quota.pacer import Pacer
+from leadconnector_async.quota.window import GRAINS, Slot, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from leadconnector_async.api.responses import RateLimitHeaders
+
+MIN_PAUSE: Final = 1 / 10
+"""Of an interval, after a 429 that does not say how long to wait. It can be short: slots and the
+share of others go on bounding what follows."""
+
+WARY: Final = 1 / 10
+"""Of an interval: the longest wait for a slot of an earlier process."""
+
+LOOK_AGAIN: Final = 1 / 100
+"""Of an interval: how soon to ask again where time alone may make room."""
+
+
+class Quota:
+    """The budget of one app in one location.
+
+    Ask `ready_at`. Once that is not after now, `take` a slot in the same step of the loop, send,
+    and `give_back` the slot with what the answer's headers said. Times are the loop's, in seconds.
+    Of a limit above `GRAINS`, figures are heard so many times an interval: more would tell nothing.
+
+    The first request goes alone: its answer tells the limit, and what is left of it. After a
+    restart it waits a little for a slot of the earlier process to be released: what that process
+    used may have been all that the limit allows. It goes even where the earlier process has used
+    the day up: only the server knows whether it begins a new one, or allows more by now.
+    """
+
+    def __init__(
+        self,
+        limit: RateLimit | None,
+        *,
+        snapshot: QuotaSnapshot | None = None,
+        now: float,
+        wall_ms: int,
+    ) -> None:
+        self._limit = limit or UNLIMITED
+        self._window = Window(self._limit.interval)
+        self._day = day.Day(self._limit.daily)
+        if snapshot is not None:
+            self._go_on(snapshot, now, wall_ms)
+        wary = self._window.used > 0
+        self._capacity = Capacity(self._limit, self._window, wary=wary)
+        self._pacer = Pacer(self._limit)
+        self._weight = 1.0
+        self._ready = False
+        self._answered = False
+        self._waiting: dict[Hashable, Callable[[], None]] = {}
+        self._deaf_until = -inf
+        self._firm_until = -inf
+        self._paused_until = -inf
+        self.throttled_since = inf
+        """When the row of answers 429 began that no other answer has ended."""
+        if wary:
+            self.pause(min(self._window.next_release(), now + self._limit.interval * WARY))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Quota: {self._window.used} of {self._limit.requests} in {self._limit.interval:g} s, "
+            f"{self._window.in_flight} in flight, {self._day.used} of {self._day.limit} today>"
+        )
+
+    @property
+    def limit(self) -> RateLimit:
+        """Requests and interval in force: the server's, once it has announced them."""
+        return self._limit
+
+    @property
+    def rate(self) -> float:
+        """Requests per second that the limit in force allows."""
+        return self._limit.requests / self._limit.interval
+
+    @property
+    def day_spent(self) -> bool:
+        """Whether the day's budget was used up when `ready_at` was last asked."""
+        return self._day.spent
+
+    @property
+    def day_left(self) -> int | None:
+        """How many requests the day still has room for; None where it has no limit."""
+        return self._day.left
+
+    @property
+    def day_limit(self) -> int | None:
+        """The limit of a day in force: the server's, once it has announced one."""
+        return self._day.limit
+
+    @property
+    def day_ends(self) -> float:
+        """When the day ends; infinity before its first request."""
+        return self._day.ends
+
+    def ready_at(self, now: float) -> float:
+        """When a request may start. Not after ``now``: it may start now.
+
+        Infinity: not until a slot is given back, or `day_ends`. Ask again at the time returned, and
+        whenever a slot has been given back.
+        """
+        self._ready = False
+        if now < self._paused_until:
+            return self._paused_until
+        if self._day.is_spent(now):
+            return inf
+        self._window.expire(now)
+        share = self._capacity.share(now)
+        if not self._answered and self._window.in_flight:
+            return inf
+        if self._capacity.left(now, share) < 1:
+            return self._next_chance(now, share)
+        self._weight = self._limit.requests / (self._limit.requests - share)
+        at = self._pacer.ready_at(now, self._weight)
+        self._ready = at <= now
+        return at
+
+    async def take(self, now: float) -> Slot:
+        """Take the slot that `ready_at` has just found. Does not suspend.
+
+        Raises:
+            RuntimeError: `ready_at` was not asked, or was not heeded.
+        """
+        if not self._ready:
+            raise RuntimeError(f"{self!r} has no slot to take now: ask ready_at() before each")
+        self._ready = False
+        await self._pacer.draw(self._weight)
+        self._day.count(now)
+        return self._window.take(now, self._capacity.mark(now))
+
+    def listens(self, now: float) -> bool:
+        """Whether figures that come now are heard."""
+        return now >= self._deaf_until
+
+    def give_back(self, slot: Slot, now: float, seen: RateLimitHeaders | None) -> None:
+        """The request was answered, or given up unanswered: then ``seen`` is None."""
+        self._window.give_back(slot, now)
+        if self._waiting:
+            self._tell_waiting()
+        if seen is None:
+            self._capacity.unanswered(now)
+            return
+        self._answered = True
+        if now < self._deaf_until:
+            return
+        self._day.learn(seen, self._window.taken - slot.number, now)
+        self._learn_limit(seen, now)
+        most = self._limit.requests
+        if seen.remaining is not None and seen.remaining <= most and seen.max in (None, most):
+            self._capacity.observe(slot, seen.remaining, now)
+        if most > GRAINS and seen.max is not None:
+            self._deaf_until = now + self._limit.interval / GRAINS
+
+    def unused(self, slot: Slot) -> None:
+        """The request provably never left: its slot and its unit of the day are free again."""
+        self._window.unused(slot)
+        self._day.uncount()
+        if self._waiting:
+            self._tell_waiting()
+
+    def when_freed(self, who: Hashable, tell: Callable[[], None]) -> None:
+        """Call ``tell`` in the step in which the next slot is given back, whoever had it; once."""
+        self._waiting[who] = tell
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for tell in waiting.values():
+            tell()
+
+    def pause(self, until: float) -> None:
+        """Start nothing before ``until``."""
+        if isfinite(until):
+            self._paused_until = max(self._paused_until, until)
+
+    def throttled(self, now: float, retry_after: float | None = None) -> float:
+        """Pause after a 429, once its slot is given back. Returns when it goes on.
+
+        Others are taken to be there, and given room. ``retry_after``: seconds, None where unsaid.
+        """
+        if self._day.is_spent(now):
+            self.throttled_since = inf
+            return self._day.ends
+        self.throttled_since = min(self.throttled_since, now)
+        self._capacity.refused(now)
+        wait = self._limit.interval * MIN_PAUSE if retry_after is None else retry_after
+        self.pause(now + min(wait, day.SECONDS))
+        return max(now, self._paused_until)
+
+    def state(self, location: int, now: float, wall_ms: int) -> QuotaSnapshot:
+        """What the next process needs to go on from here, in Unix milliseconds."""
+        self._day.is_spent(now)
+        self._window.expire(now)
+        day_ends = self._day.ends if self._day.used else now
+        free_at = self._window.evenly_free_at(now)
+        return QuotaSnapshot(
+            location=location,
+            day_used=self._day.used,
+            day_ends=wall_ms + round((day_ends - now) * 1000),
+            window_used=self._window.used,
+            window_ends=wall_ms + round((free_at - now) * 1000),
+            day_limit=self._day.announced,
+        )
+
+    def _go_on(self, snapshot: QuotaSnapshot, now: float, wall_ms: int) -> None:
+        day_ends = now + min((snapshot.day_ends - wall_ms) / 1000, day.SECONDS)
+        used, day_ends = (snapshot.day_used, day_ends) if day_ends > now else (0, inf)
+        self._day = day.Day(
+            self._limit.daily, used, day_ends, announced=snapshot.day_limit, inherited=used > 0
+        )
+        self._window.inherit(
+            snapshot.window_used, now + (snapshot.window_ends - wall_ms) / 1000, now
+        )
+
+    def _next_chance(self, now: float, share: float) -> float:
+        release = self._window.next_release()
+        if self._capacity.may_grow(share):
+            return min(release, now + self._limit.interval * LOOK_AGAIN)
+        return release
+
+    def _learn_limit(self, seen: RateLimitHeaders, now: float) -> None:
+        """Shrink at once. Grow at once too, but not within an interval of a stricter figure."""
+        limit = self._limit.announced(seen)
+        if limit is self._limit:
+            if now < self._firm_until:
+                self._firm_until = now + limit.interval
+            return
+        if limit.is_stricter_than(self._limit):
+            self._firm_until = now + limit.interval
+        elif now < self._firm_until:
+            return
+        self._limit = limit
+        self._window.interval = limit.interval
+        self._pacer = Pacer(limit)
+        self._capacity = Capacity(limit, self._window)

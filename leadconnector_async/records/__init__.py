@@ -1,0 +1,1 @@
+"""From rows and messages to drafts. Pure: nothing here does network I/O."""

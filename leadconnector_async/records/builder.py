@@ -1,0 +1,313 @@
+"""Taking messages in: from an application's iterable to drafts for the outbox.
+
+From what a source gives to what the outbox takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from leadconnector_async.models import InboundMessage, Problem, Record
+from leadconnector_async.records.deferred import Deferred, is_outbound_call, with_contact
+from leadconnector_async.records.draft import (
+    draft,
+    encode,
+    fault_key,
+    fresh_key,
+    key_from_text,
+    left_out_draft,
+    refused_draft,
+    verified,
+)
+from leadconnector_async.records.files import FileLostError, are_local, located
+from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+
+    from leadconnector_async.records.draft import Draft
+    from leadconnector_async.sources import Parsed, SourceRow
+
+if TYPE_CHECKING:
+    Messages = Iterable[InboundMessage | Record] | AsyncIterable[InboundMessage | Record]
+
+STAGE_BATCH: Final = 1_000
+"""Records per commit when a whole iterable is staged."""
+
+STREAM_BATCH: Final = 64
+"""Records taken from a synchronous iterable at a time when it is streamed."""
+
+_T = TypeVar("_T")
+
+
+class RecordBuilder:
+    """Makes drafts of messages. ``locate`` names the location of a message that names none."""
+
+    def __init__(self, locate: Callable[[str | None], str]) -> None:
+        self._locate = locate
+
+    def draft_of(self, item: InboundMessage | Record, *, alone: bool = False) -> Draft:
+        """Check one message and encode it; a bad one becomes a draft that says why.
+
+        ``alone``: it is not one of a history that may be read again, so that without an id and a
+        date nothing tells it from an equal one, and it is a record of its own.
+
+        Raises:
+            ValueError: neither the record nor the client names a location.
+        """
+        record = item if isinstance(item, Record) else Record(message=item)
+        location = self._locate(record.location_id)
+        contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
+        message, problems = verified(record.message, named=record.contact is not None)
+        if problems or wrong:
+            raw = with_contact(_encoded(message), record.contact)
+            problems = (*wrong, *problems)
+            return refused_draft(problems, location=location, id=record.id, line=0, raw=raw)
+        now_ms = time.time_ns() // 1_000_000
+        key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
+        if message.contact_id or message.conversation_id:
+            contact = None
+        deferred = Deferred(contact=contact, outbound_call=is_outbound_call(message))
+        return draft(
+            message, location=location, id=record.id, now_ms=now_ms, key=key, deferred=deferred
+        )
+
+    async def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
+        """Drafts in batches of one commit each."""
+        batch: list[Draft] = []
+        async for item in _each(messages):
+            batch.append(self.draft_of(item))
+            if len(batch) >= STAGE_BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    async def pieces(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
+        """Drafts as they come: one by one where more of them may be long in coming."""
+        if hasattr(messages, "__aiter__"):
+            async for item in messages:
+                yield [self.draft_of(item)]
+        else:
+            async for batch in self._chunks(messages):
+                yield batch
+
+    async def _chunks(
+        self, messages: Iterable[InboundMessage | Record]
+    ) -> AsyncGenerator[list[Draft], None]:
+        batch: list[Draft] = []
+        for item in messages:
+            batch.append(self.draft_of(item))
+            if len(batch) >= STREAM_BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+class InFlightLimit:
+    """Counts the messages that were taken in and have no outcome yet: ``most`` at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._space = asyncio.Event()
+        self.size = 0
+
+    def take(self, count: int) -> None:
+        """So many have come."""
+        self.size += count
+
+    def leave(self, count: int) -> None:
+        """So many are done with."""
+        self.size -= count
+        self._space.set()
+
+    async def has_space(self) -> None:
+        """Wait until one more may be taken."""
+        while self.size >= self._most:
+            self._space.clear()
+            await self._space.wait()
+
+
+async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+    if hasattr(items, "__aiter__"):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+def _encoded(message: InboundMessage) -> bytes:
+    """The message as it was given, as far as it can be written down at all."""
+    try:
+        return encode(message)
+    except (TypeError, ValueError, msgspec.EncodeError):
+        return b"{}"
+
+
+NO_LOCATION: Final = Problem(
+    "locationId", "is missing", "give --location, or name the location in the record"
+)
+
+OF_THE_FILE: Final = "file"
+"""The field of a problem that is no record's: it is over when the file is read whole."""
+
+Providers = Callable[[str], Mapping[str, str]]
+"""For a location, the id of the conversation provider by type of message."""
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def no_providers(_location: str) -> Mapping[str, str]:
+    """Know of none."""
+    return _NONE
+
+
+class RowDrafter:
+    """Makes drafts.
+
+    ``location`` is the one of records that name none, ``providers`` gives the provider's id by type
+    of message for a location's records that name none. Records without a date are sorted under
+    ``now_ms``, the moment of the reading.
+    """
+
+    def __init__(
+        self, location: str | None, now_ms: int, providers: Providers = no_providers
+    ) -> None:
+        self._location = location
+        self._providers = providers
+        self._now_ms = now_ms
+
+    def draft_of(self, parsed: Parsed, source: str = "") -> Draft:
+        """Check the record against the rules of its type, and encode it or say what is wrong.
+
+        ``source`` is the name of the one that gave it.
+        """
+        row = parsed.row
+        location = (row.location_id if row is not None else None) or self._location
+        found = check_row(parsed, self._providers(location or "") if row is not None else _NONE)
+        return self.drafted(parsed, found, source)
+
+    def drafted(self, parsed: Parsed, found: RowCheck, source: str = "") -> Draft:
+        """Encode a record on which the classification is known."""
+        row = parsed.row
+        if row is None or found.problems:
+            return self._unsent(parsed, found, source)
+        location = row.location_id or self._location
+        if not location:
+            return self._unsent(parsed, found._replace(problems=(NO_LOCATION,)), source)
+        id_, key = row.id, row.outbox_key
+        # None of these is part of a request's body.
+        row.id = row.location_id = row.outbox_key = row.contact = row.in_reply_to = None
+        if found.deferred is not None and found.deferred.attachments:
+            row.attachments = None
+        return draft(
+            row,
+            location=location,
+            id=id_,
+            now_ms=self._now_ms,
+            line=parsed.line,
+            raw=parsed.raw,
+            key=key_from_text(key) if key else None,
+            deferred=found.deferred,
+            kind=found.kind,
+        )
+
+    def _unsent(self, parsed: Parsed, found: RowCheck, source: str) -> Draft:
+        row, problems = parsed.row, found.problems
+        said = parsed.identity if row is None else (row.id, row.location_id, row.outbox_key)
+        id_, location, key = said or (None, None, None)
+        location = location or self._location or ""
+        named = key_from_text(key) if key else None
+        if found.left_out is not None:
+            return left_out_draft(
+                found.left_out,
+                location=location,
+                id=id_,
+                line=parsed.line,
+                raw=parsed.raw,
+                key=named,
+            )
+        if row is not None and not location and NO_LOCATION not in problems:
+            problems = (NO_LOCATION, *problems)
+        refused = refused_draft(
+            problems, location=location, id=id_, line=parsed.line, raw=parsed.raw, key=named
+        )
+        if source and problems and problems[0].field == OF_THE_FILE:
+            return refused._replace(key=fault_key(source, parsed.raw), counted=False, own=None)
+        return refused
+
+
+class RowCheck(NamedTuple):
+    """What an import makes of a record: it is sent, refused for its problems, or left out."""
+
+    deferred: Deferred | None = None
+    problems: tuple[Problem, ...] = ()
+    left_out: str | None = None
+    kind: str | None = None
+    """Its type in the source, where it is sent as another one."""
+
+
+def check_row(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> RowCheck:
+    """Judge a record by itself. Whether its id is another's too is told by who knows the others."""
+    if parsed.left_out is not None:
+        return RowCheck(left_out=parsed.left_out)
+    if parsed.row is None:
+        return RowCheck(problems=parsed.problems)
+    kind = parsed.row.type
+    deferred, problems = checked(parsed.row, providers)
+    return RowCheck(deferred, problems, kind=kind)
+
+
+def checked(
+    row: SourceRow, providers: Mapping[str, str] = _NONE
+) -> tuple[Deferred | None, tuple[Problem, ...]]:
+    """Tell what of a record is known only when it is sent, and what is wrong with the record.
+
+    It goes through the provider of its type, if there is one and it names none.
+    """
+    try:
+        deferred = late_parts(row)
+    except FileLostError as lost:
+        return None, (lost.problem,)
+    if providers and row.conversation_provider_id is None and row.type in providers:
+        row.conversation_provider_id = providers[row.type]
+        if row.type in SENT_AS_CUSTOM:
+            row.type = "Custom"
+    if deferred is None:
+        return None, validate(row)
+    named = deferred.contact is not None and bool(deferred.contact.key)  # a name alone finds nobody
+    return deferred, validate(row, named=named, files=bool(deferred.attachments))
+
+
+def late_parts(row: SourceRow) -> Deferred | None:
+    """What of a record is known only when it is sent; nothing, for nearly all.
+
+    Of attachments that have to be uploaded, the row keeps the URLs alone, to be checked.
+
+    Raises:
+        FileLostError: a file of it cannot be read any more.
+    """
+    is_mail = row.type == "Email" and (row.alt_id is not None or row.in_reply_to is not None)
+    outbound_call = is_outbound_call(row)
+    has_files = are_local(row.attachments)
+    contact = None if row.contact_id or row.conversation_id else row.contact
+    if contact is None and not (is_mail or outbound_call or has_files):
+        return None
+    attachments = located(row.attachments or ()) if has_files else []
+    if has_files:
+        row.attachments = [item for item in attachments if isinstance(item, str)]
+    return Deferred(
+        contact=contact,
+        attachments=attachments,
+        mail=row.alt_id if is_mail else None,
+        answers=(row.in_reply_to or []) if is_mail else [],
+        outbound_call=outbound_call,
+    )

@@ -1,0 +1,76 @@
+"""What a message lacks until it is sent: beside its body, and known only from the API's answers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.models import Contact, MessageFields
+
+
+class LocalFile(Struct, frozen=True):
+    """A file of this machine that is to be uploaded: where it lies, and what it held when read."""
+
+    path: str
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"LocalFile({self.digest!r})"
+
+
+class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The deferred parts of one message.
+
+    ``contact`` says who it is with, where no id does. ``attachments`` are all of them, in order,
+    where one or more have to be uploaded. ``mail`` is the message's own id as a mail, ``answers``
+    are those of the earlier mails of its thread, nearest first. ``outbound_call``: it goes to the
+    endpoint for calls that were made elsewhere.
+    """
+
+    contact: Contact | None = None
+    attachments: list[str | LocalFile] = []
+    mail: str | None = None
+    answers: list[str] = []
+    outbound_call: bool = False
+
+    @property
+    def files(self) -> list[LocalFile]:
+        """What has to be uploaded."""
+        return [item for item in self.attachments if isinstance(item, LocalFile)]
+
+    def encoded(self) -> str:
+        """Write it as JSON, as the outbox keeps it."""
+        return _encoder.encode(self).decode()
+
+    def __bool__(self) -> bool:
+        return self != _NOTHING
+
+
+def is_outbound_call(message: MessageFields) -> bool:
+    """Tell a call that goes to the endpoint for calls that were made elsewhere."""
+    return message.type == "Call" and message.direction == "outbound"
+
+
+def read_deferred(text: str) -> Deferred:
+    """Read what `Deferred.encoded` wrote."""
+    return _decoder.decode(text)
+
+
+def with_contact(body: bytes, contact: Contact | None) -> bytes:
+    """Put a contact into an encoded message, as sources name it."""
+    if contact is None:
+        return body
+    try:
+        return orjson.dumps(orjson.loads(body) | {"contact": msgspec.to_builtins(contact)})
+    except (orjson.JSONEncodeError, TypeError):  # of a type that cannot be written down
+        return body
+
+
+_NOTHING: Final = Deferred()
+
+_encoder: Final = msgspec.json.Encoder()
+
+_decoder: Final = msgspec.json.Decoder(Deferred)

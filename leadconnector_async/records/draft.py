@@ -1,0 +1,325 @@
+"""From a message to what the outbox keeps: its encoded body, its lane, and the key that names it.
+
+The key is the caller's id, or else a digest of what makes a message the same message: location,
+contact or conversation, type, direction, date and content. The provider's id is no part of it,
+so that a refused record whose provider was mended stays the same record.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from hashlib import blake2b
+from os import urandom
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from leadconnector_async.models import (
+    CALL_STATUSES,
+    DIRECTIONS,
+    MESSAGE_TYPES,
+    InboundMessage,
+    MessageFields,
+    Problem,
+)
+from leadconnector_async.records.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async.records.deferred import Deferred
+
+
+class Draft(NamedTuple):
+    """A record on its way into the outbox. A tuple, since a million of them are made."""
+
+    location: str
+    lane: int
+    """Signed 64 bits that tell contacts (or conversations) of a location apart."""
+    date: int
+    """When the message happened, in milliseconds of the Unix epoch: the order within the lane."""
+    key: bytes
+    counted: bool
+    """The key is a digest of the content: equal records of one reading are told apart by number."""
+    payload: bytes | None
+    """The encoded body; None where validation refused the record, or it is left out."""
+    line: int
+    """Where the record starts in its source, counted from 1; 0 for no source."""
+    raw: bytes | None
+    """The record in the source's own form, kept for the list of failed ones."""
+    problem: str | None
+    """Why validation refused the record."""
+    deferred: str | None = None
+    """What the body lacks until it is sent, as `Late.encoded` writes it."""
+    left_out: str | None = None
+    """Why the record is not to be sent, though nothing is wrong with it."""
+    own: bytes | None = None
+    """Of a record that a list of failed ones names by its key: the key that its id would give
+    it, empty where it has none."""
+    mail: bool = False
+    """The key is a Message-ID. Those of several mails can be equal."""
+
+    def __repr__(self) -> str:
+        return f"Draft(location={self.location!r}, line={self.line}, problem={self.problem!r})"
+
+
+def line_key(raw: bytes) -> bytes:
+    """The key of a record that is known by its line alone."""
+    return BY_LINE + blake2b(raw, digest_size=15).digest()
+
+
+BY_LINE: Final = b"r"
+"""What the key of a refused record begins with that has no id."""
+
+MAX_ID: Final = 120
+"""Bytes of a caller's id that are kept as they are; a longer one is kept as its digest."""
+
+_BY_ID, _BY_LONG_ID, _BY_CONTENT, _BY_FAULT = b"i", b"l", b"c", b"f"
+
+_FOREIGN_KEYS: Final = {b"l": 21, b"c": 19, b"r": 16, b"m": 17, b"f": 17}
+"""Lengths of the keys that are no ids; two bytes more where equal records are numbered."""
+
+_OURS: Final = "lc-"
+"""What the text of a key begins with that is no id."""
+
+_OURS_BYTES: Final = _OURS.encode()
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_encoder: Final = msgspec.json.Encoder()
+
+_decoder: Final = msgspec.json.Decoder(InboundMessage)
+
+_ALT_ID: Final = b'"altId":"'
+
+
+def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of a record
+    message: MessageFields,
+    *,
+    location: str,
+    id: str | None = None,  # noqa: A002 - the field's name in every source
+    now_ms: int,
+    line: int = 0,
+    raw: bytes | None = None,
+    key: bytes | None = None,
+    deferred: Deferred | None = None,
+    kind: str | None = None,
+) -> Draft:
+    """Encode a well-typed message that `validate` has passed.
+
+    ``now_ms`` places a record without a date in its lane: after what happened before now. ``kind``
+    is its type in the source, where it is sent as another one.
+    """
+    date = now_ms if message.date is None else milliseconds(message.date)
+    lane = _lane(location, _who(message, deferred))
+    counted = key is None and not id
+    own = None if key is None else id_key(id)
+    if key is None:
+        key = id_key(id) if id else content_key(location, message, deferred, kind)
+    missing = deferred.encoded() if deferred else None
+    mail = (
+        own is None and deferred is not None and deferred.mail is not None and deferred.mail == id
+    )
+    body = encode(message)
+    return Draft(
+        location, lane, date, key, counted, body, line, raw, None, missing, own=own, mail=mail
+    )
+
+
+def refused_draft(  # noqa: PLR0913 - as for draft
+    problems: Sequence[Problem],
+    *,
+    location: str,
+    id: str | None,  # noqa: A002 - the field's name in every source
+    line: int,
+    raw: bytes,
+    key: bytes | None = None,
+) -> Draft:
+    """Keep a record that validation refused, so that it can be given back and mended."""
+    why = "; ".join(map(str, problems))
+    return _unsent(location, id, key, raw)._replace(line=line, problem=why)
+
+
+def left_out_draft(  # noqa: PLR0913 - as for draft
+    why: str,
+    *,
+    location: str,
+    id: str | None,  # noqa: A002 - the field's name in every source
+    line: int,
+    raw: bytes,
+    key: bytes | None = None,
+) -> Draft:
+    """Count a record that is not to be sent, so that reading it again knows it."""
+    return _unsent(location, id, key, raw)._replace(line=line, left_out=why)
+
+
+def _unsent(location: str, id_: str | None, key: bytes | None, raw: bytes) -> Draft:
+    counted = key is None and not id_
+    own = None if key is None else id_key(id_)
+    if key is None:
+        key = id_key(id_) if id_ else line_key(raw)
+    return Draft(location, 0, 0, key, counted, None, 0, raw, None, own=own)
+
+
+def encode(message: MessageFields) -> bytes:
+    """Encode the body of a message as `normalised` gives it."""
+    return _encoder.encode(message)
+
+
+def verified(
+    message: InboundMessage, *, named: bool = False
+) -> tuple[InboundMessage, tuple[Problem, ...]]:
+    """Check a message that a program made, whose fields may be of any type.
+
+    ``named``: see `validate`.
+    """
+    try:
+        message = normalised(_decoder.decode(_encoder.encode(message)))
+    except OverflowError:
+        fix = "give a date between the years 2 and 9998"
+        return message, (Problem("date", "is outside the calendar in UTC", fix),)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        return message, (_type_problem(error),)
+    return message, validate(message, named=named)
+
+
+_CHOICES: Final = {
+    "type": MESSAGE_TYPES,
+    "direction": DIRECTIONS,
+    "call.status": CALL_STATUSES,
+}
+
+
+def _type_problem(error: Exception) -> Problem:
+    what, _, where = str(error).partition(" - at `$.")
+    field = where.rstrip("`") or "record"
+    if field in _CHOICES:
+        return Problem(field, "has an unknown value", f"use one of {', '.join(_CHOICES[field])}")
+    if isinstance(error, msgspec.ValidationError) and what.startswith("Expected"):
+        return Problem(field, "has a wrong type", what[0].lower() + what[1:])
+    return Problem(field, "cannot be encoded", "see the type of the field")
+
+
+def normalised(message: InboundMessage) -> InboundMessage:
+    """The same message with its date in UTC and without empty lists.
+
+    The API answers 422 to ``attachments: []``. Raises OverflowError where UTC has no such date.
+    """
+    changes: dict[str, object] = {
+        name: None
+        for name in ("attachments", "email_cc", "email_bcc")
+        if getattr(message, name) == []
+    }
+    date = message.date
+    if isinstance(date, datetime) and date.tzinfo is not None and date.tzinfo is not UTC:
+        changes["date"] = date.astimezone(UTC)
+    return msgspec.structs.replace(message, **changes) if changes else message
+
+
+def key_text(key: bytes) -> str:
+    """A key as people see it, and as it is stamped into ``altId``: the caller's id as it was."""
+    return key[1:].decode() if key[:1] == _BY_ID else _OURS + key.hex()
+
+
+def key_from_text(text: str) -> bytes:
+    """The inverse of `key_text`."""
+    if text.startswith(_OURS):
+        try:
+            key = bytes.fromhex(text[len(_OURS) :])
+        except ValueError:
+            return id_key(text)
+        if len(key) - _FOREIGN_KEYS.get(key[:1], -9) in (0, 2):
+            return key
+    return id_key(text)
+
+
+def stamped(payload: bytes, key: bytes) -> bytes:
+    """The body with the record's key as ``altId``, unless it has an ``altId`` of its own.
+
+    A quote inside a JSON text is escaped, so the bytes of the field's name occur only as a name.
+    """
+    if _ALT_ID in payload:
+        return payload
+    if key[:1] == _BY_ID:
+        return b'%b,"altId":%b}' % (payload[:-1], orjson.dumps(key_text(key)))
+    return b'%b,"altId":"%b%b"}' % (payload[:-1], _OURS_BYTES, key.hex().encode())
+
+
+def fault_key(source: str, raw: bytes = b"") -> bytes:
+    """The key of what is wrong with a file as a whole. Those of a file begin alike."""
+    name = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return _BY_FAULT + name + (blake2b(raw, digest_size=8).digest() if raw else b"")
+
+
+def id_key(id_: str | None) -> bytes:
+    """Keep an id as it is, unless it is too long, is no text, or reads like one of our keys."""
+    if not id_:
+        return b""
+    encoded = id_.encode("utf-8", "surrogatepass")
+    is_text = id_.isascii() or not _SURROGATE.search(id_)
+    if is_text and len(encoded) <= MAX_ID and not id_.startswith(_OURS):
+        return _BY_ID + encoded
+    return _BY_LONG_ID + blake2b(encoded, digest_size=20).digest()
+
+
+def content_key(
+    location: str, message: MessageFields, deferred: Deferred | None = None, kind: str | None = None
+) -> bytes:
+    """A digest that begins with the date: a history in order lands in the index in order.
+
+    Files are told apart by what they hold, so that they can lie elsewhere when they are read again.
+    """
+    date = 0 if message.date is None else milliseconds(message.date)
+    call = message.call
+    canonical = orjson.dumps(
+        (
+            location,
+            _who(message, deferred),
+            kind or message.type,
+            message.direction,
+            message.message,
+            message.subject,
+            message.html,
+            message.email_from,
+            message.email_to,
+            message.email_cc,
+            message.email_bcc,
+            message.alt_id,
+            message.attachments if deferred is None else _contents(deferred) or message.attachments,
+            None if call is None else (call.to, call.from_, call.status),
+        )
+    )
+    digest = blake2b(canonical, digest_size=12).digest()
+    return _BY_CONTENT + (date & 0xFFFFFFFFFFFF).to_bytes(6, "big") + digest
+
+
+def fresh_key(now_ms: int) -> bytes:
+    """A key for a message that nothing tells from an equal one: each is a record of its own."""
+    return _BY_CONTENT + (now_ms & 0xFFFFFFFFFFFF).to_bytes(6, "big") + urandom(12)
+
+
+def _who(message: MessageFields, deferred: Deferred | None) -> str | None:
+    known = message.contact_id or message.conversation_id
+    if known or deferred is None or deferred.contact is None:
+        return known
+    return deferred.contact.key
+
+
+def _contents(deferred: Deferred) -> list[str]:
+    return [item if isinstance(item, str) else item.digest for item in deferred.attachments]
+
+
+def _lane(location: str, who: str | None) -> int:
+    """Where two contacts share a lane by chance, they only wait for each other."""
+    text = f"{location}\0{who}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def milliseconds(date: datetime) -> int:
+    """Milliseconds of the Unix epoch."""
+    delta = date - _EPOCH
+    return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000

@@ -1,0 +1,260 @@
+"""What each type of message needs and allows, as one table.
+
+Sources: ``ProcessMessageBodyDto`` of the OpenAPI file, and reports of live use where the file and
+the service differ (the file marks both ids as required; the service wants one of them).
+
+Contacts that a program names: each in the one spelling under which it is looked up.
+
+Nothing is guessed here, and no package is needed, so that a record has the same key wherever it is
+made: a number has its country code, and a number that only people can read is a problem.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from leadconnector_async.models import (
+    CALL_STATUSES,
+    DIRECTIONS,
+    MESSAGE_TYPES,
+    Contact,
+    MessageFields,
+    MessageType,
+    Problem,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class TypeRule(Struct, frozen=True):
+    """What one type needs and allows."""
+
+    provider: bool = False
+    """Needs ``conversationProviderId``: without it the API answers 400, or drops the message."""
+    mail: bool = False
+    """Allows subject, html, and the other fields of an e-mail."""
+    call: bool = False
+    """Allows ``call``."""
+    content: bool = True
+    """Needs a text, an html body, or an attachment."""
+    read_as: tuple[str, ...] = ()
+    """The ``messageType`` under which the API gives it back. Empty: not known, compare without."""
+
+
+RULES: Final[dict[MessageType, TypeRule]] = {
+    "SMS": TypeRule(read_as=("TYPE_SMS", "TYPE_CUSTOM_SMS", "TYPE_CUSTOM_PROVIDER_SMS")),
+    "Email": TypeRule(
+        mail=True, read_as=("TYPE_EMAIL", "TYPE_CUSTOM_EMAIL", "TYPE_CUSTOM_PROVIDER_EMAIL")
+    ),
+    "WhatsApp": TypeRule(read_as=("TYPE_WHATSAPP",)),
+    "GMB": TypeRule(read_as=("TYPE_GMB",)),
+    "IG": TypeRule(read_as=("TYPE_INSTAGRAM",)),
+    "FB": TypeRule(read_as=("TYPE_FACEBOOK",)),
+    "Custom": TypeRule(provider=True, mail=True),
+    "WebChat": TypeRule(read_as=("TYPE_WEBCHAT",)),
+    "Live_Chat": TypeRule(read_as=("TYPE_LIVE_CHAT",)),
+    "Call": TypeRule(
+        provider=True, call=True, content=False, read_as=("TYPE_CALL", "TYPE_CUSTOM_CALL")
+    ),
+    "RCS": TypeRule(read_as=("TYPE_RCS",)),
+    "IVR_Call": TypeRule(call=True, content=False),
+    "Campaign_Call": TypeRule(call=True, content=False),
+    "Campaign_VoiceMail": TypeRule(call=True, content=False),
+    "TIKTOK": TypeRule(),
+    "ALL_IN_ONE_CHAT": TypeRule(),
+    "FORM_SUBMISSION": TypeRule(content=False),
+}
+
+NEED_PROVIDER: Final[tuple[str, ...]] = tuple(name for name, rule in RULES.items() if rule.provider)
+"""Types that cannot do without the id of a provider."""
+
+SENT_AS_CUSTOM: Final = frozenset({"SMS", "Email"})
+"""Types whose own provider needs no id. Messages of a further provider are ``Custom`` ones with its
+id (reports of live use)."""
+
+_MAIL_FIELDS: Final = (
+    ("subject", "subject"),
+    ("html", "html"),
+    ("email_from", "emailFrom"),
+    ("email_to", "emailTo"),
+    ("email_cc", "emailCc"),
+    ("email_bcc", "emailBcc"),
+    ("email_message_id", "emailMessageId"),
+)
+
+_IDS: Final = (
+    ("contact_id", "contactId"),
+    ("conversation_id", "conversationId"),
+    ("conversation_provider_id", "conversationProviderId"),
+    ("email_message_id", "emailMessageId"),
+    ("alt_id", "altId"),
+)
+
+_TEXTS: Final = (("message", "message"), ("subject", "subject"), ("html", "html"))
+
+_MAIL_TYPES: Final = " and ".join(name for name, rule in RULES.items() if rule.mail)
+
+_STATUSES: Final = frozenset((None, *CALL_STATUSES))
+
+_CALL_TYPES: Final = ", ".join(name for name, rule in RULES.items() if rule.call)
+
+_NO_CONTACT: Final = (
+    "give contactId or conversationId, or else the contact's phone or email, to be looked up"
+)
+
+
+def validate(
+    message: MessageFields, *, named: bool = False, files: bool = False
+) -> tuple[Problem, ...]:
+    """Every rule that a well-typed message breaks; empty if the API should take it.
+
+    ``named``: its contact is known by number or address. ``files``: it has attachments that are
+    uploaded before it is sent.
+    """
+    rule = RULES.get(message.type)
+    if rule is None:
+        return (
+            Problem("type", "is not a type of message", f"use one of {', '.join(MESSAGE_TYPES)}"),
+        )
+    if _plainly_good(message, rule):
+        return ()
+    return tuple(_problems(message, rule, named=named, files=files))
+
+
+def _plainly_good(message: MessageFields, rule: TypeRule) -> bool:
+    """The common case in a few look-ups: a short-cut to the same classification as `_problems`."""
+    return (
+        (message.contact_id or "").isalnum()
+        and message.conversation_id is None
+        and (
+            not rule.provider
+            if message.conversation_provider_id is None
+            else message.conversation_provider_id.isalnum()
+        )
+        and message.direction in DIRECTIONS
+        and message.date is not None
+        and message.date.tzinfo is not None
+        and "\0" not in (message.message or "")
+        and bool(message.message or not rule.content or (rule.mail and message.html))
+        and message.email_message_id is None
+        and message.alt_id is None
+        and message.attachments is None
+        and (_has_no_mail(message) or (rule.mail and _is_sound_mail(message)))
+        and (message.call is None or (rule.call and message.call.status in _STATUSES))
+    )
+
+
+def _has_no_mail(message: MessageFields) -> bool:
+    return (
+        message.subject is None
+        and message.html is None
+        and message.email_from is None
+        and message.email_to is None
+        and message.email_cc is None
+        and message.email_bcc is None
+    )
+
+
+def _is_sound_mail(message: MessageFields) -> bool:
+    return "\0" not in (message.subject or "") and "\0" not in (message.html or "")
+
+
+def _problems(
+    message: MessageFields, rule: TypeRule, *, named: bool = False, files: bool = False
+) -> Iterator[Problem]:
+    if not (named or message.contact_id or message.conversation_id):
+        yield Problem("contactId", "is missing", _NO_CONTACT)
+    yield from _id_problems(message)
+    if rule.provider and not message.conversation_provider_id:
+        yield Problem(
+            "conversationProviderId",
+            "is missing",
+            f"type {message.type} needs the id of the provider that owns the channel",
+        )
+    if message.direction not in DIRECTIONS:
+        wrong = "is missing" if message.direction is None else "is not a direction"
+        yield Problem("direction", wrong, "say inbound or outbound; the API would assume outbound")
+    if message.date is not None and message.date.tzinfo is None:
+        yield Problem("date", "has no offset", "add one, as in 2024-05-01T09:30:00+02:00")
+    yield from _content_problems(message, rule, files=files)
+    yield from _call_problems(message, rule)
+
+
+def _id_problems(message: MessageFields) -> Iterator[Problem]:
+    for attribute, name in _IDS:
+        value = getattr(message, attribute)
+        if value is None:
+            continue
+        if not value.strip():
+            yield Problem(name, "is empty", "leave the field out or give an id")
+        elif not value.isprintable():
+            yield Problem(name, "has control characters", "give the id alone")
+
+
+def _content_problems(message: MessageFields, rule: TypeRule, *, files: bool) -> Iterator[Problem]:
+    if not rule.mail:
+        for attribute, name in _MAIL_FIELDS:
+            if getattr(message, attribute):
+                yield Problem(
+                    name,
+                    f"does not belong to type {message.type}",
+                    f"only {_MAIL_TYPES} carry it; the API would drop it",
+                )
+    has_content = files or message.message or message.html or message.attachments
+    if rule.content and not has_content:
+        fields = "message, html or attachments" if rule.mail else "message or attachments"
+        yield Problem("message", "is missing", f"type {message.type} needs {fields}")
+    for attribute, name in _TEXTS:
+        if "\0" in (getattr(message, attribute) or ""):
+            yield Problem(name, "has a NUL character", "remove it: the file may be damaged")
+    for url in message.attachments or ():
+        if not url.startswith(("https://", "http://")) or not url.isprintable() or " " in url:
+            yield Problem("attachments", "has an entry that is no URL", "give public https:// URLs")
+            break
+
+
+def _call_problems(message: MessageFields, rule: TypeRule) -> Iterator[Problem]:
+    if message.call is None:
+        return
+    if not rule.call:
+        yield Problem(
+            "call", f"does not belong to type {message.type}", f"only {_CALL_TYPES} carry it"
+        )
+    if message.call.status is not None and message.call.status not in CALL_STATUSES:
+        yield Problem("call.status", "is not a status", f"use one of {', '.join(CALL_STATUSES)}")
+
+
+_PUNCTUATION: Final = re.compile(r"[\s().-]")
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def verified_contact(given: Contact) -> tuple[Contact | None, tuple[Problem, ...]]:
+    """Spell a contact, whose fields may be of any type; or say what is wrong with it."""
+    try:
+        contact = msgspec.convert(msgspec.to_builtins(given), Contact)
+    except (msgspec.ValidationError, TypeError, ValueError):
+        return None, (Problem("contact", "has a wrong type", "give its fields as text"),)
+    contact = Contact(
+        phone=_PUNCTUATION.sub("", contact.phone or "") or None,
+        email=(contact.email or "").strip().lower() or None,
+        name=(contact.name or "").strip() or None,
+    )
+    problems = tuple(_problems_people(contact))
+    return (None if problems else contact), problems
+
+
+def _problems_people(contact: Contact) -> Iterator[Problem]:
+    if not contact.key:
+        yield Problem("contact", "has no number and no address", "give its phone or its email")
+    if contact.phone and not _E164.fullmatch(contact.phone):
+        yield Problem("contact.phone", "is no number in E.164", "write it as +12125550100")
+    if contact.email and not (_ADDRESS.fullmatch(contact.email) and contact.email.isprintable()):
+        yield Problem("contact.email", "is no e-mail address", "write one such as me@example.com")

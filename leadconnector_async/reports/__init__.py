@@ -1,0 +1,1 @@
+"""What an import is doing, has done, and will take."""

@@ -1,0 +1,310 @@
+"""What an import came to: what this run did, and what stands in the outbox now.
+
+What stands in an outbox, in the words of reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
+
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
+from leadconnector_async.reports.reason_counts import Reason, ReasonState
+from leadconnector_async.sources.failed_list import failed_suffix
+
+if TYPE_CHECKING:
+    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.outbox.sqlite.reader import (
+        OutboxSummary,
+        ReasonGroup,
+        RecordCounts,
+        SourcePosition,
+    )
+    from leadconnector_async.reports.reason_counts import Reasons
+
+_NAMES: Final[dict[State, ReasonState]] = {
+    State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
+    State.LEFT_OUT: "left out",
+    State.DISMISSED: "dismissed",
+}
+
+
+class LocationCounts(Struct, kw_only=True):
+    """Where the records of a location stand, of all runs."""
+
+    location: str
+    sent: int
+    failed: int
+    unresolved: int
+    pending: int
+    """Those in flight included."""
+    left_out: int = 0
+    dismissed: int = 0
+    error: str | None = None
+    """Why the location could not go on in this run."""
+
+
+class Tallied(Struct, kw_only=True, frozen=True):
+    """All that was ever read into an outbox, and what became of it. ``read`` is the sum."""
+
+    read: int
+    sent: int
+    failed: int
+    unresolved: int
+    pending: int
+    copies: int
+    """Equal records that were read beside one that is kept: twice in a file, or in two."""
+    left_out: int
+    dismissed: int
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether each record that was read is somewhere. It always does, or this is at fault."""
+        ended = self.sent + self.failed + self.unresolved + self.left_out + self.dismissed
+        return self.read == ended + self.pending + self.copies
+
+    @property
+    def text(self) -> str:
+        """The sum as people read it: ``read 10 = 7 sent + 1 failed + 2 left out``."""
+        copies = "copy" if self.copies == 1 else "copies"
+        terms = [
+            f"{n:,} {name}"
+            for name, n in (
+                ("sent", self.sent),
+                ("failed", self.failed),
+                ("unresolved", self.unresolved),
+                ("pending", self.pending),
+                (copies, self.copies),
+                ("left out", self.left_out),
+                ("dismissed", self.dismissed),
+            )
+        ]
+        shown = [term for term in terms if not term.startswith("0 ")] or terms[:1]
+        return f"read {self.read:,} = {' + '.join(shown)}"
+
+
+class OutboxStatus(Struct, kw_only=True):
+    """All locations together, and each. Names as in ``--json``."""
+
+    sent: int
+    failed: int
+    unresolved: int
+    pending: int
+    left_out: int = 0
+    dismissed: int = 0
+    copies: int = 0
+    rate: float
+    """Records sent a second, over the last minute."""
+    by_reason: list[Reason]
+    left_out_by_reason: list[Reason] = []
+    dismissed_by_reason: list[Reason] = []
+    copies_lines: list[str] = []
+    """Where the first copies stand."""
+    locations: list[LocationCounts]
+    list_format: str
+    """The form of the list of failed records: ``csv`` or ``jsonl``."""
+    account: Tallied
+
+
+def status_of(outbox: str) -> OutboxStatus:
+    """Read an outbox, also while an import writes it.
+
+    Raises:
+        OutboxError: it does not exist, or cannot be read.
+    """
+    with SqliteOutboxReader(outbox) as reader:
+        found = reader.summary()
+        forms = reader.failed_forms()
+    total = found.counts
+    account = Tallied(
+        read=found.records + found.copies,
+        sent=total.sent,
+        failed=total.rejected,
+        unresolved=total.unresolved,
+        pending=total.left,
+        copies=found.copies,
+        left_out=total.left_out,
+        dismissed=total.dismissed,
+    )
+    return OutboxStatus(
+        sent=account.sent,
+        failed=account.failed,
+        unresolved=account.unresolved,
+        pending=account.pending,
+        left_out=account.left_out,
+        dismissed=account.dismissed,
+        copies=account.copies,
+        rate=round(found.sent_lately / found.lately_s, 3),
+        by_reason=_reasons(found, State.REJECTED, State.UNRESOLVED),
+        left_out_by_reason=_reasons(found, State.LEFT_OUT),
+        dismissed_by_reason=_reasons(found, State.DISMISSED),
+        copies_lines=[_place(place) for place in found.first_copies],
+        locations=[_location(name, counts) for name, counts in found.locations.items()],
+        list_format=failed_suffix(forms).removeprefix("."),
+        account=account,
+    )
+
+
+def _location(name: str, counts: RecordCounts) -> LocationCounts:
+    return LocationCounts(
+        location=name,
+        sent=counts.sent,
+        failed=counts.rejected,
+        unresolved=counts.unresolved,
+        pending=counts.left,
+        left_out=counts.left_out,
+        dismissed=counts.dismissed,
+    )
+
+
+def _reasons(found: OutboxSummary, *states: State) -> list[Reason]:
+    return [_reason(reason) for reason in found.reasons if reason.state in states]
+
+
+def _reason(found: ReasonGroup) -> Reason:
+    return Reason(
+        _NAMES[found.state],
+        found.reason or "no reason given",
+        found.count,
+        [_place(place) for place in found.first],
+    )
+
+
+def _place(place: SourcePosition) -> str:
+    return f"{place.source}:{place.line}" if place.source else "no file"
+
+
+Ended = Literal["done", "error", "day_spent", "interrupted", "planned"]
+
+
+class LocationPlan(Struct, kw_only=True):
+    """What is left to do in a location, and how long it takes by the quota at least.
+
+    The times are those of the least and the most requests that it may be, if none fails.
+    """
+
+    location: str
+    records: int
+    contacts: int
+    files: int
+    conversations: int
+    requests_least: int
+    requests_most: int
+    estimate_s: float
+    estimate_most_s: float
+
+
+class ImportSummary(Struct, kw_only=True):
+    """The counts of a report, under the names of ``--json``.
+
+    What failed, is unresolved, pending, left out, dismissed, or a copy, with its reasons and
+    locations, is what stands in the outbox, earlier runs included, and ``account`` is the sum of
+    it. The others are what this run did: it sent ``sent`` records, and earlier ones
+    ``sent_before``. Of ``requests``, ``enrichments`` completed a record before it was sent: they
+    found contacts, uploaded files, and so on.
+    """
+
+    read: int
+    staged: int
+    skipped: int
+    sent: int
+    sent_before: int
+    failed: int
+    unresolved: int
+    pending: int
+    copies: int
+    left_out: int
+    dismissed: int
+    requests: int
+    throttled: int
+    elapsed_s: float
+    found: int
+    looks: int
+    errands: int
+    by_reason: list[Reason]
+    left_out_by_reason: list[Reason]
+    dismissed_by_reason: list[Reason]
+    copies_lines: list[str]
+    notices: list[Reason]
+    locations: list[LocationCounts]
+    account: Tallied
+    outbox: str
+    ended: Ended
+    error: str | None
+    list_format: str
+    estimate_s: float | None = None
+    """By the quota, for what is pending: only of a dry run. So are the following."""
+    estimate_most_s: float | None = None
+    plan: list[LocationPlan] = []
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a run ended, and why locations could not go on."""
+
+    ended: Ended
+    error: str | None = None
+    stopped: Mapping[str, str] = {}
+
+
+def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
+    stats: RunStats,
+    status: OutboxStatus,
+    ending: Ending,
+    *,
+    notices: Reasons | None = None,
+    elapsed_s: float,
+    outbox: str,
+) -> ImportSummary:
+    """Put together what is known of a run at its end, and see that no record is missing in it."""
+    for location in status.locations:
+        location.error = ending.stopped.get(location.location)
+    if ending.ended == "done" and status.pending:  # whatever the cause: it is not all sent
+        left = f"{status.pending:,} records are still pending: run again"
+        ending = Ending(ended="error", error=left)
+    if ending.error is None and (fault := _fault(stats, status.account)):
+        ending = Ending(ended="error", error=fault)
+    return ImportSummary(
+        read=stats.read,
+        staged=stats.staged,
+        skipped=stats.skipped,
+        sent=stats.sent,
+        sent_before=status.sent - stats.sent,
+        failed=status.failed,
+        unresolved=status.unresolved,
+        pending=status.pending,
+        copies=status.copies,
+        left_out=status.left_out,
+        dismissed=status.dismissed,
+        requests=stats.requests,
+        throttled=stats.throttled,
+        elapsed_s=round(elapsed_s, 3),
+        found=stats.found,
+        looks=stats.searches,
+        errands=stats.enrichments,
+        by_reason=status.by_reason,
+        left_out_by_reason=status.left_out_by_reason,
+        dismissed_by_reason=status.dismissed_by_reason,
+        copies_lines=status.copies_lines,
+        notices=[] if notices is None else notices.most_frequent(),
+        account=status.account,
+        locations=status.locations,
+        outbox=outbox,
+        ended=ending.ended,
+        error=ending.error,
+        list_format=status.list_format,
+    )
+
+
+def _fault(stats: RunStats, account: Tallied) -> str | None:
+    """Say that the account does not add up."""
+    if account.adds_up and stats.read == stats.staged + stats.skipped:
+        return None
+    return (
+        f"the account does not add up: {account.text}, and of {stats.read:,} records of this run "
+        f"{stats.staged:,} were new and {stats.skipped:,} known. This is an error of "
+        "leadconnector-async: please report it, and keep the outbox"
+    )

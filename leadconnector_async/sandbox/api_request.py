@@ -1,0 +1,190 @@
+"""A request on its way to an endpoint: who asks, what for, and readers for its body and query.
+
+Who may do what: tokens, versions and scopes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import parse_qsl
+
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.sandbox.config import ANY_LOCATION
+from leadconnector_async.sandbox.message_store import is_own_form
+from leadconnector_async.sandbox.replies import (
+    BAD_TOKEN,
+    NO_LOCATION_ACCESS,
+    NO_SCOPE,
+    NO_VERSION,
+    ApiError,
+    error,
+    unprocessable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadconnector_async.sandbox.config import SandboxConfig
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def parse_ms(text: str) -> int | None:
+    """An ISO 8601 date-time as milliseconds of the Unix epoch; without offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+class ApiRequest(Struct, kw_only=True, gc=False):
+    """One request. ``now`` is the sandbox's clock in seconds; for the rest see `SandboxConfig`."""
+
+    path: str
+    params: tuple[str, ...]
+    query: dict[str, str]
+    body: bytes
+    content_type: str
+    grant: Grant
+    now: float
+    closed: bool = False
+    trusting: bool = False
+
+    def location(self, asked: object) -> str:
+        """The location to work on, where the request names one.
+
+        Raises:
+            ApiError: 422 for none, 403 for one that the token has no access to.
+        """
+        if not isinstance(asked, str) or not asked:
+            raise ApiError(unprocessable("locationId must be a string", "locationId is required"))
+        grant = self.grant
+        if grant.open:
+            known = grant.location in (asked, ANY_LOCATION) or (
+                self.trusting and is_own_form(asked)
+            )
+            if self.closed and not known:
+                raise ApiError(NO_LOCATION_ACCESS)
+            return grant.location
+        if asked not in grant.locations:
+            raise ApiError(NO_LOCATION_ACCESS)
+        return asked
+
+    def json(self) -> dict[str, Any]:
+        """The body, which has to be a JSON object."""
+        try:
+            content = orjson.loads(self.body)
+        except orjson.JSONDecodeError as exc:
+            raise ApiError(error(400, f"Unexpected token in JSON: {exc}")) from exc
+        if not isinstance(content, dict):
+            raise ApiError(unprocessable("the body must be an object"))
+        return content
+
+    def form(self) -> dict[str, str]:
+        """The body, url-encoded."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace")))
+
+    def limit(self, *, default: int, least: int, most: int) -> int:
+        """The page size asked for, ``most`` at most; below ``least`` it is 422."""
+        text = self.query.get("limit")
+        if text is None:
+            return default
+        if not text.isascii() or not text.isdigit():
+            raise ApiError(unprocessable("limit must be a number"))
+        if int(text) < least:
+            raise ApiError(unprocessable(f"limit must not be less than {least}"))
+        return min(int(text), most)
+
+    def moment(self, name: str) -> int | None:
+        """A date of the query, in ISO 8601 or as milliseconds."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        moment = int(text) if text.isascii() and text.isdigit() else parse_ms(text)
+        if moment is None:
+            raise ApiError(unprocessable(f"{name} must be a valid ISO 8601 date string"))
+        return moment
+
+
+class _Guarded(Protocol):
+    """What a route says of who may use it."""
+
+    @property
+    def public(self) -> bool: ...
+
+    @property
+    def scope(self) -> str: ...
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """What a token gives access to.
+
+    ``app`` is what the quota is counted by, beside the location. ``open`` is the grant of a
+    sandbox without tokens: one location under any name.
+    """
+
+    app: str
+    location: str
+    locations: frozenset[str] = frozenset()
+    company: str | None = None
+    open: bool = False
+    expires_at: float | None = None
+
+
+NOBODY: Final = Grant(app="", location="")
+
+
+class AccessControl:
+    """The tokens that are known, and what each of them grants."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._anyone: Grant | None = None
+        if not config.tokens and config.oauth is None:
+            self._anyone = Grant(app="", location=config.location_id, open=True)
+        self._grants = {
+            token: Grant(app=token, location=location, locations=frozenset({location}))
+            for token, location in config.tokens.items()
+        }
+
+    def issue(self, token: str, grant: Grant) -> None:
+        """Let a new token in."""
+        self._grants[token] = grant
+
+    def grant(self, authorization: str, now: float) -> Grant:
+        """What the request's token grants.
+
+        Raises:
+            ApiError: 401 for a token that is unknown or expired.
+        """
+        scheme, _, token = authorization.partition(" ")
+        if scheme != "Bearer" or not token:
+            raise ApiError(BAD_TOKEN)
+        found = self._grants.get(token, self._anyone)
+        if found is None or (found.expires_at is not None and found.expires_at <= now):
+            raise ApiError(BAD_TOKEN)
+        return found
+
+    def check(
+        self, route: _Guarded, headers: Mapping[str, str], config: SandboxConfig, now: float
+    ) -> Grant:
+        """Let a request in to a route.
+
+        Raises:
+            ApiError: 401 for a wrong version, token or scope.
+        """
+        if route.public:
+            return NOBODY
+        if headers.get("Version", "") not in config.versions:
+            raise ApiError(NO_VERSION)
+        grant = self.grant(headers.get("Authorization", ""), now)
+        if route.scope in config.denied_scopes:
+            raise ApiError(NO_SCOPE)
+        return grant

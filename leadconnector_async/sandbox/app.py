@@ -1,0 +1,113 @@
+"""The sandbox without its sockets: a request goes in, and what to answer comes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.sandbox.api_request import ApiRequest
+from leadconnector_async.sandbox.faults import WIRE_KINDS, Fault, invented_reply, spoil
+from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
+from leadconnector_async.sandbox.routes import Route, find_route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadconnector_async.sandbox.api_request import Grant
+    from leadconnector_async.sandbox.state import SandboxState
+
+
+def respond(
+    state: SandboxState, method: str, target: str, headers: Mapping[str, str], body: bytes
+) -> Exchange:
+    """Do what the request asks for. ``target`` is its path and query, encoded."""
+    path, _, query = target.partition("?")
+    found = find_route(method, path)
+    if found is None:
+        return Exchange("unknown", not_found(method, path))
+    route, params = found
+    now = state.clock()
+    try:
+        grant = state.access.check(route, headers, state.config, now)
+    except ApiError as refused:
+        return Exchange(route.name, refused.reply)
+    request = ApiRequest(
+        path=path,
+        params=params,
+        query=dict(parse_qsl(query)) if query else {},
+        body=body,
+        content_type=headers.get("Content-Type", ""),
+        grant=grant,
+        now=now,
+        closed=state.closed,
+        trusting=state.config.trusting,
+    )
+    return _metered(state, route, request)
+
+
+def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange:
+    if route.public:
+        return _faulty(state, route, request, request.grant.location)
+    location = _asked(request.grant, request.query)
+    ruling = state.rate_limiter(request.grant.app, location).allow(request.now)
+    exchange = (
+        _faulty(state, route, request, location)
+        if ruling.allowed
+        else Exchange(route.name, THROTTLED)
+    )
+    reply = exchange.reply
+    # What a fault put into the headers is meant to be seen.
+    headers = {**ruling.headers, **reply.headers} if reply.headers else ruling.headers
+    return Exchange(
+        route.name, Reply(reply.status, reply.body, reply.content_type, headers), exchange.wire
+    )
+
+
+def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: str) -> Exchange:
+    fault = None
+    if state.faults:
+        fault = state.faults.choose(route.name, location, _alt_id(request.body))
+    if fault is None:
+        return Exchange(route.name, _run(state, route, request))
+    if fault.when == "before" and fault.kind not in _TRUE_ANSWERS:
+        reply = invented_reply(fault, state.faults.fired[fault.kind])
+    else:
+        reply = _run(state, route, request)
+    wire = fault if fault.kind in WIRE_KINDS else None
+    return Exchange(route.name, spoil(fault, reply), wire)
+
+
+def _run(state: SandboxState, route: Route, request: ApiRequest) -> Reply:
+    try:
+        return route.endpoint(state, request)
+    except ApiError as refused:
+        return refused.reply
+
+
+class Exchange(Struct, frozen=True, gc=False):
+    """What to do with a request: the answer, and what happens to it on the wire, if anything."""
+
+    endpoint: str
+    reply: Reply
+    wire: Fault | None = None
+
+
+_TRUE_ANSWERS: Final = ("rates_garbage", "rates_contradictory")
+
+
+def _asked(grant: Grant, query: dict[str, str]) -> str:
+    """Whose quota a request draws on: a company's token draws on the location that it names."""
+    return query.get("locationId", grant.location) if grant.company else grant.location
+
+
+def _alt_id(body: bytes) -> str | None:
+    if b'"altId"' not in body:
+        return None
+    try:
+        alt_id = orjson.loads(body).get("altId")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
+    return alt_id if isinstance(alt_id, str) else None

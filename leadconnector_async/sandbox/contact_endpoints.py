@@ -1,0 +1,90 @@
+"""The endpoints for contacts: find a duplicate, create, upsert."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from leadconnector_async.sandbox.message_store import iso
+from leadconnector_async.sandbox.replies import (
+    TRACE_ID,
+    ApiError,
+    Reply,
+    error,
+    json_reply,
+    unprocessable,
+)
+
+if TYPE_CHECKING:
+    from leadconnector_async.sandbox.api_request import ApiRequest
+    from leadconnector_async.sandbox.state import SandboxState
+
+_TEXTS = ("email", "phone", "name", "firstName", "lastName")
+
+
+def find_duplicate(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /contacts/search/duplicate``: by email, else by number; ``contact`` may be null.
+
+    A ``+`` that is not encoded arrives as a space, and finds nothing.
+    """
+    location = request.location(request.query.get("locationId"))
+    found = _find(state, location, request.query)
+    return json_reply(200, {"contact": found, "traceId": TRACE_ID})
+
+
+def _find(state: SandboxState, location: str, fields: dict[str, Any]) -> dict[str, Any] | None:
+    phone = fields.get("phone") or fields.get("number")
+    by_email = state.contacts.find(location, "email", fields.get("email"))
+    return by_email or state.contacts.find(location, "phone", phone)
+
+
+def create_contact(state: SandboxState, request: ApiRequest) -> Reply:
+    """``POST /contacts/``. A duplicate is refused, and its answer names the one that exists."""
+    fields, location = _read(request)
+    found = _find(state, location, fields)
+    if found is not None:
+        matching = (
+            "email" if state.contacts.find(location, "email", fields.get("email")) else "phone"
+        )
+        meta = {"contactId": found["id"], "matchingField": matching}
+        message = "This location does not allow duplicated contacts."
+        raise ApiError(error(400, message, meta=meta, traceId=TRACE_ID))
+    contact = _put(state, location, {}, fields)
+    return json_reply(201, {"contact": contact, "traceId": TRACE_ID})
+
+
+def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
+    """``POST /contacts/upsert``: email first, then phone.
+
+    Where the two belong to different contacts, the one with the email is changed, and the phone
+    is silently dropped: the API does so.
+    """
+    fields, location = _read(request)
+    if not fields.get("email") and not fields.get("phone"):
+        raise ApiError(error(400, "email or phone is required"))
+    found = _find(state, location, fields)
+    owner = state.contacts.find(location, "phone", fields.get("phone"))
+    if found is not None and owner is not None and owner["id"] != found["id"]:
+        fields = {name: value for name, value in fields.items() if name != "phone"}
+    contact = _put(state, location, found or {}, fields)
+    content = {"new": found is None, "contact": contact, "traceId": TRACE_ID}
+    return json_reply(200, content)
+
+
+def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
+    fields = request.json()
+    location = request.location(fields.get("locationId"))
+    wrong = [name for name in _TEXTS if not isinstance(fields.get(name) or "", str)]
+    if wrong:
+        raise ApiError(unprocessable(*(f"{name} must be a string" for name in wrong)))
+    return fields, location
+
+
+def _put(
+    state: SandboxState, location: str, known: dict[str, Any], fields: dict[str, Any]
+) -> dict[str, Any]:
+    moment = iso(time.time_ns() // 1_000_000)
+    contact = {"id": state.ids(), "dateAdded": moment} | known | fields
+    contact |= {"locationId": location, "dateUpdated": moment}
+    state.contacts.put(contact)
+    return contact

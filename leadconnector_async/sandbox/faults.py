@@ -1,0 +1,239 @@
+"""Which request meets which fault: rules with a probability, a count, or a target; all seeded.
+
+The faults that are answers: wrong status, wrong body, wrong headers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+import orjson
+from msgspec import Struct
+from msgspec.structs import replace
+
+from leadconnector_async.sandbox.message_store import derived_id
+from leadconnector_async.sandbox.replies import SERVER_ERROR, THROTTLED, Reply, error, json_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+WireKind = Literal["drop", "reset", "hang", "down", "cut", "overlong", "huge", "endless"]
+"""What happens to the connection.
+
+drop      it is closed without an answer
+reset     the same, with a TCP reset
+hang      no answer for ``seconds``, then drop
+down      drop; the port is closed for ``seconds`` (connections are refused), then open again
+cut       Content-Length promises more than is sent before the close
+overlong  Content-Length promises less than is sent
+huge      a body of 100 MB
+endless   a chunked body that goes on for ``seconds``
+"""
+
+ReplyKind = Literal[
+    "429",
+    "500",
+    "502",
+    "503",
+    "504",
+    "garbage",
+    "html",
+    "no_id",
+    "id_type",
+    "rates_garbage",
+    "rates_contradictory",
+    "retry_past",
+    "retry_far",
+    "redirect_302",
+    "redirect_307",
+]
+"""What is answered instead.
+
+429                  with ``Retry-After: seconds`` where ``seconds`` is given
+500 503 504          the API's JSON error body; 502 is a proxy's HTML page
+garbage              200, and bytes that are no JSON
+html                 200, and an HTML page
+no_id                200 without a ``messageId``
+id_type              200, and ``messageId`` is a number
+rates_garbage        the true answer; the rate headers are no figures
+rates_contradictory  the true answer; the rate headers contradict each other
+retry_past           429, and Retry-After is a date long gone
+retry_far            429, and Retry-After is a year
+redirect_302/307     to ``target``
+"""
+
+When = Literal["before", "after"]
+
+FaultKind = WireKind | ReplyKind
+
+WIRE_KINDS: Final[frozenset[str]] = frozenset(get_args(WireKind))
+
+FAULT_KINDS: Final[tuple[str, ...]] = (*get_args(WireKind), *get_args(ReplyKind))
+
+
+class Fault(Struct, frozen=True):
+    """One rule: which requests meet which fault.
+
+    ``when`` is before the message is stored (it is not, and an answer that claims so is made up)
+    or after. A rule looks at the requests to ``endpoint`` ("*" for all), in ``location`` and with
+    ``alt_id`` where these are given. Of those it picks the ``nth`` ones, counted from 1, or, with
+    no ``nth``, each with ``probability``; ``times`` bounds how often. ``seconds`` and ``target``
+    are explained with the kinds.
+    """
+
+    kind: FaultKind
+    when: When = "before"
+    probability: float = 1.0
+    nth: tuple[int, ...] = ()
+    times: int | None = None
+    endpoint: str = "inbound"
+    location: str | None = None
+    alt_id: str | None = None
+    seconds: float | None = None
+    target: str = "https://elsewhere.invalid/"
+
+    def __post_init__(self) -> None:
+        if self.kind not in FAULT_KINDS:
+            raise ValueError(f"unknown fault {self.kind!r}: one of {', '.join(FAULT_KINDS)}")
+        if self.when not in ("before", "after"):
+            raise ValueError(f"a fault is 'before' or 'after' storing, not {self.when!r}")
+        if not 0.0 <= self.probability <= 1.0:
+            raise ValueError(f"a probability is from 0 to 1, not {self.probability}")
+
+
+class _Armed:
+    """A rule with what it has seen so far."""
+
+    def __init__(self, fault: Fault, seed: str) -> None:
+        self.fault = fault
+        self._met = 0
+        self._fired = 0
+        self._random = Random(seed)  # noqa: S311 - reproducible, not secret
+
+    def _concerns(self, endpoint: str, location: str, alt_id: str | None) -> bool:
+        fault = self.fault
+        return (
+            fault.endpoint in ("*", endpoint)
+            and fault.location in (None, location)
+            and fault.alt_id in (None, alt_id)
+        )
+
+    def wants(self, endpoint: str, location: str, alt_id: str | None) -> bool:
+        """Look at a request; True if this rule picks it."""
+        if not self._concerns(endpoint, location, alt_id):
+            return False
+        self._met += 1
+        fault = self.fault
+        picked = self._met in fault.nth if fault.nth else self._random.random() < fault.probability
+        return picked and (fault.times is None or self._fired < fault.times)
+
+    def fire(self) -> Fault:
+        """Count that the rule was applied."""
+        self._fired += 1
+        return self.fault
+
+
+class FaultPlan:
+    """The rules in their order: the first that picks a request wins, all of them count it."""
+
+    def __init__(self, faults: Iterable[Fault], seed: int) -> None:
+        self.fired: Counter[str] = Counter()
+        self._seed = seed
+        self._armed: tuple[_Armed, ...] = ()
+        self.set(faults)
+
+    def __bool__(self) -> bool:
+        return bool(self._armed)
+
+    def set(self, faults: Iterable[Fault]) -> None:
+        """Replace all rules. Each draws from a sequence of its own."""
+        self._armed = tuple(
+            _Armed(fault, f"{self._seed}:{index}") for index, fault in enumerate(faults)
+        )
+
+    def choose(self, endpoint: str, location: str, alt_id: str | None) -> Fault | None:
+        """The fault that this request meets, if any."""
+        wanting = [armed for armed in self._armed if armed.wants(endpoint, location, alt_id)]
+        if not wanting:
+            return None
+        fault = wanting[0].fire()
+        self.fired[fault.kind] += 1
+        return fault
+
+
+_PAGE: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+_GARBAGE_RATES: Final = {
+    "X-RateLimit-Max": "lots",
+    "X-RateLimit-Remaining": "-7",
+    "X-RateLimit-Interval-Milliseconds": "1e999",
+    "X-RateLimit-Limit-Daily": "",
+    "X-RateLimit-Daily-Remaining": "99999999999999999999",
+    "X-RateLimit-Daily-Reset": "NaN",
+    "Retry-After": "soon",
+}
+
+_CONTRADICTORY_RATES: Final = {
+    "X-RateLimit-Max": "1",
+    "X-RateLimit-Remaining": "5000",
+    "X-RateLimit-Interval-Milliseconds": "0",
+    "X-RateLimit-Limit-Daily": "10",
+    "X-RateLimit-Daily-Remaining": "200000",
+    "X-RateLimit-Daily-Reset": "0",
+}
+
+
+def invented_reply(fault: Fault, seen: int) -> Reply:
+    """A success for a message that was never stored."""
+    ids = {name: derived_id(fault.kind, name, seen) for name in ("conversationId", "messageId")}
+    return json_reply(200, {"success": True, **ids, "message": "Success"})
+
+
+def _with_headers(reply: Reply, headers: dict[str, str]) -> Reply:
+    return replace(reply, headers={**reply.headers, **headers})
+
+
+def _html(status: int) -> Reply:
+    return Reply(status, _PAGE, "text/html; charset=utf-8")
+
+
+def _altered(reply: Reply, **changes: object) -> Reply:
+    content = orjson.loads(reply.body or b"{}") | changes
+    return json_reply(200, {name: value for name, value in content.items() if value is not None})
+
+
+def _throttled(fault: Fault, retry_after: str | None) -> Reply:
+    if retry_after is None and fault.seconds is not None:
+        retry_after = f"{fault.seconds:g}"
+    return _with_headers(THROTTLED, {"Retry-After": retry_after} if retry_after else {})
+
+
+def _redirect(status: int, fault: Fault) -> Reply:
+    return Reply(status, b"", headers={"Location": fault.target})
+
+
+_SPOILERS: Final[dict[str, Callable[[Fault, Reply], Reply]]] = {
+    "429": lambda fault, _: _throttled(fault, None),
+    "500": lambda _, __: SERVER_ERROR,
+    "502": lambda _, __: _html(502),
+    "503": lambda _, __: error(503, "Service Unavailable"),
+    "504": lambda _, __: error(504, "Gateway Timeout"),
+    "garbage": lambda _, __: Reply(200, b'\x00\xff{"success": tru'),
+    "html": lambda _, __: _html(200),
+    "no_id": lambda _, reply: _altered(reply, messageId=None),
+    "id_type": lambda _, reply: _altered(reply, messageId=12345),
+    "rates_garbage": lambda _, reply: _with_headers(reply, _GARBAGE_RATES),
+    "rates_contradictory": lambda _, reply: _with_headers(reply, _CONTRADICTORY_RATES),
+    "retry_past": lambda fault, _: _throttled(fault, "Wed, 21 Oct 2015 07:28:00 GMT"),
+    "retry_far": lambda fault, _: _throttled(fault, "31536000"),
+    "redirect_302": lambda fault, _: _redirect(302, fault),
+    "redirect_307": lambda fault, _: _redirect(307, fault),
+}
+
+
+def spoil(fault: Fault, reply: Reply) -> Reply:
+    """What is answered instead of ``reply``. Faults of the wire change nothing here."""
+    spoiler = _SPOILERS.get(fault.kind)
+    return spoiler(fault, reply) if spoiler else reply

@@ -1,0 +1,303 @@
+"""What the sandbox has stored: conversations and their messages, in the order of arrival.
+
+The contacts that the sandbox knows, and how they are found again.
+
+Ids that look like the API's: 20 letters and digits, the same for the same seed.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Upload(Struct, frozen=True, kw_only=True):
+    """One uploaded file."""
+
+    url: str
+    name: str
+    content: bytes
+    location_id: str
+    contact_id: str
+    conversation_id: str
+
+    def __repr__(self) -> str:
+        return f"Upload({self.url!r}, {len(self.content)} bytes)"
+
+
+_PUNCTUATION: Final = re.compile(r"[\s().-]")
+
+
+def normal_phone(number: str) -> str:
+    """A number without its punctuation."""
+    return _PUNCTUATION.sub("", number)
+
+
+class ContactBook:
+    """Contacts by location and id, with an index for each field that tells duplicates."""
+
+    def __init__(self) -> None:
+        self._contacts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._index: dict[tuple[str, str, str], str] = {}
+        self._keys: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+
+    def __contains__(self, who: tuple[str, str]) -> bool:
+        return who in self._contacts
+
+    def get(self, location: str, contact_id: str) -> dict[str, Any] | None:
+        """A contact's fields."""
+        return self._contacts.get((location, contact_id))
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every contact, in the order of creation."""
+        return list(self._contacts.values())
+
+    def find(self, location: str, field: str, value: str | None) -> dict[str, Any] | None:
+        """The contact with this ``email`` or ``phone``."""
+        if not value:
+            return None
+        contact_id = self._index.get((location, field, _normal(field, value)))
+        return None if contact_id is None else self._contacts[location, contact_id]
+
+    def put(self, contact: dict[str, Any]) -> None:
+        """Add a contact, or index its changed fields again. A field's first owner keeps it."""
+        who = contact["locationId"], contact["id"]
+        self.remove(*who)
+        self._contacts[who] = contact
+        keys = [
+            (who[0], field, _normal(field, contact[field]))
+            for field in ("email", "phone")
+            if contact.get(field)
+        ]
+        self._keys[who] = [key for key in keys if self._index.setdefault(key, who[1]) == who[1]]
+
+    def remove(self, location: str, contact_id: str) -> None:
+        """Forget a contact, if it is there."""
+        self._contacts.pop((location, contact_id), None)
+        for key in self._keys.pop((location, contact_id), ()):
+            del self._index[key]
+
+
+def _normal(field: str, value: str) -> str:
+    return normal_phone(value) if field == "phone" else value.strip().lower()
+
+
+_LETTERS: Final = string.ascii_letters + string.digits
+
+_PAIRS: Final = ["".join(pair) for pair in product(_LETTERS, repeat=2)]
+
+_SPACE: Final = len(_PAIRS) ** 5
+
+_FORM: Final = re.compile(r"[0-9A-Za-z]{20}")
+
+_FORM_OF_PROVIDERS: Final = re.compile(r"[0-9a-f]{24}|[0-9A-Za-z]{20}")
+
+
+def is_own_form(text: str) -> bool:
+    """Tell whether the API may have given out such an id, by the examples of its OpenAPI files."""
+    return _FORM.fullmatch(text) is not None
+
+
+def is_provider_form(text: str) -> bool:
+    """The same of the id of a conversation provider."""
+    return _FORM_OF_PROVIDERS.fullmatch(text) is not None
+
+
+def _spell(number: int) -> str:
+    """Ten letters for a number below `_SPACE`."""
+    pairs, base = _PAIRS, len(_PAIRS)
+    text = ""
+    for _ in range(5):
+        number, index = divmod(number, base)
+        text += pairs[index]
+    return text
+
+
+def _numbers(*parts: object) -> tuple[int, int]:
+    digest = blake2b("\0".join(map(str, parts)).encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8]) % _SPACE, int.from_bytes(digest[8:]) % _SPACE
+
+
+def derived_id(*parts: object) -> str:
+    """The id that belongs to these parts."""
+    first, second = _numbers(*parts)
+    return _spell(first) + _spell(second)
+
+
+class IdSequence:
+    """A seeded sequence of ids without a repetition.
+
+    Their second half is the same for all; the first walks through all its values, since the step
+    shares no factor with 62.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._at, tail = _numbers("ids", seed)
+        self._tail = _spell(tail)
+        self._step = _numbers("step", seed)[0] // 62 * 62 + 1
+
+    def __call__(self) -> str:
+        """The next id."""
+        self._at = (self._at + self._step) % _SPACE
+        return _spell(self._at) + self._tail
+
+
+# Without an offset, since the API writes Z where Python would write +00:00.
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, see above
+
+
+def iso(milliseconds: int) -> str:
+    """A moment of the Unix epoch as the API writes it: UTC, milliseconds, ``Z``."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds") + "Z"
+
+
+class Stored(Struct, frozen=True, kw_only=True, gc=False):
+    """One stored message.
+
+    ``fields`` is the request's body as it came. ``date`` is the message's own, in milliseconds of
+    the Unix epoch; ``stored_at`` is the sandbox's clock at storing, ``seq`` counts arrivals from 1.
+    """
+
+    seq: int
+    id: str
+    location_id: str
+    contact_id: str
+    conversation_id: str
+    type: str
+    direction: str
+    date: int
+    stored_at: float
+    stored_ms: int
+    fields: dict[str, Any]
+    email_message_id: str | None = None
+    thread_id: str | None = None
+
+    @property
+    def alt_id(self) -> str | None:
+        """The sender's own id."""
+        return self.fields.get("altId")
+
+    def __repr__(self) -> str:
+        return f"Stored({self.seq}, {self.id!r}, type={self.type!r}, contact={self.contact_id!r})"
+
+
+class Timeline:
+    """Messages that can be walked by date or by arrival. Sorted when read, not when written."""
+
+    def __init__(self) -> None:
+        self.by_arrival: list[Stored] = []
+        self._by_date: list[Stored] = []
+
+    def add(self, stored: Stored) -> None:
+        """Append what has just arrived."""
+        self.by_arrival.append(stored)
+
+    def by_date(self) -> list[Stored]:
+        """Oldest first; messages of one moment in the order of their arrival."""
+        fresh = self.by_arrival[len(self._by_date) :]
+        if fresh:
+            self._by_date.extend(fresh)
+            self._by_date.sort(key=lambda stored: (stored.date, stored.seq))
+        return self._by_date
+
+
+class Conversation:
+    """The one conversation of a contact."""
+
+    def __init__(self, conversation_id: str, location_id: str, contact_id: str, at: float) -> None:
+        self.id = conversation_id
+        self.location_id = location_id
+        self.contact_id = contact_id
+        self.opened_at = at
+        self.timeline = Timeline()
+
+    def __repr__(self) -> str:
+        return f"Conversation({self.id!r}, contact={self.contact_id!r})"
+
+
+class MessageStore:
+    """All conversations of all locations. ``keep=False`` counts messages and forgets them."""
+
+    def __init__(self, *, seed: int, keep: bool) -> None:
+        self._seed = seed
+        self._keep = keep
+        self._conversations: dict[tuple[str, str], Conversation] = {}
+        self._of_contact: dict[tuple[str, str], Conversation] = {}
+        self._locations: dict[str, Timeline] = {}
+        self._messages: dict[str, Stored] = {}
+        self._threads: dict[tuple[str, str], list[str]] = {}
+        self.counts: Counter[str] = Counter()
+        self.total = 0
+
+    def conversation(self, location: str, conversation_id: str) -> Conversation | None:
+        """A conversation by its id."""
+        return self._conversations.get((location, conversation_id))
+
+    def conversation_of(self, location: str, contact_id: str) -> Conversation | None:
+        """A contact's conversation, if it was opened."""
+        return self._of_contact.get((location, contact_id))
+
+    def conversations(self, location: str) -> Iterator[Conversation]:
+        """All of a location, in the order in which they were opened."""
+        return (one for (where, _), one in self._conversations.items() if where == location)
+
+    def all_conversations(self) -> list[Conversation]:
+        """All of every location, in the order in which they were opened."""
+        return list(self._conversations.values())
+
+    def open(
+        self, location: str, contact_id: str, now: float, conversation_id: str | None = None
+    ) -> Conversation:
+        """Open a conversation. Without an id of its own, it follows from location and contact."""
+        chosen = conversation_id or derived_id(self._seed, "conversation", location, contact_id)
+        opened = Conversation(chosen, location, contact_id, now)
+        self._conversations[location, chosen] = opened
+        self._of_contact.setdefault((location, contact_id), opened)
+        return opened
+
+    def add(self, stored: Stored, conversation: Conversation) -> None:
+        """Store a message."""
+        self.total += 1
+        self.counts[stored.location_id] += 1
+        if not self._keep:
+            return
+        self._messages[stored.id] = stored
+        conversation.timeline.add(stored)
+        self.timeline(stored.location_id).add(stored)
+        if stored.email_message_id and stored.thread_id:
+            self._join(stored.location_id, stored.thread_id, stored.email_message_id)
+
+    def _join(self, location: str, thread_id: str, email_message_id: str) -> None:
+        thread = self._threads.setdefault((location, thread_id), [])
+        thread.append(email_message_id)
+        self._threads[location, email_message_id] = thread
+
+    def thread(self, location: str, email_message_id: str) -> list[str] | None:
+        """The ids of the thread that this email is in, the first one naming the thread."""
+        return self._threads.get((location, email_message_id))
+
+    def timeline(self, location: str) -> Timeline:
+        """All messages of a location."""
+        found = self._locations.get(location)
+        if found is None:
+            found = self._locations[location] = Timeline()
+        return found
+
+    def message(self, message_id: str) -> Stored | None:
+        """A message by its id."""
+        return self._messages.get(message_id)
+
+    def messages(self) -> list[Stored]:
+        """All that is kept, in the order of arrival."""
+        return list(self._messages.values())

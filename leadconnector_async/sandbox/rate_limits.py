@@ -1,0 +1,182 @@
+"""The quota as servers count it: fixed window, sliding window, refilling bucket, and the day."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leadconnector_async.sandbox.config import Limits
+
+
+class RateWindow(Protocol):
+    """Counts requests at the moment they arrive. Times are seconds of one clock."""
+
+    def left(self, now: float) -> int:
+        """How many requests are let through at this moment."""
+
+    def take(self, now: float) -> None:
+        """Count one request."""
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is more room."""
+
+
+class FixedWindow:
+    """So many requests between two ticks of the clock, however they are spread."""
+
+    def __init__(self, size: int, interval: float, phase: float | None) -> None:
+        self._size = size
+        self._interval = interval
+        self._phase = phase
+        self._ends = -math.inf
+        self._used = 0
+
+    def _roll(self, now: float) -> None:
+        if now < self._ends:
+            return
+        begins = now
+        if self._phase is not None:
+            begins = now - (now - self._phase) % self._interval
+        self._ends = begins + self._interval
+        self._used = 0
+
+    def left(self, now: float) -> int:
+        """What this window has not used yet."""
+        self._roll(now)
+        return self._size - self._used
+
+    def take(self, now: float) -> None:
+        """Count one request in the window of this moment."""
+        self._roll(now)
+        self._used += 1
+
+    def wait(self, now: float) -> float:
+        """Seconds to the end of the window."""
+        self._roll(now)
+        return self._ends - now
+
+
+class SlidingWindow:
+    """So many requests in any stretch of one interval."""
+
+    def __init__(self, size: int, interval: float) -> None:
+        self._size = size
+        self._interval = interval
+        self._arrivals: deque[float] = deque()
+
+    def left(self, now: float) -> int:
+        """The size, less what arrived within the last interval."""
+        arrivals = self._arrivals
+        while arrivals and arrivals[0] + self._interval <= now:
+            arrivals.popleft()
+        return self._size - len(arrivals)
+
+    def take(self, now: float) -> None:
+        """Note one arrival."""
+        self._arrivals.append(now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the oldest arrival is an interval old."""
+        return self._arrivals[0] + self._interval - now if self._arrivals else 0.0
+
+
+class Bucket:
+    """Holds ``size`` requests, refills evenly at ``size`` per interval."""
+
+    def __init__(self, size: int, interval: float) -> None:
+        self._size = size
+        self._rate = size / interval
+        self._level = float(size)
+        self._at: float | None = None
+
+    def left(self, now: float) -> int:
+        """Whole requests in the bucket."""
+        if self._at is not None:
+            self._level = min(self._size, self._level + (now - self._at) * self._rate)
+        self._at = now
+        # Refilling adds up to a hair less than a whole request: 1e-9 is no request's worth.
+        return int(self._level + 1e-9)
+
+    def take(self, now: float) -> None:
+        """Take one request out."""
+        self.left(now)
+        self._level -= 1.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until one whole request is in the bucket."""
+        self.left(now)
+        return max(0.0, (1.0 - self._level) / self._rate)
+
+
+def make_window(limits: Limits) -> RateWindow | None:
+    """The window that ``limits`` asks for; None counts nothing."""
+    match limits.window:
+        case "fixed":
+            return FixedWindow(limits.max, limits.interval, limits.phase)
+        case "sliding":
+            return SlidingWindow(limits.max, limits.interval)
+        case "bucket":
+            return Bucket(limits.max, limits.interval)
+        case "off":
+            return None
+
+
+class RateDecision(NamedTuple):
+    """Whether a request is let through, and what the answer's headers say of the quota."""
+
+    allowed: bool
+    headers: Mapping[str, str]
+
+
+class RateLimiter:
+    """The quota of one app in one location."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._window = make_window(limits)
+        counts_days = limits.daily is not None and self._window is not None
+        self._day = FixedWindow(limits.daily or 0, limits.day, None) if counts_days else None
+        self._constant = self._figures(limits.max, limits.daily or 0, limits.day)
+
+    def allow(self, now: float) -> RateDecision:
+        """Count a request that arrived, and rule on it. A refused one costs nothing."""
+        window, day = self._window, self._day
+        if window is None:
+            return RateDecision(allowed=True, headers=self._constant)
+        spent = day is not None and day.left(now) <= 0
+        admitted = not spent and window.left(now) > 0
+        if admitted:
+            window.take(now)
+            if day is not None:
+                day.take(now)
+        headers = self._headers(now)
+        if not admitted and self._limits.retry_after:
+            wait = day.wait(now) if spent and day is not None else window.wait(now)
+            headers["Retry-After"] = str(math.ceil(wait))
+        return RateDecision(allowed=admitted, headers=headers)
+
+    def _headers(self, now: float) -> dict[str, str]:
+        window, day = self._window, self._day
+        left = window.left(now) if window is not None else self._limits.max
+        if day is None:
+            return self._figures(left, 0, 0.0)
+        return self._figures(left, day.left(now), day.wait(now))
+
+    def _figures(self, left: int, day_left: int, day_ends: float) -> dict[str, str]:
+        limits = self._limits
+        if not limits.headers:
+            return {}
+        figures = {
+            "X-RateLimit-Max": str(limits.max),
+            "X-RateLimit-Remaining": str(left),
+            "X-RateLimit-Interval-Milliseconds": str(round(limits.interval * 1000)),
+        }
+        if limits.daily is not None:
+            figures["X-RateLimit-Limit-Daily"] = str(limits.daily)
+            figures["X-RateLimit-Daily-Remaining"] = str(day_left)
+            figures["X-RateLimit-Daily-Reset"] = str(round(day_ends * 1000))
+        return figures

@@ -1,0 +1,323 @@
+"""The endpoints that read messages: of a conversation, of a location, or one.
+
+How reads show what is stored. The numbers follow the order of the API's list of types.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from leadconnector_async.sandbox.message_store import iso
+from leadconnector_async.sandbox.replies import (
+    NO_CONVERSATION,
+    ApiError,
+    Reply,
+    error,
+    json_reply,
+    unprocessable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from leadconnector_async.sandbox.api_request import ApiRequest
+    from leadconnector_async.sandbox.message_store import Conversation, Stored
+    from leadconnector_async.sandbox.state import SandboxState
+
+MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int]]] = {
+    "Call": ("TYPE_CALL", 1),
+    "SMS": ("TYPE_SMS", 2),
+    "Email": ("TYPE_EMAIL", 3),
+    "WebChat": ("TYPE_WEBCHAT", 5),
+    "Campaign_Call": ("TYPE_CAMPAIGN_CALL", 8),
+    "Campaign_VoiceMail": ("TYPE_CAMPAIGN_VOICEMAIL", 10),
+    "FB": ("TYPE_FACEBOOK", 11),
+    "GMB": ("TYPE_GMB", 15),
+    "IG": ("TYPE_INSTAGRAM", 18),
+    "WhatsApp": ("TYPE_WHATSAPP", 19),
+    "Custom": ("TYPE_CUSTOM_PROVIDER_SMS", 22),
+    "IVR_Call": ("TYPE_IVR_CALL", 24),
+    "Live_Chat": ("TYPE_LIVE_CHAT", 29),
+    "ALL_IN_ONE_CHAT": ("TYPE_LIVE_CHAT", 29),
+    "TIKTOK": ("TYPE_TIKTOK", 37),
+    "FORM_SUBMISSION": ("TYPE_FORM_SUBMISSION", 40),
+    "RCS": ("TYPE_RCS", 42),
+}
+
+_CUSTOM_EMAIL: Final = ("TYPE_CUSTOM_PROVIDER_EMAIL", 23)
+
+CHANNELS: Final[dict[str, frozenset[str]]] = {
+    "Call": frozenset(
+        {"TYPE_CALL", "TYPE_IVR_CALL", "TYPE_CAMPAIGN_CALL", "TYPE_CAMPAIGN_VOICEMAIL"}
+    ),
+    "SMS": frozenset({"TYPE_SMS", "TYPE_CUSTOM_PROVIDER_SMS"}),
+    "Email": frozenset({"TYPE_EMAIL", "TYPE_CUSTOM_PROVIDER_EMAIL"}),
+    "WhatsApp": frozenset({"TYPE_WHATSAPP"}),
+    "Instagram": frozenset({"TYPE_INSTAGRAM"}),
+    "Facebook": frozenset({"TYPE_FACEBOOK"}),
+}
+
+
+def message_type(stored: Stored) -> tuple[str, int]:
+    """The type's name and number on reads. A ``Custom`` message with mail fields is an email."""
+    if stored.type == "Custom" and ("html" in stored.fields or "subject" in stored.fields):
+        return _CUSTOM_EMAIL
+    return MESSAGE_TYPES_ON_READ[stored.type]
+
+
+def is_email(stored: Stored) -> bool:
+    """Whether the export leaves it out unless it is asked for."""
+    return message_type(stored)[0] in CHANNELS["Email"]
+
+
+def is_call(stored: Stored) -> bool:
+    """Whether its attachments are kept from reads."""
+    return message_type(stored)[0] in CHANNELS["Call"]
+
+
+def email_text(stored: Stored) -> str:
+    """The body of an email: the HTML where there is one."""
+    return stored.fields.get("html") or stored.fields.get("message") or ""
+
+
+def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
+    """A message as lists show it."""
+    fields, (name, number) = stored.fields, message_type(stored)
+    call_status = (fields.get("call") or {}).get("status")
+    view: dict[str, Any] = {
+        "id": stored.id,
+        "direction": stored.direction,
+        "status": call_status or "delivered",
+        "type": number,
+        "messageType": name,
+        "locationId": stored.location_id,
+        "contactId": stored.contact_id,
+        "conversationId": stored.conversation_id,
+        "dateAdded": iso(stored.date),
+        "dateUpdated": iso(stored.stored_ms),
+        "contentType": "text/html" if fields.get("html") else "text/plain",
+        "source": "api",
+        "meta": _meta(state, stored, call_status),
+    }
+    if not is_call(stored):
+        view["attachments"] = fields.get("attachments") or []
+        if not is_email(stored):
+            view["body"] = fields.get("message") or ""
+        elif state.config.reads.email_body:
+            view["body"] = email_text(stored)
+    if fields.get("conversationProviderId"):
+        view["conversationProviderId"] = fields["conversationProviderId"]
+    if stored.alt_id and state.config.reads.alt_id:
+        view["altId"] = stored.alt_id
+    return view
+
+
+def _meta(state: SandboxState, stored: Stored, call_status: str | None) -> dict[str, Any]:
+    if call_status:
+        return {"callStatus": call_status, "call": {"status": call_status}}
+    if stored.email_message_id:
+        thread = state.store.thread(stored.location_id, stored.email_message_id)
+        return {"email": {"messageIds": thread or [stored.email_message_id]}}
+    return {}
+
+
+def email_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
+    """An email with its text and its addresses."""
+    fields = stored.fields
+    view = message_view(state, stored) | {
+        "id": stored.email_message_id or stored.id,
+        "threadId": stored.thread_id or stored.id,
+        "subject": fields.get("subject", ""),
+        "body": email_text(stored),
+        "from": fields.get("emailFrom", ""),
+        "to": [fields["emailTo"]] if fields.get("emailTo") else [],
+        "cc": fields.get("emailCc") or [],
+        "bcc": fields.get("emailBcc") or [],
+    }
+    if fields.get("emailMessageId"):
+        view["replyToMessageId"] = fields["emailMessageId"]
+    return view
+
+
+def conversation_view(
+    state: SandboxState, conversation: Conversation, last: Stored | None
+) -> dict[str, Any]:
+    """A conversation as the search shows it, with the last message that is visible."""
+    contact = state.contacts.get(conversation.location_id, conversation.contact_id) or {}
+    name = contact.get("name") or ""
+    return {
+        "id": conversation.id,
+        "contactId": conversation.contact_id,
+        "locationId": conversation.location_id,
+        "lastMessageBody": (last.fields.get("message") or "") if last else "",
+        "lastMessageType": message_type(last)[0] if last else "",
+        "lastMessageDate": last.date if last else 0,
+        "type": "TYPE_PHONE",
+        "unreadCount": 0,
+        "fullName": name,
+        "contactName": name,
+        "email": contact.get("email") or "",
+        "phone": contact.get("phone") or "",
+    }
+
+
+PageCursor = tuple[int, int]
+"""Where a message stands in an order: its moment, then its number."""
+
+
+def visible(state: SandboxState, messages: Sequence[Stored], now: float) -> list[Stored]:
+    """Those that reads can see by now."""
+    lag = state.config.reads.lag
+    if not lag:
+        return list(messages)
+    return [stored for stored in messages if stored.stored_at + lag <= now]
+
+
+def known_conversation(state: SandboxState, request: ApiRequest) -> Conversation:
+    """The conversation that the address names."""
+    found = state.conversation(request.grant.location, request.params[0])
+    if found is None:
+        raise ApiError(NO_CONVERSATION)
+    return found
+
+
+def _by_date(stored: Stored) -> PageCursor:
+    return stored.date, stored.seq
+
+
+def _by_arrival(stored: Stored) -> PageCursor:
+    return stored.stored_ms, stored.seq
+
+
+def list_messages(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /conversations/{id}/messages``: newest first by date, 20 a page, 100 at most."""
+    conversation = known_conversation(state, request)
+    limit = request.limit(default=20, least=1, most=100)
+    messages = visible(state, conversation.timeline.by_date(), request.now)
+    wanted = request.query.get("type")
+    if wanted:
+        names = set(wanted.split(","))
+        messages = [stored for stored in messages if message_type(stored)[0] in names]
+    last = request.query.get("lastMessageId")
+    if last:
+        messages = messages[: _position(state, messages, last)]
+    page = messages[-limit:][::-1]
+    content = {
+        "lastMessageId": page[-1].id if page else "",
+        "nextPage": len(messages) > limit,
+        "messages": [message_view(state, stored) for stored in page],
+    }
+    return json_reply(200, {"messages": content})
+
+
+def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) -> int:
+    stored = state.store.message(message_id)
+    if stored is None:
+        raise ApiError(error(400, "lastMessageId not found"))
+    return bisect_left(messages, _by_date(stored), key=_by_date)
+
+
+def get_message(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /conversations/messages/{id}``."""
+    stored = state.store.message(request.params[0])
+    if stored is None or not _may_see(state, request, stored):
+        raise ApiError(error(400, "Message not found"))
+    return json_reply(200, {"message": message_view(state, stored)})
+
+
+def get_email(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /conversations/messages/email/{id}``, by message id or email message id."""
+    sought = request.params[0]
+    for stored in reversed(state.store.timeline(request.grant.location).by_arrival):
+        if sought in (stored.id, stored.email_message_id) and is_email(stored):
+            if _may_see(state, request, stored):
+                return json_reply(200, {"emailMessage": email_view(state, stored)})
+            break
+    raise ApiError(error(400, "Email not found"))
+
+
+def _may_see(state: SandboxState, request: ApiRequest, stored: Stored) -> bool:
+    same_place = stored.location_id == request.grant.location
+    return same_place and bool(visible(state, [stored], request.now))
+
+
+def export(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /conversations/messages/export``: 100 a page, 10 to 500, emails only when asked for."""
+    location = request.location(request.query.get("locationId"))
+    limit = request.limit(default=100, least=10, most=500)
+    timeline = state.store.timeline(location)
+    by_date = state.config.reads.export_by == "date"
+    key = _by_date if by_date else _by_arrival
+    ordered = timeline.by_date() if by_date else timeline.by_arrival
+    keep = _filter(request, key)
+    matching = [stored for stored in visible(state, ordered, request.now) if keep(stored)]
+    descending = request.query.get("sortOrder", "desc") == "desc"
+    if descending:
+        matching.reverse()
+    start = _after(request, matching, key, descending=descending)
+    page = matching[start : start + limit]
+    more = start + limit < len(matching)
+    content = {
+        "messages": [message_view(state, stored) for stored in page],
+        "nextCursor": _cursor(key(page[-1])) if more else None,
+        "total": len(matching),
+    }
+    return json_reply(200, content)
+
+
+def _filter(request: ApiRequest, key: Callable[[Stored], PageCursor]) -> Callable[[Stored], bool]:
+    channel = request.query.get("channel")
+    if channel is not None and channel not in CHANNELS:
+        choices = ", ".join(CHANNELS)
+        raise ApiError(unprocessable(f"channel must be one of the following values: {choices}"))
+    contact, conversation = request.query.get("contactId"), request.query.get("conversationId")
+    start, end = request.moment("startDate"), request.moment("endDate")
+
+    def keep(stored: Stored) -> bool:
+        moment = key(stored)[0]
+        fits_channel = (
+            not is_email(stored)
+            if channel is None
+            else message_type(stored)[0] in CHANNELS[channel]
+        )
+        return (
+            fits_channel
+            and contact in (None, stored.contact_id)
+            and conversation in (None, stored.conversation_id)
+            and (start is None or moment >= start)
+            and (end is None or moment <= end)
+        )
+
+    return keep
+
+
+def _cursor(at: PageCursor) -> str:
+    return urlsafe_b64encode(orjson.dumps(at)).decode()
+
+
+def _after(
+    request: ApiRequest,
+    messages: Sequence[Stored],
+    key: Callable[[Stored], PageCursor],
+    *,
+    descending: bool,
+) -> int:
+    """Where the page after the cursor begins, whatever was added or became visible since."""
+    cursor = request.query.get("cursor")
+    if not cursor:
+        return 0
+    try:
+        moment, seq = orjson.loads(urlsafe_b64decode(cursor))
+    except ValueError as exc:
+        raise ApiError(unprocessable("cursor is not valid")) from exc
+    sign = -1 if descending else 1
+
+    def signed(stored: Stored) -> PageCursor:
+        date, number = key(stored)
+        return sign * date, sign * number
+
+    return bisect_left(messages, (sign * moment, sign * seq + 1), key=signed)

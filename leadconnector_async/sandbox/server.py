@@ -1,0 +1,240 @@
+"""What a test may ask of a sandbox, and tell it, wherever it runs.
+
+The sandbox on a port of this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Self
+
+from aiohttp import web
+
+from leadconnector_async.sandbox.app import respond
+from leadconnector_async.sandbox.config import SandboxConfig
+from leadconnector_async.sandbox.state import SandboxState
+from leadconnector_async.sandbox.wire import Delays, Pauses, WireFaults, drop, response
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from leadconnector_async.sandbox.faults import Fault
+    from leadconnector_async.sandbox.message_store import Conversation, Stored, Upload
+
+
+class SandboxBase:
+    """The common part of `Sandbox` and `SandboxThread`."""
+
+    state: SandboxState
+
+    @property
+    def url(self) -> str:
+        """The base address. It stays the same while the host is down."""
+        return self.state.url
+
+    @property
+    def config(self) -> SandboxConfig:
+        """The settings of this moment."""
+        return self.state.config
+
+    @property
+    def token(self) -> str:
+        """A token that is let in: the first of ``tokens``, else ``config.token``."""
+        return next(iter(self.config.tokens), self.config.token)
+
+    @property
+    def location_id(self) -> str:
+        """The location of `token`."""
+        return self.config.tokens.get(self.token, self.config.location_id)
+
+    @property
+    def messages(self) -> list[Stored]:
+        """What is stored, in the order of arrival. Empty with ``keep_messages=False``."""
+        return self.state.store.messages()
+
+    @property
+    def stored(self) -> Counter[str]:
+        """How many messages are stored, by location, kept or not."""
+        return self.state.store.counts
+
+    @property
+    def requests(self) -> Counter[tuple[str, int]]:
+        """How many requests were answered, by endpoint and status. 0 stands for no answer."""
+        return self.state.requests
+
+    @property
+    def faults_fired(self) -> Counter[str]:
+        """How often each kind of fault has happened."""
+        return self.state.faults.fired
+
+    @property
+    def contacts(self) -> list[dict[str, object]]:
+        """The contacts that were given or created."""
+        return self.state.contacts.all()
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """The conversations of all locations."""
+        return self.state.store.all_conversations()
+
+    @property
+    def uploads(self) -> list[Upload]:
+        """The files that were uploaded."""
+        return list(self.state.uploads)
+
+    def know(
+        self,
+        *,
+        contacts: Iterable[str] = (),
+        conversations: Iterable[str] = (),
+        providers: Iterable[str] = (),
+        location: str | None = None,
+    ) -> None:
+        """Take ids for ones that the sandbox gave out; it refuses all others.
+
+        ``location`` defaults to the sandbox's own.
+        """
+        where = location or self.location_id
+        self.state.know(where, contacts=contacts, conversations=conversations, providers=providers)
+
+    def set_faults(self, *faults: Fault) -> None:
+        """Replace the faults; none makes the sandbox faultless."""
+        self.state.faults.set(faults)
+
+    def reconfigure(self, **changes: object) -> None:
+        """Change settings of `SandboxConfig` while running, all but latency and keep-alive."""
+        self.state.reconfigure(**changes)
+
+    def consume(self, location: str | None = None, n: int = 1, *, app: str | None = None) -> int:
+        """Use up quota from outside, as another program with the same app would.
+
+        ``app`` is the location's token where tokens are configured. Returns how many of the
+        ``n`` requests were let through.
+        """
+        where = location or self.location_id
+        if app is None:
+            owners = (token for token, home in self.config.tokens.items() if home == where)
+            app = next(owners, "")
+        limiter = self.state.rate_limiter(app, where)
+        return sum(limiter.allow(self.state.clock()).allowed for _ in range(n))
+
+
+_BACKLOG = 4096
+
+_PATIENCE = 2.0
+"""Seconds that handlers get to end by themselves when the sandbox stops."""
+
+
+class Sandbox(SandboxBase):
+    """The stand-in for the API, in the running loop.
+
+    ::
+
+        async with Sandbox(SandboxConfig(limits=Limits())) as sandbox:
+            ...  # sandbox.url, sandbox.token, sandbox.location_id, sandbox.messages
+
+    Port 0 takes a free port. ``clock`` gives seconds, and times limits and lags.
+    """
+
+    def __init__(
+        self,
+        config: SandboxConfig | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.state = SandboxState(config or SandboxConfig(), clock)
+        self._host = host
+        self._port = port
+        self._delays: Delays | None = None
+        if self.config.latency != type(self.config.latency)():
+            self._delays = Delays(self.config.latency, self.config.seed)
+        self._pauses = Pauses()
+        self._wire_faults = WireFaults(self._pauses, self._go_down_soon)
+        self._server: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+        self._outages: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"Sandbox({self.url or 'not started'!r}, {self.state.store.total} messages)"
+
+    async def __aenter__(self) -> Self:
+        await self.come_up()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for outage in self._outages:
+            outage.cancel()
+        await asyncio.gather(*self._outages, return_exceptions=True)
+        await self.go_down()
+
+    async def come_up(self) -> None:
+        """Open the port, the same one as before."""
+        if self._listener is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._server = web.Server(
+            self._handle, access_log=None, keepalive_timeout=self.config.keep_alive
+        )
+        self._listener = await loop.create_server(
+            self._server, self._host, self._port, backlog=_BACKLOG, reuse_address=True
+        )
+        self._port = self._listener.sockets[0].getsockname()[1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self.state.url = f"http://{host}:{self._port}"
+
+    async def go_down(self) -> None:
+        """Close the port and every connection. What is stored stays."""
+        listener, server = self._listener, self._server
+        if listener is None or server is None:
+            return
+        self._listener = None
+        listener.close()
+        self._pauses.stop()
+        for connection in server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        # One turn of the loop tells the connections that they are lost, and idle ones end.
+        await asyncio.sleep(0)
+        await server.shutdown(_PATIENCE)
+        await listener.wait_closed()
+
+    def _go_down_soon(self, seconds: float) -> None:
+        outage = asyncio.get_running_loop().create_task(self._outage(seconds))
+        self._outages.add(outage)
+        outage.add_done_callback(self._outages.discard)
+
+    async def _outage(self, seconds: float) -> None:
+        await self.go_down()
+        await asyncio.sleep(seconds)
+        await self.come_up()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ConnectionError:
+            return drop(request)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.content.read()
+        delays = self._delays
+        if delays is not None:
+            await self._pauses.wait(delays.up())
+        exchange = respond(self.state, request.method, request.raw_path, request.headers, body)
+        reply, wire = exchange.reply, exchange.wire
+        status = reply.status if wire is None else 0
+        self.state.requests[exchange.endpoint, status] += 1
+        if delays is not None:
+            await self._pauses.wait(delays.down())
+        if wire is None:
+            return response(reply)
+        return await self._wire_faults.spoil(request, reply, wire)

@@ -1,0 +1,170 @@
+"""What can happen to an answer on its way: delays, and connections that break."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leadconnector_async.sandbox.config import Latency
+    from leadconnector_async.sandbox.faults import Fault
+    from leadconnector_async.sandbox.replies import Reply
+
+HANG_LIMIT: Final = 30.0
+
+DOWN_TIME: Final = 1.0
+
+_HUGE: Final = 100 * 1024 * 1024
+
+_CHUNK: Final = b" " * 65_536
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+class Pauses:
+    """Waits that end at once, with an exception, when the server stops."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait so long.
+
+        Raises:
+            ConnectionAbortedError: the server stops.
+        """
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        timer = loop.call_later(seconds, _end, ended)
+        self._waiting.add(ended)
+        try:
+            await ended
+        finally:
+            timer.cancel()
+            self._waiting.discard(ended)
+
+    def stop(self) -> None:
+        """End every wait."""
+        for ended in self._waiting:
+            if not ended.done():
+                ended.set_exception(ConnectionAbortedError("the sandbox stops"))
+
+
+def _end(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
+
+
+class Delays:
+    """Draws how long a request and its answer take."""
+
+    def __init__(self, latency: Latency, seed: int) -> None:
+        self._latency = latency
+        self._random = Random(f"latency:{seed}")  # noqa: S311 - reproducible, not secret
+
+    def up(self) -> float:
+        """Seconds on the way in."""
+        latency, draw = self._latency, self._random.random
+        slow = latency.slow if latency.slow_share and draw() < latency.slow_share else 0.0
+        return latency.up + (latency.jitter * draw() if latency.jitter else 0.0) + slow
+
+    def down(self) -> float:
+        """Seconds on the way back."""
+        latency = self._latency
+        jitter = latency.jitter * self._random.random() if latency.jitter else 0.0
+        return latency.down + jitter
+
+
+def response(reply: Reply) -> web.Response:
+    """The answer as it should be."""
+    headers = {"Content-Type": reply.content_type, **reply.headers}
+    return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+
+def drop(request: web.BaseRequest) -> web.StreamResponse:
+    """Close the connection. What is returned has nowhere to go."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _reset(request: web.BaseRequest) -> web.StreamResponse:
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    return drop(request)
+
+
+def _mislabel(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.StreamResponse:
+    """Write a head with a false length, and close: the HTTP library would refuse to."""
+    half = len(reply.body) // 2
+    length, sent = (len(reply.body), half) if fault.kind == "cut" else (half, len(reply.body))
+    fields = {"Content-Length": length, "Content-Type": reply.content_type, **reply.headers}
+    head = f"HTTP/1.1 {reply.status} OK\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    if request.transport is not None:
+        request.transport.write(f"{head}\r\n".encode() + reply.body[:sent])
+        request.transport.close()
+    return web.Response()
+
+
+def _limit(fault: Fault, default: float = HANG_LIMIT) -> float:
+    return default if fault.seconds is None else fault.seconds
+
+
+async def _huge(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+    stream = web.StreamResponse(headers={"Content-Type": reply.content_type, **reply.headers})
+    stream.content_length = _HUGE
+    await stream.prepare(request)
+    for _ in range(_HUGE // len(_CHUNK)):
+        await stream.write(_CHUNK)
+    return stream
+
+
+async def _endless(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.StreamResponse:
+    stream = web.StreamResponse(headers={"Content-Type": reply.content_type, **reply.headers})
+    stream.enable_chunked_encoding()
+    await stream.prepare(request)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _limit(fault)
+    while loop.time() < until:
+        await stream.write(_CHUNK)
+    return drop(request)
+
+
+class WireFaults:
+    """Carries out the faults of the connection. ``go_down`` closes the port for some seconds."""
+
+    def __init__(self, pauses: Pauses, go_down: Callable[[float], None]) -> None:
+        self._pauses = pauses
+        self._go_down = go_down
+
+    async def spoil(
+        self, request: web.BaseRequest, reply: Reply, fault: Fault
+    ) -> web.StreamResponse:
+        """Let the fault happen to this answer.
+
+        Raises:
+            ConnectionError: the client left, or the server stops.
+        """
+        match fault.kind:
+            case "cut" | "overlong":
+                return _mislabel(request, reply, fault)
+            case "huge":
+                return await _huge(request, reply)
+            case "endless":
+                return await _endless(request, reply, fault)
+            case "reset":
+                return _reset(request)
+            case "hang":
+                await self._pauses.wait(_limit(fault))
+            case "down":
+                self._go_down(_limit(fault, DOWN_TIME))
+        return drop(request)

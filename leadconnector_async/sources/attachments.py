@@ -1,0 +1,307 @@
+"""Files of this machine that attachments name: where they may lie, and which the API takes.
+
+Source of the types: the OpenAPI file's ``POST /conversations/messages/upload``. Of the sizes: the
+description of ``channel`` of its ``/conversations/messages/upload/signed-url``.
+
+The files of records: those that they name, and those that come within them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from leadconnector_async.sources.spool import Kept, Spool, safe_name
+from leadconnector_async.sources.values import WrongValueError, read_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from leadconnector_async.sources.base import SourceOptions
+
+SUFFIXES: Final = frozenset(
+    [
+        *(".jpg", ".jpeg", ".png", ".mp4", ".mpeg", ".zip", ".rar"),
+        *(".pdf", ".doc", ".docx", ".txt", ".mp3", ".wav"),
+    ]
+)
+"""The types of files that the API takes."""
+
+LARGEST: Final = 5 << 20
+"""Bytes of the largest file that the API takes."""
+
+MAX_OF_WHATSAPP: Final = 100 << 20
+
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+_LOCAL: Final = "file://"
+
+_GIVE_FOLDER: Final = "give --files FOLDER for the folder that it is in, or take it out of the list"
+
+
+def largest(type_: object) -> int:
+    """Bytes of the largest file that a message of a type may have."""
+    return MAX_OF_WHATSAPP if type_ == "WhatsApp" else LARGEST
+
+
+def are_remote(items: Sequence[str]) -> bool:
+    """Tell whether there is nothing to check."""
+    return all(item.startswith(("https://", "http://")) for item in items)
+
+
+def is_path(item: str) -> bool:
+    """Tell a file from a URL, and from nothing at all."""
+    return item.lower().startswith(_LOCAL) or not (_SCHEME.match(item) or not item.strip())
+
+
+def anchored(item: str, folder: Path, near: Path | None = None) -> str:
+    """Name a file, whose path starts at a folder, so that it is found from another one.
+
+    It stays a path if the file lies ``near``, or below; else it becomes a ``file://`` URL.
+    """
+    if _SCHEME.match(item) or not item.strip():
+        return item
+    path = (folder / item.strip()).resolve()
+    if near is not None:
+        near = near.resolve()
+        if near == folder.resolve():
+            return item
+        if path.is_file() and path.is_relative_to(near):
+            return path.relative_to(near).as_posix()
+    return path.as_uri() if path.is_file() else item
+
+
+class Reach:
+    """The folders whose files the records of a source may name, with all that is in them.
+
+    A client's table must not make anybody upload what else is on the machine, so links are
+    followed before it is told where a file lies. Standard input has no folder of its own:
+    such records can come from anywhere.
+    """
+
+    def __init__(self, folder: Path | None, others: Sequence[Path], kept: Path | None) -> None:
+        starts = (*others,) if folder is None else (folder, *others)
+        self._starts = [Path(os.path.realpath(start)) for start in starts]
+        self._homes = [*self._starts, *(() if kept is None else (Path(os.path.realpath(kept)),))]
+        self._piped = folder is None
+
+    def find(self, item: str) -> Path:
+        """Find a file, by a URL or by a path that starts at one of the folders.
+
+        Raises:
+            Wrong: it lies elsewhere, or is none that can be sent.
+        """
+        path = self._first(item)
+        try:
+            problem = _unfit(path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            fix = (
+                "put it there (paths start at the folder of the source), give --files FOLDER for "
+                "the folder that it is in, or take it out of the list"
+            )
+            raise WrongValueError("is a file that is not there", fix) from None
+        except OSError as error:
+            wrong = f"is a file that cannot be read ({error.strerror})"
+            raise WrongValueError(wrong, "check its permissions") from None
+        if problem is not None:
+            raise problem
+        return path
+
+    def _first(self, item: str) -> Path:
+        """The file in the first folder that has it. If none has, its place in the first folder."""
+        given = _path(item) if item.lower().startswith(_LOCAL) else Path(item.strip())
+        starts = self._homes[:1] if given.is_absolute() else self._starts
+        try:
+            places = [Path(os.path.realpath(start / given)) for start in starts]
+        except ValueError:
+            raise WrongValueError(
+                "is a file whose name has a NUL character", "name another"
+            ) from None
+        allowed = [place for place in places if False in self._hidden(place)]
+        for place in allowed:
+            if os.path.lexists(place):
+                return place
+        if allowed[:1] == places[:1] != []:
+            return allowed[0]
+        if any(True in self._hidden(place) for place in places):
+            fix = "copy it to a name without a leading dot, if it is meant"
+            raise WrongValueError("is a hidden file, or in a hidden folder", fix)
+        if self._piped:
+            raise WrongValueError("is a file, which standard input may not name", _GIVE_FOLDER)
+        raise WrongValueError("is a file outside the folder of its source", _GIVE_FOLDER)
+
+    def _hidden(self, place: Path) -> list[bool]:
+        """For each folder that a file lies in, whether it is hidden there."""
+        return [
+            any(part.startswith(".") for part in place.relative_to(home).parts)
+            for home in self._homes
+            if place != home and place.is_relative_to(home)
+        ]
+
+
+def _path(url: str) -> Path:
+    """The path of a ``file://`` URL; of one of another machine, one that is nowhere here."""
+    from urllib.request import url2pathname  # noqa: PLC0415 - imports an HTTP client
+
+    # "#" and "?" of a path are encoded in its URL, so that this takes nothing apart.
+    parts = urlsplit(url)
+    local = parts.netloc in ("", "localhost")
+    return Path(url2pathname(parts.path)) if local else Path("//", parts.netloc)
+
+
+def _unfit(status: os.stat_result) -> WrongValueError | None:
+    if not stat.S_ISREG(status.st_mode):
+        return WrongValueError("is no regular file", "name a file")
+    if status.st_size == 0:
+        return WrongValueError("is an empty file", "export it again, or take it out of the list")
+    return None
+
+
+if TYPE_CHECKING:
+    Warn = Callable[[str], None]
+
+_TYPES: Final = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+
+_PLAIN_SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,5}")
+
+_PACKED: Final = 1 << 10
+"""Bytes, at most, by which a file grows when it is packed."""
+
+_LEFT_OUT: Final = "which the API does not take: they are left out"
+
+
+class Attached(Struct):
+    """A file within a record, under a name that is safe."""
+
+    name: str
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Attached({len(self.content)} bytes)"
+
+
+class Attachments:
+    """Takes the files of one source's records in.
+
+    URLs pass. Files are named by ``file://`` URLs once their type and size are right; one of a type
+    that the API does not take is packed, left out, or refused, as its owner says.
+    """
+
+    def __init__(self, options: SourceOptions, folder: Path | None) -> None:
+        self._reach = Reach(folder, options.files, options.spool)
+        self._spool = Spool(options.spool)
+        self._other = options.other_files
+
+    def read(self, value: object, type_: object, warn: Warn) -> list[str] | None:
+        """Take what a record of a type of message names.
+
+        Raises:
+            Wrong: it is no list, or an item cannot be sent.
+        """
+        if isinstance(value, list) and all(isinstance(item, Kept) for item in value):
+            return value or None
+        items = read_list(value)
+        if items is None or are_remote(items):
+            return items
+        taken: list[str] = []
+        for number, item in enumerate(items, 1):
+            # The rules of the API say what is wrong with other schemes.
+            url = self._named(number, item, largest(type_), warn) if is_path(item) else item
+            taken += () if url is None else (url,)
+        return taken or None
+
+    def keep(
+        self, files: Iterable[Attached], type_: object, warn: Warn
+    ) -> list[str] | WrongValueError:
+        """Take what a record of a type of message holds, each content once.
+
+        Of a file that cannot be sent its owner is given the place, to mend it there.
+
+        Raises:
+            SourceError: a file cannot be kept.
+        """
+        urls: dict[str, None] = {}
+        problem: WrongValueError | None = None
+        for file in files:
+            wrong, ending = None, None
+            try:
+                ending = self._ending(file.name, len(file.content), largest(type_), warn)
+            except WrongValueError as error:
+                wrong, ending = error, ""
+            if ending is None:
+                continue
+            url = self._kept(file.name, file.content, ending)
+            urls[url] = None
+            if wrong is not None and problem is None:
+                number = list(urls).index(url) + 1
+                problem = WrongValueError(f"item {number} {wrong.wrong}", wrong.fix)
+        if problem is not None:
+            problem.given = [str(url) for url in urls]
+            return problem
+        return list(urls)
+
+    def _named(self, number: int, item: str, most: int, warn: Warn) -> str | None:
+        try:
+            path = self._reach.find(item)
+            ending = self._ending(path.name, path.stat().st_size, most, warn)
+            if not ending:
+                return path.as_uri() if ending == "" else None
+            return self._kept(path.name, path.read_bytes(), ending)
+        except WrongValueError as error:
+            raise WrongValueError(f"item {number} {error.wrong}", error.fix) from None
+        except OSError as error:
+            wrong = f"item {number} is a file that cannot be read ({error.strerror})"
+            raise WrongValueError(wrong, "check its permissions") from None
+
+    def _ending(self, name: str, size: int, most: int, warn: Warn) -> str | None:
+        """Tell what a file's name ends with when it is sent, beside its own: "" or ".zip".
+
+        None: it is left out.
+
+        Raises:
+            Wrong: it cannot be sent.
+        """
+        suffix = PurePath(name).suffix.lower()
+        fits = suffix in SUFFIXES
+        files = f"files of type {suffix if _PLAIN_SUFFIX.fullmatch(suffix) else 'unknown'}"
+        if not fits and self._other == "fail":
+            fix = f"convert it to one of {_TYPES}, or give --other-files zip to send it packed"
+            raise WrongValueError("is no type of file that the API takes", fix)
+        if not fits and self._other == "leave-out":
+            warn(f"{files}, {_LEFT_OUT}")
+            return None
+        if size > (most if fits else most - _PACKED):
+            wrong = f"is larger than the {most >> 20} MB that the API takes"
+            raise WrongValueError(wrong, "make it smaller, or give the public URL of a copy")
+        if not fits:
+            warn(f"{files}, which the API does not take: they are sent as .zip")
+        return "" if fits else ".zip"
+
+    def _kept(self, name: str, content: bytes, ending: str) -> Kept:
+        if ending:
+            content = _packed(safe_name(name), content)
+        return self._spool.keep(safe_name(name, ending), content)
+
+
+def lost_files(notices: Iterable[str]) -> bool:
+    """Tell by a record's notices whether files of it were left out."""
+    return any(notice.endswith(_LEFT_OUT) for notice in notices)
+
+
+def _packed(name: str, content: bytes) -> bytes:
+    """Pack a file so that equal ones stay equal, on any machine: stored, and without a time."""
+    import zipfile  # noqa: PLC0415 - few sources have such files
+
+    out = io.BytesIO()
+    entry = zipfile.ZipInfo(name)
+    entry.create_system = 3  # else it tells the machine's
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(entry, content)
+    return out.getvalue()

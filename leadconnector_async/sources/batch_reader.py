@@ -1,0 +1,130 @@
+"""Reading sources in batches, so that a signal can break into it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from leadconnector_async.sources import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from leadconnector_async.sources import Parsed, Source, SourceOptions
+
+BATCH: Final = 2_000
+"""Records of one commit. 5,000 take 25 MB more memory in an import of any size; with 1,000, pages
+of the index of keys are written more often."""
+
+BATCH_BYTES: Final = 4 << 20
+"""Bytes after which a batch ends early: one record may have millions."""
+
+_T = TypeVar("_T")
+
+
+class ReadingInterruptedError(BaseException):
+    """Raised by a signal handler into code that reads: a pipe may have nothing for hours."""
+
+
+class SourceReader:
+    """Reads the sources one after the other.
+
+    ``reading`` is True while it may block or compute for long: then, and only then, a signal
+    handler may raise `ReadingInterruptedError`. The reading ends as if the sources ended there.
+    """
+
+    def __init__(self, paths: Sequence[str], options: SourceOptions) -> None:
+        self._paths = tuple(paths)
+        self._options = options
+        self._before = 0
+        self._source: Source | None = None
+        self._records: Iterator[Parsed] = iter(())
+        self.size = _total_size(self._paths)
+        self.reading = False
+        self.interrupted = False
+        self.warnings: list[str] = []
+        """What was passed over, with the name of the source. Complete when the reading is."""
+
+    def check(self) -> None:
+        """Open and close every file, so that the last one's fault shows before the first is read.
+
+        Raises:
+            SourceError: one cannot be opened, or has no usable header.
+        """
+        for path in self._paths:
+            # Pipes give their content once.
+            if path != "-" and (Path(path).is_file() or not Path(path).exists()):
+                with open_source(path, self._options):
+                    pass
+
+    @property
+    def bytes_read(self) -> int:
+        """How far all sources are read."""
+        return self._before + (self._source.bytes_read if self._source else 0)
+
+    def sources(self) -> Iterator[Source]:
+        """Each source in turn, open until the next is asked for.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        for path in self._paths:
+            source = self._guarded(partial(open_source, path, self._options))
+            if source is None:
+                return
+            self._source, self._records = source, iter(source)
+            try:
+                yield source
+            finally:
+                self._close(source)
+
+    def batch(self) -> list[Parsed]:
+        """The next records of the current source; empty at its end, and once interrupted.
+
+        Raises:
+            SourceError: it cannot be read further.
+        """
+        return self._guarded(self._batch) or []
+
+    def stop(self) -> None:
+        """Read no further."""
+        self.interrupted = True
+
+    def _batch(self) -> list[Parsed]:
+        batch: list[Parsed] = []
+        size = 0
+        for parsed in self._records:
+            batch.append(parsed)
+            size += len(parsed.raw)
+            if len(batch) >= BATCH or size >= BATCH_BYTES:
+                break
+        return batch
+
+    def _guarded(self, work: Callable[[], _T]) -> _T | None:
+        try:
+            try:
+                # In this order: a signal comes before the test and is seen by it, or raises.
+                self.reading = True
+                return None if self.interrupted else work()
+            finally:
+                self.reading = False
+        except ReadingInterruptedError:
+            self.interrupted = True
+            return None
+
+    def _close(self, source: Source) -> None:
+        self._source = None
+        self._before += source.bytes_read
+        self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
+        source.__exit__(None, None, None)
+
+    def __repr__(self) -> str:
+        return f"<SourceReader {len(self._paths)} sources, {self.bytes_read} bytes read>"
+
+
+def _total_size(paths: Sequence[str]) -> int | None:
+    """Bytes of all files; None where one of them is a pipe."""
+    if not all(path != "-" and Path(path).is_file() for path in paths):
+        return None
+    return sum(Path(path).stat().st_size for path in paths)

@@ -1,0 +1,204 @@
+"""The bytes of a source in pieces: a file or standard input, plain or gzip.
+
+Lines of bytes, with memory that does not grow with the length of a line.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import LINE_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CHUNK: Final = 1 << 18
+"""Bytes per piece."""
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+
+_GZIP_HEADER: Final = 31
+"""zlib's ``wbits`` for 15 bits of window in a gzip wrapper."""
+
+
+def open_stream(path: str) -> ByteStream:
+    """Open a file, or standard input for ``-``.
+
+    Raises:
+        SourceError: there is no such file, or it may not be read.
+    """
+    if path == "-":
+        return ByteStream(sys.stdin.buffer, "standard input", owned=False)
+    return ByteStream(_opened(path), path, folder=Path(path).absolute().parent)
+
+
+class ByteStream:
+    """One pass over a file's bytes. Closes the file if it is ``owned``."""
+
+    def __init__(
+        self, file: BinaryIO, name: str, *, owned: bool = True, folder: Path | None = None
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        """Where the file lies; None for standard input."""
+        self._file = file
+        self._owned = owned
+        self.size = _size(file)
+        self.bytes_read = 0
+        self.damage: Problem | None = None
+        """Set when the bytes ended before their time. What came before is whole."""
+
+    def close(self) -> None:
+        """Close the file, but not standard input."""
+        if self._owned:
+            self._file.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes, unpacked if they are gzip, whatever the file is called.
+
+        Raises:
+            SourceError: the system cannot read on.
+        """
+        first = self._read()
+        if len(first) < len(GZIP_MAGIC):
+            first += self._read()
+        if first.startswith(GZIP_MAGIC):
+            yield from self._unpacked(first)
+            return
+        while first:
+            yield first
+            first = self._read()
+
+    def _read(self) -> bytes:
+        try:
+            data = self._file.read(CHUNK)
+        except OSError as error:
+            raise SourceError(
+                f"{self.name}: cannot be read after byte {self.bytes_read} ({error.strerror}): "
+                "check the disk or the network drive"
+            ) from error
+        self.bytes_read += len(data)
+        return data
+
+    def _unpacked(self, data: bytes) -> Iterator[bytes]:
+        unpacker = zlib.decompressobj(_GZIP_HEADER)
+        while data:
+            before = unpacker.copy()
+            try:
+                text = unpacker.decompress(data, CHUNK)
+            except zlib.error:
+                self._damaged("is damaged", "copy the file again")
+                if text := _salvage(before, data):
+                    yield text
+                return
+            if text:
+                yield text
+            if unpacker.eof:  # a file may hold several members, and zeros after the last
+                data = unpacker.unused_data.lstrip(b"\0") or self._read().lstrip(b"\0")
+                unpacker = zlib.decompressobj(_GZIP_HEADER)
+            else:
+                data = unpacker.unconsumed_tail or self._read()
+                if not data:
+                    self._damaged("is cut short", "copy or export the file again")
+
+    def _damaged(self, how: str, fix: str) -> None:
+        wrong = f"{how}: its gzip data ends or breaks before byte {self.bytes_read}"
+        self.damage = Problem("file", wrong, f"{fix}, and import it once more")
+
+
+def _salvage(unpacker: zlib._Decompress, data: bytes) -> bytes:
+    """Unpack what lies before the damage: zlib drops all of a call's output when it fails."""
+    whole = bytearray()
+    try:
+        for position in range(len(data)):
+            whole += unpacker.decompress(data[position : position + 1])
+    except zlib.error:
+        pass
+    return bytes(whole)
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise SourceError(f"{path}: there is no such file: check the path") from error
+    except IsADirectoryError as error:
+        raise SourceError(f"{path}: is a folder: name the files in it") from error
+    except PermissionError as error:
+        raise SourceError(f"{path}: may not be read by you: change its permissions") from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be opened ({error.strerror}): check the path") from error
+
+
+def _size(file: BinaryIO) -> int | None:
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:  # standard input can be replaced by a buffer, which has no descriptor
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+class TooLong(bytes):
+    """Stands for a line over the limit. Empty, so that nothing takes its beginning for the line."""
+
+    def __new__(cls, length: int) -> Self:
+        """Stand for a line of ``length`` bytes."""
+        line = super().__new__(cls)
+        line.length = length
+        return line
+
+    length: int
+    """Bytes of the line."""
+
+    def problem(self, field: str) -> Problem:
+        """Refuse the record that begins with this line."""
+        wrong = f"is {self.length} bytes long, over the limit of {LINE_LIMIT}"
+        return Problem(field, wrong, "shorten it, or put large content where attachments can link")
+
+
+class LineSplitter:
+    """Splits pieces at line feeds, which it takes away. Lines count from 1.
+
+    If the stream breaks off, its last, unfinished line is not given, but left in ``rest``: nobody
+    can tell whether a record is whole.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], stream: ByteStream) -> None:
+        self._chunks = chunks
+        self._stream = stream
+        self.rest = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        carry = b""
+        dropped = 0
+        for chunk in self._chunks:
+            if dropped:
+                end = chunk.find(b"\n")
+                if end < 0:
+                    dropped += len(chunk)
+                    continue
+                yield TooLong(dropped + end)
+                dropped = 0
+                carry = chunk[end + 1 :]
+            else:
+                carry += chunk
+            lines = carry.split(b"\n")
+            carry = lines.pop()
+            if lines and len(lines[0]) > LINE_LIMIT:  # pieces are shorter, so no other can be
+                lines[0] = TooLong(len(lines[0]))
+            yield from lines
+            if len(carry) > LINE_LIMIT:
+                dropped, carry = len(carry), b""
+        if self._stream.damage is not None:
+            self.rest = carry
+        elif dropped:
+            yield TooLong(dropped)
+        elif carry:
+            yield carry

@@ -1,0 +1,261 @@
+"""From named values, cells or JSON, to a row: the shape of each field, and no rule beyond it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.leave_out import LEAVE_OUT
+from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES, Problem
+from leadconnector_async.sources.attachments import Attachments, lost_files
+from leadconnector_async.sources.base import Identity, Parsed, SourceRow
+from leadconnector_async.sources.contact_values import Contacts
+from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.dates import Dates
+from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
+from leadconnector_async.sources.fields import (
+    BODY_FIELDS,
+    FIELDS,
+    FINDERS,
+    LIST_FIELDS,
+    NESTED,
+    is_known,
+    is_moot,
+    near_field,
+    shown,
+)
+from leadconnector_async.sources.values import (
+    MAX_LISTED,
+    WrongValueError,
+    kind_of,
+    read_list,
+    read_own_id,
+    read_text,
+    reader_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from leadconnector_async.sources.base import SourceOptions
+
+_PLACES: Final = {name: attribute.partition(".")[::2] for name, attribute in FIELDS.items()}
+"""Where each field goes: the attribute, and that within it, or ""."""
+
+_READERS: Final[dict[str, Callable[[object], object]]] = {
+    **dict.fromkeys(FIELDS, read_text),
+    **dict.fromkeys(LIST_FIELDS, read_list),
+    "id": read_own_id,
+    "altId": read_own_id,
+    "type": reader_of(MESSAGE_TYPES),
+    "direction": reader_of(DIRECTIONS),
+    "call.status": reader_of(CALL_STATUSES),
+}
+
+_NO_TYPE: Final = Problem(
+    "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[:MAX_LISTED])}"
+)
+
+_UNDATED: Final = Problem(
+    "date", "is missing", 'write one, such as "2024-01-31T09:30:00Z", or give --undated now'
+)
+
+_NOW: Final = "date is missing: the message takes the time of the import"
+
+_NAME_ALONE: Final = Problem(
+    "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
+)
+
+_EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
+
+_NUL: Final = "has a NUL character at position {}"
+
+_FILES_ALONE: Final = "messages that hold nothing but files of other types"
+
+_MAX_UNKNOWN: Final = 100
+"""Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
+
+
+def _is_name_alone(values: Mapping[str, object]) -> bool:
+    return all(values.get(name) is None for name in FINDERS) and not is_known(values)
+
+
+def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:
+    # Every value comes from the reader of its field.
+    for outer, parts in nested.items():
+        fields[outer] = NESTED[outer](**parts)  # type: ignore[arg-type]
+    return SourceRow(**fields)  # type: ignore[arg-type]
+
+
+def identity_of(values: Mapping[str, object]) -> Identity:
+    """Read what a refused record says of itself."""
+    own, location, key = (values.get(name) for name in ("id", "locationId", "outboxKey"))
+    return Identity(str(own) if type(own) is int else _said(own), _said(location), _said(key))
+
+
+def as_given(values: Mapping[str, object]) -> dict[str, object]:
+    """Name what can be given back to be mended: where a value could not be made, its text."""
+    given = ((name, _given(value)) for name, value in values.items())
+    return {name: value for name, value in given if value is not None}
+
+
+def _has_content(row: SourceRow) -> bool:
+    return bool(row.message or row.html or row.attachments or row.call)
+
+
+def _given(value: object) -> object:
+    if isinstance(value, WrongValueError):
+        return value.given
+    return value.in_full() if isinstance(value, LocalText) else value
+
+
+def _said(value: object) -> str | None:
+    # Stand-ins of bytes that could not be decoded would not be encoded anywhere else.
+    sound = type(value) is str and not any("\ud800" <= char <= "\udfff" for char in value)
+    return str(value) if sound else None
+
+
+class RowCoercer:
+    """Makes rows of named values, for one source. ``unknown`` collects what it passed over.
+
+    ``folder`` is where paths of attachments start. ``notices`` are those of the record that is
+    being read: its readers add to them.
+    """
+
+    def __init__(self, options: SourceOptions, folder: Path | None = None) -> None:
+
+        self._leave_out = options.leave_out
+        self._undated_now = options.undated == "now"
+        self._repair = options.repair_text
+        self.notices: list[str] = []
+        self.dates = Dates(options.timezone, options.date_format)
+        self.dates.notices = self.notices
+        self.contacts = Contacts(
+            options.region,
+            possible=options.numbers == "possible",
+            notice=self._note,
+        )
+        self.files = Attachments(options, folder)
+        self._type: object = None
+        self._readers = {
+            **_READERS,
+            **self.contacts.readers,
+            **dict.fromkeys(BODY_FIELDS, self._body),
+            "contact.name": self._name,
+            "date": self.dates.read,
+            "attachments": self._attachments,
+        }
+        self.unknown: dict[str, None] = {}
+        self._kinds: list[str] = []
+
+    def _note(self, told: str) -> None:
+        self.notices.append(told)
+
+    def parsed(
+        self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
+    ) -> Parsed:
+        """Make a record. ``notices`` are those of whoever made the values."""
+        self.told()
+        self.notices += notices
+        self._kinds = []
+        row, problems = self.row(values)
+        if row is not None and row.contact is not None:
+            self.contacts.note_name(row.contact)
+        told = self.told()
+        if row is not None and lost_files(told) and not _has_content(row):
+            return Parsed(line, raw, None, (), identity_of(values), left_out=_FILES_ALONE)
+        if row is not None:
+            return Parsed(line, raw, row, (), notices=told)
+        identity = identity_of(values)
+        for kind in self._kinds:
+            if kind in self._leave_out:
+                return Parsed(line, raw, None, (), identity, left_out=LEAVE_OUT[kind])
+        return Parsed(line, raw, None, problems, identity, notices=told)
+
+    def told(self) -> tuple[str, ...]:
+        """Give the notices of the record that was read, and begin with the next."""
+        told = tuple(self.notices)
+        self.notices.clear()
+        return told
+
+    def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
+        """Read every field. The row is None if there is any problem."""
+        fields: dict[str, object] = {}
+        nested: dict[str, dict[str, object]] = {}
+        problems: list[Problem] = []
+        self._type = values.get("type")
+        for name, value in values.items():
+            if value is None:
+                continue
+            place = _PLACES.get(name)
+            if place is None:
+                problems.extend(self._pass_over(name, value, values))
+                continue
+            try:
+                read = self._read(name, value)
+            except WrongValueError as error:
+                problems.append(Problem(name, error.wrong, error.fix))
+                continue
+            outer, inner = place
+            if inner:
+                nested.setdefault(outer, {})[inner] = read
+            else:
+                fields[outer] = read
+        if "type" not in fields and not any(problem.field == "type" for problem in problems):
+            problems.insert(0, _NO_TYPE)
+        if fields.get("date") is None:
+            self._miss_date(problems)
+        if "contact" in nested and _is_name_alone(values):
+            problems.append(_NAME_ALONE)
+        return (None, tuple(problems)) if problems else (_row(fields, nested), ())
+
+    def _read(self, name: str, value: object) -> object:
+        try:
+            if isinstance(value, WrongValueError):
+                raise value
+            return self._readers[name](value)
+        except WrongValueError as error:
+            if error.kind is not None:
+                self._kinds.append(error.kind)
+            raise
+
+    def _miss_date(self, problems: list[Problem]) -> None:
+        missed = [problem for problem in problems if problem.field == "date"]
+        if self._undated_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
+            problems[:] = [problem for problem in problems if problem not in missed]
+            self.notices.append(_NOW)
+        elif not missed:
+            problems.append(_UNDATED)
+
+    def _body(self, value: object) -> str:
+        """Take text, and note, or mend, what an earlier program did to it."""
+        if type(value) is str and "\0" in value:
+            if not self._repair:
+                raise WrongValueError(
+                    _NUL.format(value.index("\0") + 1), "remove it, or give --repair-text"
+                )
+            value = value.replace("\0", "")
+            self.notices.append(NULS)
+        text = read_text(value)
+        if text.isascii() or (meant := mended(text)) is None:
+            return text
+        self.notices.append(MENDED if self._repair else GARBLED)
+        return meant if self._repair else text
+
+    def _name(self, value: object) -> str:
+        return self._body(value).strip()
+
+    def _attachments(self, value: object) -> list[str] | None:
+        return self.files.read(value, self._type, self.notices.append)
+
+    def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
+        if name in NESTED:
+            # One that is an object has been taken apart into its dotted names.
+            return [Problem(name, kind_of(value), f"write an object, such as {_EXAMPLES[name]}")]
+        meant = near_field(name)
+        if meant is not None and values.get(meant) is None and not is_moot(meant, values):
+            fix = f'write "{meant}", or give --map {meant}={name}'
+            return [Problem(meant, f"is spelled {shown(name)}", fix)]
+        if len(self.unknown) < _MAX_UNKNOWN:
+            self.unknown[name] = None
+        return []

@@ -1,0 +1,251 @@
+"""The header of a table: which column feeds which field.
+
+Where the header of a table stands: titles may be above it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import MESSAGE_TYPES
+from leadconnector_async.sources.base import Identity
+from leadconnector_async.sources.coerce import identity_of
+from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.fields import (
+    BODY_FIELDS,
+    FIELDS,
+    GIVEN_IDS,
+    LIST_FIELDS,
+    LOCATION,
+    MAPPABLE,
+    OUTBOX_KEY,
+    REASON_NAMES,
+    folded,
+    is_foreign,
+    is_moot,
+    listed,
+    near_field,
+    shown,
+)
+from leadconnector_async.sources.mapping import NAMES, load_mapping
+from leadconnector_async.sources.values import stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from leadconnector_async.sources.base import SourceOptions
+
+LIST_SEPARATOR: Final = ";"
+
+NUMBER_FIELDS: Final = frozenset({"id", "altId", "contact.phone", "call.to", "call.from"})
+"""Fields that spreadsheets take for numbers, and write with a fraction."""
+
+_UTC: Final = re.compile(r"(?:(?<![a-z])(?:utc|gmt)(?![a-z])|(?:utc|gmt)$)(?!\s*[+-]?\s*\d)")
+
+
+def items(cell: str) -> list[str]:
+    """Take the values of a list apart."""
+    return [item for part in cell.split(LIST_SEPARATOR) if (item := part.strip())]
+
+
+def _cleaner(field: str, column: str) -> Callable[[str], object]:
+    if field in LIST_FIELDS:
+        return items
+    if field in BODY_FIELDS:
+        return str
+    if field == "date" and names_utc(column):
+        return _of_utc
+    return whole if field in NUMBER_FIELDS else stripped
+
+
+def _of_utc(cell: str) -> str:
+    return LocalText.of(stripped(cell), UTC)
+
+
+def names_utc(column: str) -> bool:
+    """Tell a column that says of its dates that they are in UTC: ``Date (UTC)``."""
+    return _UTC.search(column.lower()) is not None
+
+
+def whole(cell: str) -> str:
+    """Write a number without the ``.0`` that a column of floats gives it."""
+    text = stripped(cell)
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("+").isdecimal() else text
+
+
+class Columns:
+    """Names the cells of a row.
+
+    ``feeds`` are the columns of each field, ``unknown`` the others. ``foreign`` are those of ids
+    that are most likely another system's, each with the column that tells. ``source`` is the name
+    of the source and, after a colon, the place of the header.
+    """
+
+    def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
+        self.names = [stripped(name) for name in header]
+        self._source = source
+        self._mapping = mapping
+        refuse_doubles(source, self.names)
+        refuse_unmapped(source, self.names, mapping)
+        feeds = self._feeds()
+        beside = next((n for n in self.names if n not in feeds.values() and is_foreign(n)), None)
+        foreign = set() if beside is None else GIVEN_IDS - mapping.keys()
+        if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
+            foreign -= {LOCATION}
+        self.foreign = {name: beside or "" for name in self.names if name in foreign}
+        feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
+        self._refuse_near(feeds)
+        self._refuse_without_type(feeds)
+        self.feeds = {field: [name] for field, name in feeds.items()}
+        self._plan = [
+            (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
+        ]
+        fed = {*self._passed(feeds), ""}
+        self.unknown = [name for name in self.names if name not in fed]
+
+    def values(self, cells: Sequence[str]) -> dict[str, object]:
+        """Name a row's values as the API does. An empty cell is an absent field."""
+        values: dict[str, object] = {}
+        for field, index, clean in self._plan:
+            cell = cells[index]
+            if cell and (value := clean(cell)):
+                values[field] = value
+        return values
+
+    def identity(self, cells: Sequence[str]) -> Identity | None:
+        """Read which record a refused row is, as far as its cells are where they should be."""
+        if len(cells) == len(self.names):
+            return identity_of(self.values(cells))
+        return listed_identity(self.names, cells)
+
+    def _feeds(self) -> dict[str, str]:
+        """Find the column of each field."""
+        mapped = {*self._mapping, *self._mapping.values()}
+        own = {name: name for name in self.names if name in FIELDS and name not in mapped}
+        return own | {field: column for field, column in self._mapping.items() if column}
+
+    def _refuse_near(self, feeds: Mapping[str, str]) -> None:
+        for name in self.names:
+            meant = near_field(name)
+            if meant is None or meant in {*feeds, *self._mapping} or name in self._passed(feeds):
+                continue
+            if is_moot(meant, feeds):
+                continue
+            raise SourceError(
+                f"{self._source}: column {shown(name)} is spelled differently from "
+                f'the field "{meant}": rename it, or give --map "{meant}={name}"{self._hint()}'
+            )
+
+    def _passed(self, feeds: Mapping[str, str]) -> set[str]:
+        return {*feeds.values(), *self.foreign, *REASON_NAMES}
+
+    def _refuse_without_type(self, feeds: Mapping[str, str]) -> None:
+        if "type" in feeds:
+            return
+        if not {name.strip() for name in self.names}.isdisjoint(MESSAGE_TYPES):
+            raise SourceError(
+                f"{self._source}: holds a record: put a header above it, "
+                "such as type,contactId,direction,date,message"
+            )
+        raise SourceError(
+            f'{self._source}: no column is named "type": '
+            "write the API's field names in the first line, or give --map type=COLUMN"
+            f"{self._hint()}"
+        )
+
+    def _hint(self) -> str:
+        path = self._source.rpartition(": ")[0] or self._source
+        if path == "standard input":
+            return ""
+        return f'; "leadconnector inspect {path}" shows whether a mapping reads it'
+
+
+def refuse_doubles(source: str, names: Sequence[str]) -> None:
+    """Refuse a header in which a name says nothing, since it occurs twice.
+
+    Raises:
+        SourceError: with those names.
+    """
+    doubles = sorted(name for name, times in Counter(names).items() if name and times > 1)
+    if doubles:
+        raise SourceError(
+            f"{source}: columns occur more than once: {listed(doubles)}: "
+            "rename or remove all but one of each"
+        )
+
+
+def refuse_unmapped(source: str, names: Sequence[str], mapping: Mapping[str, str]) -> None:
+    """Refuse a mapping of columns that are not there.
+
+    Raises:
+        SourceError: with the columns that are.
+    """
+    for field, column in mapping.items():
+        if column and column not in names:
+            raise SourceError(
+                f"{source}: --map {field}={column}: there is no such column: "
+                f"write one of {listed(names)}"
+            )
+
+
+def listed_identity(names: Sequence[str], cells: Sequence[str]) -> Identity | None:
+    """Read the key of a row whose cells are not where they should be.
+
+    In a list of failed records it stands in front, where no missing cell moves it.
+    """
+    listed_as_failed = names[0] in REASON_NAMES and names[1:2] == [OUTBOX_KEY]
+    return Identity(None, None, cells[1]) if listed_as_failed and len(cells) > 1 else None
+
+
+def check_mapping(source: str, mapping: Mapping[str, str]) -> None:
+    """Refuse fields that the API does not have.
+
+    Raises:
+        SourceError: with the names of all that it has.
+    """
+    for field, column in mapping.items():
+        if field not in MAPPABLE:
+            meant = near_field(field)
+            fix = f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
+            raise SourceError(f"{source}: --map {field}={column}: there is no such field: {fix}")
+
+
+MAX_ABOVE: Final = 20
+"""Rows among which the header is looked for."""
+
+_FEWEST_KNOWN: Final = 2
+
+
+class Vocabulary:
+    """Names that columns may have under these options, in one spelling."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        mappings = NAMES if options.mapping_file is None else (options.mapping_file,)
+        names = {*FIELDS, *REASON_NAMES, *options.mapping.values()}
+        self._known = {folded(name) for name in names}.union(
+            *(load_mapping(name).columns() for name in mappings)
+        ) - {""}
+
+    def count(self, cells: Sequence[str]) -> int:
+        """Count the different names that a row holds."""
+        return len(self._known.intersection(map(folded, cells)))
+
+    def header(self, rows: Sequence[Sequence[str]]) -> int:
+        """Find the first row that can be a header, from 0; the first of all, if none can."""
+        found = (n for n, row in enumerate(rows[:MAX_ABOVE]) if self.is_header(row))
+        return next(found, 0)
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        """Tell a row that can be a header."""
+        return self.count(cells) >= _FEWEST_KNOWN
+
+
+def skipped(first: int, last: int, what: str = "line") -> str:
+    """Say what is above the header, and so no record."""
+    if first == last:
+        return f"{what} {first} is above the header: not read"
+    return f"{what}s {first} to {last} are above the header: not read"

@@ -1,0 +1,172 @@
+"""Numbers and addresses of contacts, each in the one spelling under which it is looked up."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Contact
+from leadconnector_async.sources.phone_numbers import only_number
+from leadconnector_async.sources.values import WrongValueError, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leadconnector_async.sources.phone_parsing import Number
+
+_CACHED: Final = 16_384
+"""Contacts are many times fewer than records, and come in runs."""
+
+_ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"';,:|]+@[^\s<>()\[\]\"';,:|]+")
+
+_NAMED: Final = re.compile(r"[^<]*<([^<>]+)>\W*|mailto:(.+)", re.IGNORECASE)
+
+_LETTER: Final = re.compile(r"[^\W\d_]")
+
+_PART: Final = re.compile(r"\w+")
+
+_MAX_NAMED: Final = 16_384
+"""Numbers whose names are remembered: memory has to stay bounded."""
+
+_MAX_NAMES: Final = 2
+"""Names of one number that are nothing strange: a maiden name, a spelling."""
+
+MANY_NAMES: Final = "telephone numbers that stand with more than two names: is each one person's?"
+
+
+class Contacts:
+    """Reads what names a contact. ``region`` is the country of numbers without a country code.
+
+    ``possible`` takes numbers that nobody can have, if they have the length of one. ``notice`` is
+    told what its owner should know of how a number was read.
+
+    The packages that know numbers and addresses are imported with the first of either.
+
+    Raises:
+        SourceError: a package is not installed, or there is no such region.
+    """
+
+    def __init__(
+        self,
+        region: str | None,
+        *,
+        possible: bool = False,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        self._region = None if region is None else region.strip().upper()
+        self._possible = possible
+        self._notice = notice
+        self._names: dict[str, tuple[str, frozenset[str]]] = {}
+        self.readers: dict[str, Callable[[object], str]] = {
+            "contact.phone": self.phone,
+            "contact.email": self.email,
+            "contact.name": self.name,
+        }
+
+    def phone(self, value: object) -> str:
+        """Spell a number in E.164, without its extension."""
+        number = read_number(read_text(value), self._region, possible=self._possible)
+        if number.notice is not None and self._notice is not None:
+            self._notice(number.notice)
+        return number.e164
+
+    def same(self, text: str) -> str:
+        """Spell a number to be compared, whatever is wrong with it: its digits, if it is one."""
+        try:
+            return read_number(text, self._region, possible=self._possible).e164[1:]
+        except WrongValueError:
+            bare = "" if _LETTER.search(text) else "".join(filter(str.isdigit, text))
+            return bare or text.strip()
+
+    def email(self, value: object) -> str:
+        """Spell an address in lower case. Nothing is looked up."""
+        return _address(read_text(value))
+
+    def name(self, value: object) -> str:
+        """Take a name without the space around it."""
+        return read_text(value).strip()
+
+    def note_name(self, contact: Contact) -> None:
+        """Tell of a number that has many names: a placeholder, perhaps, or a shop's."""
+        if contact.phone is None or contact.name is None or self._notice is None:
+            return
+        last, names = self._names.get(contact.phone, ("", frozenset[str]()))
+        if contact.name != last and len(names) <= _MAX_NAMES:
+            if not names and len(self._names) >= _MAX_NAMED:
+                del self._names[next(iter(self._names))]
+            names |= {" ".join(sorted(_PART.findall(contact.name.casefold())))}
+            self._names[contact.phone] = contact.name, names
+        if len(names) > _MAX_NAMES:
+            self._notice(MANY_NAMES)
+
+    def handle(self, given: Contact) -> Contact:
+        """Read a whole one, as JSON holds it."""
+        return Contact(
+            phone=None if given.phone is None else self.phone(given.phone),
+            email=None if given.email is None else self.email(given.email),
+            name=None if given.name is None else self.name(given.name),
+        )
+
+
+def read_number(text: str, region: str | None, *, possible: bool = False) -> Number:
+    """Spell a number in E.164.
+
+    Without a country code it is one of ``region``. ``possible`` takes numbers of a length that
+    exists, but never placeholders.
+
+    Raises:
+        Wrong: it is none, or that of nobody or of several people.
+        SourceError: the package is not installed, or there is no such region.
+    """
+    found = _read(text, region, possible)
+    if isinstance(found, WrongValueError):
+        raise WrongValueError(found.wrong, found.fix, kind=found.kind)
+    return found
+
+
+@lru_cache(maxsize=_CACHED)
+def _read(text: str, region: str | None, possible: bool) -> Number | WrongValueError:  # noqa: FBT001 - cached
+    try:
+        from leadconnector_async.sources import phone_parsing  # noqa: PLC0415 - an extra, often not needed
+    except ImportError as error:
+        raise _lacking("contact.phone", "phonenumbers") from error
+    if region is not None and region not in phone_parsing.REGIONS:
+        raise SourceError(
+            f"--region {region} is no region: give the two letters of a country, such as US"
+        )
+    try:
+        return phone_parsing.parse_number(only_number(text), region, possible=possible)
+    except WrongValueError as error:
+        return error
+
+
+@lru_cache(maxsize=_CACHED)
+def _address(text: str) -> str:
+    try:
+        from email_validator import (  # noqa: PLC0415 - an extra, as above
+            EmailNotValidError,
+            validate_email,
+        )
+    except ImportError as error:
+        raise _lacking("contact.email", "email-validator") from error
+    text = text.strip()
+    if len({address.casefold() for address in _ADDRESS.findall(text)}) > 1:
+        fix = "write one record for each, with one address in it, or give --leave-out groups"
+        raise WrongValueError("names several people", fix, kind="groups")
+    if named := _NAMED.fullmatch(text):
+        text = (named[1] or named[2]).strip()
+    try:
+        found = validate_email(text, check_deliverability=False)
+    except EmailNotValidError:
+        raise WrongValueError(
+            "is no usable e-mail address", "write one such as me@example.com"
+        ) from None
+    return found.normalized.lower()
+
+
+def _lacking(field: str, package: str) -> SourceError:
+    return SourceError(
+        f"{field} needs the package {package}: pip install 'leadconnector-async[contacts]'"
+    )

@@ -1,0 +1,243 @@
+"""CSV: a header with the API's field names, one record per row.
+
+Records of CSV: cells of however many lines, and what is wrong with the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed
+from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
+from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.table import Table, is_blank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.encoding import Utf8Text
+
+_FIX_QUOTE: Final = 'close it, and write a quote inside a cell twice ("")'
+
+_FIX_RETURN: Final = "put the cell in quotes"
+
+
+class _RecordTooLongError(Exception):
+    """The record is longer than any may be."""
+
+
+def _whole_cell(delimiter: str) -> re.Pattern[str]:
+    end = re.escape(delimiter)
+    quoted, bare = '"[^"]*+(?:""[^"]*+)*+"', f'[^"{end}\\n][^{end}\\n]*+'
+    return re.compile(f"(?:{quoted}|{bare}|)(?:{end}|\\r?\\n)")
+
+
+class CsvRecords:
+    """Splits lines into cells.
+
+    Where a record cannot be told apart, such as after a quote that is never closed, its first line
+    alone is refused, and reading goes on at the next line: one stray quote costs one record.
+
+    While a record is out, ``line`` is where it starts, ``problem`` what is wrong with it, and
+    ``broken`` its first line where it could not be split.
+    """
+
+    def __init__(self, lines: Iterable[bytes], delimiter: str, text: Utf8Text) -> None:
+        self._lines = iter(lines)
+        self._delimiter = delimiter
+        self._cell = _whole_cell(delimiter)
+        self._text = text
+        self._again: deque[bytes] = deque()
+        self._taken: list[bytes] = []
+        self._number = 0
+        self.line = 1
+        self.problem: Problem | None = None
+        self.broken: bytes | None = None
+
+    def __iter__(self) -> Iterator[list[str]]:
+        while True:
+            reader = csv.reader(self._feed(), delimiter=self._delimiter, strict=True)
+            try:
+                for cells in reader:
+                    if cells:
+                        yield cells
+                    self._next()
+            except (csv.Error, _RecordTooLongError) as error:
+                self._split_again(error)
+                yield []
+                self._next()
+            else:
+                return
+
+    def _next(self) -> None:
+        self._taken.clear()
+        self.line = self._number + 1
+        self.problem = self.broken = None
+
+    def _feed(self) -> Iterator[str]:
+        """Give lines to csv.reader, which takes no more of them than its record needs."""
+        size = 0
+        while True:
+            line = self._again.popleft() if self._again else next(self._lines, None)
+            if line is None:
+                return
+            self._number += 1
+            if not self._taken:
+                size = 0
+            self._taken.append(line)
+            size += len(line)
+            if size > LINE_LIMIT or isinstance(line, TooLong):
+                raise _RecordTooLongError
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                self.problem = self.problem or self._text.undecodable(line)
+                text = line.decode(errors="surrogateescape")
+            yield text + "\n"
+
+    def _split_again(self, error: csv.Error | _RecordTooLongError) -> None:
+        first, *others = self._taken
+        self.problem = self._why(error, first)
+        self.broken = first
+        self._again.extendleft(reversed(others))
+        self._number = self.line
+
+    def _why(self, error: csv.Error | _RecordTooLongError, first: bytes) -> Problem:
+        if isinstance(first, TooLong):
+            return first.problem("row")
+        if "new-line" in str(error):
+            return Problem("row", "has a carriage return outside quotes", _FIX_RETURN)
+        wrong = f"has a quote in line {self._open_quote()} that does not end its cell"
+        if isinstance(error, _RecordTooLongError):
+            wrong += f" within the limit of {LINE_LIMIT} bytes"
+        return Problem("row", wrong, _FIX_QUOTE)
+
+    def _open_quote(self) -> int:
+        """Find the line where the first cell begins that does not end as it should."""
+        text = b"\n".join(self._taken).decode(errors="surrogateescape") + "\n"
+        end = 0
+        while cell := self._cell.match(text, end):
+            end = cell.end()
+        return self.line + text.count("\n", 0, end)
+
+
+_DELIMITERS: Final = ",;\t|"
+
+_SEPARATOR: Final = re.compile(rb'\A"?sep=([^"\r\n])"?[ \t;,]*\r?(?:\n|$)', re.IGNORECASE)
+
+
+class Delimited(StreamSource):
+    """Reads CSV as RFC 4180 has it, with any of the usual delimiters.
+
+    Cells of lists hold several values separated by ``;``. Space around a value counts in texts
+    alone. Lines above the header are passed over, with a warning; one that says ``sep=;``, as for
+    Excel, names the delimiter.
+
+    Raises:
+        SourceError: the header is not usable.
+    """
+
+    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(stream, text, options)
+        # The limit is of the whole process, and 128 KiB; it is only ever raised here.
+        csv.field_size_limit(max(csv.field_size_limit(), 2 * LINE_LIMIT))
+        vocabulary = Vocabulary(options)
+        delimiter = options.delimiter or _said(text.head) or _sniffed(text.head, vocabulary)
+        if options.delimiter == "" or len(delimiter) != 1 or delimiter in '"\r\n':
+            raise SourceError(f"{self.name}: {delimiter!r} is no delimiter: give one character")
+        self._records = CsvRecords(self._lines, delimiter, text)
+        self._rows = iter(self._records)
+        header = self._header(_rows(text.head, delimiter), vocabulary)
+        place = f"{self.name}: line {self._records.line}"
+        self.table = Table(place, header, options, self._coercer)
+        self._columns = self.table.columns
+        self.form = self.table.form(marked=self._marked, delimiter=delimiter)
+
+    def _header(self, above: list[list[str]], vocabulary: Vocabulary) -> list[str]:
+        """Read on to the header, which the first rows show."""
+        index = vocabulary.header(above)
+        header = next(self._rows, None)
+        if _said(self._text.head):
+            header = next(self._rows, None)
+        first = self._records.line
+        while index and header is not None and header != above[index]:
+            header = next(self._rows, None)
+        if self._records.line > first:
+            self.warnings.append(skipped(first, self._records.line - 1))
+        if header is None:
+            reason = self._stream.damage or "file holds no whole line: write a header first"
+            raise SourceError(f"{self.name}: {reason}")
+        problem = self._records.problem
+        if problem is None and any("\0" in name for name in header):
+            problem = Problem("line", "holds NUL bytes", "export it as text in UTF-8")
+        if problem is not None:
+            raise SourceError(
+                f"{self.name}: line {self._records.line}: the header cannot be read: {problem}"
+            )
+        return header
+
+    def __iter__(self) -> Iterator[Parsed]:
+        width = len(self._columns.names)
+        records, read = self._records, self.table.parsed
+        for cells in self._rows:
+            if records.problem is not None or len(cells) != width:
+                if refused := self._refused(cells):
+                    yield refused
+            elif parsed := read(records.line, cells):
+                yield parsed
+        if self._stream.damage is not None:
+            rest = json.dumps(self._lines.rest.decode(errors="surrogateescape")).encode()
+            yield Parsed(records.line, rest, None, (self._stream.damage,))
+        self.warnings += self.table.warnings
+
+    def _refused(self, cells: list[str]) -> Parsed | None:
+        line, broken, problem = self._records.line, self._records.broken, self._records.problem
+        raw: object = cells if broken is None else broken.decode(errors="surrogateescape")
+        if problem is None and is_blank(cells):
+            return None
+        if problem is None:
+            wrong = f"has {len(cells)} cells where the header has {len(self._columns.names)}"
+            problem = Problem("row", wrong, "quote cells that hold a delimiter, or add empty ones")
+        identity = self._columns.identity(cells)
+        # json escapes the stand-ins of bytes that could not be decoded; orjson refuses them.
+        return Parsed(line, json.dumps(raw).encode(), None, (problem,), identity)
+
+
+def _said(head: bytes) -> str | None:
+    """Read the delimiter that the first line names for Excel: ``sep=;``."""
+    found = _SEPARATOR.match(head)
+    return None if found is None else found[1].decode()
+
+
+def _sniffed(head: bytes, vocabulary: Vocabulary) -> str:
+    """Take the delimiter under which a line names most columns, then the most in the first."""
+
+    def score(delimiter: str) -> tuple[int, int]:
+        rows = _rows(head, delimiter)
+        return max(map(vocabulary.count, rows), default=0), len(rows[0]) if rows else 0
+
+    return max(_DELIMITERS, key=score)
+
+
+def _rows(head: bytes, delimiter: str) -> list[list[str]]:
+    """Split the first records, among which the header is, however sound they are."""
+    head = _SEPARATOR.sub(b"", head, count=1)
+    *whole, last = head.decode(errors="surrogateescape").split("\n")
+    lines = [f"{line}\n" for line in whole] or [last]
+    rows: list[list[str]] = []
+    with suppress(csv.Error):
+        for cells in csv.reader(lines, delimiter=delimiter):
+            rows += [cells] if cells else []
+            if len(rows) == MAX_ABOVE:
+                break
+    return rows

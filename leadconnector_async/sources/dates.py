@@ -1,0 +1,278 @@
+"""Dates of files, in whatever form: UTC out, and a word on each that may not be what was meant."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from leadconnector_async.sources.date_forms import (
+    EPOCH,
+    MILLISECOND,
+    ORDERED,
+    SECOND,
+    LocalText,
+    Survey,
+    by_format,
+    check_format,
+    of_serial,
+    order_of,
+    patterns,
+    readings,
+)
+from leadconnector_async.sources.values import WrongValueError, kind_of, stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import tzinfo
+
+    from leadconnector_async.sources.date_forms import Reading
+
+EXAMPLE: Final = "2024-01-31T09:30:00Z"
+
+_DAY: Final = timedelta(days=1)
+
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+
+_APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
+
+_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
+
+_BASIC_DATE: Final = 8
+"""``YYYYMMDD`` is the one ISO form that looks like a number."""
+
+_COMPACT: Final = re.compile(r"(?:19|20)\d{12}", re.ASCII)
+
+_QUOTABLE: Final = re.compile(r"[0-9TZWtz:+\-./, ]{1,40}")
+
+_NOTHING: Final = frozenset(
+    ("", "null", "none", "nil", "nan", "nat", "n/a", "-", "0", "0000-00-00", "0000-00-00 00:00:00")
+)
+"""What programs write where they have no date. Zero is no message's date either."""
+
+GAP: Final = "local time is skipped where clocks go forward: read as if they had not"
+
+FOLD: Final = "local time occurs twice where clocks go back: the first of the two is taken"
+
+EARLY: Final = "date is before 1990"
+
+LATE: Final = "date is in the future"
+
+TIMELESS: Final = "date has no time of day: midnight is taken"
+
+AS_ALL: Final = "no other order reads every date of the file"
+
+
+class Dates:
+    """Reads the dates of one source.
+
+    ``again`` reads the whole source anew and notes each date in a survey: it is called where day
+    and month can be either way. ``notices`` are added to for the record that is being read.
+
+    Raises:
+        SourceError: ``form`` is no form of dates.
+    """
+
+    def __init__(self, zone: tzinfo | None, form: str | None = None) -> None:
+        if form is not None:
+            check_format(form)
+        self._zone = zone
+        self._form = form
+        self._order = None if form is None else order_of(form)
+        self._now = datetime.now(UTC)
+        self.latest = self._now + _DAY
+        self._survey: Survey | None = None
+        self._voting = False
+        self.again: Callable[[Survey], None] | None = None
+        self.notices: list[str] = []
+
+    def vote(self, survey: Survey) -> None:
+        """Let every date be noted, and none be decided."""
+        self._survey, self._voting = survey, True
+
+    def read(self, value: object) -> datetime | None:
+        """Read ISO 8601, a Unix time, a day of Excel, or text as it is written about the world.
+
+        None where there is none.
+
+        RFC 3339 goes first, through msgspec, so that digits beyond the microsecond are rounded as
+        they are where msgspec decodes a whole record.
+        """
+        if type(value) is int or type(value) is float:
+            return self._read_text(repr(value), self._zone)
+        if not isinstance(value, str):
+            raise WrongValueError(kind_of(value), f"write ISO 8601 as text, as in {EXAMPLE}")
+        zone = value.zone if isinstance(value, LocalText) else self._zone
+        return self._read_text(stripped(value), zone)
+
+    def utc(self, date: datetime, zone: tzinfo | None = None) -> datetime:
+        """Move a date to UTC, and note what is odd about it.
+
+        One without an offset is local time, with ``fold=0``.
+        """
+        if date.tzinfo is None:
+            date = self._of_zone(date, zone or self._zone)
+        elif date.tzinfo is not UTC:
+            try:
+                date = date.astimezone(UTC)
+            except OverflowError:
+                raise _outside() from None
+        if not EARLIEST <= date <= self.latest:
+            self.notices.append(EARLY if date < EARLIEST else LATE)
+        return date
+
+    def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:
+        if zone is None:
+            raise WrongValueError(
+                "has no offset from UTC",
+                f"write the offset, as in {EXAMPLE}, or give --timezone, "
+                "such as --timezone America/New_York",
+            )
+        try:
+            offset = _offset_of_day(zone, date.toordinal())
+            if offset is None:
+                offset = self._at_a_change(date, zone)
+            return (date - offset).replace(tzinfo=UTC)
+        except OverflowError:
+            raise _outside() from None
+
+    def _at_a_change(self, date: datetime, zone: tzinfo) -> timedelta:
+        first, second = _offsets(date, zone)
+        if first != second:
+            self.notices.append(GAP if first < second else FOLD)
+        return first
+
+    def _read_text(self, text: str, zone: tzinfo | None) -> datetime | None:
+        if self._form is not None:
+            try:
+                date = by_format(text, self._form)
+            except ValueError:
+                return None
+            if date is not None:
+                return self.utc(date, zone)
+        # Nearly all have a hyphen there, and are no number.
+        if text[4:5] != "-" and len(text) != _BASIC_DATE and _NUMBER.fullmatch(text):
+            return self._of_number(text, zone)
+        try:
+            date = _parse(text)
+        except ValueError:
+            return None if text.casefold() in _NOTHING else self.utc(self._as_written(text), zone)
+        if len(text) <= len("2024-01-31"):
+            self.notices.append(TIMELESS)
+        return self.utc(date, zone)
+
+    def _of_number(self, text: str, zone: tzinfo | None) -> datetime | None:
+        """Read what can be one time alone: of seconds, milliseconds or days of Excel."""
+        if _COMPACT.fullmatch(text):
+            with_no_gaps = by_format(text, "%Y%m%d%H%M%S")
+            if with_no_gaps is not None:
+                return self.utc(with_no_gaps, zone)
+        value = float(text)
+        if not value:
+            return None
+        last = self._now + 366 * _DAY
+        for unit, name in ((SECOND, "Unix time"), (MILLISECOND, "Unix time in ms")):
+            date = _plus(EPOCH, value, unit)
+            if date is not None and EARLIEST <= date <= last:
+                other = _plus(_APPLE, value, unit)
+                if other is not None and other <= last:
+                    raise WrongValueError(
+                        "is a number that can be Unix time or a Mac's, which counts from 2001 "
+                        f'("{date:%Y-%m-%d} or {other:%Y-%m-%d}")',
+                        f"give --date-format epoch, or write ISO 8601, as in {EXAMPLE}",
+                    )
+                self.notices.append(f"date is a number, read as {name}")
+                return date
+        local = of_serial(value) if 0 < value < 1e5 else None  # noqa: PLR2004 - the year 2173
+        if local is not None and EARLIEST.replace(tzinfo=None) <= local <= last.replace(
+            tzinfo=None
+        ):
+            self.notices.append("date is a number, read as Excel's count of days")
+            return self.utc(local, zone)
+        raise WrongValueError(
+            "is a number that is no time since 1990, in seconds, milliseconds or days of Excel",
+            f"write ISO 8601, as in {EXAMPLE}, or give --date-format",
+        )
+
+    def _as_written(self, text: str) -> datetime:
+        found = readings(text)
+        if not found:
+            quoted = f' ("{text}")' if _QUOTABLE.fullmatch(text) else ""
+            raise WrongValueError(
+                f"is text of {len(text)} characters that is no date of a known form{quoted}",
+                f"write it as in {EXAMPLE}, or give --date-format, such as '%d/%m/%Y %H:%M'",
+            )
+        if ":" not in text and not found[0].date.hour:
+            self.notices.append(TIMELESS)
+        if found[0].order == "any":
+            return found[0].date
+        return self._by_order(text, found)
+
+    def _by_order(self, text: str, found: Sequence[Reading]) -> datetime:
+        if self._order is not None:
+            known = [reading.date for reading in found if reading.order == self._order]
+            if not known:
+                raise WrongValueError(
+                    f'is no date in the order of --date-format ("{text}")', "correct either"
+                )
+            return known[0]
+        survey = self._surveyed(text, found)
+        if self._voting:
+            return found[0].date
+        dates = {reading.date for reading in found if reading.order in survey.orders}
+        if len(dates) != 1:
+            raise survey.wrong()
+        if len(survey.orders) == 1:
+            (order,) = survey.orders
+            self.notices.append(f"date is read with its {ORDERED[order]} first: {AS_ALL}")
+        return dates.pop()
+
+    def _surveyed(self, text: str, found: Sequence[Reading]) -> Survey:
+        """Know the whole file, of which this is one date."""
+        if self._survey is None:
+            if self.again is None:
+                raise WrongValueError(
+                    "has day and month in an order that only the whole file can tell, and this "
+                    "one is read once",
+                    f"give --date-format {patterns([one.order for one in found], text)}",
+                )
+            self._survey = Survey()
+            self.again(self._survey)
+        if self._voting:
+            self._survey.add(text, found)
+        return self._survey
+
+
+def _parse(text: str) -> datetime:
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return datetime.fromisoformat(text)
+
+
+def _plus(start: datetime, value: float, unit: timedelta) -> datetime | None:
+    try:
+        return start + value * unit
+    except OverflowError:
+        return None
+
+
+def _outside() -> WrongValueError:
+    return WrongValueError("is outside the calendar", f"write a date such as {EXAMPLE}")
+
+
+@lru_cache(maxsize=16_384)
+def _offset_of_day(zone: tzinfo, ordinal: int) -> timedelta | None:
+    """Give the offset that a zone has all through a day. None for days on which clocks change."""
+    start = datetime.fromordinal(ordinal)
+    offsets = {*_offsets(start, zone), *_offsets(start + _DAY, zone)}
+    return offsets.pop() if len(offsets) == 1 else None
+
+
+def _offsets(date: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
+    """Give the offset of a local time, as the first of two and as the second."""
+    first, second = (date.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    return first or timedelta(), second or timedelta()

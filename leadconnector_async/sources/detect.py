@@ -1,0 +1,227 @@
+"""From a path to a source: what kind of file it is, by its name and its beginning."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.byte_stream import open_stream
+from leadconnector_async.sources.columns import check_mapping
+from leadconnector_async.sources.csv import Delimited
+from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.jsonl import JsonDocument, JsonLines
+from leadconnector_async.sources.mbox import begins_with_mail
+from leadconnector_async.sources.recognition import choice_of_markup
+from leadconnector_async.sources.spreadsheet import Spreadsheet
+from leadconnector_async.sources.stream_source import StreamSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leadconnector_async.sources.base import FormatName, Source
+    from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.date_forms import Survey
+
+_DEFAULTS: Final = SourceOptions()
+
+_SUFFIXES: Final[dict[str, FormatName]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".mbox": "mbox",
+    ".mbx": "mbox",
+    ".eml": "eml",
+    ".emlx": "eml",
+    ".xml": "xml",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
+    ".parquet": "parquet",
+}
+
+_BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
+
+_MAIL: Final = frozenset({"mbox", "eml"})
+
+_UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
+
+_TAR: Final = slice(257, 262)
+"""Where the head of a tar archive has its mark."""
+
+_FOREIGN: Final = (
+    (
+        b"PK\x03\x04",
+        "is a zip archive or an Excel workbook",
+        f"{_UNPACK}; of a workbook save the sheet as CSV, or give --format excel",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "is an old Excel workbook or a mail of Outlook (.msg)",
+        "give --format excel for a workbook; save or convert mails as .eml, as msgconvert does",
+    ),
+    (
+        b"!BDN",
+        "is a data file of Outlook (.pst, .ost)",
+        "convert it to mails, as readpst -e -o FOLDER FILE does, and name that folder",
+    ),
+    (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
+    (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
+    (b"PAR1", "is a Parquet file", "give --format parquet"),
+    (b"BZh", "is compressed with bzip2", "unpack it, or compress it with gzip"),
+    (b"\xfd7zXZ\0", "is compressed with xz", "unpack it, or compress it with gzip"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
+)
+
+_CHAT: Final = re.compile(
+    rb"(?:\xe2\x80\x8e|\xef\xbb\xbf)*\[?\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}[:.]\d\d\S*"
+    rb"(?:[ \xa0\xc2\xe2\x80\xaf]*[ap]\.?\s?m\.?)?(?:\] ?| - )",
+    re.IGNORECASE,
+)
+"""A day, a time and a name: ``[01.03.24, 10:00:00] Ann: hi``, ``3/1/24, 10:00 AM - Ann: hi``."""
+
+
+def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
+    """Open a file of records; ``-`` is standard input. A folder is one of mails.
+
+    The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
+    ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
+    else its beginning does. Gzip is recognised by its content. A mapping that does not fit it is
+    passed over with a warning, if it can be read without.
+
+    Raises:
+        SourceError: there is no such file, it holds no records, or its header is not usable.
+    """
+    source = _opened(path, options)
+    if (
+        isinstance(source, StreamSource | Spreadsheet) and Path(path).is_file()
+    ):  # a pipe is read once
+        source.dates.again = partial(_survey, path, options)
+    return source
+
+
+def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
+    """Read a file for its dates alone."""
+    with _opened(path, options) as source:
+        if isinstance(source, StreamSource | Spreadsheet):
+            source.dates.vote(survey)
+        for _ in source:
+            pass
+
+
+def _opened(path: str, options: SourceOptions) -> Source:
+    check_mapping("standard input" if path == "-" else path, options.mapping)
+    if path != "-" and Path(path).is_dir():
+        return _mail_folder(path, options)
+    name = options.format or _by_name(path)
+    if name == "excel":
+        return _excel(path, options)
+    if name == "parquet":
+        return _parquet(path, options)
+    with ExitStack() as stack:
+        stream = open_stream(path)
+        stack.callback(stream.close)
+        source = _source(name, stream, options)
+        stack.pop_all()
+    return source
+
+
+def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions) -> Source:
+    if name in _MAIL:
+        return _mailbox(stream, stream.chunks(), options, single=name == "eml")
+    text = Utf8Text(stream, options.encoding)
+    _refuse_foreign(stream, text.head)
+    if name is None and text.encoding == "utf-8":
+        single = begins_with_mail(text.head, named=False)
+        if single is not None:
+            return _mailbox(stream, text.chunks(), options, single=single)
+    name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
+    if name == "xml":
+        return _markup(stream, text, options)
+    if name == "jsonl":
+        return _json(stream, text, options)
+    return Delimited(stream, text, options)
+
+
+def _json(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.json_layout import layout_of_json  # noqa: PLC0415 - as above
+
+    layout = layout_of_json(stream.name, text.head, options)
+    if layout.records is None:
+        return JsonLines(stream, text, options, layout.choice)
+    return JsonDocument(stream, text, options, layout)
+
+
+def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - as above
+
+    name, notes = choice_of_markup(stream.name, text.head, options)
+    source = XmlSource(stream, text, replace(options, mapping_file=name))
+    source.warnings += notes
+    source.recognised = name if notes else None
+    return source
+
+
+def _excel(path: str, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.spreadsheet import open_excel  # noqa: PLC0415 - as above
+
+    return open_excel(path, options)
+
+
+def _parquet(path: str, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.parquet import open_parquet  # noqa: PLC0415 - as above
+
+    return open_parquet(path, options)
+
+
+def _mailbox(
+    stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
+) -> Source:
+    from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few sources are mails
+
+    return _unmapped(Mailbox(stream, chunks, options, single=single), options)
+
+
+def _mail_folder(path: str, options: SourceOptions) -> Source:
+    from leadconnector_async.sources.mail_folder import MailFolder  # noqa: PLC0415 - as above
+
+    return _unmapped(MailFolder(path, options), options)
+
+
+def _unmapped(source: Source, options: SourceOptions) -> Source:
+    if options.mapping_file is not None:
+        source.warnings.append("holds mails, which are read without --mapping")
+    return source
+
+
+def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
+    if head[_TAR] == b"ustar":
+        raise SourceError(f"{stream.name}: is a tar archive: {_UNPACK}")
+    for magic, wrong, fix in _FOREIGN:
+        if head.startswith(magic):
+            raise SourceError(f"{stream.name}: {wrong}: {fix}")
+    if _CHAT.match(head):
+        raise SourceError(
+            f"{stream.name}: is a chat of WhatsApp, which is not read: write its messages as CSV, "
+            "with the columns type,contact.phone,direction,date,message"
+        )
+    if head.strip():
+        return
+    if stream.damage is not None:
+        raise SourceError(f"{stream.name}: {stream.damage}")
+    raise SourceError(f"{stream.name}: is empty: name a file with records")
+
+
+def _by_name(path: str) -> FormatName | None:
+    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
+    return _SUFFIXES.get(suffixes[-1]) if suffixes else None

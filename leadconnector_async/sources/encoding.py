@@ -1,0 +1,169 @@
+"""Whatever the encoding of a source, UTF-8 comes out: the formats read nothing else.
+
+Text that was UTF-8 and was read as Latin-1 or Windows-1252: ``cafÃ©`` for ``café``.
+
+What is found is certain: the whole text goes back to bytes, and these are UTF-8. So no library
+that weighs likelihoods is needed, and no text is taken for garbled that is not; one that only in
+part is stays unfound.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.sources.byte_stream import ByteStream
+
+_HEAD: Final = 4096
+"""Bytes to judge a source by."""
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_UNDECODABLE: Final = "\udcff"
+"""Stands for what could not be decoded. As UTF-8 it is invalid in turn, so the line that holds it
+is found by the same check, and refused with the same words, as a bad byte in a UTF-8 file."""
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _UNDECODABLE, error.end
+
+
+_MARK: Final = "leadconnector_async.mark"
+
+codecs.register_error(_MARK, _mark)
+
+
+class Utf8Text:
+    """A stream as UTF-8. ``head`` is its beginning, ``encoding`` what it was written in."""
+
+    def __init__(self, stream: ByteStream, encoding: str | None) -> None:
+        self._stream = stream
+        self._raw = stream.chunks()
+        start = b""
+        while len(start) < _HEAD and (chunk := next(self._raw, b"")):
+            start += chunk
+        mark, self.encoding = _recognise(stream.name, start, encoding)
+        self.marked = bool(mark)
+        """The source began with a byte order mark."""
+        self._decoder = (
+            None if self.encoding == "utf-8" else codecs.getincrementaldecoder(self.encoding)(_MARK)
+        )
+        self.head = self._utf8(start[len(mark) :])
+        # Spreadsheets on old Macs end lines with a carriage return alone.
+        self._returns = b"\r" in self.head[:-1] and b"\n" not in self.head
+        if self._returns:
+            self.head = self.head.replace(b"\r", b"\n")
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give all of it, the head included."""
+        yield self.head
+        for chunk in self._raw:
+            text = self._utf8(chunk)
+            yield text.replace(b"\r", b"\n") if self._returns else text
+        yield self._utf8(b"", final=True)
+
+    def _utf8(self, chunk: bytes, *, final: bool = False) -> bytes:
+        if self._decoder is None:
+            return chunk
+        return self._decoder.decode(chunk, final).encode("utf-8", "surrogatepass")
+
+    def undecodable(self, line: bytes) -> Problem | None:
+        """Say where a line is not in the source's encoding."""
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            where = f"byte 0x{line[error.start]:02X} at position {error.start + 1}"
+            if self._decoder is not None:
+                where = f"position {len(line[: error.start].decode()) + 1}"
+            fix = "save the file as UTF-8"
+            if not self.marked:
+                fix += ", or name its encoding, such as --encoding cp1252"
+            return Problem("line", f"is not {self.encoding.upper()} ({where})", fix)
+        return None
+
+
+def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, str]:
+    """Find byte order mark and encoding. A mark wins over what the user says: it is in the file."""
+    for mark, marked in _MARKS:
+        if start.startswith(mark):
+            return mark, marked
+    if encoding is not None:
+        return b"", _known_encoding(name, encoding)
+    # Every format begins with an ASCII character, so NULs beside it give UTF-16 away.
+    if start[1:4:2] == b"\0\0" and start[0] and start[2]:
+        return b"", "utf-16-le"
+    if start[0:4:2] == b"\0\0" and start[1] and start[3]:
+        return b"", "utf-16-be"
+    return b"", "utf-8"
+
+
+def _known_encoding(name: str, encoding: str) -> str:
+    try:
+        b"a".decode(encoding, "replace")
+        known = codecs.lookup(encoding).name
+    except (LookupError, UnicodeError) as error:
+        raise SourceError(
+            f"{name}: --encoding {encoding} is no encoding: "
+            "give one such as utf-8, cp1252, latin-1 or utf-16"
+        ) from error
+    return "utf-8" if known == "utf-8-sig" else known
+
+
+GARBLED: Final = "text that looks decoded wrongly, as Ã© for é: --repair-text mends such"
+
+MENDED: Final = "text that had been decoded wrongly, as Ã© for é, and was mended"
+
+NULS: Final = "text with NUL characters, which were taken out"
+
+_BYTES: Final = {
+    ord(bytes([byte]).decode("cp1252", "ignore") or chr(byte)): byte for byte in range(0x80, 0xA0)
+}
+"""The bytes of the characters that Windows-1252 has where Latin-1 has controls."""
+
+_LATER: Final = "".join(re.escape(chr(char)) for char in _BYTES)
+
+_PAIR: Final = re.compile(f"[\u00c2-\u00f4][\u0080-\u00bf{_LATER}]")
+
+_CAPITAL_AT_QUOTE: Final = re.compile("[\u00c4-\u00de][\u00a0\u00ab\u00bb]")
+"""``CAFÉ»`` would be UTF-8 too, of a rare letter."""
+
+_MAX_ROUNDS: Final = 3
+
+# Both begin with text, for which a line is searched fastest.
+garbled_perhaps: Final = re.compile(
+    rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|\xe2[\x80-\x84]|[\xc5\xc6\xcb])"
+).search
+"""Look at a line in UTF-8 quickly. None is certain."""
+
+escaped_oddly: Final = re.compile(
+    rb"\\u00(?:00|[c-fC-F][0-9a-fA-F]\\u(?:00[89abAB]|20|21|01|02))"
+).search
+"""The same for what JSON escapes, and for NULs."""
+
+
+def mended(text: str) -> str | None:
+    """Decode a text as it was meant. None for one that is as it should be."""
+    found = None
+    for _ in range(_MAX_ROUNDS):
+        if _PAIR.search(text) is None or _CAPITAL_AT_QUOTE.sub("", text).isascii():
+            break
+        try:
+            text = found = text.translate(_BYTES).encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            break
+    return found

@@ -1,0 +1,200 @@
+"""Field names as files spell them, and the ones that were probably meant."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import fields
+
+from leadconnector_async.models import Call, Contact
+from leadconnector_async.sources.base import SourceRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+NESTED: Final[dict[str, type[Call | Contact]]] = {"call": Call, "contact": Contact}
+"""Fields that are objects in JSON, and dotted names elsewhere."""
+
+FIELDS: Final[dict[str, str]] = {
+    **{field.encode_name: field.name for field in fields(SourceRow) if field.name not in NESTED},
+    **{
+        f"{name}.{field.encode_name}": f"{name}.{field.name}"
+        for name, struct in NESTED.items()
+        for field in fields(struct)
+    },
+}
+"""The API's name of each field, with the dotted ones of objects, and its name here."""
+
+BODY_FIELDS: Final = frozenset({"message", "subject", "html"})
+"""Free text: every character counts, and none is ever quoted in a problem."""
+
+FINDERS: Final = frozenset({"contact.phone", "contact.email"})
+"""Either of them is enough to find a contact."""
+
+LIST_FIELDS: Final = frozenset({"emailCc", "emailBcc", "attachments", "inReplyTo"})
+
+IDS: Final = ("contactId", "conversationId")
+"""Either of them says who a record is with, whatever ``contact`` says."""
+
+LOCATION: Final = "locationId"
+
+GIVEN_IDS: Final = frozenset({*IDS, "conversationProviderId", LOCATION})
+"""Ids that LeadConnector gives. Other systems have ids of these names too, which mean nothing to
+it, or somebody else."""
+
+OUTBOX_KEY: Final = "outboxKey"
+
+REASON: Final = "error"
+
+SPARE_REASON: Final = "importError"
+"""Holds the reason in lists of failed records whose source has an ``error`` of its own."""
+
+REASON_NAMES: Final = frozenset({REASON, SPARE_REASON})
+"""Passed over in silence when a list of failed records is read."""
+
+_OUTER: Final = frozenset(name.partition(".")[0] for name in FIELDS)
+
+_UNTELLING: Final = REASON_NAMES | {*IDS, "id", LOCATION, OUTBOX_KEY, ""}
+
+MAPPABLE: Final = frozenset(FIELDS) - {OUTBOX_KEY}
+
+_MIN_SLIP: Final = 6
+"""In shorter names one letter makes another word: ``ids``, ``date2``."""
+
+
+def folded(name: str) -> str:
+    """Spell a name without case, spaces and separators."""
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+_FOLDED: Final = {folded(name): name for name in FIELDS}
+
+
+def _one_slip(left: str, right: str) -> bool:
+    pairs = enumerate(zip(left, right, strict=False))
+    slip = next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))
+    here, after = slice(slip, None), slice(slip + 1, None)
+    added, dropped = left[after] == right[here], left[here] == right[after]
+    return added or dropped or left[after] == right[after]
+
+
+@lru_cache(maxsize=1024)
+def near_field(name: str) -> str | None:
+    """The field that a name which is none stands for, if it is hardly anything else.
+
+    That is a name of other case or with separators (``Contact ID``), or, for names of six letters
+    or more, one letter off (``attachment``). Passing such a name over would lose data, so readers
+    refuse it instead.
+    """
+    if len(name) > 40:  # noqa: PLR2004 - twice the longest field name: no spelling of one
+        return None
+    spelling = folded(name)
+    if spelling in _FOLDED:
+        return _FOLDED[spelling]
+    if len(spelling) < _MIN_SLIP:
+        return None
+    return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
+
+
+_FOREIGN: Final = frozenset(
+    (
+        *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
+        *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
+        *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
+        *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
+        *("datesent", "datecreated", "dateadded"),
+    )
+)
+
+
+@lru_cache(maxsize=1024)
+def is_foreign(name: str) -> bool:
+    """Tell a name that other systems have for a field of a message, and LeadConnector has not.
+
+    Ids beside such a name are most likely that system's too.
+    """
+    return len(name) <= 40 and folded(name) in _FOREIGN  # noqa: PLR2004 - as above
+
+
+def not_ours(name: str, beside: str) -> str:
+    """Say why an id is not sent."""
+    return (
+        f"{shown(name)} is not sent: beside {shown(beside)} it is most likely another system's "
+        f"id; if it is LeadConnector's, give --map {name}={name}"
+    )
+
+
+def is_known(values: Mapping[str, object]) -> bool:
+    """Tell a record (or a header) that says by an id who it is with."""
+    return any(values.get(name) for name in IDS)
+
+
+def is_plainly_ours(names: Iterable[str]) -> bool:
+    """Tell names that are the API's from those of another system, which may share some.
+
+    There is a type, and most of what can be said of a message has the API's name. Ids tell
+    nothing: every system has a ``conversationId``.
+    """
+    telling = {re.split(r"[.\[]", name, maxsplit=1)[0] for name in names} - _UNTELLING
+    known = telling & _OUTER
+    return "type" in known and 2 * len(known) > len(telling)
+
+
+def is_moot(field: str, values: Mapping[str, object]) -> bool:
+    """Tell a name or number of a contact that is known by its id."""
+    return field.startswith("contact.") and is_known(values)
+
+
+def nearest(text: str, choices: Sequence[str]) -> str | None:
+    """The choice that a wrong value looks like."""
+    spellings = {folded(choice): choice for choice in choices}
+    close = get_close_matches(folded(text[:40]), spellings, n=1)
+    return spellings[close[0]] if close else None
+
+
+def shown(name: str) -> str:
+    """Quote a column's name, cut where it is too long to be one."""
+    kept = name if len(name) <= 40 else f"{name[:40]}…"  # noqa: PLR2004 - fits a line
+    return '"' + "".join(c if c.isprintable() else "\ufffd" for c in kept) + '"'
+
+
+def listed(names: Sequence[str], most: int = 30) -> str:
+    """Quote several names, and count those beyond ``most``."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + rest
+
+
+def not_sent(what: str, names: Sequence[str]) -> list[str]:
+    """Say which columns, or fields, are passed over; nothing if there are none."""
+    if len(names) < 2:  # noqa: PLR2004 - one is told in the singular
+        return [f"{what} {shown(name)} is not sent" for name in names]
+    return [f"{what}s {listed(names)} are not sent"]
+
+
+def flat(values: dict[str, object]) -> dict[str, object]:
+    """Take objects apart into dotted names."""
+    for name in NESTED:
+        inner = values.get(name)
+        if isinstance(inner, dict):
+            del values[name]
+            values |= {f"{name}.{key}": value for key, value in inner.items()}
+    return values
+
+
+def api_names(record: Mapping[str, object], mapping: Mapping[str, str]) -> dict[str, object]:
+    """Name a record's values as the API does, and leave the reason of an earlier failure out.
+
+    A field that is mapped to nothing is not read.
+    """
+    if not mapping:
+        return {key: value for key, value in record.items() if key not in REASON_NAMES}
+    off = (field for field, key in mapping.items() if not key)
+    passed = REASON_NAMES.union(mapping.values(), off)
+    values = {key: value for key, value in record.items() if key not in passed}
+    for field, key in mapping.items():
+        if key and record.get(key) is not None:
+            values[field] = record[key]
+    return values

@@ -1,0 +1,235 @@
+"""Records that are JSON objects, by the API's names or by a mapping."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import Parsed
+from leadconnector_async.sources.coerce import identity_of
+from leadconnector_async.sources.fields import (
+    GIVEN_IDS,
+    LOCATION,
+    OUTBOX_KEY,
+    REASON_NAMES,
+    api_names,
+    flat,
+    is_foreign,
+    is_plainly_ours,
+    not_sent,
+)
+from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped_rules import resolved, with_columns
+from leadconnector_async.sources.mapping import columns_of, columns_told_of
+from leadconnector_async.sources.values import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from leadconnector_async.errors import SourceError
+    from leadconnector_async.sources.base import Identity
+    from leadconnector_async.sources.coerce import RowCoercer
+    from leadconnector_async.sources.encoding import Utf8Text
+    from leadconnector_async.sources.mapped import Cell
+    from leadconnector_async.sources.mapping import Definition
+    from leadconnector_async.sources.recognition import Choice
+
+if TYPE_CHECKING:
+    Record = dict[str, Any]
+
+HALF: Final = "text with half a character (a lone surrogate), which is sent as \ufffd"
+
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+
+_STAND_INS: Final = re.compile("[\udc80-\udcff]")
+"""In lists of failed records: bytes that could not be decoded, for which they were refused."""
+
+_INDEX: Final = re.compile(r"\[\d+\]")
+
+_MAX_UNUSED: Final = 100
+
+_HINT: Final = (
+    "its names are not the API's: inspect shows whether a mapping that is there reads it, and "
+    "docs/mappings.md how to write one"
+)
+
+_FOREIGN: Final = (
+    "{} is taken for another system's and not sent: where it is the API's, give --map {}={}"
+)
+
+
+class Objects:
+    """Makes records of objects.
+
+    By the API's names, ids are sent only of those that are plainly the API's. By a mapping, names
+    are paths, such as ``from.number`` and ``to[0]``, and compared without case and separators.
+    """
+
+    def __init__(self, choice: Choice, mapping: Mapping[str, str], coercer: RowCoercer) -> None:
+        self._mapping = mapping
+        self._coercer = coercer
+        self._choice = choice
+        self.definition = choice.definition
+        self._unused: dict[str, None] = {}
+        self._has_foreign = False
+        if self.definition is not None:
+            self._reader, self._used = object_reader_of(self.definition, mapping, coercer)
+
+    @property
+    def warnings(self) -> list[str]:
+        """How they are read, and what was passed over."""
+        notes = [*self._choice.notes, *not_sent("field", list(self._unused))]
+        if self._has_foreign:
+            notes.append(_HINT)
+        return notes
+
+    def parsed(self, line: int, raw: bytes, record: Record, notices: list[str]) -> Parsed:
+        """Make a record, or say why it is left out."""
+        if self.definition is None:
+            values, told = self._as_named(record)
+            return self._coercer.parsed(line, raw, values, notices + told)
+        row = self._row(record)
+        reason = self._reader.skipped(row)
+        if reason is None:
+            values = self._values(record, row)
+            reason, told = self._reader.not_carried(row, values)
+        if reason is not None:
+            return Parsed(line, raw, None, (), left_out=reason)
+        return self._coercer.parsed(line, raw, values, notices + told)
+
+    def identity(self, record: Record) -> Identity:
+        """Read which record a refused one is."""
+        return identity_of(self.values(record))
+
+    def values(self, record: Record) -> dict[str, object]:
+        """Name the values of an object as the API does."""
+        if self.definition is None:
+            return self._as_named(record)[0]
+        return self._values(record, self._row(record))
+
+    def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
+        values = flat(api_names(record, self._mapping))
+        names = [*values]
+        if is_plainly_ours(names) and not any(is_foreign(name) for name in names):
+            return values, []
+        self._has_foreign = True
+        kept = {*self._mapping, *([LOCATION] if OUTBOX_KEY in values else [])}
+        foreign = [name for name in names if name in GIVEN_IDS and name not in kept]
+        for name in foreign:
+            del values[name]
+        return values, [_FOREIGN.format(name, name, name) for name in foreign]
+
+    def _row(self, record: Record) -> dict[str, Cell]:
+        row: dict[str, Cell] = {}
+        for path, cell in cells_of(record):
+            key = key_of(path)
+            if key in self._used:
+                row[key] = row.get(key) or cell
+            elif cell and path not in self._unused:
+                self._note_unused(path, cell)
+        return row
+
+    def _note_unused(self, path: str, cell: Cell) -> None:
+        of_objects = isinstance(cell, list) and any(isinstance(item, dict) for item in cell)
+        if len(self._unused) >= _MAX_UNUSED or path.endswith("]") or of_objects:
+            return
+        plain = _INDEX.sub("[*]", path)
+        if key_of(plain) not in self._used:
+            self._unused[plain] = None
+
+    def _values(self, record: Record, row: Mapping[str, Cell]) -> dict[str, object]:
+        values = self._reader.values(row)
+        if OUTBOX_KEY in record:  # as a list of failed records has it
+            values |= {name: record[name] for name in (OUTBOX_KEY, LOCATION) if name in record}
+        return values
+
+
+def object_reader_of(
+    definition: Definition, mapping: Mapping[str, str], coercer: RowCoercer
+) -> tuple[RowMapper, set[str]]:
+    """Make the reader of a mapping's fields in JSON, and name the keys that it knows."""
+    kind = resolved(definition.table, key_of, _never_missing)
+    with_columns(kind, {field: key_of(name) for field, name in mapping.items()})
+    used = {name for rule in kind.fields.values() for name in (*columns_of(rule), *rule.present)}
+    used |= columns_told_of(kind) | {key_of(name) for name in (*REASON_NAMES, OUTBOX_KEY, LOCATION)}
+    return RowMapper(kind, definition, coercer.contacts), used
+
+
+def _never_missing(field: str, column: str) -> SourceError:  # every key may be absent
+    raise AssertionError(field, column)
+
+
+def cells_of(record: Mapping[str, object]) -> Iterator[tuple[str, Cell]]:
+    """Give every value of an object by its path. Lists come whole, by item, and by ``[*]``."""
+    pending = [*record.items()][::-1]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict):
+            pending += [(f"{path}.{key}", inner) for key, inner in reversed(value.items())]
+        elif isinstance(value, list):
+            yield path, value
+            yield from _starred(path, value)
+            pending += [(f"{path}[{n}]", item) for n, item in reversed([*enumerate(value)])]
+        elif value is not None:
+            yield path, _text(value)
+
+
+def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
+    found: dict[str, list[object]] = {}
+    for item in items:
+        if isinstance(item, dict):
+            for key, value in item.items():
+                if isinstance(value, str):
+                    found.setdefault(f"{path}[*].{key}", []).append(value)
+    yield from found.items()
+
+
+def _text(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case _:
+            return str(value)
+
+
+@lru_cache(maxsize=4096)
+def key_of(path: str) -> str:
+    """Spell a path without case and separators, but those of its levels."""
+    return re.sub(r"[^\w.\[\]*]|_", "", path.casefold())
+
+
+def read_object(
+    raw: bytes, text: Utf8Text, field: str, fix: str
+) -> tuple[Record | Problem, list[str]]:
+    """Decode a record, and say what had to be mended for it."""
+    notices = []
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        whole = _without_halves(raw) if "surrogate" in error.msg else None
+        if whole is None:
+            wrong = f"is no JSON ({error.msg} at character {error.pos + 1})"
+            return text.undecodable(raw) or Problem(field, wrong, fix), []
+        value, notices = whole, [HALF]
+    if type(value) is not dict:
+        return Problem(field, kind_of(value), fix), []
+    return value, notices
+
+
+def _without_halves(raw: bytes) -> object:
+    """Read JSON with escapes of half a character, which UTF-8 cannot hold."""
+    try:
+        value = json.loads(raw)
+        text = json.dumps(value, ensure_ascii=False)
+        if OUTBOX_KEY in value and _STAND_INS.search(text):
+            return None
+        return orjson.loads(_HALVES.sub("\ufffd", text))
+    except (ValueError, RecursionError):
+        return None

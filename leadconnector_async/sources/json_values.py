@@ -1,0 +1,252 @@
+"""Objects of a JSON text of any size and layout, one by one, each with the line it begins in."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import orjson
+
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import LINE_LIMIT
+from leadconnector_async.sources.byte_stream import TooLong
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+_STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]'
+
+_WITHIN: Final = re.compile(_STRING, re.DOTALL)
+"""Within a record, whose own syntax is checked when it is decoded: strings and brackets. A quote
+that stands alone begins a string whose end has not come yet."""
+
+_AROUND: Final = re.compile(_STRING + rb'|[^\s,:"{}\[\]]++', re.DOTALL)
+"""Around the records: also numbers and words."""
+
+_TO_CUT: Final = re.compile(_STRING + rb"|,", re.DOTALL)
+
+_QUOTE: Final = b'"'
+
+_CLOSERS: Final = {b"{": b"}", b"[": b"]"}
+
+_DEEPEST: Final = 64
+"""Levels around the records. Within them the decoder has a limit of its own."""
+
+_MAX_OTHERS: Final = 20
+"""Lists beside the records' that are named at the end."""
+
+
+class Item(NamedTuple):
+    """A record, or what stands in the place of one."""
+
+    line: int
+    raw: bytes
+
+    def __repr__(self) -> str:
+        return f"Item(line={self.line}, {len(self.raw)} bytes)"
+
+
+class _Frame(NamedTuple):
+    """An open object or list, and the path of what it holds: ``messages[*]`` for a list."""
+
+    closer: bytes
+    path: str
+
+
+class JsonValues:
+    """Splits a text into the objects at ``records``: paths such as ``[*]`` or ``messages[*]``.
+
+    ``""`` are the outermost values. Memory holds one record and one piece of the text. ``problem``
+    is set where the text ends too early or is no JSON: the items before it are whole. ``others``
+    counts the objects in other lists, which are passed over.
+
+    Readers of JSON in events would tell neither where a record begins nor how it was written.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], records: Collection[str]) -> None:
+        self._chunks = chunks
+        self._records = frozenset(records)
+        self._frames: list[_Frame] = []
+        self._key = b'""'
+        self._closers: list[bytes] = []
+        """Of the record that is open."""
+        self._buffer = b""
+        self._at = self._start = self._counted = 0
+        self._dropped = 0
+        """Bytes of the open record that were let go, since it is too long."""
+        self._record_line = self.line = 1
+        self.problem: Problem | None = None
+        self.others: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[Item]:
+        for chunk in self._chunks:
+            self._buffer += chunk
+            yield from self._split(final=False)
+            if self.problem is not None:
+                return
+        yield from self._split(final=True)
+        if self.problem is None and (self._frames or self._closers or self._buffer.strip()):
+            self._fail("ends in the middle of its JSON", len(self._buffer))
+
+    def _split(self, *, final: bool) -> Iterator[Item]:
+        while self.problem is None:
+            if self._closers:
+                item = self._record()
+                if self._closers or item is None:
+                    break
+                yield item
+                continue
+            token = _AROUND.search(self._buffer, self._at)
+            if token is None:
+                self._at = len(self._buffer)
+                break
+            text = token[0]
+            grows = text[:1] not in b'"{}[]' and token.end() == len(self._buffer)
+            if text == _QUOTE or (grows and not final):
+                self._at = token.start()
+                break
+            self._at = token.end()
+            if item := self._around(text, token.start()):
+                yield item
+        self._let_go()
+
+    def _record(self) -> Item | None:
+        """Read on to the end of the open record. None if it has not come."""
+        closers = self._closers
+        for token in _WITHIN.finditer(self._buffer, self._at):
+            text = token[0]
+            if text[:1] == _QUOTE:
+                if text == _QUOTE:
+                    self._at = token.start()
+                    return None
+            elif text in _CLOSERS:
+                closers.append(_CLOSERS[text])
+            elif closers.pop() != text:
+                self._fail("is no JSON from here on: its brackets do not match", token.start())
+                return None
+            elif not closers:
+                self._at = token.end()
+                return self._whole()
+        self._at = len(self._buffer)
+        return None
+
+    def _whole(self) -> Item:
+        size = self._dropped + self._at - self._start
+        raw = TooLong(size) if size > LINE_LIMIT else self._buffer[self._start : self._at]
+        self._dropped = 0
+        return Item(self._record_line, raw)
+
+    def _around(self, text: bytes, at: int) -> Item | None:
+        """Follow the structure. What is no object, but where records are, is an item too."""
+        frame = self._frames[-1] if self._frames else None
+        if text in _CLOSERS:
+            self._open(text, frame, at)
+        elif text in (b"}", b"]"):
+            if frame is None or frame.closer != text:
+                self._fail("is no JSON from here on: its brackets do not match", at)
+            else:
+                self._frames.pop()
+        elif frame is None or (frame.closer == b"]" and frame.path in self._records):
+            self._count_lines(at)
+            return Item(self.line, text)
+        elif text[:1] == _QUOTE:
+            self._key = text
+        return None
+
+    def _open(self, bracket: bytes, frame: _Frame | None, at: int) -> None:
+        path = _path(frame, self._key)
+        if frame is None:  # one that can hold no records is one itself, lest it be lost
+            listed = bracket == b"["
+            begins = path in self._records or not any(
+                one.startswith("[") == listed for one in self._records
+            )
+        else:
+            begins = path in self._records and (bracket == b"{" or _is_list(frame))
+        if begins:
+            self._count_lines(at)
+            self._record_line, self._start = self.line, at
+            self._closers.append(_CLOSERS[bracket])
+            return
+        is_page = any(one.startswith(path) for one in self._records)
+        is_other = bracket == b"{" and frame is not None and _is_list(frame) and not is_page
+        if is_other and (path in self.others or len(self.others) < _MAX_OTHERS):
+            self.others[path] = self.others.get(path, 0) + 1
+        self._frames.append(_Frame(_CLOSERS[bracket], path + "[*]" * (bracket == b"[")))
+        if len(self._frames) > _DEEPEST:
+            self._fail(f"nests more than {_DEEPEST} levels deep around its records", at)
+
+    def _let_go(self) -> None:
+        """Forget what was read, but an open record that is not too long."""
+        in_record = bool(self._closers)
+        if in_record and (self._dropped or len(self._buffer) - self._start > LINE_LIMIT):
+            self._dropped += self._at - self._start
+            self._start = self._at
+        keep = self._start if in_record else self._at
+        self._count_lines(keep)
+        self._buffer = self._buffer[keep:]
+        self._at -= keep
+        self._start = self._counted = 0
+        if self._dropped and in_record:
+            self._shorten()
+        elif not in_record and len(self._buffer) > LINE_LIMIT:
+            self._fail(f"has a value over {LINE_LIMIT} bytes around its records", 0)
+
+    def _shorten(self) -> None:
+        """Of a string that has not ended, in a record that is too long, keep that it is open."""
+        escape = (len(self._buffer) - len(self._buffer.rstrip(b"\\"))) % 2
+        kept = self._buffer[:1] + b"\\" * escape
+        if len(kept) < len(self._buffer):
+            self.line += self._buffer.count(b"\n")
+            self._dropped += len(self._buffer) - len(kept)
+            self._buffer = kept
+
+    def _count_lines(self, to: int) -> None:
+        self.line += self._buffer.count(b"\n", self._counted, to)
+        self._counted = to
+
+    def _fail(self, wrong: str, at: int) -> None:
+        self._count_lines(at)
+        fix = "export or copy it again, and import it once more"
+        self.problem = Problem("file", f"{wrong} (line {self.line})", fix)
+
+
+def _is_list(frame: _Frame) -> bool:
+    return frame.closer == b"]"
+
+
+def _path(frame: _Frame | None, key: bytes) -> str:
+    if frame is None:
+        return ""
+    if _is_list(frame):
+        return frame.path
+    try:
+        name = str(orjson.loads(key))
+    except orjson.JSONDecodeError:
+        name = "?"
+    return f"{frame.path}.{name}" if frame.path else name
+
+
+def opening_value(head: bytes) -> object:
+    """Read the first value of a text that may break off within it, as far as it goes.
+
+    None if there is none, or it is no JSON.
+    """
+    closers = closing = b""
+    end = 0
+    for token in _TO_CUT.finditer(head):
+        text = token[0]
+        if text in _CLOSERS:
+            closers = _CLOSERS[text] + closers
+        elif text in (b"}", b"]"):
+            closers = closers[1:]
+        elif text == _QUOTE:
+            break
+        elif text != b",":
+            continue
+        end, closing = (token.start() if text == b"," else token.end()), closers
+        if not closers:
+            break
+    try:
+        return orjson.loads(head[:end] + closing)
+    except orjson.JSONDecodeError:
+        return None

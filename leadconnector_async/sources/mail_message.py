@@ -1,0 +1,219 @@
+"""From the bytes of a mail to named values, as a record of JSON would give them."""
+
+from __future__ import annotations
+
+import re
+from email.errors import CloseBoundaryNotFoundDefect
+from email.parser import BytesFeedParser
+from email.policy import compat32
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.mail_headers import Head, Person
+from leadconnector_async.sources.mail_parts import mail_content
+from leadconnector_async.sources.mail_selection import notices_of, states_of
+from leadconnector_async.sources.mbox import postmark_of
+from leadconnector_async.sources.values import WrongValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import tzinfo
+    from email.message import Message
+
+    from leadconnector_async.sources.attachments import Attachments
+    from leadconnector_async.sources.mail_selection import Selection
+    from leadconnector_async.sources.mbox import Piece
+
+if TYPE_CHECKING:
+    Values = dict[str, object]
+
+_CHUNK: Final = 1 << 16
+"""Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
+
+_NUMBER: Final = re.compile(r"\+?[\d ().-]+")
+"""The owner's own, which tells nothing about mails."""
+
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+
+_FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
+
+OPEN_END: Final = "mails whose last part has no end: they may be cut short"
+
+_SEVERAL: Final = (
+    "mails to several people: each is with the first, and names the others in cc or bcc"
+)
+
+_NOT_MINE: Final = (
+    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
+    "give that address with --mine too, if it is yours"
+)
+
+_BROKEN: Final = Problem(
+    "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
+)
+
+
+class Sides(NamedTuple):
+    """Who wrote to whom, seen from the owner of the mailbox."""
+
+    direction: str
+    other: Person
+    to: list[Person]
+    others: bool = False
+    """It went to more people than that one."""
+
+
+class OwnAddresses:
+    """The owner's addresses.
+
+    Raises:
+        SourceError: there are none, or one is no address.
+    """
+
+    def __init__(self, source: str, addresses: Sequence[str]) -> None:
+        if not addresses:
+            raise SourceError(
+                f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
+                "so that sent ones can be told from received ones"
+            )
+        addresses = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
+        for address in addresses:
+            if "@" not in address or address.strip().endswith("@"):
+                raise SourceError(
+                    f"{source}: --mine {address} is no address: "
+                    "give one such as me@example.com, or @example.com for all of a domain"
+                )
+        folded = {address.strip().lower() for address in addresses}
+        self._domains = {address for address in folded if address.startswith("@")}
+        self._addresses = folded - self._domains
+
+    def __contains__(self, person: Person) -> bool:
+        address = person.folded
+        return address in self._addresses or f"@{address.rpartition('@')[2]}" in self._domains
+
+    def sides(self, head: Head) -> Sides | WrongValueError:
+        """Tell the other side of a mail."""
+        sender = next(iter(head.people("from") or head.people("sender")), None)
+        to = head.people("to")
+        if sender is None:
+            return WrongValueError("cannot be told: the mail names no sender", _FIX_SIDE)
+        if sender not in self:
+            return Sides("inbound", sender, to)
+        everybody = [*to, *head.people("cc"), *head.people("bcc")]
+        other = next((person for person in everybody if person not in self), None)
+        if other is None:
+            whom = "all its recipients are yours" if everybody else "the mail names no recipient"
+            return WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
+        others = any(p.folded != other.folded for p in everybody if p not in self)
+        return Sides("outbound", other, to, others)
+
+
+class MailOptions(NamedTuple):
+    """How mails are read, and ``warn``, which is told what is to be known of the one at hand.
+
+    With ``undated`` a mail may have no date.
+    """
+
+    mine: OwnAddresses
+    selection: Selection
+    files: Attachments
+    zone: tzinfo | None
+    undated: bool
+    warn: Callable[[str], None]
+
+
+def read_mail(
+    piece: Piece, how: MailOptions, *, head_only: bool = False
+) -> tuple[Values, Problem | None]:
+    """Name the values of a mail. A problem is of the mail as a whole.
+
+    Raises:
+        LeftOut: it is not to be imported.
+        SourceError: an attachment cannot be kept.
+    """
+    values: Values = {"type": "Email"}
+    raw = piece.content
+    try:
+        mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
+        values |= _head_values(Head(mail), piece, how)
+        if not head_only:
+            values |= _content_values(mail, how.files, how.warn)
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
+        # The parser raises any of these on mails that were made to break it.
+        return values, _BROKEN
+    return values, None
+
+
+def _parsed(raw: bytes) -> Message:
+    parser = BytesFeedParser(policy=compat32)
+    for start in range(0, len(raw), _CHUNK):
+        parser.feed(raw[start : start + _CHUNK])
+    return parser.close()
+
+
+def _head_values(head: Head, piece: Piece, how: MailOptions) -> Values:
+    states = states_of(head) | piece.states
+    how.selection.check(states, head.id)
+    for notice in notices_of(states, head):
+        how.warn(notice)
+    postmark = postmark_of(piece.postmark)
+    if postmark and _is_placeholder(postmark[0]) and "bounces" not in states:
+        postmark = None
+    date = head.date(how.zone, postmark, how.warn)
+    if isinstance(date, WrongValueError):
+        at: object = None if how.undated and not head.first("date") else date
+    else:
+        at = date.isoformat()
+    return {
+        "id": head.id,
+        "altId": head.id,
+        "date": at,
+        "subject": head.text("subject") or None,
+        "inReplyTo": head.ancestors or None,
+        **_side_values(head, states, how),
+    }
+
+
+def _is_placeholder(sender: str) -> bool:
+    """Tell the line that programs write which know no sender: its date is that of their writing."""
+    return sender.upper() == "MAILER-DAEMON"
+
+
+def _side_values(head: Head, states: set[str], how: MailOptions) -> Values:
+    mine = how.mine
+    sides = mine.sides(head)
+    cc = [person.address for person in head.people("cc")]
+    sender = next(iter(head.people("from") or head.people("sender")), None)
+    values: Values = {
+        "emailFrom": sender.address if sender else None,
+        "emailBcc": [person.address for person in head.people("bcc")] or None,
+    }
+    if isinstance(sides, WrongValueError):
+        to = head.people("to")
+        values |= {"contact.email": sides}
+    else:
+        to = sides.to
+        if "sent" in states and sides.direction == "inbound":
+            how.warn(_NOT_MINE)
+        values |= {
+            "direction": sides.direction,
+            "contact.email": sides.other.address,
+            "contact.name": sides.other.name or None,
+        }
+        # The API takes one recipient. The others stay readable beside those of cc.
+        near = sides.other.folded if sides.direction == "outbound" else None
+        if near and sides.others:
+            how.warn(_SEVERAL)
+        to = sorted(to, key=lambda person: person.folded != near if near else person not in mine)
+    values["emailTo"] = to[0].address if to else None
+    values["emailCc"] = [*(person.address for person in to[1:]), *cc] or None
+    return values
+
+
+def _content_values(mail: Message, files: Attachments, warn: Callable[[str], None]) -> Values:
+    content = mail_content(mail, warn)
+    if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
+        warn(OPEN_END)
+    kept = files.keep(content.files, "Email", warn)
+    return {"message": content.message, "html": content.html, "attachments": kept or None}

@@ -1,0 +1,184 @@
+"""Mail: mbox files, and files of one mail each (``.eml``)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, Self
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
+from leadconnector_async.sources.byte_stream import LineSplitter
+from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
+from leadconnector_async.sources.mail_message import OPEN_END, MailOptions, OwnAddresses, read_mail
+from leadconnector_async.sources.mail_selection import LeftOutError, Selection, states_of_folders
+from leadconnector_async.sources.mbox import Piece, split, whole
+from leadconnector_async.sources.source_format import SourceFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.byte_stream import ByteStream
+
+NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header after them'
+
+_CUT: Final = Problem(
+    "file",
+    "ends within this mail: it may be cut short",
+    "copy or export the file again, and import it once more; if it is whole, import the mail "
+    "from the list of failed ones",
+)
+
+
+class LostLines:
+    """Counts the lines of a file that belong to no mail."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = 0
+
+    def __call__(self, line: int) -> None:
+        """Note a line."""
+        self._first = self._first or line
+        self._count += 1
+
+    def warnings(self) -> list[str]:
+        """Say how many there are."""
+        if not self._count:
+            return []
+        lines = "1 line" if self._count == 1 else f"{self._count:,} lines"
+        return [f"{lines} before its first mail, from line {self._first} on: not read"]
+
+
+def mails_in(
+    stream: ByteStream, chunks: Iterable[bytes], lost: LostLines, *, single: bool
+) -> Iterator[Piece]:
+    """Take the mails out of a file."""
+    return iter([whole(chunks)]) if single else split(LineSplitter(chunks, stream), lost)
+
+
+class MailReader:
+    """Makes records of mails.
+
+    ``raw`` of a record is a line of JSON with the API's names, so that the list of those that
+    failed is JSON Lines: a mail cannot be mended, and with its attachments it can be large.
+
+    Raises:
+        SourceError: the owner's addresses are not given, or a label is none.
+    """
+
+    def __init__(self, name: str, options: SourceOptions) -> None:
+        self._name = name
+        self._coercer = RowCoercer(options)
+        self._how = MailOptions(
+            mine=OwnAddresses(name, options.mine),
+            selection=Selection(options),
+            files=self._coercer.files,
+            zone=options.timezone,
+            undated=options.undated == "now",
+            warn=self._warn,
+        )
+        self._notices: list[str] = []
+        self.form = SourceFormat(
+            format="jsonl",
+            timezone=None if options.timezone is None else str(options.timezone),
+            region=options.region,
+        ).encoded()
+
+    def _warn(self, notice: str) -> None:
+        if notice not in self._notices:
+            self._notices.append(notice)
+
+    def mails(
+        self, pieces: Iterable[Piece], stream: ByteStream, states: set[str], file: str | None = None
+    ) -> Iterator[Parsed]:
+        """Read the mails of a file.
+
+        ``states`` is what its name says became of them, ``file`` its name in a folder, which is
+        given back with a record that failed.
+        """
+        for piece in pieces:
+            # Where the file breaks off, nobody can tell whether its last mail is whole.
+            cut = None if piece.ended else stream.damage
+            yield self.parsed(piece._replace(states=piece.states | states), file=file, cut=cut)
+
+    def parsed(
+        self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
+    ) -> Parsed:
+        """Read a mail. Of one that was ``cut`` off the head alone is read."""
+        self._notices = []
+        if piece.size > MAIL_LIMIT:
+            wrong = f"is {piece.size} bytes long, over the limit of {MAIL_LIMIT}"
+            cut = Problem("mail", wrong, "take its attachments out, or skip it")
+        try:
+            values, problem = read_mail(piece, self._how, head_only=cut is not None)
+        except LeftOutError as left_out:
+            raw = json.dumps({"file": file or f"{self._name}:{piece.line}"}).encode()
+            identity = Identity(left_out.id, None, None)
+            return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
+        is_last = bool(piece.postmark) and not piece.ended
+        if piece.is_cut or (is_last and OPEN_END in self._notices):
+            cut = cut or _CUT
+        given = as_given(values)
+        raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
+        parsed = self._coercer.parsed(piece.line, raw, values, self._notices)
+        if broken := cut or problem:
+            problems = (broken, *parsed.problems)
+            return parsed._replace(row=None, problems=problems, identity=identity_of(given))
+        return parsed
+
+
+class Mailbox:
+    """Reads an mbox file, or, for ``single``, a file that is one mail.
+
+    Raises:
+        SourceError: the owner's addresses are not given.
+    """
+
+    def __init__(
+        self, stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
+    ) -> None:
+        self.name = stream.name
+        self.warnings: list[str] = []
+        self._stream = stream
+        self._chunks = chunks
+        self._single = single
+        self._reader = MailReader(stream.name, options)
+        self.form = self._reader.form
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file is read, in bytes as they are stored."""
+        return self._stream.bytes_read
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file; None where it cannot be known."""
+        return self._stream.size
+
+    def __iter__(self) -> Iterator[Parsed]:
+        found = False
+        lost = LostLines()
+        pieces = mails_in(self._stream, self._chunks, lost, single=self._single)
+        states = states_of_folders([PurePath(self.name).name])
+        for parsed in self._reader.mails(pieces, self._stream, states):
+            found = True
+            yield parsed
+        if not found:
+            reason = self._stream.damage or NO_MAIL
+            raise SourceError(f"{self.name}: {reason}")
+        self.warnings += lost.warnings()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()

@@ -1,0 +1,323 @@
+"""Rows of other systems' exports, by the rules of a mapping."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async.sources.columns import NUMBER_FIELDS, names_utc, whole
+from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, LIST_FIELDS, shown
+from leadconnector_async.sources.mapped_text import by_prefix, date_of, meant_by, translated
+from leadconnector_async.sources.mapping import FieldRule, LeaveOut, NotCarried, as_list, columns_of
+from leadconnector_async.sources.values import WrongValueError, kind_of, quoted, stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from leadconnector_async.sources.contact_values import Contacts
+    from leadconnector_async.sources.mapping import ColumnNames, Definition, RecordKind
+
+if TYPE_CHECKING:
+    Values = dict[str, object]
+
+DIRECTION: Final = "direction"
+
+_TRUE: Final = frozenset({"true", "yes", "y", "1"})
+
+_FALSE: Final = frozenset({"false", "no", "n", "0"})
+
+_FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
+
+Cell = str | list[object]
+"""What a column holds: text, or, in JSON, a list."""
+
+_CONTENT: Final = BODY_FIELDS | {"attachments"}
+
+_KINDS: Final = {
+    "withheld": ("is withheld", "give the number, if you know it"),
+    "names": ("is a name in its own system", "give the telephone number of whom it stands for"),
+    "short-codes": ("is a short code", "give a whole number, if it has one"),
+    "service-numbers": ("is the number of a service", "give the number of a contact"),
+}
+
+
+class RowMapper:
+    """Reads rows of one kind, given by the names of their columns."""
+
+    def __init__(self, kind: RecordKind, definition: Definition, contacts: Contacts) -> None:
+        empty = frozenset(definition.empty) | {""}
+        self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
+        self._leave_out = _ready(kind.leave_out, empty)
+        self._without_content = _ready(kind.without_content, empty)
+        self._not_carried = {
+            column: NotCarried(rule) if isinstance(rule, str) else rule
+            for column, rule in kind.not_carried.items()
+        }
+        self._empty = empty
+        self._contacts = contacts
+        plans = {field: _Plan(field, rule, empty) for field, rule in kind.fields.items()}
+        self._direction = plans.pop(DIRECTION, None)
+        self._plans = list(plans.values())
+        self._missing = [plan for plan in self._plans if plan.rule.missing is not None]
+
+    def skipped(self, row: Mapping[str, Cell]) -> str | None:
+        """Say why a row is left out."""
+        for column, values in self._skip.items():
+            value = _word(row, column)
+            if value in values:
+                return f'rows whose "{column}" is "{value}"'
+        return _first(self._leave_out, row)
+
+    def without_content(self, row: Mapping[str, Cell]) -> str | None:
+        """Say why a row is left out that has neither text nor files."""
+        return _first(self._without_content, row)
+
+    def not_carried(
+        self, row: Mapping[str, Cell], values: Mapping[str, object]
+    ) -> tuple[str | None, list[str]]:
+        """Say why a row is left out that has nothing to send, and what of it is not sent."""
+        told: list[str] = []
+        for column, rule in self._not_carried.items():
+            if not self._is_filled(row.get(column, "")) or rule.unless in values:
+                continue
+            if rule.alone is not None and _CONTENT.isdisjoint(values):
+                return rule.alone, []
+            told.append(rule.told)
+        return None, told
+
+    def values(self, row: Mapping[str, Cell]) -> Values:
+        """Make the values of a row; those that cannot be made are `WrongValueError`."""
+        values: Values = {}
+        direction: object = None
+        if self._direction is not None:
+            direction = self._value(self._direction, row, None)
+            if direction is not None:
+                values[DIRECTION] = direction
+        for plan in self._plans:
+            value = self._value(plan, row, direction)
+            if value is not None:
+                values[plan.field] = value
+        if (address := _address_for_a_number(values)) is not None:
+            values["contact.email"] = address
+            del values["contact.phone"]
+        for plan in self._missing:
+            is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
+            if plan.field not in values and not is_finder:
+                values[plan.field] = WrongValueError("is missing", plan.rule.missing or "")
+        return values
+
+    def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        settled = _settled(plan.rule, row)
+        return self._read(plan, row, direction) if settled is None else settled
+
+    def _read(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        rule = plan.rule
+        columns = plan.columns.get(direction, plan.columns[None])
+        if plan.is_list:
+            cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
+            return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
+        cell = self._joined(rule.join, row) or self._cell(columns, row, plan)
+        if isinstance(cell, list):
+            return WrongValueError(
+                kind_of(cell), "name what is in it, such as to[0].phone, in the mapping"
+            )
+        if rule.before:
+            texts = [str(text) for name in rule.before if (text := self._cell((name,), row))]
+            own = (cell or "").strip()
+            texts = [text for text in texts if text.strip() != own] + (
+                [] if cell is None else [cell]
+            )
+            cell = "\n".join(texts) or None
+        if cell is None:
+            known = self._known(rule, row)
+            return _default(rule, row) if known is None else known
+        for prefix in rule.strip:
+            cell = cell.removeprefix(prefix)
+        try:
+            made = self._made(plan, cell)
+        except WrongValueError as error:
+            fix = error.fix + _or_map(plan, row)
+            return WrongValueError(error.wrong, fix, cell, kind=error.kind)
+        return _default(rule, row) if made == "" else made
+
+    def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
+        cells = [self._cell((column,), row) for column in columns]
+        return " ".join(map(str, cells)) if all(isinstance(cell, str) for cell in cells) else None
+
+    def _known(self, rule: FieldRule, row: Mapping[str, Cell]) -> object:
+        """Find the value in columns that tell it by true or false, or only by some words."""
+        for column, meant in rule.flags.items():
+            flag = _word(row, column).casefold()
+            if flag in _TRUE:
+                return meant
+            if flag in _FALSE:
+                return "outbound" if meant == "inbound" else "inbound"
+            if flag:
+                return WrongValueError(
+                    f"is {quoted(flag)} where true or false is expected", _FIX_FLAG
+                )
+        words = (meant_by(rule.words, _word(row, column)) for column in rule.maybe)
+        return next((word for word in words if word), None)
+
+    def _cell(
+        self, columns: Sequence[str], row: Mapping[str, Cell], plan: _Plan | None = None
+    ) -> Cell | None:
+        """Give the first of the columns that is filled."""
+        clean, empty = (stripped, self._empty) if plan is None else (plan.clean, plan.empty)
+        for column in columns:
+            cell = row.get(column, "")
+            if isinstance(cell, str):
+                cell = clean(cell)
+                if cell in empty:
+                    continue
+                if plan is not None and column in plan.in_utc:
+                    return LocalText.of(cell, UTC)
+            return cell
+        return None
+
+    def _made(self, plan: _Plan, text: str) -> object:
+        rule = plan.rule
+        for kind, words in plan.kinds:
+            if words.match(text):
+                wrong, fix = _KINDS[kind]
+                raise WrongValueError(
+                    wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind
+                )
+        if rule.words:
+            return translated(rule.words, text)
+        if rule.prefixes:
+            return by_prefix(rule.prefixes, text)
+        if plan.field == "date" or rule.formats or rule.zone:
+            return date_of(rule, text)
+        if rule.phone:
+            return self._phone(text)
+        return text
+
+    def _phone(self, text: str) -> str:
+        try:
+            return self._contacts.phone(text)
+        except WrongValueError:  # such as client:kim, or a number of the owner's own system
+            return text
+
+    def _is_filled(self, cell: Cell) -> bool:
+        """Tell what holds something. A count or a duration of nothing is none."""
+        if not isinstance(cell, str):
+            return True
+        text = cell.strip()
+        return text not in self._empty and bool(text.strip("0.:")) and text != "false"
+
+
+class _Words:
+    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
+
+    def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
+        words = [word.casefold() for word in as_list(given)]
+        self._whole = frozenset(word for word in words if not word.endswith("*"))
+        self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
+        self._empty = empty
+
+    def match(self, text: str) -> bool:
+        spelled = text.casefold()
+        return spelled in self._whole or (
+            bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
+        )
+
+
+class _Plan:
+    """A rule made ready: the columns by direction, and what its field is."""
+
+    def __init__(self, field: str, rule: FieldRule, empty: frozenset[str]) -> None:
+        self.field = field
+        self.rule = rule
+        self.is_list = field in LIST_FIELDS
+        self.clean: Callable[[str], str] = stripped
+        if field in BODY_FIELDS:
+            self.clean = str
+        elif field in NUMBER_FIELDS:
+            self.clean = whole
+        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
+        self.kinds = [(kind, _Words(words, empty)) for kind, words in rule.kinds.items()]
+        own = as_list(rule.column)
+        self.columns: dict[object, list[str]] = {
+            None: own,
+            "inbound": own + as_list(rule.inbound),
+            "outbound": own + as_list(rule.outbound),
+        }
+        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
+
+
+class _Ready(NamedTuple):
+    """Which rows are left out, made ready."""
+
+    where: list[tuple[str, _Words]]
+    but: list[tuple[str, _Words]]
+    reason: str
+
+
+def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[_Ready]:
+    def words(columns: Mapping[str, ColumnNames]) -> list[tuple[str, _Words]]:
+        return [(name, _Words(given, empty)) for name, given in columns.items()]
+
+    return [_Ready(words(rule.where), words(rule.but), rule.reason) for rule in rules]
+
+
+def _first(rules: list[_Ready], row: Mapping[str, Cell]) -> str | None:
+    """Say what a row is, by the first rule that it meets."""
+    for where, but, reason in rules:
+        if all(words.match(_word(row, name)) for name, words in where) and not any(
+            words.match(_word(row, name)) for name, words in but
+        ):
+            return reason
+    return None
+
+
+def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value that needs no column of its own."""
+    for case in rule.cases:
+        if all(row.get(name) == given for name, given in case.where.items()):
+            return case.value
+    return rule.constant
+
+
+def _word(row: Mapping[str, Cell], column: str) -> str:
+    cell = row.get(column, "")
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _items(cell: Cell, rule: FieldRule) -> Iterator[object]:
+    if isinstance(cell, str):
+        parts = (part.strip() for part in cell.split(rule.separator or ";"))
+        yield from (part for part in parts if part)
+    else:
+        yield from cell
+
+
+def _unique(items: Iterable[object]) -> list[object]:
+    kept: list[object] = []
+    kept.extend(item for item in items if item not in kept)
+    return kept
+
+
+def _address_for_a_number(values: Values) -> str | None:
+    """Find the address of a sender who is named by it where others are by their number."""
+    phone = values.get("contact.phone")
+    if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
+        return None
+    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
+    return None if other else phone
+
+
+def _default(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value of a field that no column gives."""
+    return next((rule.present[name] for name in rule.present if name in row), rule.default)
+
+
+def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
+    """Name the column of a word that is not known, and the way to another one."""
+    rule, field = plan.rule, plan.field
+    column = next((name for name in columns_of(rule) if _word(row, name)), None)
+    if not rule.words or column is None:
+        return ""
+    or_none = f", or --map {field}= for {rule.default}" if rule.default else ""
+    return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"

@@ -1,0 +1,295 @@
+"""Mappings of other systems' exports: data in TOML, checked when it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.fields import MAPPABLE, NESTED, folded, near_field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ColumnNames = str | list[str]
+"""One column, which has to be there, or several, of which the first one that is filled counts."""
+
+_FOLDER: Final = Path(__file__).parent / "mappings"
+
+NAMES: Final = (
+    "generic",
+    "ghl-export",
+    "sms-backup-restore",
+    "twilio-calls",
+    "twilio-messages",
+)
+
+
+class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The value of a field in records whose columns hold what ``where`` says."""
+
+    where: dict[str, str]
+    value: str
+
+
+class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one field is made of columns. See ``docs/mappings.md``."""
+
+    column: ColumnNames = field(default_factory=list)
+    inbound: ColumnNames = field(default_factory=list)
+    outbound: ColumnNames = field(default_factory=list)
+    constant: str | None = None
+    default: str | None = None
+    present: dict[str, str] = field(default_factory=dict)
+    join: list[str] = field(default_factory=list)
+    maybe: list[str] = field(default_factory=list)
+    flags: dict[str, str] = field(default_factory=dict)
+    strip: list[str] = field(default_factory=list)
+    words: dict[str, str] = field(default_factory=dict)
+    prefixes: dict[str, str] = field(default_factory=dict)
+    formats: list[str] = field(default_factory=list)
+    zone: str | None = None
+    separator: str | None = None
+    phone: bool = False
+    before: list[str] = field(default_factory=list)
+    empty: list[str] | None = None
+    cases: list[Case] = field(default_factory=list)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+    missing: str | None = None
+
+
+class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
+    """Which records are left out, by the values of all these columns, and what they are.
+
+    ``*`` at the end of a value stands for the rest of it, and alone for anything but nothing.
+    """
+
+    where: dict[str, str | list[str]]
+    reason: str
+    but: dict[str, str | list[str]] = {}
+    """Not those in which one of these columns holds one of its values."""
+
+
+class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is told of records in which a column is filled: the API has no place for it.
+
+    Not where the field ``unless`` was made. Records without any content are ``alone``: left out.
+    """
+
+    told: str
+    unless: str | None = None
+    alone: str | None = None
+
+
+class Inner(Struct, frozen=True, forbid_unknown_fields=True):
+    """A column made of elements within a record of XML, one line for each.
+
+    Where the attribute holds nothing, the text is in another one, as ``base64``.
+    """
+
+    element: str
+    attribute: str
+    where: dict[str, str] = {}
+    base64: str | None = None
+
+
+class Files(Struct, frozen=True, forbid_unknown_fields=True):
+    """Files in base64 within a record of XML: their content, and where names and types stand."""
+
+    element: str
+    attribute: str
+    name: list[str] = []
+    type: str | None = None
+    besides: list[str] = []
+    """Types of what is no file, such as the layout of a message."""
+    lost: str | None = None
+    """What is told of a record one of whose files has no content."""
+
+
+class Members(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who wrote and who received a message, in elements within it, by the value of ``role``.
+
+    ``own`` are values that stand for the owner of the telephone. Without an element, and beside
+    it, the column of ``contact.phone`` names the members.
+    """
+
+    element: str = ""
+    attribute: str = ""
+    role: str = ""
+    senders: list[str] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+
+
+class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one kind of record is read: its fields, and the values of columns that leave it out."""
+
+    fields: dict[str, FieldRule] = field(default_factory=dict)
+    skip: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: list[LeaveOut] = field(default_factory=list)
+    without_content: list[LeaveOut] = field(default_factory=list)
+    """As ``leave_out``, but of records that have neither text nor files."""
+    not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
+    inner: dict[str, Inner] = field(default_factory=dict)
+    files: Files | None = None
+    members: Members | None = None
+
+
+class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A mapping: of tables and JSON, or of the elements of an XML file.
+
+    ``requires`` are the columns by which a file is recognised, or several of which one is enough;
+    ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
+    ``records`` are the lists in JSON whose objects are records.
+    """
+
+    about: str = ""
+    requires: list[ColumnNames] = field(default_factory=list)
+    root: list[str] = field(default_factory=list)
+    wants: dict[str, str] = field(default_factory=dict)
+    records: ColumnNames = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    fields: dict[str, FieldRule] = field(default_factory=dict)
+    skip: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: list[LeaveOut] = field(default_factory=list)
+    not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
+    elements: dict[str, RecordKind] = field(default_factory=dict)
+
+    @property
+    def table(self) -> RecordKind:
+        """The one kind of record that a table, or JSON, has."""
+        return RecordKind(
+            fields=self.fields,
+            skip=self.skip,
+            leave_out=self.leave_out,
+            not_carried=self.not_carried,
+        )
+
+    def columns(self) -> set[str]:
+        """Every column of a table that the mapping knows, in one spelling."""
+        required = (name for names in self.requires for name in as_list(names))
+        read = (name for rule in self.fields.values() for name in columns_of(rule))
+        return {folded(name) for name in (*read, *required, *columns_told_of(self.table))}
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Name the columns that are required and not among these."""
+        there = {folded(name) for name in names}
+        choices = (as_list(required) for required in self.requires)
+        return [
+            " or ".join(columns)
+            for columns in choices
+            if there.isdisjoint(folded(column) for column in columns)
+        ]
+
+
+def as_list(names: ColumnNames) -> list[str]:
+    """Take one name, or several, as several."""
+    return [names] if isinstance(names, str) else names
+
+
+def columns_of(rule: FieldRule) -> list[str]:
+    """Every column that a rule reads, once."""
+    own = (rule.join, rule.before, rule.column, rule.inbound, rule.outbound)
+    groups = (*own, [*rule.flags], rule.maybe)
+    return list(dict.fromkeys(name for names in groups for name in as_list(names)))
+
+
+def columns_told_of(kind: RecordKind) -> set[str]:
+    """Every column that decides what is left out, or whose loss is told with its records."""
+    cases = (case.where for rule in kind.fields.values() for case in rule.cases)
+    wheres = (*cases, *((*rule.where, *rule.but) for rule in kind.leave_out))
+    return {*kind.skip, *kind.not_carried, *(column for where in wheres for column in where)}
+
+
+def load_mapping(name: str) -> Definition:
+    """Read a mapping that comes with the library, by its name, or a file of one.
+
+    Raises:
+        SourceError: there is none of that name, or it is not what a mapping has to be.
+    """
+    import tomllib  # noqa: PLC0415 - few sources have a mapping
+
+    path = _FOLDER / f"{name}.toml" if name in NAMES else Path(name)
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise SourceError(
+            f"--mapping {name}: there is no such file, and no such mapping: "
+            f"the ones by name are {', '.join(NAMES)}"
+        ) from error
+    except OSError as error:
+        raise SourceError(f"--mapping {name}: cannot be read ({error.strerror})") from error
+    except ValueError as error:  # of TOML or of UTF-8
+        raise SourceError(
+            f"--mapping {name}: is no TOML ({error}): see docs/mappings.md"
+        ) from error
+    return read_mapping(name, data)
+
+
+def with_date_format(definition: Definition, form: str | None) -> Definition:
+    """Let the form of dates that a user gives go before those of a mapping."""
+    rule = definition.fields.get("date")
+    if form is None or rule is None or not rule.formats:  # else the reader of dates knows it
+        return definition
+    rule = replace(rule, formats=[form, *rule.formats])
+    return replace(definition, fields=definition.fields | {"date": rule})
+
+
+def read_mapping(name: str, data: dict[str, Any]) -> Definition:
+    """Check a mapping.
+
+    Raises:
+        SourceError: a key is not known, a value of a wrong type, a field not the API's.
+    """
+    kinds = [data, *_tables(data.get("elements")).values()]
+    for kind in kinds:
+        if isinstance(kind, dict) and "fields" in kind:
+            kind["fields"] = _flat(kind["fields"])
+    try:
+        definition = msgspec.convert(data, Definition)
+    except msgspec.ValidationError as error:
+        raise SourceError(f"--mapping {name}: {error}: see docs/mappings.md") from error
+    if bool(definition.fields) == bool(definition.elements):
+        raise SourceError(
+            f"--mapping {name}: describes no record: "
+            "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
+        )
+    for fields in (definition.fields, *(kind.fields for kind in definition.elements.values())):
+        _check(name, fields)
+    return definition
+
+
+def _tables(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _flat(fields: object) -> object:
+    """Name ``contact = {phone = …}`` as ``contact.phone``, and let a string be a whole rule."""
+    if not isinstance(fields, dict):
+        return fields
+    named: dict[str, object] = {}
+    for key, value in fields.items():
+        inner = {f"{key}.{name}": rule for name, rule in value.items()} if key in NESTED else None
+        named |= inner or {key: value}
+    return {
+        key: {"column": value} if isinstance(value, str | list) else value
+        for key, value in named.items()
+    }
+
+
+def _check(name: str, fields: Mapping[str, FieldRule]) -> None:
+    if not fields:
+        return
+    for key in fields:
+        if key not in MAPPABLE:
+            meant = near_field(key)
+            fix = f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
+            raise SourceError(f"--mapping {name}: {key} is no field: {fix}")
+    if "type" not in fields:
+        raise SourceError(
+            f'--mapping {name}: makes no type: add type = {{ constant = "SMS" }}, or a column'
+        )

@@ -1,0 +1,3 @@
+"""The columns that a mapping names, as a table spells them."""
+
+from __future__ import annotations

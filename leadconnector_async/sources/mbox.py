@@ -1,0 +1,216 @@
+"""Mails of an mbox file, one at a time."""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async.sources.base import MAIL_LIMIT
+from leadconnector_async.sources.byte_stream import TooLong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+FROM: Final = b"From "
+
+_QUOTED: Final = re.compile(rb">+From ")
+
+_HEADER: Final = re.compile(rb"[A-Za-z][\w.-]*[ \t]*:|>From ")
+"""A field's name and its colon. RFC 5322, 2.2 allows it more signs: rows of
+tables have those. Relays once put a ``>From`` line on top."""
+
+_TOP: Final = re.compile(
+    rb"(?i:X-[!-9;-~]+|Return-Path|Received|Delivered-To|Envelope-To|Date|From|Sender|Reply-To|To"
+    rb"|Cc|Bcc|Subject|Message-ID|MIME-Version|Content-[a-z-]+|DKIM-Signature"
+    rb"|Authentication-Results|ARC-[a-z-]+|Status|In-Reply-To|References)[ \t]*:"
+)
+"""Fields that a mail begins with."""
+
+_TIME: Final = rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*"
+
+_DATE: Final = (
+    rb"(?:[A-Z][a-z]{2},? +(?:[A-Z][a-z]{2} +\d\d?|\d\d? +[A-Z][a-z]{2} +\d{2,4})(?: +\d{4})? +"
+    rb"|\d{4}-\d\d-\d\d[T ])" + _TIME
+)
+
+_POSTMARK: Final = re.compile(
+    rb"From +(?P<sender>\S.*?) +(?P<date>" + _DATE + rb")(?:remote from \S+)?\s*\Z"
+)
+"""As programs write it: the sender, which may be any words, and a date up to the end."""
+
+_FLAGS: Final = re.compile(rb"<key>flags</key>\s*<integer>(\d+)</integer>")
+
+_BITS: Final = {1: "deleted", 6: "drafts", 24: "spam"}
+"""Bits of the flags that Apple Mail keeps behind a mail."""
+
+_DIGITS: Final = 12
+"""Of a number that may be of any length in a file."""
+
+_COUNT: Final = re.compile(rb"\s*(\d+)\s*?\r?\n")
+
+
+class Piece(NamedTuple):
+    """A mail: the line that it begins in, its bytes, and how many bytes it has in the file.
+
+    Of a mail that is longer than any may be, the beginning is given. ``ended`` tells that another
+    mail follows, so that this one is whole even if the file breaks off later. ``postmark`` is the
+    ``From`` line before it, ``states`` what its container says became of it. One that ``is_cut`` is
+    shorter than its file says.
+    """
+
+    line: int
+    content: bytes
+    size: int
+    ended: bool = False
+    postmark: bytes = b""
+    states: frozenset[str] = frozenset()
+    is_cut: bool = False
+
+    def __repr__(self) -> str:
+        return f"Piece(line={self.line}, {self.size} bytes)"
+
+
+def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) -> Iterator[Piece]:
+    """Split at ``From`` lines, and unquote others (mboxrd).
+
+    A ``From`` line begins a mail if `_begins` says so. ``Content-Length`` is not used: whatever
+    edits a file leaves it as it was. ``lost`` is told each line with text before the first mail.
+    """
+    mail = _Mail()
+    held = last = b""
+    for number, line in enumerate(_unmarked(lines), 1):
+        if held:
+            if _begins(held, line, after_blank=_is_blank(last), is_first=not mail.begin):
+                yield from mail.pieces(ended=True)
+                mail = _Mail(number - 1, held)
+            elif not mail.add(held):
+                lost(number - 1)
+            held, last = b"", held
+        if line[: len(FROM)] == FROM:
+            held = line
+            continue
+        last = line
+        if mail.add(line):
+            continue
+        if number == 1 and _TOP.match(line):  # its From line is not there
+            mail = _Mail(1)
+            mail.add(line)
+        elif not _is_blank(line):
+            lost(number)
+    if held and not mail.add(held):
+        lost(number)
+    yield from mail.pieces(ended=False)
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line.strip() and not isinstance(line, TooLong)
+
+
+def _unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
+    every = iter(lines)
+    first = next(every, b"")
+    # One that is too long is of a type of its own.
+    return chain([first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)], every)
+
+
+class _Mail:
+    """The mail that is being read; 0 for ``begin`` stands for what comes before the first."""
+
+    def __init__(self, begin: int = 0, postmark: bytes = b"") -> None:
+        self.begin = begin
+        self._postmark = postmark
+        self._taken = bytearray()
+        self._size = 0
+
+    def add(self, line: bytes) -> bool:
+        """Add a line; False where there is no mail to add it to."""
+        if not self.begin:
+            return False
+        self._size += len(line) + 1
+        if not line and isinstance(line, TooLong):
+            self._size += line.length
+        if self._size <= MAIL_LIMIT:
+            self._taken += line[1:] if line[:1] == b">" and _QUOTED.match(line) else line
+            self._taken += b"\n"
+        return True
+
+    def pieces(self, *, ended: bool) -> Iterator[Piece]:
+        """Take the bytes out, so that they are not kept while the mail is worked on."""
+        if not self.begin:
+            return
+        del self._taken[-1:]
+        content = bytes(self._taken)
+        self._taken.clear()
+        yield Piece(self.begin, content, self._size, ended, self._postmark)
+
+
+def _begins(line: bytes, following: bytes, *, after_blank: bool, is_first: bool) -> bool:
+    """Tell a ``From`` line that begins a mail from one of a text.
+
+    A header has to follow. With a sender and a date any will do. Lines without a date are those of
+    few programs: after them it has to be a header that mails begin with, since texts hold "From the
+    team:", and "Note: ..." in the next line.
+    """
+    if not _HEADER.match(following):
+        return False
+    sender = line[len(FROM) :].strip()
+    if is_first or sender == b"-" or _POSTMARK.match(line):
+        return True
+    is_top = _TOP.match(following) is not None
+    if not sender:
+        return after_blank or is_top
+    return is_top and b" " not in sender and (after_blank or b"@" in sender)
+
+
+def whole(chunks: Iterable[bytes]) -> Piece:
+    """Take a file for one mail, less the ``From`` line that it may begin with.
+
+    Apple Mail (``.emlx``) writes the bytes of the mail before it, and what became of it behind it.
+    """
+    content = bytearray()
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        content += chunk[: max(0, MAIL_LIMIT - len(content))]
+    postmark, states, is_cut = b"", frozenset[str](), False
+    if content.startswith(BOM_UTF8):
+        del content[: len(BOM_UTF8)]
+    if content.startswith(FROM):
+        end = content.find(b"\n") + 1
+        postmark = bytes(content[:end])
+        del content[:end]
+    elif count := _COUNT.match(content):
+        end = count.end() + int(count[1][:_DIGITS])
+        is_cut = size < end
+        states = _flagged(bytes(content[end:]))
+        del content[end:], content[: count.end()]
+    return Piece(1, bytes(content), size, postmark=postmark, states=states, is_cut=is_cut)
+
+
+def _flagged(trailer: bytes) -> frozenset[str]:
+    found = _FLAGS.search(trailer)
+    flags = int(found[1][:_DIGITS]) if found else 0
+    return frozenset(state for bit, state in _BITS.items() if flags >> bit & 1)
+
+
+def postmark_of(line: bytes) -> tuple[str, str] | None:
+    """The sender and the date of a ``From`` line."""
+    found = _POSTMARK.match(line)
+    return None if found is None else (_text(found["sender"]), _text(found["date"]))
+
+
+def _text(value: bytes) -> str:
+    return value.decode("ascii", "replace")
+
+
+def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
+    """Tell whether a file of any name begins with a mail: True for one alone, False for an mbox.
+
+    A file with an ending in its ``named`` is a single mail only if the ending says so.
+    """
+    lines = beginning.split(b"\n", 2)
+    if len(lines) > 1 and lines[0].startswith(FROM) and _HEADER.match(lines[1]):
+        return False
+    return True if not named and _TOP.match(beginning) else None

@@ -1,0 +1,183 @@
+"""Telephone numbers that exist, by libphonenumber's rules. Importing this needs the extra."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import phonenumbers
+
+from leadconnector_async.sources.phone_numbers import (
+    FEWEST_DIGITS,
+    LETTER,
+    is_short_code,
+    nameless,
+    numberless,
+)
+from leadconnector_async.sources.phone_numbers import digits as digits_of
+from leadconnector_async.sources.values import WrongValueError
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
+
+EXTENSION: Final = "extensions of telephone numbers, which are not kept"
+
+BY_CODE: Final = "numbers without +, which are valid only if they begin with their country code"
+
+_WITH_PLUS: Final = "write it with + and its country code, such as +12125550100"
+
+_WHOLE: Final = "write the whole number with its country code, such as +12125550100"
+
+_MAX_NAME: Final = 40
+
+_RUN: Final = "0123456789" * 3
+
+_MEXICO: Final = 52
+
+_MEXICAN: Final = 11
+"""Digits of a Mexican mobile number with the 1 before it that was dropped in 2019."""
+
+REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
+
+
+class Number(NamedTuple):
+    """A number in E.164, and what is to be known of how it was read."""
+
+    e164: str
+    notice: str | None = None
+
+
+def parse_number(text: str, region: str | None, *, possible: bool) -> Number:
+    """Read one number, without a country code as one of ``region``.
+
+    Raises:
+        Wrong: it is that of nobody.
+    """
+    given = _parsed(text, region)
+    other = _by_code(text, region)
+    if other == given:
+        other = None
+    for placeholder in (digits_of(text), *_spellings(given), *_spellings(other)):
+        _refuse_placeholder(placeholder)
+    number = _chosen(text, region, given, other)
+    if number is None and possible and given is not None and other is None:
+        reason = phonenumbers.is_possible_number_with_reason(given)
+        number = given if reason == phonenumbers.ValidationResult.IS_POSSIBLE else None
+    if number is None:
+        raise _refusal(text, region, given, coded=other is not None)
+    notice = EXTENSION if number.extension else None
+    if number is other and not text.startswith("00"):
+        notice = BY_CODE
+    return Number(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), notice)
+
+
+def _parsed(text: str, region: str | None) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _by_code(text: str, region: str | None) -> PhoneNumber | None:
+    """Read a number without + as if it had one: the country code is there, or 00 before it."""
+    digits = digits_of(text)
+    if "+" in text or LETTER.search(text):
+        return None
+    if digits.startswith("00"):
+        return _parsed(f"+{digits[2:]}", None)
+    if region is not None and digits.startswith(str(phonenumbers.country_code_for_region(region))):
+        return _parsed(f"+{digits}", None)
+    return None
+
+
+def _chosen(
+    text: str, region: str | None, given: PhoneNumber | None, other: PhoneNumber | None
+) -> PhoneNumber | None:
+    """Take the reading that is the number of somebody."""
+    is_given = given is not None and phonenumbers.is_valid_number(given)
+    if other is not None and phonenumbers.is_valid_number(other):
+        if not is_given:
+            return other
+        # Where numbers are dialled with a trunk prefix, one without it is in no national form.
+        trunk = phonenumbers.ndd_prefix_for_region(region or "ZZ", strip_non_digits=True)
+        if trunk and not text.startswith((trunk, "00")):
+            return other
+        if not text.startswith("00"):
+            raise WrongValueError(
+                "is a number with its country code, and another one without it",
+                _WITH_PLUS,
+            )
+    if is_given:
+        return given
+    return None if given is None else _mexican(given)
+
+
+def _mexican(given: PhoneNumber) -> PhoneNumber | None:
+    """Drop the 1 that was dialled before mobile numbers of Mexico until 2019."""
+    digits = phonenumbers.national_significant_number(given)
+    if given.country_code != _MEXICO or len(digits) != _MEXICAN or digits[0] != "1":
+        return None
+    number = _parsed(f"+{_MEXICO}{digits[1:]}", None)
+    return number if number is not None and phonenumbers.is_valid_number(number) else None
+
+
+def _spellings(number: PhoneNumber | None) -> tuple[str, ...]:
+    if number is None:
+        return ()
+    digits = phonenumbers.national_significant_number(number)
+    return digits, f"{number.country_code}{digits}"
+
+
+def _refuse_placeholder(digits: str) -> None:
+    if len(digits) < FEWEST_DIGITS:
+        return
+    if len(set(digits)) == 1 or digits in _RUN or digits in _RUN[::-1]:
+        raise WrongValueError(
+            "is a placeholder, such as 0000000000 or 1234567890, and nobody's number",
+            "write the person's own, or an address, or take the record out",
+        )
+
+
+def _refusal(
+    text: str, region: str | None, given: PhoneNumber | None, *, coded: bool
+) -> WrongValueError:
+    """Say what a text is that is no number of a person."""
+    if is_short_code(text):
+        return numberless("is a short code, and no person's number", "short-codes")
+    if given is None:
+        return _no_number(text, region)
+    if LETTER.search(text) and len(digits_of(text)) < FEWEST_DIGITS:
+        return nameless()
+    if coded:
+        wrong = "lacks a digit, or the + before its country code"
+        return WrongValueError(wrong, _WITH_PLUS)
+    return _no_possible(given)
+
+
+def _no_possible(given: PhoneNumber) -> WrongValueError:
+    reason = phonenumbers.is_possible_number_with_reason(given)
+    if reason == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+        # It would be looked up, and a contact made, under a number that nobody has.
+        fix = "write the whole number with its area code, such as +12125550100"
+        return WrongValueError("lacks its area code", fix)
+    country = f"for the country code +{given.country_code}"
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return WrongValueError(f"is no possible telephone number {country}", _WHOLE)
+    wrong = f"is no valid telephone number {country}: nobody can have it"
+    return WrongValueError(wrong, "correct it, or give --numbers possible to take it all the same")
+
+
+def _no_number(text: str, region: str | None) -> WrongValueError:
+    try:
+        phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        without_code = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
+    if without_code and region is None and not text.startswith("+"):
+        fix = "write it as +12125550100, or give --region, such as --region US"
+        return WrongValueError("has no country code", fix)
+    if without_code:
+        return WrongValueError(
+            "begins with no country code that exists", "write it as +12125550100"
+        )
+    if LETTER.search(text) and len(text) <= _MAX_NAME:
+        return nameless()
+    return WrongValueError("is no telephone number", "write one such as +12125550100")

@@ -1,0 +1,128 @@
+"""Which mapping reads a file: the one that is given, or the one whose marks the file bears."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.fields import OUTBOX_KEY, is_plainly_ours, listed
+from leadconnector_async.sources.mapping import NAMES, Definition, load_mapping, with_date_format
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from leadconnector_async.sources.base import SourceOptions
+
+_COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+
+_ROOT: Final = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
+
+_OTHERS: Final = {
+    "ArrayOfMessage": "messages of a Windows phone",
+    "Workbook": "a table of Excel 2003: save it as .xlsx",
+    "feed": "a web feed",
+    "html": "a web page",
+    "plist": "a property list of a Mac",
+    "rss": "a web feed, such as an export of WordPress",
+    "svg": "a picture",
+    "threads": "messages of Titanium Backup",
+}
+"""What XML is that no mapping reads, by its first element."""
+
+
+class Choice(NamedTuple):
+    """How a file is read: by a mapping, or by the API's names."""
+
+    definition: Definition | None
+    recognised: str | None = None
+    """The mapping's name, if it was not given."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the choice."""
+
+
+def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Choice:
+    """Choose how a table or JSON is read whose columns or keys have these names.
+
+    Raises:
+        SourceError: the mapping that is given does not fit, and none is recognised.
+    """
+    given = options.mapping_file
+    ours = is_plainly_ours(names) or "type" in options.mapping
+    found = None if ours else recognised(names)
+    if given is not None:
+        definition = load_mapping(given)
+        misfit = _misfit(definition, names)
+        if misfit is None:
+            return Choice(with_date_format(definition, options.date_format))
+        if not (ours or found or OUTBOX_KEY in names):  # in a list of failed records
+            raise SourceError(
+                f"{source}: {misfit}: choose another, or look at the file with inspect"
+            )
+        by = f"--mapping {found}" if found else "the API's names"
+        notes: tuple[str, ...] = (f"{misfit}: it is read by {by}",)
+    else:
+        notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
+    read_by = with_date_format(_shipped(found), options.date_format) if found else None
+    return Choice(read_by, found, notes)
+
+
+def choice_of_markup(
+    source: str, head: bytes, options: SourceOptions
+) -> tuple[str, tuple[str, ...]]:
+    """Choose the mapping of XML that begins so, by its name, and say what of it is to be known.
+
+    Raises:
+        SourceError: the mapping that is given reads no XML, or none is given and recognised.
+    """
+    given = options.mapping_file
+    if given is not None and load_mapping(given).elements:
+        return given, ()
+    root = root_of(head)
+    found = next((name for name in NAMES if root in _shipped(name).root), None)
+    if found is None:
+        what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
+        known = [name for name in NAMES if _shipped(name).elements]
+        raise SourceError(
+            f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
+            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
+            "a file of your own, or export it as CSV"
+        )
+    if given is None:
+        return found, (f"its root <{root}> is that of --mapping {found}: read by it",)
+    return found, (f"--mapping {given} reads tables and JSON: it is read by --mapping {found}",)
+
+
+def root_of(head: bytes) -> str:
+    """Name the first element of XML, without its namespace."""
+    found = _ROOT.search(_COMMENT.sub(b"", head))
+    return "" if found is None else found[1].decode()
+
+
+def described(root: str) -> str:
+    """Show an element, and what XML it is that begins with it."""
+    what = _OTHERS.get(root)
+    return f"<{root}>" + (f" ({what})" if what else "")
+
+
+def recognised(names: Collection[str]) -> str | None:
+    """Find the mapping that comes with the library whose columns are all there."""
+    for name in NAMES:
+        definition = _shipped(name)
+        if definition.requires and not definition.lacking(names):
+            return name
+    return None
+
+
+def _misfit(definition: Definition, names: Collection[str]) -> str | None:
+    if definition.elements:
+        return "--mapping is for XML"
+    if lacking := definition.lacking(names):
+        return f"has no column {listed(lacking)}, which the mapping requires"
+    return None
+
+
+@lru_cache
+def _shipped(name: str) -> Definition:
+    return load_mapping(name)

@@ -1,0 +1,93 @@
+"""Where files are kept that came within a source, until they are uploaded."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath
+from tempfile import mkstemp
+from typing import Final
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.mail_text import sound
+
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f<>:"|?*;]')
+
+_MAX_NAME: Final = 100
+"""Bytes of a file's name. Systems allow 255."""
+
+_MAX_SUFFIX: Final = 20
+"""Characters. What is longer is no ending."""
+
+
+class Kept(str):
+    """The ``file://`` URL of a file in a spool, whose type and size the API takes."""
+
+    __slots__ = ()
+
+    @property
+    def digest(self) -> str:
+        """That of what the file holds."""
+        return self.rsplit("/", 2)[1]
+
+
+class Spool:
+    """A folder, for its owner alone, with one folder per content in it, named by its digest.
+
+    What is there already is not written again. Without a folder nothing is written at all: files
+    get the names that they would have, so that a rehearsal sees what an import does.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def keep(self, name: str, content: bytes) -> Kept:
+        """Write a file, unless it is there, and give its URL.
+
+        Raises:
+            SourceError: it cannot be written.
+        """
+        digest = blake2b(content, digest_size=16).hexdigest()
+        if self._folder is None:
+            return Kept(PurePosixPath("/", digest, name).as_uri())
+        path = self._folder / digest / name
+        try:
+            if not path.exists():
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                _write(path, content)
+        except OSError as error:
+            raise SourceError(
+                f"{self._folder}: attachments cannot be kept there ({error.strerror}): "
+                "free some space, or choose an outbox in another folder"
+            ) from error
+        return Kept(path.resolve().as_uri())
+
+    def __repr__(self) -> str:
+        return f"Spool({self._folder and str(self._folder)!r})"
+
+
+def safe_name(given: str, ending: str = "") -> str:
+    """The last part of a path that somebody else chose, safe as a name in a folder of ours."""
+    name = re.split(r"[/\\]", sound(given))[-1]
+    name = (_UNSAFE.sub("_", name).strip(". ") or "attachment") + ending
+    suffix = PurePosixPath(name).suffix
+    if len(suffix) > _MAX_SUFFIX:
+        suffix = ""
+    stem = name.removesuffix(suffix).encode()[: _MAX_NAME - len(suffix.encode())]
+    return stem.decode(errors="ignore") + suffix
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write all of it or nothing: a crash must leave no file that looks whole."""
+    descriptor, temporary = mkstemp(dir=path.parent)  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise

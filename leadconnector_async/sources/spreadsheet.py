@@ -1,0 +1,307 @@
+"""What Excel and Parquet share: rows of cells that a library reads, as if they were CSV.
+
+Excel workbooks (``.xlsx``, ``.xlsb``, ``.xls``, ``.ods``): the sheets of equal header, in turn.
+
+The library that reads them holds one sheet in memory, of which rows are taken one by one.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from itertools import accumulate, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.coerce import RowCoercer
+from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
+from leadconnector_async.sources.fields import listed, shown
+from leadconnector_async.sources.table import Table, is_blank
+from leadconnector_async.sources.values import stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+    from leadconnector_async.sources.base import Parsed, SourceOptions
+
+
+class GridRow(NamedTuple):
+    """A row with its number, and the sheet that it is on, where that tells it from others."""
+
+    line: int
+    cells: list[str]
+    sheet: str | None = None
+
+
+class Spreadsheet:
+    """A source over rows with their numbers. ``share`` tells how much of them is read, 0 to 1.
+
+    ``place`` is where the header stands.
+
+    Raises:
+        SourceError: the header is not usable.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument for each thing that differs between files
+        self,
+        path: str,
+        header: Sequence[str],
+        rows: Iterator[GridRow],
+        options: SourceOptions,
+        *,
+        share: Callable[[], float],
+        place: str,
+    ) -> None:
+        self.name = path
+        self.size = Path(path).stat().st_size
+        self.warnings: list[str] = []
+        self._rows = rows
+        self._share = share
+        coercer = RowCoercer(options, Path(path).absolute().parent)
+        self.dates = coercer.dates
+        self.table = Table(place, header, options, coercer)
+        self.form = self.table.form()
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file is read, by the share of its rows."""
+        return round(self.size * self._share())
+
+    def __iter__(self) -> Iterator[Parsed]:
+        for line, cells, sheet in self._rows:
+            if is_blank(cells):
+                continue
+            parsed = self.table.parsed(line, cells)
+            if parsed is not None:
+                yield parsed if sheet is None else _of_sheet(parsed, sheet)
+        self.warnings += self.table.warnings
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the rows go, and the file with them."""
+        self._rows = iter(())
+
+
+def _of_sheet(parsed: Parsed, sheet: str) -> Parsed:
+    """Say of a row, whose line other sheets have too, on which it is."""
+    where = f" (sheet {shown(sheet)})"
+    problems = (Problem(one.field, one.wrong + where, one.fix) for one in parsed.problems)
+    return parsed._replace(problems=tuple(problems), within=f"{sheet}:{parsed.line}")
+
+
+def as_text(value: object) -> str:
+    """Write a cell as CSV would hold it: whole numbers without a point, dates as ISO 8601."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ";".join(_item(item) for item in value)
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case datetime() | date():
+            return value.isoformat()
+        case bytes():
+            return value.decode(errors="replace")
+        case _:
+            return str(value)
+
+
+def _item(value: object) -> str:
+    text = as_text(value)
+    return text.replace(";", "%3B") if "://" in text else text
+
+
+def local_file(path: str, what: str) -> str:
+    """Refuse standard input: these files are read from their end.
+
+    Raises:
+        SourceError: it is no regular file.
+    """
+    if path == "-":
+        raise SourceError(f"standard input: cannot be read as {what}: save it in a file")
+    if not Path(path).is_file():
+        raise SourceError(f"{path}: there is no such file: check the path")
+    return path
+
+
+def missing_extra(path: str, package: str, extra: str) -> SourceError:
+    """Say which extra a file needs."""
+    return SourceError(
+        f"{path}: needs the package {package}: pip install 'leadconnector-async[{extra}]'"
+    )
+
+
+_SHEET: Final = "sheet"
+"""The column that says where a row was, where rows come from several sheets."""
+
+
+def open_excel(path: str, options: SourceOptions) -> Spreadsheet:
+    """Open a workbook. Of each sheet, the first row that can be a header is it.
+
+    Read are the sheet of the first such header, and all others that have the same columns and are
+    not hidden; warnings name the rest. ``options.sheet`` is read alone.
+
+    Raises:
+        SourceError: it cannot be read, is empty, has no such sheet, or its package is not
+            installed.
+    """
+    try:
+        from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise missing_extra(path, "python-calamine", "excel") from error
+    try:
+        book = _Book(load_workbook(local_file(path, "an Excel workbook")))
+        looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
+    except (CalamineError, OSError) as error:
+        raise SourceError(f"{path}: cannot be read as an Excel workbook: save it anew") from error
+    if not looks:
+        raise SourceError(f"{path}: is empty: name a file with records")
+    if options.sheet is not None:
+        looks = [_named(path, options.sheet, book, looks)]
+    return _grid(path, book, looks, options)
+
+
+class _Book:
+    """The sheets of a workbook, of which the last one that was asked for is kept."""
+
+    def __init__(self, workbook: CalamineWorkbook) -> None:
+        self._workbook = workbook
+        self._last: tuple[str, CalamineSheet] | None = None
+        about = workbook.sheets_metadata  # its words are those of an enumeration without names
+        self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
+        self.hidden = {sheet.name for sheet in about if not str(sheet.visible).endswith(".Visible")}
+
+    def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
+        """Give the rows with anything in them, each with its number in Excel."""
+        for number, row in enumerate(self._sheet(name).iter_rows(), 1):  # with the empty ones
+            cells = [as_text(cell) for cell in row]
+            if not is_blank(cells):
+                yield number, cells
+
+    def height(self, name: str) -> int:
+        """Count the rows from the first of the sheet to the last that is not empty."""
+        sheet = self._sheet(name)
+        return (sheet.start or (0, 0))[0] + sheet.height
+
+    def _sheet(self, name: str) -> CalamineSheet:
+        if self._last is None or self._last[0] != name:
+            self._last = name, self._workbook.get_sheet_by_name(name)
+        return self._last[1]
+
+
+class _Look(NamedTuple):
+    """What the beginning of a sheet tells: where its header is, and whether it is known."""
+
+    name: str
+    height: int
+    first: int
+    line: int
+    header: list[str]
+    known: bool
+    hidden: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, in one order."""
+        return sorted(stripped(name) for name in self.header if stripped(name))
+
+
+def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _Look | None:
+    rows = list(islice(book.rows(name), MAX_ABOVE))
+    if not rows:
+        return None
+    index = vocabulary.header([cells for _, cells in rows])
+    line, header = rows[index]
+    known = vocabulary.is_header(header)
+    return _Look(name, book.height(name), rows[0][0], line, header, known, name in book.hidden)
+
+
+def _named(path: str, name: str, book: _Book, looks: list[_Look]) -> _Look:
+    for same in (str, str.casefold):
+        found = [look for look in looks if same(look.name) == same(name)]
+        if found:
+            return found[0]
+    has = "is empty" if name in book.names else "is not there"
+    raise SourceError(
+        f"{path}: sheet {shown(name)} {has}: give one of {listed([look.name for look in looks])}"
+    )
+
+
+def _grid(path: str, book: _Book, looks: list[_Look], options: SourceOptions) -> Spreadsheet:
+    order = sorted(looks, key=lambda look: (look.hidden, not look.known))
+    main = order[0]
+    read = [
+        look for look in looks if look is main or (not look.hidden and look.columns == main.columns)
+    ]
+    several = len(read) > 1
+    done, total = 0, sum(look.height for look in read)
+
+    def rows() -> Iterator[GridRow]:
+        nonlocal done
+        for before, look in zip(
+            accumulate((look.height for look in read), initial=0), read, strict=False
+        ):
+            places = _places(main.header, look.header)
+            for number, cells in book.rows(look.name):
+                done = before + number
+                if number <= look.line:
+                    continue
+                row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
+                if several:
+                    yield GridRow(number, [*row, look.name], look.name)
+                else:
+                    yield GridRow(number, row)
+
+    where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
+    added = next(name for name in (_SHEET, "sheet of row", "") if name not in main.columns)
+    header = [*main.header, added] if several else main.header
+    place = f"{path}: {where}line {main.line}"
+    spreadsheet = Spreadsheet(
+        path, header, rows(), options, share=lambda: done / total, place=place
+    )
+    spreadsheet.warnings += _warnings(book, looks, read)
+    if several and added in spreadsheet.table.columns.unknown:
+        spreadsheet.table.columns.unknown.remove(added)
+    return spreadsheet
+
+
+def _places(header: list[str], other: list[str]) -> list[int] | None:
+    """Find where another sheet has each column. None where it has them in the same places."""
+    if other == header:
+        return None
+    spelled = [stripped(name) for name in other]
+    names = [stripped(name) for name in header]
+    return [spelled.index(name) if name and name in spelled else -1 for name in names]
+
+
+def _warnings(book: _Book, looks: list[_Look], read: list[_Look]) -> Iterator[str]:
+    for look in looks:
+        where = f"sheet {shown(look.name)}"
+        if look in read and look.line > look.first:
+            yield f"{where}: {skipped(look.first, look.line - 1, 'row')}"
+        elif look not in read:
+            rows = sum(1 for _ in book.rows(look.name))
+            has = "is hidden" if look.hidden else "has another header"
+            yield (
+                f"{where} ({rows:,} row{'s' * (rows != 1)}) {has}: not read: "
+                f"give --sheet {shown(look.name)}"
+            )

@@ -1,0 +1,210 @@
+"""Rows of cells under a header, from whatever kind of file, to records.
+
+The header of a table that a mapping describes. Stands in for `Columns`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.base import Parsed
+from leadconnector_async.sources.coerce import identity_of
+from leadconnector_async.sources.columns import (
+    Columns,
+    listed_identity,
+    refuse_doubles,
+    refuse_unmapped,
+)
+from leadconnector_async.sources.fields import (
+    GIVEN_IDS,
+    LOCATION,
+    OUTBOX_KEY,
+    REASON_NAMES,
+    folded,
+    not_ours,
+    not_sent,
+    shown,
+)
+from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped_rules import resolved, with_columns
+from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
+from leadconnector_async.sources.recognition import choice_of
+from leadconnector_async.sources.source_format import source_format_of
+from leadconnector_async.sources.values import stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leadconnector_async.sources.base import Identity, SourceOptions
+    from leadconnector_async.sources.coerce import RowCoercer
+    from leadconnector_async.sources.contact_values import Contacts
+    from leadconnector_async.sources.mapping import Definition
+
+
+class MappedColumns:
+    """Makes the values of a row by a mapping.
+
+    ``feeds`` are the columns of each field, ``unknown`` those that the mapping does not read.
+    ``foreign`` are the ones of these that are named like ids that LeadConnector gives.
+
+    Names of columns are compared without case and separators: ``Start Time`` is ``StartTime``.
+    A column that ``--map`` names for a field feeds it as it stands, whatever the mapping says.
+
+    Raises:
+        SourceError: columns are missing.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        header: Sequence[str],
+        definition: Definition,
+        mapping: Mapping[str, str],
+        contacts: Contacts,
+    ) -> None:
+        self.names = [stripped(name) for name in header]
+        refuse_doubles(source, self.names)
+        refuse_unmapped(source, self.names, mapping)
+        self._spelled = {folded(name): name for name in reversed(self.names) if folded(name)}
+        self.wanting = [told for name, told in definition.wants.items() if not self._find(name)]
+        kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
+        with_columns(kind, mapping)
+        self._reader = RowMapper(kind, definition, contacts)
+        self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
+        read = {name for names in self.feeds.values() for name in names}
+        # What a list of failed records adds. Elsewhere a location is another system's.
+        self._listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
+        self._listed = [name for name in self._listed if name in self.names]
+        passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
+        self.unknown = [name for name in self.names if name not in passed]
+        ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
+        self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
+
+    def parsed(self, line: int, cells: Sequence[str], raw: bytes, coercer: RowCoercer) -> Parsed:
+        """Make a record, or say why it is left out."""
+        row = dict(zip(self.names, cells, strict=True))
+        reason = self._reader.skipped(row)
+        if reason is None:
+            values = self.values(cells)
+            reason, told = self._reader.not_carried(row, values)
+        if reason is not None:
+            return Parsed(line, raw, None, (), left_out=reason)
+        return coercer.parsed(line, raw, values, told)
+
+    def values(self, cells: Sequence[str]) -> dict[str, object]:
+        """Name a row's values as the API does."""
+        row = dict(zip(self.names, cells, strict=True))
+        values = self._reader.values(row)
+        for name in self._listed:  # what a list of failed records adds
+            if text := row[name].strip():
+                values[name] = text
+        return values
+
+    def identity(self, cells: Sequence[str]) -> Identity | None:
+        """Read which record a refused row is, as far as its cells are where they should be."""
+        if len(cells) == len(self.names):
+            return identity_of(self.values(cells))
+        return listed_identity(self.names, cells)
+
+    def _find(self, name: str) -> str | None:
+        return self._spelled.get(folded(name))
+
+
+def _missing(source: str, field: str, column: str) -> SourceError:
+    return SourceError(
+        f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
+        f'export it with that column, or write ["{column}"] in the mapping where it may be missing'
+    )
+
+
+_UNDATED: Final = "no column gives the date: give --map date=COLUMN"
+
+_FOREIGN: Final = (
+    "column {} is not sent: the ids of another system are not LeadConnector's; if they are, give "
+    "--map {}={}"
+)
+
+_NONE: Final = FieldRule()
+
+_NO_DIRECTION: Final = "no column tells sent from received: give --map direction=COLUMN"
+
+
+class Table:
+    """Makes records of rows, and counts those that a mapping leaves out.
+
+    Another system's export, whose columns are none of the API's, is read by the mapping that they
+    fit: ``recognised`` is its name, and a warning says so.
+
+    ``place`` is where the header stands, for what is wrong with it.
+
+    Raises:
+        SourceError: the header, or the mapping, is not usable.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        header: Sequence[str],
+        options: SourceOptions,
+        coercer: RowCoercer,
+    ) -> None:
+        self._options = options
+        names = [stripped(name) for name in header]
+        self._choice = choice_of(place, names, options)
+        self._definition = self._choice.definition
+        self.recognised = self._choice.recognised
+        self._coercer = coercer
+        self.columns: Columns | MappedColumns
+        if self._definition is None:
+            self.columns = Columns(place, header, options.mapping)
+        else:
+            self.columns = MappedColumns(
+                place, header, self._definition, options.mapping, coercer.contacts
+            )
+        self._values = self.columns.values
+
+    def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
+        """What a list of failed records needs to know: it is CSV with the same columns."""
+        return source_format_of(
+            self._options,
+            "csv",
+            marked=marked,
+            columns=self.columns.names,
+            delimiter=delimiter,
+            table=self._definition,
+        ).encoded()
+
+    def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
+        """Read a row that has as many cells as the header. None for one that is no record."""
+        if isinstance(self.columns, MappedColumns):
+            if is_blank(cells):
+                return None
+            return self.columns.parsed(line, cells, orjson.dumps(cells), self._coercer)
+        values = self._values(cells)
+        if "type" not in values and is_blank(cells):
+            return None
+        return self._coercer.parsed(line, orjson.dumps(cells), values)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was passed over. A mapping names what it takes, and so what it does not."""
+        columns = self.columns
+        undated = [] if columns.feeds.get("date") else [_UNDATED]
+        if isinstance(columns, Columns):
+            unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
+            return unused + undated + [not_ours(*foreign) for foreign in columns.foreign.items()]
+        unused = not_sent("column", [one for one in columns.unknown if one not in columns.foreign])
+        told = [*self._choice.notes, *unused, *columns.wanting]
+        told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
+        if self._definition is not None and not columns.feeds.get("direction"):
+            rule = self._definition.fields.get("direction", _NONE)
+            told += [] if rule.constant else [_NO_DIRECTION]
+        return told if self.recognised is not None else told + undated
+
+
+def is_blank(cells: Sequence[str]) -> bool:
+    """Tell a row without anything in it."""
+    return not any(cell.strip() for cell in cells)

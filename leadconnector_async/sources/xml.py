@@ -1,0 +1,267 @@
+"""XML, by a mapping of its elements: read as a stream, with no document type and no entities.
+
+Mends references to characters that XML does not allow, on the way to the parser.
+
+Old backups of phones write an emoji as the two halves that UTF-16 makes of it, each a reference
+of its own, and control characters as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+from xml.parsers import expat
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
+from leadconnector_async.sources.coerce import as_given
+from leadconnector_async.sources.fields import listed
+from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.recognition import described, root_of
+from leadconnector_async.sources.source_format import source_format_of
+from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.xml_element import Element, ElementReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.encoding import Utf8Text
+    from leadconnector_async.sources.mapping import Definition
+
+_ONE: Final = rb"&#(?:\d{1,7}|x[0-9a-fA-F]{1,6});"
+
+_RUN: Final = re.compile(rb"%b(?:%b)*" % (_ONE, _ONE))  # begins with what can be searched for fast
+
+_TAIL: Final = re.compile(rb"(%b)?(?:&(?:#x?[0-9a-fA-F]{0,7})?)?\Z" % _ONE)
+"""What the end of a piece may hold the beginning of: a reference, after one that may be a half."""
+
+_MAX_TAIL: Final = 32
+
+_HIGH: Final = range(0xD800, 0xDC00)
+
+_LOW: Final = range(0xDC00, 0xE000)
+
+_REPLACEMENT: Final = 0xFFFD
+
+
+def mended_references(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the same text, with pairs of halves joined and what is not allowed replaced."""
+    carry = b""
+    for piece in pieces:
+        text = carry + piece
+        cut = _cut(text)
+        carry = text[cut:]
+        yield _RUN.sub(_mend, text[:cut])
+    yield _RUN.sub(_mend, carry)
+
+
+def _cut(text: bytes) -> int:
+    tail = _TAIL.search(text, max(0, len(text) - _MAX_TAIL))
+    if tail is None:
+        return len(text)
+    whole = tail[1]
+    return tail.end(1) if whole and _code(whole) in _LOW else tail.start()
+
+
+def _mend(match: re.Match[bytes]) -> bytes:
+    codes: list[int] = []
+    for reference in match[0].split(b";")[:-1]:
+        code = _code(reference + b";")
+        if code in _LOW and codes and codes[-1] in _HIGH:
+            code = 0x10000 + ((codes.pop() - _HIGH.start) << 10) + code - _LOW.start
+        codes.append(code)
+    return b"".join(b"&#%d;" % (code if _is_allowed(code) else _REPLACEMENT) for code in codes)
+
+
+def _code(reference: bytes) -> int:
+    digits = reference[2:-1]
+    return int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
+
+
+def _is_allowed(code: int) -> bool:
+    """Tell a character of XML 1.0 (2.2)."""
+    if code < _HIGH.start:
+        return code >= 0x20 or code in (9, 10, 13)  # noqa: PLR2004 - the space
+    return code > _LOW[-1] and code not in (0xFFFE, 0xFFFF) and code < 0x110000  # noqa: PLR2004
+
+
+_MAX_INNER: Final = 10_000
+"""Elements within a record. An MMS to a large group has some hundred."""
+
+_MAX_OTHERS: Final = 100
+"""Names of other elements that are counted: names can be data, and memory has to stay bounded."""
+
+_BELOW_ROOT: Final = 2
+
+
+class XmlSource(StreamSource):
+    """Reads the elements that a mapping, which is one of XML, names as records.
+
+    Raises:
+        SourceError: there is no such mapping.
+    """
+
+    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(stream, text, options)
+        self._root = root_of(text.head)
+        name = options.mapping_file or ""
+        definition = load_mapping(name)
+        if definition.root and self._root not in {*definition.root, *definition.elements}:
+            raise self._foreign(name, definition)
+        self._definition = definition
+        coercer = self._coercer
+        self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
+        self.form = source_format_of(options, "jsonl", marked=False).encoded()
+
+    def __iter__(self) -> Iterator[Parsed]:
+        found = 0
+        # What the text layer has decoded is UTF-8, whatever the file says of itself.
+        encoding = "utf-8" if self._marked or self._options.encoding else None
+        parser = _Parser(self.name, frozenset(self._elements.names), encoding)
+        pieces = mended_references(self._text.chunks())
+        while (piece := next(pieces, None)) is not None:
+            problem = parser.feed(piece)
+            for parsed in self._records(parser.taken()):
+                found += 1
+                yield parsed
+            if problem is not None:
+                yield Parsed(parser.line, b"{}", None, (self._stream.damage or problem,))
+                break
+        else:
+            problem = self._stream.damage or parser.close()
+            if problem is not None:
+                yield Parsed(parser.line, b"{}", None, (problem,))
+            elif not found:
+                raise self._without_records()
+        self.warnings += parser.warnings(whole=problem is None)
+
+    def _foreign(self, name: str, definition: Definition) -> SourceError:
+        return SourceError(
+            f"{self.name}: holds no {_alternatives(definition.elements)} of --mapping {name}: its "
+            f"first element is {described(self._root)}, not {_alternatives(definition.root)}: "
+            "choose another mapping, or export it as CSV"
+        )
+
+    def _without_records(self) -> SourceError:
+        return SourceError(
+            f"{self.name}: holds no {_alternatives(self._definition.elements)}: its first element "
+            f"is {described(self._root)}: choose another file, or another mapping"
+        )
+
+    def _records(self, elements: Iterable[Element]) -> Iterator[Parsed]:
+        for element in elements:
+            for made in self._elements.records(element):
+                given = as_given(made.values)
+                if made.members:
+                    given["members"] = made.members
+                raw = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
+                if made.left_out is not None:
+                    yield Parsed(element.line, raw, None, (), left_out=made.left_out)
+                else:
+                    yield self._coercer.parsed(element.line, raw, made.values, made.notices)
+
+
+class _Parser:
+    """Collects the elements that are records."""
+
+    def __init__(self, source: str, names: frozenset[str], encoding: str | None) -> None:
+        self._source = source
+        self._names = names
+        self._open: Element | None = None
+        self._done: list[Element] = []
+        self._since = 0
+        self._depth = 0
+        self._announced = ""
+        self._found = 0
+        self._others: Counter[str] = Counter()
+        self.line = 1
+        self._parser = parser = expat.ParserCreate(encoding)
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        # Without a document type there are no entities, and nothing to fetch or to expand.
+        parser.StartDoctypeDeclHandler = self._refuse
+
+    def feed(self, piece: bytes) -> Problem | None:
+        """Read on. A problem is the end: nothing after it can be told apart."""
+        self._since += len(piece)
+        if self._since > MAIL_LIMIT:
+            raise self._too_much(f"{MAIL_LIMIT} bytes")
+        return self._parse(piece, final=False)
+
+    def close(self) -> Problem | None:
+        """Tell whether the file is whole."""
+        return self._parse(b"", final=True)
+
+    def taken(self) -> list[Element]:
+        """Give the records that are complete, once."""
+        done, self._done = self._done, []
+        return done
+
+    def warnings(self, *, whole: bool) -> list[str]:
+        """Tell what the file holds beside records, and what it says that it holds."""
+        told = [
+            f"holds {count:,} elements {listed([name])}, which are not read"
+            for name, count in self._others.items()
+        ]
+        if whole and self._announced.isdigit() and int(self._announced) != self._found:
+            told.append(
+                f"says that it holds {int(self._announced):,} records, and holds {self._found:,}: "
+                "see that it is whole"
+            )
+        return told
+
+    def _parse(self, piece: bytes, *, final: bool) -> Problem | None:
+        try:
+            self._parser.Parse(piece, final)
+        except expat.ExpatError as error:
+            self.line = error.lineno
+            why = "it is cut short" if final else expat.ErrorString(error.code)
+            wrong = f"is no XML from line {error.lineno} on ({why})"
+            return Problem("file", wrong, "mend it there, or export it again")
+        return None
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._announced = attributes.get("count", "")
+        if self._open is not None:
+            self._open.inner.append((name, attributes))
+            if len(self._open.inner) > _MAX_INNER:
+                raise self._too_much(f"{_MAX_INNER} elements")
+        elif name in self._names:
+            self.line = self._parser.CurrentLineNumber
+            self._open = Element(name, self.line, attributes, [])
+            self._found += 1
+        elif self._depth == _BELOW_ROOT and (
+            name in self._others or len(self._others) < _MAX_OTHERS
+        ):
+            self._others[name] += 1
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        if self._open is not None and name == self._open.name:
+            self._done.append(self._open)
+            self._open = None
+            self._since = 0
+
+    def _too_much(self, amount: str) -> SourceError:
+        return SourceError(
+            f"{self._source}: line {self.line}: holds more than {amount} without the end of a "
+            "record of the mapping: choose another mapping, or remove the record there"
+        )
+
+    def _refuse(self, *_: object) -> None:
+        raise SourceError(
+            f"{self._source}: line {self._parser.CurrentLineNumber}: has a DOCTYPE, which may "
+            "hide anything: remove it"
+        )
+
+
+def _alternatives(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

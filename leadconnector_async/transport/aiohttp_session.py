@@ -1,0 +1,201 @@
+"""The transport: one session, its own or the application's.
+
+A multipart body: texts, and a file that is read as it is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, nullcontext
+from mimetypes import guess_type
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from msgspec import Struct
+from yarl import URL
+
+from leadconnector_async.errors import CLOSED, ClosedError
+from leadconnector_async.transport.base import FileUnreadableError, Response
+from leadconnector_async.transport.exceptions import translated
+from leadconnector_async.transport.http1 import check_target, headers_of, read_body
+from leadconnector_async.transport.url import check_base_url, proxy_from_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+    from ssl import SSLContext
+
+    from leadconnector_async.transport.aiohttp_direct import Direct
+    from leadconnector_async.transport.base import FileUpload, Request
+
+SLOWEST: Final = 64 * 1024
+"""Bytes a second that a file is given time for: a slow line has no more."""
+
+
+def seconds_for(upload: FileUpload | None) -> float:
+    """How much longer than other requests an upload may take."""
+    if upload is None:
+        return 0.0
+    try:
+        return upload.path.stat().st_size / SLOWEST
+    except (OSError, ValueError):  # it is open, and so it was there
+        return 0.0
+
+
+@contextmanager
+def multipart_body(upload: FileUpload) -> Iterator[aiohttp.FormData]:
+    """The body of an upload, whose file is open as long as the context is.
+
+    Raises:
+        FileUnreadableError: the file cannot be opened.
+    """
+    try:
+        file = upload.path.open("rb")
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or type(exc).__name__
+        raise FileUnreadableError(f"the file cannot be read ({reason})") from exc
+    with file:
+        # Unquoted, as browsers send names: percent-encoded ones would be shown so.
+        form = aiohttp.FormData(quote_fields=False)
+        for name, value in upload.fields.items():
+            form.add_field(name, value)
+        name = "".join(char if char.isprintable() else "_" for char in upload.name)
+        form.add_field(
+            upload.field,
+            file,
+            filename=name,
+            content_type=guess_type(name)[0] or "application/octet-stream",
+        )
+        yield form
+
+
+_log: Final = logging.getLogger("leadconnector_async.transport")
+
+KEEP_ALIVE: Final = 10.0
+"""Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
+written to one that is being closed."""
+
+
+class Timeouts(Struct, frozen=True, kw_only=True):
+    """Limits on one request, in seconds."""
+
+    connect: float = 10.0
+    """To open a connection. Nothing was sent when it passes."""
+    read: float = 60.0
+    """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
+    has more, by its size: see `multipart.SLOWEST`.
+    A limit between two pieces of an answer would cost a timer for each of them."""
+
+
+class AiohttpTransport:
+    """A `Transport` over one session: its own lean one, or one that the application hands in."""
+
+    def __init__(  # noqa: PLR0913 - each is one of aiohttp's usual means
+        self,
+        base_url: str,
+        *,
+        timeouts: Timeouts,
+        connections: int,
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        ssl: SSLContext | None = None,
+    ) -> None:
+        self._base = check_base_url(base_url)
+        self._timeouts = timeouts
+        self._proxy = proxy or proxy_from_environment(base_url)
+        self._ssl = ssl if ssl is not None else True
+        self._connections = connections
+        self._session = session
+        self._owned = session is None
+        self._direct: Direct | None = None
+        self._closed = False
+
+    def send(self, request: Request, token: str) -> Coroutine[Any, Any, Response]:
+        """See `Transport.send`."""
+        if self._closed:
+            raise ClosedError(CLOSED)
+        session = self._session or self._open()
+        # A read is left to the session, which asks once more when a kept connection turns out to
+        # have ended.
+        if self._direct is None or request.body is None:
+            return self._through(session, request, token)
+        return self._direct.send(request, token)
+
+    async def _through(
+        self, session: aiohttp.ClientSession, request: Request, token: str
+    ) -> Response:
+        """Send by the session's own means: it may be the application's, or know a proxy."""
+        check_target(request)
+        headers, upload = headers_of(request, token), request.upload
+        timeouts = self._timeouts
+        with multipart_body(upload) if upload else nullcontext(request.body) as body:
+            response: aiohttp.ClientResponse | None = None
+            try:
+                response = await session.request(
+                    request.method,
+                    URL(self._base + request.path, encoded=True),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    raise_for_status=False,
+                    timeout=aiohttp.ClientTimeout(
+                        total=timeouts.read + seconds_for(upload), sock_connect=timeouts.connect
+                    ),
+                    proxy=self._proxy,
+                    ssl=self._ssl,
+                )
+                return Response(
+                    response.status, response.headers, await read_body(response.content)
+                )
+            except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+                error = translated(exc)
+            finally:
+                # Read to its end, an answer has given its connection back; any other must not.
+                if response is not None and not response.content.is_eof():
+                    response.close()
+        raise error  # here, where what was caught does not become its context
+
+    async def close(self) -> None:
+        """Close the session, if this transport opened it. It sends nothing more."""
+        self._closed = True
+        if self._direct is not None:
+            self._direct.close()
+            self._direct = None
+        if self._owned and self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=self._connections, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=60
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        )
+        if self._proxy is None:
+            self._direct = self._direct_way(connector)
+        return self._session
+
+    def _direct_way(self, connector: aiohttp.BaseConnector) -> Direct | None:
+        """Go round the session, unless this release of aiohttp has moved what that needs."""
+        try:
+            from leadconnector_async.transport.aiohttp_direct import Direct  # noqa: PLC0415 - it may fail
+
+            return Direct(
+                connector,
+                self._base,
+                seconds=self._timeouts.read,
+                connect=self._timeouts.connect,
+                ssl=self._ssl,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
+            _log.warning(
+                "aiohttp %s has moved what the direct way needs (%s: %s): "
+                "sending through its session, at twice the CPU",
+                aiohttp.__version__,
+                type(error).__name__,
+                error,
+            )
+            return None
+
+    def __repr__(self) -> str:
+        return f"<AiohttpTransport {self._base} {'own' if self._owned else 'shared'} session>"

@@ -1,0 +1,187 @@
+"""Compare what an outbox believes with what the API exports, page by page.
+
+The export is kept on disk in a temporary file while it is compared, so that memory does not grow
+with the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from leadconnector_async.api.endpoints import export_messages
+from leadconnector_async.api.reconciliation import ListedMessage
+from leadconnector_async.api.responses import (
+    Forbidden,
+    Throttled,
+    TokenExpired,
+    classify,
+    read_refusal,
+)
+from leadconnector_async.errors import AccessError, FateUnknownError, RefusedError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.transport.base import Request
+
+CHANNELS: Final = (None, "Email")
+"""Without a channel the export leaves e-mails out, so they are asked for beside."""
+
+MAX_LISTED: Final = 1_000
+"""Differences that are listed; more are only counted."""
+
+
+class _ExportPage(Struct, rename="camel"):
+    messages: list[ListedMessage]
+    next_cursor: str | None = None
+    total: int | None = None
+
+
+_pages: Final = msgspec.json.Decoder(_ExportPage)
+
+
+class Difference(Struct, frozen=True):
+    """A record that the API does not show, or shows more than once."""
+
+    key: str
+    message_id: str
+    copies: int
+
+
+class Verification(Struct):
+    """What a comparison came to. ``missing`` and ``doubles`` list the first thousand each."""
+
+    checked: int = 0
+    exported: int = 0
+    missing_count: int = 0
+    double_count: int = 0
+    missing: list[Difference] = msgspec.field(default_factory=list)
+    doubles: list[Difference] = msgspec.field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether each record that was sent is there, once."""
+        return not self.missing_count and not self.double_count
+
+
+async def verify(
+    api: LeadConnector,
+    location: str,
+    sent: Iterable[tuple[str, str]],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verification:
+    """Compare the (key, message id) pairs of a location with the API's export.
+
+    ``progress`` is called with the number of messages exported so far.
+
+    Raises:
+        AccessError, RefusedError: the export is not permitted.
+        TransportError: the API is out of reach.
+    """
+    result = Verification()
+    with closing(sqlite3.connect("")) as shelf:  # a temporary file, deleted when it is closed
+        shelf.execute("CREATE TABLE message (id TEXT PRIMARY KEY, alt_id TEXT, look BLOB)")
+        async for messages in _exported(api, location):
+            shelf.executemany(
+                "INSERT OR REPLACE INTO message VALUES (?, ?, ?)",
+                [(message.id, message.alt_id, _look_of(message)) for message in messages],
+            )
+            result.exported += len(messages)
+            progress(result.exported)
+        shelf.execute("CREATE INDEX by_alt_id ON message (alt_id) WHERE alt_id IS NOT NULL")
+        shelf.execute("CREATE INDEX by_look ON message (look)")
+        _compare(shelf, sent, result)
+    return result
+
+
+async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[list[ListedMessage], None]:
+    for channel in CHANNELS:
+        cursor: str | None = None
+        while True:
+            request = export_messages(location, channel=channel, cursor=cursor)
+            page = _pages.decode(await read(api, location, request))
+            yield page.messages
+            if not page.next_cursor or page.next_cursor == cursor or not page.messages:
+                break
+            cursor = page.next_cursor
+
+
+def _compare(
+    shelf: sqlite3.Connection, sent: Iterable[tuple[str, str]], result: Verification
+) -> None:
+    shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")
+    shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", sent)
+    (result.checked,) = shelf.execute("SELECT count(*) FROM ours").fetchone()
+    missing = "FROM ours WHERE id NOT IN (SELECT id FROM message)"
+    (result.missing_count,) = shelf.execute(f"SELECT count(*) {missing}").fetchone()
+    rows = shelf.execute(f"SELECT key, id, 0 {missing} LIMIT {MAX_LISTED}")
+    result.missing = [Difference(*row) for row in rows]
+    # A foreign message counts as a copy of ours if it carries our altId; or, showing none, if it
+    # is of the same conversation, type, direction, second and text.
+    doubles = """
+        FROM ours JOIN message AS mine ON mine.id = ours.id JOIN message AS other ON
+            (other.alt_id = mine.alt_id OR (other.alt_id IS NULL AND other.look = mine.look))
+            AND other.id != mine.id AND other.id NOT IN (SELECT id FROM ours)
+        GROUP BY ours.id
+    """
+    rows = shelf.execute(f"SELECT ours.key, ours.id, count(*) + 1 {doubles}")
+    for row in rows:
+        result.double_count += 1
+        if len(result.doubles) < MAX_LISTED:
+            result.doubles.append(Difference(*row))
+
+
+def _look_of(message: ListedMessage) -> bytes:
+    second = "" if message.date_added is None else message.date_added.isoformat(timespec="seconds")
+    parts = (
+        message.conversation_id,
+        message.message_type,
+        message.direction,
+        second,
+        message.body,
+    )
+    return blake2b("\0".join(part or "" for part in parts).encode(), digest_size=12).digest()
+
+
+async def read(api: LeadConnector, location: str, request: Request) -> bytes:
+    """The body of a successful answer to a reading request, tried again as often as it is worth.
+
+    Raises:
+        AccessError, RefusedError: the API said no.
+        TransportError: it gave no usable answer, several times.
+    """
+    policy = api.policy
+    for attempt in range(1, policy.attempts + 1):
+        try:
+            response, token = await api.exchange(location, request)
+        except TransportError:
+            if attempt == policy.attempts:
+                raise
+            await asyncio.sleep(policy.delay(attempt, api.random))
+            continue
+        if response.status == 200:
+            return response.body
+        classification = classify(response.status, response.body)
+        refusal = read_refusal(response.status, response.body)
+        if isinstance(classification, Throttled):
+            api.pause(location, response)
+        elif isinstance(classification, TokenExpired) and await api.session.renewed(
+            location, token
+        ):
+            continue
+        elif isinstance(classification, TokenExpired | Forbidden):
+            raise AccessError(refusal)
+        elif response.status < 500:
+            raise RefusedError(refusal)
+        else:
+            await asyncio.sleep(policy.delay(attempt, api.random))
+    raise FateUnknownError(f"no usable answer in {policy.attempts} attempts")

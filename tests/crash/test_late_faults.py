@@ -1,0 +1,126 @@
+"""Late parts under faults: each enrichment fails in every way, yet all is stored once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from late_harness import CLOSED, KIM, LEE, QUICK, import_records, named
+from msgspec.structs import replace
+
+from leadconnector_async import Contact, InboundMessage, Ingestor, LeadConnector, Record, Sent
+from leadconnector_async.sandbox import Fault, Limits, Reads, Sandbox, SandboxThread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEW = ("+12125550111", "+12125550112")
+ERRANDS = ("find_contact", "create_contact", "open_conversation", "search", "upload", "outbound")
+KINDS = ("drop", "reset", "500", "503", "cut", "garbage", "html")
+
+
+def history(folder: Path, count: int) -> list[dict[str, object]]:
+    """Texts with pictures, and calls in both directions, of four contacts, of which two are new."""
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(b"picture %d" % number)
+    made = []
+    for number in range(count):
+        phone = (KIM, LEE, *NEW)[number % 4]
+        if number % 3:
+            made.append(named(number, phone, attachments=[f"{number % 3}.png", "0.png"]))
+            continue
+        ours = {"from": "+12125550000", "to": phone, "status": "completed"}
+        theirs = {"from": phone, "to": "+12125550000", "status": "completed"}
+        call, direction = (ours, "outbound") if number % 2 else (theirs, "inbound")
+        more = {"type": "Call", "conversationProviderId": "p", "call": call}
+        made.append(named(number, phone, **more, direction=direction))
+    return made
+
+
+def assert_all_is_well(sandbox: SandboxThread, records: list[dict[str, object]]) -> None:
+    """Each record once, with its contact; each contact once; files whole."""
+    stored = Counter(str(message.alt_id) for message in sandbox.messages)
+    assert stored == Counter(str(record["id"]) for record in records)
+    phones = [str(contact["phone"]) for contact in sandbox.contacts]
+    assert sorted(phones) == sorted({KIM, LEE, *NEW})
+    phone_of = {str(contact["id"]): contact["phone"] for contact in sandbox.contacts}
+    whom = {str(record["id"]): record["contact"] for record in records}
+    assert all({"phone": phone_of[m.contact_id]} == whom[str(m.alt_id)] for m in sandbox.messages)
+    assert len(sandbox.conversations) == 4
+    urls = {upload.url for upload in sandbox.uploads}
+    for message in sandbox.messages:
+        assert set(message.fields.get("attachments", ())) <= urls
+
+
+@pytest.mark.parametrize(
+    ("kind", "when"),
+    [*((kind, when) for kind in KINDS for when in ("before", "after")), ("429", "before")],
+)
+def test_each_enrichment_may_fail_and_everything_is_stored_once(
+    kind: str, when: str, tmp_path: Path
+) -> None:
+    """Before and after it was done; with reads that lag, by less than the settling time."""
+    faults = [
+        Fault(kind, when=when, endpoint=endpoint, probability=0.2)  # type: ignore[arg-type]
+        for endpoint in (*ERRANDS, "inbound")
+    ]
+    limits = Limits(window="off", max=10_000_000, interval=0.1, daily=None)  # a 429 waits for one
+    config = replace(CLOSED, reads=Reads(lag=0.1, search_lag=0.1), limits=limits, seed=5)
+    with SandboxThread(config) as sandbox:
+        sandbox.set_faults(*faults)
+        records = history(tmp_path, 24)
+        options = (*QUICK, "--attempts", "12")
+        assert import_records(sandbox, tmp_path, records, *options)["sent"] == 24
+        assert sum(sandbox.faults_fired.values()) > 0
+        assert_all_is_well(sandbox, records)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_enrichment_that_is_never_answered_is_made_again(when: str, tmp_path: Path) -> None:
+    """The first request of each kind hangs beyond the time-out."""
+    faults = [
+        Fault("hang", when=when, endpoint=endpoint, nth=(1,), seconds=2.0)  # type: ignore[arg-type]
+        for endpoint in ERRANDS
+    ]
+    with SandboxThread(CLOSED) as sandbox:
+        sandbox.set_faults(*faults)
+        records = history(tmp_path, 24)
+        assert import_records(sandbox, tmp_path, records, *QUICK)["sent"] == 24
+        assert_all_is_well(sandbox, records)
+
+
+def test_a_token_that_expires_on_the_way_is_renewed() -> None:
+    """An enrichment's 401 costs its record nothing."""
+
+    class Tokens:
+        renewals = 0
+
+        async def token(self, location_id: str) -> str:
+            del location_id
+            return f"token{self.renewals}"
+
+        async def renew(self, location_id: str, refused: str) -> str | None:
+            del location_id, refused
+            self.renewals += 1
+            return await self.token("")
+
+    async def scenario() -> None:
+        location = CLOSED.location_id
+        config = replace(CLOSED, tokens={"token1": location})
+        tokens = Tokens()
+        message = InboundMessage(type="SMS", direction="inbound", message="hi")
+        async with (
+            Sandbox(config) as sandbox,
+            LeadConnector(tokens, location_id=location, base_url=sandbox.url) as api,
+            Ingestor(api) as ingestor,
+        ):
+            records = [Record(message=message, contact=Contact(phone=p)) for p in (KIM, LEE, *NEW)]
+            outcomes = [outcome async for outcome in ingestor.run(records)]
+            assert all(isinstance(outcome, Sent) for outcome in outcomes)
+            assert tokens.renewals == 1
+            assert {m.contact_id for m in sandbox.messages} == {c["id"] for c in sandbox.contacts}
+            assert len(sandbox.contacts) == 4
+
+    asyncio.run(scenario())

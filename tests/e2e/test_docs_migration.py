@@ -1,0 +1,171 @@
+"""The worked example of the docs does what its page says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from leadconnector_async.sandbox import SandboxConfig, SandboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.sandbox import Stored
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "migration.md"
+ADDRESS: Final = "http://127.0.0.1:8700"
+STATUSES: Final = [0, 3, 3, 0, 0, 0, 0]
+"""Of the page's commands: three records fail until they are mended."""
+
+
+class Step:
+    """A command of the page, what the page shows of its output, and what came of it."""
+
+    def __init__(self, command: str, shown: list[str]) -> None:
+        self.command = command
+        self.shown = shown
+        self.status = -1
+        self.output: list[str] = []
+
+
+def blocks() -> list[tuple[str, str]]:
+    """The page's blocks of commands, in order, each with its language."""
+    return re.findall(r"```(sh|console)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+
+def run_page(folder: Path, address: str) -> list[Step]:
+    """Do all that the page says, as it is written, but for the sandbox's own terminal."""
+    bin_ = folder.parent / "bin"
+    bin_.mkdir()
+    command = bin_ / "leadconnector"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m leadconnector_async.cli "$@"\n')
+    command.chmod(0o755)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("LEADCONNECTOR_")}
+    clean["PATH"] = f"{bin_}{os.pathsep}{clean['PATH']}"
+    clean["PYTHONPATH"] = str(ROOT)
+    setting, steps = "", []
+    for language, text in blocks():
+        if language == "console":
+            first, *shown = text.splitlines()
+            steps.append(Step(first.removeprefix("$ "), shown))
+            _run(steps[-1], setting, folder, clean)
+        elif text.startswith("cd "):
+            setting = text.replace(ADDRESS, address).replace("cd docs/migration", "set -e")
+        elif not text.startswith("leadconnector sandbox"):
+            _run(Step(text, []), setting, folder, clean)
+    return steps
+
+
+def _run(step: Step, setting: str, folder: Path, environment: dict[str, str]) -> None:
+    script = f"{setting}\n{step.command}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    step.status = done.returncode
+    step.output = done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Step], SandboxThread]]:
+    """The page, done once, and the sandbox that it filled."""
+    folder = tmp_path_factory.mktemp("move") / "migration"
+    shutil.copytree(ROOT / "docs" / "migration", folder)
+    with SandboxThread(SandboxConfig(trusting=True)) as sandbox:
+        yield run_page(folder, sandbox.url), sandbox
+
+
+def test_every_command_ends_as_the_page_says(done: tuple[list[Step], SandboxThread]) -> None:
+    """Exit status 3 while some records fail, else 0."""
+    steps, _ = done
+    assert [step.status for step in steps] == STATUSES, [step.output for step in steps]
+
+
+def test_the_output_is_the_one_that_the_page_shows(
+    done: tuple[list[Step], SandboxThread],
+) -> None:
+    """Line by line and in order; "…" stands for lines that are left out."""
+    steps, _ = done
+    for step in steps:
+        place, gap = 0, False
+        for line in step.shown:
+            if line == "…":
+                gap = True
+                continue
+            rest = step.output[place:]
+            assert line in rest, (step.command, line, step.output)
+            skipped = rest.index(line)
+            assert gap or skipped == 0, (step.command, rest[:skipped])
+            place += skipped + 1
+            gap = False
+        assert gap or not any(step.output[place:]), (step.command, step.output[place:])
+
+
+def test_each_customer_is_one_contact(done: tuple[list[Step], SandboxThread]) -> None:
+    """Known by number in two files, by address in one, by both in one; and one supplier."""
+    _, sandbox = done
+    contacts = sandbox.state.contacts.all()
+    found = {(contact.get("phone"), contact.get("email")) for contact in contacts}
+    assert found == {
+        ("+13035550142", "dana.whitfield@example.com"),
+        ("+13035550187", "j.maeder@example.org"),
+        ("+17205550119", "rosa@example.net"),
+        ("+13035550163", "priya.nair@example.com"),
+        (None, "news@alpineparts.example"),
+    }
+    assert len(contacts) == 5
+    by_contact = _grouped(sandbox.messages, "contact_id")
+    assert len(by_contact) == 5
+    kinds = sorted(len({stored.type for stored in group}) for group in by_contact.values())
+    assert kinds == [1, 4, 4, 4, 4]
+    for group in by_contact.values():
+        assert len({stored.conversation_id for stored in group}) == 1
+
+
+def test_threads_are_threads(done: tuple[list[Step], SandboxThread]) -> None:
+    """Mails of one subject are of one thread, the mended one too."""
+    _, sandbox = done
+    mails = [stored for stored in sandbox.messages if stored.type == "Email"]
+    threads = _grouped(mails, "thread_id")
+    subjects = {
+        name: {stored.fields["subject"].removeprefix("Re: ") for stored in group}
+        for name, group in threads.items()
+    }
+    assert sorted(len(group) for group in threads.values()) == [1, 2, 2, 3, 4]
+    assert all(len(names) == 1 for names in subjects.values())
+    assert {"Größe für meinen Sohn"} in subjects.values()
+
+
+def test_each_content_was_uploaded_once(done: tuple[list[Step], SandboxThread]) -> None:
+    """The picture that was mailed twice has one URL, in both mails."""
+    _, sandbox = done
+    uploads = sandbox.state.uploads
+    names = sorted(upload.name for upload in uploads)
+    assert names == ["bell.png", "crack.png", "quote.pdf", "wheel.png"]
+    urls = {upload.name: upload.url for upload in uploads}
+    users = [s for s in sandbox.messages if urls["crack.png"] in s.fields.get("attachments", ())]
+    assert len(users) == 2
+    attached = {url for s in sandbox.messages for url in s.fields.get("attachments", ())}
+    assert attached == set(urls.values())
+
+
+def _grouped(messages: list[Stored], name: str) -> dict[str, list[Stored]]:
+    groups: dict[str, list[Stored]] = defaultdict(list)
+    for stored in messages:
+        groups[getattr(stored, name)].append(stored)
+    return groups

@@ -1,0 +1,140 @@
+"""Comparing what the outbox believes with what the API exports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fault_harness import QUICK, import_into, records
+
+from leadconnector_async import AccessError, InboundMessage, LeadConnector, Sent
+from leadconnector_async.sandbox import (
+    READ_SCOPES,
+    Fault,
+    Reads,
+    Sandbox,
+    SandboxConfig,
+    SandboxThread,
+)
+from leadconnector_async.verify import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadconnector_async.verify import Verification
+
+
+def compare(config: SandboxConfig, *, again: int = 0, lost: int = 0) -> Verification:
+    """Import, store ``again`` messages twice, believe in ``lost`` that never were, and verify."""
+
+    async def scenario() -> Verification:
+        async with Sandbox(config) as sandbox:
+            outcomes = await import_into(sandbox, records(60), None)
+            sent = [(o.key, o.receipt.message_id) for o in outcomes if isinstance(o, Sent)]
+            async with LeadConnector(
+                sandbox.token,
+                location_id=sandbox.location_id,
+                base_url=sandbox.url,
+                policy=QUICK,
+            ) as api:
+                for stored in sandbox.messages[:again]:
+                    copy = InboundMessage(
+                        type="SMS",
+                        contact_id=stored.contact_id,
+                        direction=stored.fields["direction"],
+                        date=datetime.fromtimestamp(stored.date / 1000, UTC),
+                        message=stored.fields["message"],
+                        alt_id=stored.alt_id,
+                    )
+                    await api.add_inbound_message(copy)
+                sent += [(f"lost{n}", f"lostmessage{n}") for n in range(lost)]
+                return await verify(api, sandbox.location_id, sent)
+
+    return asyncio.run(scenario())
+
+
+def test_a_complete_import_agrees() -> None:
+    """Each record is there, once."""
+    result = compare(SandboxConfig())
+    assert result.agrees
+    assert (result.checked, result.exported) == (60, 60)
+
+
+def test_what_is_missing_is_listed() -> None:
+    """A message that the outbox believes in and the API does not show."""
+    result = compare(SandboxConfig(), lost=2)
+    assert [difference.key for difference in result.missing] == ["lost0", "lost1"]
+    assert result.missing_count == 2
+    assert not result.agrees
+
+
+def test_what_is_double_is_listed() -> None:
+    """Two messages that carry the same ``altId``."""
+    result = compare(SandboxConfig(), again=3)
+    assert result.double_count == 3
+    assert {difference.copies for difference in result.doubles} == {2}
+    assert not result.missing
+
+
+def test_pages_and_passing_faults_are_gone_through() -> None:
+    """An answer of 500 is asked for again."""
+    result = compare(SandboxConfig(faults=(Fault("500", endpoint="export", nth=(1, 3)),)))
+    assert result.agrees
+
+
+def test_without_permission_to_read_there_is_a_clear_error() -> None:
+    """The export is refused, which is no difference."""
+    with pytest.raises(AccessError, match="not authorized"):
+        compare(SandboxConfig(denied_scopes=READ_SCOPES))
+
+
+def run_verify(sandbox: SandboxThread, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """The command in a process of its own: its exit code and its JSON."""
+    environment = os.environ | {
+        "LEADCONNECTOR_TOKEN": sandbox.token,
+        "LEADCONNECTOR_BASE_URL": sandbox.url,
+        "LEADCONNECTOR_LOCATION": sandbox.location_id,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "leadconnector_async.cli", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_command_reports_and_exits_by_what_it_found(tmp_path: Path) -> None:
+    """0 where all agrees, 3 where a message was deleted behind the importer's back."""
+    history, outbox = tmp_path / "h.jsonl", str(tmp_path / "o.db")
+    history.write_text(
+        "\n".join(
+            json.dumps(
+                {
+                    "type": "SMS" if number % 2 else "Email",
+                    "contactId": f"c{number % 3}",
+                    "direction": "inbound",
+                    "date": f"2024-01-01T10:{number:02}:00Z",
+                    "message": "hello",
+                }
+            )
+            for number in range(30)
+        )
+    )
+    with SandboxThread(SandboxConfig(reads=Reads(alt_id=False))) as sandbox:
+        code, report = run_verify(sandbox, "import", str(history), "--outbox", outbox, "--json")
+        assert (code, report["sent"]) == (0, 30)
+        code, report = run_verify(sandbox, "verify", "--outbox", outbox, "--json")
+        assert (code, report["agrees"]) == (0, True)
+    with SandboxThread(SandboxConfig(location_id=sandbox.location_id)) as emptied:
+        code, report = run_verify(emptied, "verify", "--outbox", outbox, "--json")
+        assert (code, report["agrees"]) == (3, False)
+        assert report["locations"][sandbox.location_id]["missing_count"] == 30

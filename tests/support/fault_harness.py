@@ -1,0 +1,104 @@
+"""Imports records into a faulty sandbox and holds what was stored against what was asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+from leadconnector_async import (
+    InboundMessage,
+    Ingestor,
+    LeadConnector,
+    Policy,
+    RateLimit,
+    Record,
+    Rejected,
+    Sent,
+    Timeouts,
+    Unresolved,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from leadconnector_async import Outcome
+    from leadconnector_async.sandbox import Sandbox
+    from leadconnector_async.sandbox.server import SandboxBase
+
+START = datetime(2023, 1, 1, tzinfo=UTC)
+QUICK = Policy(backoff=0.01, backoff_cap=0.1, look_after=(0.05, 0.25), attempts=6)
+"""The default policy with its waits made short; the read lag of these tests is shorter still."""
+TIMEOUTS = Timeouts(connect=2.0, read=0.5)
+
+
+def records(count: int, *, contacts: int = 40, seed: int = 1) -> list[Record]:
+    """Records of many contacts, some of them equal in all but their id, in no order of dates."""
+    random = Random(seed)
+    made = [
+        Record(
+            id=f"r{number}",
+            message=InboundMessage(
+                type="SMS",
+                contact_id=f"contact{number % contacts}",
+                direction="inbound" if number % 3 else "outbound",
+                date=START + timedelta(minutes=number // contacts // 2),
+                message=f"text {number % 5}",
+            ),
+        )
+        for number in range(count)
+    ]
+    random.shuffle(made)
+    return made
+
+
+async def import_into(
+    sandbox: Sandbox,
+    messages: Iterable[Record],
+    outbox: Path | None,
+    *,
+    policy: Policy = QUICK,
+    concurrency: int = 32,
+) -> list[Outcome]:
+    """One whole import; every outcome it gives."""
+    async with (
+        LeadConnector(
+            sandbox.token,
+            location_id=sandbox.location_id,
+            base_url=sandbox.url,
+            policy=policy,
+            timeouts=TIMEOUTS,
+            limit=RateLimit(100_000, 1.0, None),
+        ) as api,
+        Ingestor(api, outbox=outbox, concurrency=concurrency) as ingestor,
+    ):
+        return [outcome async for outcome in ingestor.run(messages)]
+
+
+def assert_once_or_told(
+    sandbox: SandboxBase, asked: Iterable[Record], outcomes: Iterable[Outcome]
+) -> None:
+    """Each record has one outcome, and the server holds what the outcome says."""
+    stored = Counter(str(message.alt_id) for message in sandbox.messages)
+    told = {outcome.key: outcome for outcome in outcomes}
+    ids = [str(record.id) for record in asked]
+    assert sorted(told) == sorted(ids)
+    for key in ids:
+        match told[key]:
+            case Sent():
+                assert stored[key] == 1, f"{key}, told as sent, is stored {stored[key]} times"
+            case Rejected(reason=reason):
+                assert stored[key] == 0, f"{key} is stored, and was told as rejected: {reason}"
+            case Unresolved():
+                assert stored[key] <= 1
+    assert set(stored) <= set(ids)
+
+
+def assert_lanes_in_order(sandbox: SandboxBase) -> None:
+    """Messages arrived in date order within each conversation."""
+    last: dict[str, int] = {}
+    for message in sandbox.messages:
+        assert last.get(message.conversation_id, 0) <= message.date
+        last[message.conversation_id] = message.date

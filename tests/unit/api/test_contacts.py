@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from steps_kit import HTML, Played, answer
+
+from leadconnector_async.api.contacts import find_contact
+from leadconnector_async.api.effects import StepFailedError, StepRefusedError
+from leadconnector_async.models import Contact
+
+if TYPE_CHECKING:
+    from leadconnector_async.policy import ContactMode
+
+KIM = Contact(phone="+12125550101", email="kim@example.org", name="Kim")
+FOUND, NONE = answer(200, b'{"contact":{"id":"k"}}'), answer(200, b'{"contact":null}')
+BY_NUMBER = "GET /contacts/search/duplicate?locationId=l&number=%2B12125550101"
+BY_ADDRESS = "GET /contacts/search/duplicate?locationId=l&email=kim%40example.org"
+
+
+@pytest.mark.parametrize(
+    ("mode", "answers", "asked"),
+    [
+        ("find", [FOUND], [BY_NUMBER]),
+        ("find", [NONE, FOUND], [BY_NUMBER, BY_ADDRESS]),
+        ("find", [answer(404), FOUND], [BY_NUMBER, BY_ADDRESS]),
+        ("create", [FOUND], [BY_NUMBER]),
+        ("create", [NONE, NONE, FOUND], [BY_NUMBER, BY_ADDRESS, "POST /contacts/"]),
+        ("upsert", [FOUND], [BY_NUMBER]),
+        ("upsert", [NONE, NONE, FOUND], [BY_NUMBER, BY_ADDRESS, "POST /contacts/"]),
+    ],
+)
+def test_what_is_asked_in_which_mode(mode: ContactMode, answers: list, asked: list[str]) -> None:  # type: ignore[type-arg]
+    """By number, by address, then by making one: as far as needed. A plus is encoded."""
+    played = Played(find_contact("l", KIM, mode), answers)
+    assert (played.result, played.asked) == ("k", asked)
+    assert {request.version for request in played.requests} == {"2021-07-28"}
+
+
+def test_what_is_known_of_a_contact_is_given_on() -> None:
+    """And what is not known is left out."""
+    played = Played(find_contact("l", Contact(phone="+1", name="Kim"), "create"), [NONE, FOUND])
+    body = json.loads(played.requests[1].body or b"")
+    assert body == {"locationId": "l", "phone": "+1", "name": "Kim"}
+
+
+def test_a_contact_that_is_not_there_is_not_made_where_that_is_not_wanted() -> None:
+    """Only ``find`` ends so."""
+    with pytest.raises(StepRefusedError, match="no contact has this number or address"):
+        Played(find_contact("l", KIM, "find"), [NONE, NONE])
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_refused_duplicate_names_the_contact(status: int) -> None:
+    """That is as good as a success."""
+    body = b'{"message":"no duplicates","meta":{"contactId":"k","matchingField":"phone"}}'
+    played = Played(find_contact("l", KIM, "create"), [NONE, NONE, answer(status, body)])
+    assert played.result == "k"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", HTML, b"{}", b'{"meta":null}', b'{"meta":{"contactId":""}}', b'{"meta":{"contactId":7}}',
+     b'{"meta":' + b"[" * 100_000, b"\xff"],
+)  # fmt: skip
+def test_a_refusal_that_names_no_contact_is_one(body: bytes) -> None:
+    """Whatever its body is."""
+    with pytest.raises(StepRefusedError, match=r"^the contact could not be created: 400"):
+        Played(find_contact("l", KIM, "create"), [NONE, NONE, answer(400, body), NONE, NONE])
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503])
+def test_trouble_names_no_contact_whatever_its_body_says(status: int) -> None:
+    """A duplicate is a refusal, and nothing else is believed."""
+    named = answer(status, b'{"meta":{"contactId":"x"}}')
+    with pytest.raises(StepFailedError):
+        Played(find_contact("l", KIM, "create"), [NONE, NONE, named])
+
+
+@pytest.mark.parametrize(
+    "body", [b"", HTML, b'{"contact":null}', b'{"contact":{}}', b'{"contact":{"id":""}}', b"[]"]
+)
+def test_a_success_without_an_id_is_no_contact(body: bytes) -> None:
+    """It is asked for again: perhaps it was made."""
+    with pytest.raises(StepFailedError, match=r"^the contact could not be created"):
+        Played(find_contact("l", KIM, "create"), [NONE, NONE, answer(201, body)])
+
+
+def test_a_look_up_in_trouble_makes_no_contact() -> None:
+    """Only a look-up that was answered proves that there is none."""
+    with pytest.raises(StepFailedError, match="could not be looked up: 500"):
+        Played(find_contact("l", KIM, "create"), [answer(500)])
+    with pytest.raises(StepFailedError, match="cannot be read"):
+        Played(find_contact("l", KIM, "create"), [answer(200, HTML)])
+    with pytest.raises(StepRefusedError, match="could not be looked up: 422"):
+        Played(find_contact("l", KIM, "create"), [answer(422)])

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from steps_kit import HTML, Played, answer
+
+from leadconnector_async.api.effects import StepFailedError, StepRefusedError
+from leadconnector_async.api.enrichment import (
+    contact_lookup,
+    conversation_lookup,
+    enrich,
+    mail_lookups,
+    place_lookups,
+)
+from leadconnector_async.models import Contact
+from leadconnector_async.records.deferred import Deferred, LocalFile
+
+if TYPE_CHECKING:
+    from leadconnector_async.api.enrichment import EnrichedRequest
+    from leadconnector_async.transport.base import Response
+
+KIM = Contact(phone="+12125550101")
+FOUND = answer(200, b'{"contact":{"id":"k"}}')
+OPENED = answer(201, b'{"conversation":{"id":"v"}}')
+ONE, TWO = LocalFile("/f/one.png", "d1"), LocalFile("/f/two.png", "d2")
+FILES = {"/f/one.png": "d1", "/f/two.png": "d2"}
+
+
+def uploaded(**urls: str) -> Response:
+    """The answer to an upload."""
+    return answer(200, json.dumps({"uploadedFiles": urls}).encode())
+
+
+def play(
+    deferred: Deferred,
+    *responses: Response,
+    lookups: dict[str, str] | None = None,
+    **body: Any,  # noqa: ANN401 - any field
+) -> Played:
+    """Complete a message."""
+    payload = json.dumps({"type": "SMS", **body}, separators=(",", ":")).encode()
+    steps = enrich(payload, deferred, location="l", mode="find", version="v")
+    return Played(steps, responses, lookups=lookups, files=FILES)
+
+
+def body_of(played: Played) -> dict[str, Any]:
+    """The body of the request that it came to."""
+    completed: EnrichedRequest = played.result  # type: ignore[assignment]
+    found = json.loads(completed.body)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_contact_is_asked_for_once_and_remembered() -> None:
+    """Before the request that needs it."""
+    played = play(Deferred(contact=KIM), FOUND, message="hi")
+    assert body_of(played) == {"type": "SMS", "message": "hi", "contactId": "k"}
+    assert played.learned == [{"contact:+12125550101": "k"}]
+    again = play(Deferred(contact=KIM), lookups=played.lookups)
+    assert (again.asked, body_of(again)["contactId"]) == ([], "k")
+
+
+def test_an_id_goes_before_a_name() -> None:
+    """Nothing is looked up where the record says who it is."""
+    assert play(Deferred(contact=KIM), contactId="c").asked == []
+    assert play(Deferred(contact=KIM), conversationId="v").asked == []
+
+
+def test_files_are_uploaded_in_their_order() -> None:
+    """Into the contact's conversation, each content once; URLs stay in their places."""
+    deferred = Deferred(attachments=[ONE, "https://x/y", TWO, ONE])
+    responses = OPENED, uploaded(**{"one.png": "u1"}), uploaded(**{"two.png": "u2"})
+    played = play(deferred, *responses, contactId="c")
+    assert body_of(played)["attachments"] == ["u1", "https://x/y", "u2", "u1"]
+    assert played.lookups == {"conversation:c": "v", "file:d1": "u1", "file:d2": "u2"}
+    upload = played.requests[1].upload
+    assert upload is not None
+    assert upload.fields == {"conversationId": "v", "contactId": "c", "locationId": "l"}
+
+
+def test_the_contact_of_a_conversation_is_found_for_an_upload() -> None:
+    """The upload names both."""
+    owner = answer(200, b'{"contactId":"c"}')
+    played = play(Deferred(attachments=[ONE]), owner, uploaded(x="u1"), conversationId="v")
+    assert played.lookups == {"owner:v": "c", "file:d1": "u1"}
+    assert "contactId" not in body_of(played)
+
+
+@pytest.mark.parametrize(("files", "how"), [({}, "is gone"), ({"/f/one.png": "d9"}, "has changed")])
+def test_a_file_that_is_another_now_is_not_uploaded(files: dict[str, str], how: str) -> None:
+    """It would not be what the record names."""
+    steps = enrich(b'{"type":"SMS","contactId":"c"}', Deferred(attachments=["https://x/y", ONE]),
+                     location="l", mode="find", version="v")  # fmt: skip
+    with pytest.raises(StepRefusedError, match=f"attachments item 2 {how} since it was read"):
+        Played(steps, [], lookups={"conversation:c": "v"}, files=files)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (413, b'{"message":"too large"}', StepRefusedError),
+        (415, b"", StepRefusedError),
+        (500, HTML, StepFailedError),
+        (200, HTML, StepFailedError),
+        (200, b'{"uploadedFiles":{}}', StepFailedError),
+        (200, b'{"uploadedFiles":{"one.png":""}}', StepFailedError),
+    ],
+)
+def test_an_upload_that_fails_names_its_item(
+    status: int, body: bytes, error: type[Exception]
+) -> None:
+    """And nothing is remembered of it."""
+    with pytest.raises(error, match=r"^attachments item 1 could not be uploaded"):
+        play(Deferred(attachments=[ONE]), OPENED, answer(status, body), contactId="c")
+
+
+def test_a_mail_begins_a_thread_or_joins_one() -> None:
+    """The nearest mail that is known decides; what is stored teaches all names of the thread."""
+    deferred = Deferred(mail="m3", answers=["m2", "m1"])
+    names = mail_lookups(deferred, "c")
+    assert names == ("mail:c:m3", "mail:c:m2", "mail:c:m1")
+    first: EnrichedRequest = play(deferred, contactId="c").result  # type: ignore[assignment]
+    assert first.lookups("e1") == dict.fromkeys(names, "e1")
+    assert first.lookups(None) is None
+    known = {"mail:c:m1": "e0", "mail:c:m2": "e9", "mail:other:m3": "e5"}
+    played = play(deferred, lookups=known, contactId="c")
+    joined: EnrichedRequest = played.result  # type: ignore[assignment]
+    assert body_of(played)["emailMessageId"] == "e9"
+    assert joined.lookups("e1") == dict.fromkeys(names, "e9")
+
+
+def test_a_thread_that_the_record_names_stays() -> None:
+    """And the mails that follow it join it."""
+    played = play(Deferred(mail="m"), contactId="c", emailMessageId="own")
+    completed: EnrichedRequest = played.result  # type: ignore[assignment]
+    assert body_of(played)["emailMessageId"] == "own"
+    assert completed.lookups("e1") == {"mail:c:m": "own"}
+
+
+def test_a_thread_belongs_to_whom_the_record_names() -> None:
+    """What an upload has to learn beside it makes it no other thread."""
+    owner = answer(200, b'{"contactId":"c"}')
+    played = play(Deferred(mail="m", attachments=[ONE]), owner, uploaded(x="u"), conversationId="v")
+    completed: EnrichedRequest = played.result  # type: ignore[assignment]
+    assert completed.mails == ("mail:v:m",)
+
+
+def test_an_outbound_call_has_the_fields_of_its_endpoint() -> None:
+    """Those of ``ProcessOutboundMessageBodyDto``, and no other; it needs the conversation."""
+    call = {"to": "+12125550101", "status": "completed"}
+    more: dict[str, Any] = {"conversationProviderId": "p", "altId": "a", "date": "d", "call": call}
+    deferred = Deferred(contact=KIM, outbound_call=True)
+    played = play(deferred, FOUND, OPENED, message="x", direction="outbound", **more)
+    completed: EnrichedRequest = played.result  # type: ignore[assignment]
+    assert completed.path == "/conversations/messages/outbound"
+    assert body_of(played) == {"type": "SMS", "conversationId": "v", **more}
+    known = play(Deferred(outbound_call=True), conversationId="w", **more)
+    assert (known.asked, body_of(known)["conversationId"]) == ([], "w")
+
+
+def test_what_is_to_be_asked_again_is_named() -> None:
+    """By the record's own words."""
+    deferred = Deferred(contact=KIM)
+    assert place_lookups(b'{"type":"SMS"}', deferred) == {contact_lookup(KIM)}
+    assert place_lookups(b'{"type":"SMS","contactId":"c"}', Deferred()) == {
+        conversation_lookup("c")
+    }
+    assert place_lookups(b'{"type":"SMS","conversationId":"v"}', Deferred()) == {"owner:v"}
+
+
+def test_a_request_does_not_show_its_text() -> None:
+    """Only where it goes."""
+    assert repr(play(Deferred(), contactId="c", message="secret").result) == (
+        "Completed('/conversations/messages/inbound')"
+    )

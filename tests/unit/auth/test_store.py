@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from leadconnector_async.auth.store import NOTHING, StoredTokens, TokenStore, digest
+from leadconnector_async.errors import TokenStoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAIR = StoredTokens(access="a1", renew_at=90.0, ends_at=100.0, refresh="r1", seed=digest("r0"))
+
+
+def test_what_is_kept_is_read_by_another(tmp_path: Path) -> None:
+    """By its name, with every field."""
+    TokenStore(tmp_path / "t.db").keep("one", PAIR)
+    store = TokenStore(tmp_path / "t.db")
+    assert store.read("one") == PAIR
+    assert store.read("two") == NOTHING
+
+
+def test_a_mark_stays_until_a_pair_is_kept_or_it_is_taken_back(tmp_path: Path) -> None:
+    """It changes nothing else."""
+    store = TokenStore(tmp_path / "t.db")
+    store.ask("one", digest("r0"), 5.0)
+    assert store.read("one") == StoredTokens(asked=digest("r0"), asked_at=5.0)
+    store.keep("one", PAIR)
+    assert store.read("one") == PAIR
+    store.ask("one", digest("r1"), 6.0)
+    marked = store.read("one")
+    assert (marked.refresh, marked.asked) == ("r1", digest("r1"))
+    store.ask("one", None, None)
+    assert store.read("one") == PAIR
+
+
+def test_its_owner_alone_may_read_it(tmp_path: Path) -> None:
+    """From the first moment, and also where it was copied carelessly."""
+    path = tmp_path / "t.db"
+    TokenStore(path).keep("one", PAIR)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    TokenStore(path).read("one")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    """A database of another program, one that is damaged, and a folder that is not there."""
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE t (x)")
+    before = path.read_bytes()
+    with pytest.raises(TokenStoreError, match=r"other\.db is no token store of this version"):
+        TokenStore(path).read("one")
+    assert path.read_bytes() == before
+    (tmp_path / "text").write_text("some text that is longer than the head of a database " * 5)
+    with pytest.raises(TokenStoreError, match="text cannot be used"):
+        TokenStore(tmp_path / "text").read("one")
+    with pytest.raises(TokenStoreError, match="name a file in a folder that exists"):
+        TokenStore(tmp_path / "no" / "t.db").read("one")
+
+
+def test_no_token_is_shown() -> None:
+    """By neither repr."""
+    assert "a1" not in repr(PAIR)
+    assert "r1" not in repr(PAIR)
+    assert digest("r1") != digest("r0")

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_harness import leadconnector
+from click import Context, Option
+
+from leadconnector_async import __version__
+from leadconnector_async.cli.app import COMMANDS, app
+
+HEAVY = {"aiohttp", "asyncio", "msgspec", "orjson", "rich", "sqlite3", "zoneinfo"}
+
+
+def python(code: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, *options, "-c", code], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["import", "--help"]])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    """So that it comes without a noticeable delay."""
+    run = python(
+        "import sys, json, contextlib, io\n"
+        "from leadconnector_async.cli import main\n"
+        f"sys.argv[1:] = {words!r}\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    assert not HEAVY & set(json.loads(run.stdout)), run.stderr
+
+
+def test_without_click_it_says_what_to_install() -> None:
+    """One line, exit 1."""
+    run = python(
+        "import sys; sys.modules['click'] = None\nfrom leadconnector_async.cli import main; main()"
+    )
+    assert run.returncode == 1
+    assert run.stderr == (
+        "leadconnector: click is missing: pip install 'leadconnector-async[cli]'\n"
+    )
+
+
+def test_without_rich_progress_is_lines() -> None:
+    """The bar is a comfort, not a need."""
+    run = python(
+        "import sys; sys.modules['rich'] = None\n"
+        "from leadconnector_async.cli import _progress\n"
+        "sys.stderr.isatty = lambda: True\n"
+        "print(type(_progress.choose_display(quiet=False, color=True)).__name__)"
+    )
+    assert run.stdout == "Lines\n", run.stderr
+
+
+def test_the_module_is_the_command() -> None:
+    """``python -m leadconnector_async.cli``."""
+    run = subprocess.run(
+        [sys.executable, "-m", "leadconnector_async.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == f"leadconnector, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    """-h is --help, and each option has an environment variable, which its help names."""
+    run = leadconnector(command, "-h")
+    assert run.exit_code == 0
+    assert leadconnector(command, "--help").stdout == run.stdout
+    found = app.get_command(Context(app), command)
+    assert found is not None
+    shown = run.stdout.replace("\n", "").replace(" ", "")
+    for option in found.params:
+        if isinstance(option, Option):
+            longest = max(option.opts, key=len)
+            variable = f"LEADCONNECTOR_{longest[2:].replace('-', '_').upper()}"
+            assert option.envvar == variable
+            assert variable in shown
+
+
+def test_the_group_lists_its_commands_and_exit_codes() -> None:
+    """In the order in which people meet them."""
+    run = leadconnector("--help")
+    positions = [run.stdout.index(f"  {name} ") for name in COMMANDS]
+    assert positions == sorted(positions)
+    assert "130 interrupted" in " ".join(run.stdout.split())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str) -> None:
+    """Which asks the command itself."""
+    run = leadconnector("completion", shell)
+    assert run.exit_code == 0
+    assert "_LEADCONNECTOR_COMPLETE" in run.stdout
+
+
+def test_the_shell_is_told_commands_and_options() -> None:
+    """As the script asks for them."""
+    run = subprocess.run(
+        [sys.executable, "-m", "leadconnector_async.cli"],
+        env={
+            "_LEADCONNECTOR_COMPLETE": "bash_complete",
+            "COMP_WORDS": "leadconnector import --on",
+            "COMP_CWORD": "2",
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "--on-unknown" in run.stdout, run.stderr

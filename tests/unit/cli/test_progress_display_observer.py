@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from cli_harness import sms, write_jsonl
+
+from leadconnector_async import LeadConnector, Policy, RateLimit
+from leadconnector_async.api.responses import RateLimitHeaders
+from leadconnector_async.cli.progress_display import Observer, budget_of
+from leadconnector_async.importer import Importer
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.quota.quota import Quota
+from leadconnector_async.reports.estimate import Budget, seconds_needed
+from leadconnector_async.reports.progress import Progress, ReadingProgress, SendingProgress
+from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
+from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources.batch_reader import SourceReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def watch(  # noqa: PLR0913 - what an import can be watched under
+    config: SandboxConfig,
+    tmp_path: Path,
+    enough: Callable[[Progress], bool],
+    *,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
+    limit: RateLimit | None = None,
+    count: int = 300,
+) -> list[Progress]:
+    """Look at an import until one sees enough; return all that was seen."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(count)])
+
+    async def scenario() -> list[Progress]:
+        seen: list[Progress] = []
+        async with (
+            Sandbox(config) as sandbox,
+            LeadConnector("t", base_url=sandbox.url, limit=limit, policy=policy) as api,
+            await SqliteOutbox.open(tmp_path / "o.db") as outbox,
+        ):
+            reader = SourceReader([str(history)], SourceOptions())
+            importer = Importer(api.session, outbox, reader, location="here")
+            observer = Observer(importer)
+            now = asyncio.get_running_loop().time
+            seen.append(observer.look(now()))
+            task = asyncio.create_task(importer.run())
+            deadline = time.monotonic() + 20
+            while not enough(seen[-1]) and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
+                seen.append(observer.look(now()))
+            importer.stop()
+            await asyncio.wait([task])
+        return seen
+
+    return asyncio.run(scenario())
+
+
+def has_notice(text: str) -> Callable[[Progress], bool]:
+    """Whether the progress tells why little moves."""
+
+    def told(progress: Progress) -> bool:
+        notice = progress.notice if isinstance(progress, SendingProgress) else None
+        return notice is not None and text in notice.text
+
+    return told
+
+
+def test_first_it_reads_then_it_sends(tmp_path: Path) -> None:
+    """Bytes and records, then a count that grows to the total."""
+
+    def done(progress: Progress) -> bool:
+        return isinstance(progress, SendingProgress) and progress.done == progress.total > 0
+
+    seen = watch(SandboxConfig(), tmp_path, done)
+    first, last = seen[0], seen[-1]
+    assert isinstance(first, ReadingProgress)
+    assert first.size == (tmp_path / "h.jsonl").stat().st_size
+    assert isinstance(last, SendingProgress)
+    assert last.total == 300
+    assert last.seconds_left == 0.0
+    counts = [progress.done for progress in seen if isinstance(progress, SendingProgress)]
+    assert counts == sorted(counts)
+
+
+def test_the_time_left_knows_the_quota(tmp_path: Path) -> None:
+    """However fast the first burst went."""
+    limits = Limits(max=20, interval=1.0, daily=None)
+
+    def moving(progress: Progress) -> bool:
+        return isinstance(progress, SendingProgress) and progress.done >= 15
+
+    seen = watch(
+        SandboxConfig(limits=limits), tmp_path, moving, limit=RateLimit(20, 1.0, None), count=500
+    )
+    last = seen[-1]
+    assert isinstance(last, SendingProgress)
+    assert last.seconds_left is not None
+    assert last.seconds_left == pytest.approx((500 - last.done) / 20)
+
+
+def test_a_host_that_is_down_is_told(tmp_path: Path) -> None:
+    """With the seconds to the next try."""
+    down = SandboxConfig(faults=(Fault("down", nth=(30,), seconds=30.0),))
+    seen = watch(down, tmp_path, has_notice("out of reach"))
+    last = seen[-1]
+    assert isinstance(last, SendingProgress)
+    assert last.notice is not None
+    assert last.notice.seconds is not None
+
+
+def test_an_answer_429_is_told(tmp_path: Path) -> None:
+    """For as long as it may matter."""
+    throttled = SandboxConfig(faults=(Fault("429", nth=(30,), seconds=1.0),))
+    seen = watch(throttled, tmp_path, has_notice("429"))
+    assert has_notice("429")(seen[-1])
+
+
+def test_waiting_for_the_next_day_is_told(tmp_path: Path) -> None:
+    """With the policy that waits, the import goes on by itself."""
+    limits = Limits(max=1000, interval=1.0, daily=30)
+    seen = watch(
+        SandboxConfig(limits=limits),
+        tmp_path,
+        has_notice("day's quota"),
+        policy=Policy(wait_for_day=True),
+        limit=RateLimit(1000, 1.0, 30),
+    )
+    last = seen[-1]
+    assert isinstance(last, SendingProgress)
+    assert last.notice is not None
+    assert last.notice.seconds is not None
+    assert last.notice.seconds > 3600
+    assert last.seconds_left is not None
+    assert last.seconds_left > 3600
+
+
+def test_looking_for_lost_answers_is_told(tmp_path: Path) -> None:
+    """When nothing else moves any more."""
+    lost = SandboxConfig(faults=(Fault("500", when="after", nth=(1,)),))
+    policy = Policy(look_after=(60.0, 60.0))
+    seen = watch(lost, tmp_path, has_notice("Looking for 1 record"), policy=policy, count=1)
+    assert has_notice("Looking for 1 record")(seen[-1])
+
+
+def test_the_slower_of_quota_and_sight_counts() -> None:
+    """A slow machine or API is as real as the quota; a burst is not."""
+    quota = Quota(RateLimit(100, 10.0, 5_000), now=0.0, wall_ms=0)
+    assert budget_of(quota, 0.0, 0.0).rate == 10.0
+    assert budget_of(quota, 4.0, 0.0).rate == 4.0
+    assert budget_of(quota, 40.0, 0.0).rate == 10.0
+    assert budget_of(quota, 0.0, 0.0) == Budget(rate=10.0, daily=5_000, left_today=5_000)
+
+
+def test_the_time_left_knows_the_day_that_was_announced() -> None:
+    """Minutes, and not the days that the documented limit would take."""
+
+    async def scenario() -> None:
+        now = asyncio.get_running_loop().time()
+        quota = Quota(RateLimit(100, 1.0), now=now, wall_ms=0)
+        assert quota.ready_at(now) <= now
+        slot = await quota.take(now)
+        quota.give_back(slot, now, RateLimitHeaders(daily_limit=1_000_000, daily_remaining=999_999))
+        budget = budget_of(quota, 0.0, now)
+        assert (budget.daily, budget.left_today) == (1_000_000, 999_999)
+        assert seconds_needed(300_000, budget) == 3_000.0
+
+    asyncio.run(scenario())
+
+
+def test_a_location_that_was_given_up_takes_no_time(tmp_path: Path) -> None:
+    """What it has left is not waited for."""
+
+    def given_up(progress: Progress) -> bool:
+        return isinstance(progress, SendingProgress) and progress.seconds_left == 0.0
+
+    throttled = SandboxConfig(faults=(Fault("429"),))
+    last = watch(throttled, tmp_path, given_up, policy=Policy(patience=0.2))[-1]
+    assert isinstance(last, SendingProgress)
+    assert (last.done, last.seconds_left) == (0, 0.0)

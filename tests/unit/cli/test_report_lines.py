@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from leadconnector_async.cli.commands.import_ import show_logs
+from leadconnector_async.cli.format import USUAL
+from leadconnector_async.cli.report_lines import (
+    MAX_LOCATIONS,
+    MAX_REASONS,
+    location_lines,
+    reason_lines,
+    reason_sections,
+)
+from leadconnector_async.reports.reason_counts import Reason
+from leadconnector_async.reports.summary import LocationCounts
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_what_failed_and_what_is_unresolved_stand_apart() -> None:
+    """Each under its heading, where there is any."""
+    failed = Reason("failed", "422 no", 1_234, ["a.csv:1", "a.csv:2"])
+    unresolved = Reason("unresolved", "may have been stored", 1, [])
+    assert list(reason_sections([failed, unresolved])) == [
+        "",
+        "Failed:",
+        "      1,234  422 no",
+        "             a.csv:1, 2, …",
+        "",
+        "Unresolved:",
+        "          1  may have been stored",
+    ]
+    assert list(reason_sections([])) == []
+
+
+def test_long_reasons_are_wrapped_and_many_are_summed_up() -> None:
+    """A report fits on a screen."""
+    reasons = [Reason("failed", "because " * 30, 2, []) for _ in range(MAX_REASONS + 3)]
+    lines = list(reason_lines(reasons))
+    assert max(map(len, lines)) <= USUAL
+    assert lines[-1] == "          6  for 3 other reasons"
+
+
+def test_locations_with_most_to_do_come_first() -> None:
+    """With the reason why one could not go on; an agency's thousand are summed up."""
+    locations = [
+        LocationCounts(location=f"l{n}", sent=n, failed=0, unresolved=0, pending=n)
+        for n in range(MAX_LOCATIONS + 5)
+    ]
+    locations[3].pending, locations[3].error = 5_000, "401 Invalid token"
+    lines = list(location_lines(locations))
+    assert lines[2].split() == ["l3", "3", "0", "0", "5,000"]
+    assert lines[3].strip() == "401 Invalid token"
+    assert lines[-1] == "  and 5 more"
+
+
+def test_rare_events_are_shown_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """The library logs without a handler; --verbose adds one."""
+    logger = logging.getLogger("leadconnector_async")
+    before = logger.handlers[:]
+    show_logs()
+    logging.getLogger("leadconnector_async.engine").info("something rare")
+    for handler in set(logger.handlers) - set(before):
+        logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "something rare\n")

@@ -1,0 +1,114 @@
+"""Outcomes: their values, their queue, and the callers that wait for one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from leadconnector_async import NotSentError, Receipt, Refusal, Rejected, Sent, Unresolved
+from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
+from leadconnector_async.outbox.base import Claim, Settlement, State
+
+if TYPE_CHECKING:
+    from leadconnector_async import Outcome
+    from leadconnector_async.delivery.scheduler import LocationState
+
+CLAIM = Claim(1, 2, 3, 4, b"ikey", b"{}", 0)
+SITE = cast("LocationState", object())
+OTHER_SITE = cast("LocationState", object())
+DONE = Sent(key="key", location_id="L", receipt=Receipt(message_id="m"))
+
+
+def test_a_sent_settlement_becomes_a_receipt() -> None:
+    """The ids that the API gave; ``found`` only where its answer was lost."""
+    settlement = Settlement(CLAIM, State.SENT, 0, 1, "m", "c", "e")
+    receipt = Receipt(message_id="m", conversation_id="c", email_message_id="e")
+    assert outcome_of(settlement, "L") == Sent(key="key", location_id="L", receipt=receipt)
+    found = outcome_of(settlement._replace(reason="found by looking"), "L")
+    assert isinstance(found, Sent)
+    assert found.found
+
+
+def test_a_refusal_is_given_back_whole() -> None:
+    """Status, message, code and trace id survive the outbox."""
+    detail = b'{"status":400,"message":"no","canonical_code":"X","trace_id":"t"}'
+    settlement = Settlement(CLAIM, State.REJECTED, 0, 1, reason="400 no [X]", detail=detail)
+    refusal = Refusal(status=400, message="no", canonical_code="X", trace_id="t")
+    assert outcome_of(settlement, "L") == Rejected(
+        key="key", location_id="L", reason="400 no [X]", refusal=refusal
+    )
+    unresolved = outcome_of(Settlement(CLAIM, State.UNRESOLVED, 0, 1, reason="lost"), "L")
+    assert unresolved == Unresolved(key="key", location_id="L", reason="lost")
+
+
+def test_a_consumer_that_lags_holds_the_claiming_back() -> None:
+    """Room is cleared when too many outcomes wait, and set again when they are taken."""
+
+    async def scenario() -> None:
+        room = asyncio.Event()
+        room.set()
+        queue = OutcomeQueue(room)
+        for _ in range(queue.MAX):
+            assert room.is_set()
+            queue.put(DONE)
+        assert not room.is_set()
+        queue.end()
+        assert len([outcome async for outcome in queue.drain()]) == queue.MAX
+        assert room.is_set()
+
+    asyncio.run(scenario())
+
+
+def wait(waiters: Waiters, seq: int, state: LocationState = SITE) -> asyncio.Future[Outcome]:
+    """What a caller does once it knows its record's number."""
+    return waiters.wait_for(seq, state)[0]
+
+
+@pytest.mark.parametrize("others_wait", [False, True])
+def test_an_outcome_that_comes_before_its_waiter_is_kept_for_it(
+    others_wait: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """The record was known, and was settled while the caller still learned its number."""
+
+    async def scenario() -> None:
+        waiters = Waiters()
+        first = wait(waiters, 4) if others_wait else None
+        with waiters.submission():
+            assert waiters.take(4, DONE) is others_wait
+            deferred = wait(waiters, 4)
+        assert deferred.result() is DONE
+        assert first is None or first.result() is DONE
+        assert not waiters
+
+    asyncio.run(scenario())
+
+
+def test_callers_of_the_same_record_share_its_outcome() -> None:
+    """And each record has its own."""
+
+    async def scenario() -> None:
+        waiters = Waiters()
+        first, second, other = wait(waiters, 4), wait(waiters, 4), wait(waiters, 5)
+        assert waiters.take(4, DONE)
+        assert first is second
+        assert first.result() is DONE
+        assert not other.done()
+
+    asyncio.run(scenario())
+
+
+def test_a_location_that_stops_fails_its_own_waiters_alone() -> None:
+    """The end of the work fails the rest."""
+
+    async def scenario() -> None:
+        waiters = Waiters()
+        here, there = wait(waiters, 1), wait(waiters, 2, OTHER_SITE)
+        waiters.fail_location(SITE, NotSentError("stopped"))
+        assert isinstance(here.exception(), NotSentError)
+        assert not there.done()
+        waiters.fail_all(NotSentError("ended"))
+        assert isinstance(there.exception(), NotSentError)
+
+    asyncio.run(scenario())

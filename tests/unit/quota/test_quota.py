@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import asyncio
+from math import inf, nan
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec.structs import replace
+from virtual_time import in_virtual_time
+
+from leadconnector_async.api.responses import MAX_FIGURE, SILENT, RateLimitHeaders
+from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
+from leadconnector_async.quota.quota import Quota
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from leadconnector_async.quota.window import Slot
+
+WALL = 1_700_000_000_000
+FULL = RateLimitHeaders(max=100, remaining=99, interval_ms=10_000)
+
+
+def virtually(
+    test: Callable[[], Coroutine[Any, Any, None]],
+) -> Callable[[], None]:
+    """Run a test in virtual time."""
+
+    def run() -> None:
+        in_virtual_time(test())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+def time() -> float:
+    """The loop's time."""
+    return asyncio.get_running_loop().time()
+
+
+def make(
+    limit: RateLimit | None = None, snapshot: QuotaSnapshot | None = None, wall_ms: int = WALL
+) -> Quota:
+    """A quota that begins now."""
+    return Quota(limit or RateLimit(), snapshot=snapshot, now=time(), wall_ms=wall_ms)
+
+
+async def one(quota: Quota) -> Slot:
+    """The next slot, however long it takes."""
+    while (ready_at := quota.ready_at(now := time())) > now:  # noqa: ASYNC110 - in virtual time
+        await asyncio.sleep(ready_at - now)
+    return await quota.take(now)
+
+
+async def exchange(quota: Quota, seen: RateLimitHeaders | None, number: int = 1) -> None:
+    """Requests that are answered at once, each with these figures."""
+    for _ in range(number):
+        quota.give_back(await one(quota), time(), seen)
+
+
+async def consistent(quota: Quota, number: int, most: int = 100) -> None:
+    """Requests that are answered at once, by a server that counts them all."""
+    for sent in range(1, number + 1):
+        await exchange(quota, RateLimitHeaders(max=most, remaining=most - sent, interval_ms=10_000))
+
+
+@virtually
+async def test_the_first_request_goes_alone() -> None:
+    """Its answer tells the limit; until then nothing is ready."""
+    quota = make()
+    slot = await one(quota)
+    assert quota.ready_at(time()) == inf
+    quota.give_back(slot, time(), FULL)
+    assert quota.ready_at(time()) == time()
+
+
+@virtually
+async def test_an_unanswered_first_request_leaves_the_next_alone_too() -> None:
+    """Given up is not answered."""
+    quota = make()
+    quota.give_back(await one(quota), time(), None)
+    await one(quota)
+    assert quota.ready_at(time()) == inf
+
+
+@virtually
+async def test_a_slot_is_taken_only_when_one_is_ready() -> None:
+    """Each take needs its own answer of ready_at."""
+    quota = make()
+    with pytest.raises(RuntimeError, match="ask ready_at"):
+        await quota.take(time())
+    await one(quota)
+    with pytest.raises(RuntimeError, match="ask ready_at"):
+        await quota.take(time())
+
+
+@virtually
+async def test_a_full_window_is_ready_again_an_interval_after_the_first_answer() -> None:
+    """And says so beforehand, without being asked in between."""
+    quota = make(RateLimit(5, 10.0))
+    began = time()
+    await exchange(quota, SILENT, 5)
+    assert quota.ready_at(time()) == pytest.approx(began + 10.0, abs=0.1)
+    await one(quota)
+    assert time() >= began + 10.0
+
+
+@virtually
+async def test_what_never_left_costs_nothing() -> None:
+    """Neither a slot nor a request of the day."""
+    quota = make(RateLimit(1, 10.0, daily=1))
+    quota.unused(await one(quota))
+    assert quota.day_left == 1
+    quota.give_back(await one(quota), time(), SILENT)
+    assert quota.day_left == 0
+
+
+@virtually
+async def test_a_slot_is_given_back_once() -> None:
+    """A second time is a bug, and is told."""
+    quota = make()
+    slot = await one(quota)
+    quota.give_back(slot, time(), SILENT)
+    with pytest.raises(RuntimeError, match="given back before"):
+        quota.give_back(slot, time(), SILENT)
+
+
+@virtually
+async def test_no_limit_is_none_until_one_is_announced() -> None:
+    """Then it is the announced one."""
+    quota = make()
+    quota = Quota(None, now=time(), wall_ms=WALL)
+    await exchange(quota, SILENT, 10_000)
+    assert quota.day_left is None
+    await exchange(quota, RateLimitHeaders(max=25, interval_ms=10_000, daily_limit=10_000))
+    assert quota.limit.requests == 25
+    assert quota.rate == 2.5
+
+
+@virtually
+async def test_announced_limits_are_in_force_at_once() -> None:
+    """Lower and higher ones."""
+    lower, higher = make(), make()
+    await exchange(lower, RateLimitHeaders(max=25, remaining=24, interval_ms=10_000))
+    await exchange(higher, RateLimitHeaders(max=250, remaining=249, interval_ms=5_000))
+    assert lower.limit == RateLimit(25, 10.0)
+    assert higher.limit == RateLimit(250, 5.0)
+
+
+@virtually
+async def test_a_limit_that_flaps_is_the_lower_one() -> None:
+    """It is raised only when an interval has passed without the lower figure."""
+    quota = make()
+    for most in (25, 250, 25, 250):
+        await exchange(quota, RateLimitHeaders(max=most, remaining=most - 1, interval_ms=10_000))
+        assert quota.limit.requests == 25
+    await asyncio.sleep(10.1)
+    await exchange(quota, RateLimitHeaders(max=250, remaining=249, interval_ms=10_000))
+    assert quota.limit.requests == 250
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        RateLimitHeaders(max=0, remaining=0, interval_ms=0),
+        RateLimitHeaders(max=100, remaining=MAX_FIGURE, interval_ms=MAX_FIGURE),
+        RateLimitHeaders(max=0, remaining=5),
+        RateLimitHeaders(daily_limit=0, daily_remaining=MAX_FIGURE, daily_reset_ms=MAX_FIGURE),
+        RateLimitHeaders(remaining=101),
+    ],
+)
+def test_nonsense_in_headers_changes_nothing(nonsense: RateLimitHeaders) -> None:
+    """Zeros, absurd figures, more remaining than there is."""
+
+    async def test() -> None:
+        quota, silent = make(), make()
+        for each, seen in ((quota, nonsense), (silent, SILENT)):
+            await exchange(each, seen, 10)
+        assert repr(quota) == repr(silent)
+        assert quota.ready_at(time()) == pytest.approx(silent.ready_at(time()), abs=0.1)
+
+    in_virtual_time(test())
+
+
+@virtually
+async def test_more_than_the_limit_cannot_remain() -> None:
+    """A figure that contradicts itself promises nothing."""
+    quota = make(RateLimit(5, 10.0))
+    began = time()
+    await exchange(quota, RateLimitHeaders(max=5, remaining=MAX_FIGURE), 5)
+    assert quota.ready_at(time()) > began + 9.9
+
+
+@virtually
+async def test_a_lower_remainder_than_ours_is_believed() -> None:
+    """Somebody else took 60 of the 100."""
+    quota = make()
+    await exchange(quota, RateLimitHeaders(max=100, remaining=39, interval_ms=10_000))
+    began = time()
+    sent = 0
+    while time() < began + 9.0:
+        await exchange(quota, RateLimitHeaders(max=100, remaining=38 - sent, interval_ms=10_000))
+        sent += 1
+    assert 30 <= sent < 39
+
+
+@virtually
+async def test_a_pause_holds_everything_back() -> None:
+    """The longest one counts; nonsense is none."""
+    quota = make()
+    quota.pause(time() + 5.0)
+    quota.pause(time() + 3.0)
+    quota.pause(inf)
+    quota.pause(nan)
+    assert quota.ready_at(time()) == time() + 5.0
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "pause"),
+    [(None, 1.0), (7.0, 7.0), (-5.0, 0.0), (31_536_000.0, 86_400.0), (inf, 86_400.0), (nan, 0.0)],
+)
+def test_a_429_pauses(retry_after: float | None, pause: float) -> None:
+    """As long as it says, a day at most; a tenth of an interval where it does not say."""
+
+    async def test() -> None:
+        quota = make()
+        await exchange(quota, FULL)
+        goes_on = quota.throttled(time(), retry_after)
+        assert goes_on - time() == pytest.approx(pause, abs=1e-6)
+        assert quota.ready_at(time()) >= goes_on
+
+    in_virtual_time(test())
+
+
+@virtually
+async def test_a_429_yields_to_others() -> None:
+    """Ours alone cannot have caused it: a third is left to whoever did."""
+    quota = make()
+    await consistent(quota, 100)
+    quota.throttled(time())
+    slot = await one(quota)
+    assert 60 <= slot.used <= 100 - 33 - 2
+
+
+@virtually
+async def test_a_spent_day_ends_when_the_server_says() -> None:
+    """Nothing is ready before; then all of it is."""
+    quota = make(RateLimit(100, 10.0, daily=1000))
+    seen = RateLimitHeaders(daily_limit=1000, daily_remaining=0, daily_reset_ms=3_600_000)
+    await exchange(quota, seen)
+    assert quota.ready_at(time()) == inf
+    assert quota.day_spent
+    assert quota.day_ends == pytest.approx(time() + 3600.0, abs=1e-3)
+    assert quota.throttled(time()) == quota.day_ends
+    await asyncio.sleep(3600.0)
+    assert quota.ready_at(time()) == time()
+    assert not quota.day_spent
+    assert quota.day_left == 1000
+
+
+@virtually
+async def test_a_day_goes_on_in_the_next_process() -> None:
+    """What was used is used, and it ends when it would have ended."""
+    quota = make(RateLimit(100, 10.0, daily=1000))
+    await exchange(quota, RateLimitHeaders(daily_reset_ms=7_200_000), 40)
+    state = quota.state(7, time(), WALL)
+    assert (state.location, state.day_used) == (7, 40)
+    heir = make(RateLimit(100, 10.0, daily=1000), state, WALL + 3_600_000)
+    assert heir.day_left == 960
+    assert heir.day_ends == pytest.approx(time() + 3600.0, abs=0.01)
+    tomorrow = make(RateLimit(100, 10.0, daily=1000), state, WALL + 7_300_000)
+    assert tomorrow.day_left == 1000
+
+
+@virtually
+async def test_a_window_goes_on_in_the_next_process() -> None:
+    """100 of 100 used: the next process gets what comes free, as it comes free."""
+    quota = make()
+    await consistent(quota, 100)
+    heir = make(snapshot=quota.state(1, time(), WALL), wall_ms=WALL + 500)
+    began, sent = time(), 0
+    while time() < began + 5.0:
+        await exchange(heir, SILENT)
+        sent += 1
+    assert 35 <= sent <= 50
+
+
+@virtually
+async def test_after_a_restart_a_released_slot_is_waited_for() -> None:
+    """The limit may have been what the earlier process used; it is not waited for long."""
+    quota = make()
+    await consistent(quota, 25, most=25)
+    heir = make(snapshot=quota.state(1, time(), WALL))
+    assert time() < heir.ready_at(time()) <= time() + 1.0
+
+
+@pytest.mark.parametrize("jump_ms", [-(10**12), -3_600_000, 3_600_000, 10**12])
+def test_a_wall_clock_that_jumped_stops_nothing_for_long(jump_ms: int) -> None:
+    """Back: an interval is waited, and a day. Forth: the first answer tells what is left."""
+
+    async def test() -> None:
+        quota = make()
+        await consistent(quota, 100)
+        heir = make(snapshot=quota.state(1, time(), WALL), wall_ms=WALL + jump_ms)
+        assert heir.day_ends <= time() + 86_400.0 or heir.day_left == 200_000
+        await asyncio.sleep(10.0)
+        assert heir.ready_at(time()) <= time()
+
+    in_virtual_time(test())
+
+
+@virtually
+async def test_a_state_that_says_nothing_changes_nothing() -> None:
+    """A location that was never used, and one whose spend is long over."""
+    fresh = make().state(1, time(), WALL)
+    assert fresh == QuotaSnapshot(1, 0, WALL, 0, WALL)
+    heir = make(snapshot=QuotaSnapshot(1, 500, WALL - 1, 100, WALL - 1))
+    assert heir.ready_at(time()) == time()
+    assert heir.day_left == 200_000
+
+
+@virtually
+async def test_a_huge_limit_costs_no_memory() -> None:
+    """A million per 10 s, as the server announces: the slots are kept in grains."""
+    quota = make()
+    huge = RateLimitHeaders(max=1_000_000, interval_ms=10_000)
+    await exchange(quota, huge)
+    for _ in range(50):
+        await exchange(quota, replace(huge, remaining=900_000), 400)
+        await asyncio.sleep(0.01)
+    assert len(quota._window._held) < 600
+    assert quota._window.used > 15_000
+
+
+@virtually
+async def test_its_repr_says_how_it_stands() -> None:
+    """For a debugger."""
+    quota = make()
+    await one(quota)
+    assert repr(quota) == "<Quota: 1 of 100 in 10 s, 1 in flight, 1 of 200000 today>"
+
+
+@virtually
+async def test_an_announced_day_is_handed_on() -> None:
+    """Also where nothing of it is used any more."""
+    quota = make()
+    await exchange(quota, RateLimitHeaders(daily_limit=5, daily_remaining=0))
+    assert quota.ready_at(time()) == inf
+    assert quota.day_spent
+    heir = make(snapshot=quota.state(1, time(), WALL))
+    assert (heir.day_limit, heir.day_spent) == (5, False)
+    await exchange(heir, SILENT)
+    assert heir.ready_at(time()) == inf
+    assert heir.day_spent
+    later = make(snapshot=quota.state(1, time(), WALL), wall_ms=WALL + 25 * 3_600_000)
+    assert (later.day_limit, later.day_left) == (5, 5)

@@ -1,0 +1,106 @@
+"""The quota against simulated servers: all of what they allow, and not one 429."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from quota_servers import Kind, Scenario, our_quota, simulate
+
+from leadconnector_async.quota.limits import RateLimit
+
+KINDS = get_args(Kind)
+ROUND_TRIPS = (0.01, 0.1, 0.3)
+
+
+@pytest.mark.parametrize("round_trip", ROUND_TRIPS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario(kind="sliding", round_trip=0.1, seconds=10),
+        Scenario(kind="sliding", round_trip=0.1, seconds=60),
+        Scenario(kind="sliding", round_trip=0.1, restart_after=25),
+        Scenario(kind="sliding", round_trip=0.1, restart_after=3),
+        Scenario(kind="sliding", round_trip=0.1, requests=25),
+        Scenario(kind="sliding", round_trip=0.1, requests=25, restart_after=25),
+        Scenario(kind="sliding", round_trip=0.1, requests=250),
+        Scenario(kind="sliding", round_trip=0.1, interval=20),
+        Scenario(kind="sliding", round_trip=0.1, jitter=0.9, slow=0.2),
+        Scenario(kind="sliding", round_trip=0.1, others="evenly", warm_up=15),
+    ],
+    ids=[
+        "first 10 s",
+        "60 s",
+        "restart",
+        "early restart",
+        "25 announced",
+        "restart at 25",
+        "250 announced",
+        "20 s announced",
+        "jitter",
+        "others",
+    ],
+)
+def test_all_of_the_quota_and_none_of_the_429s(
+    scenario: Scenario, kind: Kind, round_trip: float
+) -> None:
+    """95 % of what the slots allow, whatever the server, the network, and the past."""
+    outcome = simulate(replace(scenario, kind=kind, round_trip=round_trip))
+    assert outcome.throttled == 0
+    assert outcome.used >= 0.95
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_others_that_come_in_bursts_are_left_their_third(kind: Kind) -> None:
+    """Their first burst may find us unprepared: what is on its way then is all that is refused."""
+    for seed in range(4):
+        scenario = Scenario(
+            kind=kind, round_trip=0.1, seconds=120, others="in bursts", warm_up=15, seed=seed
+        )
+        outcome = simulate(scenario)
+        assert outcome.throttled <= 5
+        assert outcome.used >= 0.95
+
+
+@pytest.mark.parametrize(("kind", "share"), [("fixed", 0.985), ("bucket", 0.995)])
+def test_a_server_that_forgets_early_is_used_to_the_full(kind: Kind, share: float) -> None:
+    """Of the limit itself, with no round trip deducted: its own figures say that it may be."""
+    longer, shorter = (
+        simulate(Scenario(kind=kind, round_trip=0.3, seconds=seconds)) for seconds in (600, 200)
+    )
+    assert longer.throttled == 0
+    assert longer.sent - shorter.sent >= share * 4000
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.builds(
+        Scenario,
+        kind=st.sampled_from(KINDS),
+        round_trip=st.floats(0.001, 5.0),
+        seconds=st.just(50.0),
+        requests=st.integers(1, 60),
+        interval=st.sampled_from([1.0, 5.0, 10.0, 30.0]),
+        restart_after=st.sampled_from([0.0, 3.0, 20.0]),
+        jitter=st.floats(0.0, 1.0),
+        slow=st.floats(0.0, 1.0),
+        lost=st.sampled_from([0.0, 0.05, 0.5]),
+        seed=st.integers(0, 1000),
+    )
+)
+def test_alone_we_are_never_refused(scenario: Scenario) -> None:
+    """Any server, any limit, any network; with answers that never come, and after a restart."""
+    limit = RateLimit(scenario.requests, scenario.interval)
+    assert simulate(scenario, our_quota(limit)).throttled == 0
+
+
+@pytest.mark.slow
+def test_an_hour_without_a_break() -> None:
+    """36,000 requests, none refused, and nothing wears out."""
+    outcome = simulate(Scenario(kind="sliding", round_trip=0.1, seconds=3600))
+    assert outcome.throttled == 0
+    assert outcome.used >= 0.99

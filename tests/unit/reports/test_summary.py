@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import asdict
+
+from leadconnector_async.cli.commands.run_import import exit_code
+from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.reports.summary import (
+    Ending,
+    ImportSummary,
+    LocationCounts,
+    OutboxStatus,
+    Tallied,
+    summary_of,
+)
+
+
+def summary(
+    ending: Ending, *, failed: int = 0, unresolved: int = 0, pending: int = 0, read: int = 0
+) -> ImportSummary:
+    """What a run came to that ended so."""
+    account = Tallied(
+        read=read or 5 + failed + unresolved + pending + 3,
+        sent=5,
+        failed=failed,
+        unresolved=unresolved,
+        pending=pending,
+        copies=1,
+        left_out=2,
+        dismissed=0,
+    )
+    status = OutboxStatus(
+        sent=5,
+        failed=failed,
+        unresolved=unresolved,
+        pending=pending,
+        rate=0.0,
+        by_reason=[],
+        locations=[LocationCounts(location="here", sent=5, failed=0, unresolved=0, pending=0)],
+        list_format="csv",
+        account=account,
+    )
+    stats = RunStats(read=9, staged=7, skipped=2, sent=3, requests=4, enrichments=1)
+    return summary_of(stats, status, ending, elapsed_s=1.23456, outbox="o.db")
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "code"),
+    [
+        ("done", {}, Exit.DONE),
+        ("done", {"failed": 1}, Exit.FAILED),
+        ("done", {"unresolved": 1}, Exit.FAILED),
+        ("done", {"pending": 1}, Exit.ERROR),
+        ("error", {"failed": 1}, Exit.ERROR),
+        ("day_spent", {"failed": 1, "pending": 1}, Exit.DAY_SPENT),
+        ("interrupted", {"failed": 1, "pending": 1}, Exit.INTERRUPTED),
+        ("planned", {}, Exit.DONE),
+    ],
+)
+def test_the_exit_code_is_what_the_numbers_say(
+    ending: str, status: dict[str, int], code: Exit
+) -> None:
+    """0 means that everything is sent, by this run or an earlier one."""
+    found = summary(Ending(ended=ending), **status)  # type: ignore[arg-type]  # as listed
+    assert exit_code(found) is code
+
+
+def test_what_this_run_did_and_what_stands_are_told_apart() -> None:
+    """Sent, skipped and requests are of this run; failed and pending of the outbox."""
+    found = asdict(summary(Ending(ended="error", stopped={"here": "401 no"}), failed=9))
+    assert (found["staged"], found["skipped"], found["sent"], found["requests"]) == (7, 2, 3, 4)
+    assert found["errands"] == 1
+    assert (found["failed"], found["elapsed_s"], found["outbox"]) == (9, 1.235, "o.db")
+    assert found["locations"][0].error == "401 no"
+    assert found["locations"][0].sent == 5
+
+
+def test_an_account_that_does_not_add_up_is_an_error() -> None:
+    """A record that is nowhere is our fault, and is never passed over."""
+    assert summary(Ending(ended="done")).error is None
+    found = summary(Ending(ended="done"), read=9)
+    assert exit_code(found) is Exit.ERROR
+    assert "read 9 = 5 sent + 1 copy + 2 left out" in (found.error or "")

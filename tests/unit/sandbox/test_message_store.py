@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from leadconnector_async.sandbox.message_store import IdSequence, derived_id
+
+
+def test_ids_look_like_the_api_s_and_never_repeat() -> None:
+    """An id is 20 letters and digits, and no two of a sequence are the same."""
+    ids = IdSequence(seed=1)
+    drawn = [ids() for _ in range(20_000)]
+    assert len(set(drawn)) == 20_000
+    assert all(len(one) == 20 and one.isalnum() and one.isascii() for one in drawn)
+    assert all(len({one[place] for one in drawn}) == 62 for place in range(10))
+
+
+def test_the_seed_decides() -> None:
+    """The same seed gives the same ids, another seed gives others."""
+    first, again, other = IdSequence(7), IdSequence(7), IdSequence(8)
+    assert [first() for _ in range(5)] == [again() for _ in range(5)]
+    assert first() != other()
+
+
+def test_derived_ids_follow_from_their_parts() -> None:
+    """The same parts give the same id; parts are kept apart."""
+    assert derived_id("a", "b", 1) == derived_id("a", "b", 1)
+    assert derived_id("a", "bc") != derived_id("ab", "c")
+    assert len(derived_id("x")) == 20

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.message import EmailMessage
+
+import pytest
+
+from leadconnector_async.sources.mail_parts import MailContent, mail_content
+
+
+def parts(mail: EmailMessage | bytes) -> tuple[MailContent, list[str]]:
+    """Take a mail apart as it comes over the wire."""
+    raw = mail if isinstance(mail, bytes) else mail.as_bytes()
+    warnings: list[str] = []
+    return mail_content(message_from_bytes(raw), warnings.append), warnings
+
+
+def _mail(text: str = "text") -> EmailMessage:
+    mail = EmailMessage()
+    mail.set_content(text)
+    return mail
+
+
+def test_a_plain_mail_is_its_text() -> None:
+    """Decoded, and without the empty line at its end."""
+    content, warnings = parts(_mail("grün\n\n"))
+    assert (content.message, content.html, content.files, warnings) == ("grün", None, [], [])
+
+
+def test_an_alternative_has_both_forms() -> None:
+    """And what goes with the HTML is attached."""
+    mail = _mail()
+    mail.add_alternative("<p>html</p>", subtype="html")
+    html = mail.get_payload(1)
+    assert isinstance(html, EmailMessage)
+    html.add_related(b"png", "image", "png", cid="<x>", filename="logo.png")
+    content, _ = parts(mail)
+    assert (content.message, content.html) == ("text", "<p>html</p>")
+    assert [(file.name, file.content) for file in content.files] == [("logo.png", b"png")]
+
+
+def test_of_two_forms_of_one_kind_the_last_counts() -> None:
+    """Writers put the best one last; other kinds of text are the same once more."""
+    mail = _mail("first")
+    mail.add_alternative("second")
+    mail.add_alternative("BEGIN:VCALENDAR", subtype="calendar")
+    content, warnings = parts(mail)
+    assert (content.message, content.files, warnings) == ("second", [], [])
+
+
+def test_several_texts_are_joined() -> None:
+    """A list adds a footer, some programs write text around pictures."""
+    mail = _mail("before")
+    mail.make_mixed()
+    mail.attach(_mail("after"))
+    content, _ = parts(mail)
+    assert content.message == "before\nafter"
+
+
+@pytest.mark.parametrize(
+    ("kind", "filename", "name"),
+    [
+        ("application/pdf", "Bill 7.PDF", "Bill 7.PDF"),
+        ("application/pdf", None, "attachment.pdf"),
+        ("image/jpeg", "photo", "photo.jpg"),
+        ("text/csv", "sheet.csv", "sheet.csv"),
+        ("text/plain", "notes.txt", "notes.txt"),
+        ("application/octet-stream", "a.docx", "a.docx"),
+        ("image/png", "../../etc/x\0:y.png", "x_y.png"),
+        ("image/png", "C:\\pictures\\me.png", "me.png"),
+        ("image/png", ".. ", "attachment.png"),
+        ("image/png", "grün.png", "grün.png"),
+        ("image/png", "ü" * 200 + ".png", "ü" * 48 + ".png"),
+    ],
+)
+def test_attachments_get_names_that_are_safe(kind: str, filename: str | None, name: str) -> None:
+    """And an ending that the API takes. Texts are texts, whatever they are called."""
+    mail = _mail()
+    main, sub = kind.split("/")
+    mail.add_attachment(b"x", main, sub, filename=filename)
+    content, warnings = parts(mail)
+    assert [file.name for file in content.files] == [name]
+    assert warnings == []
+
+
+def test_what_is_left_out_is_said() -> None:
+    """Empty, or of no use without the mail."""
+    mail = b"Content-Type: multipart/mixed; boundary=b\n"
+    for kind, data in (("pdf", b""), ("pgp-signature", b"x")):
+        mail += b"\n--b\nContent-Type: application/" + kind.encode() + b"\n\n" + data
+    content, warnings = parts(mail + b"\n--b--\n")
+    assert content.files == []
+    assert [warning.split(":")[0] for warning in warnings] == [
+        "empty attachments",
+        "signatures of mails",
+    ]
+
+
+def test_a_mail_in_a_mail_is_kept_as_text() -> None:
+    """Its own texts are not those of the mail that it is in."""
+    inner = _mail("inner text")
+    inner["Subject"] = "inner"
+    mail = _mail("outer")
+    mail.add_attachment(inner)
+    content, _ = parts(mail)
+    assert content.message == "outer"
+    assert [file.name for file in content.files] == ["forwarded mail.txt"]
+    assert b"inner text" in content.files[0].content
+
+
+def test_a_mail_without_its_boundary_is_all_text() -> None:
+    """As mails are that a program has cut."""
+    content, _ = parts(b"Content-Type: multipart/mixed\n\nhello\n")
+    assert content.message == "hello"
+
+
+def test_depth_is_bounded() -> None:
+    """However a mail was made."""
+    mail = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (depth, depth)
+        for depth in range(60)
+    )
+    content, warnings = parts(mail + b"\nhello\n")
+    assert content == MailContent()
+    assert len(warnings) == 1

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+import pytest
+from bad_inputs import parse
+from workbooks import TYPES
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Contact
+from leadconnector_async.sources import SourceOptions, open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPTIONS = SourceOptions(mapping_file="generic", region="US")
+ROW = ["(212) 555-0111", "in", "2024-01-31T09:30:00Z", "hi"]
+COLUMNS = ["Phone", "Direction", "Date", "Text"]
+SPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+
+def _relations(*targets: tuple[str, str]) -> str:
+    items = "".join(
+        f'<Relationship Id="rId{number}" Type="{OFFICE}/{kind}" Target="{target}"/>'
+        for number, (kind, target) in enumerate(targets, 1)
+    )
+    return f'<Relationships xmlns="{PACKAGE}">{items}</Relationships>'
+
+
+def _sheet(rows: list[list[str]]) -> str:
+    cells = "".join(
+        "<row>"
+        + "".join(f'<c t="inlineStr"><is><t>{escape(cell)}</t></is></c>' for cell in row)
+        + "</row>"
+        for row in rows
+    )
+    return f'<worksheet xmlns="{SPACE}"><sheetData>{cells}</sheetData></worksheet>'
+
+
+def _workbook(path: Path, sheets: dict[str, list[list[str]]], hidden: str = "") -> str:
+    """Write a workbook of these sheets, as Excel does."""
+
+    def state(name: str) -> str:
+        return "hidden" if name == hidden else "visible"
+
+    names = "".join(
+        f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}" state="{state(name)}"/>'
+        for n, name in enumerate(sheets, 1)
+    )
+    book = f'<workbook xmlns="{SPACE}" xmlns:r="{OFFICE}"><sheets>{names}</sheets></workbook>'
+    files = [("worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(sheets) + 1)]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", TYPES)
+        archive.writestr("_rels/.rels", _relations(("officeDocument", "xl/workbook.xml")))
+        archive.writestr("xl/workbook.xml", book)
+        archive.writestr("xl/_rels/workbook.xml.rels", _relations(*files))
+        for n, rows in enumerate(sheets.values(), 1):
+            archive.writestr(f"xl/worksheets/sheet{n}.xml", _sheet(rows))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("above", "warning"),
+    [
+        (
+            b"Message report\nGenerated 2024-04-01\n\n",
+            "lines 1 to 3 are above the header: not read",
+        ),
+        (b"\xef\xbb\xbfExport, of; all\n", "line 1 is above the header: not read"),
+        (b"sep=;\r\n", None),
+        (b'\xef\xbb\xbf"sep=;"\n', None),
+        (b'sep=;\n"Report; of ""all"""\n', "line 2 is above the header: not read"),
+    ],
+)
+def test_the_header_is_found_below_titles(above: bytes, warning: str | None) -> None:
+    """The delimiter of such files is that of their header; lines are those of the file."""
+    content = above + b'Phone;Direction;Date;Text\n2125550111;in;2024-01-31T09:30:00Z;"a;\nb"\n'
+    (one,), warnings = parse(content, ".csv", OPTIONS)
+    assert one.row is not None
+    assert (one.line, one.row.message) == (above.count(b"\n") + 2, "a;\nb")
+    assert warnings == [warning] * (warning is not None)
+
+
+def test_a_separator_that_no_file_would_show_is_obeyed() -> None:
+    """Only the first line says it; an option goes before it."""
+    content = b"sep=^\ntype^message\nSMS^a,b;c\n"
+    assert [one.row and one.row.message for one in parse(content, ".csv")[0]] == ["a,b;c"]
+    with pytest.raises(SourceError, match='line 2: no column is named "type"'):
+        parse(content, ".csv", SourceOptions(delimiter=","))
+
+
+def test_what_is_wrong_with_a_header_is_told_with_its_line() -> None:
+    """Where titles stand above it."""
+    with pytest.raises(
+        SourceError, match=r'history.csv: line 3: columns occur more than .* "Text"'
+    ):
+        parse(b"Report\n\nPhone,Date,Text,Text\n", ".csv", OPTIONS)
+
+
+def test_sheets_of_equal_header_are_read_in_turn(tmp_path: Path) -> None:
+    """Whatever the order of their columns; others are named with what they hold."""
+    wrong = ["nobody", *ROW[1:]]
+    sheets = {
+        "About": [["our messages"]],
+        "Jan": [COLUMNS, ROW, ROW],
+        "Feb": [["All of February"], [*reversed(COLUMNS), ""], [*reversed(ROW), "x"]],
+        "Old": [COLUMNS, ROW],
+        "Mar": [COLUMNS, wrong],
+    }
+    path = _workbook(tmp_path / "h.xlsx", sheets, hidden="Old")
+    with open_source(path, OPTIONS) as source:
+        found = list(source)
+        assert source.bytes_read == source.size
+    assert [(one.line, one.row is not None) for one in found] == [
+        (2, True),
+        (3, True),
+        (3, True),
+        (2, False),
+    ]
+    assert {one.row.contact for one in found if one.row} == {Contact(phone="+12125550111")}
+    assert '(sheet "Mar")' in str(found[3].problems[0])
+    assert b'"Feb"]' in found[2].raw
+    assert source.warnings == [
+        'sheet "About" (1 row) has another header: not read: give --sheet "About"',
+        'sheet "Feb": row 1 is above the header: not read',
+        'sheet "Old" (2 rows) is hidden: not read: give --sheet "Old"',
+    ]
+
+
+def test_a_sheet_that_is_named_is_read_alone(tmp_path: Path) -> None:
+    """Hidden or not; of one that is not there, the others are listed."""
+    path = _workbook(tmp_path / "h.xlsx", {"A": [COLUMNS, ROW], "B b": [COLUMNS, ROW, ROW]}, "B b")
+    for name, rows in (("A", 1), ("Bb", None), ("b b", 2)):
+        options = SourceOptions(mapping_file="generic", region="US", sheet=name)
+        if rows is None:
+            with pytest.raises(SourceError, match='"Bb" is not there: give one of "A", "B b"'):
+                open_source(path, options)
+            continue
+        with open_source(path, options) as source:
+            assert len([one for one in source if one.row]) == rows
+            assert source.warnings == []

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bad_inputs import parse, record
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Contact
+from leadconnector_async.sources import FailedRow, SourceOptions, open_source, write_failed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadconnector_async.sources import Parsed
+
+WHEN = "2024-01-31T09:30:00Z"
+OWN = """
+records = "data.items[*]"
+
+[fields]
+type = { constant = "SMS" }
+direction = { column = "way", words = { in = "inbound", out = "outbound" } }
+contact.phone = { inbound = "from.phoneNumber", outbound = "to[0].phone_number" }
+date = { column = ["at"], formats = ["epoch-ms"] }
+message = "text"
+attachments = ["media[*].url"]
+
+[not_carried]
+"cost.amount" = "costs"
+
+[[leave_out]]
+where = { state = "dra*" }
+as = "drafts"
+"""
+ITEM = {
+    "way": "in",
+    "from": {"phoneNumber": "+12125550100"},
+    "to": [{"phoneNumber": "+12125550101"}, {"phoneNumber": "+12125550102"}],
+    "at": 1706693400000,
+    "text": "hello",
+    "media": [{"url": "https://a.example/1"}, {"url": "https://a.example/2"}],
+    "cost": {"amount": 0.5},
+    "state": "sent",
+}
+
+
+def _messages(parsed: list[Parsed]) -> list[str | None]:
+    assert [one.problems for one in parsed if one.problems] == []
+    return [one.row.message for one in parsed if one.row is not None]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> SourceOptions:
+    """A mapping of nested JSON."""
+    (tmp_path / "own.toml").write_text(OWN)
+    return SourceOptions(mapping_file=str(tmp_path / "own.toml"))
+
+
+A, B = record(message="a"), record(message="b")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([A, B]).encode(),
+        json.dumps([A, B], indent=1).encode(),
+        json.dumps({"messages": [A, B], "next_page": None}).encode(),
+        json.dumps({"meta": {"n": 1}, "data": {"messages": [A, B]}}, indent=2).encode(),
+        json.dumps(A, indent=1).encode() + b"\n" + json.dumps(B, indent=1).encode(),
+        json.dumps({"messages": [A]}).encode() + b"\n" + json.dumps({"messages": [B]}).encode(),
+        json.dumps({"m": [A]}, indent=1).encode() + json.dumps({"m": [B]}).encode(),
+        json.dumps([{"messages": [A]}, {"messages": [B]}]).encode(),
+        b"[\n" + json.dumps(A).encode() + b"\n, " + json.dumps(B).encode() + b"\n]\n",
+        json.dumps([A, B], ensure_ascii=False).encode("utf-16"),
+        json.dumps([A, B]).encode("utf-16-le"),
+        b"\xef\xbb\xbf" + json.dumps({"messages": [A, B]}).encode(),
+        gzip.compress(json.dumps([A, B]).encode()),
+    ],
+)
+def test_records_are_read_in_whatever_layout(content: bytes) -> None:
+    """Lists, objects that hold one, pages, objects over several lines; gzip, UTF-16, marks."""
+    parsed, warnings = parse(content, ".json")
+    assert _messages(parsed) == ["a", "b"]
+    assert warnings == []
+
+
+def test_lines_stay_lines() -> None:
+    """A record of a line that has a list of objects; a line that is cut; a line that is a list."""
+    with_list = json.dumps(record(tags=[{"a": 1}])).encode()
+    parsed, _ = parse(b"\n".join([with_list] * 2), ".jsonl")
+    assert len(_messages(parsed)) == 2
+    cut = json.dumps(A).encode()[:-20] + b"\n" + json.dumps(B).encode()
+    parsed, _ = parse(cut, ".jsonl")
+    assert [one.row is None for one in parsed] == [True, False]
+    assert parse(b"[]\n", ".json") == ([], [])
+
+
+def test_records_have_the_line_where_they_begin() -> None:
+    """As an editor counts them."""
+    parsed, _ = parse(json.dumps({"m": [A, B]}, indent=1).encode(), ".json")
+    assert [one.line for one in parsed] == [3, 10]
+
+
+def test_several_lists_are_asked_about() -> None:
+    """Unless a mapping names one, or all; what is beside it is told."""
+    both = json.dumps({"sent": [A], "received": [B]}).encode()
+    with pytest.raises(SourceError, match=r"sent\[\*\], received\[\*\]: name .* records = \"sent"):
+        parse(both, ".json")
+
+
+def test_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
+    """As a problem of the file where nobody has named its list, else as a warning."""
+    content = json.dumps({"messages": [A], "users": [{"x": 1}, {"y": 2}]}).encode()
+    parsed, _ = parse(content, ".json")
+    assert parsed[0].row is not None
+    assert str(parsed[1].problems[0]).startswith(
+        "file has objects in other lists than messages[*]: users[*] (2): name the lists"
+    )
+    (tmp_path / "m.toml").write_text(
+        'records = "messages[*]"\nfields.type = "type"\nfields.date = "date"\n'
+    )
+    named = SourceOptions(mapping_file=str(tmp_path / "m.toml"))
+    parsed, warnings = parse(content, ".json", named)
+    assert [one.row is None for one in parsed] == [False]
+    assert "has objects in other lists than messages[*]: users[*] (2): not read" in warnings
+
+
+def test_a_mapping_reads_nested_json(own: SourceOptions) -> None:
+    """By paths, with numbers as text, each item of a list, and what is not carried over."""
+    draft = ITEM | {"state": "draft"}
+    out = ITEM | {"way": "OUT", "media": None, "cost": None, "price": 3}
+    content = json.dumps({"data": {"items": [ITEM, draft, out]}}, indent=1).encode()
+    (first, left, second), warnings = parse(content, ".json", own)
+    assert first.row is not None
+    assert second.row is not None
+    assert first.row.contact == Contact(phone="+12125550100")
+    assert second.row.contact == Contact(phone="+12125550101")
+    assert (first.row.direction, second.row.direction) == ("inbound", "outbound")
+    assert str(first.row.date) == "2024-01-31 09:30:00+00:00"
+    assert first.row.attachments == ["https://a.example/1", "https://a.example/2"]
+    assert (first.notices, second.notices) == (("costs",), ())
+    assert left.left_out == "drafts"
+    assert warnings == ['fields "to[*].phoneNumber", "price" are not sent']
+
+
+def test_a_mapping_reads_json_lines(tmp_path: Path) -> None:
+    """Values that are lists or objects are problems, texts that say null are texts."""
+    (tmp_path / "own.toml").write_text(OWN.replace('records = "data.items[*]"', ""))
+    options = SourceOptions(mapping_file=str(tmp_path / "own.toml"))
+    lines = [ITEM, ITEM | {"text": ["a", {"b": 1}]}, ITEM | {"text": "null"}]
+    content = b"\n".join(json.dumps(line).encode() for line in lines)
+    (good, bad, null), _ = parse(content, ".jsonl", options)
+    assert good.row is not None
+    assert str(bad.problems[0]).startswith("message is a list")
+    assert null.row is not None
+    assert null.row.message == "null"
+
+
+def test_a_list_of_failed_records_is_read_by_the_same_mapping(
+    own: SourceOptions, tmp_path: Path
+) -> None:
+    """One a line, with its keys as they were, its location, and the key that it replaces."""
+    bad = ITEM | {"way": "up", "locationId": "another system's"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"data": {"items": [bad]}}, indent=1))
+    with open_source(str(path), own) as source:
+        (one,), form = list(source), source.form
+    assert one.row is None
+    with (tmp_path / "failed.jsonl").open("wb") as out:
+        row = FailedRow("key 1", "it failed", "loc", form, one.raw, None, str(path), one.line)
+        write_failed([row], out, forms={form})
+    text = (tmp_path / "failed.jsonl").read_text().replace('"up"', '"in"')
+    (tmp_path / "failed.jsonl").write_text(text)
+    with open_source(str(tmp_path / "failed.jsonl"), own) as source:
+        (again,) = source
+    assert again.row is not None
+    assert (again.row.outbox_key, again.row.location_id) == ("key 1", "loc")
+    assert again.row.message == "hello"
+
+
+def test_a_broken_record_costs_itself_and_a_cut_the_rest() -> None:
+    """What is whole is kept; the file's own problem goes away when it is read whole."""
+    text = json.dumps([A, B], indent=1).replace('"b"', "b").encode()
+    parsed, _ = parse(text, ".json")
+    assert [one.row is None for one in parsed] == [False, True]
+    assert str(parsed[1].problems[0]).startswith("record is no JSON")
+    parsed, _ = parse(json.dumps([A, B]).encode()[:-30], ".json")
+    assert parsed[0].row is not None
+    assert [problem.field for problem in parsed[1].problems] == ["file"]
+
+
+def test_what_nests_too_deeply_is_refused() -> None:
+    """Around the records and within them."""
+    parsed, _ = parse(b"[" * 100_000, ".json")
+    assert [one.problems[0].field for one in parsed] == ["file"]
+    deep = b'[{"a":' + b"[" * 5000 + b"]" * 5000 + b"},\n" + json.dumps(A).encode() + b"]"
+    parsed, _ = parse(deep, ".json")
+    assert [one.row is None for one in parsed] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"type": "SMS", "message": "hi", "contactId": "c", "locationId": "l"}, True),
+        ({"body": "hi", "conversationId": "c", "contactId": "x", "type": "incoming"}, False),
+        ({"direction": "inbound", "text": "x", "conversationId": "c"}, False),
+    ],
+)
+def test_no_strangers_id_is_ours(fields: dict[str, Any], kept: bool) -> None:  # noqa: FBT001
+    """Ids of JSON that is not plainly the API's are not sent, unless --map says so."""
+    content = json.dumps(fields | {"date": WHEN}).encode()
+    (one,), _ = parse(content, ".jsonl")
+    assert (one.row is not None) == kept
+    assert (len(one.notices) > 0) != kept
+    assert all("is taken for another system's" in notice for notice in one.notices)
+    mapping = {"conversationId": "conversationId", "type": "type", "message": "text"}
+    given = {"conversationId": "c", "type": "SMS", "text": "x", "a": 1, "date": WHEN}
+    own = json.dumps(given).encode()
+    (one,), _ = parse(own, ".jsonl", SourceOptions(mapping=mapping))
+    assert one.row is not None
+    assert one.row.conversation_id == "c"
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """A list of any length is read in pieces."""
+    path = tmp_path / "a.json"
+    line = json.dumps(record(message="x" * 1000))
+
+    def peak(times: int) -> int:
+        path.write_text(f'{{"messages":[{",".join([line] * times)}]}}')
+        tracemalloc.start()
+        with open_source(str(path)) as source:
+            assert sum(1 for _ in source) == times
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(10)
+    assert peak(16_000) < 1.5 * peak(2_000)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from bad_inputs import parse
+
+from leadconnector_async.models import Contact
+from leadconnector_async.sources import Parsed, SourceOptions
+
+OPTIONS = SourceOptions(mapping_file="generic", region="US", timezone=ZoneInfo("America/New_York"))
+FOREIGN = b"type,conversationId,contactId,locationId,direction,from,date,message\n"
+JSON = (
+    b'{"type":"SMS","conversationId":"CN1","contactId":"CT1","locationId":"LO1",'
+    b'"direction":"inbound","from":"+1","date":"2024-01-31T09:30:00Z","message":"hi"}\n'
+)
+ROW = b"SMS,CN1,CT1,LO1,inbound,+12125550100,2024-01-31T09:30:00Z,hi\n"
+
+
+def _read(header: str, *rows: str, **options: str) -> tuple[list[Parsed], list[str]]:
+    content = "\n".join((header, *rows)).encode()
+    given = {"mapping_file": "generic", "region": "US"} | options
+    return parse(content, ".csv", SourceOptions(timezone=OPTIONS.timezone, **given))  # type: ignore[arg-type]
+
+
+def test_heymarkets_form() -> None:
+    """The other side by direction; what was never delivered is left out."""
+    parsed, warnings = _read(
+        "destination,source,content,sent_date,direction,message_sid,status",
+        "+12125550100,+12125550111,hi,2024-01-31T15:04:05Z,inbound,SM1,delivered",
+        "+12125550111,+12125550100,yo,2024-01-31T15:05:05Z,outbound-api,SM2,sent",
+        "+12125550111,+12125550100,no,2024-01-31T15:06:05Z,Outbound Reply,SM3,Undelivered",
+    )
+    rows = [one.row for one in parsed if one.row]
+    assert [(row.id, row.type, row.direction) for row in rows] == [
+        ("SM1", "SMS", "inbound"),
+        ("SM2", "SMS", "outbound"),
+    ]
+    assert {row.contact for row in rows} == {Contact(phone="+12125550111")}
+    assert parsed[2].left_out == "messages that were never delivered"
+    assert warnings == []
+
+
+def test_a_type_that_holds_directions_is_the_direction() -> None:
+    """And never the channel; a word that is neither is asked."""
+    header = "Customer,Phone,Type,Date,Message"
+    parsed, _ = _read(
+        header,
+        "Ann,(212) 555-0111,Received,2024-01-31 10:00,hi",
+        "Ann,(212) 555-0111,Sent,2024-01-31 10:01,yo",
+        "Ann,(212) 555-0111,SMS,2024-01-31 10:02,which?",
+        "Ann,(212) 555-0111,Notification,2024-01-31 10:03,who?",
+    )
+    assert [one.row and (one.row.type, one.row.direction) for one in parsed] == [
+        ("SMS", "inbound"),
+        ("SMS", "outbound"),
+        ("SMS", None),  # refused by the rules of the type
+        None,
+    ]
+    (problem,) = parsed[3].problems
+    assert problem.wrong == 'is "Notification", which the mapping does not know'
+    assert (
+        'give --map type=COLUMN with another column than "Type", or --map type= for SMS'
+        in problem.fix
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "direction"),
+    [
+        ("Incoming", "true", "inbound"),
+        ("Incoming", "false", "outbound"),
+        ("Is Outgoing", "1", "outbound"),
+        ("is_from_me", "0", "inbound"),
+        ("Is Outgoing", "maybe", None),
+        ("Direction", "Sent Message", "outbound"),
+        ("Direction", "OUTBOUND_API", "outbound"),
+        ("Direction", "1", None),
+        ("Folder", "inbox", "inbound"),
+    ],
+)
+def test_words_for_directions(column: str, value: str, direction: str | None) -> None:
+    """Those that have one meaning; all others are problems of their record."""
+    row = f"+12125550111,{value},2024-01-31T10:00:00Z,hi"
+    (one,), _ = _read(f"Phone,{column},Date,Text", row)
+    assert (one.row and one.row.direction) == direction
+    assert [problem.field for problem in one.problems] == ["direction"] * (direction is None)
+
+
+def test_calls_with_date_and_time_apart() -> None:
+    """Joined; the weekday tells the order of day and month."""
+    (one, other), _ = _read(
+        "Direction,Type,Phone Number,Name,Date,Time,Action,Action Result,Duration",
+        "Incoming,Voice,(212) 555-0111,Ann,Fri 03/01/2024,9:05 AM,Phone Call,Accepted,0:01:05",
+        "Outgoing,Fax,(212) 555-0111,Ann,Fri 03/01/2024,1:05 PM,Fax,Sent,0:00:15",
+    )
+    assert one.row is not None
+    assert one.row.call is not None
+    assert (one.row.type, one.row.direction, one.row.call.status, str(one.row.date)[:19]) == (
+        "Call",
+        "inbound",
+        "completed",
+        "2024-03-01 14:05:00",
+    )
+    assert [problem.field for problem in other.problems] == ["type"]
+
+
+def test_a_column_that_says_utc_is_in_utc() -> None:
+    """Whatever --timezone says; other columns are in that zone."""
+    (one,), _ = _read(
+        "line,datetime (UTC),direction,from,to,answered,missed_call_reason",
+        "Sales,2024-03-29 15:06:41,inbound,12125550111,12125550100,No,no_available_agent",
+    )
+    assert one.row is not None
+    assert one.row.call is not None
+    assert (one.row.type, one.row.call.status, str(one.row.date)[:19]) == (
+        "Call",
+        "no-answer",
+        "2024-03-29 15:06:41",
+    )
+    (one,), _ = _read("Phone,Direction,Date (UTC-5),Text", "+12125550111,in,2024-03-29 15:06,x")
+    assert [problem.field for problem in one.problems] == ["date"]
+
+
+def test_mails_and_addresses_in_place_of_numbers() -> None:
+    """A table of mails is one by its columns; a sender may be named by an address."""
+    (one,), _ = _read(
+        "Id,TextBody,FromAddress,ToAddress,Incoming,MessageDate",
+        "02s1,hello,Ann@example.org,shop@example.com,true,2024-03-29T15:06:41.000Z",
+    )
+    assert one.row is not None
+    assert (one.row.type, one.row.direction, one.row.contact) == (
+        "Email",
+        "inbound",
+        Contact(email="ann@example.org"),
+    )
+    (one,), _ = _read(
+        "Message Date,Type,Sender ID,Sender Name,Text",
+        "2024-03-01 09:08:06,Incoming,ann@example.com,Ann,from my mail",
+    )
+    assert one.row is not None
+    assert one.row.contact == Contact(email="ann@example.com", name="Ann")
+
+
+def test_no_id_of_another_system_is_sent() -> None:
+    """By generic never; from tables and JSON not beside names that LeadConnector has not."""
+    parsed, warnings = _read(
+        "id,conversationId,body,sentAt,from,direction,locationId",
+        "AC1,CN1,hi,2024-03-29T15:06:41Z,+12125550111,incoming,LO1",
+    )
+    assert parsed[0].row is not None
+    assert (parsed[0].row.conversation_id, parsed[0].row.location_id) == (None, None)
+    assert len([one for one in warnings if "--map conversationId=conversationId" in one]) == 1
+    for content, suffix, notices in (
+        (FOREIGN + ROW, ".csv", 0),
+        (JSON, ".jsonl", 3),
+    ):
+        (one,), warnings = parse(content, suffix, SourceOptions())
+        assert one.row is not None
+        assert {one.row.contact_id, one.row.conversation_id, one.row.location_id} == {None}
+        assert len(one.notices) == notices
+        assert len([said for said in warnings if "most likely another" in said]) == 3 - notices
+
+
+def test_ids_are_ours_where_the_table_is_or_the_user_says_so() -> None:
+    """A note of one's own changes nothing; --map may name an id, or switch it off."""
+    plain = FOREIGN.replace(b"from", b"note") + ROW
+    (one,), _ = parse(plain, ".csv", SourceOptions())
+    assert one.row is not None
+    assert (one.row.contact_id, one.row.location_id) == ("CT1", "LO1")
+    mapping = {"contactId": "contactId"}
+    (one,), _ = parse(FOREIGN + ROW, ".csv", SourceOptions(mapping=mapping))
+    assert one.row is not None
+    assert (one.row.contact_id, one.row.conversation_id) == ("CT1", None)
+    off = {"conversationId": "", "locationId": ""}
+    (one,), _ = parse(plain, ".csv", SourceOptions(mapping=off))
+    assert one.row is not None
+    assert (one.row.contact_id, one.row.conversation_id, one.row.location_id) == ("CT1", None, None)
+
+
+def test_numbers_that_a_spreadsheet_made_floats() -> None:
+    """Are whole again; marks and space that nobody sees are no part of a value."""
+    (one,), _ = _read(
+        "id,Phone,Direction,Date,Text",
+        "7.0,\u202a12125550142.0\u202c,\u00a0inbound,\u200e2024-01-31T10:00:00Z, 1.0 ",
+    )
+    assert one.row is not None
+    assert (one.row.id, one.row.direction, one.row.message) == ("7", "inbound", " 1.0 ")
+    assert one.row.contact == Contact(phone="+12125550142")
+    (one,), _ = _read("Phone,Direction,Date,Text", "1.2E+10,in,2024-01-31T10:00:00Z,x")
+    assert [problem.field for problem in one.problems] == ["contact.phone"]

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import leadconnector_async
+from leadconnector_async import errors, models
+
+ROOT = Path(__file__).parents[2]
+NAMES = leadconnector_async.__all__
+
+
+def python(code: str) -> str:
+    """What a fresh interpreter prints."""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return run.stdout.strip()
+
+
+def test_all_names_each_name_once() -> None:
+    """Each name once."""
+    assert len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_exported_is_there(name: str) -> None:
+    """Every name in ``__all__`` can be imported, and is what it says."""
+    value = getattr(leadconnector_async, name)
+    assert name in dir(leadconnector_async)
+    assert getattr(leadconnector_async, name) is value
+    if isinstance(value, type):
+        assert value.__name__ == name
+        assert value.__module__.startswith("leadconnector_async.")
+        assert value.__doc__
+
+
+def test_all_names_what_the_package_knows() -> None:
+    """The table of homes and ``__all__`` agree."""
+    assert sorted(leadconnector_async._HOME_OF) == sorted(NAMES)
+
+
+def test_the_designed_names_are_public() -> None:
+    """What independent checks are written against."""
+    assert {
+        "LeadConnector",
+        "InboundMessage",
+        "Call",
+        "Receipt",
+        "Ingestor",
+        "Sent",
+        "Rejected",
+        "Unresolved",
+    } <= set(NAMES)
+
+
+def test_every_exception_is_public() -> None:
+    """Whoever catches one can name it."""
+    classes = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert classes <= set(NAMES)
+
+
+def test_every_value_that_crosses_the_border_is_public() -> None:
+    """Except `MessageFields`, the base that sources share with `InboundMessage`."""
+    structs = {
+        name
+        for name, value in vars(models).items()
+        if isinstance(value, type) and value.__module__ == models.__name__
+    }
+    assert structs - set(NAMES) == {"MessageFields"}
+
+
+def test_what_is_not_exported_is_an_attribute_error() -> None:
+    """In the usual words."""
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        leadconnector_async.Nothing  # noqa: B018 - the look-up is the test
+
+
+def test_importing_the_package_costs_little() -> None:
+    """Nothing heavy is imported before it is needed."""
+    loaded = python(
+        "import sys, leadconnector_async\n"
+        "heavy = 'aiohttp', 'asyncio', 'msgspec', 'orjson', 'click', 'rich', 'sqlite3'\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_a_name_brings_only_what_it_needs() -> None:
+    """A message needs no HTTP library."""
+    loaded = python(
+        "import sys\n"
+        "from leadconnector_async import InboundMessage, Policy, LeadConnectorError\n"
+        "print([name for name in ('aiohttp', 'asyncio', 'sqlite3') if name in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_a_star_import_gives_all() -> None:
+    """And nothing but."""
+    code = "from leadconnector_async import *\nprint(sorted(n for n in dir() if n[0] != '_'))"
+    assert python(code) == str(sorted(NAMES))
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    """Written in two places that agree."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert leadconnector_async.__version__ == project["version"]
+
+
+def test_the_package_is_typed() -> None:
+    """Type checkers read its annotations."""
+    assert (ROOT / "leadconnector_async" / "py.typed").exists()

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadconnector_async.policy import Policy, retry_after
+
+
+class Largest(Random):
+    """The largest wait that could be drawn."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """The upper bound; the lower one is 0."""
+        assert a == 0
+        return b
+
+
+@pytest.mark.parametrize(
+    ("attempt", "most"), [(1, 0.5), (2, 1.0), (3, 2.0), (6, 16.0), (7, 30.0), (5000, 30.0)]
+)
+def test_the_bound_of_the_wait_doubles_up_to_a_cap(attempt: int, most: float) -> None:
+    """min(cap, backoff · 2^(n-1)), however many attempts there were."""
+    assert Policy().delay(attempt, Largest()) == most
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10_000), st.floats(0, 100), st.floats(0, 100), st.randoms())
+def test_a_wait_is_random_within_its_bound(
+    attempt: int, backoff: float, cap: float, random: Random
+) -> None:
+    """Full jitter: anything from 0 up to the bound."""
+    policy = Policy(backoff=backoff, backoff_cap=cap)
+    assert 0 <= policy.delay(attempt, random) <= policy.delay(attempt, Largest())
+
+
+def test_waits_differ() -> None:
+    """Lanes that failed together do not come back together."""
+    random = Random(1)
+    assert len({Policy().delay(3, random) for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        (" " * 40 + "7", 7.0),
+        ("0" * 40 + "7", 7.0),
+        ("60", 60.0),
+        ("61", 60.0),
+        ("31536000", 60.0),
+        ("9" * 8000, 60.0),
+        (None, None),
+        ("", None),
+        (" ", None),
+        ("-5", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("٣", None),
+        ("²", None),
+        ("soon", None),
+        ("1 2", None),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_within_a_cap(text: str | None, seconds: float | None) -> None:
+    """A year ahead is cut, the past and nonsense are no values, dates are not trusted."""
+    assert retry_after(text, 60.0) == seconds
+
+
+@settings(deadline=None)
+@given(st.none() | st.text() | st.from_regex(r"\s*\d+\s*"), st.floats(0, 1e6))
+def test_reading_retry_after_never_fails(text: str | None, cap: float) -> None:
+    """Whatever a header holds, it is no wait or one between 0 and the cap."""
+    seconds = retry_after(text, cap)
+    assert seconds is None or 0 <= seconds <= cap
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"attempts": 0}, "attempts"),
+        ({"on_unknown": "lok"}, "look, send, hold"),
+        ({"look_after": ()}, "look_after"),
+        ({"look_after": (2.0, -1.0)}, "negative"),
+        ({"backoff": -1.0}, "negative"),
+        ({"backoff_cap": -1.0}, "negative"),
+        ({"retry_after_cap": -1.0}, "negative"),
+        ({"patience": -1.0}, "negative"),
+        ({"patience": float("nan")}, "negative"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any], told: str) -> None:
+    """At once and with the field's name: a typing error must not decide about sending twice."""
+    with pytest.raises(ValueError, match=told):
+        Policy(**wrong)
+
+
+def test_a_policy_may_be_impatient() -> None:
+    """One attempt, no waits, one look are a policy."""
+    policy = Policy(attempts=1, backoff=0, look_after=(0.0,), patience=0, on_unknown="hold")
+    assert policy.delay(1, Random(1)) == 0
+
+
+def test_a_policy_is_frozen() -> None:
+    """It is made at the edge and handed down."""
+    with pytest.raises(AttributeError):
+        Policy().attempts = 9  # type: ignore[misc]

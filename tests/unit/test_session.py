@@ -1,0 +1,208 @@
+"""What the session makes of token providers that refuse, fail or renew; and of limits."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import pytest
+from fault_harness import QUICK
+from oauth_kit import APP, FIRST_COMPANY, Clock, direct
+
+from leadconnector_async import (
+    AccessError,
+    InboundMessage,
+    LeadConnector,
+    NotSentError,
+    OAuth,
+    RateLimit,
+)
+from leadconnector_async.models import Refusal
+from leadconnector_async.sandbox import Sandbox, SandboxConfig
+from leadconnector_async.session import ApiSession
+from leadconnector_async.transport.base import Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadconnector_async.quota.quota import Quota
+
+MESSAGE = InboundMessage(
+    type="SMS",
+    contact_id="c1",
+    direction="inbound",
+    date=datetime(2024, 5, 1, tzinfo=UTC),
+    message="x",
+)
+
+
+class Moody:
+    """A provider that fails as it is told."""
+
+    def __init__(self) -> None:
+        self.current = "old"
+        self.on_token: list[Exception] = []
+        self.on_renew: list[Exception] = []
+
+    async def token(self, location_id: str) -> str:
+        """The current token, or the next error."""
+        del location_id
+        if self.on_token:
+            raise self.on_token.pop(0)
+        return self.current
+
+    async def renew(self, location_id: str, refused: str) -> str | None:
+        """The next error, or a good token."""
+        del location_id, refused
+        if self.on_renew:
+            raise self.on_renew.pop(0)
+        self.current = "good"
+        return self.current
+
+
+def add(tokens: Moody) -> None:
+    """Add one message to a sandbox that knows the good token alone."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SandboxConfig(tokens={"good": "L"})) as sandbox,
+            LeadConnector(tokens, location_id="L", base_url=sandbox.url, policy=QUICK) as api,
+        ):
+            await api.add_inbound_message(MESSAGE)
+
+    asyncio.run(scenario())
+
+
+def refusal(message: str) -> AccessError:
+    """What a provider raises that has no token."""
+    return AccessError(Refusal(status=401, message=message))
+
+
+def test_a_provider_that_has_no_token_is_heard() -> None:
+    """Its words reach the caller, before a request and after one that was refused."""
+    tokens = Moody()
+    tokens.on_token = [refusal("buy one")] * 2
+    with pytest.raises(AccessError, match="no token: buy one"):
+        add(tokens)
+    tokens.on_token, tokens.on_renew = [], [refusal("it is used up")]
+    with pytest.raises(AccessError, match="no token: it is used up"):
+        add(tokens)
+
+
+def test_a_provider_out_of_reach_is_asked_again() -> None:
+    """As for a request that did not leave: before one, and when a token was refused."""
+    tokens = Moody()
+    tokens.on_token = [NotSentError("down"), NotSentError("down")]
+    tokens.current = "good"
+    add(tokens)
+    assert not tokens.on_token
+
+
+def test_a_failed_renewal_gives_no_other_token_and_stops_nobody() -> None:
+    """The next request meets the provider's failure; an empty token was its refusal already."""
+
+    async def scenario() -> None:
+        tokens = Moody()
+        session = ApiSession(direct(), tokens, policy=QUICK, limit=None, version="v")
+        for error in (NotSentError("down"), refusal("no")):
+            tokens.on_renew = [error]
+            assert await session.renewed("L", "old") == "old"
+        assert await session.renewed("L", "") is None
+        assert await session.renewed("L", "old") == "good"
+        assert await session.renewed("L", "old") == "good"
+
+    asyncio.run(scenario())
+
+
+def test_without_a_token_no_slot_is_used() -> None:
+    """Nothing left."""
+
+    async def scenario() -> None:
+        tokens = Moody()
+        session = ApiSession(direct(), tokens, policy=QUICK, limit=RateLimit(1, 60.0), version="v")
+        quota = session.quota("L")
+        now = asyncio.get_running_loop().time
+        for error in (refusal("no"), NotSentError("down")):
+            tokens.on_token = [error]
+            assert quota.ready_at(now()) <= now()
+            slot = await quota.take(now())
+            request = Request("POST", "/", "v")
+            if isinstance(error, NotSentError):
+                with pytest.raises(NotSentError):
+                    await session.exchange("L", quota, slot, request)
+            else:
+                response, token = await session.exchange("L", quota, slot, request)
+                assert (response.status, token) == (401, "")
+            assert "0 of 1 in 60 s, 0 in flight, 0 of" in repr(quota)
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
+    """Not when the clock has merely moved on since the quota was asked."""
+
+    class Soon:
+        day_spent = False
+        answers: ClassVar = [1e-9, 0.0]
+        free_at = -1.0
+
+        def ready_at(self, now: float) -> float:
+            ready_at = now + self.answers.pop(0)
+            self.free_at = now if ready_at == now else -1.0
+            return ready_at
+
+        async def take(self, now: float) -> None:
+            assert now == self.free_at
+
+    async def scenario() -> None:
+        session = ApiSession(direct(), Moody(), policy=QUICK, limit=None, version="v")
+        await session.acquire_slot("L", cast("Quota", Soon()))
+
+    asyncio.run(scenario())
+
+
+def test_a_location_may_have_its_own_limit() -> None:
+    """The others have the one for all."""
+
+    async def scenario() -> None:
+        low = RateLimit(25, 10.0, 10_000)
+        async with LeadConnector("t", limits={"low": low, "free": None}) as api:
+            assert api.session._limits == {"low": low, "free": None}
+            assert repr(api.session.quota("low")) != repr(api.session.quota("usual"))
+
+    asyncio.run(scenario())
+
+
+def test_two_hundred_requests_with_an_ended_token_cause_one_refresh(tmp_path: Path) -> None:
+    """In two locations of one agency; and each message is stored once."""
+
+    async def scenario() -> None:
+        clock = Clock()
+        sandbox = Sandbox(SandboxConfig(oauth=APP), clock=clock)
+        tokens = OAuth(
+            "app",
+            APP.client_secret,
+            store=tmp_path / "tokens.db",
+            refresh_tokens={"co": FIRST_COMPANY},
+            company_of=lambda _: "co",
+            clock=Clock(),
+        )
+        async with (
+            sandbox,
+            LeadConnector(tokens, base_url=sandbox.url, policy=QUICK, limit=None) as api,
+        ):
+            places = ("loc-1", "loc-2")
+            for place in places:
+                await api.add_inbound_message(MESSAGE, location_id=place)
+            clock.now += 5000
+            assert sandbox.requests["token", 200] == 1
+            await asyncio.gather(
+                *(api.add_inbound_message(MESSAGE, location_id=place) for place in places * 100)
+            )
+            assert sandbox.requests["token", 200] == 2
+            assert sandbox.requests["token", 400] == 0
+            assert sandbox.requests["location_token", 200] == 4
+            assert len(sandbox.messages) == 202
+
+    asyncio.run(scenario())
