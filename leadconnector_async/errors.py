@@ -3,12 +3,12 @@
 ::
 
     LeadConnectorError
-    ├── InvalidMessage            the message breaks a rule; nothing was sent (also a ValueError)
+    ├── InvalidMessageError       the message breaks a rule; nothing was sent (also a ValueError)
     ├── ClosedError               the client was closed before (also a RuntimeError)
     ├── RefusedError              the API said no; nothing was stored
     │   ├── AccessError           this token cannot be used for this location
     │   ├── ThrottledError        429 for longer than the policy waits
-    │   └── DailyQuotaSpent       the day's budget of the location is used up
+    │   └── DailyQuotaSpentError  the day's budget of the location is used up
     ├── TransportError
     │   ├── NotSentError          no byte of the request reached the API
     │   └── FateUnknownError      the request may have been stored
@@ -16,9 +16,9 @@
     ├── LocationsError            a file of locations that cannot be used
     ├── TokenStoreError           the file that keeps OAuth's tokens failed
     └── OutboxError
-        ├── OutboxBusy            another process owns the outbox
-        ├── OutboxUnusable        not an outbox, damaged, or of another version
-        └── OutboxWriteFailed     the disk refused a write
+        ├── OutboxBusyError       another process owns the outbox
+        ├── OutboxUnusableError   not an outbox, damaged, or of another version
+        └── OutboxWriteError      the disk refused a write
 
 None of them carries a token or the text of a message.
 """
