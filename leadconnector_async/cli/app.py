@@ -14,18 +14,19 @@ from leadconnector_async.cli.format import fitted, say
 from leadconnector_async.errors import LeadConnectorError
 
 COMMANDS: Final = {
-    "import": "import_",
-    "validate": "validate",
-    "inspect": "inspect",
-    "status": "status",
-    "failed": "failed",
-    "retry": "retry",
-    "verify": "verify",
-    "report": "report",
-    "sandbox": "sandbox",
-    "completion": "completion",
+    "import": ("import_", "Import files: stage, send, report. Run again to go on."),
+    "validate": ("validate", "Say what is wrong with files, line by line."),
+    "inspect": ("inspect", "Show a file's columns, and records as they would be sent."),
+    "status": ("status", "Say where an import stands, also while it runs."),
+    "failed": ("failed", "Write the failed records down, each with its reason."),
+    "retry": ("retry", "Put failed records back, to be tried again."),
+    "verify": ("verify", "Compare what was sent with what the API exports."),
+    "report": ("report", "Write a page on the import, to hand to a client."),
+    "sandbox": ("sandbox", "Run a stand-in for the API on this machine."),
+    "completion": ("completion", "Print the shell's completion script."),
 }
-"""The module of each command, which holds it as ``command``."""
+"""Each command's module, which holds it as ``command``, and its line in the list of all: the list
+imports none of them."""
 
 _ERROR: Final = "Error: "
 """What click puts before a message."""
@@ -40,12 +41,18 @@ class CommandGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
+        module, short_help = COMMANDS[cmd_name]
         found = import_module(f"leadconnector_async.cli.commands.{module}").command
         assert isinstance(found, click.Command)  # noqa: S101 - tells the type checker
+        found.short_help = short_help
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run the command; an error becomes one line on standard error."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.reason_counts import Reason
 
 
-@click.command("failed", short_help="Write the failed records down, each with its reason.")
+@click.command("failed")
 @outbox_option
 @option(
     "--output",

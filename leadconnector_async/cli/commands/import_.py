@@ -24,7 +24,7 @@ SANDBOX_LOCATION: Final = "sandbox"
 SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
 
-@click.command("import", short_help="Import files: stage, send, report. Run again to go on.")
+@click.command("import")
 @sources(required=False)
 @option(
     "--location",

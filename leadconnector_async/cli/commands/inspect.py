@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.layout import TableLayout
 
 
-@click.command("inspect", short_help="Show a file's columns, and records as they would be sent.")
+@click.command("inspect")
 @click.argument("source", metavar="FILE", type=click.Path(allow_dash=True))
 @source_options
 def command(source: str, **given: Any) -> None:  # noqa: ANN401 - click's values

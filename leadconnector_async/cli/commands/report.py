@@ -19,7 +19,7 @@ from leadconnector_async.cli.options import option, outbox_option
 from leadconnector_async.reports.history_report import history_report_of
 
 
-@click.command("report", short_help="Write a page on the import, to hand to a client.")
+@click.command("report")
 @outbox_option
 @option(
     "--html",

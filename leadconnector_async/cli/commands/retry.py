@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.requeue import Requeued
 
 
-@click.command("retry", short_help="Put failed records back, to be tried again.")
+@click.command("retry")
 @outbox_option
 @json_option
 def command(outbox: str, *, as_json: bool) -> None:

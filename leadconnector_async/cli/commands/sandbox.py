@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox import Sandbox
 
 
-@click.command("sandbox", short_help="Run a stand-in for the API on this machine.")
+@click.command("sandbox")
 @option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @option("--port", default=8700, show_default=True, help="The port; 0 takes a free one.")
 @option(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.summary import OutboxStatus
 
 
-@click.command("status", short_help="Say where an import stands, also while it runs.")
+@click.command("status")
 @outbox_option
 @json_option
 def command(outbox: str, *, as_json: bool) -> None:

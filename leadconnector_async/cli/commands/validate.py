@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources import Source, SourceOptions
 
 
-@click.command("validate", short_help="Say what is wrong with files, line by line.")
+@click.command("validate")
 @sources(required=True)
 @source_options
 @json_option

@@ -13,7 +13,7 @@ from leadconnector_async.cli.options import (
 )
 
 
-@click.command("verify", short_help="Compare what was sent with what the API exports.")
+@click.command("verify")
 @outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
 @locations_option

@@ -50,11 +50,11 @@ def test_without_rich_progress_is_lines() -> None:
     """The bar is a comfort, not a need."""
     run = python(
         "import sys; sys.modules['rich'] = None\n"
-        "from leadconnector_async.cli import _progress\n"
+        "from leadconnector_async.cli import progress_display\n"
         "sys.stderr.isatty = lambda: True\n"
-        "print(type(_progress.choose_display(quiet=False, color=True)).__name__)"
+        "print(type(progress_display.choose_display(quiet=False, color=True)).__name__)"
     )
-    assert run.stdout == "Lines\n", run.stderr
+    assert run.stdout == "LineDisplay\n", run.stderr
 
 
 def test_the_module_is_the_command() -> None:
