@@ -132,15 +132,15 @@ LIMITED = """
 import asyncio, resource, signal, sys
 from leadconnector_async.errors import OutboxWriteError
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from outbox_kit import drafts, sealed
+from outbox_kit import drafts, published
 
 async def main():
     async with await SqliteOutbox.open(sys.argv[1]) as outbox:
-        await sealed(outbox, drafts(100))
+        await published(outbox, drafts(100))
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
         try:
             for n in range(1000):
-                await sealed(outbox, drafts(100, location=f"l{n}"))
+                await published(outbox, drafts(100, location=f"l{n}"))
         except OutboxWriteError as error:
             print(error)
 
