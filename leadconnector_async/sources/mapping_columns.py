@@ -1,3 +1,0 @@
-"""The columns that a mapping names, as a table spells them."""
-
-from __future__ import annotations
