@@ -144,7 +144,7 @@ def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     """The whole report, line by line."""
     yield HEADINGS["planned"]
     yield ""
-    yield from figures(_figures_plan_report(summary))
+    yield from figures(_plan_figures(summary))
     yield ""
     yield account_line(summary.account)
     yield _estimate(summary, options)
@@ -155,7 +155,7 @@ def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
         yield AUTOMATIONS
 
 
-def _figures_plan_report(summary: ImportSummary) -> list[tuple[str, int, str]]:
+def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
     plan = summary.plan
     least = sum(of.requests_least for of in plan)
     most = sum(of.requests_most for of in plan)

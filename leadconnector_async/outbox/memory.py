@@ -138,13 +138,13 @@ class MemoryOutbox:
             self._locations.append(place)
         return place
 
-    def _numbered(self, place_: _MemoryLocation, key: bytes) -> bytes:
-        place = place_.number, key
+    def _numbered(self, memory_location: _MemoryLocation, key: bytes) -> bytes:
+        place = memory_location.number, key
         while True:
             number = (self._numbers.get(place) or 0) + 1
             self._numbers.put(place, number)
             free = numbered(key, number)
-            if free not in place_.claims:
+            if free not in memory_location.claims:
                 return free
 
     def _put(self, place: _MemoryLocation, draft: Draft, key: bytes, payload: bytes) -> None:

@@ -247,11 +247,11 @@ def verified_contact(given: Contact) -> tuple[Contact | None, tuple[Problem, ...
         email=(contact.email or "").strip().lower() or None,
         name=(contact.name or "").strip() or None,
     )
-    problems = tuple(_problems_people(contact))
+    problems = tuple(_contact_problems(contact))
     return (None if problems else contact), problems
 
 
-def _problems_people(contact: Contact) -> Iterator[Problem]:
+def _contact_problems(contact: Contact) -> Iterator[Problem]:
     if not contact.key:
         yield Problem("contact", "has no number and no address", "give its phone or its email")
     if contact.phone and not _E164.fullmatch(contact.phone):

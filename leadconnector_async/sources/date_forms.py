@@ -235,7 +235,7 @@ FORMATS: Final = ("iso", "epoch", "epoch-ms", "excel")
 
 _SERIAL_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - local time, as the sheet has it
 
-_COMMENT_DATE_PATTERNS: Final = re.compile(r"\s*\([^()]*\)\s*$")
+_PATTERN_COMMENT: Final = re.compile(r"\s*\([^()]*\)\s*$")
 """Behind a date: ``(Eastern Daylight Time)`` of JavaScript, ``(UTC)`` of RFC 5322."""
 
 _NAMED_ZONE: Final = "%Z"
@@ -294,7 +294,7 @@ def by_format(text: str, form: str) -> datetime | None:
     """
     date = _by_form(text, form)
     if date is None and text.endswith(")"):
-        date = _by_form(_COMMENT_DATE_PATTERNS.sub("", text), form)
+        date = _by_form(_PATTERN_COMMENT.sub("", text), form)
     if form in _NUMBERS and date in (EPOCH, _SERIAL_ZERO):
         raise ValueError(text)
     return date

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _OF_FOLDERS: Final = {"templates": "drafts", "unsent messages": "drafts"}
 """Folders of Thunderbird with mails that were not sent. As labels they can be the user's own."""
 
-_LEFT_OUT_MAIL_LABELS: Final = frozenset({"spam", "trash", "drafts"})
+_LEFT_OUT_LABELS: Final = frozenset({"spam", "trash", "drafts"})
 """States that are left out if nobody asks for them."""
 
 _LABEL: Final = re.compile(r'\s*(?:"([^"]*)"|([^,]+))')
@@ -81,8 +81,8 @@ def wanted_states(labels: Iterable[str]) -> set[str]:
     for label in labels:
         state = _STATES.get(_folded(label))
         if label == "all":
-            found |= _LEFT_OUT_MAIL_LABELS
-        elif state not in _LEFT_OUT_MAIL_LABELS:
+            found |= _LEFT_OUT_LABELS
+        elif state not in _LEFT_OUT_LABELS:
             raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
         else:
             found.add(state)

@@ -261,10 +261,12 @@ def _totals(counts: StateCounts) -> Markup:
     return element("section", *parts)
 
 
-def _shares(counts_: StateCounts) -> Markup:
+def _shares(state_counts: StateCounts) -> Markup:
     """A bar of what stands where. What is there at all can be seen."""
-    counts = [(name, getattr(counts_, name)) for name, _, _ in _STATES if getattr(counts_, name)]
-    widths = [max(1000 * n / counts_.total, 4) for _, n in counts]
+    counts = [
+        (name, getattr(state_counts, name)) for name, _, _ in _STATES if getattr(state_counts, name)
+    ]
+    widths = [max(1000 * n / state_counts.total, 4) for _, n in counts]
     scale = 1000 / sum(widths)
     x = 0.0
     pieces = []

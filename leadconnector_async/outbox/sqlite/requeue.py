@@ -133,7 +133,7 @@ _OF_REASON: Final = """SELECT seq FROM outcome
 _BY_KEY: Final = """SELECT seq FROM record
     WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
 
-_FAILED_DISMISSING: Final = """SELECT outcome.location, state, outcome.id FROM record
+_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
     JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
 
 _DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
@@ -159,7 +159,9 @@ class Dismissing:
 
     def dismiss(self, seqs: Collection[int]) -> int:
         """Give up those of the records that failed or are unresolved. Returns how many did."""
-        rows = list(fetch_rows(self._connection, _FAILED_DISMISSING, [(seq,) for seq in seqs], ")"))
+        rows = list(
+            fetch_rows(self._connection, _FAILED_FOR_REASONS, [(seq,) for seq in seqs], ")")
+        )
         for _, _, number in rows:
             self._connection.execute(_DISMISS, (DISMISSED, number))
         before = Counter([(location, state) for location, state, _ in rows])
