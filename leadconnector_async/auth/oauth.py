@@ -1,11 +1,9 @@
-"""The provider over all installations of an OAuth app, and the locations of agencies.
+"""OAuth: the installations of an app, and the provider of tokens over all of them.
 
-One installation of an OAuth app, whose refresh token works once.
-
-What can go wrong between the answer that brings a new pair and its commit cannot be undone from
-here: the API gives the pair once. So the store says beforehand that a refresh token is being sent.
-Should the process end before the pair is kept, or the answer be lost on its way, the mark stays;
-and if the token is refused the next time, the error says that its successor was lost.
+A refresh token works once, and what goes wrong between the answer that brings the next pair and
+its commit cannot be undone from here. So the store says beforehand that a refresh token is being
+sent. Should the process end before the pair is kept, or the answer be lost on its way, the mark
+stays; and if the token is refused the next time, the error says that its successor was lost.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class StoredTokens(Struct, frozen=True, kw_only=True):
     asked_at: float | None = None
 
     def __repr__(self) -> str:
-        return f"Kept(until {self.ends_at})"
+        return f"StoredTokens(until {self.ends_at})"
 
 
 NOTHING: Final = StoredTokens()

@@ -1,8 +1,7 @@
-"""What the dispatcher holds in memory: a state for each location, a lane for each contact in it.
+"""What the dispatcher holds in memory: a state for each location, and a lane for each contact in it.
 
-Plain data and plain decisions; nothing here awaits.
-
-What keeps a record from being sent at once: a doubt, or parts that it lacks.
+A lane also holds what keeps its first record from being sent at once: a doubt, or parts that it
+lacks. Plain data and plain decisions; nothing here awaits.
 """
 
 from __future__ import annotations

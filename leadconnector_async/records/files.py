@@ -24,7 +24,7 @@ from leadconnector_async.sources.canonical import as_api_names
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.fields import flat
 from leadconnector_async.sources.source_format import decode_format
-from leadconnector_async.sources.spool import Kept
+from leadconnector_async.sources.spool import SpooledUrl
 from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def located(attachments: Sequence[str]) -> list[str | LocalFile]:
 
 def _file(number: int, url: str) -> LocalFile:
     path = url2pathname(urlsplit(url).path)
-    if isinstance(url, Kept):  # in a rehearsal it is nowhere
+    if isinstance(url, SpooledUrl):  # in a rehearsal it is nowhere
         return LocalFile(path, url.digest)
     try:
         return LocalFile(path, current_digest(path))

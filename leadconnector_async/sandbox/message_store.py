@@ -1,9 +1,4 @@
-"""What the sandbox has stored: conversations and their messages, in the order of arrival.
-
-The contacts that the sandbox knows, and how they are found again.
-
-Ids that look like the API's: 20 letters and digits, the same for the same seed.
-"""
+"""What the sandbox has stored: contacts, conversations and messages, and the ids it gives them."""
 
 from __future__ import annotations
 

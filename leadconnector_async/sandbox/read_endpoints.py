@@ -1,6 +1,6 @@
-"""The endpoints that read messages: of a conversation, of a location, or one.
+"""The endpoints that read messages, of a conversation, of a location, or one; and what they show.
 
-How reads show what is stored. The numbers follow the order of the API's list of types.
+The numbers of types follow the order of the API's list of them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""Files of this machine that attachments name: where they may lie, and which the API takes.
+"""Files that records name, or that come within them: where they may lie, and which the API takes.
 
 Source of the types: the OpenAPI file's ``POST /conversations/messages/upload``. Of the sizes: the
 description of ``channel`` of its ``/conversations/messages/upload/signed-url``.
-
-The files of records: those that they name, and those that come within them.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from leadconnector_async.sources.spool import Kept, Spool, safe_name
+from leadconnector_async.sources.spool import SpooledUrl, Spool, safe_name
 from leadconnector_async.sources.values import WrongValueError, read_list
 
 if TYPE_CHECKING:
@@ -205,7 +203,7 @@ class Attachments:
         Raises:
             Wrong: it is no list, or an item cannot be sent.
         """
-        if isinstance(value, list) and all(isinstance(item, Kept) for item in value):
+        if isinstance(value, list) and all(isinstance(item, SpooledUrl) for item in value):
             return value or None
         items = read_list(value)
         if items is None or are_remote(items):
@@ -284,7 +282,7 @@ class Attachments:
             warn(f"{files}, which the API does not take: they are sent as .zip")
         return "" if fits else ".zip"
 
-    def _kept(self, name: str, content: bytes, ending: str) -> Kept:
+    def _kept(self, name: str, content: bytes, ending: str) -> SpooledUrl:
         if ending:
             content = _packed(safe_name(name), content)
         return self._spool.keep(safe_name(name, ending), content)

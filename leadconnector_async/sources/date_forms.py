@@ -1,8 +1,7 @@
-"""Dates as people and programs write them: every way in which a text can be read.
+"""The forms of dates, as people and programs write them.
 
-The order of day and month in the dates of a file, which one date alone need not tell.
-
-Dates in a form that their owner names.
+Every way in which a text can be read; the order of day and month, which one date alone need not
+tell and all dates of a file mostly do; and the form that an owner names.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The head of a mail: who, when, about what, and in answer to which.
 
 Read with the old, lenient half of the standard library: its new one parses every header by the
-grammar, takes twenty times as long, and raises on headers that break it.
-
-Dates of mails: RFC 5322 with its obsolete forms, what programs make of it, and ISO 8601.
+grammar, takes twenty times as long, and raises on headers that break it. Dates are those of
+RFC 5322 with its obsolete forms, what programs make of it, and ISO 8601.
 """
 
 from __future__ import annotations

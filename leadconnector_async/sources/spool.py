@@ -22,7 +22,7 @@ _MAX_SUFFIX: Final = 20
 """Characters. What is longer is no ending."""
 
 
-class Kept(str):
+class SpooledUrl(str):
     """The ``file://`` URL of a file in a spool, whose type and size the API takes."""
 
     __slots__ = ()
@@ -43,7 +43,7 @@ class Spool:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def keep(self, name: str, content: bytes) -> Kept:
+    def keep(self, name: str, content: bytes) -> SpooledUrl:
         """Write a file, unless it is there, and give its URL.
 
         Raises:
@@ -51,7 +51,7 @@ class Spool:
         """
         digest = blake2b(content, digest_size=16).hexdigest()
         if self._folder is None:
-            return Kept(PurePosixPath("/", digest, name).as_uri())
+            return SpooledUrl(PurePosixPath("/", digest, name).as_uri())
         path = self._folder / digest / name
         try:
             if not path.exists():
@@ -63,7 +63,7 @@ class Spool:
                 f"{self._folder}: attachments cannot be kept there ({error.strerror}): "
                 "free some space, or choose an outbox in another folder"
             ) from error
-        return Kept(path.resolve().as_uri())
+        return SpooledUrl(path.resolve().as_uri())
 
     def __repr__(self) -> str:
         return f"Spool({self._folder and str(self._folder)!r})"

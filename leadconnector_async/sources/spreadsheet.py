@@ -1,8 +1,7 @@
-"""What Excel and Parquet share: rows of cells that a library reads, as if they were CSV.
+"""Rows of cells that a library reads, as if they were CSV; and Excel's, sheet by sheet.
 
-Excel workbooks (``.xlsx``, ``.xlsb``, ``.xls``, ``.ods``): the sheets of equal header, in turn.
-
-The library that reads them holds one sheet in memory, of which rows are taken one by one.
+The library that reads workbooks (``.xlsx``, ``.xlsb``, ``.xls``, ``.ods``) holds one sheet in
+memory, of which rows are taken one by one. Sheets of equal header are read in turn.
 """
 
 from __future__ import annotations

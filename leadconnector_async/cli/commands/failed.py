@@ -1,9 +1,4 @@
-"""``leadconnector failed``: the records that failed, fit to be mended and imported again.
-
-What ``leadconnector failed`` does.
-
-What ``leadconnector failed --dismiss`` does.
-"""
+"""``leadconnector failed``: the failed records as a list fit to be imported again, or given up."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Choosing what is sent next, and taking back what became of it.
+"""Choosing what is sent next, and knowing what is claimed and not settled.
 
 A location's lanes are walked in their order, a few records of each, over a stretch of lanes at a
 time: the pages of a stretch stay in memory until its lanes are done, and enough lanes are open for
-the requests that can be in flight at once.
-
-Which records are claimed and not settled: in memory to decide by, on disk for after a crash.
+the requests that can be in flight at once. What is claimed stands in memory to decide by, and on
+disk for after a crash.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Putting staged records into the queue, in the order of their lanes.
 
-One file knows a person's number, another the address: a record that names both joins them.
-
-Mails go out after those that they answer, whatever their writers' clocks said.
+Two things are known only when all is staged. One file knows a person's number, another the
+address: a record that names both joins their lanes. And mails go out after those that they answer,
+whatever their writers' clocks said.
 """
 
 from __future__ import annotations

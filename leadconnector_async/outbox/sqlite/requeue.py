@@ -1,7 +1,4 @@
-"""Taking ends back, so that failed records are tried again.
-
-Giving failed records up for good.
-"""
+"""Taking failed records' outcomes back: to be tried again, or given up for good."""
 
 from __future__ import annotations
 
