@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from leadconnector_async.sources.spool import SpooledUrl, Spool, safe_name
+from leadconnector_async.sources.spool import Spool, SpooledUrl, safe_name
 from leadconnector_async.sources.values import WrongValueError, read_list
 
 if TYPE_CHECKING:
