@@ -1,4 +1,4 @@
-"""What the dispatcher holds in memory: a state for each location, and a lane for each contact in it.
+"""What the dispatcher holds in memory: a state for each location, a lane for each contact in it.
 
 A lane also holds what keeps its first record from being sent at once: a doubt, or parts that it
 lacks. Plain data and plain decisions; nothing here awaits.
