@@ -88,14 +88,14 @@ _FORMS: Final = tuple(
 _COMMENT: Final = re.compile(r" ?\([^()]*\)$")
 
 
-class Reading(NamedTuple):
+class DateReading(NamedTuple):
     """One way to read a text: in which order of day and month, and what it is then."""
 
     order: Order
     date: datetime
 
 
-def readings(text: str) -> list[Reading]:
+def readings(text: str) -> list[DateReading]:
     """Give every way in which a text is a date; none for one that is no date.
 
     A date without an offset from UTC has no zone; one that names a zone which may be several, or a
@@ -108,13 +108,13 @@ def readings(text: str) -> list[Reading]:
     return []
 
 
-def _readings(parts: dict[str, str | None]) -> Iterator[Reading]:
+def _readings(parts: dict[str, str | None]) -> Iterator[DateReading]:
     for order, year, month, day in _days(parts):
         with suppress(ValueError, KeyError):  # no such day, time or zone
             date = datetime(year, month, day, *_time(parts), tzinfo=_zone(parts))
             weekday = parts.get("weekday")
             if weekday is None or date.weekday() == _WEEKDAYS.index(weekday.lower()):
-                yield Reading(order, date)
+                yield DateReading(order, date)
 
 
 def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]:
@@ -176,13 +176,13 @@ class Survey:
 
     def __init__(self) -> None:
         self.orders: set[Order] = set(ORDERED)
-        self.either: list[Reading] = []
+        self.either: list[DateReading] = []
         """The first date that can be two."""
         self.sample = ""
         self.apart: dict[tuple[Order, ...], str] = {}
         """A date for each choice of orders that dates leave."""
 
-    def add(self, text: str, found: Sequence[Reading]) -> None:
+    def add(self, text: str, found: Sequence[DateReading]) -> None:
         """Note one date."""
         orders = tuple(sorted(reading.order for reading in found))
         self.orders.intersection_update(orders)
@@ -210,7 +210,7 @@ def order_of(form: str) -> Order | None:
     return next((order for order in ORDERED if order == letters), None)
 
 
-def _spelled(reading: Reading) -> str:
+def _spelled(reading: DateReading) -> str:
     date = reading.date
     return f"{date:%B} {date.day}" if reading.order == "mdy" else f"{date.day} {date:%B %Y}"
 

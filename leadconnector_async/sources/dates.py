@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import tzinfo
 
-    from leadconnector_async.sources.date_forms import Reading
+    from leadconnector_async.sources.date_forms import DateReading
 
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
@@ -211,7 +211,7 @@ class Dates:
             return found[0].date
         return self._by_order(text, found)
 
-    def _by_order(self, text: str, found: Sequence[Reading]) -> datetime:
+    def _by_order(self, text: str, found: Sequence[DateReading]) -> datetime:
         if self._order is not None:
             known = [reading.date for reading in found if reading.order == self._order]
             if not known:
@@ -230,7 +230,7 @@ class Dates:
             self.notices.append(f"date is read with its {ORDERED[order]} first: {AS_ALL}")
         return dates.pop()
 
-    def _surveyed(self, text: str, found: Sequence[Reading]) -> Survey:
+    def _surveyed(self, text: str, found: Sequence[DateReading]) -> Survey:
         """Know the whole file, of which this is one date."""
         if self._survey is None:
             if self.again is None:

@@ -29,50 +29,64 @@ def resolved(
     Raises:
         SourceError: as ``missing`` makes it of a field and a column.
     """
-
-    def named(rules: Mapping[str, _T]) -> dict[str, _T]:
-        return {found: rule for name, rule in rules.items() if (found := find(name))}
-
-    def spelled(field: str, columns: ColumnNames) -> ColumnNames:
-        if isinstance(columns, str):
-            found = find(columns)
-            if found is None:
-                raise missing(field, columns)
-            return found
-        return [found for column in columns if (found := find(column)) is not None]
-
-    def known(rules: Iterable[_Where]) -> Iterator[_Where]:
-        """Drop rules on columns that are not there: nobody can tell what they hold."""
-        return (rule for rule in rules if all(find(name) for name in rule.where))
-
-    def spelled_rules(rules: Iterable[LeaveOut]) -> list[LeaveOut]:
-        return [
-            replace(rule, where=named(rule.where), but=named(rule.but)) for rule in known(rules)
-        ]
-
-    fields = {
-        field: replace(
-            rule,
-            column=spelled(field, rule.column),
-            join=_all_of(rule.join, find),
-            maybe=as_list(spelled(field, list(rule.maybe))),
-            flags=named(rule.flags),
-            present=named(rule.present),
-            inbound=spelled(field, rule.inbound),
-            outbound=spelled(field, rule.outbound),
-            before=as_list(spelled(field, list(rule.before))),
-            cases=[replace(case, where=named(case.where)) for case in known(rule.cases)],
-        )
-        for field, rule in kind.fields.items()
-    }
+    spelling = _Spelling(find, missing)
     return replace(
         kind,
-        fields=fields,
-        skip=named(kind.skip),
-        leave_out=spelled_rules(kind.leave_out),
-        without_content=spelled_rules(kind.without_content),
-        not_carried=named(kind.not_carried),
+        fields={field: spelling.rule(field, rule) for field, rule in kind.fields.items()},
+        skip=spelling.named(kind.skip),
+        leave_out=spelling.leave_out(kind.leave_out),
+        without_content=spelling.leave_out(kind.without_content),
+        not_carried=spelling.named(kind.not_carried),
     )
+
+
+class _Spelling:
+    """A table's own spellings of the columns that rules name."""
+
+    def __init__(
+        self, find: Callable[[str], str | None], missing: Callable[[str, str], SourceError]
+    ) -> None:
+        self._find = find
+        self._missing = missing
+
+    def rule(self, field: str, rule: FieldRule) -> FieldRule:
+        return replace(
+            rule,
+            column=self._columns(field, rule.column),
+            join=self._all_of(rule.join),
+            maybe=as_list(self._columns(field, list(rule.maybe))),
+            flags=self.named(rule.flags),
+            present=self.named(rule.present),
+            inbound=self._columns(field, rule.inbound),
+            outbound=self._columns(field, rule.outbound),
+            before=as_list(self._columns(field, list(rule.before))),
+            cases=[replace(case, where=self.named(case.where)) for case in self._known(rule.cases)],
+        )
+
+    def leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:
+        return [
+            replace(rule, where=self.named(rule.where), but=self.named(rule.but))
+            for rule in self._known(rules)
+        ]
+
+    def named(self, rules: Mapping[str, _T]) -> dict[str, _T]:
+        return {found: rule for name, rule in rules.items() if (found := self._find(name))}
+
+    def _columns(self, field: str, columns: ColumnNames) -> ColumnNames:
+        if isinstance(columns, str):
+            found = self._find(columns)
+            if found is None:
+                raise self._missing(field, columns)
+            return found
+        return [found for column in columns if (found := self._find(column)) is not None]
+
+    def _known(self, rules: Iterable[_Where]) -> Iterator[_Where]:
+        """Drop rules on columns that are not there: nobody can tell what they hold."""
+        return (rule for rule in rules if all(self._find(name) for name in rule.where))
+
+    def _all_of(self, names: list[str]) -> list[str]:
+        found = [self._find(name) for name in names]
+        return [] if None in found else [name for name in found if name]
 
 
 def with_columns(kind: RecordKind, mapping: Mapping[str, str]) -> None:
@@ -84,8 +98,3 @@ def with_columns(kind: RecordKind, mapping: Mapping[str, str]) -> None:
         known = kind.fields.get(field, FieldRule())
         off = FieldRule(constant=known.constant, default=known.default)
         kind.fields[field] = FieldRule(column=column) if column else off
-
-
-def _all_of(names: list[str], find: Callable[[str], str | None]) -> list[str]:
-    found = [find(name) for name in names]
-    return [] if None in found else [name for name in found if name]

@@ -60,7 +60,7 @@ def test_a_mapping_that_does_not_fit_is_told_by_file(tmp_path: Path) -> None:
         assert list(source)
     assert "holds mails, which are read without --mapping" in source.warnings
     (tmp_path / "odd.json").write_text('[{"a": 1}]')
-    with pytest.raises(SourceError, match=r'odd.json: line 1: has no column "From".* requires'):
+    with pytest.raises(SourceError, match=r'odd.json: has no column "From".* requires'):
         open_source(str(tmp_path / "odd.json"), SourceOptions(mapping_file="twilio-calls"))
 
 
