@@ -127,7 +127,7 @@ class LeadConnector:
         been stored, it is not: use an `Ingestor` to have it looked for.
 
         Raises:
-            InvalidMessage: it breaks a rule of its type; nothing was sent.
+            InvalidMessageError: it breaks a rule of its type; nothing was sent.
             RefusedError: the API said no; `AccessError`, `ThrottledError` and
                 `DailyQuotaSpentError`
                 are kinds of it. Nothing was stored.

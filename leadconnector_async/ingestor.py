@@ -122,7 +122,7 @@ class Ingestor:
         they are taken from the iterable as fast as they can be sent.
 
         Raises:
-            AccessError, DailyQuotaSpent, ThrottledError: a location could not go on, after the
+            AccessError, DailyQuotaSpentError, ThrottledError: a location could not go on, after the
                 others were done.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
@@ -165,8 +165,8 @@ class Ingestor:
         says something else, is `Rejected`.
 
         Raises:
-            AccessError, DailyQuotaSpent, ThrottledError: its location cannot go on; it stays in the
-                outbox.
+            AccessError, DailyQuotaSpentError, ThrottledError: its location cannot go on; it
+                stays in the outbox.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """

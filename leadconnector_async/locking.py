@@ -23,7 +23,7 @@ class OwnerLock:
     """Held from construction to `release`.
 
     Raises:
-        OutboxBusy: someone else holds it, in this process or another.
+        OutboxBusyError: someone else holds it, in this process or another.
         OSError: the folder takes no file.
     """
 

@@ -88,7 +88,7 @@ class ApiSession:
         """Wait for a slot, for a caller that has no scheduler of its own. First come, first served.
 
         Raises:
-            DailyQuotaSpent: there will be none today.
+            DailyQuotaSpentError: there will be none today.
         """
         loop = asyncio.get_running_loop()
         async with self._slot_locks.setdefault(location, asyncio.Lock()):

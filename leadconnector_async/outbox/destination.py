@@ -43,7 +43,7 @@ async def claim_for(outbox: SqliteOutbox, destination: str, *, name: str | None 
     ``name`` is what its user calls it.
 
     Raises:
-        OutboxUnusable: it is for another one.
+        OutboxUnusableError: it is for another one.
     """
     known = _known(outbox.path)
     if not known:

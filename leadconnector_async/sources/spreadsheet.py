@@ -207,7 +207,7 @@ class _Book:
         return self._last[1]
 
 
-class _Look(NamedTuple):
+class _SheetHead(NamedTuple):
     """What the beginning of a sheet tells: where its header is, and whether it is known."""
 
     name: str
@@ -224,17 +224,17 @@ class _Look(NamedTuple):
         return sorted(stripped(name) for name in self.header if stripped(name))
 
 
-def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _Look | None:
+def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _SheetHead | None:
     rows = list(islice(book.rows(name), MAX_ABOVE))
     if not rows:
         return None
     index = vocabulary.header([cells for _, cells in rows])
     line, header = rows[index]
     known = vocabulary.is_header(header)
-    return _Look(name, book.height(name), rows[0][0], line, header, known, name in book.hidden)
+    return _SheetHead(name, book.height(name), rows[0][0], line, header, known, name in book.hidden)
 
 
-def _named(path: str, name: str, book: _Book, looks: list[_Look]) -> _Look:
+def _named(path: str, name: str, book: _Book, looks: list[_SheetHead]) -> _SheetHead:
     for same in (str, str.casefold):
         found = [look for look in looks if same(look.name) == same(name)]
         if found:
@@ -245,7 +245,7 @@ def _named(path: str, name: str, book: _Book, looks: list[_Look]) -> _Look:
     )
 
 
-def _grid(path: str, book: _Book, looks: list[_Look], options: SourceOptions) -> Spreadsheet:
+def _grid(path: str, book: _Book, looks: list[_SheetHead], options: SourceOptions) -> Spreadsheet:
     order = sorted(looks, key=lambda look: (look.hidden, not look.known))
     main = order[0]
     read = [
@@ -292,7 +292,7 @@ def _places(header: list[str], other: list[str]) -> list[int] | None:
     return [spelled.index(name) if name and name in spelled else -1 for name in names]
 
 
-def _warnings(book: _Book, looks: list[_Look], read: list[_Look]) -> Iterator[str]:
+def _warnings(book: _Book, looks: list[_SheetHead], read: list[_SheetHead]) -> Iterator[str]:
     for look in looks:
         where = f"sheet {shown(look.name)}"
         if look in read and look.line > look.first:

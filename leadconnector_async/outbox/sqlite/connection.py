@@ -61,7 +61,8 @@ def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
     """Open the file, made if it does not exist, readable by its owner alone.
 
     Raises:
-        OutboxUnusable, OutboxBusy, OutboxWriteFailed: it cannot be used; the message says why.
+        OutboxUnusableError, OutboxBusyError, OutboxWriteError: it cannot be used; the message
+            says why.
     """
     try:
         _create_private(path)
@@ -83,7 +84,8 @@ def open_to_read(path: str) -> sqlite3.Connection:
     """Open an existing outbox beside its owner, if it has one.
 
     Raises:
-        OutboxUnusable, OutboxBusy, OutboxWriteFailed: it cannot be used; the message says why.
+        OutboxUnusableError, OutboxBusyError, OutboxWriteError: it cannot be used; the message
+            says why.
     """
     if not Path(path).is_file():
         raise OutboxUnusableError(f"{path} does not exist: give the outbox of an earlier import")

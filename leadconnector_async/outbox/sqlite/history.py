@@ -90,7 +90,7 @@ class HistoryReader(ReadConnection):
     """An outbox file at the moment of construction. Every method raises `OutboxError`.
 
     Raises:
-        OutboxUnusable: there is no such file, or it is no outbox.
+        OutboxUnusableError: there is no such file, or it is no outbox.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -94,8 +94,8 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
     """Take the lock, and open the file or make it.
 
     Raises:
-        OutboxBusy: someone else has it.
-        OutboxUnusable, OutboxWriteFailed: it cannot be used.
+        OutboxBusyError: someone else has it.
+        OutboxUnusableError, OutboxWriteError: it cannot be used.
     """
     try:
         lock = OwnerLock(path)

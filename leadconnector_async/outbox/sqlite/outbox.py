@@ -93,9 +93,9 @@ class SqliteOutbox:
         """Open an outbox, made if it does not exist, and own it until `close`.
 
         Raises:
-            OutboxBusy: another process, or this one, has it open.
-            OutboxUnusable: it is no outbox, is damaged, or is of another version.
-            OutboxWriteFailed: it cannot be written.
+            OutboxBusyError: another process, or this one, has it open.
+            OutboxUnusableError: it is no outbox, is damaged, or is of another version.
+            OutboxWriteError: it cannot be written.
         """
         name = os.fspath(path)
         writer = Writer(name, partial(open_store, name, connect))

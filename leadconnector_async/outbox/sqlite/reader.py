@@ -44,7 +44,7 @@ class ReadConnection:
     """Nothing here writes, or waits for the owner.
 
     Raises:
-        OutboxUnusable: there is no such file, or it is no outbox.
+        OutboxUnusableError: there is no such file, or it is no outbox.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

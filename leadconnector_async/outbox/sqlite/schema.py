@@ -113,7 +113,7 @@ def prepare(connection: Connection, path: str) -> None:
     """Make the file an outbox, or see that it is one, and set the connection up.
 
     Raises:
-        OutboxUnusable: it belongs to something else, or to another version of this library.
+        OutboxUnusableError: it belongs to something else, or to another version of this library.
     """
     if _is_new(connection):
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -129,7 +129,7 @@ def check_schema(connection: Connection, path: str) -> None:
     """See that the file is an outbox that this version can read.
 
     Raises:
-        OutboxUnusable: it is not.
+        OutboxUnusableError: it is not.
     """
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise OutboxUnusableError(f"{path} is not an outbox: choose another file")
