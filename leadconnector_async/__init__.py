@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TokenStoreError,
         TransportError,
     )
+    from leadconnector_async.importer import import_files
     from leadconnector_async.ingestor import Ingestor
     from leadconnector_async.models import (
         Call,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     )
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import RateLimit
+    from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.transport.aiohttp_session import Timeouts
 
 __all__ = [
@@ -56,6 +59,8 @@ __all__ = [
     "Contact",
     "DailyQuotaSpentError",
     "FateUnknownError",
+    "ImportProgress",
+    "ImportSummary",
     "InboundMessage",
     "Ingestor",
     "InvalidMessageError",
@@ -86,6 +91,7 @@ __all__ = [
     "TokenStoreError",
     "TransportError",
     "Unresolved",
+    "import_files",
 ]
 
 __version__ = "0.2.0.dev0"
@@ -113,6 +119,7 @@ _HOMES: Final = {
         "TokenStoreError",
         "TransportError",
     ),
+    "importer": ("import_files",),
     "ingestor": ("Ingestor",),
     "models": (
         "Call",
@@ -129,6 +136,8 @@ _HOMES: Final = {
     ),
     "policy": ("Policy",),
     "quota.limits": ("RateLimit",),
+    "reports.progress": ("ImportProgress",),
+    "reports.summary": ("ImportSummary",),
     "transport.aiohttp_session": ("Timeouts",),
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}

@@ -81,7 +81,7 @@ class LeadConnector:
     ) -> None:
         self.location_id = location_id
         self.policy = policy
-        self._base_url = base_url
+        self.base_url = base_url
         self._connections = connections
         transport = AiohttpTransport(
             base_url,
@@ -189,7 +189,7 @@ class LeadConnector:
         return await self.session.exchange(location, quota, slot, request)
 
     def __repr__(self) -> str:
-        return f"<LeadConnector {self._base_url} location={self.location_id!r}>"
+        return f"<LeadConnector {self.base_url} location={self.location_id!r}>"
 
 
 def _provider(token: object) -> TokenProvider:

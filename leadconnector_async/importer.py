@@ -8,25 +8,45 @@ Staging: every record of the sources is checked and stored before the first is s
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Mapping
+from functools import partial
+from os import fspath
+from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.errors import SourceError
+from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, SourceError
 from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.destination import claim_for, folders_of
+from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.records.builder import RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
+from leadconnector_async.records.validation import NEED_PROVIDER
+from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.reason_counts import Notes
+from leadconnector_async.reports.summary import Ending, status_of, summary_of
+from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources.batch_reader import SourceReader
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from os import PathLike
+
+    from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
-    from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+    from leadconnector_async.policy import ContactMode
     from leadconnector_async.records.builder import Providers
+    from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import Parsed
-    from leadconnector_async.sources.batch_reader import SourceReader
 
 
 class Stager:
@@ -135,6 +155,12 @@ class Importer:
         self.total = 0
         """Records that this run has to send."""
         self.sending = False
+        self._meter = ProgressMeter(self.dispatcher, reader, self.left)
+
+    def snapshot(self) -> ImportProgress:
+        """How far the run is."""
+        now = asyncio.get_running_loop().time()
+        return self._meter.snapshot(now, self.total if self.sending else None)
 
     @property
     def stats(self) -> RunStats:
@@ -183,6 +209,14 @@ class Importer:
         self.reader.stop()
         self.dispatcher.stop()
 
+    def ending(self) -> Ending:
+        """How a run ended that nothing interrupted."""
+        stopped = {name: str(error) for name, error in self.errors.items()}
+        barred = [e for e in self.errors.values() if not isinstance(e, DailyQuotaSpentError)]
+        if barred:
+            return Ending(ended="error", error=_together(barred), stopped=stopped)
+        return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
+
     def _deliver(self, settlements: list[Settlement]) -> None:
         left, pending = self.left, State.PENDING
         for settlement in settlements:
@@ -191,3 +225,157 @@ class Importer:
 
     def __repr__(self) -> str:
         return f"<Importer {sum(self.left.values())} of {self.total} records left>"
+
+
+def _together(errors: list[LeadConnectorError]) -> str:
+    """The first error, and how many more there are."""
+    if not (more := len(errors) - 1):
+        return str(errors[0])
+    return f"{errors[0]} (and {more} more location{'s' * (more > 1)} could not go on)"
+
+
+def reading_options(options: SourceOptions, outbox: str) -> SourceOptions:
+    """How to read for an outbox: what comes within the sources is kept beside it."""
+    files = (*options.files, *folders_of(outbox))
+    return replace(options, files=files, spool=Path(f"{outbox}.files"))
+
+
+async def import_with(  # noqa: PLR0913 - one argument for each part that an import is made of
+    drive: Callable[[Importer], Awaitable[Ending]],
+    session: ApiSession,
+    reader: SourceReader,
+    *,
+    outbox: str,
+    destination: str,
+    concurrency: int | None,
+    location: str | None,
+    providers: Providers,
+) -> ImportSummary:
+    """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
+
+    Raises:
+        LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.
+    """
+    started = time.monotonic()
+    reader.check()
+    async with await SqliteOutbox.open(outbox) as store:
+        await claim_for(store, destination)
+        importer = Importer(
+            session,
+            store,
+            reader,
+            concurrency=concurrency,
+            location=location,
+            providers=providers,
+        )
+        ending = await drive(importer)
+    return summary_of(
+        importer.stats,
+        await asyncio.to_thread(status_of, outbox),
+        ending,
+        notices=importer.stager.notes.notices,
+        elapsed_s=time.monotonic() - started,
+        outbox=outbox,
+    )
+
+
+async def import_files(  # noqa: PLR0913 - all but three have defaults
+    api: LeadConnector,
+    sources: Iterable[str | PathLike[str]],
+    *,
+    outbox: str | PathLike[str],
+    mapping: Mapping[str, str] | str | PathLike[str] | None = None,
+    timezone: ZoneInfo | str | None = None,
+    region: str | None = None,
+    mine: Iterable[str] | None = None,
+    contacts: ContactMode | None = None,
+    provider: str | None = None,
+    options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+    concurrency: int | None = None,
+    on_progress: Callable[[ImportProgress], object] | None = None,
+    every: float = 1.0,
+) -> ImportSummary:
+    """Import files, as ``leadconnector import`` does: stage all, send, sum up.
+
+    The same call again goes on where the last one ended, the command's included: nothing is sent
+    twice. Signals are the program's own. When the call is cancelled, what is known is settled.
+    Reading a file holds the event loop for up to some tenths of a second at a time.
+
+    Args:
+        api: the client. Records that name no location belong to its ``location_id``.
+        sources: paths of files, or of folders of mails; ``-`` is standard input. None: only what
+            is pending in the outbox is sent.
+        outbox: path of the file that keeps what became of each record.
+        mapping: field to column; or the name or path of a mapping of another system's export.
+        timezone: of dates without an offset, such as ``America/New_York``.
+        region: the country of telephone numbers without a country code, such as ``US``.
+        mine: the owner's own addresses, or ``@domain``; they tell sent mails from received ones.
+        contacts: see `Policy.contacts`; by default as the client's policy says.
+        provider: the conversation provider of calls and custom messages that name none.
+        options: further ways to read the sources. What is given by name goes before them.
+        concurrency: requests in flight at most; by default as many as the locations can use.
+        on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
+        every: seconds between two calls of ``on_progress``.
+
+    Returns:
+        The counts. Records that failed are in them. So is a location that stopped before its end,
+        with the reason, while others went on, or where the day's quota is spent.
+
+    Raises:
+        SourceError: a source cannot be read; nothing was sent.
+        OutboxError: the outbox cannot be used, or belongs to an import into another API.
+        AccessError, ThrottledError: no location could go on.
+        NotSentError: the API was out of reach for longer than the policy's patience.
+        ClosedError: the client was closed before.
+        ZoneInfoNotFoundError: there is no such time zone.
+
+    Example:
+        >>> async with LeadConnector(token, location_id="ve9EPM428h8vShlRW1KT") as api:
+        ...     summary = await import_files(api, ["history.csv"], outbox="import.db", region="US")
+        ...     print(summary.sent, summary.failed, summary.by_reason)
+    """
+    if api.closed:
+        raise ClosedError(CLOSED)
+    path = fspath(outbox)
+    given = {
+        "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
+        "mapping" if isinstance(mapping, Mapping) else "mapping_file": (
+            mapping if mapping is None or isinstance(mapping, Mapping) else fspath(mapping)
+        ),
+        "region": region,
+        "mine": None if mine is None else tuple(mine),
+    }
+    options = replace(options, **{name: v for name, v in given.items() if v is not None})
+    policy = api.policy if contacts is None else replace(api.policy, contacts=contacts)
+    providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
+    return await import_with(
+        partial(_run, on_progress=on_progress or (lambda _: None), every=every),
+        api.session.with_policy(policy),
+        SourceReader([fspath(source) for source in sources], reading_options(options, path)),
+        outbox=path,
+        destination=api.base_url.rstrip("/"),
+        concurrency=concurrency,
+        location=api.location_id,
+        providers=lambda _: providers,
+    )
+
+
+async def _run(
+    importer: Importer, *, on_progress: Callable[[ImportProgress], object], every: float
+) -> Ending:
+    """Run an importer to its end, and tell how far it is."""
+    running = asyncio.create_task(importer.run())
+    try:
+        while not (await asyncio.wait([running], timeout=every))[0]:
+            on_progress(importer.snapshot())
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    running.result()
+    on_progress(importer.snapshot())
+    errors = importer.errors.values()
+    if len(errors) == len(importer.dispatcher.locations):
+        for error in errors:
+            if not isinstance(error, DailyQuotaSpentError):
+                raise error
+    return importer.ending()

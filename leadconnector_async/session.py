@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.api.responses import SILENT, no_token, read_rate_limit_headers
@@ -68,6 +69,12 @@ class ApiSession:
         """Tokens that were refused and whose renewal was, with why: they are not sent again."""
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
         self._slot_locks: dict[str, asyncio.Lock] = {}
+
+    def with_policy(self, policy: Policy) -> ApiSession:
+        """The same session, quotas, tokens and breaker included, under another policy."""
+        other = copy(self)
+        other.policy = policy
+        return other
 
     def quota(self, location: str, snapshot: QuotaSnapshot | None = None) -> Quota:
         """The quota of a location: one object, whoever sends.

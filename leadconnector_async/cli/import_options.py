@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.cli.option_types import OFF, QuotaValue
+from leadconnector_async.importer import reading_options
 from leadconnector_async.locations.definitions import Locations
-from leadconnector_async.outbox.destination import folders_of
 from leadconnector_async.policy import ContactMode, Policy
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.validation import NEED_PROVIDER
@@ -49,15 +48,10 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     as_json: bool
     quiet: bool
 
-    def reading(self, outbox: str) -> SourceOptions:
-        """How to read the sources: what comes within them is kept beside the outbox."""
-        files = (*self.source.files, *folders_of(outbox))
-        return replace(self.source, files=files, spool=_spool(outbox))
-
     def rehearsing(self) -> SourceOptions:
-        """How to read them without writing anything. What earlier runs kept can be named."""
-        reading = self.reading(self.outbox or "")
-        kept = () if self.outbox is None else (_spool(self.outbox),)
+        """How to read without writing anything. What earlier runs kept can be named."""
+        reading = reading_options(self.source, self.outbox or "")
+        kept = () if self.outbox is None or reading.spool is None else (reading.spool,)
         return replace(reading, files=(*reading.files, *kept), spool=None)
 
     def policy(self) -> Policy:
@@ -100,7 +94,3 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ImportOptions({', '.join(self.sources)})"
-
-
-def _spool(outbox: str) -> Path:
-    return Path(f"{outbox}.files")

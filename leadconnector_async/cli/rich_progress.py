@@ -11,10 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from leadconnector_async.cli.format import counted, number, rate, remaining, size
-from leadconnector_async.reports.progress import ReadingProgress, SendingProgress
 
 if TYPE_CHECKING:
-    from leadconnector_async.reports.progress import Notice, Progress
+    from leadconnector_async.reports.progress import ImportProgress, Notice
 
 
 class BarDisplay:
@@ -26,7 +25,7 @@ class BarDisplay:
         console = Console(stderr=True, no_color=not color, highlight=False)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
-    def show(self, progress: Progress, now: float) -> None:  # noqa: ARG002 - see `Display`
+    def show(self, progress: ImportProgress, now: float) -> None:  # noqa: ARG002 - see `Display`
         """Draw it anew."""
         self._live.start()
         self._live.update(picture(progress), refresh=True)
@@ -36,20 +35,20 @@ class BarDisplay:
         self._live.stop()
 
 
-def picture(progress: Progress) -> RenderableType:
+def picture(progress: ImportProgress) -> RenderableType:
     """One bar with its figures, and the notice below."""
-    match progress:
-        case ReadingProgress(bytes_read, whole, records):
-            of = f"{size(bytes_read)} of {size(whole)}" if whole else size(bytes_read)
-            return _row("Reading", bytes_read, whole, of, counted(records, "record"))
-        case SendingProgress(done, total, per_second, left, notice):
-            figures = [
-                f"{number(done)}/{number(total)}",
-                "" if per_second is None else rate(per_second),
-                "" if left is None else f"{remaining(left)} left",
-            ]
-            row = _row("Sending", done, total, *figures)
-            return Group(row, _notice(notice)) if notice else row
+    if not progress.sending:
+        done, whole = progress.bytes_read, progress.bytes_total
+        of = f"{size(done)} of {size(whole)}" if whole else size(done)
+        return _row("Reading", done, whole, of, counted(progress.read, "record"))
+    per_second, left, notice = progress.rate, progress.seconds_left, progress.notice
+    figures = [
+        f"{number(progress.done)}/{number(progress.total)}",
+        "" if per_second is None else rate(per_second),
+        "" if left is None else f"{remaining(left)} left",
+    ]
+    row = _row("Sending", progress.done, progress.total, *figures)
+    return Group(row, _notice(notice)) if notice else row
 
 
 def _row(name: str, done: int, total: int | None, *figures: str) -> Table:

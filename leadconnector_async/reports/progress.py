@@ -5,20 +5,22 @@ How fast records go out, measured over the last half minute.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec import Struct
+
+from leadconnector_async.errors import DailyQuotaSpentError
+from leadconnector_async.reports.estimate import DAY, Budget, slowest
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-
-class ReadingProgress(NamedTuple):
-    """The sources are being read, checked and staged."""
-
-    bytes_read: int
-    size: int | None
-    """Bytes of all sources; None where one is a pipe."""
-    records: int
+    from leadconnector_async.delivery.dispatcher import Dispatcher
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.quota.quota import Quota
+    from leadconnector_async.sources.batch_reader import SourceReader
 
 
 class Notice(NamedTuple):
@@ -28,20 +30,39 @@ class Notice(NamedTuple):
     seconds: float | None = None
 
 
-class SendingProgress(NamedTuple):
-    """Staged records are being sent."""
+class ImportProgress(Struct, frozen=True, kw_only=True):
+    """Where an import is. It first reads and stages all, then sends. Counts are this run's."""
 
-    done: int
-    """Records of this run whose fate is known."""
-    total: int
-    rate: float | None
+    sending: bool = False
+    """Whether all is staged, and being sent."""
+    bytes_read: int = 0
+    bytes_total: int | None = None
+    """Bytes of all sources; None where one is a pipe."""
+    read: int = 0
+    """Records read."""
+    staged: int = 0
+    """Those of ``read`` that were new."""
+    sent: int = 0
+    failed: int = 0
+    """Refused by the rules or by the API."""
+    unresolved: int = 0
+    pending: int = 0
+    """Records without a fate. While reading, the new ones, with those that are to be left out; once
+    sending, also what earlier runs left, and no longer those left out."""
+    total: int = 0
+    """Records that this run has to send; 0 while reading."""
+    rate: float | None = None
     """Records a second, over the last half minute; None while nothing is known."""
-    seconds_left: float | None
+    seconds_left: float | None = None
     """By the quota and the rate of the slowest location; None while nothing is known."""
     notice: Notice | None = None
+    """Why little or nothing moves."""
 
+    @property
+    def done(self) -> int:
+        """Those of ``total`` whose fate is known."""
+        return self.total - self.pending if self.sending else 0
 
-Progress = ReadingProgress | SendingProgress
 
 WINDOW: Final = 30.0
 """Seconds to measure over: three windows of the API's quota, so that its bursts even out."""
@@ -81,3 +102,101 @@ class RateMeter:
 
     def __repr__(self) -> str:
         return f"<RateMeter {self.total:.1f}/s over {self.span:.0f} s>"
+
+
+_SETTLED: Final = 5.0
+"""Seconds of sending after which the rate tells more than the quota does."""
+
+_RECENTLY: Final = 10.0
+"""Seconds for which an answer 429 is worth a notice: one window of the API."""
+
+
+class ProgressMeter:
+    """Asked now and then by whoever shows progress. ``now`` is the loop's time, in seconds.
+
+    ``left`` are the records without a fate, by the outbox's number of their location.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, reader: SourceReader, left: Mapping[int, int]
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._reader = reader
+        self._left = left
+        self._pace = RateMeter()
+        self._throttled = 0
+        self._throttled_at = -math.inf
+
+    def snapshot(self, now: float, total: int | None) -> ImportProgress:
+        """What the import does now; ``total`` is None while it reads."""
+        stats, sending = self._dispatcher.stats, total is not None
+        if sending:
+            self._pace.note(now, self._left)
+        known = sending and self._pace.span > 0
+        estimate = slowest(self._needs(now)) if known else math.inf
+        return ImportProgress(
+            sending=sending,
+            bytes_read=self._reader.bytes_read,
+            bytes_total=self._reader.size,
+            read=stats.read,
+            staged=stats.staged,
+            sent=stats.sent,
+            failed=stats.rejected + stats.refused,
+            unresolved=stats.unresolved,
+            pending=sum(self._left.values()) if sending else stats.staged - stats.refused,
+            total=total or 0,
+            rate=self._pace.total if known else None,
+            seconds_left=estimate if math.isfinite(estimate) else None,
+            notice=self._notice(now) if sending else None,
+        )
+
+    def _needs(self, now: float) -> Iterator[tuple[int, Budget]]:
+        """What is left of each location that goes on, and what it may use."""
+        settled = self._pace.span >= _SETTLED
+        for state in self._dispatcher.locations.values():
+            count = self._left.get(state.number, 0)
+            if count and (state.error is None or isinstance(state.error, DailyQuotaSpentError)):
+                seen = self._pace.of(state.number) if settled else 0.0
+                yield count, budget_of(state.quota, seen, now)
+
+    def _notice(self, now: float) -> Notice | None:
+        """Why little moves: the gravest cause alone."""
+        dispatcher = self._dispatcher
+        if dispatcher.breaker.is_open:
+            wait = max(dispatcher.breaker.open_until - now, 0.0)
+            return Notice("The API is out of reach: trying again", wait)
+        spent = [s for s in dispatcher.locations.values() if s.quota.day_spent and s.error is None]
+        if spent:
+            wait = min(state.quota.day_ends for state in spent) - now
+            return Notice(f"The day's quota of {_locations(len(spent))} is spent: going on", wait)
+        if dispatcher.stats.throttled > self._throttled:
+            self._throttled, self._throttled_at = dispatcher.stats.throttled, now
+        if now - self._throttled_at < _RECENTLY:
+            return Notice("The API asks to slow down (429).")
+        if not self._pace.total and (doubts := _doubts(dispatcher.locations.values())):
+            return Notice(f"Looking for {_counted(doubts, 'record')} whose answer was lost.")
+        return None
+
+
+def budget_of(quota: Quota, seen: float, now: float) -> Budget:
+    """The location's quota, at the rate that was seen (0: none yet) where that is lower."""
+    allowed = quota.limit.requests / quota.limit.interval
+    day_ends_in = quota.day_ends - now
+    return Budget(
+        rate=min(seen, allowed) if seen else allowed,
+        daily=quota.day_limit,
+        left_today=quota.day_left,
+        day_ends_in=day_ends_in if 0 <= day_ends_in < DAY else DAY,
+    )
+
+
+def _locations(count: int) -> str:
+    return "the location" if count == 1 else _counted(count, "location")
+
+
+def _doubts(locations: Iterable[LocationState]) -> int:
+    return sum(len(lane.doubts) for state in locations for lane in state.lanes.values())
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"

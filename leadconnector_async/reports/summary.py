@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
@@ -198,44 +199,63 @@ class LocationPlan(Struct, kw_only=True):
     estimate_most_s: float
 
 
-class ImportSummary(Struct, kw_only=True):
-    """The counts of a report, under the names of ``--json``.
-
-    What failed, is unresolved, pending, left out, dismissed, or a copy, with its reasons and
-    locations, is what stands in the outbox, earlier runs included, and ``account`` is the sum of
-    it. The others are what this run did: it sent ``sent`` records, and earlier ones
-    ``sent_before``. Of ``requests``, ``enrichments`` completed a record before it was sent: they
-    found contacts, uploaded files, and so on.
-    """
+class ImportSummary(Struct, frozen=True, kw_only=True):
+    """What an import came to: under these names ``--json`` prints it. Times are in seconds."""
 
     read: int
+    """Records that this run read from the sources."""
     staged: int
+    """Those of them that were new to the outbox."""
     skipped: int
+    """Those that the outbox had already."""
     sent: int
+    """Records that this run sent."""
     sent_before: int
+    """Records that earlier runs sent."""
     failed: int
+    """In the outbox now, of all runs: refused by the rules or by the API."""
     unresolved: int
+    """Of all runs: may be stored, or not."""
     pending: int
+    """Of all runs: not sent yet."""
     copies: int
+    """Of all runs: equal records that were read beside one that is kept."""
     left_out: int
+    """Of all runs: nothing is wrong with them, and they are not to be sent."""
     dismissed: int
+    """Of all runs: failed or unresolved, and given up by their owner."""
     requests: int
+    """Requests of this run."""
     throttled: int
+    """Those of them that were answered 429."""
     elapsed_s: float
     found: int
+    """Those of ``sent`` whose answer was lost, and that were found stored."""
     looks: int
+    """Those of ``requests`` that looked for a record."""
     errands: int
+    """Those of ``requests`` that completed a record before it was sent: they found its contact,
+    uploaded a file, and so on."""
     by_reason: list[Reason]
+    """Why records failed or are unresolved, the most frequent reason first."""
     left_out_by_reason: list[Reason]
     dismissed_by_reason: list[Reason]
     copies_lines: list[str]
+    """Where the first copies stand (``file:line``)."""
     notices: list[Reason]
+    """What of the records this run did not carry over, or read in a way to know of."""
     locations: list[LocationCounts]
+    """The counts of each location, and why it could not go on."""
     account: Tallied
+    """The sum of what was ever read into the outbox."""
     outbox: str
     ended: Ended
+    """``done``; ``error`` or ``day_spent`` where a location stopped before its end; or the
+    command's own ``interrupted`` and ``planned``."""
     error: str | None
+    """What stopped the run, or its locations."""
     list_format: str
+    """The form of the list of failed records: ``csv`` or ``jsonl``."""
     estimate_s: float | None = None
     """By the quota, for what is pending: only of a dry run. So are the following."""
     estimate_most_s: float | None = None
@@ -260,8 +280,6 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
     outbox: str,
 ) -> ImportSummary:
     """Put together what is known of a run at its end, and see that no record is missing in it."""
-    for location in status.locations:
-        location.error = ending.stopped.get(location.location)
     if ending.ended == "done" and status.pending:  # whatever the cause: it is not all sent
         left = f"{status.pending:,} records are still pending: run again"
         ending = Ending(ended="error", error=left)
@@ -291,7 +309,10 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         copies_lines=status.copies_lines,
         notices=[] if notices is None else notices.most_frequent(),
         account=status.account,
-        locations=status.locations,
+        locations=[
+            replace(location, error=ending.stopped.get(location.location))
+            for location in status.locations
+        ],
         outbox=outbox,
         ended=ending.ended,
         error=ending.error,

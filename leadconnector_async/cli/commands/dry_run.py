@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import say
 from leadconnector_async.cli.import_report import plan_lines
@@ -96,10 +98,12 @@ async def _plan(options: ImportOptions, copy: str) -> ImportSummary:
         elapsed_s=time.monotonic() - started,
         outbox=options.outbox or "",
     )
-    summary.plan = plans
-    summary.estimate_s = max((plan.estimate_s for plan in plans), default=0.0)
-    summary.estimate_most_s = max((plan.estimate_most_s for plan in plans), default=0.0)
-    return summary
+    return replace(
+        summary,
+        plan=plans,
+        estimate_s=max((plan.estimate_s for plan in plans), default=0.0),
+        estimate_most_s=max((plan.estimate_most_s for plan in plans), default=0.0),
+    )
 
 
 async def _plans(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[LocationPlan]:

@@ -9,21 +9,20 @@ from leadconnector_async.cli.commands.dry_run import plan
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import say
 from leadconnector_async.cli.import_report import AUTOMATIONS, report_lines
-from leadconnector_async.cli.progress_display import Observer, choose_display
+from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.cli.report_lines import note_lines, print_json
 from leadconnector_async.cli.signals import Signals
 from leadconnector_async.cli.target import client, destination, taken_as_known, target
-from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
-from leadconnector_async.importer import Importer
-from leadconnector_async.outbox.destination import claim_for
-from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.reports.summary import Ended, Ending, ImportSummary, status_of, summary_of
+from leadconnector_async.errors import LeadConnectorError
+from leadconnector_async.importer import import_with, reading_options
+from leadconnector_async.reports.summary import Ended, Ending, ImportSummary
 from leadconnector_async.sources.batch_reader import SourceReader
 
 if TYPE_CHECKING:
     from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.cli.progress_display import Display
     from leadconnector_async.cli.target import ApiTarget
+    from leadconnector_async.importer import Importer
 
 _CODES: Final[dict[Ended, Exit]] = {
     "done": Exit.DONE,
@@ -72,32 +71,18 @@ class _Run:
     async def run(self, at: ApiTarget) -> ImportSummary:
         """Import, and count what this run did."""
         options = self._options
-        loop = asyncio.get_running_loop()
-        started = loop.time()
         path = options.outbox or ""
-        reader = SourceReader(options.sources, options.reading(path))
         async with client(options, at) as api:
-            reader.check()
-            async with await SqliteOutbox.open(path) as outbox:
-                await claim_for(outbox, destination(options))
-                importer = Importer(
-                    api.session,
-                    outbox,
-                    reader,
-                    concurrency=options.concurrency,
-                    location=options.location,
-                    providers=options.providers,
-                )
-                ending = await self._drive(importer)
-        elapsed = loop.time() - started
-        return summary_of(
-            importer.stats,
-            status_of(path),
-            ending,
-            notices=importer.stager.notes.notices,
-            elapsed_s=elapsed,
-            outbox=path,
-        )
+            return await import_with(
+                self._drive,
+                api.session,
+                SourceReader(options.sources, reading_options(options.source, path)),
+                outbox=path,
+                destination=destination(options),
+                concurrency=options.concurrency,
+                location=options.location,
+                providers=options.providers,
+            )
 
     async def _import(self, importer: Importer) -> None:
         options = self._options
@@ -117,7 +102,7 @@ class _Run:
     async def _drive(self, importer: Importer) -> Ending:
         """Run the importer to its end, or until signals stop it."""
         task = asyncio.create_task(self._import(importer))
-        watching = asyncio.create_task(self._watch(Observer(importer)))
+        watching = asyncio.create_task(self._watch(importer))
 
         def finish() -> None:
             importer.stop()
@@ -133,34 +118,22 @@ class _Run:
             self._display.close()
         return _ending(task, importer, interrupted=signals.count > 0)
 
-    async def _watch(self, observer: Observer) -> None:
+    async def _watch(self, importer: Importer) -> None:
         now = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(self._display.interval)
-            self._display.show(observer.look(now()), now())
+            self._display.show(importer.snapshot(), now())
 
 
 def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) -> Ending:
     """How the run ended; an error that stopped it goes before an interruption."""
     error = None if task.cancelled() else task.exception()
-    stopped = {name: str(error) for name, error in importer.errors.items()}
+    stopped = importer.ending().stopped
     if isinstance(error, LeadConnectorError):
         return Ending(ended="error", error=str(error), stopped=stopped)
     if error is not None:
         raise error
-    if interrupted:
-        return Ending(ended="interrupted", stopped=stopped)
-    barred = [e for e in importer.errors.values() if not isinstance(e, DailyQuotaSpentError)]
-    if barred:
-        return Ending(ended="error", error=_together(barred), stopped=stopped)
-    return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
-
-
-def _together(errors: list[LeadConnectorError]) -> str:
-    """The first error, and how many more there are."""
-    if not (more := len(errors) - 1):
-        return str(errors[0])
-    return f"{errors[0]} (and {more} more location{'s' * (more > 1)} could not go on)"
+    return Ending(ended="interrupted", stopped=stopped) if interrupted else importer.ending()
 
 
 def _loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it

@@ -20,17 +20,41 @@ from leadconnector_async.cli.progress_display import (
     line,
 )
 from leadconnector_async.cli.rich_progress import BarDisplay, picture
-from leadconnector_async.reports.progress import Notice, Progress, ReadingProgress, SendingProgress
+from leadconnector_async.reports.progress import ImportProgress, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+
+def reading(bytes_read: int, bytes_total: int | None, read: int) -> ImportProgress:
+    """Progress before anything is sent."""
+    return ImportProgress(bytes_read=bytes_read, bytes_total=bytes_total, read=read)
+
+
+def sending(
+    done: int,
+    total: int,
+    rate: float | None,
+    seconds_left: float | None,
+    notice: Notice | None = None,
+) -> ImportProgress:
+    """Progress when all is staged."""
+    return ImportProgress(
+        sending=True,
+        pending=total - done,
+        total=total,
+        rate=rate,
+        seconds_left=seconds_left,
+        notice=notice,
+    )
+
+
 OUTAGE = Notice("The API is out of reach: trying again", 4.2)
 
 
 def lines_of(
-    moments: Iterable[tuple[float, Progress]], capsys: pytest.CaptureFixture[str]
+    moments: Iterable[tuple[float, ImportProgress]], capsys: pytest.CaptureFixture[str]
 ) -> list[str]:
     """What `LineDisplay` writes when it is shown these."""
     display = LineDisplay()
@@ -42,7 +66,7 @@ def lines_of(
     return output.err.splitlines()
 
 
-def drawn(progress: Progress) -> str:
+def drawn(progress: ImportProgress) -> str:
     """What the bar looks like, without colors."""
     file = io.StringIO()
     Console(file=file, width=100, color_system=None).print(picture(progress))
@@ -52,43 +76,41 @@ def drawn(progress: Progress) -> str:
 @pytest.mark.parametrize(
     ("progress", "words"),
     [
-        (ReadingProgress(1_200_000, 3_400_000, 5_000), "Reading: 1.2 MB of 3.4 MB, 5,000 records"),
-        (ReadingProgress(1_200_000, None, 1), "Reading: 1.2 MB, 1 record"),
-        (SendingProgress(0, 612, None, None), "Sending: 0 of 612"),
+        (reading(1_200_000, 3_400_000, 5_000), "Reading: 1.2 MB of 3.4 MB, 5,000 records"),
+        (reading(1_200_000, None, 1), "Reading: 1.2 MB, 1 record"),
+        (sending(0, 612, None, None), "Sending: 0 of 612"),
         (
-            SendingProgress(412, 1_000_612, 9.84, 423_000.0),
+            sending(412, 1_000_612, 9.84, 423_000.0),
             "Sending: 412 of 1,000,612, 9.8/s, 4 d 21 h left",
         ),
     ],
 )
-def test_progress_in_words(progress: Progress, words: str) -> None:
+def test_progress_in_words(progress: ImportProgress, words: str) -> None:
     """What is not known is left out."""
     assert line(progress) == words
 
 
 def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     """One every ten seconds; none for a run that is over before."""
-    moments = [(second / 2, SendingProgress(second, 100, 2.0, 1.0)) for second in range(70)]
+    moments = [(second / 2, sending(second, 100, 2.0, 1.0)) for second in range(70)]
     assert len(lines_of(moments, capsys)) == 34.5 // LINE_EVERY
     assert not lines_of(moments[:19], capsys)
 
 
 def test_a_notice_is_said_at_once_and_once(capsys: pytest.CaptureFixture[str]) -> None:
     """And again when it comes back."""
-    stuck, moving = SendingProgress(1, 100, 0.0, None, OUTAGE), SendingProgress(2, 100, 1.0, 98.0)
+    stuck, moving = sending(1, 100, 0.0, None, OUTAGE), sending(2, 100, 1.0, 98.0)
     moments = [(0.0, stuck), (1.0, stuck), (2.0, moving), (3.0, stuck)]
     assert lines_of(moments, capsys) == [OUTAGE.text, OUTAGE.text]
 
 
 def test_the_bar_shows_figures_and_notices() -> None:
     """Rate and time left beside it, and below it why nothing moves."""
-    assert "412/1,000,612  9.8/s  4 d 21 h left" in drawn(
-        SendingProgress(412, 1_000_612, 9.84, 423_000.0)
-    )
-    text = drawn(SendingProgress(412, 612, 0.0, None, OUTAGE))
+    assert "412/1,000,612  9.8/s  4 d 21 h left" in drawn(sending(412, 1_000_612, 9.84, 423_000.0))
+    text = drawn(sending(412, 612, 0.0, None, OUTAGE))
     assert text.splitlines()[1].startswith("The API is out of reach: trying again in 5 s")
-    assert "1.2 MB of 3.4 MB  5,000 records" in drawn(ReadingProgress(1_200_000, 3_400_000, 5_000))
-    assert "Reading" in drawn(ReadingProgress(1_200_000, None, 1))
+    assert "1.2 MB of 3.4 MB  5,000 records" in drawn(reading(1_200_000, 3_400_000, 5_000))
+    assert "Reading" in drawn(reading(1_200_000, None, 1))
 
 
 def test_the_screen_is_left_clean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,8 +118,8 @@ def test_the_screen_is_left_clean(capsys: pytest.CaptureFixture[str]) -> None:
     screen = BarDisplay(color=False)
     screen.close()
     screen = BarDisplay(color=False)
-    screen.show(SendingProgress(1, 2, 1.0, 1.0), 0.0)
-    screen.show(SendingProgress(2, 2, 1.0, 0.0), 1.0)
+    screen.show(sending(1, 2, 1.0, 1.0), 0.0)
+    screen.show(sending(2, 2, 1.0, 0.0), 1.0)
     screen.close()
     assert not capsys.readouterr().out
 
@@ -109,7 +131,7 @@ def test_who_sees_what(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(choose_display(quiet=False, color=True), BarDisplay)
     nothing = choose_display(quiet=True, color=True)
     assert isinstance(nothing, NoDisplay)
-    nothing.show(SendingProgress(1, 2, 1.0, 1.0), 0.0)
+    nothing.show(sending(1, 2, 1.0, 1.0), 0.0)
     nothing.close()
 
 

@@ -49,7 +49,9 @@ def test_locations_with_most_to_do_come_first() -> None:
         LocationCounts(location=f"l{n}", sent=n, failed=0, unresolved=0, pending=n)
         for n in range(MAX_LOCATIONS + 5)
     ]
-    locations[3].pending, locations[3].error = 5_000, "401 Invalid token"
+    locations[3] = LocationCounts(
+        location="l3", sent=3, failed=0, unresolved=0, pending=5_000, error="401 Invalid token"
+    )
     lines = list(location_lines(locations))
     assert lines[2].split() == ["l3", "3", "0", "0", "5,000"]
     assert lines[3].strip() == "401 Invalid token"

@@ -9,12 +9,11 @@ from cli_harness import sms, write_jsonl
 
 from leadconnector_async import LeadConnector, Policy, RateLimit
 from leadconnector_async.api.responses import RateLimitHeaders
-from leadconnector_async.cli.progress_display import Observer, budget_of
 from leadconnector_async.importer import Importer
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.reports.estimate import Budget, seconds_needed
-from leadconnector_async.reports.progress import Progress, ReadingProgress, SendingProgress
+from leadconnector_async.reports.progress import ImportProgress, budget_of
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader
@@ -27,17 +26,17 @@ if TYPE_CHECKING:
 def watch(  # noqa: PLR0913 - what an import can be watched under
     config: SandboxConfig,
     tmp_path: Path,
-    enough: Callable[[Progress], bool],
+    enough: Callable[[ImportProgress], bool],
     *,
     policy: Policy = Policy(),  # noqa: B008 - frozen
     limit: RateLimit | None = None,
     count: int = 300,
-) -> list[Progress]:
+) -> list[ImportProgress]:
     """Look at an import until one sees enough; return all that was seen."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(count)])
 
-    async def scenario() -> list[Progress]:
-        seen: list[Progress] = []
+    async def scenario() -> list[ImportProgress]:
+        seen: list[ImportProgress] = []
         async with (
             Sandbox(config) as sandbox,
             LeadConnector("t", base_url=sandbox.url, limit=limit, policy=policy) as api,
@@ -45,14 +44,12 @@ def watch(  # noqa: PLR0913 - what an import can be watched under
         ):
             reader = SourceReader([str(history)], SourceOptions())
             importer = Importer(api.session, outbox, reader, location="here")
-            observer = Observer(importer)
-            now = asyncio.get_running_loop().time
-            seen.append(observer.look(now()))
+            seen.append(importer.snapshot())
             task = asyncio.create_task(importer.run())
             deadline = time.monotonic() + 20
             while not enough(seen[-1]) and time.monotonic() < deadline:
                 await asyncio.sleep(0.01)
-                seen.append(observer.look(now()))
+                seen.append(importer.snapshot())
             importer.stop()
             await asyncio.wait([task])
         return seen
@@ -60,11 +57,11 @@ def watch(  # noqa: PLR0913 - what an import can be watched under
     return asyncio.run(scenario())
 
 
-def has_notice(text: str) -> Callable[[Progress], bool]:
+def has_notice(text: str) -> Callable[[ImportProgress], bool]:
     """Whether the progress tells why little moves."""
 
-    def told(progress: Progress) -> bool:
-        notice = progress.notice if isinstance(progress, SendingProgress) else None
+    def told(progress: ImportProgress) -> bool:
+        notice = progress.notice if progress.sending else None
         return notice is not None and text in notice.text
 
     return told
@@ -73,17 +70,17 @@ def has_notice(text: str) -> Callable[[Progress], bool]:
 def test_first_it_reads_then_it_sends(tmp_path: Path) -> None:
     """Bytes and records, then a count that grows to the total."""
 
-    def done(progress: Progress) -> bool:
-        return isinstance(progress, SendingProgress) and progress.done == progress.total > 0
+    def done(progress: ImportProgress) -> bool:
+        return progress.sending and progress.done == progress.total > 0
 
     seen = watch(SandboxConfig(), tmp_path, done)
     first, last = seen[0], seen[-1]
-    assert isinstance(first, ReadingProgress)
-    assert first.size == (tmp_path / "h.jsonl").stat().st_size
-    assert isinstance(last, SendingProgress)
+    assert not first.sending
+    assert first.bytes_total == (tmp_path / "h.jsonl").stat().st_size
+    assert last.sending
     assert last.total == 300
     assert last.seconds_left == 0.0
-    counts = [progress.done for progress in seen if isinstance(progress, SendingProgress)]
+    counts = [progress.done for progress in seen if progress.sending]
     assert counts == sorted(counts)
 
 
@@ -91,14 +88,14 @@ def test_the_time_left_knows_the_quota(tmp_path: Path) -> None:
     """However fast the first burst went."""
     limits = Limits(max=20, interval=1.0, daily=None)
 
-    def moving(progress: Progress) -> bool:
-        return isinstance(progress, SendingProgress) and progress.done >= 15
+    def moving(progress: ImportProgress) -> bool:
+        return progress.sending and progress.done >= 15
 
     seen = watch(
         SandboxConfig(limits=limits), tmp_path, moving, limit=RateLimit(20, 1.0, None), count=500
     )
     last = seen[-1]
-    assert isinstance(last, SendingProgress)
+    assert last.sending
     assert last.seconds_left is not None
     assert last.seconds_left == pytest.approx((500 - last.done) / 20)
 
@@ -108,7 +105,7 @@ def test_a_host_that_is_down_is_told(tmp_path: Path) -> None:
     down = SandboxConfig(faults=(Fault("down", nth=(30,), seconds=30.0),))
     seen = watch(down, tmp_path, has_notice("out of reach"))
     last = seen[-1]
-    assert isinstance(last, SendingProgress)
+    assert last.sending
     assert last.notice is not None
     assert last.notice.seconds is not None
 
@@ -131,7 +128,7 @@ def test_waiting_for_the_next_day_is_told(tmp_path: Path) -> None:
         limit=RateLimit(1000, 1.0, 30),
     )
     last = seen[-1]
-    assert isinstance(last, SendingProgress)
+    assert last.sending
     assert last.notice is not None
     assert last.notice.seconds is not None
     assert last.notice.seconds > 3600
@@ -175,10 +172,10 @@ def test_the_time_left_knows_the_day_that_was_announced() -> None:
 def test_a_location_that_was_given_up_takes_no_time(tmp_path: Path) -> None:
     """What it has left is not waited for."""
 
-    def given_up(progress: Progress) -> bool:
-        return isinstance(progress, SendingProgress) and progress.seconds_left == 0.0
+    def given_up(progress: ImportProgress) -> bool:
+        return progress.sending and progress.seconds_left == 0.0
 
     throttled = SandboxConfig(faults=(Fault("429"),))
     last = watch(throttled, tmp_path, given_up, policy=Policy(patience=0.2))[-1]
-    assert isinstance(last, SendingProgress)
+    assert last.sending
     assert (last.done, last.seconds_left) == (0, 0.0)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+
+from leadconnector_async import (
+    AccessError,
+    ClosedError,
+    ImportProgress,
+    ImportSummary,
+    LeadConnector,
+    OutboxUnusableError,
+    SourceError,
+    import_files,
+)
+from leadconnector_async.sandbox import SandboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxThread]:
+    """A sandbox without limits."""
+    with SandboxThread() as sandbox:
+        yield sandbox
+
+
+def imported(
+    sandbox: SandboxThread,
+    source: Path,
+    outbox: Path,
+    *,
+    token: str | None = None,
+    on_progress: Callable[[ImportProgress], object] | None = None,
+    **settings: object,
+) -> ImportSummary:
+    """Import with a client of its own."""
+
+    async def scenario() -> ImportSummary:
+        async with LeadConnector(
+            token or sandbox.token,
+            location_id=sandbox.location_id,
+            base_url=sandbox.url,
+            limit=None,
+        ) as api:
+            return await import_files(
+                api,
+                [source],
+                outbox=outbox,
+                every=0.01,
+                on_progress=on_progress,
+                **settings,  # type: ignore[arg-type]  # as the test gives them
+            )
+
+    return asyncio.run(scenario())
+
+
+def test_a_program_goes_on_where_the_command_ended(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """And the command where the program ended: one outbox, and nothing twice."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(20)])
+    words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--json"]
+    leadconnector(*words)
+    write_jsonl(history, [*(sms(n) for n in range(30)), sms(30, direction="sideways")])
+    summary = imported(sandbox, history, tmp_path / "o.db")
+    assert (summary.sent, summary.sent_before, summary.skipped) == (10, 20, 20)
+    assert (summary.failed, summary.ended, summary.error) == (1, "done", None)
+    assert summary.by_reason[0].lines == [f"{history}:31"]
+    again = result_of(leadconnector(*words).stdout)
+    assert (again["staged"], again["sent"], again["sent_before"]) == (0, 0, 30)
+    assert len(sandbox.messages) == 30
+
+
+def test_sources_are_read_as_the_call_says(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Columns, the zone of dates, and the country of numbers; and how contacts are had."""
+    history = tmp_path / "h.csv"
+    history.write_text("kind,direction,phone,date,message\nSMS,inbound,2015550123,2024-07-01,hi\n")
+    settings: dict[str, Any] = {"mapping": {"type": "kind"}, "timezone": "America/New_York", "region": "US"}
+    summary = imported(sandbox, history, tmp_path / "o.db", contacts="find", **settings)
+    assert (summary.sent, summary.failed) == (0, 1)
+    summary = imported(sandbox, history, tmp_path / "p.db", **settings)
+    assert (summary.sent, summary.failed) == (1, 0), summary.by_reason
+    (message,) = sandbox.messages
+    assert message.date == 1_719_806_400_000
+
+
+def test_progress_is_a_value(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """It grows to the end, and the last one says what was done."""
+    history = write_jsonl(
+        tmp_path / "h.jsonl", [*(sms(n) for n in range(600)), sms(1, id="x", direction="no")]
+    )
+    seen: list[ImportProgress] = []
+    imported(sandbox, history, tmp_path / "o.db", on_progress=seen.append)
+    last = seen[-1]
+    assert (last.read, last.staged, last.sent, last.failed) == (601, 601, 600, 1)
+    assert (last.unresolved, last.pending, last.total, last.done) == (0, 0, 600, 600)
+    assert [one.sent for one in seen] == sorted(one.sent for one in seen)
+    with pytest.raises(AttributeError):
+        last.sent = 1  # type: ignore[misc]  # frozen
+
+
+def test_what_stops_the_run_is_raised(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """A source, the outbox of another API, a token that no location takes, a closed client."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    with pytest.raises(SourceError):
+        imported(sandbox, tmp_path / "none.csv", tmp_path / "o.db")
+    with pytest.raises(AccessError):
+        imported(sandbox, history, tmp_path / "o.db", token="no-such-token")  # noqa: S106 - none
+    with SandboxThread() as other, pytest.raises(OutboxUnusableError):
+        imported(other, history, tmp_path / "o.db")
+
+    async def closed() -> None:
+        async with LeadConnector("t", location_id="here") as api:
+            pass
+        await import_files(api, [history], outbox=tmp_path / "o.db")
+
+    with pytest.raises(ClosedError):
+        asyncio.run(closed())
+
+
+def test_what_a_callback_raises_ends_the_import(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """The same call again sends the rest, and nothing twice."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(500)])
+
+    def enough(progress: ImportProgress) -> None:
+        if progress.sent:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        imported(sandbox, history, tmp_path / "o.db", on_progress=enough)
+    summary = imported(sandbox, history, tmp_path / "o.db")
+    assert (summary.pending, summary.unresolved, summary.ended) == (0, 0, "done")
+    assert len({message.alt_id for message in sandbox.messages}) == len(sandbox.messages) == 500
