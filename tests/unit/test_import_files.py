@@ -79,7 +79,8 @@ def test_sources_are_read_as_the_call_says(sandbox: SandboxThread, tmp_path: Pat
     """Columns, the zone of dates, and the country of numbers; and how contacts are had."""
     history = tmp_path / "h.csv"
     history.write_text("kind,direction,phone,date,message\nSMS,inbound,2015550123,2024-07-01,hi\n")
-    settings: dict[str, Any] = {"mapping": {"type": "kind"}, "timezone": "America/New_York", "region": "US"}
+    settings: dict[str, Any] = {"mapping": {"type": "kind"}, "region": "US"}
+    settings["timezone"] = "America/New_York"
     summary = imported(sandbox, history, tmp_path / "o.db", contacts="find", **settings)
     assert (summary.sent, summary.failed) == (0, 1)
     summary = imported(sandbox, history, tmp_path / "p.db", **settings)
