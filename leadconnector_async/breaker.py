@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Final
+
+_log: Final = logging.getLogger(__name__)
 
 FAILURES_TO_OPEN: Final = 8
 
@@ -50,6 +53,8 @@ class Breaker:
     def succeeded(self) -> None:
         """An answer came."""
         if self._failures:
+            if self.is_open:
+                _log.warning("circuit closed: the API is within reach again")
             self._failures = 0
             self._pause = FIRST_PAUSE
             self._probing = False
@@ -58,6 +63,8 @@ class Breaker:
     def failed(self, now: float) -> None:
         """No answer came, or only a session's."""
         self._failures += 1
+        if self._failures == FAILURES_TO_OPEN:
+            _log.warning("circuit opened: %d requests in a row got no answer", FAILURES_TO_OPEN)
         self._probing = False
         self.since = min(self.since, now)
         if self.is_open and now >= self._probe_at:

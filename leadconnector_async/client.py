@@ -180,7 +180,7 @@ class LeadConnector:
     def pause(self, location: str, response: Response) -> None:
         """Hold a location back after a 429."""
         after = retry_after(response.headers.get("Retry-After"), self.policy.retry_after_cap)
-        self.session.quota(location).throttled(asyncio.get_running_loop().time(), after)
+        self.session.pause(location, self.session.quota(location), after)
 
     async def exchange(self, location: str, request: Request) -> tuple[Response, str]:
         """One request when the quota allows it, and the token it went with. No retry."""

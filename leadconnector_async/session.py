@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.api.responses import SILENT, no_token, read_rate_limit_headers
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
     from leadconnector_async.quota.window import Slot
     from leadconnector_async.transport.base import Request, Response, Transport
+
+_log: Final = logging.getLogger(__name__)
 
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 """What a proxy answers for an API that is down."""
@@ -184,8 +188,23 @@ class ApiSession:
         if task is None:
             task = asyncio.ensure_future(self.tokens.renew(location, refused))
             self._renewals[location] = task
-            task.add_done_callback(lambda _: self._renewals.pop(location, None))
+            task.add_done_callback(partial(self._renewal_ended, location))
         return await asyncio.shield(task)
+
+    def _renewal_ended(self, location: str, task: asyncio.Task[str | None]) -> None:
+        self._renewals.pop(location, None)
+        if not task.cancelled() and task.exception() is None and task.result() is not None:
+            _log.info("token of location %s renewed", location)
+
+    def pause(self, location: str, quota: Quota, after: float | None) -> float:
+        """Hold a location back after a 429. Returns when it goes on, in the loop's seconds.
+
+        ``after`` is what the answer asks for, in seconds; None where it says nothing.
+        """
+        now = asyncio.get_running_loop().time()
+        goes_on = quota.throttled(now, after)
+        _log.warning("429: location %s pauses for %.1f s", location, goes_on - now)
+        return goes_on
 
     def __repr__(self) -> str:
         return f"<ApiSession {self.transport!r} {len(self._quotas)} locations>"

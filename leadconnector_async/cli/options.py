@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -250,3 +251,24 @@ output_options: Final = _all(
     option("--no-color", is_flag=True, help="Use no colors. So does the variable NO_COLOR."),
     option("--verbose", "-v", is_flag=True, help="Show rare events on standard error."),
 )
+
+
+def obey_output_options(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Take out of what click gives what concerns the output of any command: colors and logs."""
+    if given.pop("no_color") or os.environ.get("NO_COLOR"):
+        ctx.color = False
+    if given.pop("verbose"):
+        show_logs()
+
+
+def show_logs() -> None:
+    """Show what the library logs, on standard error."""
+    import logging  # noqa: PLC0415 - only with --verbose
+
+    class Echo(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(self.format(record), err=True)
+
+    logger = logging.getLogger("leadconnector_async")
+    logger.addHandler(Echo())
+    logger.setLevel(logging.DEBUG)

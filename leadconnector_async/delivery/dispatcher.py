@@ -8,8 +8,9 @@ but the network.
 from __future__ import annotations
 
 import asyncio
+import logging
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.decisions import unresolved
@@ -28,6 +29,7 @@ from leadconnector_async.errors import (
     DailyQuotaSpentError,
     LeadConnectorError,
     NotSentError,
+    RefusedError,
     ThrottledError,
 )
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Claim, Outbox, Settlement
     from leadconnector_async.session import ApiSession
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Dispatcher:
@@ -90,6 +95,9 @@ class Dispatcher:
             lease, self._session.quota(location, lease.snapshot)
         )
         self._names[state.number] = location
+        if lease.unknown:
+            unknown = len(lease.unknown)
+            _log.info("resume: location %s has %d unknown of an earlier run", location, unknown)
         self._take_over(state, lease.unknown)
         self.feed(state)
         return state
@@ -138,6 +146,7 @@ class Dispatcher:
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
         self._forever, self._stopping = forever, False
+        _log.info("run starts: %d locations", len(self.locations))
         try:
             async with asyncio.TaskGroup() as loops:
                 self._batcher.start(loops)
@@ -153,6 +162,7 @@ class Dispatcher:
         finally:
             self._pool.end()
             await undisturbed(self._batcher.wind_up(self.locations.values()))
+            _log.info("run ends: %s", self.stats)
 
     def stop(self) -> None:
         """Start nothing more; `work` returns when what is in flight has been answered."""
@@ -179,6 +189,7 @@ class Dispatcher:
         """See `LaneControl.close`."""
         if state.error is None:
             state.error = error
+            _log.error("location %s stopped: %s", state.name, _shown(error))
             self._closed(state, error)
             self._note_idle()
 
@@ -265,3 +276,11 @@ class Dispatcher:
 
     def __repr__(self) -> str:
         return f"<Dispatcher {len(self.locations)} locations, {self._pool!r}>"
+
+
+def _shown(error: LeadConnectorError) -> str:
+    """Name an error without the API's own words, which may quote a person's number."""
+    if not isinstance(error, RefusedError):
+        return type(error).__name__
+    code = f" {error.canonical_code}" if error.canonical_code else ""
+    return f"{type(error).__name__} ({error.status}{code})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from leadconnector_async.transport.base import Response
 
 
+_log: Final = logging.getLogger(__name__)
+
+
 class OutcomeRecorder:
     """Makes settlements. ``settle`` takes them, to be written with the next commit."""
 
@@ -67,10 +71,12 @@ class OutcomeRecorder:
         if end.state is State.SENT:
             self._stats.sent += 1
             self._stats.found += 1
+            _log.info("record %d found stored", claim.seq)
         elif end.state is State.REJECTED:
             self._stats.rejected += 1
         else:
             self._stats.unresolved += 1
+            _log.warning("record %d given up: unresolved, may be stored or not", claim.seq)
         self._settle(
             Settlement(
                 claim,
@@ -178,7 +184,8 @@ class OutcomeHandler:
             case decisions.Settle():
                 state.take_out(lane, claim)
                 self.recorder.ended(claim, step)
-            case decisions.Reconcile(_, reason):
+            case decisions.Reconcile(delay, reason):
+                _log.info("record %d in doubt: is looked for in %.1f s", claim.seq, delay)
                 lane.doubts[claim.seq] = InDoubt(reason)
             case decisions.StopLocation(refusal):
                 self.stop_location(state, lane, refusal)
@@ -200,7 +207,7 @@ class OutcomeHandler:
         """
         self.stats.throttled += 1
         quota, now = state.quota, self._loop.time()
-        goes_on = quota.throttled(now, self.retry_after(response))
+        goes_on = self._session.pause(state.name, quota, self.retry_after(response))
         state.ready.appendleft(lane)
         ends = quota.throttled_since + self._session.policy.patience
         if now > ends:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from leadconnector_async.cli.option_types import QUOTA_OR_OFF
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
     locations_option,
+    obey_output_options,
     option,
     output_options,
     source_options,
@@ -164,10 +164,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - not needed for help
     from leadconnector_async.cli.import_options import ImportOptions  # noqa: PLC0415 - the same
 
-    if given.pop("no_color") or os.environ.get("NO_COLOR"):
-        ctx.color = False
-    if given.pop("verbose"):
-        show_logs()
+    obey_output_options(ctx, given)
     _fill_in_location(given)
     options = ImportOptions(source=source_options_of(given), **given)
     ctx.exit(run(options, color=ctx.color is not False))
@@ -202,16 +199,3 @@ def _fill_in_location(given: dict[str, Any]) -> None:
         given["location"] = given["location"] or given["locations"].only
     elif given["sandbox"]:
         given["location"] = given["location"] or SANDBOX_LOCATION
-
-
-def show_logs() -> None:
-    """Show what the library logs, on standard error."""
-    import logging  # noqa: PLC0415 - only with --verbose
-
-    class Echo(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            click.echo(self.format(record), err=True)
-
-    logger = logging.getLogger("leadconnector_async")
-    logger.addHandler(Echo())
-    logger.setLevel(logging.DEBUG)

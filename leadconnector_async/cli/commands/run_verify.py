@@ -40,7 +40,6 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     location: str | None
     as_json: bool
     quiet: bool
-    no_color: bool
 
     def __repr__(self) -> str:
         return f"VerifyOptions({self.outbox!r})"
@@ -66,10 +65,11 @@ def run(options: VerifyOptions) -> Exit:
         homeless = {key: n for key, n in others.get("", _NONE).items() if n}
         print_json({"locations": told, "agrees": agrees, "without_location": homeless})
     else:
-        for location, result in found.items():
+        shown = {name: one for name, one in found.items() if not (options.quiet and one.agrees)}
+        for location, result in shown.items():
             for line in _lines(location, result, others.get(location, _NONE)):
                 say(line)
-        if any(others.get("", _NONE).values()):
+        if any(others.get("", _NONE).values()) and not options.quiet:
             say(f"Of no location, and not sent: {_terms(others[''])}.")
     return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
     locations_option,
+    obey_output_options,
     option,
     outbox_option,
     output_options,
@@ -21,7 +24,7 @@ from leadconnector_async.cli.options import (
 @option("--location", metavar="ID", help="Compare this location alone.")
 @output_options
 @click.pass_context
-def command(ctx: click.Context, /, **given: object) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read back what the API holds, page by page, and report what is missing or double.
 
     Every message of the location is read, 500 in a request, within the same quota. Reads lag
@@ -31,7 +34,7 @@ def command(ctx: click.Context, /, **given: object) -> None:
     """
     from leadconnector_async.cli.commands.run_verify import VerifyOptions, run  # noqa: PLC0415 - not for help
 
-    given.pop("verbose")
+    obey_output_options(ctx, given)
     if given["token"] and given["locations"]:
         raise click.UsageError(ONE_SOURCE_OF_TOKENS)
-    ctx.exit(run(VerifyOptions(**given)))  # type: ignore[arg-type]  # click has checked them
+    ctx.exit(run(VerifyOptions(**given)))

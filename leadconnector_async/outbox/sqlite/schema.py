@@ -7,6 +7,7 @@ of a few lanes touches few pages, and claiming does not slow down with what is s
 
 from __future__ import annotations
 
+import logging
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from leadconnector_async.errors import OutboxUnusableError
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+_log: Final = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
 
@@ -189,6 +191,7 @@ def _upgrade(connection: Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
+    _log.info("outbox upgraded from format %d to %d", found, FORMAT)
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from leadconnector_async.cli.commands.import_ import show_logs
 from leadconnector_async.cli.format import USUAL
+from leadconnector_async.cli.options import show_logs
 from leadconnector_async.cli.report_lines import (
     MAX_LOCATIONS,
     MAX_REASONS,

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from cli_harness import at, leadconnector, sms, write_jsonl
+from fault_harness import import_into, records
+
+from leadconnector_async import AccessError, InboundMessage, Ingestor, LeadConnector, Record
+from leadconnector_async.models import Contact
+from leadconnector_async.sandbox import Fault, Sandbox, SandboxConfig, SandboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRETS = ("a text that nobody may read", "+12125550142", "kim@example.com")
+
+
+def test_what_an_operator_asks_for_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run's start and end, a pause after 429, doubt and finding; no text, token or person."""
+
+    async def scenario() -> str:
+        async with Sandbox() as sandbox:
+            sandbox.set_faults(
+                Fault("429", nth=(3,), seconds=0.01), Fault("500", when="after", nth=(5,))
+            )
+            text, phone, mail = SECRETS
+            message = InboundMessage(
+                type="SMS", direction="inbound", date=datetime(2024, 1, 1, tzinfo=UTC), message=text
+            )
+            named = Record(id="secret", message=message, contact=Contact(phone=phone, email=mail))
+            outcomes = await import_into(sandbox, [*records(20), named], tmp_path / "o.db")
+            assert len(outcomes) == 21
+            return sandbox.token
+
+    with caplog.at_level(logging.DEBUG, "leadconnector_async"):
+        token = asyncio.run(scenario())
+    told = [record.getMessage() for record in caplog.records if "asyncio" not in record.name]
+    for event in ("run starts", "429: location", "in doubt", "found stored", "run ends"):
+        assert any(event in line for line in told), event
+    everything = "\n".join(told)
+    assert not [secret for secret in (*SECRETS, token) if secret in everything]
+
+
+def test_a_location_that_stops_is_logged_without_the_apis_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its words may quote a person's number: status and code say enough."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SandboxConfig(tokens={"good-token": "good"})) as sandbox,
+            LeadConnector("bad-token", location_id="good", base_url=sandbox.url) as api,
+            Ingestor(api) as ingestor,
+        ):
+            async for _ in ingestor.run(records(3)):
+                pass
+
+    with caplog.at_level(logging.INFO, "leadconnector_async"), pytest.raises(AccessError):
+        asyncio.run(scenario())
+    stopped = [record.getMessage() for record in caplog.records if "stopped" in record.getMessage()]
+    assert [line.partition("stopped: ")[2] for line in stopped] == ["AccessError (401)"]
+
+
+@pytest.fixture
+def quiet_again() -> Iterator[None]:
+    """The command ends with its process, and its handlers with it; here it does not."""
+    logger = logging.getLogger("leadconnector_async")
+    before, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = before
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("quiet_again")
+def test_verbose_shows_the_log(tmp_path: Path) -> None:
+    """On standard error; without it nothing is shown."""
+    with SandboxThread() as sandbox:
+        history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+        for verbose in ([], ["--verbose"]):
+            outbox = tmp_path / f"{len(verbose)}.db"
+            run = leadconnector("import", history, *at(sandbox, outbox), *verbose)
+            assert ("run starts" in run.stderr) == bool(verbose)
