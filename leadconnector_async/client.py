@@ -25,6 +25,7 @@ from leadconnector_async.errors import (
     ThrottledError,
 )
 from leadconnector_async.policy import Policy, retry_after
+from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import encode, verified
 from leadconnector_async.session import ApiSession
@@ -211,3 +212,6 @@ def _error(classification: object) -> Exception:
         case Throttled(refusal):
             return ThrottledError(refusal)
     return RefusedError(classification.refusal)  # type: ignore[attr-defined]  # Refused is what is left
+
+
+name_public_place(globals())

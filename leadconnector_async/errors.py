@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Self
 
+from leadconnector_async.public_place import name_public_place
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -134,3 +136,6 @@ class OutboxUnusableError(OutboxError):
 
 class OutboxWriteError(OutboxError):
     """A write or sync failed (disk full, read-only folder, I/O error)."""
+
+
+name_public_place(globals())

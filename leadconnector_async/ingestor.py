@@ -16,6 +16,7 @@ from leadconnector_async.delivery.results import (
 from leadconnector_async.errors import CLOSED, ClosedError, NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder
 
 if TYPE_CHECKING:
@@ -298,3 +299,6 @@ class Ingestor:
         if self._work is not None and not self._work.done():
             self._dispatcher.stop()
             await asyncio.wait([self._work])
+
+
+name_public_place(globals())

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct
 
+from leadconnector_async.public_place import name_public_place
+
 MessageType = Literal[
     "SMS",
     "Email",
@@ -203,3 +205,6 @@ class Unresolved(Struct, frozen=True, kw_only=True):
 
 
 Outcome = Sent | Rejected | Unresolved
+
+
+name_public_place(globals())

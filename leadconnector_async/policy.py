@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from msgspec import Struct
 
+from leadconnector_async.public_place import name_public_place
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -80,3 +82,6 @@ def retry_after(value: str | None, cap: float) -> float | None:
     if not digits.isascii() or not digits.isdigit():
         return None
     return min(float(digits), cap)
+
+
+name_public_place(globals())

@@ -37,6 +37,7 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.models import Refusal
+from leadconnector_async.public_place import name_public_place
 
 if TYPE_CHECKING:
     import os
@@ -330,3 +331,6 @@ def _not_given(company: str, location: str, answer: Denied) -> str:
         f"company {company} gives no token for location {location} ({answer.what}): install the "
         "app for that location, or correct its company"
     )
+
+
+name_public_place(globals())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport.base import is_token
 
 if TYPE_CHECKING:
@@ -66,3 +67,6 @@ class StaticToken:
 
     def __repr__(self) -> str:
         return "StaticToken(…)"
+
+
+name_public_place(globals())

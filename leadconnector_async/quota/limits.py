@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async.public_place import name_public_place
+
 if TYPE_CHECKING:
     from leadconnector_async.api.responses import RateLimitHeaders
 
@@ -63,3 +65,6 @@ class RateLimit(Struct, frozen=True):
 
 UNLIMITED: Final = RateLimit(requests=10**9, daily=None)
 """Stands for no limit, until the server announces one."""
+
+
+name_public_place(globals())

@@ -15,6 +15,7 @@ from msgspec import Struct
 from yarl import URL
 
 from leadconnector_async.errors import CLOSED, ClosedError
+from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport.base import FileUnreadableError, Response
 from leadconnector_async.transport.exceptions import translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body
@@ -199,3 +200,6 @@ class AiohttpTransport:
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {self._base} {'own' if self._owned else 'shared'} session>"
+
+
+name_public_place(globals())

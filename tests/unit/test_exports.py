@@ -4,8 +4,10 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+from msgspec import Struct
 
 import leadconnector_async
 from leadconnector_async import errors, models
@@ -35,8 +37,25 @@ def test_what_is_exported_is_there(name: str) -> None:
     assert getattr(leadconnector_async, name) is value
     if isinstance(value, type):
         assert value.__name__ == name
-        assert value.__module__.startswith("leadconnector_async.")
+        assert value.__module__ == "leadconnector_async"
         assert value.__doc__
+
+
+def test_a_class_says_the_place_it_is_imported_from() -> None:
+    """In reprs, tracebacks and pickles, also of what was raised before any name was asked for."""
+    assert repr(leadconnector_async.Sent) == "<class 'leadconnector_async.Sent'>"
+    assert get_type_hints(leadconnector_async.Call)["status"] == models.CallStatus | None
+    raised = python(
+        "import pickle, traceback\n"
+        "from leadconnector_async.records.draft import key_from_text\n"
+        "from leadconnector_async.errors import InvalidMessageError as error\n"
+        "from leadconnector_async.models import Problem, Sent\n"
+        "problem = Problem('date', 'is missing', 'write one')\n"
+        "print(traceback.format_exception_only(error([problem]))[0].split(':')[0])\n"
+        "print(pickle.loads(pickle.dumps(problem)) == problem)\n"
+        "print(b'leadconnector_async.' in pickle.dumps([error([problem]), Sent], 0))\n"
+    )
+    assert raised.split() == ["leadconnector_async.InvalidMessageError", "True", "False"]
 
 
 def test_all_names_what_the_package_knows() -> None:
@@ -69,7 +88,7 @@ def test_every_value_that_crosses_the_border_is_public() -> None:
     structs = {
         name
         for name, value in vars(models).items()
-        if isinstance(value, type) and value.__module__ == models.__name__
+        if isinstance(value, type) and issubclass(value, Struct) and value is not Struct
     }
     assert structs - set(NAMES) == {"MessageFields"}
 
