@@ -16,7 +16,7 @@ from leadconnector_async import (
     SourceError,
     import_files,
 )
-from leadconnector_async.sandbox import SandboxThread
+from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +78,9 @@ def test_a_program_goes_on_where_the_command_ended(sandbox: SandboxThread, tmp_p
 def test_sources_are_read_as_the_call_says(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Columns, the zone of dates, and the country of numbers; and how contacts are had."""
     history = tmp_path / "h.csv"
-    history.write_text("kind,direction,phone,date,message\nSMS,inbound,2015550123,2024-07-01,hi\n")
+    history.write_text(
+        "kind,direction,contact.phone,date,message\nSMS,inbound,2015550123,2024-07-01,hi\n"
+    )
     settings: dict[str, Any] = {"mapping": {"type": "kind"}, "region": "US"}
     settings["timezone"] = "America/New_York"
     summary = imported(sandbox, history, tmp_path / "o.db", contacts="find", **settings)
@@ -109,8 +111,10 @@ def test_what_stops_the_run_is_raised(sandbox: SandboxThread, tmp_path: Path) ->
     history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
     with pytest.raises(SourceError):
         imported(sandbox, tmp_path / "none.csv", tmp_path / "o.db")
-    with pytest.raises(AccessError):
-        imported(sandbox, history, tmp_path / "o.db", token="no-such-token")  # noqa: S106 - none
+    config = SandboxConfig(tokens={"good-token": "good"})
+    with SandboxThread(config) as strict, pytest.raises(AccessError):
+        imported(strict, history, tmp_path / "strict.db", token="no-such-token")  # noqa: S106 - none
+    imported(sandbox, history, tmp_path / "o.db")
     with SandboxThread() as other, pytest.raises(OutboxUnusableError):
         imported(other, history, tmp_path / "o.db")
 
