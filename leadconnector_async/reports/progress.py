@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import Struct
 
 from leadconnector_async.errors import DailyQuotaSpentError
+from leadconnector_async.public_place import name_public_place
 from leadconnector_async.reports.estimate import DAY, Budget, slowest
 
 if TYPE_CHECKING:
@@ -200,3 +201,6 @@ def _doubts(locations: Iterable[LocationState]) -> int:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+name_public_place(globals())

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
+from leadconnector_async.public_place import name_public_place
 from leadconnector_async.reports.reason_counts import Reason, ReasonState
 from leadconnector_async.sources.failed_list import failed_suffix
 
@@ -329,3 +330,6 @@ def _fault(stats: RunStats, account: Tallied) -> str | None:
         f"{stats.staged:,} were new and {stats.skipped:,} known. This is an error of "
         "leadconnector-async: please report it, and keep the outbox"
     )
+
+
+name_public_place(globals())
