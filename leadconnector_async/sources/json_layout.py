@@ -60,7 +60,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
     in_lines = not _is_document(lines)
     value = _first_whole(lines) if in_lines else opening_value(head)
     if in_lines and isinstance(value, list):
-        in_lines = any(type(item) is not dict for item in value)
+        in_lines = bool(value) and not any(type(item) is dict for item in value)
         if in_lines:  # a line that is no record
             return JsonLayout(None, _unseen(options))
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones

@@ -241,3 +241,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
     peak(10)
     assert peak(16_000) < 1.5 * peak(2_000)
+
+
+def test_what_is_no_object_in_a_list_fails_alone() -> None:
+    """Also where the whole list stands in one line, as programs write it."""
+    for indent in (None, 1):
+        parsed, _ = parse(json.dumps([A, None, B], indent=indent).encode(), ".json")
+        assert [one.row is None for one in parsed] == [False, True, False]
