@@ -2,8 +2,6 @@
 
 No object is kept per record: counts come from the dispatcher's tally and the outbox, so that memory
 stays flat in the size of the import.
-
-Staging: every record of the sources is checked and stored before the first is sent.
 """
 
 from __future__ import annotations
@@ -20,18 +18,17 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, SourceError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.destination import claim_for, folders_of
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.records.builder import RowDrafter, no_providers
-from leadconnector_async.records.draft import fault_key
+from leadconnector_async.records.builder import no_providers
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.progress import ProgressMeter
-from leadconnector_async.reports.reason_counts import Notes
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -46,76 +43,6 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.progress import ImportProgress
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
-    from leadconnector_async.sources import Parsed
-
-
-class Stager:
-    """Puts what a reader gives into an outbox, and counts it in run statistics.
-
-    ``location`` is the one of records that name none; None refuses these. ``providers`` gives the
-    provider's id by type of message, for a location's records that name none.
-    """
-
-    def __init__(
-        self,
-        outbox: SqliteOutbox,
-        stats: RunStats,
-        *,
-        location: str | None,
-        providers: Providers = no_providers,
-    ) -> None:
-        self._outbox = outbox
-        self._stats = stats
-        self._location = location
-        self._providers = providers
-        self.notes = Notes(location)
-
-    async def stage(self, reader: SourceReader) -> None:
-        """Read to the end, or until the reader is stopped; then make the records claimable.
-
-        Raises:
-            SourceError: a source cannot be read. What came before it stays staged.
-            OutboxError: the store failed.
-        """
-        drafter = RowDrafter(self._location, time.time_ns() // 1_000_000, self._providers)
-        source_pass: SourcePass | None = None
-        for source in reader.sources():
-            batch = reader.batch()
-            self._refuse_homeless(source.name, batch)
-            source_pass = SourcePass(
-                await self._outbox.source(source.name, source.form), source_pass
-            )
-            await self._stage(reader, batch, drafter, source_pass, source.name)
-            if not reader.interrupted:
-                await self._outbox.end(source_pass, fault_key(source.name))
-        if not reader.interrupted:
-            await self._outbox.publish()
-
-    def _refuse_homeless(self, name: str, batch: list[Parsed]) -> None:
-        """Refuse a source at once, rather than each of its records, where --location is missing."""
-        rows = [parsed.row for parsed in batch if parsed.row is not None]
-        if rows and not self._location and not any(row.location_id for row in rows):
-            raise SourceError(f"{name}: its records name no locationId: give --location ID")
-
-    async def _stage(
-        self,
-        reader: SourceReader,
-        batch: list[Parsed],
-        drafter: RowDrafter,
-        source_pass: SourcePass,
-        source: str,
-    ) -> None:
-        while batch:
-            for parsed in batch:
-                self.notes.add(parsed, source)
-            drafts = [drafter.draft_of(parsed, source) for parsed in batch]
-            self._stats.read += len(batch)
-            batch.clear()  # the rows are not needed any more, and are half of the memory
-            self._stats.add(await self._outbox.stage(drafts, source_pass))
-            batch = reader.batch()
-
-    def __repr__(self) -> str:
-        return f"<Stager {self._stats.staged} staged, {self._stats.skipped} known>"
 
 
 class Importer:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from leadconnector_async.api.enrichment import EnrichedRequest
+    from leadconnector_async.api.responses import Indeterminate, Refused
     from leadconnector_async.delivery.outcomes import LaneControl, OutcomeRecorder
     from leadconnector_async.delivery.scheduler import Enrichment, Lane, LocationState
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.session import ApiSession
+    from leadconnector_async.transport.base import Response
 
 
 class Sender:
@@ -125,7 +127,19 @@ class Sender:
             self._recorder.stored(claim, classification.receipt, lookups)
         elif isinstance(classification, TokenExpired):
             await self._handler.renew(state, lane, classification.refusal, token)
-        elif isinstance(classification, Throttled):
+        else:
+            self._not_stored(state, lane, claim, classification, response)
+
+    def _not_stored(
+        self,
+        state: LocationState,
+        lane: Lane,
+        claim: Claim,
+        classification: Throttled | Refused | Forbidden | Indeterminate,
+        response: Response,
+    ) -> None:
+        """Act on an answer that stored nothing, or does not tell whether it did."""
+        if isinstance(classification, Throttled):
             self._handler.pause(state, lane, response)
         else:
             claim.attempts += 1

@@ -19,7 +19,6 @@ from leadconnector_async.cli.report_lines import note_lines, print_json
 from leadconnector_async.cli.target import destination
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.errors import OutboxWriteError
-from leadconnector_async.importer import Stager
 from leadconnector_async.outbox.destination import claim_for
 from leadconnector_async.outbox.sqlite.connection import open_to_read
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
@@ -33,6 +32,7 @@ from leadconnector_async.reports.summary import (
     summary_of,
 )
 from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

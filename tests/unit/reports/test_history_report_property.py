@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from outbox_kit import claimed, fate
 
 from leadconnector_async.delivery.stats import RunStats
-from leadconnector_async.importer import Stager
 from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.reports.summary import Tallied, status_of
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
+from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
