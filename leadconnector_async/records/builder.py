@@ -256,7 +256,7 @@ class RowCheck(NamedTuple):
 
 
 def check_row(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> RowCheck:
-    """Judge a record by itself. Whether its id is another's too is told by who knows the others."""
+    """Check a record by itself. Whether its id is another's too is told by who knows the others."""
     if parsed.left_out is not None:
         return RowCheck(left_out=parsed.left_out)
     if parsed.row is None:

@@ -44,8 +44,8 @@ class RowChecker:
         """Forget everything."""
         self._shelf.close()
 
-    def classification(self, parsed: Parsed, source: str) -> RowCheck:
-        """Judge a record. Its row is not to be used any more."""
+    def check(self, parsed: Parsed, source: str) -> RowCheck:
+        """Check a record. Its row is not to be used any more."""
         found = check_row(parsed)
         row = parsed.row
         named = parsed.identity if row is None else (row.id, None, row.outbox_key)

@@ -57,9 +57,9 @@ def inspect(path: str, options: SourceOptions) -> None:
             say(line)
         found = list(islice(source, RECORDS))
         say("\nFirst records:" if found else "\nIt holds no records.")
-        with closing(RowChecker()) as judge:
+        with closing(RowChecker()) as checker:
             for parsed in found:
-                for line in _record(parsed, source.name, judge):
+                for line in _record(parsed, source.name, checker):
                     say(line)
 
 
@@ -85,14 +85,14 @@ def _how_to_import(name: str) -> str:
     return f"import it with --mapping {name}"
 
 
-def _record(parsed: Parsed, source: str, judge: RowChecker) -> Iterator[str]:
+def _record(parsed: Parsed, source: str, checker: RowChecker) -> Iterator[str]:
     yield f"\n  {parsed.line}:"
     row = parsed.row
     if row is not None:
         body = msgspec.json.format(_body(row), indent=2).decode()
         yield from (f"    {line}" for line in body.splitlines())
     # A contact that has no id yet is found or made before its records are sent.
-    for problem in judge.classification(parsed, source).problems:
+    for problem in checker.check(parsed, source).problems:
         yield f"    {problem}"
     for notice in parsed.notices:
         yield f"    Note: {notice}"

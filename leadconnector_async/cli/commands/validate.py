@@ -72,22 +72,22 @@ class Check:
         Raises:
             SourceError: one of them cannot be read.
         """
-        with closing(RowChecker()) as judge:
-            self._read_all(paths, judge)
+        with closing(RowChecker()) as checker:
+            self._read_all(paths, checker)
 
-    def _read_all(self, paths: Sequence[str], judge: RowChecker) -> None:
+    def _read_all(self, paths: Sequence[str], checker: RowChecker) -> None:
         for path in paths:
             with open_source(path, self._options) as source:
-                self._read(source, judge)
+                self._read(source, checker)
                 self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
 
-    def _read(self, source: Source, judge: RowChecker) -> None:
+    def _read(self, source: Source, checker: RowChecker) -> None:
         for parsed in source:
             self.records += 1
             self.notes.add(parsed, source.name)
             row = parsed.row
             self.without_location += row is not None and not row.location_id
-            problems = judge.classification(parsed, source.name).problems
+            problems = checker.check(parsed, source.name).problems
             if not problems:
                 continue
             self.wrong += 1
