@@ -77,8 +77,8 @@ class Importer:
             closed=lambda _state, _error: None,  # the site keeps its error: see `errors`
         )
         self.stager = Stager(outbox, self.dispatcher.stats, location=location, providers=providers)
-        self.left: dict[int, int] = {}
-        """Records without a fate, by the outbox's number of their location."""
+        self.left: dict[str, int] = {}
+        """Records without a fate, by location."""
         self.total = 0
         """Records that this run has to send."""
         self.sending = False
@@ -125,7 +125,7 @@ class Importer:
             if self.reader.interrupted:
                 break
             state = await self.dispatcher.open(location)
-            self.left[state.number] = unsent.get(location, 0)
+            self.left[state.name] = unsent.get(location, 0)
         self.total = sum(self.left.values())
         self.sending = True
         if not self.reader.interrupted:
@@ -148,7 +148,7 @@ class Importer:
         left, pending = self.left, State.PENDING
         for settlement in settlements:
             if settlement.state is not pending:
-                left[settlement.claim.location] -= 1
+                left[settlement.claim.lease.location] -= 1
 
     def __repr__(self) -> str:
         return f"<Importer {sum(self.left.values())} of {self.total} records left>"

@@ -190,8 +190,8 @@ class Ingestor:
             state = await self._dispatcher.open(draft.location)
             with self._waiters.submission():
                 submission = await self._outbox.submit(draft)
-                if submission.settlement is not None:
-                    return outcome_of(submission.settlement, draft.location)
+                if submission.end is not None:
+                    return outcome_of(submission.end, draft.location)
                 waiter, is_new = self._waiters.wait_for(submission.seq, state)
         finally:
             if not is_new:
@@ -269,7 +269,7 @@ class Ingestor:
         for settlement in settlements:
             if settlement.state is State.PENDING:
                 continue
-            outcome = outcome_of(settlement, self._dispatcher.name_of(settlement.claim.location))
+            outcome = outcome_of(settlement.end, settlement.claim.lease.location)
             waited_for = self._waiters.take(settlement.claim.seq, outcome)
             left += waited_for or self._path is None
             if not waited_for:

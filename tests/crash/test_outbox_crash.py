@@ -80,10 +80,10 @@ def test_after_all_crashes_each_record_ends_once(tmp_path: Path) -> None:
     }
 
     async def finish(outbox: SqliteOutbox) -> None:
-        lease = await outbox.acquire("l1")
+        lease, unknown, _ = await outbox.acquire("l1")
         await outbox.publish()
-        await outbox.settle([fate(claim) for claim in lease.unknown], ())
-        while claims := (await outbox.claim([(lease.location, 500)]))[0]:
+        await outbox.settle([fate(claim) for claim in unknown], ())
+        while claims := (await outbox.claim([(lease, 500)]))[0]:
             await outbox.settle([fate(claim) for claim in claims], ())
 
     in_outbox(path, finish)

@@ -72,9 +72,9 @@ async def published(outbox: Outbox, batch: Sequence[Draft]) -> None:
 
 
 async def claimed(outbox: Outbox, number: int, location: str = "l1") -> list[Claim]:
-    """Claim from one location; its epoch begins."""
-    lease = await outbox.acquire(location)
-    (claims,) = await outbox.claim([(lease.location, number)])
+    """Claim from one location; under a new lease."""
+    lease, *_ = await outbox.acquire(location)
+    (claims,) = await outbox.claim([(lease, number)])
     return claims
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leadconnector_async.outbox.base import (
+        Acquired,
         Claim,
         Lease,
         Settlement,
@@ -78,7 +79,7 @@ class SqliteOutbox:
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
-    as unknown when the location's next epoch begins.
+    as unknown with the location's next lease.
     """
 
     def __init__(self, path: str, writer: Writer[SqliteStore]) -> None:
@@ -115,7 +116,7 @@ class SqliteOutbox:
         await self._writer.run(lambda store: store.staging.end(source_pass, prefix))
 
     async def submit(self, draft: Draft) -> Submission:
-        """See `Outbox.admit`."""
+        """See `Outbox.submit`."""
         return await self._submissions.submit(draft)
 
     async def publish(self) -> None:
@@ -131,27 +132,27 @@ class SqliteOutbox:
         """How many records of each location have no end yet, published or not."""
         return await self._writer.run(lambda store: store.unsent())
 
-    async def acquire(self, location: str) -> Lease:
-        """See `Outbox.begin`."""
-        return await self._writer.run(lambda store: store.begin(location))
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`."""
+        return await self._writer.run(lambda store: store.acquire(location))
 
-    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return await self._writer.run(lambda store: store.claims.claim(wants))
+        return await self._writer.run(lambda store: store.claim(wants))
 
     async def settle(
-        self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
     ) -> None:
         """See `Outbox.settle`."""
-        await self._writer.run(lambda store: store.settler.settle(settlements, snapshots))
+        await self._writer.run(lambda store: store.settle(settlements, quotas))
 
-    async def get_lookups(self, location: int, names: Sequence[str]) -> dict[str, str]:
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
-        return await self._writer.run(lambda store: store.lookups.known(location, names))
+        return await self._writer.run(lambda store: store.lookups.known(lease.number, names))
 
-    async def put_lookups(self, location: int, lookups: Mapping[str, str]) -> None:
+    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
-        await self._writer.run(lambda store: store.lookups.put(location, lookups))
+        await self._writer.run(lambda store: store.put_lookups(lease, lookups))
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

@@ -84,7 +84,7 @@ _PAGE: Final = 256
 _TOTALS: Final = """SELECT name, state, n, first_at, last_at
     FROM tally JOIN location ON location.id = tally.location ORDER BY location.id"""
 
-_SPENDS: Final = """SELECT name, location, day_used, day_ends, window_used, window_ends, day_limit
+_SPENDS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, day_limit
     FROM spend JOIN location ON location.id = location"""
 
 _CLAIMED: Final = """SELECT name FROM record JOIN queue USING (location, lane, date, seq)

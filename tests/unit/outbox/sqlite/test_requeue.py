@@ -11,7 +11,7 @@ from leadconnector_async.outbox.sqlite.requeue import Requeued
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from leadconnector_async.outbox.base import Lease
+    from leadconnector_async.outbox.base import Acquired
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 
@@ -43,12 +43,12 @@ def test_unresolved_records_are_looked_for(tmp_path: Path) -> None:
     """They may be stored: the next epoch hands them back as unknown, in this process or another."""
     path = tmp_path / "o.db"
 
-    async def work(outbox: SqliteOutbox) -> Lease:
+    async def work(outbox: SqliteOutbox) -> Acquired:
         await fail(outbox)
         await outbox.requeue()
         return await outbox.acquire("l1")
 
-    async def after(outbox: SqliteOutbox) -> Lease:
+    async def after(outbox: SqliteOutbox) -> Acquired:
         return await outbox.acquire("l1")
 
     assert keys(in_outbox(path, work).unknown) == ["l1-3"]

@@ -74,7 +74,7 @@ def test_a_record_has_one_end(tmp_path: Path, wrong: str) -> None:
         ends = {
             "twice in a call": [fate(one), fate(other), fate(one, State.REJECTED)],
             "twice in two calls": [fate(one), fate(third)],
-            "never claimed": [fate(one), fate(one.__class__(1, 0, 0, 99, b"", b"", 0))],
+            "never claimed": [fate(one), fate(one.__class__(one.lease, 0, 0, 99, b"", b"", 0))],
             "held": [fate(one), fate(other, State.CLAIMED)],
         }
         with pytest.raises(ValueError, match=r"record .*is (not claimed|settled twice)"):
@@ -90,13 +90,13 @@ def test_quota_that_is_used_is_known_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
 
     async def work(outbox: SqliteOutbox) -> QuotaSnapshot | None:
-        lease = await outbox.acquire("l1")
+        acquired = await outbox.acquire("l1")
         for used in (1, 2):
-            await outbox.settle([], [QuotaSnapshot(lease.location, used, AT, used, AT)])
-        return lease.snapshot
+            await outbox.settle([], [(acquired.lease, QuotaSnapshot(used, AT, used, AT))])
+        return acquired.snapshot
 
     assert in_outbox(path, work) is None
-    assert in_outbox(path, work) == QuotaSnapshot(1, 2, AT, 2, AT)
+    assert in_outbox(path, work) == QuotaSnapshot(2, AT, 2, AT)
 
 
 def test_messages_of_other_records_of_the_lane_are_known(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_a_batch_that_is_done_leaves_no_trace(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> None:
         await published(outbox, drafts(60, lanes=60))
-        await outbox.acquire("l1")
+        lease = (await outbox.acquire("l1")).lease
         for _ in range(6):
-            (claims,) = await outbox.claim([(1, 10)])
+            (claims,) = await outbox.claim([(lease, 10)])
             await outbox.settle([fate(claim) for claim in claims[:5]], ())
             await outbox.settle([fate(claim) for claim in claims[5:]], ())
 

@@ -63,10 +63,10 @@ def test_the_same_record_again_has_the_same_number(tmp_path: Path) -> None:
         await outbox.settle([fate(claim, conversation_id="c")], ())
         again = await outbox.submit(one)
         assert again.state is State.SENT
-        assert again.settlement is not None
-        assert again.settlement.message_id == f"m{first.seq}"
-        assert again.settlement.conversation_id == "c"
-        assert again.settlement.claim.key == b"a"
+        assert again.end is not None
+        assert again.end.message_id == f"m{first.seq}"
+        assert again.end.conversation_id == "c"
+        assert again.end.key == b"a"
         assert not await claimed(outbox, 1)
 
     in_outbox(tmp_path / "o.db", work)
@@ -86,9 +86,9 @@ def test_a_failed_record_has_its_reason(tmp_path: Path) -> None:
             (rejected, "422", b"{}"),
         ):
             assert submission.state is State.REJECTED
-            assert submission.settlement is not None
-            assert submission.settlement.reason == reason
-            assert submission.settlement.detail == detail
+            assert submission.end is not None
+            assert submission.end.reason == reason
+            assert submission.end.detail == detail
 
     in_outbox(tmp_path / "o.db", work)
 

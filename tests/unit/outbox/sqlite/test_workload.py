@@ -50,8 +50,8 @@ def work(
             ]
             await outbox.stage(drafts, SourcePass(await outbox.source("a.csv", b"{}")))
             await outbox.publish()
-            lease = await outbox.acquire("here")
-            await outbox.put_lookups(lease.location, lookups or {})
+            lease = (await outbox.acquire("here")).lease
+            await outbox.put_lookups(lease, lookups or {})
 
     asyncio.run(fill())
     return work_left(str(path))
