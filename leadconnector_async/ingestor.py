@@ -16,6 +16,7 @@ from leadconnector_async.delivery.results import (
 from leadconnector_async.errors import CLOSED, ClosedError, NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.open import open_outbox
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder
 
@@ -97,9 +98,7 @@ class Ingestor:
     async def _open_outbox(self) -> Outbox:
         if self._path is None:
             return MemoryOutbox()
-        from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
-
-        return await SqliteOutbox.open(self._path)
+        return await open_outbox(self._path)
 
     @property
     def stats(self) -> RunStats:

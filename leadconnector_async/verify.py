@@ -27,7 +27,7 @@ from leadconnector_async.api.responses import (
 from leadconnector_async.errors import AccessError, FateUnknownError, RefusedError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.transport.base import Request
@@ -75,11 +75,11 @@ class Verification(Struct):
 async def verify(
     api: LeadConnector,
     location: str,
-    sent: Iterable[tuple[str, str]],
+    sent: AsyncIterable[list[tuple[str, str]]],
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
-    """Compare the (key, message id) pairs of a location with the API's export.
+    """Compare pages of (key, message id) pairs of a location with the API's export.
 
     ``progress`` is called with the number of messages exported so far.
 
@@ -99,7 +99,10 @@ async def verify(
             progress(result.exported)
         shelf.execute("CREATE INDEX by_alt_id ON message (alt_id) WHERE alt_id IS NOT NULL")
         shelf.execute("CREATE INDEX by_look ON message (look)")
-        _compare(shelf, sent, result)
+        shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")
+        async for page in sent:
+            shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", page)
+        _compare(shelf, result)
     return result
 
 
@@ -115,11 +118,7 @@ async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[list[Li
             cursor = page.next_cursor
 
 
-def _compare(
-    shelf: sqlite3.Connection, sent: Iterable[tuple[str, str]], result: Verification
-) -> None:
-    shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")
-    shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", sent)
+def _compare(shelf: sqlite3.Connection, result: Verification) -> None:
     (result.checked,) = shelf.execute("SELECT count(*) FROM ours").fetchone()
     missing = "FROM ours WHERE id NOT IN (SELECT id FROM message)"
     (result.missing_count,) = shelf.execute(f"SELECT count(*) {missing}").fetchone()

@@ -25,6 +25,7 @@ from leadconnector_async.sandbox import (
 from leadconnector_async.verify import verify
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from leadconnector_async.verify import Verification
@@ -54,9 +55,14 @@ def compare(config: SandboxConfig, *, again: int = 0, lost: int = 0) -> Verifica
                     )
                     await api.add_inbound_message(copy)
                 sent += [(f"lost{n}", f"lostmessage{n}") for n in range(lost)]
-                return await verify(api, sandbox.location_id, sent)
+                return await verify(api, sandbox.location_id, one_page(sent))
 
     return asyncio.run(scenario())
+
+
+async def one_page(sent: list[tuple[str, str]]) -> AsyncIterator[list[tuple[str, str]]]:
+    """What an outbox gives."""
+    yield sent
 
 
 def test_a_complete_import_agrees() -> None:

@@ -16,14 +16,16 @@ from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.cli.target import api_token
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.locations.toml_file import read_locations
-from leadconnector_async.outbox.sqlite.reader import RecordCounts, SqliteOutboxReader
+from leadconnector_async.outbox.open import open_reader
+from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import key_text
 from leadconnector_async.verify import Verification, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.verify import Difference
 
 MAX_SHOWN = 10
@@ -55,9 +57,7 @@ def run(options: VerifyOptions) -> Exit:
         raise click.UsageError(
             "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
         )
-    with SqliteOutboxReader(options.outbox) as reader:
-        found = asyncio.run(_verify_all(reader, options))
-        counts = reader.summary().locations
+    found, counts = asyncio.run(_verify_all(options))
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
@@ -75,9 +75,15 @@ def run(options: VerifyOptions) -> Exit:
 
 
 async def _verify_all(
-    reader: SqliteOutboxReader, options: VerifyOptions
-) -> dict[str, Verification]:
-    counts = reader.summary().locations
+    options: VerifyOptions,
+) -> tuple[dict[str, Verification], dict[str, RecordCounts]]:
+    async with await open_reader(options.outbox) as reader:
+        found = await _verify_each(reader, options)
+        return found, (await reader.summary()).locations
+
+
+async def _verify_each(reader: OutboxReader, options: VerifyOptions) -> dict[str, Verification]:
+    counts = (await reader.summary()).locations
     chosen = [options.location] if options.location else [name for name in counts if name]
     locations = read_locations(options.locations) if options.locations else None
     async with LeadConnector(
@@ -88,9 +94,9 @@ async def _verify_all(
         return {name: await verify(api, name, _sent(reader, name)) for name in chosen}
 
 
-def _sent(reader: SqliteOutboxReader, location: str) -> Iterator[tuple[str, str]]:
-    for record in reader.sent(location):
-        yield key_text(record.key), record.message_id or ""
+async def _sent(reader: OutboxReader, location: str) -> AsyncIterator[list[tuple[str, str]]]:
+    async for page in reader.sent(location):
+        yield [(key_text(record.key), record.message_id or "") for record in page]
 
 
 def _others(counts: RecordCounts) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.errors import LeaseLostError
+from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.sqlite.claims import Claims
@@ -28,6 +28,13 @@ _SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
 
 _SPEND: Final = """SELECT day_used, day_ends, window_used, window_ends, day_limit
     FROM spend WHERE location = ?"""
+
+_DESTINATION: Final = "destination "
+"""The API is kept among the names of sources, as one that has no records."""
+
+_DESTINATIONS: Final = (
+    "SELECT substr(name, ?) FROM source WHERE substr(name, 1, ?) = ? AND form = ?"
+)
 
 _BUSY_LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
@@ -114,6 +121,19 @@ class SqliteStore:
         execute("INSERT OR IGNORE INTO source (name, form) VALUES (?, ?)", (name, form))
         (number,) = execute(_SOURCE, (name, form)).fetchone()
         return int(number)
+
+    def dedicate(self, destination: str, name: str) -> None:
+        """See `DurableOutbox.dedicate`."""
+        length = len(_DESTINATION)
+        values = length + 1, length, _DESTINATION, b""
+        known = [found for (found,) in self.connection.execute(_DESTINATIONS, values)]
+        if not known:
+            self.source(_DESTINATION + destination, b"")
+        elif destination not in known:
+            raise OutboxUnusableError(
+                f"{name} belongs to an import into {known[0]}, not {destination}: what was sent "
+                "there would not be sent here. Choose another outbox"
+            )
 
     def locations(self) -> list[str]:
         """Return the locations that have records in the queue, oldest first."""

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
-from leadconnector_async.outbox.sqlite.requeue import Requeued
+from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class SqliteOutbox:
     as unknown with the location's next lease.
     """
 
-    def __init__(self, path: str, writer: Writer[SqliteStore]) -> None:
-        self.path = path
+    def __init__(self, place: str, writer: Writer[SqliteStore]) -> None:
+        self.place = place
         self._writer = writer
         self._submissions = SubmitBatcher(writer)
 
@@ -103,8 +104,13 @@ class SqliteOutbox:
         await writer.start()
         return cls(name, writer)
 
+    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
+        """See `DurableOutbox.dedicate`."""
+        shown = name or self.place
+        await self._writer.run(lambda store: store.dedicate(destination, shown))
+
     async def source(self, name: str, form: bytes) -> int:
-        """Number of a source, for `SourcePass`. The same name and form have the same number."""
+        """See `DurableOutbox.source`."""
         return await self._writer.run(lambda store: store.source(name, form))
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
@@ -112,7 +118,7 @@ class SqliteOutbox:
         return await self._writer.run(lambda store: store.staging.stage(drafts, source_pass))
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
-        """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
+        """See `DurableOutbox.end`."""
         await self._writer.run(lambda store: store.staging.end(source_pass, prefix))
 
     async def submit(self, draft: Draft) -> Submission:
@@ -129,7 +135,7 @@ class SqliteOutbox:
         return await self._writer.run(lambda store: store.locations())
 
     async def unsent(self) -> dict[str, int]:
-        """How many records of each location have no end yet, published or not."""
+        """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
 
     async def acquire(self, location: str) -> Acquired:
@@ -159,7 +165,7 @@ class SqliteOutbox:
         return await self._writer.run(lambda store: store.settler.stored(claim))
 
     async def requeue(self) -> Requeued:
-        """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""
+        """See `DurableOutbox.requeue`."""
         seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
         total = Requeued(left=left)
         for at in range(0, len(seqs), _RETRIES):
@@ -173,7 +179,7 @@ class SqliteOutbox:
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
-        """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+        """See `DurableOutbox.dismiss`."""
         chosen = frozenset(gists)
         seqs = await self._writer.run(
             lambda store: [*store.dismissing.of_keys(keys), *store.dismissing.of_gists(chosen)]
@@ -185,6 +191,10 @@ class SqliteOutbox:
 
     async def _dismiss(self, seqs: Sequence[int]) -> int:
         return await self._writer.run(lambda store: store.dismissing.dismiss(seqs))
+
+    async def reader(self) -> SqliteOutboxReader:
+        """See `DurableOutbox.reader`."""
+        return SqliteOutboxReader(self.place)
 
     async def close(self) -> None:
         """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""
@@ -207,4 +217,4 @@ class SqliteOutbox:
             self._writer.stop()
 
     def __repr__(self) -> str:
-        return f"<SqliteOutbox {self.path} {'closed' if self._writer.stopped else 'open'}>"
+        return f"<SqliteOutbox {self.place} {'closed' if self._writer.stopped else 'open'}>"

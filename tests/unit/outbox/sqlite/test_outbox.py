@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from outbox_kit import (
     ENVIRONMENT,
+    Reading,
     claimed,
     draft,
     drafts,
@@ -22,7 +23,6 @@ from outbox_kit import (
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
 from leadconnector_async.outbox.base import Lease, Outbox, SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert durable
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert durable <= reader.summary().counts.pending <= durable + 50
     in_outbox(path, lambda outbox: published(outbox, drafts(500, location="more")))
 

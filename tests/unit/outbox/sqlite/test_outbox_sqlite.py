@@ -12,12 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Struct
-from outbox_kit import AT, crashed
+from outbox_kit import AT, Reading, crashed
 
 from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.outbox.sqlite.deduplicator import numbered
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.reader import RecordCounts, SqliteOutboxReader
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ class OutboxMachine(RuleBasedStateMachine):
             name: RecordCounts(*(self.total(name, state) for state in State))
             for name in {key[0] for key in self.model}
         }
-        with SqliteOutboxReader(self.path) as reader:
+        with Reading(self.path) as reader:
             summary = reader.summary()
             failed = {(record.location, record.key): record.state for record in reader.failed()}
             sent = [(name, record.key) for name in LOCATIONS for record in reader.sent(name)]

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, published
+from outbox_kit import Reading, claimed, crashed, draft, drafts, fate, in_outbox, keys, published
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
-from leadconnector_async.outbox.sqlite.requeue import Requeued
+from leadconnector_async.outbox.durable import Requeued
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +33,7 @@ def test_rejected_records_are_sent_again(tmp_path: Path) -> None:
         return sorted((claim.key.decode(), claim.attempts) for claim in claims)
 
     assert in_outbox(path, work) == [("l1-1", 0), ("l1-2", 0), ("l1-4", 0)]
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert reader.summary().counts == (0, 4, 1, 1, 0, 0, 0)
         assert [failed.key for failed in reader.failed()] == [b"refused"]
 

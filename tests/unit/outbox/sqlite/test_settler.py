@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from outbox_kit import AT, claimed, drafts, fate, in_outbox, published
+from outbox_kit import AT, Reading, claimed, drafts, fate, in_outbox, published
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def test_every_end_is_counted_once(tmp_path: Path) -> None:
         await outbox.settle([fate(*pair) for pair in zip(claims, states, strict=False)], ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         counts = reader.summary().counts
     assert counts._asdict() == {
         "pending": 3,
@@ -53,7 +54,7 @@ def test_an_end_is_kept_with_all_its_details(tmp_path: Path) -> None:
         await outbox.settle(ends, ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         (sent,) = reader.sent("l1")
         (failed,) = reader.failed()
     assert (sent.message_id, sent.conversation_id, sent.payload) == ("m", "c", b"{}")
@@ -81,7 +82,7 @@ def test_a_record_has_one_end(tmp_path: Path, wrong: str) -> None:
             await outbox.settle(ends[wrong], ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert reader.summary().counts == (0, 2, 1, 0, 0, 0, 0)
 
 
@@ -126,6 +127,6 @@ def test_a_batch_that_is_done_leaves_no_trace(tmp_path: Path) -> None:
             await outbox.settle([fate(claim) for claim in claims[5:]], ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
-        rows = reader._connection.execute("SELECT count(*) FROM claimed").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT count(*) FROM claimed").fetchone()
     assert rows == (0,)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +10,6 @@ from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, p
 
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.base import SourcePass, Staged, State, Submission
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,8 +145,8 @@ def test_single_records_leave_nothing_behind_to_publish(tmp_path: Path) -> None:
             await admit_all(outbox, [draft(f"{n}"), draft(f"{n}"), draft(f"x{n}")])
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
-        rows = reader._connection.execute("SELECT count(*) FROM early").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT count(*) FROM early").fetchone()
     assert rows == (0,)
 
 
