@@ -52,10 +52,10 @@ class SqliteStore:
         self._tokens: dict[int, int] = {}
         self._counters = Counters(connection)
         self.claims = Claims(connection)
-        self.enqueuer = Enqueuer(connection, self.claims)
+        self.lookups = Lookups(connection)
+        self.enqueuer = Enqueuer(connection, self.claims, self.lookups)
         self.staging = Staging(connection, self._counters, self.enqueuer)
         self.submitter = Submitter(connection, self.staging, self.enqueuer, self.claims.index)
-        self.lookups = Lookups(connection)
         self.settler = Settler(connection, self._counters, self.claims, self.lookups)
         self.dismissing = Dismissing(connection, self._counters)
         self.requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
