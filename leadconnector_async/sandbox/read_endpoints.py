@@ -211,7 +211,7 @@ def list_messages(state: SandboxState, request: ApiRequest) -> Reply:
         "nextPage": len(messages) > limit,
         "messages": [message_view(state, stored) for stored in page],
     }
-    return json_reply(200, {"messages": content})
+    return json_reply(200, content if state.config.reads.flat else {"messages": content})
 
 
 def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) -> int:
@@ -226,7 +226,7 @@ def get_message(state: SandboxState, request: ApiRequest) -> Reply:
     stored = state.store.message(request.params[0])
     if stored is None or not _may_see(state, request, stored):
         raise ApiError(error(400, "Message not found"))
-    return json_reply(200, {"message": message_view(state, stored)})
+    return json_reply(200, message_view(state, stored))
 
 
 def get_email(state: SandboxState, request: ApiRequest) -> Reply:
@@ -235,7 +235,7 @@ def get_email(state: SandboxState, request: ApiRequest) -> Reply:
     for stored in reversed(state.store.timeline(request.grant.location).by_arrival):
         if sought in (stored.id, stored.email_message_id) and is_email(stored):
             if _may_see(state, request, stored):
-                return json_reply(200, {"emailMessage": email_view(state, stored)})
+                return json_reply(200, email_view(state, stored))
             break
     raise ApiError(error(400, "Email not found"))
 
@@ -311,9 +311,14 @@ def _after(
     if not cursor:
         return 0
     try:
-        moment, seq = orjson.loads(urlsafe_b64decode(cursor))
-    except ValueError as exc:
-        raise ApiError(unprocessable("cursor is not valid")) from exc
+        at = orjson.loads(urlsafe_b64decode(cursor))
+    except ValueError:
+        at = None
+    match at:
+        case [int(moment), int(seq)]:
+            pass
+        case _:
+            raise ApiError(unprocessable("cursor is not valid"))
     sign = -1 if descending else 1
 
     def signed(stored: Stored) -> PageCursor:
