@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TEXTS: Final = ("email", "phone", "name", "firstName", "lastName")
 
-_NOT_OURS_TO_SET: Final = ("id", "dateAdded")
+_NOT_THE_CALLER_S: Final = ("id", "dateAdded")
 
 
 def get_contact(state: SandboxState, request: ApiRequest) -> Reply:
@@ -29,7 +29,7 @@ def get_contact(state: SandboxState, request: ApiRequest) -> Reply:
     found = state.contacts.get(request.grant.location, request.params[0])
     if found is None:
         raise ApiError(error(400, f"Contact with id {request.params[0]} not found"))
-    return json_reply(200, {"contact": found, "traceId": TRACE_ID})
+    return json_reply(200, {"contact": _view(found), "traceId": TRACE_ID})
 
 
 def find_duplicate(state: SandboxState, request: ApiRequest) -> Reply:
@@ -39,7 +39,12 @@ def find_duplicate(state: SandboxState, request: ApiRequest) -> Reply:
     """
     location = request.location(request.query.get("locationId"))
     found = _find(state, location, request.query)
-    return json_reply(200, {"contact": found, "traceId": TRACE_ID})
+    return json_reply(200, {"contact": found and _view(found), "traceId": TRACE_ID})
+
+
+def _view(contact: dict[str, Any]) -> dict[str, Any]:
+    """A contact as it is shown: what it has not is absent."""
+    return {name: value for name, value in contact.items() if value is not None}
 
 
 def _find(state: SandboxState, location: str, fields: dict[str, Any]) -> dict[str, Any] | None:
@@ -60,7 +65,7 @@ def create_contact(state: SandboxState, request: ApiRequest) -> Reply:
         message = "This location does not allow duplicated contacts."
         raise ApiError(error(400, message, meta=meta, traceId=TRACE_ID))
     contact = _put(state, location, {}, fields)
-    return json_reply(201, {"contact": contact, "traceId": TRACE_ID})
+    return json_reply(201, {"contact": _view(contact), "traceId": TRACE_ID})
 
 
 def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
@@ -77,11 +82,12 @@ def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
     if found is not None and owner is not None and owner["id"] != found["id"]:
         fields = {name: value for name, value in fields.items() if name != "phone"}
     contact = _put(state, location, found or {}, fields)
-    content = {"new": found is None, "contact": contact, "traceId": TRACE_ID}
+    content = {"new": found is None, "contact": _view(contact), "traceId": TRACE_ID}
     return json_reply(200, content)
 
 
 def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
+    """The fields that are kept, which are the texts and ``additionalEmails``, and the location."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
     wrong = [f"{name} must be a string" for name in _TEXTS if not _is_text(fields.get(name))]
@@ -90,7 +96,12 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
         wrong.append("each value in additionalEmails must be a string")
     if wrong:
         raise ApiError(unprocessable(*wrong))
-    return {name: fields[name] for name in fields.keys() - _NOT_OURS_TO_SET}, location
+    kept = {
+        name: value
+        for name, value in fields.items()
+        if (_is_text(value) or name == "additionalEmails") and name not in _NOT_THE_CALLER_S
+    }
+    return kept, location
 
 
 def _is_text(value: object) -> bool:

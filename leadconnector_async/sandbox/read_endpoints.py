@@ -91,7 +91,7 @@ def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": stored.id,
         "direction": stored.direction,
-        "status": call_status or "delivered",
+        "status": "delivered",
         "type": number,
         "messageType": name,
         "locationId": stored.location_id,
@@ -154,7 +154,7 @@ def conversation_view(
         "contactId": conversation.contact_id,
         "locationId": conversation.location_id,
         "lastMessageBody": (last.fields.get("message") or "") if last else "",
-        "lastMessageType": message_type(last)[0] if last else "",
+        "lastMessageType": message_type(last)[0] if last else "TYPE_SMS",
         "lastMessageDate": last.date if last else 0,
         "type": "TYPE_PHONE",
         "unreadCount": 0,
@@ -261,11 +261,12 @@ def export(state: SandboxState, request: ApiRequest) -> Reply:
     start = _after(request, matching, key, descending=descending)
     page = matching[start : start + limit]
     more = start + limit < len(matching)
-    content = {
+    content: dict[str, Any] = {
         "messages": [message_view(state, stored) for stored in page],
-        "nextCursor": _cursor(key(page[-1])) if more else None,
         "total": len(matching),
     }
+    if more:
+        content["nextCursor"] = _cursor(key(page[-1]))
     return json_reply(200, content)
 
 

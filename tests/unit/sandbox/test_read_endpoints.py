@@ -212,8 +212,8 @@ def test_the_export_pages_through_everything_once() -> None:
         page = get(state, export_target(limit=10, cursor=cursor))
         seen += [one["altId"] for one in page["messages"]]
         total = max(total, page["total"])
-        cursor = page["nextCursor"]
-        if cursor is None:
+        cursor = page.get("nextCursor", "")
+        if not cursor:
             break
         post(state, date="2025-01-01T00:00:00Z", altId="later")
     assert seen == [str(n) for n in range(56, -1, -1)]
@@ -227,7 +227,7 @@ def test_the_export_goes_up_when_asked_to() -> None:
     rest = get(state, export_target(limit=10, sortOrder="asc", cursor=first["nextCursor"]))
     found = [one["altId"] for one in first["messages"] + rest["messages"]]
     assert found == [str(n) for n in range(12)]
-    assert rest["nextCursor"] is None
+    assert "nextCursor" not in rest
 
 
 def test_the_export_leaves_emails_out() -> None:
