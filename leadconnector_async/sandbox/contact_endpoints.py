@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.api_request import ApiRequest
     from leadconnector_async.sandbox.state import SandboxState
 
-_TEXTS: Final = ("email", "phone", "name", "firstName", "lastName")
-
-_NOT_THE_CALLER_S: Final = ("id", "dateAdded")
+_TEXTS: Final = (
+    *("email", "phone", "name", "firstName", "lastName", "companyName", "address1", "city"),
+    *("state", "country", "postalCode", "website", "timezone", "source", "dateOfBirth", "gender"),
+)
 
 
 def get_contact(state: SandboxState, request: ApiRequest) -> Reply:
@@ -87,7 +88,7 @@ def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
 
 
 def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
-    """The fields that are kept, which are the texts and ``additionalEmails``, and the location."""
+    """What is kept of the fields, and the location."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
     wrong = [f"{name} must be a string" for name in _TEXTS if not _is_text(fields.get(name))]
@@ -96,12 +97,8 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
         wrong.append("each value in additionalEmails must be a string")
     if wrong:
         raise ApiError(unprocessable(*wrong))
-    kept = {
-        name: value
-        for name, value in fields.items()
-        if (_is_text(value) or name == "additionalEmails") and name not in _NOT_THE_CALLER_S
-    }
-    return kept, location
+    kept = (*_TEXTS, "additionalEmails")
+    return {name: value for name, value in fields.items() if name in kept}, location
 
 
 def _is_text(value: object) -> bool:
