@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fault_harness import QUICK, import_into, records
+from outbox_kit import one_page
 
 from leadconnector_async import AccessError, InboundMessage, LeadConnector, Sent
 from leadconnector_async.sandbox import (
@@ -25,7 +26,6 @@ from leadconnector_async.sandbox import (
 from leadconnector_async.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from leadconnector_async.verify import Verification
@@ -58,11 +58,6 @@ def compare(config: SandboxConfig, *, again: int = 0, lost: int = 0) -> Verifica
                 return await verify(api, sandbox.location_id, one_page(sent))
 
     return asyncio.run(scenario())
-
-
-async def one_page(sent: list[tuple[str, str]]) -> AsyncIterator[list[tuple[str, str]]]:
-    """What an outbox gives."""
-    yield sent
 
 
 def test_a_complete_import_agrees() -> None:

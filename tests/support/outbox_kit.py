@@ -127,6 +127,11 @@ class Reading:
         run_apart(self._reader.close())
 
 
+async def one_page(rows: list[T]) -> AsyncIterator[list[T]]:
+    """Give rows as a reader does."""
+    yield rows
+
+
 async def _all_of(pages: AsyncIterator[list[T]]) -> list[T]:
     return [row async for page in pages for row in page]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -23,7 +24,7 @@ from leadconnector_async.records.draft import key_text
 from leadconnector_async.verify import Verification, verify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.verify import Difference
@@ -119,16 +120,22 @@ def _terms(others: dict[str, int]) -> str:
 
 def _lines(location: str, result: Verification, others: dict[str, int]) -> Iterator[str]:
     yield f"Location {location}"
+    bad = result.unreadable_count
+    unreadable = (
+        [("unreadable", bad, "exported, and not comparable, or not in full")] if bad else []
+    )
     yield from figures(
         [
             ("sent", result.checked, "by the outbox"),
             ("exported", result.exported, "messages that the API holds, others' included"),
             ("missing", result.missing_count, ""),
             ("double", result.double_count, ""),
+            *unreadable,
         ]
     )
-    yield from _differences("Missing", result.missing, result.missing_count)
-    yield from _differences("Double", result.doubles, result.double_count)
+    yield from _listed("Missing", map(_told, result.missing), result.missing_count)
+    yield from _listed("Double", map(_told, result.doubles), result.double_count)
+    yield from _listed("Unreadable", result.unreadable, bad)
     if any(others.values()):
         there = "Each record that was sent is there, once. " if result.agrees else ""
         yield f"{there}Not sent: {_terms(others)}."
@@ -136,12 +143,16 @@ def _lines(location: str, result: Verification, others: dict[str, int]) -> Itera
         yield "Each record is there, once."
 
 
-def _differences(heading: str, listed: list[Difference], count: int) -> Iterator[str]:
-    if not listed:
+def _told(difference: Difference) -> str:
+    copies = f", {difference.copies} times" if difference.copies else ""
+    return f"{difference.key} (message {difference.message_id}{copies})"
+
+
+def _listed(heading: str, listed: Iterable[str], count: int) -> Iterator[str]:
+    if not count:
         return
     yield f"{heading}:"
-    for difference in listed[:MAX_SHOWN]:
-        copies = f", {difference.copies} times" if difference.copies else ""
-        yield f"  {difference.key} (message {difference.message_id}{copies})"
+    for line in islice(listed, MAX_SHOWN):
+        yield f"  {line}"
     if count > MAX_SHOWN:
         yield f"  and {counted(count - MAX_SHOWN, 'more', 'more')}: see --json"
