@@ -21,8 +21,7 @@ from leadconnector_async.outbox.base import (
     StoredOutcome,
     Submission,
 )
-from leadconnector_async.outbox.sqlite.deduplicator import numbered
-from leadconnector_async.outbox.sqlite.sameness import content_digest, reused_id
+from leadconnector_async.records.sameness import content_digest, numbered, reused_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
