@@ -6,7 +6,7 @@ import pytest
 from cli_harness import at, leadconnector, sms, write_jsonl
 
 from leadconnector_async.cli.html_report.page import page
-from leadconnector_async.cli.html_report.reason_tables import in_plain_words, plain
+from leadconnector_async.cli.html_report.wording import in_plain_words, plain
 from leadconnector_async.records.files import kind_of_refused
 from leadconnector_async.reports.history_report import ReasonCount, history_report_of
 from leadconnector_async.sandbox import SandboxThread
