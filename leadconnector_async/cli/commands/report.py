@@ -51,17 +51,20 @@ def write_report(outbox: str, html: str, title: str | None) -> None:
     """
     if html != "-":
         _refuse_outbox(outbox, html)
+    import asyncio  # noqa: PLC0415 - not needed for help
+
     try:
-        from leadconnector_async.cli.html_report.page import page  # noqa: PLC0415 - not needed for help
+        from leadconnector_async.cli.html_report.page import page  # noqa: PLC0415 - the same
     except ModuleNotFoundError as error:
         if error.name != "jinja2":
             raise
         raise click.ClickException(
             "jinja2 is missing: pip install 'leadconnector-async[cli]'"
         ) from error
+    from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - the same
     from leadconnector_async.reports.history_report import history_report_of  # noqa: PLC0415 - the same
 
-    report = history_report_of(outbox)
+    report = asyncio.run(read_outbox(outbox, history_report_of))
     text = page(report, title=(title or "").strip() or None, made_ms=time.time_ns() // 1_000_000)
     with atomic_write(html) as file:
         file.write(text.encode())
