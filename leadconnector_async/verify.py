@@ -19,10 +19,10 @@ from leadconnector_async.api.endpoints import export_messages
 from leadconnector_async.api.reconciliation import ListedMessage
 from leadconnector_async.api.responses import (
     Forbidden,
+    Refused,
     Throttled,
-    TokenExpired,
     classify,
-    read_refusal,
+    is_read,
 )
 from leadconnector_async.errors import AccessError, FateUnknownError, RefusedError, TransportError
 
@@ -162,26 +162,21 @@ async def read(api: LeadConnector, location: str, request: Request) -> bytes:
     policy = api.policy
     for attempt in range(1, policy.attempts + 1):
         try:
-            response, token = await api.exchange(location, request)
+            response = await api.exchange(location, request)
         except TransportError:
             if attempt == policy.attempts:
                 raise
             await asyncio.sleep(policy.delay(attempt, api.random))
             continue
-        if response.status == 200:
+        if is_read(response):
             return response.body
-        classification = classify(response.status, response.body)
-        refusal = read_refusal(response.status, response.body)
-        if isinstance(classification, Throttled):
-            api.pause(location, response)
-        elif isinstance(classification, TokenExpired) and await api.session.renewed(
-            location, token
-        ):
-            continue
-        elif isinstance(classification, TokenExpired | Forbidden):
-            raise AccessError(refusal)
-        elif response.status < 500:
-            raise RefusedError(refusal)
-        else:
-            await asyncio.sleep(policy.delay(attempt, api.random))
+        match classify(response.status, response.body):
+            case Throttled():
+                api.pause(location, response)
+            case Forbidden(refusal):
+                raise AccessError(refusal)
+            case Refused(refusal):
+                raise RefusedError(refusal)
+            case _:
+                await asyncio.sleep(policy.delay(attempt, api.random))
     raise FateUnknownError(f"no usable answer in {policy.attempts} attempts")
