@@ -123,8 +123,8 @@ async def run(outbox: Outbox, shape: Shape) -> dict[str, dict[str, float]]:
         for batch in drafts(shape):
             await watch.time(step, outbox.stage(batch, source_pass))
     await watch.time("seal", outbox.publish())
-    epochs = [await outbox.acquire(name) for name in await outbox.locations()]
-    wants = [(lease.location, GROUP // shape.locations) for lease in epochs]
+    leases = [(await outbox.acquire(name)).lease for name in await outbox.locations()]
+    wants = [(lease, GROUP // shape.locations) for lease in leases]
     settled = 0
     while settled < shape.count:
         groups = await watch.time("claim", outbox.claim(wants))

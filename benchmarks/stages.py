@@ -141,10 +141,10 @@ async def store(stages: Stages, source: Path, outbox: SqliteOutbox) -> None:
         await stages.time_of("stage", len(drafts), outbox.stage(drafts, source_pass))
         total += len(drafts)
     await stages.time_of("seal", total, outbox.publish())
-    lease = await outbox.acquire(location_id(0))
+    lease = (await outbox.acquire(location_id(0))).lease
     while True:
         began = time.process_time()
-        (claims,) = await outbox.claim([(lease.location, GROUP)])
+        (claims,) = await outbox.claim([(lease, GROUP)])
         if not claims:
             break
         stages.count("claim", len(claims), began)

@@ -17,6 +17,7 @@
     ├── TokenStoreError           the file that keeps OAuth's tokens failed
     └── OutboxError
         ├── OutboxBusyError       another process owns the outbox
+        ├── LeaseLostError        a location was taken over by another holder
         ├── OutboxUnusableError   not an outbox, damaged, or of another version
         └── OutboxWriteError      the disk refused a write
 
@@ -128,6 +129,10 @@ class OutboxError(LeadConnectorError):
 
 class OutboxBusyError(OutboxError):
     """Another process owns this outbox."""
+
+
+class LeaseLostError(OutboxError):
+    """A later lease of the location was given: this holder writes nothing of it any more."""
 
 
 class OutboxUnusableError(OutboxError):

@@ -18,10 +18,9 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
+from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.destination import claim_for, folders_of
-from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.outbox.open import exists, open_outbox, read_outbox
 from leadconnector_async.records.builder import no_providers
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.progress import ProgressMeter
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.reports.progress import ImportProgress
@@ -60,7 +61,7 @@ class Importer:
     def __init__(  # noqa: PLR0913 - one argument for each part that an import is made of
         self,
         session: ApiSession,
-        outbox: SqliteOutbox,
+        outbox: DurableOutbox,
         reader: SourceReader,
         *,
         concurrency: int | None = None,
@@ -77,8 +78,8 @@ class Importer:
             closed=lambda _state, _error: None,  # the site keeps its error: see `errors`
         )
         self.stager = Stager(outbox, self.dispatcher.stats, location=location, providers=providers)
-        self.left: dict[int, int] = {}
-        """Records without a fate, by the outbox's number of their location."""
+        self.left: dict[str, int] = {}
+        """Records without a fate, by location."""
         self.total = 0
         """Records that this run has to send."""
         self.sending = False
@@ -125,7 +126,7 @@ class Importer:
             if self.reader.interrupted:
                 break
             state = await self.dispatcher.open(location)
-            self.left[state.number] = unsent.get(location, 0)
+            self.left[state.name] = unsent.get(location, 0)
         self.total = sum(self.left.values())
         self.sending = True
         if not self.reader.interrupted:
@@ -148,7 +149,7 @@ class Importer:
         left, pending = self.left, State.PENDING
         for settlement in settlements:
             if settlement.state is not pending:
-                left[settlement.claim.location] -= 1
+                left[settlement.claim.lease.location] -= 1
 
     def __repr__(self) -> str:
         return f"<Importer {sum(self.left.values())} of {self.total} records left>"
@@ -161,10 +162,32 @@ def _together(errors: list[LeadConnectorError]) -> str:
     return f"{errors[0]} (and {more} more location{'s' * (more > 1)} could not go on)"
 
 
-def reading_options(options: SourceOptions, outbox: str) -> SourceOptions:
+async def reading_options(options: SourceOptions, outbox: str) -> SourceOptions:
     """How to read for an outbox: what comes within the sources is kept beside it."""
-    files = (*options.files, *folders_of(outbox))
+    files = (*options.files, *await _folders_of(outbox))
     return replace(options, files=files, spool=Path(f"{outbox}.files"))
+
+
+async def _folders_of(outbox: str) -> list[Path]:
+    """The folders of the sources that were read into an outbox, which may not be there yet.
+
+    Their files may be named again: a list of failed records can lie in another folder.
+    """
+    if not exists(outbox):
+        return []
+    try:
+        names = await read_outbox(outbox, _sources)
+    except OutboxError:  # of an older form, or none: who opens it to write says so
+        return []
+    return _folders(names)
+
+
+def _folders(names: Iterable[str]) -> list[Path]:
+    return list(dict.fromkeys(Path(name).absolute().parent for name in names if name))
+
+
+async def _sources(reader: OutboxReader) -> list[str]:
+    return await reader.sources()
 
 
 async def import_with(  # noqa: PLR0913 - one argument for each part that an import is made of
@@ -185,8 +208,8 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
     """
     started = time.monotonic()
     reader.check()
-    async with await SqliteOutbox.open(outbox) as store:
-        await claim_for(store, destination)
+    async with await open_outbox(outbox) as store:
+        await store.dedicate(destination)
         importer = Importer(
             session,
             store,
@@ -198,7 +221,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
         ending = await drive(importer)
     return summary_of(
         importer.stats,
-        await asyncio.to_thread(status_of, outbox),
+        await read_outbox(outbox, status_of),
         ending,
         notices=importer.stager.notes.notices,
         elapsed_s=time.monotonic() - started,
@@ -278,7 +301,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     return await import_with(
         partial(_run, on_progress=on_progress or (lambda _: None), every=every),
         api.session.with_policy(policy),
-        SourceReader([fspath(source) for source in sources], reading_options(options, path)),
+        SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
         outbox=path,
         destination=api.base_url.rstrip("/"),
         concurrency=concurrency,

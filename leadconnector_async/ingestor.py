@@ -16,6 +16,7 @@ from leadconnector_async.delivery.results import (
 from leadconnector_async.errors import CLOSED, ClosedError, NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.open import open_outbox
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder
 
@@ -97,9 +98,7 @@ class Ingestor:
     async def _open_outbox(self) -> Outbox:
         if self._path is None:
             return MemoryOutbox()
-        from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
-
-        return await SqliteOutbox.open(self._path)
+        return await open_outbox(self._path)
 
     @property
     def stats(self) -> RunStats:
@@ -190,8 +189,8 @@ class Ingestor:
             state = await self._dispatcher.open(draft.location)
             with self._waiters.submission():
                 submission = await self._outbox.submit(draft)
-                if submission.settlement is not None:
-                    return outcome_of(submission.settlement, draft.location)
+                if submission.end is not None:
+                    return outcome_of(submission.end, draft.location)
                 waiter, is_new = self._waiters.wait_for(submission.seq, state)
         finally:
             if not is_new:
@@ -269,7 +268,7 @@ class Ingestor:
         for settlement in settlements:
             if settlement.state is State.PENDING:
                 continue
-            outcome = outcome_of(settlement, self._dispatcher.name_of(settlement.claim.location))
+            outcome = outcome_of(settlement.end, settlement.claim.lease.location)
             waited_for = self._waiters.take(settlement.claim.seq, outcome)
             left += waited_for or self._path is None
             if not waited_for:

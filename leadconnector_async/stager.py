@@ -13,7 +13,7 @@ from leadconnector_async.reports.reason_counts import Notes
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
-    from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+    from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.sources import Parsed
     from leadconnector_async.sources.batch_reader import SourceReader
@@ -28,7 +28,7 @@ class Stager:
 
     def __init__(
         self,
-        outbox: SqliteOutbox,
+        outbox: DurableOutbox,
         stats: RunStats,
         *,
         location: str | None,

@@ -16,19 +16,22 @@ import msgspec
 from msgspec import Struct
 
 from leadconnector_async.api.endpoints import export_messages
-from leadconnector_async.api.reconciliation import ListedMessage
+from leadconnector_async.api.export_page import read_export_page
+from leadconnector_async.api.reconciliation import date_ms
 from leadconnector_async.api.responses import (
     Forbidden,
     Refused,
     Throttled,
     classify,
-    is_read,
+    is_success,
 )
-from leadconnector_async.errors import AccessError, FateUnknownError, RefusedError, TransportError
+from leadconnector_async.errors import AccessError, RefusedError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
+    from leadconnector_async.api.export_page import ExportPage
+    from leadconnector_async.api.reconciliation import ListedMessage
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.transport.base import Request
 
@@ -37,15 +40,6 @@ CHANNELS: Final = (None, "Email")
 
 MAX_LISTED: Final = 1_000
 """Differences that are listed; more are only counted."""
-
-
-class _ExportPage(Struct, rename="camel"):
-    messages: list[ListedMessage]
-    next_cursor: str | None = None
-    total: int | None = None
-
-
-_pages: Final = msgspec.json.Decoder(_ExportPage)
 
 
 class Difference(Struct, frozen=True):
@@ -57,29 +51,34 @@ class Difference(Struct, frozen=True):
 
 
 class Verification(Struct):
-    """What a comparison came to. ``missing`` and ``doubles`` list the first thousand each."""
+    """What a comparison came to. Each list has the first thousand.
+
+    ``unreadable`` names the exported entries that cannot be compared, or not in full.
+    """
 
     checked: int = 0
     exported: int = 0
     missing_count: int = 0
     double_count: int = 0
+    unreadable_count: int = 0
     missing: list[Difference] = msgspec.field(default_factory=list)
     doubles: list[Difference] = msgspec.field(default_factory=list)
+    unreadable: list[str] = msgspec.field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
         """Whether each record that was sent is there, once."""
-        return not self.missing_count and not self.double_count
+        return not (self.missing_count or self.double_count or self.unreadable_count)
 
 
 async def verify(
     api: LeadConnector,
     location: str,
-    sent: Iterable[tuple[str, str]],
+    sent: AsyncIterable[list[tuple[str, str]]],
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
-    """Compare the (key, message id) pairs of a location with the API's export.
+    """Compare pages of (key, message id) pairs of a location with the API's export.
 
     ``progress`` is called with the number of messages exported so far.
 
@@ -90,36 +89,54 @@ async def verify(
     result = Verification()
     with closing(sqlite3.connect("")) as shelf:  # a temporary file, deleted when it is closed
         shelf.execute("CREATE TABLE message (id TEXT PRIMARY KEY, alt_id TEXT, look BLOB)")
-        async for messages in _exported(api, location):
+        async for page in _exported(api, location):
             shelf.executemany(
                 "INSERT OR REPLACE INTO message VALUES (?, ?, ?)",
-                [(message.id, message.alt_id, _look_of(message)) for message in messages],
+                [(message.id, message.alt_id, _look_of(message)) for message in page.messages],
             )
-            result.exported += len(messages)
+            result.exported += len(page.messages)
+            result.unreadable_count += len(page.problems)
+            result.unreadable += page.problems[: MAX_LISTED - len(result.unreadable)]
             progress(result.exported)
         shelf.execute("CREATE INDEX by_alt_id ON message (alt_id) WHERE alt_id IS NOT NULL")
         shelf.execute("CREATE INDEX by_look ON message (look)")
-        _compare(shelf, sent, result)
+        shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")
+        async for pairs in sent:
+            shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", pairs)
+        _compare(shelf, result)
     return result
 
 
-async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[list[ListedMessage], None]:
+async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[ExportPage, None]:
+    """Every page of both channels, each once.
+
+    Cursors or pages that come back would go on without end. They end the export where it has
+    given as many messages as it says that there are.
+    """
     for channel in CHANNELS:
         cursor: str | None = None
+        met: set[str | bytes] = set()
+        given = 0
         while True:
-            request = export_messages(location, channel=channel, cursor=cursor)
-            page = _pages.decode(await read(api, location, request))
-            yield page.messages
-            if not page.next_cursor or page.next_cursor == cursor or not page.messages:
-                break
+            page = await read(
+                api, location, export_messages(location, channel=channel, cursor=cursor)
+            )
+            ids = "\0".join(message.id for message in page.messages)
+            mark = blake2b(ids.encode(), digest_size=16).digest()
+            if mark not in met:
+                yield page
+                given += len(page.messages)
             cursor = page.next_cursor
+            if not cursor or not page.messages:
+                break
+            if met & {mark, cursor}:
+                if page.total is None or given < page.total:
+                    raise TransportError(f"the export goes round after {given:,} messages")
+                break
+            met |= {mark, cursor}
 
 
-def _compare(
-    shelf: sqlite3.Connection, sent: Iterable[tuple[str, str]], result: Verification
-) -> None:
-    shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")
-    shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", sent)
+def _compare(shelf: sqlite3.Connection, result: Verification) -> None:
     (result.checked,) = shelf.execute("SELECT count(*) FROM ours").fetchone()
     missing = "FROM ours WHERE id NOT IN (SELECT id FROM message)"
     (result.missing_count,) = shelf.execute(f"SELECT count(*) {missing}").fetchone()
@@ -140,26 +157,29 @@ def _compare(
             result.doubles.append(Difference(*row))
 
 
-def _look_of(message: ListedMessage) -> bytes:
-    second = "" if message.date_added is None else message.date_added.isoformat(timespec="seconds")
+def _look_of(message: ListedMessage) -> bytes | None:
+    """What tells messages apart that carry no ``altId``; None, equal to no other, for no date."""
+    if message.date_added is None:
+        return None
     parts = (
         message.conversation_id,
         message.message_type,
         message.direction,
-        second,
+        str(date_ms(message.date_added) // 1000),
         message.body,
     )
     return blake2b("\0".join(part or "" for part in parts).encode(), digest_size=12).digest()
 
 
-async def read(api: LeadConnector, location: str, request: Request) -> bytes:
-    """The body of a successful answer to a reading request, tried again as often as it is worth.
+async def read(api: LeadConnector, location: str, request: Request) -> ExportPage:
+    """The page that a request gives, tried again as often as it is worth.
 
     Raises:
         AccessError, RefusedError: the API said no.
         TransportError: it gave no usable answer, several times.
     """
     policy = api.policy
+    unusable = ""
     for attempt in range(1, policy.attempts + 1):
         try:
             response = await api.exchange(location, request)
@@ -168,9 +188,12 @@ async def read(api: LeadConnector, location: str, request: Request) -> bytes:
                 raise
             await asyncio.sleep(policy.delay(attempt, api.random))
             continue
-        if is_read(response):
-            return response.body
-        match classify(response.status, response.body):
+        if is_success(response):
+            try:
+                return read_export_page(response.body)
+            except ValueError as error:
+                unusable = f": answered {response.status} with {error}"
+        match None if is_success(response) else classify(response.status, response.body):
             case Throttled():
                 api.pause(location, response)
             case Forbidden(refusal):
@@ -179,4 +202,4 @@ async def read(api: LeadConnector, location: str, request: Request) -> bytes:
                 raise RefusedError(refusal)
             case _:
                 await asyncio.sleep(policy.delay(attempt, api.random))
-    raise FateUnknownError(f"no usable answer in {policy.attempts} attempts")
+    raise TransportError(f"no usable answer in {policy.attempts} attempts{unusable}")

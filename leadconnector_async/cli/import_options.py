@@ -48,9 +48,9 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     as_json: bool
     quiet: bool
 
-    def rehearsing(self) -> SourceOptions:
+    async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""
-        reading = reading_options(self.source, self.outbox or "")
+        reading = await reading_options(self.source, self.outbox or "")
         kept = () if self.outbox is None or reading.spool is None else (reading.spool,)
         return replace(reading, files=(*reading.files, *kept), spool=None)
 

@@ -12,6 +12,7 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.cli.format import counted
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.locations.token_sources import LocationTokens, tokens_of
+from leadconnector_async.outbox.open import read_outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,16 +99,16 @@ def _sandbox_config(options: ImportOptions) -> SandboxConfig:
     )
 
 
-def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
+async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
     """Say which ids that the records name the sandbox takes as they are: it cannot look them up.
 
     Raises:
         OutboxError: the outbox cannot be read.
     """
-    from leadconnector_async.outbox.sqlite.named_ids import ids_named  # noqa: PLC0415 - for the sandbox only
+    from leadconnector_async.outbox.workload import named_ids  # noqa: PLC0415 - for the sandbox only
     from leadconnector_async.sandbox.message_store import is_own_form, is_provider_form  # noqa: PLC0415 - the same
 
-    named = ids_named(outbox)
+    named = await read_outbox(outbox, named_ids)
     given = {options.location, *_sandbox_tokens(options.locations).values()}
     counts = [
         counted(sum(map(is_own_form, named.contacts)), "contact"),

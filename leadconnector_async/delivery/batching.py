@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.outbox.base import Outbox
+    from leadconnector_async.outbox.base import Lease, Outbox
 
 LINGER: Final = 0.05
 """Seconds that fates are gathered before a commit while they come thick: a commit costs the same
@@ -41,8 +41,8 @@ class OutboxBatcher:
         self._moved = moved
         self._idle = idle
         self._fates: list[Settlement] = []
-        self._wanting: dict[int, LocationState] = {}
-        self._locations: dict[int, LocationState] = {}
+        self._wanting: dict[Lease, LocationState] = {}
+        self._locations: dict[Lease, LocationState] = {}
         self._claims_due = asyncio.Event()
         self._fates_due = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -61,8 +61,8 @@ class OutboxBatcher:
 
     def wants_claims(self, state: LocationState) -> None:
         """Claim for the location, if it has room for more."""
-        if state.number not in self._wanting and state.prefetch:
-            self._wanting[state.number] = self._locations[state.number] = state
+        if state.lease not in self._wanting and state.prefetch:
+            self._wanting[state.lease] = self._locations[state.lease] = state
             self._claims_due.set()
 
     def settle(self, settlement: Settlement) -> None:
@@ -115,7 +115,7 @@ class OutboxBatcher:
     async def _claim(self) -> None:
         locations = [state for state in self._wanting.values() if state.prefetch]
         self._wanting.clear()
-        wants = [(state.number, state.prefetch) for state in locations]
+        wants = [(state.lease, state.prefetch) for state in locations]
         for state in locations:
             state.more = False  # unless the batch is full, or something is fed meanwhile
         try:
@@ -140,14 +140,14 @@ class OutboxBatcher:
 
     async def _write(self) -> None:
         fates, self._fates = self._fates, []
-        touched = {fate.claim.location for fate in fates} & self._locations.keys()
+        touched = {fate.claim.lease for fate in fates} & self._locations.keys()
         wall_ms = time.time_ns() // 1_000_000
         now = asyncio.get_running_loop().time()
-        snapshots = [
-            self._locations[number].quota.state(number, now=now, wall_ms=wall_ms)
-            for number in touched
+        quotas = [
+            (lease, self._locations[lease].quota.state(now=now, wall_ms=wall_ms))
+            for lease in touched
         ]
-        await self._outbox.settle(fates, snapshots)
+        await self._outbox.settle(fates, quotas)
         self._written += len(fates)
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()

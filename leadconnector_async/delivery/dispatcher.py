@@ -60,7 +60,6 @@ class Dispatcher:
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self.locations: dict[str, LocationState] = {}
-        self._names: dict[int, str] = {}
         self._opening = asyncio.Lock()
         self.stats = RunStats()
         self.breaker = session.breaker
@@ -90,15 +89,14 @@ class Dispatcher:
             return self.locations.get(location) or await self._begin(location)
 
     async def _begin(self, location: str) -> LocationState:
-        lease = await self._outbox.acquire(location)
+        lease, unknown, snapshot = await self._outbox.acquire(location)
         state = self.locations[location] = LocationState(
-            lease, self._session.quota(location, lease.snapshot)
+            lease, self._session.quota(location, snapshot)
         )
-        self._names[state.number] = location
-        if lease.unknown:
-            unknown = len(lease.unknown)
-            _log.info("resume: location %s has %d unknown of an earlier run", location, unknown)
-        self._take_over(state, lease.unknown)
+        if unknown:
+            found = len(unknown)
+            _log.info("resume: location %s has %d unknown of an earlier run", location, found)
+        self._take_over(state, unknown)
         self.feed(state)
         return state
 
@@ -169,10 +167,6 @@ class Dispatcher:
         self._stopping = True
         self._pool.wake_all()
 
-    def name_of(self, location: int) -> str:
-        """The name of a location that the outbox knows by number."""
-        return self._names[location]
-
     @property
     def room(self) -> asyncio.Event:
         """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
@@ -201,11 +195,11 @@ class Dispatcher:
     async def get_lookups(self, state: LocationState, names: Sequence[str]) -> dict[str, str]:
         """See `Memory.get_lookups`. What was learned from mails before is written down first."""
         await self._batcher.flushed()
-        return await self._outbox.get_lookups(state.number, names)
+        return await self._outbox.get_lookups(state.lease, names)
 
     async def put_lookups(self, state: LocationState, lookups: Mapping[str, str]) -> None:
         """See `Memory.put_lookups`."""
-        await self._outbox.put_lookups(state.number, lookups)
+        await self._outbox.put_lookups(state.lease, lookups)
 
     # The workers.
 

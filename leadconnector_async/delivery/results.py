@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.outbox.base import StoredOutcome
     from leadconnector_async.records.draft import Draft
 
 _refusals: Final = msgspec.json.Decoder(Refusal)
 
 
-def outcome_of(settlement: Settlement, location: str) -> Outcome:
-    """The outcome that a terminal settlement stands for."""
-    key = key_text(settlement.claim.key)
-    if settlement.state is State.SENT:
+def outcome_of(end: StoredOutcome, location: str) -> Outcome:
+    """The outcome that the end of a record stands for."""
+    key = key_text(end.key)
+    if end.state is State.SENT:
         receipt = Receipt(
-            message_id=settlement.message_id or "",
-            conversation_id=settlement.conversation_id,
-            email_message_id=settlement.email_message_id,
+            message_id=end.message_id or "",
+            conversation_id=end.conversation_id,
+            email_message_id=end.email_message_id,
         )
-        found = settlement.reason is not None
+        found = end.reason is not None
         return Sent(key=key, location_id=location, receipt=receipt, found=found)
-    reason = settlement.reason or "no reason given"
-    if settlement.state in (State.LEFT_OUT, State.DISMISSED):
-        word = "left out" if settlement.state is State.LEFT_OUT else "dismissed"
+    reason = end.reason or "no reason given"
+    if end.state in (State.LEFT_OUT, State.DISMISSED):
+        word = "left out" if end.state is State.LEFT_OUT else "dismissed"
         return Rejected(key=key, location_id=location, reason=f"{word}: {reason}")
-    if settlement.state is State.REJECTED:
-        refusal = _refusals.decode(settlement.detail) if settlement.detail else None
+    if end.state is State.REJECTED:
+        refusal = _refusals.decode(end.detail) if end.detail else None
         return Rejected(key=key, location_id=location, reason=reason, refusal=refusal)
     return Unresolved(key=key, location_id=location, reason=reason)
 

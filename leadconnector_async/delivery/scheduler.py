@@ -80,9 +80,9 @@ class LocationState:
         "error",
         "lanes",
         "learning",
+        "lease",
         "more",
         "name",
-        "number",
         "queued_at",
         "quota",
         "ready",
@@ -91,8 +91,8 @@ class LocationState:
     )
 
     def __init__(self, lease: Lease, quota: Quota) -> None:
-        self.number = lease.location
-        self.name = lease.name
+        self.lease = lease
+        self.name = lease.location
         self.quota = quota
         self.lanes: dict[int, Lane] = {}
         self.ready: deque[Lane] = deque()

@@ -1,9 +1,11 @@
 """What an outbox is: an asynchronous store that speaks in batches.
 
 A record is *staged* once (by location and key), *published* into its lane's order, *claimed* before
-the first byte of its request leaves, and *settled* when its fate is known. What was claimed by an
-earlier owner and never settled is handed back, as unknown, when a new *epoch* of its location
-begins. A store with several owners fences each call by the epoch; SQLite is the case with one.
+the first byte of its request leaves, and *settled* when its fate is known.
+
+Who claims holds a *lease* of the location, with a fencing token that grows with each lease of it:
+what an earlier holder still writes is refused. What was claimed under an earlier lease and never
+settled is handed to the next holder, as unknown. SQLite is the case with one owner of the file.
 """
 
 from __future__ import annotations
@@ -105,10 +107,20 @@ class Staged(NamedTuple):
     """Refused, since their id is that of another record."""
 
 
-class Claim(Struct, gc=False, eq=False):
-    """A record that this owner may send, or must look for."""
+class Lease(NamedTuple):
+    """The right to work on one location, until another lease of it is given."""
 
-    location: int
+    location: str
+    token: int
+    """The fencing token: greater than that of each earlier lease of the location."""
+    number: int
+    """The store's own number of the location."""
+
+
+class Claim(Struct, gc=False, eq=False):
+    """A record that the holder of its lease may send, or must look for."""
+
+    lease: Lease
     lane: int
     date: int
     seq: int
@@ -118,7 +130,20 @@ class Claim(Struct, gc=False, eq=False):
     deferred: str | None = None
 
     def __repr__(self) -> str:
-        return f"Claim(location={self.location}, seq={self.seq}, attempts={self.attempts})"
+        place = f"location={self.lease.location!r}, seq={self.seq}"
+        return f"Claim({place}, attempts={self.attempts})"
+
+
+class StoredOutcome(NamedTuple):
+    """What became of a record, as the store keeps it."""
+
+    key: bytes
+    state: State
+    message_id: str | None = None
+    conversation_id: str | None = None
+    email_message_id: str | None = None
+    reason: str | None = None
+    detail: bytes | None = None
 
 
 class Settlement(NamedTuple):
@@ -139,15 +164,26 @@ class Settlement(NamedTuple):
     lookups: Mapping[str, str] | None = None
     """What else this end teaches of the location. A lookup that is known stays as it is."""
 
+    @property
+    def end(self) -> StoredOutcome:
+        """The end itself, apart from how the record came to it."""
+        return StoredOutcome(
+            self.claim.key,
+            self.state,
+            self.message_id,
+            self.conversation_id,
+            self.email_message_id,
+            self.reason,
+            self.detail,
+        )
 
-class Lease(NamedTuple):
-    """The right to work on one location."""
 
-    location: int
-    name: str
-    number: int
+class Acquired(NamedTuple):
+    """A lease, and what its last holder left."""
+
+    lease: Lease
     unknown: list[Claim]
-    """Claimed by an earlier owner and never settled: to be looked for, not sent. In lane order."""
+    """Claimed and never settled: to be looked for, not sent. In lane order."""
     snapshot: QuotaSnapshot | None
 
 
@@ -156,11 +192,15 @@ class Submission(NamedTuple):
 
     seq: int
     state: State
-    settlement: Settlement | None
+    end: StoredOutcome | None
 
 
 class Outbox(Protocol):
-    """Every method raises `OutboxError` once the store has failed, and then for good."""
+    """Every method raises `OutboxError` once the store has failed, and then for good.
+
+    Those that take a lease raise `LeaseLostError` where a later one of its location was given, and
+    write nothing then.
+    """
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """Store a batch durably. Known keys are skipped, unless refused before and mended now.
@@ -180,25 +220,25 @@ class Outbox(Protocol):
     async def locations(self) -> list[str]:
         """The locations that have something to claim or to look for, oldest first."""
 
-    async def acquire(self, location: str) -> Lease:
-        """Own a location."""
+    async def acquire(self, location: str) -> Acquired:
+        """Take the lease of a location. Earlier ones of it end."""
 
-    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
-        """For each (location, at most how many): the next records, spread over lanes.
+    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+        """For each (lease, at most how many): the next records, spread over lanes.
 
         Durable when this returns. A lane's records come in date order, over all calls. Fewer than
         asked for: that is all there is now.
         """
 
     async def settle(
-        self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
     ) -> None:
         """Write fates and quotas down. Durable when this returns."""
 
-    async def get_lookups(self, location: int, names: Sequence[str]) -> dict[str, str]:
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """Those of the named lookups of a location that are known."""
 
-    async def put_lookups(self, location: int, lookups: Mapping[str, str]) -> None:
+    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """Write lookups of a location down, over what was known. Durable when this returns."""
 
     async def stored(self, claim: Claim) -> set[str]:

@@ -7,19 +7,27 @@ not be mistaken for another one's message.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from leadconnector_async.outbox.base import Claim, Lease, Settlement, Staged, State, Submission
+from leadconnector_async.errors import LeaseLostError
+from leadconnector_async.outbox.base import (
+    Acquired,
+    Claim,
+    Lease,
+    Staged,
+    State,
+    StoredOutcome,
+    Submission,
+)
 from leadconnector_async.outbox.sqlite.deduplicator import numbered
 from leadconnector_async.outbox.sqlite.sameness import content_digest, reused_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from leadconnector_async.outbox.base import SourcePass
+    from leadconnector_async.outbox.base import Settlement, SourcePass
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -51,13 +59,11 @@ class _Recent(Generic[_K, _V]):
 class _MemoryLocation:
     """One location: its lanes that have something to claim, each a heap in date order."""
 
-    __slots__ = ("claimed", "claims", "epoch", "lanes", "name", "number", "ready", "snapshot")
+    __slots__ = ("claimed", "claims", "lanes", "lease", "ready", "snapshot")
 
     def __init__(self, number: int, name: str) -> None:
-        self.number = number
-        self.name = name
-        self.epoch = 0
-        self.claimed = 0
+        self.lease = Lease(name, 0, number)
+        self.claimed: dict[int, Claim] = {}
         self.claims: dict[bytes, Claim] = {}
         self.lanes: dict[int, list[tuple[int, int, Claim]]] = {}
         self.ready: deque[int] = deque()
@@ -83,7 +89,9 @@ class _MemoryLocation:
                 self.ready.append(number)
             else:
                 del self.lanes[number]
-        self.claimed += len(taken)
+        for claim in taken:
+            claim.lease = self.lease
+            self.claimed[claim.seq] = claim
         return taken
 
 
@@ -139,7 +147,7 @@ class MemoryOutbox:
         return place
 
     def _numbered(self, memory_location: _MemoryLocation, key: bytes) -> bytes:
-        place = memory_location.number, key
+        place = memory_location.lease.number, key
         while True:
             number = (self._numbers.get(place) or 0) + 1
             self._numbers.put(place, number)
@@ -150,12 +158,12 @@ class MemoryOutbox:
     def _put(self, place: _MemoryLocation, draft: Draft, key: bytes, payload: bytes) -> None:
         self._last += 1
         deferred = draft.deferred
-        claim = Claim(place.number, draft.lane, draft.date, self._last, key, payload, 0, deferred)
+        claim = Claim(place.lease, draft.lane, draft.date, self._last, key, payload, 0, deferred)
         place.claims[key] = claim
         place.put(claim)
 
     async def submit(self, draft: Draft) -> Submission:
-        """See `Outbox.admit`."""
+        """See `Outbox.submit`."""
         place = self._location(draft.location)
         known = place.claims.get(draft.key)
         problem = draft.problem
@@ -163,9 +171,7 @@ class MemoryOutbox:
             problem = None if _says_same(known, draft) else str(reused_id(""))
         if draft.payload is None or problem is not None:
             self._last += 1
-            at = time.time_ns() // 1_000_000
-            claim = Claim(place.number, draft.lane, draft.date, self._last, draft.key, b"", 0)
-            refusal = Settlement(claim, State.REJECTED, at, 0, reason=problem)
+            refusal = StoredOutcome(draft.key, State.REJECTED, reason=problem)
             return Submission(self._last, State.REJECTED, refusal)
         if known is None:
             self._put(place, draft, draft.key, draft.payload)
@@ -177,54 +183,76 @@ class MemoryOutbox:
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
-        return [place.name for place in self._locations if place.lanes or place.claimed]
+        return [place.lease.location for place in self._locations if place.lanes or place.claimed]
 
-    async def acquire(self, location: str) -> Lease:
-        """See `Outbox.begin`. No one was here before: nothing is unknown."""
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`. What an earlier holder claimed is unknown, in lane order."""
         place = self._location(location)
-        place.epoch += 1
-        return Lease(place.number, location, place.epoch, [], place.snapshot)
+        lease = place.lease = place.lease._replace(token=place.lease.token + 1)
+        unknown = sorted(place.claimed.values(), key=lambda c: (c.lane, c.date, c.seq))
+        for claim in unknown:
+            claim.lease = lease
+        return Acquired(lease, unknown, place.snapshot)
 
-    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+    def _held(self, lease: Lease) -> _MemoryLocation:
+        place = self._locations[lease.number]
+        if place.lease.token != lease.token:
+            raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
+        return place
+
+    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return [self._locations[location].take(at_most) for location, at_most in wants]
+        places = [self._held(lease) for lease, _ in wants]
+        return [place.take(at_most) for place, (_, at_most) in zip(places, wants, strict=True)]
 
     async def settle(
-        self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
     ) -> None:
         """See `Outbox.settle`."""
+        self._check(settlements)
         for claim, state, _, attempts, message_id, *_, lookups in settlements:
-            place = self._locations[claim.location]
-            place.claimed -= 1
+            number = claim.lease.number
+            place = self._locations[number]
+            del place.claimed[claim.seq]
             for name, value in (lookups or {}).items():
-                if self._lookups.get((claim.location, name)) is None:
-                    self._lookups.put((claim.location, name), value)
+                if self._lookups.get((number, name)) is None:
+                    self._lookups.put((number, name), value)
             if state is State.PENDING:
                 claim.attempts = attempts
                 place.put(claim)
                 continue
             place.claims.pop(claim.key, None)
             if message_id is not None:
-                self._stored.append((claim.location, claim.lane, claim.seq, message_id))
-        for snapshot in snapshots:
-            self._locations[snapshot.location].snapshot = snapshot
+                self._stored.append((number, claim.lane, claim.seq, message_id))
+        for lease, snapshot in quotas:
+            self._locations[lease.number].snapshot = snapshot
 
-    async def get_lookups(self, location: int, names: Sequence[str]) -> dict[str, str]:
+    def _check(self, settlements: Iterable[Settlement]) -> None:
+        seqs = set()
+        for claim, state, *_ in settlements:
+            if claim.seq in seqs or state is State.CLAIMED:
+                raise ValueError("a record is settled twice, or is to stay claimed")
+            seqs.add(claim.seq)
+            if claim.seq not in self._held(claim.lease).claimed:
+                raise ValueError("a record is not claimed")
+
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`. Knows the latest only: what is forgotten is asked for again."""
-        found = ((name, self._lookups.get((location, name))) for name in names)
+        found = ((name, self._lookups.get((lease.number, name))) for name in names)
         return {name: value for name, value in found if value is not None}
 
-    async def put_lookups(self, location: int, lookups: Mapping[str, str]) -> None:
+    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`. Nothing is durable here."""
+        self._held(lease)
         for name, value in lookups.items():
-            self._lookups.put((location, name), value)
+            self._lookups.put((lease.number, name), value)
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""
         return {
             message_id
             for location, lane, seq, message_id in self._stored
-            if lane == claim.lane and location == claim.location and seq != claim.seq
+            if lane == claim.lane and location == claim.lease.number and seq != claim.seq
         }
 
     async def close(self) -> None:

@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from collections.abc import Iterable
 
 MAX_REASONS: Final = 1_000
 
 OTHERS: Final = "other reasons"
 """Takes what comes after so many different reasons: memory has to stay bounded."""
-
-_REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n, min(seq)
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
-    WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC, min(seq)"""
 
 _OF_ONE_RECORD: Final = re.compile(
     r"""\ \("[^"]*"\)                                  # the value
@@ -47,10 +43,15 @@ class Group(Struct):
     """Each reason with the first record that ended so: ``(seq, reason)``."""
 
 
-def grouped(connection: Connection, most_sources: int) -> list[Group]:
-    """All reasons in an outbox, the most frequent first, with the earliest few of each group."""
+def grouped(
+    rows: Iterable[tuple[int, int | None, str | None, int, int]], most_sources: int
+) -> list[Group]:
+    """Put like reasons together, the most frequent first, with the earliest few of each group.
+
+    ``rows`` are state, number and text of a reason, how many ended so, and the first of them.
+    """
     groups: dict[tuple[int, str | None], Group] = {}
-    for state, number, text, n, seq in connection.execute(_REASONS):
+    for state, number, text, n, seq in rows:
         key = state, text and gist(text)
         if key not in groups and len(groups) >= MAX_REASONS:
             key = state, OTHERS

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 class QuotaSnapshot(NamedTuple):
     """How much of a location's quota is used, kept for the next start. Unix milliseconds."""
 
-    location: int
     day_used: int
     day_ends: int
     window_used: int

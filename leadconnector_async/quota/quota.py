@@ -197,14 +197,13 @@ class Quota:
         self.pause(now + min(wait, day.SECONDS))
         return max(now, self._paused_until)
 
-    def state(self, location: int, now: float, wall_ms: int) -> QuotaSnapshot:
+    def state(self, now: float, wall_ms: int) -> QuotaSnapshot:
         """What the next process needs to go on from here, in Unix milliseconds."""
         self._day.is_spent(now)
         self._window.expire(now)
         day_ends = self._day.ends if self._day.used else now
         free_at = self._window.evenly_free_at(now)
         return QuotaSnapshot(
-            location=location,
             day_used=self._day.used,
             day_ends=wall_ms + round((day_ends - now) * 1000),
             window_used=self._window.used,

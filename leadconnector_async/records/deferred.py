@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import Final
 
 import msgspec
@@ -9,6 +10,15 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async.models import Contact, MessageFields
+
+
+class Trait(IntFlag):
+    """What matters of a message's deferred parts before it is published. The numbers are stored."""
+
+    MAIL = 1
+    """It has an id of its own as a mail, by which others answer it."""
+    TWO_NAMES = 2
+    """It names its contact by number and address both."""
 
 
 class LocalFile(Struct, frozen=True):
@@ -40,6 +50,14 @@ class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def files(self) -> list[LocalFile]:
         """What has to be uploaded."""
         return [item for item in self.attachments if isinstance(item, LocalFile)]
+
+    @property
+    def traits(self) -> Trait:
+        """See `Trait`."""
+        contact = self.contact
+        has_two_names = contact is not None and bool(contact.phone and contact.email)
+        traits = Trait.TWO_NAMES if has_two_names else Trait(0)
+        return traits if self.mail is None else traits | Trait.MAIL
 
     def encoded(self) -> str:
         """Write it as JSON, as the outbox keeps it."""

@@ -52,7 +52,7 @@ class Draft(NamedTuple):
     problem: str | None
     """Why validation refused the record."""
     deferred: str | None = None
-    """What the body lacks until it is sent, as `Late.encoded` writes it."""
+    """What the body lacks until it is sent, as `Deferred.encoded` writes it."""
     left_out: str | None = None
     """Why the record is not to be sent, though nothing is wrong with it."""
     own: bytes | None = None
@@ -60,6 +60,8 @@ class Draft(NamedTuple):
     it, empty where it has none."""
     mail: bool = False
     """The key is a Message-ID. Those of several mails can be equal."""
+    traits: int = 0
+    """A `Trait` of the deferred parts."""
 
     def __repr__(self) -> str:
         return f"Draft(location={self.location!r}, line={self.line}, problem={self.problem!r})"
@@ -125,8 +127,12 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
         own is None and deferred is not None and deferred.mail is not None and deferred.mail == id
     )
     body = encode(message)
+    traits = int(deferred.traits) if deferred else 0
     return Draft(
-        location, lane, date, key, counted, body, line, raw, None, missing, own=own, mail=mail
+        *(location, lane, date, key, counted, body, line, raw, None, missing),
+        own=own,
+        mail=mail,
+        traits=traits,
     )
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leadconnector_async.outbox.sqlite.workload import Work
+    from leadconnector_async.outbox.reader import Workload
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
 
@@ -70,7 +70,7 @@ class Requests(Struct, frozen=True):
     most: int
 
 
-def requests_for(work: Work, mode: ContactMode) -> Requests:
+def requests_for(work: Workload, mode: ContactMode) -> Requests:
     """Count the requests that a location's records take, those before the sending included.
 
     A contact may be found by the first look-up; or by none, and is created. A conversation that

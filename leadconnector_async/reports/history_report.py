@@ -6,18 +6,17 @@ import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct, field
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.sqlite.history import HistoryReader, Times
 from leadconnector_async.records.files import kind_of_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leadconnector_async.outbox.sqlite.history import HistoryRecord, ReasonTotal
+    from leadconnector_async.outbox.reader import HistoryRecord, OutboxReader, ReasonGroup
 
 _DAY_MS: Final = 86_400_000
 
@@ -90,6 +89,15 @@ class ReasonCount(Struct, frozen=True):
     count: int
 
 
+class Times(NamedTuple):
+    """When records were settled, in Unix milliseconds; None where none was."""
+
+    first_at: int | None
+    last_at: int | None
+    sending_ms: int
+    """The time in which at least one record was sent, in spans of ten seconds."""
+
+
 class HistoryReport(Struct, kw_only=True):
     """All of an outbox, added up."""
 
@@ -116,52 +124,64 @@ class HistoryReport(Struct, kw_only=True):
         return self.counts.total - sum(sum(types.values()) for types in self.months.values())
 
 
-def history_report_of(outbox: str) -> HistoryReport:
-    """Read an outbox, also while an import writes it.
+async def history_report_of(reader: OutboxReader) -> HistoryReport:
+    """Read an outbox as of one moment, also while an import writes it.
 
     Raises:
-        OutboxError: it does not exist, or cannot be read.
+        OutboxError: it cannot be read.
     """
-    with HistoryReader(outbox) as history:
-        found = history.reasons()
-        report = HistoryReport(
-            times=history.times(),
-            reasons=merged(of for of in found if of.state in (State.REJECTED, State.UNRESOLVED)),
-            left_out=merged(of for of in found if of.state is State.LEFT_OUT),
-            dismissed=merged(of for of in found if of.state is State.DISMISSED),
-            copies=history.copies(),
-        )
-        _add_up(report, history.passages(kind_of_refused))
+    counter = _RecordCounter()
+    async with reader.at_one_moment():
+        found = await reader.summary()
+        async for page in reader.records(kind_of_refused):
+            counter.add(page)
+    report = HistoryReport(
+        times=Times(found.first_at, found.last_at, found.sending_ms),
+        reasons=merged(found.reasons, State.REJECTED, State.UNRESOLVED),
+        left_out=merged(found.reasons, State.LEFT_OUT),
+        dismissed=merged(found.reasons, State.DISMISSED),
+        copies=found.copies,
+    )
+    counter.add_up(report)
     return report
 
 
-def _add_up(report: HistoryReport, passages: Iterable[HistoryRecord]) -> None:
-    """Count records that are alike first: there are few kinds and many records."""
-    alike: Counter[tuple[str, str | None, str | None, int, bool]] = Counter()
-    dated: Counter[tuple[int, str | None, int]] = Counter()
-    periods: dict[str, Period] = {}
-    for location, type_, direction, date, state, found in passages:
-        alike[location, type_, direction, state, found] += 1
-        if date is not None and state not in _NOT_SENT:
-            dated[month_of(date // _DAY_MS), type_, state] += 1
-            period = periods.get(location)
-            if period is None:
-                period = periods[location] = Period()
-            period.add(date, date)
-    for (location, type_, direction, state, found), n in alike.items():
-        place = report.locations.setdefault(
-            location, (StateCounts(), periods.get(location, Period()))
-        )
-        affected = [report.counts, place[0]]
-        if state not in _NOT_SENT:
-            affected.append(report.kinds.setdefault((type_, direction), StateCounts()))
-        for counts in affected:
-            counts.add(state, n, found=found)
-    for (month, type_, state), n in dated.items():
-        report.months.setdefault(month, Counter())[type_ or ""] += n
-        report.sent_months[month] += n if state == State.SENT else 0
-    for period in periods.values():
-        report.period.add(period.first, period.last)
+class _RecordCounter:
+    """Counts records that are alike first: there are few kinds and many records."""
+
+    def __init__(self) -> None:
+        self._alike: Counter[tuple[str, str | None, str | None, int, bool]] = Counter()
+        self._dated: Counter[tuple[int, str | None, int]] = Counter()
+        self._periods: dict[str, Period] = {}
+
+    def add(self, records: Iterable[HistoryRecord]) -> None:
+        """Take a page of records in."""
+        alike, dated, periods = self._alike, self._dated, self._periods
+        for location, type_, direction, date, state, found in records:
+            alike[location, type_, direction, state, found] += 1
+            if date is not None and state not in _NOT_SENT:
+                dated[month_of(date // _DAY_MS), type_, state] += 1
+                period = periods.get(location)
+                if period is None:
+                    period = periods[location] = Period()
+                period.add(date, date)
+
+    def add_up(self, report: HistoryReport) -> None:
+        """Add what was counted to a report."""
+        for (location, type_, direction, state, found), n in self._alike.items():
+            place = report.locations.setdefault(
+                location, (StateCounts(), self._periods.get(location, Period()))
+            )
+            affected = [report.counts, place[0]]
+            if state not in _NOT_SENT:
+                affected.append(report.kinds.setdefault((type_, direction), StateCounts()))
+            for counts in affected:
+                counts.add(state, n, found=found)
+        for (month, type_, state), n in self._dated.items():
+            report.months.setdefault(month, Counter())[type_ or ""] += n
+            report.sent_months[month] += n if state == State.SENT else 0
+        for period in self._periods.values():
+            report.period.add(period.first, period.last)
 
 
 @lru_cache(maxsize=50_000)
@@ -171,10 +191,11 @@ def month_of(day: int) -> int:
     return date.year * 12 + date.month - 1
 
 
-def merged(reasons: Iterable[ReasonTotal]) -> list[ReasonCount]:
+def merged(reasons: Iterable[ReasonGroup], *states: State) -> list[ReasonCount]:
     """Reasons without addresses and numbers that the API may have quoted, and equal ones as one."""
     counts: Counter[tuple[bool, str]] = Counter()
-    for state, text, n in reasons:
-        reason = _PERSONAL.sub("…", text or "no reason given")
-        counts[state is State.UNRESOLVED, reason] += n
+    for of in reasons:
+        if of.state in states:
+            reason = _PERSONAL.sub("…", of.reason or "no reason given")
+            counts[of.state is State.UNRESOLVED, reason] += of.count
     return [ReasonCount(unresolved, text, n) for (unresolved, text), n in counts.most_common()]

@@ -73,9 +73,9 @@ class RateMeter:
     """Samples of how many records each location has left, newest last."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, dict[int, int]]] = deque()
+        self._samples: deque[tuple[float, dict[str, int]]] = deque()
 
-    def note(self, now: float, left: Mapping[int, int]) -> None:
+    def note(self, now: float, left: Mapping[str, int]) -> None:
         """Take a sample. Those older than the window go."""
         self._samples.append((now, dict(left)))
         while self._samples[0] is not self._samples[-1] and self._samples[1][0] <= now - WINDOW:
@@ -86,7 +86,7 @@ class RateMeter:
         """Seconds between the oldest sample and the newest."""
         return self._samples[-1][0] - self._samples[0][0] if self._samples else 0.0
 
-    def of(self, location: int) -> float:
+    def of(self, location: str) -> float:
         """Records a second of one location; 0 while nothing is known."""
         if not self.span:
             return 0.0
@@ -115,11 +115,11 @@ _RECENTLY: Final = 10.0
 class ProgressMeter:
     """Asked now and then by whoever shows progress. ``now`` is the loop's time, in seconds.
 
-    ``left`` are the records without a fate, by the outbox's number of their location.
+    ``left`` are the records without a fate, by location.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, reader: SourceReader, left: Mapping[int, int]
+        self, dispatcher: Dispatcher, reader: SourceReader, left: Mapping[str, int]
     ) -> None:
         self._dispatcher = dispatcher
         self._reader = reader
@@ -155,9 +155,9 @@ class ProgressMeter:
         """What is left of each location that goes on, and what it may use."""
         settled = self._pace.span >= _SETTLED
         for state in self._dispatcher.locations.values():
-            count = self._left.get(state.number, 0)
+            count = self._left.get(state.name, 0)
             if count and (state.error is None or isinstance(state.error, DailyQuotaSpentError)):
-                seen = self._pace.of(state.number) if settled else 0.0
+                seen = self._pace.of(state.name) if settled else 0.0
                 yield count, budget_of(state.quota, seen, now)
 
     def _notice(self, now: float) -> Notice | None:

@@ -12,14 +12,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.reports.reason_counts import Reason, ReasonState
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
-    from leadconnector_async.outbox.sqlite.reader import (
+    from leadconnector_async.outbox.reader import (
+        OutboxReader,
         OutboxSummary,
         ReasonGroup,
         RecordCounts,
@@ -112,15 +112,14 @@ class OutboxStatus(Struct, kw_only=True):
     account: Tallied
 
 
-def status_of(outbox: str) -> OutboxStatus:
+async def status_of(reader: OutboxReader) -> OutboxStatus:
     """Read an outbox, also while an import writes it.
 
     Raises:
-        OutboxError: it does not exist, or cannot be read.
+        OutboxError: it cannot be read.
     """
-    with SqliteOutboxReader(outbox) as reader:
-        found = reader.summary()
-        forms = reader.failed_forms()
+    found = await reader.summary()
+    forms = await reader.failed_forms()
     total = found.counts
     account = Tallied(
         read=found.records + found.copies,

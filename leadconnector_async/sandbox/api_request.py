@@ -5,15 +5,17 @@ Who may do what: tokens, versions and scopes.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadconnector_async.sandbox.config import ANY_LOCATION
-from leadconnector_async.sandbox.message_store import is_own_form
+from leadconnector_async.sandbox.message_store import derived_id, is_own_form
 from leadconnector_async.sandbox.replies import (
     BAD_TOKEN,
     NO_LOCATION_ACCESS,
@@ -29,20 +31,30 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox.config import SandboxConfig
 
+_CAPITAL: Final = re.compile("([A-Z])")
+
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
+_MAX_DIGITS: Final = 20
+
 
 def parse_ms(text: str) -> int | None:
-    """An ISO 8601 date-time as milliseconds of the Unix epoch; without offset it is UTC."""
+    """An ISO 8601 date-time as milliseconds of the Unix epoch; without offset it is UTC.
+
+    A moment that is not in the calendar's years once it is in UTC is no date.
+    """
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        in_utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MILLISECOND
+    return (in_utc - _EPOCH) // _MILLISECOND
+
+
+def _digits(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 class ApiRequest(Struct, kw_only=True, gc=False):
@@ -53,6 +65,7 @@ class ApiRequest(Struct, kw_only=True, gc=False):
     query: dict[str, str]
     body: bytes
     content_type: str
+    version: str
     grant: Grant
     now: float
     closed: bool = False
@@ -68,9 +81,8 @@ class ApiRequest(Struct, kw_only=True, gc=False):
             raise ApiError(unprocessable("locationId must be a string", "locationId is required"))
         grant = self.grant
         if grant.open:
-            known = grant.location in (asked, ANY_LOCATION) or (
-                self.trusting and is_own_form(asked)
-            )
+            any_name = grant.apart or grant.location == ANY_LOCATION
+            known = any_name or grant.location == asked or (self.trusting and is_own_form(asked))
             if self.closed and not known:
                 raise ApiError(NO_LOCATION_ACCESS)
             return grant.location
@@ -89,26 +101,32 @@ class ApiRequest(Struct, kw_only=True, gc=False):
         return content
 
     def form(self) -> dict[str, str]:
-        """The body, url-encoded."""
-        return dict(parse_qsl(self.body.decode("utf-8", "replace")))
+        """The texts of the body, url-encoded or JSON, under names in snake_case."""
+        is_json = "json" in self.content_type.lower()
+        given = self.json() if is_json else dict(parse_qsl(self.body.decode("utf-8", "replace")))
+        texts = {name: value for name, value in given.items() if isinstance(value, str)}
+        return {_CAPITAL.sub(r"_\1", name).lower(): value for name, value in texts.items()}
 
     def limit(self, *, default: int, least: int, most: int) -> int:
         """The page size asked for, ``most`` at most; below ``least`` it is 422."""
         text = self.query.get("limit")
         if text is None:
             return default
-        if not text.isascii() or not text.isdigit():
+        size = _digits(text)
+        if size is None:
             raise ApiError(unprocessable("limit must be a number"))
-        if int(text) < least:
+        if size < least:
             raise ApiError(unprocessable(f"limit must not be less than {least}"))
-        return min(int(text), most)
+        return min(size, most)
 
     def moment(self, name: str) -> int | None:
         """A date of the query, in ISO 8601 or as milliseconds."""
         text = self.query.get(name)
         if text is None:
             return None
-        moment = int(text) if text.isascii() and text.isdigit() else parse_ms(text)
+        moment = _digits(text)
+        if moment is None:
+            moment = parse_ms(text)
         if moment is None:
             raise ApiError(unprocessable(f"{name} must be a valid ISO 8601 date string"))
         return moment
@@ -128,7 +146,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     """What a token gives access to.
 
     ``app`` is what the quota is counted by, beside the location. ``open`` is the grant of a
-    sandbox without tokens: one location under any name.
+    sandbox without tokens: one location under any name, or, ``apart``, one for each token.
     """
 
     app: str
@@ -136,6 +154,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     locations: frozenset[str] = frozenset()
     company: str | None = None
     open: bool = False
+    apart: bool = False
     expires_at: float | None = None
 
 
@@ -148,7 +167,7 @@ class AccessControl:
     def __init__(self, config: SandboxConfig) -> None:
         self._anyone: Grant | None = None
         if not config.tokens and config.oauth is None:
-            self._anyone = Grant(app="", location=config.location_id, open=True)
+            self._anyone = Grant(app="", location=config.location_id, open=True, apart=config.apart)
         self._grants = {
             token: Grant(app=token, location=location, locations=frozenset({location}))
             for token, location in config.tokens.items()
@@ -168,6 +187,9 @@ class AccessControl:
         if scheme != "Bearer" or not token:
             raise ApiError(BAD_TOKEN)
         found = self._grants.get(token, self._anyone)
+        if found is not None and found is self._anyone and found.apart:
+            own = derived_id("location of", token)
+            found = self._grants[token] = replace(found, app=own, location=own)
         if found is None or (found.expires_at is not None and found.expires_at <= now):
             raise ApiError(BAD_TOKEN)
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
@@ -24,7 +24,7 @@ def respond(
     state: SandboxState, method: str, target: str, headers: Mapping[str, str], body: bytes
 ) -> Exchange:
     """Do what the request asks for. ``target`` is its path and query, encoded."""
-    path, _, query = target.partition("?")
+    path, _, query = target.encode("utf-8", "replace").decode().partition("?")
     found = find_route(method, path)
     if found is None:
         return Exchange("unknown", not_found(method, path))
@@ -40,6 +40,7 @@ def respond(
         query=dict(parse_qsl(query)) if query else {},
         body=body,
         content_type=headers.get("Content-Type", ""),
+        version=headers.get("Version", ""),
         grant=grant,
         now=now,
         closed=state.closed,
@@ -69,7 +70,7 @@ def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange
 def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: str) -> Exchange:
     fault = None
     if state.faults:
-        fault = state.faults.choose(route.name, location, _alt_id(request.body))
+        fault = state.faults.choose(route.name, location, _named(state, request))
     if fault is None:
         return Exchange(route.name, _run(state, route, request))
     if fault.when == "before" and fault.kind not in _TRUE_ANSWERS:
@@ -103,11 +104,12 @@ def _asked(grant: Grant, query: dict[str, str]) -> str:
     return query.get("locationId", grant.location) if grant.company else grant.location
 
 
-def _alt_id(body: bytes) -> str | None:
-    if b'"altId"' not in body:
-        return None
+def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
+    """What a request names, in its query or in its JSON, where a fault asks."""
+    if not state.faults.asks:
+        return {}
     try:
-        alt_id = orjson.loads(body).get("altId")
-    except (orjson.JSONDecodeError, AttributeError):
-        return None
-    return alt_id if isinstance(alt_id, str) else None
+        fields = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        fields = None
+    return request.query | (fields if isinstance(fields, dict) else {})

@@ -17,7 +17,7 @@ READ_SCOPES: Final = frozenset({"conversations.readonly", "conversations/message
 ANY_LOCATION: Final = "SandboxLocation00001"
 """What a location is called that answers to any name."""
 
-VERSIONS: Final = frozenset({"2021-04-15", "2021-07-28", "v3"})
+VERSIONS: Final = frozenset({"2021-04-15", "2021-07-28", "2023-02-21", "v3"})
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -62,6 +62,8 @@ class Reads(Struct, frozen=True, kw_only=True):
 
     A message shows ``lag`` after it was stored, a conversation in the search ``search_lag`` after
     it was opened. ``email_body`` adds the text of emails to lists, which the API leaves out.
+    ``flat`` has the messages of a conversation at the listing's top, as in the OpenAPI files,
+    instead of in ``messages.messages``, as seen live.
     ``export_by`` says what the export's dates and order mean: the date of the message, or the
     moment it was stored; the API's documentation does not tell.
     """
@@ -70,6 +72,7 @@ class Reads(Struct, frozen=True, kw_only=True):
     search_lag: float = 0.0
     alt_id: bool = True
     email_body: bool = False
+    flat: bool = False
     export_by: Literal["date", "stored"] = "date"
 
 
@@ -80,6 +83,7 @@ class SandboxContact(Struct, frozen=True, kw_only=True):
     phone: str | None = None
     email: str | None = None
     name: str | None = None
+    additional_emails: tuple[str, ...] = ()
     location_id: str | None = None
 
 
@@ -115,7 +119,8 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
 
     ``tokens`` maps each token to its location. While it is empty and there is no ``oauth``, any
     token is let in, and there is one location: ``location_id``, or, by default, whichever is asked
-    for. ``closed`` knows only the ``contacts`` given or created, the conversations opened, the
+    for; ``apart`` then gives each token a location of its own, under any name. ``closed`` knows
+    only the ``contacts`` given or created, the conversations opened, the
     ``providers``, and what `Sandbox.know` names, and refuses other ids in the API's words;
     ``closed=False`` opens them on demand, and any provider fits. ``trusting`` takes ids of the
     API's own form for known ones, as a rehearsal with somebody's real file has to. ``providers``
@@ -138,6 +143,7 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     reads: Reads = Reads()
     closed: bool = True
     trusting: bool = False
+    apart: bool = False
     contacts: tuple[SandboxContact, ...] = ()
     providers: Mapping[str, str] = field(default_factory=dict)
     strict_threads: bool = False

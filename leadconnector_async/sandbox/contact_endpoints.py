@@ -1,9 +1,9 @@
-"""The endpoints for contacts: find a duplicate, create, upsert."""
+"""The endpoints for contacts: get one, find a duplicate, create, upsert."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.sandbox.message_store import iso
 from leadconnector_async.sandbox.replies import (
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.api_request import ApiRequest
     from leadconnector_async.sandbox.state import SandboxState
 
-_TEXTS = ("email", "phone", "name", "firstName", "lastName")
+_TEXTS: Final = (
+    *("email", "phone", "name", "firstName", "lastName", "companyName", "address1", "city"),
+    *("state", "country", "postalCode", "website", "timezone", "source", "dateOfBirth", "gender"),
+)
+
+
+def get_contact(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /contacts/{id}``."""
+    found = state.contacts.get(request.grant.location, request.params[0])
+    if found is None:
+        raise ApiError(error(400, f"Contact with id {request.params[0]} not found"))
+    return json_reply(200, {"contact": _view(found), "traceId": TRACE_ID})
 
 
 def find_duplicate(state: SandboxState, request: ApiRequest) -> Reply:
@@ -29,7 +40,12 @@ def find_duplicate(state: SandboxState, request: ApiRequest) -> Reply:
     """
     location = request.location(request.query.get("locationId"))
     found = _find(state, location, request.query)
-    return json_reply(200, {"contact": found, "traceId": TRACE_ID})
+    return json_reply(200, {"contact": found and _view(found), "traceId": TRACE_ID})
+
+
+def _view(contact: dict[str, Any]) -> dict[str, Any]:
+    """A contact as it is shown: what it has not is absent."""
+    return {name: value for name, value in contact.items() if value is not None}
 
 
 def _find(state: SandboxState, location: str, fields: dict[str, Any]) -> dict[str, Any] | None:
@@ -50,14 +66,14 @@ def create_contact(state: SandboxState, request: ApiRequest) -> Reply:
         message = "This location does not allow duplicated contacts."
         raise ApiError(error(400, message, meta=meta, traceId=TRACE_ID))
     contact = _put(state, location, {}, fields)
-    return json_reply(201, {"contact": contact, "traceId": TRACE_ID})
+    return json_reply(201, {"contact": _view(contact), "traceId": TRACE_ID})
 
 
 def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
     """``POST /contacts/upsert``: email first, then phone.
 
     Where the two belong to different contacts, the one with the email is changed, and the phone
-    is silently dropped: the API does so.
+    is silently dropped; an additional email becomes the first one, which is lost: the API does so.
     """
     fields, location = _read(request)
     if not fields.get("email") and not fields.get("phone"):
@@ -67,17 +83,26 @@ def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
     if found is not None and owner is not None and owner["id"] != found["id"]:
         fields = {name: value for name, value in fields.items() if name != "phone"}
     contact = _put(state, location, found or {}, fields)
-    content = {"new": found is None, "contact": contact, "traceId": TRACE_ID}
+    content = {"new": found is None, "contact": _view(contact), "traceId": TRACE_ID}
     return json_reply(200, content)
 
 
 def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
+    """What is kept of the fields, and the location."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
-    wrong = [name for name in _TEXTS if not isinstance(fields.get(name) or "", str)]
+    wrong = [f"{name} must be a string" for name in _TEXTS if not _is_text(fields.get(name))]
+    others = fields.get("additionalEmails") or []
+    if not isinstance(others, list) or not all(isinstance(one, str) for one in others):
+        wrong.append("each value in additionalEmails must be a string")
     if wrong:
-        raise ApiError(unprocessable(*(f"{name} must be a string" for name in wrong)))
-    return fields, location
+        raise ApiError(unprocessable(*wrong))
+    kept = (*_TEXTS, "additionalEmails")
+    return {name: value for name, value in fields.items() if name in kept}, location
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
 
 
 def _put(
@@ -86,5 +111,8 @@ def _put(
     moment = iso(time.time_ns() // 1_000_000)
     contact = {"id": state.ids(), "dateAdded": moment} | known | fields
     contact |= {"locationId": location, "dateUpdated": moment}
+    first = (contact.get("email") or "").lower()
+    others = contact.get("additionalEmails") or ()
+    contact["additionalEmails"] = [one for one in others if one.lower() != first]
     state.contacts.put(contact)
     return contact

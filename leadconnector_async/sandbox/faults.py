@@ -7,17 +7,25 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.sandbox.message_store import derived_id
-from leadconnector_async.sandbox.replies import SERVER_ERROR, THROTTLED, Reply, error, json_reply
+from leadconnector_async.sandbox.replies import (
+    BAD_TOKEN,
+    SERVER_ERROR,
+    THROTTLED,
+    Reply,
+    error,
+    json_reply,
+    unprocessable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 WireKind = Literal["drop", "reset", "hang", "down", "cut", "overlong", "huge", "endless"]
 """What happens to the connection.
@@ -33,6 +41,8 @@ endless   a chunked body that goes on for ``seconds``
 """
 
 ReplyKind = Literal[
+    "401",
+    "422",
     "429",
     "500",
     "502",
@@ -51,6 +61,8 @@ ReplyKind = Literal[
 ]
 """What is answered instead.
 
+401                  the token is called invalid
+422                  a rule is called broken: for contacts, the API does so after creating them too
 429                  with ``Retry-After: seconds`` where ``seconds`` is given
 500 503 504          the API's JSON error body; 502 is a proxy's HTML page
 garbage              200, and bytes that are no JSON
@@ -78,9 +90,10 @@ class Fault(Struct, frozen=True):
 
     ``when`` is before the message is stored (it is not, and an answer that claims so is made up)
     or after. A rule looks at the requests to ``endpoint`` ("*" for all), in ``location`` and with
-    ``alt_id`` where these are given. Of those it picks the ``nth`` ones, counted from 1, or, with
-    no ``nth``, each with ``probability``; ``times`` bounds how often. ``seconds`` and ``target``
-    are explained with the kinds.
+    ``alt_id`` where these are given, and of those that name all that ``match`` has, in the query
+    or in the JSON, as in ``{"conversationProviderId": "…"}``. Of those it picks the ``nth`` ones,
+    counted from 1, or, with no ``nth``, each with ``probability``; ``times`` bounds how often.
+    ``seconds`` and ``target`` are explained with the kinds.
     """
 
     kind: FaultKind
@@ -91,6 +104,7 @@ class Fault(Struct, frozen=True):
     endpoint: str = "inbound"
     location: str | None = None
     alt_id: str | None = None
+    match: Mapping[str, str] = {}
     seconds: float | None = None
     target: str = "https://elsewhere.invalid/"
 
@@ -108,24 +122,18 @@ class _Armed:
 
     def __init__(self, fault: Fault, seed: str) -> None:
         self.fault = fault
+        self.match = {**fault.match, **({"altId": fault.alt_id} if fault.alt_id else {})}
         self._met = 0
         self._fired = 0
         self._random = Random(seed)  # noqa: S311 - reproducible, not secret
 
-    def _concerns(self, endpoint: str, location: str, alt_id: str | None) -> bool:
-        fault = self.fault
-        return (
-            fault.endpoint in ("*", endpoint)
-            and fault.location in (None, location)
-            and fault.alt_id in (None, alt_id)
-        )
-
-    def wants(self, endpoint: str, location: str, alt_id: str | None) -> bool:
+    def wants(self, endpoint: str, location: str, named: Mapping[str, Any]) -> bool:
         """Look at a request; True if this rule picks it."""
-        if not self._concerns(endpoint, location, alt_id):
+        fault = self.fault
+        concerned = fault.endpoint in ("*", endpoint) and fault.location in (None, location)
+        if not concerned or any(named.get(name) != value for name, value in self.match.items()):
             return False
         self._met += 1
-        fault = self.fault
         picked = self._met in fault.nth if fault.nth else self._random.random() < fault.probability
         return picked and (fault.times is None or self._fired < fault.times)
 
@@ -153,9 +161,14 @@ class FaultPlan:
             _Armed(fault, f"{self._seed}:{index}") for index, fault in enumerate(faults)
         )
 
-    def choose(self, endpoint: str, location: str, alt_id: str | None) -> Fault | None:
+    @property
+    def asks(self) -> bool:
+        """Whether a rule depends on what a request names."""
+        return any(armed.match for armed in self._armed)
+
+    def choose(self, endpoint: str, location: str, named: Mapping[str, Any]) -> Fault | None:
         """The fault that this request meets, if any."""
-        wanting = [armed for armed in self._armed if armed.wants(endpoint, location, alt_id)]
+        wanting = [armed for armed in self._armed if armed.wants(endpoint, location, named)]
         if not wanting:
             return None
         fault = wanting[0].fire()
@@ -215,6 +228,8 @@ def _redirect(status: int, fault: Fault) -> Reply:
 
 
 _SPOILERS: Final[dict[str, Callable[[Fault, Reply], Reply]]] = {
+    "401": lambda _, __: BAD_TOKEN,
+    "422": lambda _, __: unprocessable("the sandbox was told to refuse this"),
     "429": lambda fault, _: _throttled(fault, None),
     "500": lambda _, __: SERVER_ERROR,
     "502": lambda _, __: _html(502),

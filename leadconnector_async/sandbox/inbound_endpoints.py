@@ -45,8 +45,6 @@ _TEXTS: Final = (
 
 _LISTS: Final = ("attachments", "emailCc", "emailBcc")
 
-_TYPES: Final = frozenset(MESSAGE_TYPES)
-
 
 def _one_of(name: str, choices: tuple[str, ...]) -> str:
     return f"{name} must be one of the following values: {', '.join(choices)}"
@@ -80,10 +78,12 @@ def _date_is_good(value: object) -> bool:
 def field_problems(fields: dict[str, Any]) -> list[str]:
     """Every rule that the fields break. A null is an absent field."""
     problems = []
-    if fields.get("type") not in _TYPES:
+    if fields.get("type") not in MESSAGE_TYPES:
         problems.append(_one_of("type", MESSAGE_TYPES))
     problems += [
-        f"{name} must be a string" for name in _TEXTS if not isinstance(fields.get(name) or "", str)
+        f"{name} must be a string"
+        for name in _TEXTS
+        if not isinstance(fields.get(name), str | None)
     ]
     for name in _LISTS:
         if fields.get(name) is not None:

@@ -69,11 +69,9 @@ class ContactBook:
         who = contact["locationId"], contact["id"]
         self.remove(*who)
         self._contacts[who] = contact
-        keys = [
-            (who[0], field, _normal(field, contact[field]))
-            for field in ("email", "phone")
-            if contact.get(field)
-        ]
+        emails = [contact.get("email"), *(contact.get("additionalEmails") or ())]
+        named = [("email", email) for email in emails] + [("phone", contact.get("phone"))]
+        keys = [(who[0], field, _normal(field, value)) for field, value in named if value]
         self._keys[who] = [key for key in keys if self._index.setdefault(key, who[1]) == who[1]]
 
     def remove(self, location: str, contact_id: str) -> None:

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
-from leadconnector_async.sandbox.config import NO_LIMITS, Latency, Limits, Reads, SandboxConfig
+from leadconnector_async.sandbox.config import (
+    ANY_LOCATION,
+    NO_LIMITS,
+    Latency,
+    Limits,
+    OAuthApp,
+    OAuthInstallation,
+    Reads,
+    SandboxConfig,
+    SandboxContact,
+)
 from leadconnector_async.sandbox.faults import Fault
+from leadconnector_async.sandbox.routes import ROUTES
 from leadconnector_async.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-_FAULT_FORM: Final = "KIND[:before|after][:PROBABILITY], as in drop:after:0.05"
+_FAULT_FORM: Final = (
+    "KIND[:before|after][:PROBABILITY][:NAME=VALUE…], as in drop:after:0.05, "
+    "500:conversationProviderId=abc or 422:after:endpoint=create_contact"
+)
+
+OAUTH_APP: Final = ("sandbox-client", "sandbox-secret", "sandbox-company")
+"""Client id, secret and company of the app that ``oauth=True`` installs."""
 
 
 class Options(TypedDict, total=False):
@@ -21,6 +40,10 @@ class Options(TypedDict, total=False):
     token: str
     location_id: str
     locations: int
+    tokens: Mapping[str, str]
+    oauth: bool
+    known: str | None
+    providers: Mapping[str, str]
     window: str
     max_requests: int
     interval: float
@@ -32,6 +55,7 @@ class Options(TypedDict, total=False):
     faults: Sequence[str]
     closed: bool
     trusting: bool
+    apart: bool
     keep_messages: bool
     seed: int
 
@@ -39,26 +63,83 @@ class Options(TypedDict, total=False):
 def config_from_options(**options: Unpack[Options]) -> SandboxConfig:
     """Make settings of options; what is not given keeps its default.
 
-    ``locations=N`` makes N locations ``loc-0001`` … with the tokens ``token-0001`` ….
+    ``locations=N`` makes N locations ``loc-0001`` … with the tokens ``token-0001`` …; ``tokens``
+    adds others. ``oauth`` installs an app in all of them, whose first refresh tokens are
+    ``refresh-`` and the location's id, or the company's. ``known`` is the path of a CSV file of the
+    only contacts that there are: see `read_contacts`.
 
     Raises:
         ValueError: an option has no meaning; the message names it.
+        OSError: the file of contacts cannot be read.
     """
     plain: dict[str, Any] = {
         name: options[name]
-        for name in ("token", "location_id", "closed", "trusting", "keep_messages", "seed")
+        for name in ("token", "location_id", "closed", "trusting", "apart", "keep_messages", "seed")
         if name in options
     }
     numbers = range(1, options.get("locations", 0) + 1)
+    tokens = {f"token-{number:04d}": f"loc-{number:04d}" for number in numbers}
+    tokens |= options.get("tokens", {})
+    oauth = _oauth(tokens.values()) if options.get("oauth") else None
+    known = options.get("known")
+    if known:
+        located = bool(tokens or oauth)
+        contacts = tuple(read_contacts(known, located=located))
+        plain |= {"closed": True, "trusting": False, "apart": False, "contacts": contacts}
     one_way = options.get("latency_ms", 0.0) / 2000
     return SandboxConfig(
         **plain,
-        tokens={f"token-{number:04d}": f"loc-{number:04d}" for number in numbers},
+        tokens=tokens,
+        oauth=oauth,
+        providers=options.get("providers", {}),
         limits=_limits(options),
         latency=Latency(up=one_way, down=one_way, jitter=options.get("jitter_ms", 0.0) / 1000),
         reads=Reads(lag=options.get("read_lag", 0.0), search_lag=options.get("search_lag", 0.0)),
         faults=tuple(parse_fault(text) for text in options.get("faults", ())),
     )
+
+
+def _oauth(locations: Iterable[str]) -> OAuthApp:
+    client, secret, company = OAUTH_APP
+    places = [*locations] or [ANY_LOCATION]
+    installed = [
+        OAuthInstallation(refresh_token=f"refresh-{place}", company_id=company, location_id=place)
+        for place in places
+    ]
+    agency = OAuthInstallation(refresh_token=f"refresh-{company}", company_id=company)
+    return OAuthApp(
+        client_id=client,
+        client_secret=secret,
+        installations=(*installed, agency),
+        company_locations={company: tuple(places)},
+    )
+
+
+def read_contacts(path: str, *, located: bool = True) -> Iterator[SandboxContact]:
+    """Read a CSV file of contacts.
+
+    Its columns are ``id``, ``phone``, ``email``, ``name``, ``additionalEmails`` (separated by
+    ``;``) and ``locationId``; all but ``id`` may be absent. Unless ``located``, the last is passed
+    over, as where there is one location under any name.
+
+    Raises:
+        ValueError: a row has no id.
+        OSError: the file cannot be read.
+    """
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 1):
+            cells = {name: (row.get(name) or "").strip() for name in row if name}
+            if not cells.get("id"):
+                raise ValueError(f"{path}: contact {number} has no id")
+            others = cells.get("additionalEmails", "").split(";")
+            yield SandboxContact(
+                id=cells["id"],
+                phone=cells.get("phone") or None,
+                email=cells.get("email") or None,
+                name=cells.get("name") or None,
+                additional_emails=tuple(one.strip() for one in others if one.strip()),
+                location_id=cells.get("locationId") or None if located else None,
+            )
 
 
 def _limits(options: Options) -> Limits:
@@ -78,12 +159,20 @@ def _limits(options: Options) -> Limits:
 
 
 def parse_fault(text: str) -> Fault:
-    """Read a fault written as ``KIND[:before|after][:PROBABILITY]``.
+    """Read a fault written as ``KIND[:before|after][:PROBABILITY][:NAME=VALUE…]``.
+
+    The names ``endpoint`` and ``location`` say where it happens; others what a request names.
 
     Raises:
         ValueError: it is not written so.
     """
-    kind, *rest = text.split(":")
+    words = text.split(":")
+    match = dict(word.split("=", 1) for word in words if "=" in word)
+    where = {name: match.pop(name) for name in ("endpoint", "location") if name in match}
+    endpoints = ["*", *dict.fromkeys(route.name for route in ROUTES)]
+    if where.get("endpoint", "*") not in endpoints:
+        raise ValueError(f"an endpoint is one of {', '.join(endpoints)}, not {where['endpoint']!r}")
+    kind, *rest = (word for word in words if "=" not in word)
     when = rest.pop(0) if rest and rest[0] in ("before", "after") else "before"
     try:
         probability = float(rest.pop(0)) if rest else 1.0
@@ -91,7 +180,7 @@ def parse_fault(text: str) -> Fault:
         raise ValueError(f"fault {text!r} is not {_FAULT_FORM}") from exc
     if rest:
         raise ValueError(f"fault {text!r} is not {_FAULT_FORM}")
-    return Fault(kind, when, probability)  # type: ignore[arg-type] # Fault checks its kind
+    return Fault(kind, when, probability, match=match, **where)  # type: ignore[arg-type] # Fault checks its kind
 
 
 async def serve(

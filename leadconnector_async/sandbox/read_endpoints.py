@@ -91,7 +91,7 @@ def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": stored.id,
         "direction": stored.direction,
-        "status": call_status or "delivered",
+        "status": "delivered",
         "type": number,
         "messageType": name,
         "locationId": stored.location_id,
@@ -154,7 +154,7 @@ def conversation_view(
         "contactId": conversation.contact_id,
         "locationId": conversation.location_id,
         "lastMessageBody": (last.fields.get("message") or "") if last else "",
-        "lastMessageType": message_type(last)[0] if last else "",
+        "lastMessageType": message_type(last)[0] if last else "TYPE_SMS",
         "lastMessageDate": last.date if last else 0,
         "type": "TYPE_PHONE",
         "unreadCount": 0,
@@ -211,7 +211,7 @@ def list_messages(state: SandboxState, request: ApiRequest) -> Reply:
         "nextPage": len(messages) > limit,
         "messages": [message_view(state, stored) for stored in page],
     }
-    return json_reply(200, {"messages": content})
+    return json_reply(200, content if state.config.reads.flat else {"messages": content})
 
 
 def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) -> int:
@@ -226,7 +226,7 @@ def get_message(state: SandboxState, request: ApiRequest) -> Reply:
     stored = state.store.message(request.params[0])
     if stored is None or not _may_see(state, request, stored):
         raise ApiError(error(400, "Message not found"))
-    return json_reply(200, {"message": message_view(state, stored)})
+    return json_reply(200, message_view(state, stored))
 
 
 def get_email(state: SandboxState, request: ApiRequest) -> Reply:
@@ -235,7 +235,7 @@ def get_email(state: SandboxState, request: ApiRequest) -> Reply:
     for stored in reversed(state.store.timeline(request.grant.location).by_arrival):
         if sought in (stored.id, stored.email_message_id) and is_email(stored):
             if _may_see(state, request, stored):
-                return json_reply(200, {"emailMessage": email_view(state, stored)})
+                return json_reply(200, email_view(state, stored))
             break
     raise ApiError(error(400, "Email not found"))
 
@@ -261,11 +261,12 @@ def export(state: SandboxState, request: ApiRequest) -> Reply:
     start = _after(request, matching, key, descending=descending)
     page = matching[start : start + limit]
     more = start + limit < len(matching)
-    content = {
+    content: dict[str, Any] = {
         "messages": [message_view(state, stored) for stored in page],
-        "nextCursor": _cursor(key(page[-1])) if more else None,
         "total": len(matching),
     }
+    if more:
+        content["nextCursor"] = _cursor(key(page[-1]))
     return json_reply(200, content)
 
 
@@ -311,9 +312,14 @@ def _after(
     if not cursor:
         return 0
     try:
-        moment, seq = orjson.loads(urlsafe_b64decode(cursor))
-    except ValueError as exc:
-        raise ApiError(unprocessable("cursor is not valid")) from exc
+        at = orjson.loads(urlsafe_b64decode(cursor))
+    except ValueError:
+        at = None
+    match at:
+        case [int(moment), int(seq)]:
+            pass
+        case _:
+            raise ApiError(unprocessable("cursor is not valid"))
     sign = -1 if descending else 1
 
     def signed(stored: Stored) -> PageCursor:

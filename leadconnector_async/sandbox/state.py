@@ -47,9 +47,14 @@ class SandboxState:
 
     def _populate(self) -> None:
         for contact in self.config.contacts:
-            known = {"id": contact.id, "phone": contact.phone, "email": contact.email}
+            known: dict[str, object] = {
+                "id": contact.id,
+                "phone": contact.phone,
+                "email": contact.email,
+            }
             location = contact.location_id or self.config.location_id
-            self.contacts.put(known | {"name": contact.name, "locationId": location})
+            known |= {"name": contact.name, "additionalEmails": [*contact.additional_emails]}
+            self.contacts.put(known | {"locationId": location})
         if self.config.oauth is not None:
             for installation in self.config.oauth.installations:
                 self.refresh_tokens[installation.refresh_token] = installation

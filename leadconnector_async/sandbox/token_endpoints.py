@@ -1,8 +1,14 @@
-"""The endpoints for tokens. A refresh token works once, and its successor comes with the answer."""
+"""The endpoints for tokens. A refresh token works once, and its successor comes with the answer.
+
+Names may be in snake_case or camelCase, in a form or in JSON. Version v3 is answered in camelCase,
+and its location tokens come with a refresh token of their own; older ones are answered in
+snake_case. Source: the OpenAPI files for OAuth, of both versions.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.sandbox.api_request import Grant
 from leadconnector_async.sandbox.config import OAuthInstallation
@@ -20,9 +26,11 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.config import OAuthApp
     from leadconnector_async.sandbox.state import SandboxState
 
+_LOWER: Final = re.compile("_([a-z])")
+
 
 def refresh(state: SandboxState, request: ApiRequest) -> Reply:
-    """``POST /oauth/token``, form-encoded, ``grant_type=refresh_token``."""
+    """``POST /oauth/token``, ``grant_type=refresh_token``."""
     form, app = request.form(), _app(state)
     if (form.get("client_id"), form.get("client_secret")) != (app.client_id, app.client_secret):
         raise ApiError(error(401, "Invalid client credentials!", error="UnAuthorized!"))
@@ -34,25 +42,23 @@ def refresh(state: SandboxState, request: ApiRequest) -> Reply:
     if installation is None:
         body = {"error": "invalid_grant", "error_description": "This refresh token is invalid"}
         raise ApiError(json_reply(400, body))
-    successor = f"refresh-{state.ids()}"
-    state.refresh_tokens[successor] = installation
-    pair = _issue(state, app, installation, request.now) | {"refresh_token": successor}
-    return json_reply(200, pair)
+    return _issue(state, app, installation, request, renewable=True)
 
 
 def location_token(state: SandboxState, request: ApiRequest) -> Reply:
     """``POST /oauth/locationToken``: a token for one location, from the company's token."""
     form, app = request.form(), _app(state)
-    company, location = request.grant.company, form.get("locationId", "")
+    company, location = request.grant.company, form.get("location_id", "")
     if company is None:
         raise ApiError(BAD_TOKEN)
-    missing = [name for name in ("companyId", "locationId") if not form.get(name)]
+    names = {"company_id": "companyId", "location_id": "locationId"}
+    missing = [f"{name} must be a string" for key, name in names.items() if not form.get(key)]
     if missing:
-        raise ApiError(unprocessable(*(f"{name} must be a string" for name in missing)))
-    if form["companyId"] != company or location not in app.company_locations.get(company, ()):
+        raise ApiError(unprocessable(*missing))
+    if form["company_id"] != company or location not in app.company_locations.get(company, ()):
         raise ApiError(error(400, "Location not found"))
     installation = OAuthInstallation(refresh_token="", company_id=company, location_id=location)
-    return json_reply(200, _issue(state, app, installation, request.now))
+    return _issue(state, app, installation, request, renewable=request.version == "v3")
 
 
 def _app(state: SandboxState) -> OAuthApp:
@@ -62,8 +68,13 @@ def _app(state: SandboxState) -> OAuthApp:
 
 
 def _issue(
-    state: SandboxState, app: OAuthApp, installation: OAuthInstallation, now: float
-) -> dict[str, Any]:
+    state: SandboxState,
+    app: OAuthApp,
+    installation: OAuthInstallation,
+    request: ApiRequest,
+    *,
+    renewable: bool,
+) -> Reply:
     token = f"access-{state.ids()}"
     company, location = installation.company_id, installation.location_id
     grant = Grant(
@@ -71,7 +82,7 @@ def _issue(
         location=location or company,
         locations=frozenset({location} if location else app.company_locations.get(company, ())),
         company=None if location else company,
-        expires_at=now + app.expires_in,
+        expires_at=request.now + app.expires_in,
     )
     state.access.issue(token, grant)
     answer: dict[str, Any] = {
@@ -83,4 +94,11 @@ def _issue(
         "companyId": company,
         "userId": "SandboxUser000000001",
     }
-    return answer | ({"locationId": location} if location else {})
+    if location:
+        answer["locationId"] = location
+    if renewable:
+        answer["refresh_token"] = f"refresh-{state.ids()}"
+        state.refresh_tokens[answer["refresh_token"]] = installation
+    if request.version == "v3":
+        answer = {_LOWER.sub(lambda at: at[1].upper(), name): answer[name] for name in answer}
+    return json_reply(200, answer)

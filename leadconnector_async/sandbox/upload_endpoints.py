@@ -1,11 +1,14 @@
-"""The endpoint for attachments, and the little of multipart that it needs."""
+"""The endpoint for attachments, and the little of multipart that it needs.
+
+By the OpenAPI files' model, and by the official SDKs, which send JSON, files may also be named by
+``attachmentUrls``.
+"""
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote, urlsplit
 
 from msgspec import Struct
 
@@ -17,6 +20,7 @@ from leadconnector_async.sandbox.replies import (
     Reply,
     error,
     json_reply,
+    unprocessable,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +37,11 @@ _BOUNDARY: Final = re.compile(r'boundary="?([^";]+)"?')
 
 _NAME: Final = re.compile(r'\bname="([^"]*)"')
 
-_FILENAME: Final = re.compile(r'\bfilename="([^"]*)"')
+_FILENAME: Final = re.compile(r'\bfilename="(.*?)"(?=\s*(?:;|\r|$))')
+"""A quotation mark ends the name only where the parameter ends: some clients escape none."""
+
+_ESCAPES: Final = {'\\"': '"', "%22": '"', "%0D": "\r", "%0A": "\n"}
+"""How clients write what would end a name: RFC 7578 and browsers."""
 
 
 class Part(Struct, frozen=True):
@@ -54,25 +62,50 @@ def parts(content_type: str, body: bytes) -> Iterator[Part]:
         head, _, content = piece.partition(b"\r\n\r\n")
         header = head.decode("utf-8", "replace")
         name, filename = _NAME.search(header), _FILENAME.search(header)
-        yield Part(name[1] if name else "", filename[1] if filename else None, content)
+        yield Part(name[1] if name else "", _plain(filename[1]) if filename else None, content)
+
+
+def _plain(name: str) -> str:
+    for escape, char in _ESCAPES.items():
+        name = name.replace(escape, char)
+    return name
+
+
+def _received(request: ApiRequest) -> tuple[dict[str, Any], list[Part]]:
+    """The fields and the files of a multipart body, or of JSON."""
+    if "json" in request.content_type.lower():
+        fields = request.json()
+        urls = fields.get("attachmentUrls") or []
+        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+            raise ApiError(unprocessable("each value in attachmentUrls must be a string"))
+        return fields, [Part("fileAttachment", _name_in(url), b"") for url in urls]
+    found = list(parts(request.content_type, request.body))
+    files = [part for part in found if part.filename is not None and part.name == "fileAttachment"]
+    texts = [part for part in found if part.filename is None]
+    return {part.name: part.content.decode("utf-8", "replace") for part in texts}, files
+
+
+def _name_in(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError:
+        raise ApiError(unprocessable("each value in attachmentUrls must be a URL")) from None
 
 
 def upload(state: SandboxState, request: ApiRequest) -> Reply:
     """``POST /conversations/messages/upload``: 415 for a wrong type, 413 for too large a file."""
-    found = list(parts(request.content_type, request.body))
-    fields = {part.name: part.content.decode() for part in found if part.filename is None}
-    files = [part for part in found if part.filename is not None and part.name == "fileAttachment"]
-    missing = [
-        name for name in ("conversationId", "contactId", "locationId") if not fields.get(name)
-    ]
-    if missing:
-        raise ApiError(error(400, f"{missing[0]} is required"))
-    location = request.location(fields["locationId"])
+    fields, files = _received(request)
+    ids = ("conversationId", "contactId", "locationId")
+    for name in ids:
+        if not isinstance(fields.get(name), str) or not fields[name]:
+            raise ApiError(error(400, f"{name} is required"))
+    conversation, contact, asked = (fields[name] for name in ids)
+    location = request.location(asked)
     if not files:
         raise ApiError(error(400, "fileAttachment is required"))
-    if not state.knows_contact(location, fields["contactId"]):
+    if not state.knows_contact(location, contact):
         raise ApiError(NO_CONTACT)
-    if state.closed and state.conversation(location, fields["conversationId"]) is None:
+    if state.closed and state.conversation(location, conversation) is None:
         raise ApiError(NO_CONVERSATION)
     for part in files:
         _check_file(part, state.config.upload_limit)
@@ -80,22 +113,20 @@ def upload(state: SandboxState, request: ApiRequest) -> Reply:
     for part in files:
         name = part.filename or ""
         urls[name] = f"{state.url}/uploads/{state.ids()}/{quote(name)}"
-        state.uploads.append(
-            Upload(
-                url=urls[name],
-                name=name,
-                content=part.content,
-                location_id=location,
-                contact_id=fields["contactId"],
-                conversation_id=fields["conversationId"],
-            )
+        kept = Upload(
+            url=urls[name],
+            name=name,
+            content=part.content,
+            location_id=location,
+            contact_id=contact,
+            conversation_id=conversation,
         )
+        state.uploads.append(kept)
     return json_reply(200, {"uploadedFiles": urls})
 
 
 def _check_file(part: Part, most: int) -> None:
-    suffix = PurePosixPath(part.filename or "").suffix.removeprefix(".").lower()
-    if suffix not in SUFFIXES:
+    if (part.filename or "").rpartition(".")[2].lower() not in SUFFIXES:
         raise ApiError(json_reply(415, {"status": 415, "message": "Unsupported file type"}))
     if len(part.content) > most:
         raise ApiError(json_reply(413, {"status": 413, "message": "File is too large"}))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fault_harness import QUICK, import_into, records
+from outbox_kit import one_page
 
 from leadconnector_async import AccessError, InboundMessage, LeadConnector, Sent
 from leadconnector_async.sandbox import (
@@ -54,7 +55,7 @@ def compare(config: SandboxConfig, *, again: int = 0, lost: int = 0) -> Verifica
                     )
                     await api.add_inbound_message(copy)
                 sent += [(f"lost{n}", f"lostmessage{n}") for n in range(lost)]
-                return await verify(api, sandbox.location_id, sent)
+                return await verify(api, sandbox.location_id, one_page(sent))
 
     return asyncio.run(scenario())
 

@@ -7,19 +7,30 @@ import os
 import shutil
 import sqlite3
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from leadconnector_async.outbox.base import Settlement, SourcePass, State
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.records.draft import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
     from pathlib import Path
 
     from leadconnector_async.outbox.base import Claim, Outbox
+    from leadconnector_async.outbox.reader import (
+        FailedRecord,
+        HistoryRecord,
+        KindOf,
+        OutboxSummary,
+        SentRecord,
+        Workload,
+    )
     from leadconnector_async.outbox.sqlite.connection import Connect
+    from leadconnector_async.quota.limits import QuotaSnapshot
 
 T = TypeVar("T")
 AT = 1_700_000_000_000
@@ -65,6 +76,66 @@ def in_outbox(
     return asyncio.run(main())
 
 
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run in a thread and a loop of its own, whether there is one here or not."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+class Reading:
+    """An outbox file as a test reads it: without a loop, and beside one."""
+
+    def __init__(self, path: Path) -> None:
+        self._reader = SqliteOutboxReader(path)
+
+    def summary(self, **options: Any) -> OutboxSummary:  # noqa: ANN401 - passed on
+        """Its figures."""
+        return run_apart(self._reader.summary(**options))
+
+    def quotas(self) -> dict[str, QuotaSnapshot]:
+        """The quotas by location."""
+        return run_apart(self._reader.quotas())
+
+    def workload(self) -> dict[str, Workload]:
+        """What is left to do."""
+        return run_apart(self._reader.workload())
+
+    def failed_forms(self) -> set[bytes | None]:
+        """The forms of failed records."""
+        return run_apart(self._reader.failed_forms())
+
+    def sources(self) -> list[str]:
+        """The names of sources."""
+        return run_apart(self._reader.sources())
+
+    def failed(self) -> list[FailedRecord]:
+        """The failed records."""
+        return run_apart(_all_of(self._reader.failed()))
+
+    def sent(self, location: str) -> list[SentRecord]:
+        """The sent records of a location."""
+        return run_apart(_all_of(self._reader.sent(location)))
+
+    def records(self, kind_of_refused: KindOf = lambda *_: (None,) * 3) -> list[HistoryRecord]:
+        """All records."""
+        return run_apart(_all_of(self._reader.records(kind_of_refused)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        run_apart(self._reader.close())
+
+
+async def one_page(rows: list[T]) -> AsyncIterator[list[T]]:
+    """Give rows as a reader does."""
+    yield rows
+
+
+async def _all_of(pages: AsyncIterator[list[T]]) -> list[T]:
+    return [row async for page in pages for row in page]
+
+
 async def published(outbox: Outbox, batch: Sequence[Draft]) -> None:
     """Stage a batch as one reading, and publish it."""
     await outbox.stage(batch, SourcePass())
@@ -72,9 +143,9 @@ async def published(outbox: Outbox, batch: Sequence[Draft]) -> None:
 
 
 async def claimed(outbox: Outbox, number: int, location: str = "l1") -> list[Claim]:
-    """Claim from one location; its epoch begins."""
-    lease = await outbox.acquire(location)
-    (claims,) = await outbox.claim([(lease.location, number)])
+    """Claim from one location; under a new lease."""
+    lease, *_ = await outbox.acquire(location)
+    (claims,) = await outbox.claim([(lease, number)])
     return claims
 
 

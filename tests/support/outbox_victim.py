@@ -30,14 +30,14 @@ async def main(path: str, seed: int) -> None:
     draw = random.Random(seed)
     held: list[Claim] = []
     async with await SqliteOutbox.open(path) as outbox:
-        location = (await outbox.acquire("l1")).location
+        lease = (await outbox.acquire("l1")).lease
         for turn in range(100_000):
             names = [f"{seed}-{turn}-{n}" for n in range(draw.randrange(1, 60))]
             batch = [draft(name, lane=draw.randrange(9), date=draw.randrange(99)) for name in names]
             await outbox.stage(batch, SourcePass())
             say("staged", names)
             await outbox.publish()
-            (claims,) = await outbox.claim([(location, draw.randrange(1, 90))])
+            (claims,) = await outbox.claim([(lease, draw.randrange(1, 90))])
             say("claimed", keys(claims))
             held += claims
             ended = [held.pop(draw.randrange(len(held))) for _ in range(len(held) // 2)]

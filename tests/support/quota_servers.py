@@ -197,7 +197,7 @@ def our_quota(limit: RateLimit | None) -> Client:
         loop = asyncio.get_running_loop()
         quota = Quota(limit, snapshot=snapshot, now=loop.time(), wall_ms=wall_ms())
         await sender.through_quota(quota, until)
-        return quota.state(1, loop.time(), wall_ms())
+        return quota.state(loop.time(), wall_ms())
 
     return client
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import sms, write_jsonl
+from outbox_kit import run_apart
 
 from leadconnector_async import AccessError, LeadConnector, OutboxError, Policy, SourceError
 from leadconnector_async.importer import Importer
+from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.reports.summary import status_of
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
@@ -72,7 +74,10 @@ def test_records_name_their_location(tmp_path: Path) -> None:
     records = [sms(n, locationId=location) for n, location in enumerate(where)]
     history = write_jsonl(tmp_path / "h.jsonl", records)
     run([history], tmp_path / "o.db")
-    counts = {of.location: of.sent for of in status_of(str(tmp_path / "o.db")).locations}
+    counts = {
+        of.location: of.sent
+        for of in run_apart(read_outbox(tmp_path / "o.db", status_of)).locations
+    }
     assert counts == {"a": 2, "b": 1, "here": 1}
 
 
@@ -119,7 +124,7 @@ def test_a_stop_while_sending_settles_what_is_in_flight(tmp_path: Path) -> None:
             importer = await imported(sandbox, [history], tmp_path / "o.db", meanwhile=stop_soon)
             left = sum(importer.left.values())
             assert 0 < left == importer.total - len(sandbox.messages)
-            assert status_of(str(tmp_path / "o.db")).pending == left
+            assert run_apart(read_outbox(tmp_path / "o.db", status_of)).pending == left
 
     asyncio.run(scenario())
 

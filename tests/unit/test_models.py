@@ -22,7 +22,7 @@ from leadconnector_async.models import (
     Sent,
     Unresolved,
 )
-from leadconnector_async.outbox.base import Claim, Settlement, State
+from leadconnector_async.outbox.base import Claim, Lease, Settlement, State
 from leadconnector_async.records.draft import Draft
 from leadconnector_async.transport.base import Request, Response
 
@@ -43,7 +43,7 @@ FULL = InboundMessage(
     attachments=[TEXT],
     call=Call(to=TEXT, from_=TEXT, status="busy"),
 )
-CLAIM = Claim(1, 2, 3, 4, b"i5", TEXT.encode(), 0)
+CLAIM = Claim(Lease("l1", 1, 1), 2, 3, 4, b"i5", TEXT.encode(), 0)
 DRAFT = Draft("loc", 1, 2, b"i5", False, TEXT.encode(), 7, TEXT.encode(), None)  # noqa: FBT003
 SETTLEMENT = Settlement(CLAIM, State.SENT, 1, 1, "m1")
 HOLDERS = [

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
-from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,11 +14,7 @@ from leadconnector_async.cli.import_report import plan_lines
 from leadconnector_async.cli.report_lines import note_lines, print_json
 from leadconnector_async.cli.target import destination
 from leadconnector_async.delivery.stats import RunStats
-from leadconnector_async.errors import OutboxWriteError
-from leadconnector_async.outbox.destination import claim_for
-from leadconnector_async.outbox.sqlite.connection import open_to_read
-from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.workload import work_left
+from leadconnector_async.outbox.open import rehearsal
 from leadconnector_async.reports.estimate import budget_after, requests_for, seconds_needed
 from leadconnector_async.reports.summary import (
     Ending,
@@ -38,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from leadconnector_async.cli.import_options import ImportOptions
+    from leadconnector_async.outbox.reader import OutboxReader
 
 
 def plan(options: ImportOptions) -> Exit:
@@ -48,11 +41,7 @@ def plan(options: ImportOptions) -> Exit:
     Raises:
         LeadConnectorError: a source, or the outbox that exists, cannot be read.
     """
-    with TemporaryDirectory(prefix="leadconnector-") as folder:
-        copy = str(Path(folder) / "outbox.db")
-        if options.outbox and Path(options.outbox).exists():
-            _copy(options.outbox, copy)
-        summary = asyncio.run(_plan(options, copy))
+    summary = asyncio.run(_plan(options))
     if options.as_json:
         print_json(summary)
     else:
@@ -63,26 +52,18 @@ def plan(options: ImportOptions) -> Exit:
     return Exit.FAILED if summary.failed or summary.unresolved else Exit.DONE
 
 
-def _copy(outbox: str, copy: str) -> None:
-    try:
-        with closing(open_to_read(outbox)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise OutboxWriteError(
-            f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
-        ) from error
-
-
-async def _plan(options: ImportOptions, copy: str) -> ImportSummary:
+async def _plan(options: ImportOptions) -> ImportSummary:
     started = time.monotonic()
-    reader = SourceReader(options.sources, options.rehearsing())
+    reader = SourceReader(options.sources, await options.rehearsing())
     reader.check()
     stats = RunStats()
-    async with await SqliteOutbox.open(copy) as outbox:
-        await claim_for(outbox, destination(options), name=options.outbox)
+    async with rehearsal(options.outbox) as outbox:
+        await outbox.dedicate(destination(options), name=options.outbox)
         stager = Stager(outbox, stats, location=options.location, providers=options.providers)
         await stager.stage(reader)
-        plans = [plan async for plan in _plans(outbox, options)]
+        async with await outbox.reader() as kept:
+            plans = [plan async for plan in _plans(kept, options)]
+            status = await status_of(kept)
     places = [plan.location for plan in plans]
     stopped = {} if options.locations is None else options.locations.missing(places)
     for reason in stopped.values():
@@ -92,7 +73,7 @@ async def _plan(options: ImportOptions, copy: str) -> ImportSummary:
             say(f"Note: {note}", err=True)
     summary = summary_of(
         stats,
-        status_of(copy),
+        status,
         Ending(ended="planned", stopped=stopped),
         notices=stager.notes.notices,
         elapsed_s=time.monotonic() - started,
@@ -106,12 +87,11 @@ async def _plan(options: ImportOptions, copy: str) -> ImportSummary:
     )
 
 
-async def _plans(outbox: SqliteOutbox, options: ImportOptions) -> AsyncIterator[LocationPlan]:
+async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[LocationPlan]:
     limit, limits = options.limit(), options.limits()
-    for location, work in (await asyncio.to_thread(work_left, outbox.path)).items():
-        lease = await outbox.acquire(location)
-        now_ms = time.time_ns() // 1_000_000
-        budget = budget_after(limits.get(location, limit), lease.snapshot, now_ms)
+    snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
+    for location, work in (await reader.workload()).items():
+        budget = budget_after(limits.get(location, limit), snapshots.get(location), now_ms)
         requests = requests_for(work, options.contacts)
         yield LocationPlan(
             location=location,

@@ -16,22 +16,20 @@ from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import option, outbox_option
 from leadconnector_async.cli.report_lines import reason_lines
-from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.open import open_outbox, open_reader, read_outbox
 from leadconnector_async.outbox.reasons import gist
-from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import key_from_text, key_text
 from leadconnector_async.reports.summary import status_of
 from leadconnector_async.sources.failed_list import FailedRow, write_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
     from leadconnector_async.models import Contact
-    from leadconnector_async.outbox.sqlite.reader import FailedRecord
+    from leadconnector_async.outbox.reader import FailedRecord
     from leadconnector_async.reports.reason_counts import Reason
 
 
@@ -78,21 +76,35 @@ def write_failed_list(outbox: str, output: str) -> None:
         OutboxError: the outbox does not exist, or cannot be read.
         click.ClickException: the list cannot be written.
     """
-    with SqliteOutboxReader(outbox) as reader:
-        rows = _Counted(reader.failed())
-        forms = reader.failed_forms()
-        if not forms:
-            say("Nothing has failed.", err=True)
-            return
-        with atomic_write(output, mode=0o600) as file:
-            folder = Path() if output == "-" else Path(output).parent
-            write_failed(rows, file, forms=forms, folder=folder)
+    with asyncio.Runner() as runner:
+        reader = runner.run(open_reader(outbox))
+        try:
+            rows = _Counted(_each(runner, reader.failed()))
+            forms = runner.run(reader.failed_forms())
+            if not forms:
+                say("Nothing has failed.", err=True)
+                return
+            with atomic_write(output, mode=0o600) as file:
+                folder = Path() if output == "-" else Path(output).parent
+                write_failed(rows, file, forms=forms, folder=folder)
+        finally:
+            runner.run(reader.close())
     if output != "-":
         say(
             f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
             "into the same outbox.",
             err=True,
         )
+
+
+def _each(
+    runner: asyncio.Runner, pages: AsyncIterator[list[FailedRecord]]
+) -> Iterator[FailedRecord]:
+    async def following() -> list[FailedRecord]:
+        return await anext(pages, [])
+
+    while page := runner.run(following()):
+        yield from page
 
 
 class _Counted:
@@ -144,8 +156,6 @@ def dismiss_records(outbox: str, what: str) -> None:
         OutboxError: the outbox does not exist, or cannot be used.
         click.ClickException: there is no such reason, or it is not the only one.
     """
-    if not Path(outbox).exists():
-        raise OutboxUnusableError(f"{outbox} does not exist: give the outbox of an earlier import")
     if Path(what).is_file():
         keys = list(_keys_of(what))
         dismissed = asyncio.run(_dismiss(outbox, keys=keys))
@@ -160,7 +170,7 @@ def dismiss_records(outbox: str, what: str) -> None:
 
 def _matching(outbox: str, what: str) -> list[Reason]:
     """The one reason that holds these words. It is told twice where records ended in two ways."""
-    reasons = status_of(outbox).by_reason
+    reasons = asyncio.run(read_outbox(outbox, status_of)).by_reason
     folded = what.strip().casefold()
     found = [reason for reason in reasons if gist(reason.reason).casefold() == folded]
     if not found:
@@ -212,5 +222,5 @@ async def _dismiss(
     keys: Iterable[tuple[bytes, str]] = (),
     gists: Iterable[str] = (),
 ) -> int:
-    async with await SqliteOutbox.open(outbox) as store:
+    async with await open_outbox(outbox, create=False) as store:
         return await store.dismiss(keys=keys, gists=gists)

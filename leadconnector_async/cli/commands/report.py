@@ -5,6 +5,7 @@ What ``leadconnector report`` does.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.html_report.page import page
 from leadconnector_async.cli.options import option, outbox_option
+from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.reports.history_report import history_report_of
 
 
@@ -56,7 +58,7 @@ def write_report(outbox: str, html: str, title: str | None) -> None:
     """
     if html != "-":
         _refuse_outbox(outbox, html)
-    report = history_report_of(outbox)
+    report = asyncio.run(read_outbox(outbox, history_report_of))
     text = page(report, title=(title or "").strip() or None, made_ms=time.time_ns() // 1_000_000)
     with atomic_write(html) as file:
         file.write(text.encode())

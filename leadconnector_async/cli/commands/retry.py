@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,11 +14,10 @@ import click
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import json_option, outbox_option
 from leadconnector_async.cli.report_lines import print_json
-from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.outbox.open import open_outbox
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.sqlite.requeue import Requeued
+    from leadconnector_async.outbox.durable import Requeued
 
 
 @click.command("retry")
@@ -42,8 +40,6 @@ def retry(outbox: str, *, as_json: bool) -> None:
     Raises:
         OutboxError: the outbox does not exist, or cannot be used.
     """
-    if not Path(outbox).exists():
-        raise OutboxUnusableError(f"{outbox} does not exist: give the outbox of an earlier import")
     retried = asyncio.run(_retry(outbox))
     if as_json:
         print_json(retried._asdict())
@@ -69,5 +65,5 @@ def retry(outbox: str, *, as_json: bool) -> None:
 
 
 async def _retry(outbox: str) -> Requeued:
-    async with await SqliteOutbox.open(outbox) as store:
+    async with await open_outbox(outbox, create=False) as store:
         return await store.requeue()

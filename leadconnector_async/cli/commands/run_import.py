@@ -76,7 +76,7 @@ class _Run:
             return await import_with(
                 self._drive,
                 api.session,
-                SourceReader(options.sources, reading_options(options.source, path)),
+                SourceReader(options.sources, await reading_options(options.source, path)),
                 outbox=path,
                 destination=destination(options),
                 concurrency=options.concurrency,
@@ -94,7 +94,7 @@ class _Run:
             for note in (*importer.reader.warnings, *note_lines(stager.notes)):
                 say(f"Note: {note}", err=True)
         if options.sandbox and not options.quiet:
-            known = await asyncio.to_thread(taken_as_known, options, options.outbox or "")
+            known = await taken_as_known(options, options.outbox or "")
             if known is not None:
                 say(f"Note: {known}", err=True)
         await importer.send()

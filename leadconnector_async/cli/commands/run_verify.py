@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,14 +17,16 @@ from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.cli.target import api_token
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.locations.toml_file import read_locations
-from leadconnector_async.outbox.sqlite.reader import RecordCounts, SqliteOutboxReader
+from leadconnector_async.outbox.open import open_reader
+from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import key_text
 from leadconnector_async.verify import Verification, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
+    from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.verify import Difference
 
 MAX_SHOWN = 10
@@ -55,9 +58,7 @@ def run(options: VerifyOptions) -> Exit:
         raise click.UsageError(
             "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
         )
-    with SqliteOutboxReader(options.outbox) as reader:
-        found = asyncio.run(_verify_all(reader, options))
-        counts = reader.summary().locations
+    found, counts = asyncio.run(_verify_all(options))
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
@@ -75,9 +76,15 @@ def run(options: VerifyOptions) -> Exit:
 
 
 async def _verify_all(
-    reader: SqliteOutboxReader, options: VerifyOptions
-) -> dict[str, Verification]:
-    counts = reader.summary().locations
+    options: VerifyOptions,
+) -> tuple[dict[str, Verification], dict[str, RecordCounts]]:
+    async with await open_reader(options.outbox) as reader:
+        found = await _verify_each(reader, options)
+        return found, (await reader.summary()).locations
+
+
+async def _verify_each(reader: OutboxReader, options: VerifyOptions) -> dict[str, Verification]:
+    counts = (await reader.summary()).locations
     chosen = [options.location] if options.location else [name for name in counts if name]
     locations = read_locations(options.locations) if options.locations else None
     async with LeadConnector(
@@ -88,9 +95,9 @@ async def _verify_all(
         return {name: await verify(api, name, _sent(reader, name)) for name in chosen}
 
 
-def _sent(reader: SqliteOutboxReader, location: str) -> Iterator[tuple[str, str]]:
-    for record in reader.sent(location):
-        yield key_text(record.key), record.message_id or ""
+async def _sent(reader: OutboxReader, location: str) -> AsyncIterator[list[tuple[str, str]]]:
+    async for page in reader.sent(location):
+        yield [(key_text(record.key), record.message_id or "") for record in page]
 
 
 def _others(counts: RecordCounts) -> dict[str, int]:
@@ -113,16 +120,22 @@ def _terms(others: dict[str, int]) -> str:
 
 def _lines(location: str, result: Verification, others: dict[str, int]) -> Iterator[str]:
     yield f"Location {location}"
+    bad = result.unreadable_count
+    unreadable = (
+        [("unreadable", bad, "exported, and not comparable, or not in full")] if bad else []
+    )
     yield from figures(
         [
             ("sent", result.checked, "by the outbox"),
             ("exported", result.exported, "messages that the API holds, others' included"),
             ("missing", result.missing_count, ""),
             ("double", result.double_count, ""),
+            *unreadable,
         ]
     )
-    yield from _differences("Missing", result.missing, result.missing_count)
-    yield from _differences("Double", result.doubles, result.double_count)
+    yield from _listed("Missing", map(_told, result.missing), result.missing_count)
+    yield from _listed("Double", map(_told, result.doubles), result.double_count)
+    yield from _listed("Unreadable", result.unreadable, bad)
     if any(others.values()):
         there = "Each record that was sent is there, once. " if result.agrees else ""
         yield f"{there}Not sent: {_terms(others)}."
@@ -130,12 +143,16 @@ def _lines(location: str, result: Verification, others: dict[str, int]) -> Itera
         yield "Each record is there, once."
 
 
-def _differences(heading: str, listed: list[Difference], count: int) -> Iterator[str]:
-    if not listed:
+def _told(difference: Difference) -> str:
+    copies = f", {difference.copies} times" if difference.copies else ""
+    return f"{difference.key} (message {difference.message_id}{copies})"
+
+
+def _listed(heading: str, listed: Iterable[str], count: int) -> Iterator[str]:
+    if not count:
         return
     yield f"{heading}:"
-    for difference in listed[:MAX_SHOWN]:
-        copies = f", {difference.copies} times" if difference.copies else ""
-        yield f"  {difference.key} (message {difference.message_id}{copies})"
+    for line in islice(listed, MAX_SHOWN):
+        yield f"  {line}"
     if count > MAX_SHOWN:
         yield f"  and {counted(count - MAX_SHOWN, 'more', 'more')}: see --json"

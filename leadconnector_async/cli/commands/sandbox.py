@@ -34,9 +34,31 @@ if TYPE_CHECKING:
 @option(
     "--fault",
     "faults",
-    metavar="KIND[:before|after][:P]",
+    metavar="KIND[:before|after][:P][:NAME=VALUE…]",
     multiple=True,
-    help="A fault, and how probable it is, such as drop:after:0.05. Repeat it for more.",
+    help="A fault, how probable it is, and for which requests, such as drop:after:0.05, "
+    "500:conversationProviderId=ID or 422:after:endpoint=create_contact. Repeat it for more.",
+)
+@option(
+    "--location-token",
+    "tokens",
+    metavar="TOKEN=LOCATION",
+    multiple=True,
+    help="Let in this token, for this location, and no unknown one. Repeat it for more.",
+)
+@option("--oauth", is_flag=True, help="Install an OAuth app, in the locations of --location-token.")
+@option(
+    "--known",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A CSV file of the only contacts that there are: id, phone, email, name, "
+    "additionalEmails, locationId. Others are refused.",
+)
+@option(
+    "--provider-type",
+    "providers",
+    metavar="ID=TYPE",
+    multiple=True,
+    help="Know this conversation provider, for messages of this type. Repeat it for more.",
 )
 @option(
     "--read-lag",
@@ -54,8 +76,9 @@ if TYPE_CHECKING:
 def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Run a stand-in for the API until Ctrl-C. It keeps messages in memory only.
 
-    Any token is let in, under any location. Ids of the API's form are taken for known ones, and
-    others are refused, as the API does. The address is printed on standard output.
+    Any token is let in, and each has a location of its own, under any name. Ids of the API's form
+    are taken for known ones, and others are refused, as the API does. The address is printed on
+    standard output.
     """
     import asyncio  # noqa: PLC0415 - only when it runs
 
@@ -63,7 +86,7 @@ def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click
 
     try:
         config = config_from_options(**_options(given))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error
     try:
         asyncio.run(serve(config, host, port, _announce))
@@ -84,12 +107,24 @@ def _options(given: dict[str, Any]) -> Any:  # noqa: ANN401 - a TypedDict of opt
         "interval": limit.seconds if limit else 10.0,
         "window": window if limit or daily else "off",
         "trusting": True,
+        "apart": True,
+        "tokens": _pairs(given.pop("tokens"), "TOKEN=LOCATION"),
+        "providers": _pairs(given.pop("providers"), "ID=TYPE"),
         **given,
     }
     return options if daily is None else {**options, "daily": daily}
 
 
+def _pairs(texts: tuple[str, ...], form: str) -> dict[str, str]:
+    for text in texts:
+        if not all(text.partition("=")):
+            raise click.UsageError(f"write {form}, with neither side empty")
+    return dict(text.split("=", 1) for text in texts)
+
+
 def _announce(sandbox: Sandbox) -> None:
+    from leadconnector_async.sandbox.program import OAUTH_APP  # noqa: PLC0415 - a server's imports
+
     click.echo(sandbox.url)
     click.echo(
         "The sandbox is running; Ctrl-C ends it. To import into it:\n"
@@ -97,3 +132,7 @@ def _announce(sandbox: Sandbox) -> None:
         f"\\\n    --base-url {sandbox.url}",
         err=True,
     )
+    if sandbox.config.oauth is not None:
+        client, secret, _ = OAUTH_APP
+        tokens = ", ".join(one.refresh_token for one in sandbox.config.oauth.installations)
+        click.echo(f"Its OAuth app: {client}, {secret}. Refresh tokens: {tokens}", err=True)

@@ -5,6 +5,7 @@ What ``leadconnector status`` does.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from leadconnector_async.cli.report_lines import (
     print_json,
     reason_sections,
 )
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
+from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.estimate import budget_after, slowest
 from leadconnector_async.reports.summary import status_of
@@ -30,6 +31,7 @@ from leadconnector_async.reports.summary import status_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.reports.summary import OutboxStatus
 
 
@@ -50,8 +52,7 @@ def status(outbox: str, *, as_json: bool) -> None:
     Raises:
         OutboxError: it does not exist, or cannot be read.
     """
-    status = status_of(outbox)
-    estimate = _estimate(outbox, status)
+    status, estimate = asyncio.run(read_outbox(outbox, _read))
     if as_json:
         fields = asdict(status)
         fields["estimate_s"] = round(estimate, 1)
@@ -62,12 +63,11 @@ def status(outbox: str, *, as_json: bool) -> None:
         say(line)
 
 
-def _estimate(outbox: str, status: OutboxStatus) -> float:
-    """By the documented rate, and by what is known of the days: the rate is not kept."""
-    with SqliteOutboxReader(outbox) as reader:
-        snapshots = reader.snapshots()
+async def _read(reader: OutboxReader) -> tuple[OutboxStatus, float]:
+    """The estimate is by the documented rate, which is not kept, and what is known of the days."""
+    status, snapshots = await status_of(reader), await reader.quotas()
     now_ms = time.time_ns() // 1_000_000
-    return slowest(
+    return status, slowest(
         (of.pending, budget_after(RateLimit(), snapshots.get(of.location), now_ms))
         for of in status.locations
     )

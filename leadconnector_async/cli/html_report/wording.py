@@ -10,8 +10,7 @@ from leadconnector_async.cli.format import counted, duration, number, rate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.outbox.sqlite.history import Times
-    from leadconnector_async.reports.history_report import Period, StateCounts
+    from leadconnector_async.reports.history_report import Period, StateCounts, Times
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ disk for after a crash.
 from __future__ import annotations
 
 from array import array
-from itertools import islice, starmap
+from itertools import islice
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
+
+    from leadconnector_async.outbox.base import Lease
 
 _UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
     FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
@@ -158,11 +160,11 @@ _QUEUED: Final = """SELECT lane, date, seq, attempts FROM queue
 _OF_LANE: Final = """SELECT lane, date, seq, attempts FROM queue
     WHERE location = ? AND lane = ? ORDER BY date, seq LIMIT ?"""
 
-_TAKEN: Final = "SELECT location, lane, date, seq, key, payload, column2, late FROM ("
+_TAKEN: Final = "SELECT lane, date, seq, key, payload, column2, late FROM ("
 
 _RECORDS: Final = ") CROSS JOIN record ON seq = column1"
 
-_HELD: Final = """SELECT q.location, q.lane, q.date, q.seq, key, payload, attempts, late
+_HELD: Final = """SELECT q.lane, q.date, q.seq, key, payload, attempts, late
     FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
 
 
@@ -188,15 +190,15 @@ class Claims:
         elif location in self._waiting:
             self._waiting[location] += 1
 
-    def begin(self, location: int) -> list[Claim]:
+    def unknown(self, lease: Lease) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
-        seqs = [(seq,) for seq in self.index.of(location)]
-        claims = [Claim(*row) for row in fetch_rows(self._connection, _HELD, seqs, ")")]
+        seqs = [(seq,) for seq in self.index.of(lease.number)]
+        claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _HELD, seqs, ")")]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
-    def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
-        """Take the next records of each (location, at most how many)."""
-        catches = [_LocationClaim(location, min(n, self._left(location))) for location, n in wants]
+    def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+        """Take the next records of each (lease, at most how many)."""
+        catches = [_LocationClaim(lease, min(n, self._left(lease.number))) for lease, n in wants]
         if len({catch.location for catch in catches}) < len(catches):
             raise ValueError("a claim names each location once")
         for catch in catches:
@@ -211,8 +213,11 @@ class Claims:
 
     def _claims(self, catches: Iterable[_LocationClaim]) -> list[list[Claim]]:
         taken = [(seq, tries) for catch in catches for _, _, seq, tries in catch.places]
-        claims = starmap(Claim, fetch_rows(self._connection, _TAKEN, taken, _RECORDS))
-        return [list(islice(claims, len(catch.places))) for catch in catches]
+        rows = fetch_rows(self._connection, _TAKEN, taken, _RECORDS)
+        return [
+            [Claim(catch.lease, *row) for row in islice(rows, len(catch.places))]
+            for catch in catches
+        ]
 
     def _left(self, location: int) -> int:
         if location not in self._waiting:
@@ -276,8 +281,9 @@ class Claims:
 class _LocationClaim:
     """What one location has given to one claim so far."""
 
-    def __init__(self, location: int, wanted: int) -> None:
-        self.location = location
+    def __init__(self, lease: Lease, wanted: int) -> None:
+        self.lease = lease
+        self.location = lease.number
         self.wanted = wanted
         self.depth = max(1, min(DEPTH, wanted // LANES))
         self.places: list[QueueEntry] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -102,7 +102,8 @@ def open_to_read(path: str) -> sqlite3.Connection:
 
 
 def _checked(uri: str, path: str) -> sqlite3.Connection:
-    connection = _connect(sqlite3.connect, uri, uri=True)
+    # One thread after the other uses it: SQLite itself allows that.
+    connection = _connect(partial(sqlite3.connect, check_same_thread=False), uri, uri=True)
     try:
         schema.check_schema(connection, path)
     except (sqlite3.Error, OutboxError):

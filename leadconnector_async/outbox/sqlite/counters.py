@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
+    from leadconnector_async.outbox.base import Lease
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 PENDING: Final = int(State.PENDING)
@@ -109,6 +110,7 @@ class Counters:
         spans = Counter([at // SPAN_MS for _, state, at in ended if state == SENT])
         run_rows(self._connection, "INSERT INTO pace (span, sent)", list(spans.items()), _TO_PACE)
 
-    def snapshot(self, snapshots: Iterable[QuotaSnapshot]) -> None:
+    def quotas(self, quotas: Iterable[tuple[Lease, QuotaSnapshot]]) -> None:
         """Note how much of each quota is used."""
-        run_rows(self._connection, _SPEND, list(snapshots))
+        rows = [(lease.number, *snapshot) for lease, snapshot in quotas]
+        run_rows(self._connection, _SPEND, rows)

@@ -1,28 +1,22 @@
-"""The whole of an outbox at one moment, record by record: what a final account is made from.
-
-Other than a `SqliteOutboxReader`, which reads page by page, this is one reading transaction, so
-that all figures agree. It keeps nobody from writing; the owner's log only grows while it lasts,
-some five seconds for a million records.
-"""
+"""Every record of an outbox file, as what it is and where it stands: for a final account."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.reasons import grouped
-from leadconnector_async.outbox.sqlite.counters import PENDING, SPAN_MS
-from leadconnector_async.outbox.sqlite.reader import ReadConnection
+from leadconnector_async.outbox.reader import HistoryRecord
+from leadconnector_async.outbox.sqlite.counters import PENDING
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
+    from sqlite3 import Connection
+
+    from leadconnector_async.outbox.reader import KindOf
+
+_PAGE: Final = 1_000
 
 _FOUND: Final = 8
 """A bit beside the state's. A record that was found by looking is sent, with a reason."""
@@ -38,13 +32,6 @@ _RECORDS: Final = "SELECT seq, location, date, payload FROM record ORDER BY seq"
 _SAID: Final = """SELECT form, raw FROM origin LEFT JOIN source ON source.id = origin.source
     WHERE seq = ?"""
 
-_COPIES: Final = "SELECT coalesce(sum(n), 0) FROM copy"
-
-_TIMES: Final = "SELECT min(first_at), max(last_at), (SELECT count(*) FROM pace) FROM tally"
-
-KindOf = Callable[[bytes | None, bytes | None], tuple[str | None, str | None, int | None]]
-"""Reads type, direction and date (in Unix milliseconds) of the form and the text of a record."""
-
 
 class _PayloadKind(Struct, gc=False):
     """What is decoded of a payload. SQLite's own JSON functions take three times as long."""
@@ -54,104 +41,32 @@ class _PayloadKind(Struct, gc=False):
     date: Raw | UnsetType = UNSET
 
 
-class HistoryRecord(NamedTuple):
-    """One record: what it is, and where it stands. A tuple, since a million of them are made."""
-
-    location: str
-    type: str | None
-    """None where it is not known: validation refused the record."""
-    direction: str | None
-    date: int | None
-    """Unix milliseconds; None where the message has none."""
-    state: int
-    """A `State`, as a plain integer."""
-    found: bool
-    """Sent, and found by looking after its answer was lost."""
+_kinds: Final = msgspec.json.Decoder(_PayloadKind)
 
 
-class ReasonTotal(NamedTuple):
-    """How many records ended so, and why."""
+def history_pages(connection: Connection, kind_of_refused: KindOf) -> Iterator[list[HistoryRecord]]:
+    """Yield pages of records, and at the end empty ones."""
+    names = dict(connection.execute(_LOCATIONS))
+    states = _states(connection)
+    rows = connection.execute(_RECORDS)
+    while True:
+        page = []
+        for seq, location, date, payload in rows.fetchmany(_PAGE):
+            if payload is None:
+                said = connection.execute(_SAID, (seq,)).fetchone()
+                what = kind_of_refused(*(said or (None, None)))
+            else:
+                kind = _kinds.decode(payload)
+                what = kind.type, kind.direction, None if kind.date is UNSET else date
+            state = states[seq]
+            page.append(HistoryRecord(names[location], *what, state & ~_FOUND, state >= _FOUND))
+        yield page
 
-    state: State
-    reason: str | None
-    n: int
 
-
-class Times(NamedTuple):
-    """When records were settled, in Unix milliseconds; None where none was."""
-
-    first_at: int | None
-    last_at: int | None
-    sending_ms: int
-    """The time in which at least one record was sent, in spans of ten seconds."""
-
-
-class HistoryReader(ReadConnection):
-    """An outbox file at the moment of construction. Every method raises `OutboxError`.
-
-    Raises:
-        OutboxUnusableError: there is no such file, or it is no outbox.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(path)
-        try:
-            with self._reading():
-                self._connection.execute("BEGIN")
-                self._names = dict(self._connection.execute(_LOCATIONS))
-        except BaseException:
-            self.close()
-            raise
-
-    def passages(self, kind_of_refused: KindOf) -> Iterator[HistoryRecord]:
-        """Yield every record, in the order of staging. Needs one byte of memory for each.
-
-        ``kind_of_refused`` tells what a record is that validation refused.
-        """
-        decode = msgspec.json.Decoder(_PayloadKind).decode
-        with self._reading():
-            states = self._states()
-            for seq, location, date, payload in self._connection.execute(_RECORDS):
-                if payload is None:
-                    said = self._connection.execute(_SAID, (seq,)).fetchone()
-                    what = kind_of_refused(*(said or (None, None)))
-                else:
-                    kind = decode(payload)
-                    what = kind.type, kind.direction, None if kind.date is UNSET else date
-                state = states[seq]
-                yield HistoryRecord(self._names[location], *what, state & ~_FOUND, state >= _FOUND)
-
-    def _states(self) -> bytearray:
-        """The state of each record by its number: joining the tables takes twice as long."""
-        (last,) = self._connection.execute(_LAST).fetchone()
-        states = bytearray([PENDING]) * (int(last) + 1)
-        for seq, state, found in self._connection.execute(_ENDS):
-            states[seq] = state | _FOUND if found else state
-        return states
-
-    def reasons(self) -> list[ReasonTotal]:
-        """Return why records failed or are unresolved, the most frequent first."""
-        with self._reading():
-            groups = grouped(self._connection, most_sources=1)
-        return [ReasonTotal(State(of.state), of.reason, of.count) for of in groups]
-
-    def copies(self) -> int:
-        """Return how many records were read that equal one that is kept."""
-        with self._reading():
-            (copies,) = self._connection.execute(_COPIES).fetchone()
-        return int(copies)
-
-    def times(self) -> Times:
-        """Return when the records were settled that went as far as a request."""
-        with self._reading():
-            first_at, last_at, spans = self._connection.execute(_TIMES).fetchone()
-        return Times(first_at, last_at, spans * SPAN_MS)
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            with super()._reading():
-                yield
-        except (msgspec.DecodeError, LookupError) as error:
-            fix = "restore it from a copy"
-            raise OutboxUnusableError(f"{self.path} is damaged ({error}): {fix}") from error
+def _states(connection: Connection) -> bytearray:
+    """The state of each record by its number: joining the tables takes twice as long."""
+    (last,) = connection.execute(_LAST).fetchone()
+    states = bytearray([PENDING]) * (int(last) + 1)
+    for seq, state, found in connection.execute(_ENDS):
+        states[seq] = state | _FOUND if found else state
+    return states

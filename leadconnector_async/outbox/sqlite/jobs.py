@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
-from leadconnector_async.outbox.base import Lease
+from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
 from leadconnector_async.outbox.sqlite.counters import PENDING, Counters
@@ -18,14 +19,22 @@ from leadconnector_async.outbox.sqlite.submitter import Submitter
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.sqlite.connection import Connect
 
 _SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
 
-_SPEND: Final = """SELECT location, day_used, day_ends, window_used, window_ends, day_limit
+_SPEND: Final = """SELECT day_used, day_ends, window_used, window_ends, day_limit
     FROM spend WHERE location = ?"""
+
+_DESTINATION: Final = "destination "
+"""The API is kept among the names of sources, as one that has no records."""
+
+_DESTINATIONS: Final = (
+    "SELECT substr(name, ?) FROM source WHERE substr(name, 1, ?) = ? AND form = ?"
+)
 
 _BUSY_LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
@@ -40,18 +49,20 @@ class SqliteStore:
     def __init__(self, connection: Connection, lock: OwnerLock) -> None:
         self.connection = connection
         self._lock = lock
+        self._tokens: dict[int, int] = {}
         self._counters = Counters(connection)
         self.claims = Claims(connection)
-        self.enqueuer = Enqueuer(connection, self.claims)
+        self.lookups = Lookups(connection)
+        self.enqueuer = Enqueuer(connection, self.claims, self.lookups)
         self.staging = Staging(connection, self._counters, self.enqueuer)
         self.submitter = Submitter(connection, self.staging, self.enqueuer, self.claims.index)
-        self.lookups = Lookups(connection)
         self.settler = Settler(connection, self._counters, self.claims, self.lookups)
         self.dismissing = Dismissing(connection, self._counters)
         self.requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""
+        self._tokens.clear()
         self._counters.reload()
         self.claims.reload()
         self.enqueuer.reload()
@@ -62,17 +73,47 @@ class SqliteStore:
         self.connection.close()
         self._lock.release()
 
-    def begin(self, name: str) -> Lease:
-        """Count a new epoch of a location, and hand back what is held of it."""
+    def acquire(self, name: str) -> Acquired:
+        """Give the lease of a location, and with it what is held."""
         location = self._counters.location(name)
         execute = self.connection.execute
         execute("UPDATE location SET epoch = epoch + 1 WHERE id = ?", (location,))
-        (epoch,) = execute("SELECT epoch FROM location WHERE id = ?", (location,)).fetchone()
-        snapshot = execute(_SPEND, (location,)).fetchone()
-        unknown = self.claims.begin(location)
-        return Lease(
-            location, name, epoch, unknown, None if snapshot is None else QuotaSnapshot(*snapshot)
-        )
+        self._tokens.pop(location, None)
+        lease = Lease(name, self._token(location), location)
+        spent = execute(_SPEND, (location,)).fetchone()
+        unknown = self.claims.unknown(lease)
+        return Acquired(lease, unknown, None if spent is None else QuotaSnapshot(*spent))
+
+    def _token(self, location: int) -> int:
+        token = self._tokens.get(location)
+        if token is None:
+            query = "SELECT epoch FROM location WHERE id = ?"
+            (token,) = self.connection.execute(query, (location,)).fetchone()
+            self._tokens[location] = token
+        return token
+
+    def _check(self, leases: Iterable[Lease]) -> None:
+        """See that leases are held: in the transaction that writes, so that none ends between."""
+        for lease in leases:
+            if self._token(lease.number) != lease.token:
+                raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
+
+    def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        self._check(lease for lease, _ in wants)
+        return self.claims.claim(wants)
+
+    def settle(
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
+    ) -> None:
+        """See `Outbox.settle`."""
+        self._check({fate[0].lease for fate in settlements}.union(lease for lease, _ in quotas))
+        self.settler.settle(settlements, quotas)
+
+    def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
+        """See `Outbox.put_lookups`."""
+        self._check([lease])
+        self.lookups.put(lease.number, lookups)
 
     def source(self, name: str, form: bytes) -> int:
         """Return the number of a source, new if its name or form is."""
@@ -80,6 +121,19 @@ class SqliteStore:
         execute("INSERT OR IGNORE INTO source (name, form) VALUES (?, ?)", (name, form))
         (number,) = execute(_SOURCE, (name, form)).fetchone()
         return int(number)
+
+    def dedicate(self, destination: str, name: str) -> None:
+        """See `DurableOutbox.dedicate`."""
+        length = len(_DESTINATION)
+        values = length + 1, length, _DESTINATION, b""
+        known = [found for (found,) in self.connection.execute(_DESTINATIONS, values)]
+        if not known:
+            self.source(_DESTINATION + destination, b"")
+        elif destination not in known:
+            raise OutboxUnusableError(
+                f"{name} belongs to an import into {known[0]}, not {destination}: what was sent "
+                "there would not be sent here. Choose another outbox"
+            )
 
     def locations(self) -> list[str]:
         """Return the locations that have records in the queue, oldest first."""

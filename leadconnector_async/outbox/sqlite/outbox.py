@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
-from leadconnector_async.outbox.sqlite.requeue import Requeued
+from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leadconnector_async.outbox.base import (
+        Acquired,
         Claim,
         Lease,
         Settlement,
@@ -78,11 +80,11 @@ class SqliteOutbox:
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
-    as unknown when the location's next epoch begins.
+    as unknown with the location's next lease.
     """
 
-    def __init__(self, path: str, writer: Writer[SqliteStore]) -> None:
-        self.path = path
+    def __init__(self, place: str, writer: Writer[SqliteStore]) -> None:
+        self.place = place
         self._writer = writer
         self._submissions = SubmitBatcher(writer)
 
@@ -102,8 +104,13 @@ class SqliteOutbox:
         await writer.start()
         return cls(name, writer)
 
+    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
+        """See `DurableOutbox.dedicate`."""
+        shown = name or self.place
+        await self._writer.run(lambda store: store.dedicate(destination, shown))
+
     async def source(self, name: str, form: bytes) -> int:
-        """Number of a source, for `SourcePass`. The same name and form have the same number."""
+        """See `DurableOutbox.source`."""
         return await self._writer.run(lambda store: store.source(name, form))
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
@@ -111,11 +118,11 @@ class SqliteOutbox:
         return await self._writer.run(lambda store: store.staging.stage(drafts, source_pass))
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
-        """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
+        """See `DurableOutbox.end`."""
         await self._writer.run(lambda store: store.staging.end(source_pass, prefix))
 
     async def submit(self, draft: Draft) -> Submission:
-        """See `Outbox.admit`."""
+        """See `Outbox.submit`."""
         return await self._submissions.submit(draft)
 
     async def publish(self) -> None:
@@ -128,37 +135,37 @@ class SqliteOutbox:
         return await self._writer.run(lambda store: store.locations())
 
     async def unsent(self) -> dict[str, int]:
-        """How many records of each location have no end yet, published or not."""
+        """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
 
-    async def acquire(self, location: str) -> Lease:
-        """See `Outbox.begin`."""
-        return await self._writer.run(lambda store: store.begin(location))
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`."""
+        return await self._writer.run(lambda store: store.acquire(location))
 
-    async def claim(self, wants: Sequence[tuple[int, int]]) -> list[list[Claim]]:
+    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return await self._writer.run(lambda store: store.claims.claim(wants))
+        return await self._writer.run(lambda store: store.claim(wants))
 
     async def settle(
-        self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
     ) -> None:
         """See `Outbox.settle`."""
-        await self._writer.run(lambda store: store.settler.settle(settlements, snapshots))
+        await self._writer.run(lambda store: store.settle(settlements, quotas))
 
-    async def get_lookups(self, location: int, names: Sequence[str]) -> dict[str, str]:
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
-        return await self._writer.run(lambda store: store.lookups.known(location, names))
+        return await self._writer.run(lambda store: store.lookups.known(lease.number, names))
 
-    async def put_lookups(self, location: int, lookups: Mapping[str, str]) -> None:
+    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
-        await self._writer.run(lambda store: store.lookups.put(location, lookups))
+        await self._writer.run(lambda store: store.put_lookups(lease, lookups))
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
         return await self._writer.run(lambda store: store.settler.stored(claim))
 
     async def requeue(self) -> Requeued:
-        """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""
+        """See `DurableOutbox.requeue`."""
         seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
         total = Requeued(left=left)
         for at in range(0, len(seqs), _RETRIES):
@@ -172,7 +179,7 @@ class SqliteOutbox:
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
-        """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+        """See `DurableOutbox.dismiss`."""
         chosen = frozenset(gists)
         seqs = await self._writer.run(
             lambda store: [*store.dismissing.of_keys(keys), *store.dismissing.of_gists(chosen)]
@@ -184,6 +191,10 @@ class SqliteOutbox:
 
     async def _dismiss(self, seqs: Sequence[int]) -> int:
         return await self._writer.run(lambda store: store.dismissing.dismiss(seqs))
+
+    async def reader(self) -> SqliteOutboxReader:
+        """See `DurableOutbox.reader`."""
+        return SqliteOutboxReader(self.place)
 
     async def close(self) -> None:
         """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""
@@ -206,4 +217,4 @@ class SqliteOutbox:
             self._writer.stop()
 
     def __repr__(self) -> str:
-        return f"<SqliteOutbox {self.path} {'closed' if self._writer.stopped else 'open'}>"
+        return f"<SqliteOutbox {self.place} {'closed' if self._writer.stopped else 'open'}>"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.api.enrichment import conversation_lookup, place_lookups
+from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reasons import gist
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
@@ -39,19 +40,6 @@ _UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
 _TAKE_BACK: Final = "DELETE FROM outcome WHERE (location, lane, seq) IN (SELECT * FROM ("
 
 _ENQUEUE: Final = "INSERT INTO queue (location, lane, date, seq, attempts)"
-
-
-class Requeued(NamedTuple):
-    """What became of the failed records."""
-
-    pending: int = 0
-    """Were rejected by the API; will be sent again."""
-    unknown: int = 0
-    """Were unresolved; will be looked for, and sent if they are not there."""
-    refused: int = 0
-    """Were refused by validation: only a mended record helps. They stay as they are."""
-    left: int = 0
-    """Unresolved ones beyond `MAX_UNKNOWN`: they stay until the next time."""
 
 
 class Requeuer:

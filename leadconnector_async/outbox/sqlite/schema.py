@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.records.deferred import read_deferred
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -20,7 +21,7 @@ _log: Final = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Stored as ``user_version``. Raise it with every change of the tables."""
 
 OLDEST: Final = 1
@@ -55,10 +56,13 @@ _EQUALS: Final = (
 
 _DAY_LIMIT: Final = "ALTER TABLE spend ADD COLUMN day_limit INTEGER"
 
+_TRAITS: Final = "ALTER TABLE record ADD COLUMN traits INTEGER NOT NULL DEFAULT 0"
+
 _ADDED: Final = (
     (),
     ("ALTER TABLE record ADD COLUMN late TEXT", _LOOKUP),
     (_DAY_LIMIT, *_EQUALS),
+    (_TRAITS,),
 )
 """What each format has that the one before it has not."""
 
@@ -101,6 +105,7 @@ _TABLES: Final = (
         location INTEGER PRIMARY KEY, day_used INTEGER NOT NULL, day_ends INTEGER NOT NULL,
         window_used INTEGER NOT NULL, window_ends INTEGER NOT NULL)""",
     _DAY_LIMIT,
+    _TRAITS,
     # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
     _LOOKUP,
     *_EQUALS,
@@ -189,9 +194,18 @@ def _upgrade(connection: Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in chain.from_iterable(_ADDED[found:]):
         connection.execute(statement)
+    _note_traits(connection)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
     _log.info("outbox upgraded from format %d to %d", found, FORMAT)
+
+
+def _note_traits(connection: Connection) -> None:
+    """Note what matters of records before they are published, where they are not yet."""
+    query = "SELECT late, seq FROM record WHERE late IS NOT NULL AND seq > (SELECT seq FROM sealed)"
+    rows = connection.execute(query).fetchall()
+    traits = [(int(read_deferred(deferred).traits), seq) for deferred, seq in rows]
+    connection.executemany("UPDATE record SET traits = ? WHERE seq = ?", traits)
 
 
 def _pragma(connection: Connection, name: str) -> int:

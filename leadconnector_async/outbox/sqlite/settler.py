@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import Claim, Settlement
+    from leadconnector_async.outbox.base import Claim, Lease, Settlement
     from leadconnector_async.outbox.sqlite.claims import Claims
     from leadconnector_async.outbox.sqlite.counters import Counters
     from leadconnector_async.outbox.sqlite.lookups import Lookups
@@ -46,7 +46,9 @@ class Settler:
         self._claims = claims
         self._lookups = lookups
 
-    def settle(self, settlements: Sequence[Settlement], snapshots: Sequence[QuotaSnapshot]) -> None:
+    def settle(
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
+    ) -> None:
         """Give each claim its end, or give it back unsent."""
         self._check(settlements)
         pending = State.PENDING
@@ -54,10 +56,10 @@ class Settler:
         ended = [fate for fate in settlements if fate[1] is not pending] if given else settlements
         if ended:
             self._end(ended)
-        self._claims.index.drop([(c.location, c.lane, c.seq) for c, *_ in settlements])
+        self._claims.index.drop([(c.lease.number, c.lane, c.seq) for c, *_ in settlements])
         self._give_back(given)
         self._claims.index.tidy(everything=bool(given))
-        self._counters.snapshot(snapshots)
+        self._counters.quotas(quotas)
 
     def _check(self, settlements: Sequence[Settlement]) -> None:
         seqs = {fate[0].seq for fate in settlements}
@@ -69,11 +71,11 @@ class Settler:
             raise ValueError("a record is not claimed, or is to stay so")
 
     def _end(self, ended: Sequence[Settlement]) -> None:
-        places = [(c.location, c.lane, c.date, c.seq) for c, *_ in ended]
+        places = [(c.lease.number, c.lane, c.date, c.seq) for c, *_ in ended]
         run_rows(self._connection, _LEAVE, places, "))")
         sent = State.SENT
         plain = [
-            (c.location, c.lane, c.seq, SENT, at, tries, message, conversation)
+            (c.lease.number, c.lane, c.seq, SENT, at, tries, message, conversation)
             for c, state, at, tries, message, conversation, email, why, detail, _ in ended
             if state is sent and email is None and why is None and detail is None
         ]
@@ -83,13 +85,13 @@ class Settler:
         self._counters.settled([(row[0], row[3], row[4]) for row in (*plain, *rows)])
         for claim, *_, lookups in ended:
             if lookups:
-                self._lookups.add(claim.location, lookups)
+                self._lookups.add(claim.lease.number, lookups)
 
     def _full(self, ended: Sequence[Settlement]) -> list[tuple[Any, ...]]:
         reason = self._counters.reason
         return [
             (
-                c.location,
+                c.lease.number,
                 c.lane,
                 c.seq,
                 int(state),
@@ -107,11 +109,12 @@ class Settler:
 
     def _give_back(self, given: Sequence[Settlement]) -> None:
         for claim, _, _, attempts, *_ in given:
-            place = claim.location, claim.lane, claim.date, claim.seq
+            place = claim.lease.number, claim.lane, claim.date, claim.seq
             self._connection.execute(_STAY, (attempts, *place))
-            self._claims.arrived(claim.location)
+            self._claims.arrived(claim.lease.number)
 
     def stored(self, claim: Claim) -> set[str]:
         """Return the message ids of the other sent records of the claim's lane."""
-        rows = self._connection.execute(_STORED, (claim.location, claim.lane, SENT, claim.seq))
+        place = claim.lease.number, claim.lane, SENT, claim.seq
+        rows = self._connection.execute(_STORED, place)
         return {message_id for (message_id,) in rows}

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
     from leadconnector_async.records.draft import Draft
 
-_RECORD: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload, late)"
+_RECORD: Final = (
+    "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload, late, traits)"
+)
+
+_MEND: Final = """UPDATE record SET lane = ?, date = ?, payload = ?, late = ?, traits = ?
+    WHERE seq = ?"""
 
 _ORIGIN: Final = "INSERT OR REPLACE INTO origin (seq, source, line, raw)"
 
@@ -180,8 +185,8 @@ class Staging:
         execute = self._connection.execute
         execute(f"DELETE FROM outcome WHERE {_PLACE}", place)  # noqa: S608 - our own names
         execute(
-            "UPDATE record SET lane = ?, date = ?, payload = ?, late = ? WHERE seq = ?",
-            (draft.lane, draft.date, draft.payload, draft.deferred, known.seq),
+            _MEND,
+            (draft.lane, draft.date, draft.payload, draft.deferred, draft.traits, known.seq),
         )
         raw = self.sameness.origin(known.seq).raw
         if raw is not None and raw != draft.raw:
@@ -236,4 +241,5 @@ def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:
     seq, location, draft = record
     if (draft.payload is None) is (_why(draft) is None):
         raise ValueError("a draft has either a payload, or a reason for having none")
-    return seq, location, draft.lane, draft.date, key, draft.payload, draft.deferred
+    rest = draft.payload, draft.deferred, draft.traits
+    return seq, location, draft.lane, draft.date, key, *rest

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import Claim, Settlement, State, Submission
+from leadconnector_async.outbox.base import State, StoredOutcome, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.staging import Staging
     from leadconnector_async.records.draft import Draft
 
-_RECORD: Final = "SELECT location, lane, date, seq, key, payload FROM record WHERE seq = ?"
+_RECORD: Final = "SELECT location, lane, date, seq, key FROM record WHERE seq = ?"
 
-_OUTCOME: Final = """SELECT state, at, attempts, message_id, conversation_id, email_message_id,
-        text, detail
+_OUTCOME: Final = """SELECT state, message_id, conversation_id, email_message_id, text, detail
     FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
     WHERE location = ? AND lane = ? AND seq = ?"""
 
@@ -70,22 +68,20 @@ class Submitter:
             self._enqueuer.publish_ahead([record.seq for record in created], places)
 
     def _known(self, seq: int) -> Submission:
-        location, lane, date, _, key, payload = self._connection.execute(_RECORD, (seq,)).fetchone()
-        place = location, lane, date, seq
+        *place, key = self._connection.execute(_RECORD, (seq,)).fetchone()
+        location, lane, date, _ = place
         row = self._connection.execute(_OUTCOME, (location, lane, seq)).fetchone()
         if row is None:
-            self._enqueuer.publish_known(place)
+            self._enqueuer.publish_known((location, lane, date, seq))
             is_held = self._claim_index.holds({seq})
             return Submission(seq, State.CLAIMED if is_held else State.PENDING, None)
-        claim = Claim(*place, key, payload or b"", row[2])
-        settlement = Settlement(claim, State(row[0]), *row[1:])
-        return Submission(seq, settlement.state, settlement)
+        state, *rest = row
+        end = StoredOutcome(key, State(state), *rest)
+        return Submission(seq, end.state, end)
 
 
 def _refused(record: NewRecord, known: ExistingRecord, sameness: Sameness) -> Submission:
     """Say that a record is none of its own: another one has its id."""
-    draft = record.draft
-    claim = Claim(record.location, draft.lane, draft.date, known.seq, draft.key, b"", 0)
-    at, reason = time.time_ns() // 1_000_000, sameness.reason(draft, known)
-    refusal = Settlement(claim, State.REJECTED, at, 0, reason=reason)
+    reason = sameness.reason(record.draft, known)
+    refusal = StoredOutcome(record.draft.key, State.REJECTED, reason=reason)
     return Submission(known.seq, State.REJECTED, refusal)

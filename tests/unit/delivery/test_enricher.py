@@ -14,7 +14,7 @@ from leadconnector_async.delivery.enricher import MAX_UNREACHABLE, Enricher
 from leadconnector_async.delivery.scheduler import Enrichment, Lane, LocationState
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.models import Contact
-from leadconnector_async.outbox.base import Claim
+from leadconnector_async.outbox.base import Claim, Lease
 from leadconnector_async.policy import Policy
 from leadconnector_async.records.deferred import Deferred, LocalFile
 from leadconnector_async.records.files import current_digest
@@ -61,7 +61,7 @@ def make_enricher(memory: Notebook, breaker: Breaker | None = None, **policy: ob
 def lane_of(deferred: Deferred, seq: int = 1, body: bytes = b'{"type":"SMS"}') -> Lane:
     """A lane with one record."""
     lane = Lane(seq)
-    lane.claims.append(Claim(1, seq, 0, seq, b"k", body, 0, deferred.encoded()))
+    lane.claims.append(Claim(Lease("l1", 1, 1), seq, 0, seq, b"k", body, 0, deferred.encoded()))
     return lane
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from leadconnector_async import NotSentError, Receipt, Refusal, Rejected, Sent, Unresolved
 from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
-from leadconnector_async.outbox.base import Claim, Settlement, State
+from leadconnector_async.outbox.base import Claim, Lease, Settlement, State
 
 if TYPE_CHECKING:
     from leadconnector_async import Outcome
     from leadconnector_async.delivery.scheduler import LocationState
 
-CLAIM = Claim(1, 2, 3, 4, b"ikey", b"{}", 0)
+CLAIM = Claim(Lease("L", 1, 1), 2, 3, 4, b"ikey", b"{}", 0)
 SITE = cast("LocationState", object())
 OTHER_SITE = cast("LocationState", object())
 DONE = Sent(key="key", location_id="L", receipt=Receipt(message_id="m"))
@@ -25,8 +25,8 @@ def test_a_sent_settlement_becomes_a_receipt() -> None:
     """The ids that the API gave; ``found`` only where its answer was lost."""
     settlement = Settlement(CLAIM, State.SENT, 0, 1, "m", "c", "e")
     receipt = Receipt(message_id="m", conversation_id="c", email_message_id="e")
-    assert outcome_of(settlement, "L") == Sent(key="key", location_id="L", receipt=receipt)
-    found = outcome_of(settlement._replace(reason="found by looking"), "L")
+    assert outcome_of(settlement.end, "L") == Sent(key="key", location_id="L", receipt=receipt)
+    found = outcome_of(settlement.end._replace(reason="found by looking"), "L")
     assert isinstance(found, Sent)
     assert found.found
 
@@ -36,10 +36,10 @@ def test_a_refusal_is_given_back_whole() -> None:
     detail = b'{"status":400,"message":"no","canonical_code":"X","trace_id":"t"}'
     settlement = Settlement(CLAIM, State.REJECTED, 0, 1, reason="400 no [X]", detail=detail)
     refusal = Refusal(status=400, message="no", canonical_code="X", trace_id="t")
-    assert outcome_of(settlement, "L") == Rejected(
+    assert outcome_of(settlement.end, "L") == Rejected(
         key="key", location_id="L", reason="400 no [X]", refusal=refusal
     )
-    unresolved = outcome_of(Settlement(CLAIM, State.UNRESOLVED, 0, 1, reason="lost"), "L")
+    unresolved = outcome_of(Settlement(CLAIM, State.UNRESOLVED, 0, 1, reason="lost").end, "L")
     assert unresolved == Unresolved(key="key", location_id="L", reason="lost")
 
 

@@ -47,12 +47,12 @@ def location_state(
 ) -> LocationState:
     """A location without claims."""
     quota = cast("Quota", StandInQuota(rate, opens_at))
-    return LocationState(Lease(1, name, 1, [], None), quota)
+    return LocationState(Lease(name, 1, 1), quota)
 
 
 def claim(seq: int, lane: int = 1) -> Claim:
     """A record of a lane; its number is its place in date order."""
-    return Claim(1, lane, seq, seq, b"k", b"{}", 0)
+    return Claim(Lease("l1", 1, 1), lane, seq, seq, b"k", b"{}", 0)
 
 
 def full(place: LocationState, lanes: int, each: int) -> LocationState:
@@ -69,7 +69,7 @@ def numbers(lane: Lane) -> list[int]:
 def test_a_site_and_a_lane_begin_empty() -> None:
     """Nothing held, nothing in doubt, nothing known."""
     place, lane, doubt = location_state(), Lane(7), InDoubt("no answer")
-    assert (place.number, place.name, place.claimed, place.resting) == (1, "l1", 0, 0)
+    assert (place.lease.number, place.name, place.claimed, place.resting) == (1, "l1", 0, 0)
     assert (place.lanes, place.error, place.more) == ({}, None, True)
     assert (lane.id, list(lane.claims), lane.doubts) == (7, [], {})
     assert (lane.search, lane.busy, lane.waiting) == (None, False, False)

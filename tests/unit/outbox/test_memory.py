@@ -142,8 +142,8 @@ def test_refused_records_are_counted_and_not_kept() -> None:
         assert keys(await claimed(outbox, 9)) == ["b"]
         submission = await outbox.submit(batch[0])
         assert submission.state is State.REJECTED
-        assert submission.settlement is not None
-        assert submission.settlement.reason == "no"
+        assert submission.end is not None
+        assert submission.end.reason == "no"
 
     in_memory(work)
 
@@ -167,14 +167,14 @@ def test_each_location_has_its_own() -> None:
 
     async def work(outbox: MemoryOutbox) -> None:
         await outbox.stage([draft("a"), draft("a", location="l2")], SourcePass())
-        one, two = await outbox.acquire("l1"), await outbox.acquire("l2")
-        assert (one.number, one.unknown, one.snapshot) == (1, [], None)
-        batches = await outbox.claim([(two.location, 5), (one.location, 0)])
+        (one, *rest), (two, *_) = await outbox.acquire("l1"), await outbox.acquire("l2")
+        assert (one.token, *rest) == (1, [], None)
+        batches = await outbox.claim([(two, 5), (one, 0)])
         assert list(map(len, batches)) == [1, 0]
-        snapshot = QuotaSnapshot(two.location, 1, AT, 1, AT)
-        await outbox.settle([], [snapshot])
+        snapshot = QuotaSnapshot(1, AT, 1, AT)
+        await outbox.settle([], [(two, snapshot)])
         assert (await outbox.acquire("l2")).snapshot == snapshot
-        assert (await outbox.acquire("l1")).number == 2
+        assert (await outbox.acquire("l1")).lease.token == 2
 
     in_memory(work)
 
@@ -200,11 +200,11 @@ def test_facts_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(outbox: MemoryOutbox) -> None:
         await outbox.stage([draft("a")], SourcePass())
         (claim,) = await claimed(outbox, 1)
-        here = claim.location
+        here = claim.lease
         await outbox.put_lookups(here, {"n0": "old", "n1": "v1"})
         await outbox.settle([fate(claim, lookups={"n1": "other", "n2": "v2"})], ())
         assert await outbox.get_lookups(here, ["n1", "n2", "n3"]) == {"n1": "v1", "n2": "v2"}
-        assert await outbox.get_lookups(here + 1, ["n1"]) == {}
+        assert await outbox.get_lookups(here._replace(number=9), ["n1"]) == {}
         for number in range(100):
             await outbox.put_lookups(here, {f"m{number}": "v"})
         assert await outbox.get_lookups(here, ["n0", "m99"]) == {"m99": "v"}

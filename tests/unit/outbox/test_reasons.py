@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from outbox_kit import draft, in_outbox
+from outbox_kit import Reading, draft, in_outbox
 
 from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.reader import SourcePosition
 from leadconnector_async.outbox.reasons import MAX_REASONS, OTHERS
-from leadconnector_async.outbox.sqlite.history import HistoryReader
-from leadconnector_async.outbox.sqlite.reader import SourcePosition, SqliteOutboxReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,23 +30,18 @@ def test_a_wrong_format_of_a_whole_file_is_one_reason(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
     dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, 2_001)]
     refused(path, ["direction is missing", *dates, 'date is no ISO 8601 date ("1/1/24")'])
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         first, second = reader.summary().reasons
     assert (first.reason, first.count) == ("date is no ISO 8601 date", 2_001)
     assert first.first == [SourcePosition("h.csv", line) for line in range(2, 7)]
     assert (second.reason, second.count) == ("direction is missing", 1)
-    with HistoryReader(str(path)) as history:
-        assert [(found.reason, found.n) for found in history.reasons()] == [
-            ("date is no ISO 8601 date", 2_001),
-            ("direction is missing", 1),
-        ]
 
 
 def test_reasons_add_up_to_what_failed(tmp_path: Path) -> None:
     """Those beyond the most that are told are counted together."""
     path = tmp_path / "o.db"
     refused(path, (f"reason {n}" for n in range(MAX_REASONS + 50)))
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         reasons = reader.summary().reasons
     assert len(reasons) == MAX_REASONS + 1
     assert sum(reason.count for reason in reasons) == MAX_REASONS + 50

@@ -263,8 +263,8 @@ async def test_a_day_goes_on_in_the_next_process() -> None:
     """What was used is used, and it ends when it would have ended."""
     quota = make(RateLimit(100, 10.0, daily=1000))
     await exchange(quota, RateLimitHeaders(daily_reset_ms=7_200_000), 40)
-    state = quota.state(7, time(), WALL)
-    assert (state.location, state.day_used) == (7, 40)
+    state = quota.state(time(), WALL)
+    assert state.day_used == 40
     heir = make(RateLimit(100, 10.0, daily=1000), state, WALL + 3_600_000)
     assert heir.day_left == 960
     assert heir.day_ends == pytest.approx(time() + 3600.0, abs=0.01)
@@ -277,7 +277,7 @@ async def test_a_window_goes_on_in_the_next_process() -> None:
     """100 of 100 used: the next process gets what comes free, as it comes free."""
     quota = make()
     await consistent(quota, 100)
-    heir = make(snapshot=quota.state(1, time(), WALL), wall_ms=WALL + 500)
+    heir = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + 500)
     began, sent = time(), 0
     while time() < began + 5.0:
         await exchange(heir, SILENT)
@@ -290,7 +290,7 @@ async def test_after_a_restart_a_released_slot_is_waited_for() -> None:
     """The limit may have been what the earlier process used; it is not waited for long."""
     quota = make()
     await consistent(quota, 25, most=25)
-    heir = make(snapshot=quota.state(1, time(), WALL))
+    heir = make(snapshot=quota.state(time(), WALL))
     assert time() < heir.ready_at(time()) <= time() + 1.0
 
 
@@ -301,7 +301,7 @@ def test_a_wall_clock_that_jumped_stops_nothing_for_long(jump_ms: int) -> None:
     async def test() -> None:
         quota = make()
         await consistent(quota, 100)
-        heir = make(snapshot=quota.state(1, time(), WALL), wall_ms=WALL + jump_ms)
+        heir = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + jump_ms)
         assert heir.day_ends <= time() + 86_400.0 or heir.day_left == 200_000
         await asyncio.sleep(10.0)
         assert heir.ready_at(time()) <= time()
@@ -312,9 +312,9 @@ def test_a_wall_clock_that_jumped_stops_nothing_for_long(jump_ms: int) -> None:
 @virtually
 async def test_a_state_that_says_nothing_changes_nothing() -> None:
     """A location that was never used, and one whose spend is long over."""
-    fresh = make().state(1, time(), WALL)
-    assert fresh == QuotaSnapshot(1, 0, WALL, 0, WALL)
-    heir = make(snapshot=QuotaSnapshot(1, 500, WALL - 1, 100, WALL - 1))
+    fresh = make().state(time(), WALL)
+    assert fresh == QuotaSnapshot(0, WALL, 0, WALL)
+    heir = make(snapshot=QuotaSnapshot(500, WALL - 1, 100, WALL - 1))
     assert heir.ready_at(time()) == time()
     assert heir.day_left == 200_000
 
@@ -347,10 +347,10 @@ async def test_an_announced_day_is_handed_on() -> None:
     await exchange(quota, RateLimitHeaders(daily_limit=5, daily_remaining=0))
     assert quota.ready_at(time()) == inf
     assert quota.day_spent
-    heir = make(snapshot=quota.state(1, time(), WALL))
+    heir = make(snapshot=quota.state(time(), WALL))
     assert (heir.day_limit, heir.day_spent) == (5, False)
     await exchange(heir, SILENT)
     assert heir.ready_at(time()) == inf
     assert heir.day_spent
-    later = make(snapshot=quota.state(1, time(), WALL), wall_ms=WALL + 25 * 3_600_000)
+    later = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + 25 * 3_600_000)
     assert (later.day_limit, later.day_left) == (5, 5)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outbox_kit import claimed, fate
+from outbox_kit import claimed, fate, run_apart
 
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.reports.summary import Tallied, status_of
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
@@ -115,7 +116,7 @@ def kept(path: Path) -> list[str]:
 
 def checked(path: Path, stats: RunStats) -> Tallied:
     """See that all adds up, in this run and in all runs."""
-    account = status_of(str(path)).account
+    account = run_apart(read_outbox(path, status_of)).account
     assert account.adds_up
     assert stats.read == stats.staged + stats.skipped
     return account

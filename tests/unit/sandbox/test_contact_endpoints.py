@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from leadconnector_async.sandbox import SandboxConfig, SandboxContact
+from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxContact
 from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.state import SandboxState
 
@@ -80,7 +80,7 @@ def test_upsert_drops_the_phone_of_another_contact() -> None:
     body = {"locationId": "loc", "email": "ann@x.example", "phone": "+13125550101"}
     _, answer = ask(state, "POST", "/contacts/upsert", body)
     assert answer["contact"]["id"] == "by-email"
-    assert answer["contact"]["phone"] is None
+    assert "phone" not in answer["contact"]
     _, found = ask(state, "GET", "/contacts/search/duplicate?locationId=loc&number=%2B13125550101")
     assert found["contact"]["id"] == "by-phone"
 
@@ -106,3 +106,35 @@ def test_a_changed_number_is_found_and_the_old_one_is_not() -> None:
 def test_wrong_contacts_are_refused(path: str, body: object, status: int) -> None:
     """No location, a field of the wrong shape, nothing to find the contact by."""
     assert ask(SandboxState(SandboxConfig()), "POST", path, body)[0] == status
+
+
+def test_a_contact_can_be_read() -> None:
+    """By its id; one that does not exist is 400."""
+    state = known()
+    status, answer = ask(state, "GET", "/contacts/by-phone")
+    assert (status, answer["contact"]["phone"]) == (200, PHONE_OWNER.phone)
+    assert ask(state, "GET", "/contacts/none")[0] == 400
+
+
+def test_upsert_by_an_additional_address_loses_the_first_one() -> None:
+    """The additional address becomes the primary one, and the primary one is gone."""
+    owner = SandboxContact(id="c", email="one@x.example", additional_emails=("two@x.example",))
+    state = SandboxState(SandboxConfig(contacts=(owner,)))
+    body = {"locationId": "loc", "email": "Two@x.example"}
+    _, answer = ask(state, "POST", "/contacts/upsert", body)
+    assert (answer["new"], answer["contact"]["id"]) == (False, "c")
+    assert (answer["contact"]["email"], answer["contact"]["additionalEmails"]) == (
+        "Two@x.example",
+        [],
+    )
+    _, found = ask(state, "GET", "/contacts/search/duplicate?locationId=loc&email=one%40x.example")
+    assert found["contact"] is None
+
+
+def test_a_contact_may_be_created_and_refused() -> None:
+    """The API has answered 422 to a contact that was there afterwards."""
+    state = SandboxState(SandboxConfig(faults=(Fault("422", "after", endpoint="create_contact"),)))
+    body = {"locationId": "loc", "phone": "+13125550199"}
+    assert ask(state, "POST", "/contacts/", body)[0] == 422
+    query = "locationId=loc&number=%2B13125550199"
+    assert ask(state, "GET", f"/contacts/search/duplicate?{query}")[1]["contact"] is not None

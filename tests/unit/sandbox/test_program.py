@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,10 +16,14 @@ from leadconnector_async.sandbox import (
     Reads,
     Sandbox,
     SandboxConfig,
+    SandboxContact,
     config_from_options,
     parse_fault,
     serve,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_no_options_are_the_defaults() -> None:
@@ -72,6 +77,9 @@ def test_locations_come_with_tokens() -> None:
         ("500:after", Fault("500", "after")),
         ("hang:0.1", Fault("hang", "before", 0.1)),
         ("cut:after:0.25", Fault("cut", "after", 0.25)),
+        ("500:conversationProviderId=p", Fault("500", match={"conversationProviderId": "p"})),
+        ("422:after:1:endpoint=create_contact", Fault("422", "after", endpoint="create_contact")),
+        ("503:location=l:0.5", Fault("503", probability=0.5, location="l")),
     ],
 )
 def test_faults_can_be_written(text: str, fault: Fault) -> None:
@@ -79,10 +87,12 @@ def test_faults_can_be_written(text: str, fault: Fault) -> None:
     assert parse_fault(text) == fault
 
 
-@pytest.mark.parametrize("text", ["explode", "drop:during", "drop:after:often", "drop:after:1:2"])
+@pytest.mark.parametrize(
+    "text", ["explode", "drop:during", "drop:after:often", "drop:after:1:2", "drop:endpoint=inbond"]
+)
 def test_faults_that_make_no_sense_are_refused(text: str) -> None:
     """The message names what was written or what is known."""
-    with pytest.raises(ValueError, match="drop"):
+    with pytest.raises(ValueError, match=r"drop|inbound"):
         parse_fault(text)
 
 
@@ -125,3 +135,39 @@ def test_the_package_costs_nothing_until_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"aiohttp", "orjson", "msgspec"} & set(done.stdout.split()), done.stdout
+
+
+def test_contacts_are_read_from_a_table(tmp_path: Path) -> None:
+    """The sandbox is closed then: it knows no other contact."""
+    path = tmp_path / "contacts.csv"
+    path.write_text(
+        "\ufeffid,phone,email,additionalEmails,locationId\n"
+        "c1,+13125550101,,,loc-a\nc2,,ann@x.example,a@x.example; b@x.example,\n"
+    )
+    tokens = {"t": "loc-a"}
+    config = config_from_options(known=str(path), tokens=tokens, trusting=True, apart=True)
+    assert config.contacts == (
+        SandboxContact(id="c1", phone="+13125550101", location_id="loc-a"),
+        SandboxContact(
+            id="c2", email="ann@x.example", additional_emails=("a@x.example", "b@x.example")
+        ),
+    )
+    assert (config.closed, config.trusting, config.apart) == (True, False, False)
+    assert config_from_options(known=str(path)).contacts[0].location_id is None
+
+
+def test_a_contact_without_an_id_is_refused(tmp_path: Path) -> None:
+    """The message says which."""
+    path = tmp_path / "contacts.csv"
+    path.write_text("id,phone\nc1,+1\n,+2\n")
+    with pytest.raises(ValueError, match="contact 2 has no id"):
+        config_from_options(known=str(path))
+
+
+def test_an_app_is_installed_in_each_location() -> None:
+    """And in the company of all of them."""
+    app = config_from_options(locations=2, oauth=True).oauth
+    assert app is not None
+    tokens = [one.refresh_token for one in app.installations]
+    assert tokens == ["refresh-loc-0001", "refresh-loc-0002", "refresh-sandbox-company"]
+    assert app.company_locations == {"sandbox-company": ("loc-0001", "loc-0002")}

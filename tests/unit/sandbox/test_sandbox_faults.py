@@ -13,7 +13,7 @@ def hits(
 ) -> list[int]:
     """The numbers, from 1, of those of so many requests that meet a fault."""
     numbers = range(1, count + 1)
-    return [number for number in numbers if plan.choose("inbound", location, alt_id)]
+    return [number for number in numbers if plan.choose("inbound", location, {"altId": alt_id})]
 
 
 def test_nth_picks_by_number() -> None:
@@ -44,7 +44,7 @@ def test_rules_look_where_they_are_told_to() -> None:
         [Fault("hang", alt_id="poison"), Fault("503", location="b", nth=(2,))],
         seed=0,
     )
-    assert plan.choose("export", "b", "poison") is None
+    assert plan.choose("export", "b", {"altId": "poison"}) is None
     assert hits(plan, 3, location="a") == []
     assert hits(plan, 2, location="a", alt_id="poison") == [1, 2]
     assert hits(plan, 3, location="b") == [2]
@@ -53,7 +53,7 @@ def test_rules_look_where_they_are_told_to() -> None:
 def test_the_first_rule_wins_and_all_count() -> None:
     """A request that meets two rules shows the fault of the first."""
     plan = FaultPlan([Fault("500", nth=(1,)), Fault("503", nth=(1, 2))], seed=0)
-    kinds = [getattr(plan.choose("inbound", "loc", None), "kind", None) for _ in range(3)]
+    kinds = [getattr(plan.choose("inbound", "loc", {}), "kind", None) for _ in range(3)]
     assert kinds == ["500", "503", None]
 
 
@@ -78,6 +78,6 @@ def test_a_rule_that_makes_no_sense_is_refused(kind: str, when: str, probability
 
 def test_every_kind_can_be_named() -> None:
     """All listed kinds make a rule."""
-    assert len(FAULT_KINDS) == 23
+    assert len(FAULT_KINDS) == 25
     for kind in FAULT_KINDS:
         assert Fault(cast("FaultKind", kind)).kind == kind

@@ -238,6 +238,37 @@ def test_html_is_an_answer_too() -> None:
     assert (reply.status, reply.content_type) == (200, "text/html; charset=utf-8")
 
 
+def test_faults_find_what_a_request_names() -> None:
+    """500 for one provider, and for no other record."""
+    fault = Fault("500", match={"conversationProviderId": "p"})
+    state = SandboxState(SandboxConfig(faults=(fault,)))
+    headers = {"Authorization": "Bearer x", "Version": VERSION}
+    found = [
+        respond(
+            state,
+            "POST",
+            "/conversations/messages/inbound",
+            headers,
+            orjson.dumps(SMS | {"conversationProviderId": provider}),
+        ).reply.status
+        for provider in ("p", "q")
+    ]
+    assert found == [500, 200]
+
+
+def test_tokens_can_have_locations_of_their_own() -> None:
+    """Any token is let in, and sees what it stored itself, under whatever name it asks."""
+    state = SandboxState(SandboxConfig(apart=True, limits=Limits(max=4)), Clock())
+    export = "/conversations/messages/export?locationId="
+    ask(state, "a")
+    ask(state, "b")
+    ask(state, "b")
+    assert ask(state, "a", export + "mine")[1]["total"] == 1
+    assert ask(state, "b", export + "yours")[1]["total"] == 2
+    assert [ask(state, "b")[0] for _ in range(2)] == [200, 429]
+    assert ask(state, "a")[0] == 200
+
+
 def test_faults_find_their_alt_id() -> None:
     """A rule for one ``altId`` leaves every other record alone."""
     state = SandboxState(

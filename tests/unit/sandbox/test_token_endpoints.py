@@ -112,6 +112,27 @@ def test_a_company_token_gives_location_tokens() -> None:
     assert form(sandbox, "/oauth/locationToken", company, companyId="co")[0] == 422
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_v3_is_written_in_camel_case(as_json: bool) -> None:  # noqa: FBT001 - a parameter of the case
+    """In JSON or in a form, in and out; a location's token can be refreshed."""
+
+    def post(path: str, token: str = "", **fields: str) -> tuple[int, Any]:
+        body = orjson.dumps(fields) if as_json else urlencode(fields).encode()
+        kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+        headers = {"Authorization": f"Bearer {token}", "Version": "v3", "Content-Type": kind}
+        reply = respond(sandbox, "POST", path, headers, body).reply
+        return reply.status, orjson.loads(reply.body)
+
+    sandbox = make_state()
+    app = {"clientId": "app", "clientSecret": "secret", "grantType": "refresh_token"}
+    status, company = post("/oauth/token", **app, refreshToken="r-co")
+    assert (status, company["expiresIn"], "access_token" in company) == (200, 100, False)
+    place = {"companyId": "co", "locationId": "loc-2"}
+    status, answer = post("/oauth/location-token", company["accessToken"], **place)
+    assert (status, export(sandbox, answer["accessToken"], "loc-2")) == (200, 200)
+    assert post("/oauth/token", **app, refreshToken=answer["refreshToken"])[0] == 200
+
+
 def test_a_location_token_gives_none() -> None:
     """Only a company's token may ask."""
     sandbox = make_state()

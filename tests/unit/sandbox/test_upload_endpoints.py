@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
+from leadconnector_async.sandbox.app import respond
+from leadconnector_async.sandbox.state import SandboxState
 from leadconnector_async.sandbox.upload_endpoints import parts
 
 IDS = {"conversationId": "conv", "contactId": "c", "locationId": "loc"}
@@ -46,6 +48,25 @@ def test_files_arrive_as_they_are() -> None:
     assert answer["uploadedFiles"].keys() == files.keys()
     assert held == [(answer["uploadedFiles"][name], content) for name, content in files.items()]
     assert answer["uploadedFiles"]["a b.PNG"].endswith("/a%20b.PNG")
+
+
+@pytest.mark.parametrize("written", ['a"b.png', 'a\\"b.png', "a%22b.png"])
+def test_a_quotation_mark_in_a_name_is_kept(written: str) -> None:
+    """Clients escape it as RFC 7578 says, as browsers do, or not at all."""
+    head = f'Content-Disposition: form-data; name="fileAttachment"; filename="{written}"'
+    body = f"--x\r\n{head}\r\nContent-Type: image/png\r\n\r\nabc\r\n--x--\r\n".encode()
+    (part,) = parts("multipart/form-data; boundary=x", body)
+    assert (part.name, part.filename, part.content) == ("fileAttachment", 'a"b.png', b"abc")
+
+
+def test_files_may_be_named_by_their_urls() -> None:
+    """As JSON, which is what the official SDKs send."""
+    state = SandboxState(SandboxConfig())
+    urls = ["https://x.example/files/a%20b.png?size=1"]
+    body = orjson.dumps(IDS | {"attachmentUrls": urls})
+    headers = HEADERS | {"Content-Type": "application/json"}
+    reply = respond(state, "POST", "/conversations/messages/upload", headers, body).reply
+    assert (reply.status, [*orjson.loads(reply.body)["uploadedFiles"]]) == (200, ["a b.png"])
 
 
 def test_wrong_types_are_415() -> None:

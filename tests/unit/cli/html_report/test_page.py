@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import at, leadconnector, sms, write_jsonl
+from outbox_kit import run_apart
 
 from leadconnector_async.cli.html_report.chart import chart, ticks
 from leadconnector_async.cli.html_report.markup import element
@@ -13,10 +14,12 @@ from leadconnector_async.cli.html_report.page import page
 from leadconnector_async.cli.html_report.series import MAX_BARS, MAX_SERIES, binned, series_of
 from leadconnector_async.cli.html_report.wording import headline, share
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.sqlite.history import ReasonTotal, Times
+from leadconnector_async.outbox.open import read_outbox
+from leadconnector_async.outbox.reader import ReasonGroup
 from leadconnector_async.reports.history_report import (
     HistoryReport,
     StateCounts,
+    Times,
     history_report_of,
     merged,
 )
@@ -69,7 +72,7 @@ def account(reason: str, found: StateCounts) -> HistoryReport:
         locations={"l1": (found, HistoryReport(times=Times(None, None, 0)).period)},
         kinds={("SMS", "inbound"): found},
         months={2024 * 12: Counter(SMS=found.total)},
-        reasons=merged([ReasonTotal(State.REJECTED, reason, found.failed)]),
+        reasons=merged([ReasonGroup(State.REJECTED, reason, found.failed, [])], State.REJECTED),
         times=Times(0, 5_000, 10_000),
     )
 
@@ -146,7 +149,7 @@ def test_a_share_is_all_or_none_only_where_it_is() -> None:
 def test_reasons_name_nobody() -> None:
     """What the API quotes of a contact is cut out, and reasons that then are equal are one."""
     texts = ["422 bad +1 202 555 0100", "422 bad +12025550199", "400 a@b.example, 2024-05-01T09:30"]
-    found = merged([ReasonTotal(State.REJECTED, text, 1) for text in texts])
+    found = merged([ReasonGroup(State.REJECTED, text, 1, []) for text in texts], State.REJECTED)
     assert [(why.reason, why.count) for why in found] == [
         ("422 bad …", 2),
         ("400 …, 2024-05-01T09:30", 1),
@@ -189,7 +192,7 @@ def test_an_import_is_told_as_it_ended(tmp_path: Path) -> None:
     outbox, html = tmp_path / "o.db", tmp_path / "r.html"
     with SandboxThread() as sandbox:
         leadconnector("import", history, *at(sandbox, outbox), "--undated", "now")
-    found = history_report_of(str(outbox))
+    found = run_apart(read_outbox(outbox, history_report_of))
     assert found.counts == StateCounts(sent=7, failed=1)
     assert found.undated == 1
     assert found.kinds["SMS", "outbound"] == StateCounts(sent=1)

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import at, leadconnector, sms, write_jsonl
+from outbox_kit import run_apart
 
 from leadconnector_async.cli.html_report.page import page
 from leadconnector_async.cli.html_report.reason_tables import in_plain_words, plain
+from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.records.files import kind_of_refused
 from leadconnector_async.reports.history_report import ReasonCount, history_report_of
 from leadconnector_async.sandbox import SandboxThread
@@ -46,7 +48,7 @@ def test_what_was_refused_has_its_type_direction_and_date(  # noqa: PLR0913, PLR
     with SandboxThread() as sandbox:
         options = ["--mapping", mapping, "--region", "US", *at(sandbox, tmp_path / "o.db")]
         assert leadconnector("import", source, *options).exit_code == 3
-    report = history_report_of(str(tmp_path / "o.db"))
+    report = run_apart(read_outbox(tmp_path / "o.db", history_report_of))
     failed = {kind: counts.failed for kind, counts in report.kinds.items() if counts.failed}
     assert failed == kinds
     assert report.undated == undated
@@ -111,7 +113,7 @@ def test_the_page_keeps_the_technical_words_apart(tmp_path: Path) -> None:
     history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, message="")])
     with SandboxThread() as sandbox:
         leadconnector("import", history, *at(sandbox, tmp_path / "o.db"))
-    report = history_report_of(str(tmp_path / "o.db"))
+    report = run_apart(read_outbox(tmp_path / "o.db", history_report_of))
     report.left_out = [ReasonCount(unresolved=False, reason="drafts", count=3)]
     report.dismissed = [ReasonCount(unresolved=False, reason="date is missing: …", count=2)]
     text = page(report, title=None, made_ms=0)

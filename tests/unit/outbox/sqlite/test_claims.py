@@ -15,7 +15,7 @@ from leadconnector_async.outbox.sqlite.claims import DEPTH, HIGHEST, LANES, LOWE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from leadconnector_async.outbox.base import Claim, Lease
+    from leadconnector_async.outbox.base import Acquired, Claim
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 
@@ -44,8 +44,8 @@ def test_a_lane_is_claimed_in_date_order(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> list[str]:
         await published(outbox, [draft(str(n), date=n) for n in (3, 1, 4, 0, 2)])
-        lease = await outbox.acquire("l1")
-        return [key for n in (2, 2, 2) for key in keys(*await outbox.claim([(lease.location, n)]))]
+        lease = (await outbox.acquire("l1")).lease
+        return [key for n in (2, 2, 2) for key in keys(*await outbox.claim([(lease, n)]))]
 
     assert in_outbox(tmp_path / "o.db", work) == ["0", "1", "2", "3", "4"]
 
@@ -55,9 +55,9 @@ def test_no_record_is_claimed_twice(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> list[str]:
         await published(outbox, drafts(300, lanes=17))
-        lease = await outbox.acquire("l1")
+        lease = (await outbox.acquire("l1")).lease
         got: list[str] = []
-        while claims := (await outbox.claim([(lease.location, 7)]))[0]:
+        while claims := (await outbox.claim([(lease, 7)]))[0]:
             got += keys(claims)
         return got
 
@@ -117,8 +117,8 @@ def test_fewer_than_asked_for_is_all_there_is(tmp_path: Path) -> None:
         await published(
             outbox, drafts(200, lanes=7) + [draft(f"x{n}", lane=n + 9) for n in range(99)]
         )
-        lease = await outbox.acquire("l1")
-        return [len((await outbox.claim([(lease.location, n)]))[0]) for n in (3, 90, 150, 99, 1)]
+        lease = (await outbox.acquire("l1")).lease
+        return [len((await outbox.claim([(lease, n)]))[0]) for n in (3, 90, 150, 99, 1)]
 
     assert in_outbox(tmp_path / "o.db", work) == [3, 90, 150, 56, 0]
 
@@ -128,10 +128,10 @@ def test_the_walk_comes_back_to_the_lanes_it_began_with(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> set[int]:
         await published(outbox, drafts(8 * STRETCH * 4, lanes=STRETCH * 4))
-        lease = await outbox.acquire("l1")
+        lease = (await outbox.acquire("l1")).lease
         lanes: set[int] = set()
         for _ in range(40):
-            (claims,) = await outbox.claim([(lease.location, 10)])
+            (claims,) = await outbox.claim([(lease, 10)])
             lanes |= {claim.lane for claim in claims}
             await outbox.settle([fate(claim) for claim in claims], ())
         return lanes
@@ -145,10 +145,10 @@ def test_lanes_with_records_in_flight_come_last(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> Counter[int]:
         await published(outbox, drafts(STRETCH * 6, lanes=STRETCH * 2))
-        lease = await outbox.acquire("l1")
+        lease = (await outbox.acquire("l1")).lease
         lanes: Counter[int] = Counter()
         while lanes.total() < STRETCH * 2:
-            (claims,) = await outbox.claim([(lease.location, 8)])
+            (claims,) = await outbox.claim([(lease, 8)])
             lanes.update(claim.lane for claim in claims)
         return lanes
 
@@ -160,8 +160,8 @@ def test_the_first_and_the_last_lane_are_lanes(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> list[str]:
         await published(outbox, [draft(f"{lane}", lane=lane) for lane in (HIGHEST, 0, LOWEST)])
-        lease = await outbox.acquire("l1")
-        return [key for _ in range(3) for key in keys(*await outbox.claim([(lease.location, 1)]))]
+        lease = (await outbox.acquire("l1")).lease
+        return [key for _ in range(3) for key in keys(*await outbox.claim([(lease, 1)]))]
 
     assert in_outbox(tmp_path / "o.db", work) == [str(LOWEST), "0", str(HIGHEST)]
 
@@ -173,8 +173,8 @@ def test_locations_are_claimed_side_by_side(tmp_path: Path) -> None:
         names = [f"l{n}" for n in range(150)]
         for name in names:
             await published(outbox, drafts(5, lanes=2, location=name))
-        numbers = [(await outbox.acquire(name)).location for name in names]
-        batches = await outbox.claim([(number, 3) for number in reversed(numbers)])
+        leases = [(await outbox.acquire(name)).lease for name in names]
+        batches = await outbox.claim([(lease, 3) for lease in reversed(leases)])
         return [Counter(key.split("-")[0] for key in keys(claims)) for claims in batches]
 
     got = in_outbox(tmp_path / "o.db", work)
@@ -186,8 +186,9 @@ def test_a_location_is_named_once_in_a_claim(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> list[str]:
         await published(outbox, drafts(5))
+        lease = (await outbox.acquire("l1")).lease
         with pytest.raises(ValueError, match="names each location once"):
-            await outbox.claim([(1, 1), (1, 1)])
+            await outbox.claim([(lease, 1), (lease, 1)])
         return keys(await claimed(outbox, 5))
 
     assert len(in_outbox(tmp_path / "o.db", work)) == 5
@@ -198,10 +199,10 @@ def test_a_claim_of_nothing_writes_nothing(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> bool:
         await published(outbox, drafts(1))
-        await claimed(outbox, 1)
+        (claim,) = await claimed(outbox, 1)
         log = tmp_path / "o.db-wal"
         before = log.read_bytes()
-        assert await outbox.claim([(1, 5)]) == [[]]
+        assert await outbox.claim([(claim.lease, 5)]) == [[]]
         return log.read_bytes() == before
 
     assert in_outbox(tmp_path / "o.db", work)
@@ -232,16 +233,18 @@ def test_a_crash_hands_claims_to_the_next_epoch(tmp_path: Path) -> None:
         expected.update(keys(claims[3:]))
         return crashed(path)
 
-    async def after(outbox: SqliteOutbox) -> tuple[Lease, list[Claim]]:
-        lease = await outbox.acquire("l1")
-        (claims,) = await outbox.claim([(lease.location, 100)])
-        return lease, claims
+    async def after(outbox: SqliteOutbox) -> tuple[Acquired, list[Claim]]:
+        acquired = await outbox.acquire("l1")
+        (claims,) = await outbox.claim([(acquired.lease, 100)])
+        return acquired, claims
 
     expected: set[str] = set()
-    lease, claims = in_outbox(in_outbox(path, work), after)
-    assert set(keys(lease.unknown)) == expected
-    assert [c.date for c in lease.unknown] == [c.date for c in sorted(lease.unknown, key=place)]
-    assert all(claim.payload == b"{}" for claim in lease.unknown)
+    acquired, claims = in_outbox(in_outbox(path, work), after)
+    assert set(keys(acquired.unknown)) == expected
+    assert [c.date for c in acquired.unknown] == [
+        c.date for c in sorted(acquired.unknown, key=place)
+    ]
+    assert all(claim.payload == b"{}" for claim in acquired.unknown)
     assert len(claims) == 20 - 2 - 5
     assert not expected & set(keys(claims))
 
@@ -255,7 +258,7 @@ def test_each_epoch_has_a_new_number(tmp_path: Path) -> None:
     """A store with several owners tells an old owner by it."""
 
     async def work(outbox: SqliteOutbox) -> list[int]:
-        return [(await outbox.acquire(name)).number for name in ("l1", "l1", "l2")]
+        return [(await outbox.acquire(name)).lease.token for name in ("l1", "l1", "l2")]
 
     assert in_outbox(tmp_path / "o.db", work) == [1, 2, 1]
     assert in_outbox(tmp_path / "o.db", work) == [3, 4, 2]
@@ -266,8 +269,8 @@ def test_a_claim_that_no_one_waited_for_is_unknown(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> list[str]:
         await published(outbox, drafts(2))
-        await outbox.acquire("l1")
-        call = asyncio.ensure_future(outbox.claim([(1, 1)]))
+        lease = (await outbox.acquire("l1")).lease
+        call = asyncio.ensure_future(outbox.claim([(lease, 1)]))
         await asyncio.sleep(0)
         call.cancel()
         return keys((await outbox.acquire("l1")).unknown)
@@ -292,12 +295,12 @@ def test_claims_are_complete_and_in_order(
             for n in range(size)
         ]
         await published(outbox, batch)
-        await outbox.acquire("l1")
+        lease = (await outbox.acquire("l1")).lease
         left = len(batch)
         held: list[Claim] = []
         seen: dict[int, list[int]] = {}
         for want, settled in [*steps, (10_000, 0)]:
-            (claims,) = await outbox.claim([(1, want)])
+            (claims,) = await outbox.claim([(lease, want)])
             assert len(claims) == min(want, left)
             left -= len(claims)
             for lane, dates in by_lane(claims).items():

@@ -47,8 +47,8 @@ def test_no_statement_looks_through_a_large_table(tmp_path: Path) -> None:
         await outbox.stage([*drafts(200), *[draft("a", counted=True)] * 3], SourcePass())
         await outbox.submit(draft("b"))
         claims = sorted(await claimed(outbox, 203), key=lambda claim: claim.deferred is None)
-        await outbox.put_lookups(claims[0].location, {"contact:+1": "c"})
-        await outbox.get_lookups(claims[0].location, ["contact:+1", "conversation:c"])
+        await outbox.put_lookups(claims[0].lease, {"contact:+1": "c"})
+        await outbox.get_lookups(claims[0].lease, ["contact:+1", "conversation:c"])
         states = [State.REJECTED, *(State(2 + n % 3) for n in range(98))]
         ends = [
             fate(claim, state, lookups={"mail:c:m": "e"})

@@ -10,11 +10,14 @@ from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import open_to_write
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
+from leadconnector_async.outbox.sqlite.lookups import Lookups
+from leadconnector_async.records.deferred import Deferred
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+    from leadconnector_async.records.draft import Draft
 
 
 def test_publishing_goes_on_where_a_crash_ended_it(tmp_path: Path) -> None:
@@ -30,7 +33,7 @@ def test_publishing_goes_on_where_a_crash_ended_it(tmp_path: Path) -> None:
 
     in_outbox(path, stage)
     with closing(open_to_write(str(path), sqlite3.connect)) as connection:
-        enqueuer = Enqueuer(connection, Claims(connection), at_most=10)
+        enqueuer = Enqueuer(connection, Claims(connection), Lookups(connection), at_most=10)
         assert not enqueuer.publish()
     assert sorted(in_outbox(path, finish)) == sorted(draft.key.decode() for draft in drafts(25))
 
@@ -44,7 +47,7 @@ def test_a_publish_can_take_several_transactions(tmp_path: Path) -> None:
 
     in_outbox(path, stage)
     with closing(open_to_write(str(path), sqlite3.connect)) as connection:
-        enqueuer = Enqueuer(connection, Claims(connection), at_most=10)
+        enqueuer = Enqueuer(connection, Claims(connection), Lookups(connection), at_most=10)
         assert [enqueuer.publish() for _ in range(4)] == [False, False, True, True]
         (queued,) = connection.execute("SELECT count(*) FROM queue").fetchone()
     assert queued == 25
@@ -71,3 +74,20 @@ def test_only_locations_with_something_to_do_are_named(tmp_path: Path) -> None:
         return [before, await outbox.locations(), await outbox.unsent()]
 
     assert in_outbox(tmp_path / "o.db", work) == [[], ["z", "l1"], {"z": 1, "l1": 1}]
+
+
+def test_a_mail_that_was_published_ahead_keeps_its_place(tmp_path: Path) -> None:
+    """It may be on its way; the others are put into the order of their threads."""
+
+    def mail(name: str, date: int, *answers: str) -> Draft:
+        deferred = Deferred(mail=name, answers=list(answers))
+        sent = draft(name, date=date)
+        return sent._replace(deferred=deferred.encoded(), traits=int(deferred.traits))
+
+    async def work(outbox: SqliteOutbox) -> list[str]:
+        await outbox.stage([mail("q", 9), mail("b", 2, "q")], SourcePass())
+        await outbox.submit(mail("a", 1, "q"))
+        await outbox.publish()
+        return keys(await claimed(outbox, 9))
+
+    assert in_outbox(tmp_path / "o.db", work) == ["a", "q", "b"]

@@ -12,21 +12,24 @@ from leadconnector_async.records.deferred import Deferred
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from leadconnector_async.outbox.base import Lease
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 KIM = Deferred(contact=Contact(phone="+1")).encoded()
 
 
-async def recalled(outbox: SqliteOutbox, *names: str, location: str = "l1") -> dict[str, str]:
+async def recalled(
+    outbox: SqliteOutbox, *names: str, location: str = "l1", lease: Lease | None = None
+) -> dict[str, str]:
     """What is known."""
-    return await outbox.get_lookups((await outbox.acquire(location)).location, names)
+    return await outbox.get_lookups(lease or (await outbox.acquire(location)).lease, names)
 
 
 def test_facts_belong_to_a_location_and_outlive_a_crash(tmp_path: Path) -> None:
     """They are durable when they are written."""
 
     async def work(outbox: SqliteOutbox) -> Path:
-        here = (await outbox.acquire("l1")).location
+        here = (await outbox.acquire("l1")).lease
         await outbox.put_lookups(here, {f"n{n}": f"v{n}" for n in range(150)})
         assert await recalled(outbox, "n1", location="l2") == {}
         return crashed(tmp_path / "o.db")
@@ -48,9 +51,9 @@ def test_what_is_remembered_replaces_and_what_an_end_teaches_does_not(tmp_path: 
         first, second = await claimed(outbox, 2)
         await outbox.settle([fate(first, lookups={"mail": "e1"})], ())
         await outbox.settle([fate(second, lookups={"mail": "e2"})], ())
-        assert await recalled(outbox, "mail") == {"mail": "e1"}
-        await outbox.put_lookups(first.location, {"mail": "e3"})
-        assert await recalled(outbox, "mail") == {"mail": "e3"}
+        assert await recalled(outbox, "mail", lease=first.lease) == {"mail": "e1"}
+        await outbox.put_lookups(first.lease, {"mail": "e3"})
+        assert await recalled(outbox, "mail", lease=first.lease) == {"mail": "e3"}
 
     in_outbox(tmp_path / "o.db", work)
 
@@ -63,13 +66,13 @@ def rejected(path: Path, *, beside: State) -> dict[str, str]:
         await published(outbox, [one._replace(deferred=KIM) for one in drafts])
         first, second = await claimed(outbox, 2)
         lookups = {"contact:+1": "k", "conversation:k": "v", "contact:+2": "x"}
-        await outbox.put_lookups(first.location, lookups)
+        await outbox.put_lookups(first.lease, lookups)
         ends = [fate(first, State.REJECTED, reason="no")]
         if beside is not State.CLAIMED:
             ends.append(fate(second, beside))
         await outbox.settle(ends, ())
         await outbox.requeue()
-        return await recalled(outbox, *lookups)
+        return await recalled(outbox, *lookups, lease=first.lease)
 
     return in_outbox(path, work)
 

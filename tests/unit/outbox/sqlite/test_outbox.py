@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from outbox_kit import (
     ENVIRONMENT,
+    Reading,
     claimed,
     draft,
     drafts,
@@ -20,9 +21,8 @@ from outbox_kit import (
 )
 
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
-from leadconnector_async.outbox.base import Outbox, SourcePass
+from leadconnector_async.outbox.base import Lease, Outbox, SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,13 +95,18 @@ def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
         async with await SqliteOutbox.open(path, connect=of_pages(60)) as outbox:
             with pytest.raises(OutboxWriteError, match=r"o\.db: the disk is full: make room"):
                 await fill(outbox)
-            for call in (outbox.claim([(1, 5)]), outbox.acquire("l1"), outbox.submit(draft("x"))):
+            lease = Lease("l1", 1, 1)
+            for call in (
+                outbox.claim([(lease, 5)]),
+                outbox.acquire("l1"),
+                outbox.submit(draft("x")),
+            ):
                 with pytest.raises(OutboxWriteError, match="disk is full"):
                     await call
 
     asyncio.run(main())
     assert durable
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert durable <= reader.summary().counts.pending <= durable + 50
     in_outbox(path, lambda outbox: published(outbox, drafts(500, location="more")))
 
@@ -116,9 +121,9 @@ def test_a_claim_that_is_not_on_disk_is_not_given(tmp_path: Path) -> None:
         async with await SqliteOutbox.open(
             path, connect=failing(fault, "COMMIT", after=2)
         ) as outbox:
-            lease = await outbox.acquire("l1")
+            lease = (await outbox.acquire("l1")).lease
             with pytest.raises(OutboxWriteError, match="disk I/O error"):
-                await outbox.claim([(lease.location, 1)])
+                await outbox.claim([(lease, 1)])
 
     asyncio.run(main())
 

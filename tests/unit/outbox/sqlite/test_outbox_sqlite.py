@@ -12,18 +12,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Struct
-from outbox_kit import AT, crashed
+from outbox_kit import AT, Reading, crashed
 
 from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.outbox.sqlite.deduplicator import numbered
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.reader import RecordCounts, SqliteOutboxReader
 from leadconnector_async.records.draft import Draft, line_key
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from leadconnector_async.outbox.base import Claim
+    from leadconnector_async.outbox.base import Claim, Lease
 
 T = TypeVar("T")
 LOCATIONS = ("l1", "l2")
@@ -102,20 +102,20 @@ class OutboxMachine(RuleBasedStateMachine):
     def open(self) -> None:
         """Open the file, or what a crash has left of it, and own both locations."""
         self.outbox = self.run(SqliteOutbox.open(self.path))
-        self.numbers: dict[str, int] = {}
+        self.leases: dict[str, Lease] = {}
         self.held = {}
         for name in LOCATIONS:
             self.begin(name)
 
     def begin(self, name: str) -> None:
         """Everything that is claimed is handed back, and nothing else."""
-        lease = self.run(self.outbox.acquire(name))
-        self.numbers[name] = lease.location
+        acquired = self.run(self.outbox.acquire(name))
+        self.leases[name] = acquired.lease
         expected = {key for key, its in self.of_state(State.CLAIMED) if key[0] == name}
-        handed = {(name, claim.key): claim for claim in lease.unknown}
-        assert len(handed) == len(lease.unknown)
+        handed = {(name, claim.key): claim for claim in acquired.unknown}
+        assert len(handed) == len(acquired.unknown)
         assert handed.keys() == expected
-        places = [(claim.lane, claim.date, claim.seq) for claim in lease.unknown]
+        places = [(claim.lane, claim.date, claim.seq) for claim in acquired.unknown]
         assert places == sorted(places)
         for key, claim in handed.items():
             self.check_claim(key, claim)
@@ -228,7 +228,7 @@ class OutboxMachine(RuleBasedStateMachine):
         its.is_sealed = its.is_sealed or its.state is State.PENDING
         submission = self.run(self.outbox.submit(draft))
         assert submission.state is its.state
-        assert (submission.settlement is None) is (its.state in {State.PENDING, State.CLAIMED})
+        assert (submission.end is None) is (its.state in {State.PENDING, State.CLAIMED})
 
     @rule()
     def seal(self) -> None:
@@ -240,7 +240,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(wants=st.tuples(st.integers(0, 12), st.integers(0, 12)))
     def claim(self, wants: tuple[int, int]) -> None:
         """Claim: as many as there are, each lane in date order."""
-        asked = [(self.numbers[name], n) for name, n in zip(LOCATIONS, wants, strict=True)]
+        asked = [(self.leases[name], n) for name, n in zip(LOCATIONS, wants, strict=True)]
         for name, want, claims in zip(
             LOCATIONS, wants, self.run(self.outbox.claim(asked)), strict=True
         ):
@@ -320,7 +320,7 @@ class OutboxMachine(RuleBasedStateMachine):
             name: RecordCounts(*(self.total(name, state) for state in State))
             for name in {key[0] for key in self.model}
         }
-        with SqliteOutboxReader(self.path) as reader:
+        with Reading(self.path) as reader:
             summary = reader.summary()
             failed = {(record.location, record.key): record.state for record in reader.failed()}
             sent = [(name, record.key) for name in LOCATIONS for record in reader.sent(name)]

@@ -2,16 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, published
+from outbox_kit import Reading, claimed, crashed, draft, drafts, fate, in_outbox, keys, published
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
-from leadconnector_async.outbox.sqlite.requeue import Requeued
+from leadconnector_async.outbox.durable import Requeued
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from leadconnector_async.outbox.base import Lease
+    from leadconnector_async.outbox.base import Acquired
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 
@@ -34,7 +33,7 @@ def test_rejected_records_are_sent_again(tmp_path: Path) -> None:
         return sorted((claim.key.decode(), claim.attempts) for claim in claims)
 
     assert in_outbox(path, work) == [("l1-1", 0), ("l1-2", 0), ("l1-4", 0)]
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert reader.summary().counts == (0, 4, 1, 1, 0, 0, 0)
         assert [failed.key for failed in reader.failed()] == [b"refused"]
 
@@ -43,12 +42,12 @@ def test_unresolved_records_are_looked_for(tmp_path: Path) -> None:
     """They may be stored: the next epoch hands them back as unknown, in this process or another."""
     path = tmp_path / "o.db"
 
-    async def work(outbox: SqliteOutbox) -> Lease:
+    async def work(outbox: SqliteOutbox) -> Acquired:
         await fail(outbox)
         await outbox.requeue()
         return await outbox.acquire("l1")
 
-    async def after(outbox: SqliteOutbox) -> Lease:
+    async def after(outbox: SqliteOutbox) -> Acquired:
         return await outbox.acquire("l1")
 
     assert keys(in_outbox(path, work).unknown) == ["l1-3"]

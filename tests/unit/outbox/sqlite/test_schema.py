@@ -10,6 +10,7 @@ import pytest
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.sqlite import schema
 from leadconnector_async.outbox.sqlite.connection import open_to_read, open_to_write
+from leadconnector_async.records.deferred import Deferred, Trait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,6 +106,17 @@ def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> Non
         opened(path)
 
 
+UNDO = {
+    4: ["ALTER TABLE record DROP COLUMN traits"],
+    3: [
+        *(f"DROP TABLE {table}" for table in ("copy", "former", "reused")),
+        "ALTER TABLE spend DROP COLUMN day_limit",
+    ],
+    2: ["DROP TABLE fact", "ALTER TABLE record DROP COLUMN late"],
+}
+"""What takes from an outbox what a format has added."""
+
+
 @pytest.mark.parametrize("found", range(schema.OLDEST, schema.FORMAT))
 def test_an_outbox_of_an_older_format_is_brought_up_to_date(tmp_path: Path, found: int) -> None:
     """What it holds stays, and the second opening finds nothing to do.
@@ -113,23 +125,24 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(tmp_path: Path, foun
     """
     path = tmp_path / "o.db"
     with closing(opened(path)) as connection:
-        connection.execute("INSERT INTO record VALUES (1, 1, 2, 3, x'00', x'7b7d', NULL)")
-        for table in ("copy", "former", "reused", *(["fact"] if found == 1 else [])):
-            connection.execute(f"DROP TABLE {table}")
+        mail = None if found == 1 else Deferred(mail="m").encoded()
+        record = 1, 1, 2, 3, b"", b"{}", mail, 0
+        connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", record)
         connection.execute("INSERT INTO spend VALUES (1, 2, 3, 4, 5, 6)")
-        connection.execute("ALTER TABLE spend DROP COLUMN day_limit")
-        if found == 1:
-            connection.execute("ALTER TABLE record DROP COLUMN late")
+        for later in range(schema.FORMAT, found, -1):
+            for statement in UNDO[later]:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {found}")
     with pytest.raises(OutboxUnusableError, match="go on with its import"):
         open_to_read(str(path))
     for _ in range(2):
         with closing(opened(path)) as connection:
-            assert connection.execute("SELECT seq, late FROM record").fetchall() == [(1, None)]
+            kept = connection.execute("SELECT seq, late, traits FROM record").fetchall()
+            assert kept == [(1, mail, 0 if mail is None else Trait.MAIL)]
             for table in ("fact", "copy", "former", "reused"):
                 assert connection.execute(f"PRAGMA table_info({table})").fetchone() is not None
             snapshot = connection.execute("SELECT * FROM spend").fetchone()
-            assert snapshot == (1, 2, 3, 4, 5, None)
+            assert snapshot == (1, 2, 3, 4, 5, 6 if found == 3 else None)
 
 
 def test_a_drive_without_shared_memory_is_refused() -> None:

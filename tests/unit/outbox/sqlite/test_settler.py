@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from outbox_kit import AT, claimed, drafts, fate, in_outbox, published
+from outbox_kit import AT, Reading, claimed, drafts, fate, in_outbox, published
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def test_every_end_is_counted_once(tmp_path: Path) -> None:
         await outbox.settle([fate(*pair) for pair in zip(claims, states, strict=False)], ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         counts = reader.summary().counts
     assert counts._asdict() == {
         "pending": 3,
@@ -53,7 +54,7 @@ def test_an_end_is_kept_with_all_its_details(tmp_path: Path) -> None:
         await outbox.settle(ends, ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         (sent,) = reader.sent("l1")
         (failed,) = reader.failed()
     assert (sent.message_id, sent.conversation_id, sent.payload) == ("m", "c", b"{}")
@@ -74,14 +75,14 @@ def test_a_record_has_one_end(tmp_path: Path, wrong: str) -> None:
         ends = {
             "twice in a call": [fate(one), fate(other), fate(one, State.REJECTED)],
             "twice in two calls": [fate(one), fate(third)],
-            "never claimed": [fate(one), fate(one.__class__(1, 0, 0, 99, b"", b"", 0))],
+            "never claimed": [fate(one), fate(one.__class__(one.lease, 0, 0, 99, b"", b"", 0))],
             "held": [fate(one), fate(other, State.CLAIMED)],
         }
         with pytest.raises(ValueError, match=r"record .*is (not claimed|settled twice)"):
             await outbox.settle(ends[wrong], ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert reader.summary().counts == (0, 2, 1, 0, 0, 0, 0)
 
 
@@ -90,13 +91,13 @@ def test_quota_that_is_used_is_known_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
 
     async def work(outbox: SqliteOutbox) -> QuotaSnapshot | None:
-        lease = await outbox.acquire("l1")
+        acquired = await outbox.acquire("l1")
         for used in (1, 2):
-            await outbox.settle([], [QuotaSnapshot(lease.location, used, AT, used, AT)])
-        return lease.snapshot
+            await outbox.settle([], [(acquired.lease, QuotaSnapshot(used, AT, used, AT))])
+        return acquired.snapshot
 
     assert in_outbox(path, work) is None
-    assert in_outbox(path, work) == QuotaSnapshot(1, 2, AT, 2, AT)
+    assert in_outbox(path, work) == QuotaSnapshot(2, AT, 2, AT)
 
 
 def test_messages_of_other_records_of_the_lane_are_known(tmp_path: Path) -> None:
@@ -119,13 +120,13 @@ def test_a_batch_that_is_done_leaves_no_trace(tmp_path: Path) -> None:
 
     async def work(outbox: SqliteOutbox) -> None:
         await published(outbox, drafts(60, lanes=60))
-        await outbox.acquire("l1")
+        lease = (await outbox.acquire("l1")).lease
         for _ in range(6):
-            (claims,) = await outbox.claim([(1, 10)])
+            (claims,) = await outbox.claim([(lease, 10)])
             await outbox.settle([fate(claim) for claim in claims[:5]], ())
             await outbox.settle([fate(claim) for claim in claims[5:]], ())
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
-        rows = reader._connection.execute("SELECT count(*) FROM claimed").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT count(*) FROM claimed").fetchone()
     assert rows == (0,)

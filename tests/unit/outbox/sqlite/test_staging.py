@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, published
+from outbox_kit import Reading, claimed, crashed, draft, drafts, fate, in_outbox, keys, published
 
 from leadconnector_async.outbox.base import SourcePass, Staged, State
 from leadconnector_async.outbox.sqlite.deduplicator import numbered
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +128,7 @@ def test_one_id_given_to_two_records_refuses_the_second(tmp_path: Path) -> None:
     first, again = staged(tmp_path / "o.db", [one, other, one], [one, other, one])
     assert (first[:4], again[:4]) == ((2, 1, 1, 1), (0, 3, 0, 1))
     assert [of.line for of in (*first.reused, *again.reused)] == [2, 2]
-    with SqliteOutboxReader(tmp_path / "o.db") as reader:
+    with Reading(tmp_path / "o.db") as reader:
         (failed,) = reader.failed()
         assert reader.summary().copies == 1
     assert (failed.reason or "").startswith("id is that of another record with other content")
@@ -163,7 +162,7 @@ def test_a_refused_record_is_kept_with_its_reason(tmp_path: Path) -> None:
     refused = draft("a", problem="type is missing", line=7)
     path = tmp_path / "o.db"
     assert staged(path, [refused, draft("b")], [refused]) == [Staged(2, 0, 1), Staged(0, 1, 0)]
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         (failed,) = reader.failed()
     assert (failed.state, failed.reason, failed.line, failed.raw, failed.payload) == (
         State.REJECTED,
@@ -188,7 +187,7 @@ def test_a_mended_record_takes_the_refused_ones_place(tmp_path: Path, *, is_seal
         return mended, await sent_bodies(outbox)
 
     assert in_outbox(path, work) == (Staged(1, 0, 0), [said("new"), b"{}"])
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert reader.summary().counts == (0, 0, 2, 0, 0, 0, 0)
         assert not list(reader.failed())
 
@@ -198,7 +197,7 @@ def test_a_record_mended_badly_has_a_new_reason(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
     results = staged(path, [draft("a", problem="no", line=1)], [draft("a", problem="nor", line=2)])
     assert results == [Staged(1, 0, 1), Staged(1, 0, 1)]
-    with SqliteOutboxReader(path) as reader:
+    with Reading(path) as reader:
         assert [(failed.reason, failed.line) for failed in reader.failed()] == [("nor", 2)]
         assert reader.summary().counts == (0, 0, 0, 1, 0, 0, 0)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +10,6 @@ from outbox_kit import claimed, crashed, draft, drafts, fate, in_outbox, keys, p
 
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.base import SourcePass, Staged, State, Submission
-from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,10 +64,10 @@ def test_the_same_record_again_has_the_same_number(tmp_path: Path) -> None:
         await outbox.settle([fate(claim, conversation_id="c")], ())
         again = await outbox.submit(one)
         assert again.state is State.SENT
-        assert again.settlement is not None
-        assert again.settlement.message_id == f"m{first.seq}"
-        assert again.settlement.conversation_id == "c"
-        assert again.settlement.claim.key == b"a"
+        assert again.end is not None
+        assert again.end.message_id == f"m{first.seq}"
+        assert again.end.conversation_id == "c"
+        assert again.end.key == b"a"
         assert not await claimed(outbox, 1)
 
     in_outbox(tmp_path / "o.db", work)
@@ -86,9 +87,9 @@ def test_a_failed_record_has_its_reason(tmp_path: Path) -> None:
             (rejected, "422", b"{}"),
         ):
             assert submission.state is State.REJECTED
-            assert submission.settlement is not None
-            assert submission.settlement.reason == reason
-            assert submission.settlement.detail == detail
+            assert submission.end is not None
+            assert submission.end.reason == reason
+            assert submission.end.detail == detail
 
     in_outbox(tmp_path / "o.db", work)
 
@@ -144,8 +145,8 @@ def test_single_records_leave_nothing_behind_to_publish(tmp_path: Path) -> None:
             await admit_all(outbox, [draft(f"{n}"), draft(f"{n}"), draft(f"x{n}")])
 
     in_outbox(path, work)
-    with SqliteOutboxReader(path) as reader:
-        rows = reader._connection.execute("SELECT count(*) FROM early").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT count(*) FROM early").fetchone()
     assert rows == (0,)
 
 

@@ -7,17 +7,17 @@ from datetime import datetime
 from pathlib import Path
 
 import orjson
-
-from leadconnector_async.models import CALL_STATUSES
-from leadconnector_async.sandbox import SandboxConfig
-from leadconnector_async.sandbox.app import respond
-from leadconnector_async.sandbox.example import (
+from example_history import (
     SIZE,
     as_csv,
     as_jsonl,
     example_records,
     write_example,
 )
+
+from leadconnector_async.models import CALL_STATUSES
+from leadconnector_async.sandbox import SandboxConfig
+from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.state import SandboxState
 
 SHIPPED = Path(__file__).resolve().parents[3] / "docs" / "example"

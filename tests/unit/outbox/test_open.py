@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leadconnector_async import OutboxUnusableError
-from leadconnector_async.outbox.destination import claim_for
-from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.outbox.open import open_outbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +16,8 @@ def test_an_outbox_is_for_one_destination(tmp_path: Path) -> None:
     """What was sent to a sandbox would otherwise never be sent to the API."""
 
     async def use(destination: str) -> None:
-        async with await SqliteOutbox.open(tmp_path / "o.db") as outbox:
-            await claim_for(outbox, destination, name="o.db")
+        async with await open_outbox(tmp_path / "o.db") as outbox:
+            await outbox.dedicate(destination, name="o.db")
 
     asyncio.run(use("the sandbox"))
     asyncio.run(use("the sandbox"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from outbox_kit import Reading
+
 from leadconnector_async.models import Contact, InboundMessage
 from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.reader import Workload
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.outbox.sqlite.workload import Work, work_left
 from leadconnector_async.records.deferred import Deferred, LocalFile
 from leadconnector_async.records.draft import draft
 from leadconnector_async.reports.estimate import Requests, requests_for
@@ -27,7 +29,7 @@ Item = tuple[dict[str, str], Deferred | None]
 
 def work(
     path: Path, items: Sequence[Item], lookups: Mapping[str, str] | None = None
-) -> dict[str, Work]:
+) -> dict[str, Workload]:
     """Stage records of ids and deferred parts in location "here", and count."""
 
     async def fill() -> None:
@@ -50,16 +52,17 @@ def work(
             ]
             await outbox.stage(drafts, SourcePass(await outbox.source("a.csv", b"{}")))
             await outbox.publish()
-            lease = await outbox.acquire("here")
-            await outbox.put_lookups(lease.location, lookups or {})
+            lease = (await outbox.acquire("here")).lease
+            await outbox.put_lookups(lease, lookups or {})
 
     asyncio.run(fill())
-    return work_left(str(path))
+    with Reading(path) as reader:
+        return reader.workload()
 
 
 def test_plain_records_take_one_request_each(tmp_path: Path) -> None:
     """Nothing is to be found or uploaded for them; an empty outbox has no locations."""
-    assert work(tmp_path / "o.db", [({"contact_id": "c"}, None)] * 3) == {"here": Work(3)}
+    assert work(tmp_path / "o.db", [({"contact_id": "c"}, None)] * 3) == {"here": Workload(3)}
     assert work(tmp_path / "p.db", []) == {}
 
 
@@ -69,7 +72,7 @@ def test_handles_of_one_person_are_one_contact(tmp_path: Path) -> None:
         ({}, Deferred(contact=who)) for who in (KIM, KIM_BY_MAIL, KIM_BY_BOTH, KIM, LEE)
     ]
     found = work(tmp_path / "o.db", items)["here"]
-    assert found == Work(records=5, handles=3, contacts=2, ways=5)
+    assert found == Workload(records=5, handles=3, contacts=2, ways=5)
 
 
 def test_what_is_known_is_not_counted(tmp_path: Path) -> None:
@@ -80,7 +83,7 @@ def test_what_is_known_is_not_counted(tmp_path: Path) -> None:
         ({"conversation_id": "v1"}, Deferred(attachments=[LETTER, PICTURE])),
     ]
     unknown = work(tmp_path / "o.db", items)["here"]
-    assert unknown == Work(3, handles=1, contacts=1, ways=1, files=2, conversations=2, owners=1)
+    assert unknown == Workload(3, handles=1, contacts=1, ways=1, files=2, conversations=2, owners=1)
     lookups = {
         "contact:+12125550100": "c1",
         "conversation:c1": "v2",
@@ -88,13 +91,13 @@ def test_what_is_known_is_not_counted(tmp_path: Path) -> None:
         "owner:v1": "c3",
         "file:d1": "https://a.example/1.png",
     }
-    assert work(tmp_path / "p.db", items, lookups)["here"] == Work(3, files=1)
+    assert work(tmp_path / "p.db", items, lookups)["here"] == Workload(3, files=1)
 
 
 def test_requests_depend_on_how_contacts_are_found() -> None:
     """A contact is found at once, or after its last way and created."""
-    of = Work(10, handles=3, contacts=2, ways=5, files=4, conversations=2, owners=1)
+    of = Workload(10, handles=3, contacts=2, ways=5, files=4, conversations=2, owners=1)
     assert requests_for(of, "create") == Requests(20, 27)
     assert requests_for(of, "find") == Requests(20, 24)
     assert requests_for(of, "upsert") == Requests(20, 27)
-    assert requests_for(Work(7), "create") == Requests(7, 7)
+    assert requests_for(Workload(7), "create") == Requests(7, 7)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from leadconnector_async.outbox.sqlite.enqueuer import put_answers_last
 from leadconnector_async.records.deferred import Deferred
+from leadconnector_async.records.lane_order import answers_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,18 +14,14 @@ if TYPE_CHECKING:
 
 def moved(mails: Mapping[str, tuple[int, Sequence[str]]], *, lanes: int = 1) -> dict[str, int]:
     """The dates of mails after the move; each has a date, and those that it answers."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute(
-            "CREATE TABLE record (seq INTEGER PRIMARY KEY, location, lane, date, late, payload)"
-        )
-        connection.execute("CREATE TABLE early (seq)")
-        for seq, (name, (date, answers)) in enumerate(mails.items(), 1):
-            deferred = Deferred(mail=name, answers=list(answers)).encoded()
-            row = (seq, 1, seq % lanes, date, deferred, b"{}")
-            connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", row)
-        put_answers_last(connection, 0, len(mails))
-        dates = connection.execute("SELECT date FROM record ORDER BY seq")
-        return {name: date for name, (date,) in zip(mails, dates, strict=True)}
+    dates = {name: date for name, (date, _) in mails.items()}
+    rows = [
+        (1, seq % lanes, date, seq, Deferred(mail=name, answers=list(answers)).encoded())
+        for seq, (name, (date, answers)) in enumerate(mails.items(), 1)
+    ]
+    for date, seq in answers_last(sorted(rows)):
+        dates[list(mails)[seq - 1]] = date
+    return dates
 
 
 def test_mails_in_order_stay() -> None:
@@ -73,21 +67,3 @@ def test_ten_thousand_mails_are_put_in_order_within_a_second(shape: str) -> None
     assert time.process_time() - began < 1.0
     if shape == "reversed":
         assert [dates[str(n)] for n in (count - 1, count - 2, 0)] == [9_999, 10_000, 19_998]
-
-
-def test_a_record_that_waits_already_stays() -> None:
-    """Its place in the queue is known by its date."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute(
-            "CREATE TABLE record (seq INTEGER PRIMARY KEY, location, lane, date, late, payload)"
-        )
-        connection.execute("CREATE TABLE early (seq)")
-        for seq, date, deferred in (
-            (1, 9, Deferred(mail="q")),
-            (2, 1, Deferred(mail="a", answers=["q"])),
-        ):
-            row = (seq, 1, 1, date, deferred.encoded(), b"{}")
-            connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", row)
-        connection.execute("INSERT INTO early VALUES (2)")
-        put_answers_last(connection, 0, 2)
-        assert connection.execute("SELECT date FROM record WHERE seq = 2").fetchone() == (1,)

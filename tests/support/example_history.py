@@ -1,6 +1,6 @@
 """The example history: two years of messages of a small business, seven of them wrong on purpose.
 
-The same seed writes the same files. ``python -m leadconnector_async.sandbox.example FOLDER``
+The same seed writes the same files. ``python tests/support/example_history.py FOLDER``
 writes ``history.jsonl`` and, with the same records, ``history.csv``.
 """
 
@@ -16,8 +16,8 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 import orjson
+from example_texts import CUSTOMERS, EPISODES, WORDS, Line
 
-from leadconnector_async.sandbox.example_texts import CUSTOMERS, EPISODES, WORDS, Line
 from leadconnector_async.sandbox.message_store import derived_id
 
 SEED: Final = 2025
@@ -183,7 +183,7 @@ def _wrong_records(customer: _Customer) -> list[Record]:
 
 def example_records(size: int = SIZE, seed: int = SEED) -> list[Record]:
     """The records, oldest first, with the wrong ones spread among them."""
-    random = Random(seed)  # noqa: S311 - reproducible, not secret
+    random = Random(seed)
     wrong = _wrong_records(_customers()[0])
     good = _good_records(random, size - len(wrong))
     records = [record for _, record in sorted(good, key=lambda pair: pair[0])]

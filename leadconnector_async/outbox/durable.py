@@ -1,0 +1,73 @@
+"""An outbox that outlives its process: it takes whole sources in, and can be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from leadconnector_async.outbox.base import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from leadconnector_async.outbox.base import SourcePass
+    from leadconnector_async.outbox.reader import OutboxReader
+
+
+class Requeued(NamedTuple):
+    """What became of the failed records."""
+
+    pending: int = 0
+    """Were rejected by the API; will be sent again."""
+    unknown: int = 0
+    """Were unresolved; will be looked for, and sent if they are not there."""
+    refused: int = 0
+    """Were refused by validation: only a mended record helps. They stay as they are."""
+    left: int = 0
+    """Unresolved ones beyond what is taken back at once: they stay until the next time."""
+
+
+class DurableOutbox(Outbox, Protocol):
+    """An `Outbox` that outlives its process, and takes whole sources in."""
+
+    place: str
+    """Where it is, as its user named it."""
+
+    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
+        """Note which API the outbox is for, the first time; see that it is the same ever after.
+
+        What is sent to a sandbox is not sent to the API. ``name`` is what its user calls it.
+
+        Raises:
+            OutboxUnusableError: it is for another one.
+        """
+
+    async def source(self, name: str, form: bytes) -> int:
+        """Number of a source, for `SourcePass`. The same name and form have the same number."""
+
+    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
+        """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
+
+    async def unsent(self) -> dict[str, int]:
+        """How many records of each location have no end yet, published or not."""
+
+    async def requeue(self) -> Requeued:
+        """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""
+
+    async def dismiss(
+        self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
+    ) -> int:
+        """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+
+    async def reader(self) -> OutboxReader:
+        """Open this same outbox to be read. Whoever asks closes it."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

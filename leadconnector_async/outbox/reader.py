@@ -1,0 +1,228 @@
+"""What an outbox tells to whoever only reads: beside a run, or after one that ended or crashed.
+
+Reading changes nothing, and keeps nobody from writing. Where the store has many rows, they come in
+pages, so that memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from leadconnector_async.outbox.base import State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+    from typing import Self
+
+    from leadconnector_async.quota.limits import QuotaSnapshot
+
+MAX_PLACES = 5
+"""Positions that are told for one reason."""
+
+KindOf = Callable[[bytes | None, bytes | None], tuple[str | None, str | None, int | None]]
+"""Reads type, direction and date (in Unix milliseconds) of the form and the text of a record."""
+
+
+class SourcePosition(NamedTuple):
+    """Where a record stands: its source's name and line; '' and 0 for no source."""
+
+    source: str
+    line: int
+
+
+class ReasonGroup(Struct, frozen=True):
+    """How many records ended so, and where the first of them stand."""
+
+    state: State
+    reason: str | None
+    count: int
+    first: list[SourcePosition]
+
+
+class RecordCounts(NamedTuple):
+    """How many records stand where. ``pending`` are those that no one has claimed."""
+
+    pending: int = 0
+    claimed: int = 0
+    sent: int = 0
+    rejected: int = 0
+    unresolved: int = 0
+    left_out: int = 0
+    dismissed: int = 0
+
+    @property
+    def left(self) -> int:
+        """Records without an end."""
+        return self.pending + self.claimed
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+
+class OutboxSummary(NamedTuple):
+    """What stands in an outbox. Times are Unix milliseconds."""
+
+    locations: dict[str, RecordCounts]
+    reasons: list[ReasonGroup]
+    """Why records failed, are unresolved, left out or dismissed: the most frequent first, those
+    that differ by one record's value as one."""
+    first_at: int | None
+    """When the first record was settled."""
+    last_at: int | None
+    sent_lately: int
+    lately_s: float
+    """``sent_lately`` were sent within so many seconds before now."""
+    records: int
+    """How many are kept, counted one by one."""
+    copies: int
+    """How many more were read that equal one of them."""
+    first_copies: list[SourcePosition]
+    sending_ms: int
+    """The time in which at least one record was sent, in spans of ten seconds."""
+
+    @property
+    def counts(self) -> RecordCounts:
+        """Over all locations."""
+        return RecordCounts(*map(sum, zip(*self.locations.values(), strict=True)))
+
+
+class FailedRecord(NamedTuple):
+    """A record that was rejected or is unresolved. ``form`` and ``raw`` are its source's."""
+
+    key: bytes
+    location: str
+    state: State
+    reason: str | None
+    detail: bytes | None
+    source: str
+    form: bytes | None
+    line: int
+    raw: bytes | None
+    payload: bytes | None
+    deferred: str | None = None
+
+    def __repr__(self) -> str:
+        return f"FailedRecord(source={self.source!r}, line={self.line}, reason={self.reason!r})"
+
+
+class SentRecord(NamedTuple):
+    """A record that is believed to be stored. ``date`` is in Unix milliseconds."""
+
+    key: bytes
+    date: int
+    payload: bytes
+    message_id: str | None
+    conversation_id: str | None
+
+    def __repr__(self) -> str:
+        return f"SentRecord(message_id={self.message_id!r})"
+
+
+class HistoryRecord(NamedTuple):
+    """One record: what it is, and where it stands. A tuple, since a million of them are made."""
+
+    location: str
+    type: str | None
+    """None where it is not known: validation refused the record."""
+    direction: str | None
+    date: int | None
+    """Unix milliseconds; None where the message has none."""
+    state: int
+    """A `State`, as a plain integer."""
+    found: bool
+    """Sent, and found by looking after its answer was lost."""
+
+
+class QueuedRecord(NamedTuple):
+    """A record that is still to be sent: its body, and what that lacks."""
+
+    location: str
+    payload: bytes
+    deferred: str | None
+
+    def __repr__(self) -> str:
+        return f"QueuedRecord(location={self.location!r})"
+
+
+class Workload(NamedTuple):
+    """What is left to do in a location.
+
+    ``handles`` are the numbers and addresses whose contact is not known yet, ``ways`` how many
+    look-ups can find them, ``owners`` the conversations whose contact has to be asked for.
+    """
+
+    records: int
+    handles: int = 0
+    contacts: int = 0
+    ways: int = 0
+    files: int = 0
+    conversations: int = 0
+    owners: int = 0
+
+
+class NamedIds(NamedTuple):
+    """The ids of each kind, once each."""
+
+    contacts: set[str]
+    conversations: set[str]
+    providers: set[str]
+    locations: set[str]
+
+
+class OutboxReader(Protocol):
+    """Every method raises `OutboxError` where the store cannot be read."""
+
+    def at_one_moment(self) -> AbstractAsyncContextManager[None]:
+        """Answer all that is asked within the block as of its beginning."""
+
+    async def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> OutboxSummary:
+        """Count everything, as of one moment. ``lately_s`` is taken to the next ten seconds."""
+
+    async def quotas(self) -> dict[str, QuotaSnapshot]:
+        """How much of each location's quota was used, where anything was."""
+
+    async def workload(self) -> dict[str, Workload]:
+        """What is left to do for the records of each location."""
+
+    async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
+        """Those of the named lookups of a location that are known."""
+
+    async def sources(self) -> list[str]:
+        """The names of all sources that records came from."""
+
+    async def failed_forms(self) -> set[bytes | None]:
+        """The forms of the sources that have failed records; None is for no source."""
+
+    def failed(self) -> AsyncIterator[list[FailedRecord]]:
+        """The records that failed, by source and line. Needs 8 bytes of memory for each."""
+
+    def sent(self, location: str) -> AsyncIterator[list[SentRecord]]:
+        """What was sent to a location, one lane after the other."""
+
+    def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
+        """What is still to be sent; with ``deferred_only``, what lacks something."""
+
+    def records(self, kind_of_refused: KindOf) -> AsyncIterator[list[HistoryRecord]]:
+        """Every record, in the order of staging. Needs one byte of memory for each.
+
+        ``kind_of_refused`` tells what a record is that validation refused.
+        """
+
+    async def close(self) -> None:
+        """Let go of the store."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,151 @@
+"""What is left to do for the records of an outbox: which requests they take before they are sent.
+
+Names of lookups: see `leadconnector_async.api.enrichment`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from leadconnector_async.api.enrichment import PERSON, contact_lookup, conversation_lookup
+from leadconnector_async.models import Contact
+from leadconnector_async.outbox.reader import NamedIds, Workload
+from leadconnector_async.records.deferred import Deferred, read_deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from leadconnector_async.outbox.reader import OutboxReader, QueuedRecord
+
+    Find = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
+
+
+class _Ids(Struct, rename="camel", gc=False):
+    contact_id: str | None = None
+    conversation_id: str | None = None
+    conversation_provider_id: str | None = None
+
+
+_ids = msgspec.json.Decoder(_Ids)
+
+_contacts = msgspec.json.Decoder(Contact)
+
+
+async def named_ids(reader: OutboxReader) -> NamedIds:
+    """Collect the ids that records name which are still to be sent."""
+    found = NamedIds(set(), set(), set(), set())
+    async for page in reader.queued():
+        for record in page:
+            ids = _ids.decode(record.payload)
+            found.contacts.add(ids.contact_id or "")
+            found.conversations.add(ids.conversation_id or "")
+            found.providers.add(ids.conversation_provider_id or "")
+            found.locations.add(record.location)
+    return found
+
+
+async def workload(reader: OutboxReader) -> dict[str, Workload]:
+    """Count what is left to do, by location.
+
+    Memory grows with the contacts and files that are not known yet, and not with the records.
+    """
+    async with reader.at_one_moment():
+        summary = await reader.summary()
+        counts = {name: of.left for name, of in summary.locations.items() if of.left}
+        needs: defaultdict[str, _Needs] = defaultdict(_Needs)
+        async for page in reader.queued(deferred_only=True):
+            by_location: defaultdict[str, list[QueuedRecord]] = defaultdict(list)
+            for record in page:
+                by_location[record.location].append(record)
+            for location, records in by_location.items():
+                await needs[location].add(records, partial(reader.lookups, location))
+    return {name: needs[name].workload(records) for name, records in counts.items()}
+
+
+class _Needs:
+    """What the records of one location lack that no lookup tells."""
+
+    def __init__(self) -> None:
+        self._contacts: dict[str, str] = {}
+        """Contacts that are known, by number or address."""
+        self._persons: dict[str, str] = {}
+        """Whom a number or an address belongs to, where records tell more of them than that."""
+        self._handles: set[tuple[str, str, int]] = set()
+        self._files: set[str] = set()
+        self._conversations: set[str] = set()
+        self._owners: set[str] = set()
+        self._met: set[str] = set()
+
+    async def add(self, records: Iterable[QueuedRecord], find: Find) -> None:
+        """Take a page of records in."""
+        items = [
+            (_ids.decode(record.payload), read_deferred(record.deferred))
+            for record in records
+            if record.deferred
+        ]
+        await self._look_up(items, find)
+        conversations = set()
+        for ids, deferred in items:
+            contact = ids.contact_id
+            if contact is None and ids.conversation_id is None and deferred.contact is not None:
+                contact = self._contact(deferred.contact.key)
+            if ids.conversation_id is None and (deferred.files or deferred.outbound_call):
+                conversations.add(contact or self._person(deferred))
+        await self._note_unknown(conversations, conversation_lookup, self._conversations, find)
+
+    async def _look_up(self, items: Iterable[tuple[_Ids, Deferred]], find: Find) -> None:
+        handles: set[str] = set()
+        files: set[str] = set()
+        owners: set[str] = set()
+        for ids, deferred in items:
+            if deferred.contact is not None:
+                handles.add(deferred.contact.key)
+            files.update(file.digest for file in deferred.files)
+            if deferred.files and ids.conversation_id and not ids.contact_id:
+                owners.add(ids.conversation_id)
+        handles -= self._met
+        self._met |= handles
+        contacts = {contact_lookup(Contact(phone=handle)): handle for handle in handles}
+        persons = {f"{PERSON}{handle}": handle for handle in handles}
+        known = await find([*contacts, *persons])
+        self._contacts |= {of: known[name] for name, of in contacts.items() if name in known}
+        for name, handle in persons.items():
+            if name in known:
+                self._persons[handle] = _contacts.decode(known[name]).key
+        await self._note_unknown(files, "file:{}".format, self._files, find)
+        await self._note_unknown(owners, "owner:{}".format, self._owners, find)
+
+    async def _note_unknown(
+        self, wanted: set[str], name_of: Callable[[str], str], unknown: set[str], find: Find
+    ) -> None:
+        names = {name_of(one): one for one in wanted - unknown}
+        known = await find(list(names)) if names else {}
+        unknown |= {one for name, one in names.items() if name not in known}
+
+    def _contact(self, handle: str) -> str | None:
+        contact = self._contacts.get(handle)
+        if contact is None:
+            who = self._persons.get(handle, handle)
+            self._handles.add((handle, who, 1 + (handle in self._persons)))
+        return contact
+
+    def _person(self, deferred: Deferred) -> str:
+        handle = deferred.contact.key if deferred.contact else ""
+        return self._persons.get(handle, handle)
+
+    def workload(self, records: int) -> Workload:
+        """Sum up."""
+        return Workload(
+            records,
+            handles=len(self._handles),
+            contacts=len({who for _, who, _ in self._handles}),
+            ways=sum(ways for _, _, ways in self._handles),
+            files=len(self._files),
+            conversations=len(self._conversations),
+            owners=len(self._owners),
+        )
