@@ -16,7 +16,7 @@ from leadconnector_async.reports.summary import (
 )
 
 
-def summary(
+def summary(  # noqa: PLR0913 - one argument for each count
     ending: Ending,
     *,
     failed: int = 0,
