@@ -14,6 +14,7 @@ from aiohttp import web
 
 from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.config import SandboxConfig
+from leadconnector_async.sandbox.replies import error
 from leadconnector_async.sandbox.state import SandboxState
 from leadconnector_async.sandbox.wire import Delays, Pauses, WireFaults, drop, response
 
@@ -226,7 +227,10 @@ class Sandbox(SandboxBase):
             return drop(request)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.content.read()
+        try:
+            body = await request.content.read()
+        except web.RequestPayloadError:
+            return response(error(400, "the body cannot be decoded"))
         delays = self._delays
         if delays is not None:
             await self._pauses.wait(delays.up())
