@@ -20,10 +20,10 @@ from leadconnector_async.api.export_page import read_export_page
 from leadconnector_async.api.reconciliation import date_ms
 from leadconnector_async.api.responses import (
     Forbidden,
+    Refused,
     Throttled,
-    TokenExpired,
     classify,
-    read_refusal,
+    is_success,
 )
 from leadconnector_async.errors import AccessError, RefusedError, TransportError
 
@@ -182,29 +182,24 @@ async def read(api: LeadConnector, location: str, request: Request) -> ExportPag
     unusable = ""
     for attempt in range(1, policy.attempts + 1):
         try:
-            response, token = await api.exchange(location, request)
+            response = await api.exchange(location, request)
         except TransportError:
             if attempt == policy.attempts:
                 raise
             await asyncio.sleep(policy.delay(attempt, api.random))
             continue
-        if 200 <= response.status < 300:
+        if is_success(response):
             try:
                 return read_export_page(response.body)
             except ValueError as error:
                 unusable = f": answered {response.status} with {error}"
-        classification = classify(response.status, response.body)
-        refusal = read_refusal(response.status, response.body)
-        if isinstance(classification, Throttled):
-            api.pause(location, response)
-        elif isinstance(classification, TokenExpired) and await api.session.renewed(
-            location, token
-        ):
-            continue
-        elif isinstance(classification, TokenExpired | Forbidden):
-            raise AccessError(refusal)
-        elif 300 <= response.status < 500 and response.status != 408:
-            raise RefusedError(refusal)
-        else:
-            await asyncio.sleep(policy.delay(attempt, api.random))
+        match None if is_success(response) else classify(response.status, response.body):
+            case Throttled():
+                api.pause(location, response)
+            case Forbidden(refusal):
+                raise AccessError(refusal)
+            case Refused(refusal):
+                raise RefusedError(refusal)
+            case _:
+                await asyncio.sleep(policy.delay(attempt, api.random))
     raise TransportError(f"no usable answer in {policy.attempts} attempts{unusable}")

@@ -29,7 +29,11 @@ from leadconnector_async.api.effects import (
     content_of,
     refused,
 )
-from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.api.responses import (
+    exists_already,
+    is_absent,
+    is_refusal,
+)
 from leadconnector_async.transport.base import Request
 
 if TYPE_CHECKING:
@@ -102,8 +106,8 @@ def find_contact(
             _OTHER if others else "no contact has this number or address, and none is created"
         )
     response: Response = yield _make(location, person)
-    if 400 <= response.status < 500 and response.status != 408:
-        known = _duplicate_of(response.body) if response.status in (400, 409) else None
+    if is_refusal(response):
+        known = _duplicate_of(response.body)
         if known in others:
             raise StepRefusedError(_OTHER)
         if not known:
@@ -127,7 +131,7 @@ def _look(location: str, ways: list[tuple[str, str | None]], others: set[str]) -
         if not value:
             continue
         response: Response = yield _look_up(location, field, value)
-        if response.status == 404:
+        if is_absent(response):
             continue
         found = content_of(response, _ContactHits, _LOOK_UP)
         given = found.contact if isinstance(found.contact, list) else [found.contact]
@@ -212,7 +216,7 @@ class _Owned(Struct, rename="camel"):
 def open_conversation(location: str, contact: str, version: str) -> Flow[str]:
     """Learn the id of a contact's conversation."""
     response: Response = yield endpoints.open_conversation(location, contact, version)
-    if response.status == 400 and _exists(response):
+    if exists_already(response):
         response = yield endpoints.find_conversation(location, contact, version)
         listing = content_of(response, _ConversationListing, _FIND)
         for conversation in listing.conversations:
@@ -220,10 +224,6 @@ def open_conversation(location: str, contact: str, version: str) -> Flow[str]:
                 return conversation.id
         raise StepLagsError(f"{_FIND}: the search does not show it yet")
     return content_of(response, _Opening, _OPEN).conversation.id
-
-
-def _exists(response: Response) -> bool:
-    return "already exists" in read_refusal(response.status, response.body).message.lower()
 
 
 def find_owner(conversation: str, version: str) -> Flow[str]:

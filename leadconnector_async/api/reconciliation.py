@@ -17,7 +17,13 @@ import msgspec
 from msgspec import Struct
 
 from leadconnector_async.api import endpoints
-from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.api.responses import (
+    is_absent,
+    is_read,
+    is_refusal,
+    read_refusal,
+    says_absent,
+)
 from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.validation import RULES
 
@@ -216,7 +222,7 @@ class Search:
 
     def feed(self, response: Response) -> dict[int, Finding] | None:
         """Take the answer to `request`; None asks for another request."""
-        if response.status != 200:
+        if not is_read(response):
             return self._all(self._refused(response))
         try:
             if self._conversation is None:
@@ -230,10 +236,10 @@ class Search:
         return self._all(LookupFailed(reason))
 
     def _refused(self, response: Response) -> Finding:
-        refusal = read_refusal(response.status, response.body)
-        if response.status == 404 and self._conversation is not None:
+        if (says_absent if self._conversation is None else is_absent)(response):
             return NotFound()
-        if 400 <= response.status < 500 and response.status not in (408, 429):
+        refusal = read_refusal(response.status, response.body)
+        if is_refusal(response):
             return Inconclusive(f"looking was refused: {refusal.status} {refusal.message}")
         return LookupFailed(f"looking failed: {refusal.status} {refusal.message}")
 

@@ -162,16 +162,6 @@ def why(draft: Draft) -> str | None:
     return draft.left_out if draft.problem is None else draft.problem
 
 
-def check_sense(draft: Draft) -> None:
-    """See that a draft has either a payload, or a reason for having none.
-
-    Raises:
-        ValueError: it has not.
-    """
-    if (draft.payload is None) is (why(draft) is None):
-        raise ValueError("a draft has either a payload, or a reason for having none")
-
-
 def at_once(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine over a store that answers at once."""
     try:

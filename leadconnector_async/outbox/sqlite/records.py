@@ -14,7 +14,6 @@ from leadconnector_async.outbox.record_store import (
     KnownLine,
     NewRecord,
     Origin,
-    check_sense,
     end_of,
     why,
 )
@@ -307,6 +306,15 @@ class SqliteRecords:
 
 def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:
     seq, location, draft = record
-    check_sense(draft)
-    rest = draft.payload, draft.deferred, draft.traits
-    return seq, location, draft.lane, draft.date, key, *rest
+    if (draft.payload is None) is (why(draft) is None):
+        raise ValueError("a draft has either a payload, or a reason for having none")
+    return (
+        seq,
+        location,
+        draft.lane,
+        draft.date,
+        key,
+        draft.payload,
+        draft.deferred,
+        draft.traits,
+    )
