@@ -56,6 +56,11 @@ def draft(  # noqa: PLR0913 - a draft has as many fields
     return Draft(location, lane, date, key.encode(), counted, body, line, raw, problem)
 
 
+def said(text: object) -> bytes:
+    """A body with a text."""
+    return b'{"message":"%b"}' % str(text).encode()
+
+
 def drafts(number: int, *, lanes: int = 1, location: str = "l1") -> list[Draft]:
     """Make drafts with keys and dates of their own, spread over lanes."""
     return [
@@ -110,15 +115,15 @@ class Reading:
 
     def failed(self) -> list[FailedRecord]:
         """The failed records."""
-        return run_apart(_all_of(self._reader.failed()))
+        return run_apart(listed(self._reader.failed()))
 
     def sent(self, location: str) -> list[SentRecord]:
         """The sent records of a location."""
-        return run_apart(_all_of(self._reader.sent(location)))
+        return run_apart(listed(self._reader.sent(location)))
 
     def records(self, kind_of_refused: KindOf = lambda *_: (None,) * 3) -> list[HistoryRecord]:
         """All records."""
-        return run_apart(_all_of(self._reader.records(kind_of_refused)))
+        return run_apart(listed(self._reader.records(kind_of_refused)))
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +137,8 @@ async def one_page(rows: list[T]) -> AsyncIterator[list[T]]:
     yield rows
 
 
-async def _all_of(pages: AsyncIterator[list[T]]) -> list[T]:
+async def listed(pages: AsyncIterator[list[T]]) -> list[T]:
+    """What comes in pages."""
     return [row async for page in pages for row in page]
 
 
