@@ -93,8 +93,8 @@ class DurableMachine(OutboxMachine):
         same = known.was(draft) or (
             draft.payload is not None and draft.payload == known.draft.payload
         )
-        ended = {State.REJECTED, State.LEFT_OUT, State.DISMISSED}
-        if is_first and (same or known.state in ended):
+        ended = known.state in {State.REJECTED, State.LEFT_OUT, State.DISMISSED}
+        if is_first and (same or (ended and known.is_of_source)):
             return self.meet(key, draft)
         return (0, 1, 0, 1) if same else self.set_apart(draft)
 

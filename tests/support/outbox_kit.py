@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim, Outbox
     from leadconnector_async.outbox.reader import (
         FailedRecord,
-        HistoryRecord,
-        KindOf,
         OutboxSummary,
         SentRecord,
-        Workload,
     )
     from leadconnector_async.outbox.sqlite.connection import Connect
-    from leadconnector_async.quota.limits import QuotaSnapshot
 
 T = TypeVar("T")
 AT = 1_700_000_000_000
@@ -97,22 +93,6 @@ class Reading:
         """Its figures."""
         return run_apart(self._reader.summary(**options))
 
-    def quotas(self) -> dict[str, QuotaSnapshot]:
-        """The quotas by location."""
-        return run_apart(self._reader.quotas())
-
-    def workload(self) -> dict[str, Workload]:
-        """What is left to do."""
-        return run_apart(self._reader.workload())
-
-    def failed_forms(self) -> set[bytes | None]:
-        """The forms of failed records."""
-        return run_apart(self._reader.failed_forms())
-
-    def sources(self) -> list[str]:
-        """The names of sources."""
-        return run_apart(self._reader.sources())
-
     def failed(self) -> list[FailedRecord]:
         """The failed records."""
         return run_apart(listed(self._reader.failed()))
@@ -120,10 +100,6 @@ class Reading:
     def sent(self, location: str) -> list[SentRecord]:
         """The sent records of a location."""
         return run_apart(listed(self._reader.sent(location)))
-
-    def records(self, kind_of_refused: KindOf = lambda *_: (None,) * 3) -> list[HistoryRecord]:
-        """All records."""
-        return run_apart(listed(self._reader.records(kind_of_refused)))
 
     def __enter__(self) -> Self:
         return self
