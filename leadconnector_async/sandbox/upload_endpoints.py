@@ -73,16 +73,19 @@ def _plain(name: str) -> str:
 
 def _received(request: ApiRequest) -> tuple[dict[str, Any], list[Part]]:
     """The fields and the files of a multipart body, or of JSON."""
+    files: list[Part] = []
     if "json" in request.content_type.lower():
         fields = request.json()
         urls = fields.get("attachmentUrls") or []
-        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-            raise ApiError(unprocessable("each value in attachmentUrls must be a string"))
-        return fields, [Part("fileAttachment", _name_in(url), b"") for url in urls]
-    found = list(parts(request.content_type, request.body))
-    files = [part for part in found if part.filename is not None and part.name == "fileAttachment"]
-    texts = [part for part in found if part.filename is None]
-    return {part.name: part.content.decode("utf-8", "replace") for part in texts}, files
+    else:
+        found = list(parts(request.content_type, request.body))
+        texts = [part for part in found if part.filename is None]
+        pairs = [(part.name, part.content.decode("utf-8", "replace")) for part in texts]
+        fields, urls = dict(pairs), [text for name, text in pairs if name == "attachmentUrls"]
+        files = [part for part in found if part not in texts and part.name == "fileAttachment"]
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise ApiError(unprocessable("each value in attachmentUrls must be a string"))
+    return fields, files + [Part("fileAttachment", _name_in(url), b"") for url in urls]
 
 
 def _name_in(url: str) -> str:
