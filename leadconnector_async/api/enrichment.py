@@ -120,7 +120,7 @@ PERSON: Final = "person:"
 
 
 def enrich(
-    payload: bytes, deferred: Deferred, *, location: str, mode: ContactMode, version: str
+    payload: bytes, deferred: Deferred, *, location: str, mode: ContactMode
 ) -> Flow[EnrichedRequest]:
     """Complete one message."""
     ids = _ids.decode(payload)
@@ -130,10 +130,10 @@ def enrich(
         contact = added["contactId"] = yield from _contact(deferred.contact, location, mode)
     who = contact or conversation or ""  # as the record says it, whatever else is learned below
     if deferred.files or (deferred.outbound_call and not conversation):
-        contact, conversation = yield from _place(contact, conversation, location, version)
+        contact, conversation = yield from _place(contact, conversation, location)
     if deferred.files:
         where = location, contact or "", conversation or ""
-        added["attachments"] = yield from _attachments(deferred.attachments, where, version)
+        added["attachments"] = yield from _attachments(deferred.attachments, where)
     mails = mail_lookups(deferred, who)
     thread = ids.email_message_id
     if mails and thread is None:
@@ -169,39 +169,35 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> Flow[str]:
     return (yield from _remembered(contact_lookup(contact), search))
 
 
-def _place(
-    contact: str | None, conversation: str | None, location: str, version: str
-) -> Flow[tuple[str, str]]:
+def _place(contact: str | None, conversation: str | None, location: str) -> Flow[tuple[str, str]]:
     """The contact and its conversation, where one of them is known."""
     if conversation is None:
         contact = contact or ""
-        opening = open_conversation(location, contact, version)
+        opening = open_conversation(location, contact)
         conversation = yield from _remembered(conversation_lookup(contact), opening)
     elif contact is None:
-        owner = find_owner(conversation, version)
+        owner = find_owner(conversation)
         contact = yield from _remembered(f"owner:{conversation}", owner)
     return contact, conversation
 
 
-def _attachments(
-    items: list[str | LocalFile], where: tuple[str, str, str], version: str
-) -> Flow[list[str]]:
+def _attachments(items: list[str | LocalFile], where: tuple[str, str, str]) -> Flow[list[str]]:
     urls: list[str] = []
     for number, item in enumerate(items, 1):
         if isinstance(item, LocalFile):
-            upload = _upload(item, number, where, version)
+            upload = _upload(item, number, where)
             item = yield from _remembered(f"file:{item.digest}", upload)  # noqa: PLW2901 - its URL
         urls.append(item)
     return urls
 
 
-def _upload(file: LocalFile, number: int, where: tuple[str, str, str], version: str) -> Flow[str]:
+def _upload(file: LocalFile, number: int, where: tuple[str, str, str]) -> Flow[str]:
     digest: str | None = yield HashFile(file.path)
     if digest != file.digest:
         how = "is gone" if digest is None else "has changed"
         raise StepRefusedError(f"attachments item {number} {how} since it was read")
     what = f"attachments item {number} could not be uploaded"
-    request = endpoints.upload(file, *where, version)
+    request = endpoints.upload(file, *where)
     response: Response = yield request
     uploaded = content_of(response, _Uploaded, what).uploaded_files
     name = request.upload.name if request.upload else ""

@@ -30,6 +30,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     token: str | None
     locations: Locations | None
     base_url: str | None
+    api_version: str | None
     sandbox: bool
     dry_run: bool
     concurrency: int | None

@@ -134,6 +134,7 @@ def client(options: ImportOptions, at: ApiTarget) -> LeadConnector:
             at.token,
             location_id=options.location,
             base_url=at.base_url,
+            version=options.api_version,
             limit=options.limit(),
             limits=options.limits(),
             policy=options.policy(),

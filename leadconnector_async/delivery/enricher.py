@@ -61,7 +61,6 @@ class Enricher:
             enrichment.deferred,
             location=state.name,
             mode=self._session.policy.contacts,
-            version=self._session.version,
         )
         return await self._advance(state, lane, enrichment, None)
 

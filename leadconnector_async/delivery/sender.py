@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from leadconnector_async.api.endpoints import INBOUND_PATH, with_missing_scope
+from leadconnector_async.api.endpoints import (
+    CONVERSATIONS_VERSION,
+    INBOUND_PATH,
+    with_missing_scope,
+)
 from leadconnector_async.api.responses import Accepted, Forbidden, Throttled, classify
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import Enricher
@@ -158,7 +162,7 @@ class Sender:
             path, body = completed.path, completed.body
         if self._policy.stamp_alt_id:
             body = stamped(body, claim.key)
-        return Request("POST", path, self._session.version, body)
+        return Request("POST", path, CONVERSATIONS_VERSION, body)
 
     def _in_doubt(self, claim: Claim, reason: str) -> decisions.Decision:
         return decisions.in_doubt(

@@ -63,7 +63,12 @@ class FileUnreadableError(NotSentError):
 
 
 class Transport(Protocol):
-    """Sends requests. Follows no redirect, retries nothing."""
+    """Sends requests. Follows no redirect, retries nothing.
+
+    ``version`` is what it sends in place of each request's own; None for that.
+    """
+
+    version: str | None
 
     async def send(self, request: Request, token: str) -> Response:
         """Exchange one request. An empty ``token`` sends none.

@@ -40,6 +40,7 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     token: str | None
     locations: str | None
     base_url: str | None
+    api_version: str | None
     location: str | None
     as_json: bool
     quiet: bool
@@ -90,6 +91,7 @@ async def _verify_each(reader: OutboxReader, options: VerifyOptions) -> dict[str
     async with LeadConnector(
         api_token(options.token, locations),
         base_url=options.base_url or BASE_URL,
+        version=options.api_version,
         limits={} if locations is None else locations.limits(RateLimit()),
     ) as api:
         return {name: await verify(api, name, _sent(reader, name)) for name in chosen}

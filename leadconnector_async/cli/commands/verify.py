@@ -8,6 +8,7 @@ import click
 
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
+    api_options,
     locations_option,
     obey_output_options,
     option,
@@ -20,7 +21,7 @@ from leadconnector_async.cli.options import (
 @outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
 @locations_option
-@option("--base-url", metavar="URL", help="Another address than the API's own.")
+@api_options
 @option("--location", metavar="ID", help="Compare this location alone.")
 @output_options
 @click.pass_context

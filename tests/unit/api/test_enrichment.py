@@ -41,7 +41,7 @@ def play(
 ) -> Played:
     """Complete a message."""
     payload = json.dumps({"type": "SMS", **body}, separators=(",", ":")).encode()
-    steps = enrich(payload, deferred, location="l", mode="find", version="v")
+    steps = enrich(payload, deferred, location="l", mode="find")
     return Played(steps, responses, lookups=lookups, files=FILES)
 
 
@@ -92,7 +92,7 @@ def test_the_contact_of_a_conversation_is_found_for_an_upload() -> None:
 def test_a_file_that_is_another_now_is_not_uploaded(files: dict[str, str], how: str) -> None:
     """It would not be what the record names."""
     steps = enrich(b'{"type":"SMS","contactId":"c"}', Deferred(attachments=["https://x/y", ONE]),
-                     location="l", mode="find", version="v")  # fmt: skip
+                     location="l", mode="find")  # fmt: skip
     with pytest.raises(StepRefusedError, match=f"attachments item 2 {how} since it was read"):
         Played(steps, [], lookups={"conversation:c": "v"}, files=files)
 
