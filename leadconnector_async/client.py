@@ -6,13 +6,17 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING, Self
 
+from msgspec.structs import replace
+
 from leadconnector_async.api.endpoints import BASE_URL, inbound
 from leadconnector_async.api.responses import (
+    SILENT,
     Accepted,
     Forbidden,
     Indeterminate,
     Throttled,
     classify,
+    read_rate_limit_headers,
     retry_after,
 )
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
@@ -161,7 +165,8 @@ class LeadConnector:
                 continue
             classification = classify(response.status, response.body)
             if isinstance(classification, Accepted):
-                return classification.receipt
+                seen = read_rate_limit_headers(response.headers)
+                return replace(classification.receipt, quota=seen if seen != SILENT else None)
             if isinstance(classification, Throttled) and not last:
                 self.pause(location, response)
                 attempt += 1

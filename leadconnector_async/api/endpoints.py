@@ -50,10 +50,11 @@ def get_conversation(conversation: str) -> Request:
     return Request("GET", f"/conversations/{quote(conversation, safe='')}", CONVERSATIONS_VERSION)
 
 
-def upload(file: LocalFile, location: str, contact: str, conversation: str) -> Request:
-    """Give a file of this machine a public URL."""
+def upload(file: LocalFile, location: str, contact: str, conversation: str | None) -> Request:
+    """Give a file of this machine a public URL. A contact is enough (highlevel-api-docs 149)."""
     path = Path(file.path)
-    fields = {"conversationId": conversation, "contactId": contact, "locationId": location}
+    fields = {"conversationId": conversation} if conversation else {}
+    fields |= {"contactId": contact, "locationId": location}
     body = FileUpload(fields, "fileAttachment", path, path.name)
     return Request("POST", "/conversations/messages/upload", CONVERSATIONS_VERSION, upload=body)
 

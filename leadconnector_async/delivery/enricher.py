@@ -71,6 +71,12 @@ class Enricher:
         self._stats.enrichments += 1
         return await self._advance(state, lane, enrichment, response)
 
+    async def begin_again(self, state: LocationState, lane: Lane, need: str) -> None:
+        """Complete a record anew, refused for want of a conversation as others will be."""
+        lane.enrichment = None
+        await self._lookups.put_lookups(state, {need: "a conversation"})
+        state.ready.appendleft(lane)
+
     def failed(
         self, enrichment: Enrichment, reason: str, *, lags: bool = False
     ) -> decisions.Decision:

@@ -10,7 +10,14 @@ from leadconnector_async.api.endpoints import (
     INBOUND_PATH,
     with_missing_scope,
 )
-from leadconnector_async.api.responses import Accepted, Forbidden, Throttled, classify
+from leadconnector_async.api.enrichment import CALLS_NEED
+from leadconnector_async.api.responses import (
+    Accepted,
+    Forbidden,
+    Throttled,
+    classify,
+    lacks_conversation,
+)
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import Enricher
 from leadconnector_async.delivery.outcomes import OutcomeHandler
@@ -131,6 +138,8 @@ class Sender:
                 completed.lookups(classification.receipt.email_message_id) if completed else None
             )
             self._recorder.stored(claim, classification.receipt, lookups)
+        elif completed is not None and completed.by_contact and lacks_conversation(response):
+            await self._enricher.begin_again(state, lane, CALLS_NEED)
         else:
             self._not_stored(state, lane, claim, classification, response)
 
