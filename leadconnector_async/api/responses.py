@@ -180,6 +180,11 @@ def is_refusal(response: Response) -> bool:
     return 400 <= response.status < 500 and response.status not in (408, 429)
 
 
+def is_server_error(response: Response) -> bool:
+    """Whether it is what a wrong conversationProviderId is answered with too (live reports)."""
+    return response.status == 500
+
+
 def is_from_gateway(response: Response) -> bool:
     """Whether it is what a proxy answers for an API that is down."""
     return response.status in (502, 503, 504)

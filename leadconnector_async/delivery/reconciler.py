@@ -127,6 +127,8 @@ class Reconciler:
                 policy=self._policy,
                 random=random,
             )
+            if isinstance(finding, Found):
+                state.works(claim)
             if isinstance(after, decisions.Settle):
                 state.take_out(lane, claim)
                 self._handler.recorder.ended(claim, after, _learned(claim, who, finding))

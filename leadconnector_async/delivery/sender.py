@@ -16,6 +16,7 @@ from leadconnector_async.api.responses import (
     Forbidden,
     Throttled,
     classify,
+    is_server_error,
     lacks_conversation,
 )
 from leadconnector_async.delivery import decisions
@@ -132,6 +133,7 @@ class Sender:
             raise
         classification = classify(response.status, response.body)
         if isinstance(classification, Accepted):
+            state.works(claim)
             state.take_out(lane, claim)
             state.go_on(lane)
             lookups = (
@@ -164,6 +166,8 @@ class Sender:
                 random=self._random,
             )
             self._handler.take(state, lane, claim, step)
+            if is_server_error(response) and claim.attempts >= min(2, self._policy.attempts):
+                self._handler.check_provider(state, claim)
 
     def _request(self, claim: Claim, completed: EnrichedRequest | None) -> Request:
         path, body = INBOUND_PATH, claim.payload
