@@ -19,6 +19,7 @@ from leadconnector_async.errors import (
     AccessError,
     DailyQuotaSpentError,
     LeadConnectorError,
+    LeaseLostError,
     ThrottledError,
 )
 from leadconnector_async.models import Refusal
@@ -108,7 +109,7 @@ class LaneControl(LookupStore, Protocol):
     def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
         """Consider the lane when some time has passed."""
 
-    def close(self, state: LocationState, error: RefusedError) -> None:
+    def close(self, state: LocationState, error: LeadConnectorError) -> None:
         """Stop a location alone."""
 
     async def others(self, claim: Claim) -> set[str]:
@@ -234,6 +235,11 @@ class OutcomeHandler:
                 "provider, and run again"
             )
             self._control.close(state, AccessError(Refusal(status=500, message=message)))
+
+    def withhold(self, state: LocationState, lane: Lane) -> None:
+        """Nothing left: the location is another's by now."""
+        state.ready.appendleft(lane)
+        self._control.close(state, LeaseLostError(f"location {state.name} was taken over"))
 
     def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
         """Stop the location."""

@@ -1,11 +1,7 @@
-"""``leadconnector report``: a page on the whole import, to be handed on.
-
-What ``leadconnector report`` does.
-"""
+"""``leadconnector report``: a page on the whole import, to be handed on."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from pathlib import Path
@@ -15,10 +11,7 @@ import click
 
 from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.html_report.page import page
 from leadconnector_async.cli.options import option, outbox_option
-from leadconnector_async.outbox.open import read_outbox
-from leadconnector_async.reports.history_report import history_report_of
 
 
 @click.command("report")
@@ -58,6 +51,19 @@ def write_report(outbox: str, html: str, title: str | None) -> None:
     """
     if html != "-":
         _refuse_outbox(outbox, html)
+    import asyncio  # noqa: PLC0415 - not needed for help
+
+    try:
+        from leadconnector_async.cli.html_report.page import page  # noqa: PLC0415 - the same
+    except ModuleNotFoundError as error:
+        if error.name != "jinja2":
+            raise
+        raise click.ClickException(
+            "jinja2 is missing: pip install 'leadconnector-async[cli]'"
+        ) from error
+    from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - the same
+    from leadconnector_async.reports.history_report import history_report_of  # noqa: PLC0415 - the same
+
     report = asyncio.run(read_outbox(outbox, history_report_of))
     text = page(report, title=(title or "").strip() or None, made_ms=time.time_ns() // 1_000_000)
     with atomic_write(html) as file:

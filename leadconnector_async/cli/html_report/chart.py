@@ -1,19 +1,144 @@
-"""The time line: stacked bars, drawn as SVG."""
+"""The time line: months brought together, types told apart, and the stacked bars of both.
+
+It is computed here, in the units of the drawing's own box, and drawn by the template.
+"""
 
 from __future__ import annotations
 
+from calendar import month_abbr, month_name
+from collections import Counter
 from itertools import groupby
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import Struct
 
 from leadconnector_async.cli.format import counted, number
-from leadconnector_async.cli.html_report.markup import Markup, element, join, void
-from leadconnector_async.cli.html_report.series import textures, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from leadconnector_async.cli.html_report.series import Bin, Series
+MAX_SERIES: Final = 8
+"""As many colours as an eye tells apart. The rest of the types share the last."""
+
+_TEXTURES: Final = (
+    "",
+    "M-2 2L2 -2M0 8L8 0M6 10L10 6",
+    "M0 2H8M0 6H8",
+    "M2 2h1.6v1.6h-1.6zM6 6h1.6v1.6h-1.6z",
+    "M-2 6L2 10M0 0L8 8M6 -2L10 2",
+    "M2 0V8M6 0V8",
+    "M0 0L8 8M8 0L0 8",
+    "M0 4H8M4 0V8",
+)
+"""What is drawn over each colour, in a square of eight: lines, dots, and none on the first."""
+
+
+class Series(NamedTuple):
+    """One layer of the bars: a type, or all the smaller ones together."""
+
+    name: str
+    types: tuple[str, ...]
+    number: int
+
+    @property
+    def texture(self) -> str:
+        """The path of what is drawn over its colour, in a square of eight; may be empty."""
+        return _TEXTURES[self.number]
+
+    def of(self, types: Counter[str]) -> int:
+        """How many messages of a bar are its own."""
+        return sum(types[name] for name in self.types)
+
+
+def series_of(totals: Counter[str]) -> list[Series]:
+    """The most frequent types first; ``totals`` counts all messages that are shown."""
+    names = sorted(totals, key=lambda name: (-totals[name], name))
+    own = names if len(names) <= MAX_SERIES else names[: MAX_SERIES - 1]
+    found = [Series(type_label(name), (name,), number) for number, name in enumerate(own)]
+    rest = tuple(names[len(own) :])
+    if rest:
+        found.append(Series(f"{len(rest)} other types", rest, len(own)))
+    return found
+
+
+def type_label(type_: str | None) -> str:
+    """A type as people read it: ``Live_Chat`` is ``Live Chat``."""
+    return type_.replace("_", " ") if type_ else "Unknown"
+
+
+MAX_BARS: Final = 72
+
+_LENGTHS: Final = (1, 3, 12, 60, 120, 1200, 12_000)
+"""Months of a bar: a month, a quarter, a year, and more where dates are far apart."""
+
+_MONTH: Final = 1
+
+_QUARTER: Final = 3
+
+_YEAR: Final = 12
+
+
+class Bin(Struct):
+    """What is shown as one bar. ``start`` is its first month, as ``12 * year + month - 1``."""
+
+    start: int
+    months: int
+    types: Counter[str]
+    sent: int
+
+    @property
+    def total(self) -> int:
+        """Messages of all types."""
+        return self.types.total()
+
+    @property
+    def name(self) -> str:
+        """In full: ``March 2024``, ``2024, 1st quarter``, ``2024``, ``2020 to 2024``."""
+        year, month = divmod(self.start, 12)
+        if self.months == _MONTH:
+            return f"{month_name[month + 1]} {year}"
+        if self.months == _QUARTER:
+            return f"{year}, {('1st', '2nd', '3rd', '4th')[month // 3]} quarter"
+        if self.months == _YEAR:
+            return str(year)
+        return f"{year} to {year + self.months // 12 - 1}"
+
+    @property
+    def short_name(self) -> str:
+        """For the axis, where years stand in a row of their own below months and quarters."""
+        year, month = divmod(self.start, 12)
+        if self.months == _MONTH:
+            return month_abbr[month + 1]
+        return f"Q{month // 3 + 1}" if self.months == _QUARTER else str(year)
+
+
+def binned(months: Mapping[int, Counter[str]], sent: Mapping[int, int]) -> list[Bin]:
+    """Bins from the first month to the last, those without messages included."""
+    if not months:
+        return []
+    first, last = min(months), max(months)
+    length = next(
+        (n for n in _LENGTHS if last // n - first // n < MAX_BARS),
+        _LENGTHS[-1],
+    )
+    bins = [
+        Bin(start, length, Counter(), 0)
+        for start in range(first // length * length, last + 1, length)
+    ]
+    for month, types in months.items():
+        found = bins[month // length - first // length]
+        found.types.update(types)
+        found.sent += sent.get(month, 0)
+    return bins
+
+
+def unit(bins: Sequence[Bin]) -> str:
+    """What one bar is: ``month``."""
+    length = bins[0].months if bins else _MONTH
+    names = {_MONTH: "month", _QUARTER: "quarter", _YEAR: "year"}
+    return names.get(length, f"{length // 12} years")
+
 
 WIDTH: Final = 920
 
@@ -33,27 +158,60 @@ _LABEL: Final = 30.0
 
 _STEPS: Final = 5
 
-_MONTHS_OF_A_YEAR: Final = 12
+
+class Label(NamedTuple):
+    """Text at a point: a ``value`` of the axis, the ``name`` of a bar, or a ``year``."""
+
+    kind: str
+    x: float
+    y: float
+    text: str
 
 
-def chart(bins: Sequence[Bin], series: Sequence[Series]) -> Markup:
-    """Draw bars of a time line that has at least one."""
+class Piece(NamedTuple):
+    """The part of a bar that one series has, and what it says when it is pointed at."""
+
+    series: Series
+    x: float
+    y: float
+    width: float
+    height: float
+    hint: str
+
+
+class Chart(NamedTuple):
+    """A drawing: lines (the path of each) and labels, with the bars between them."""
+
+    box: str
+    description: str
+    grid: list[str]
+    pieces: list[Piece]
+    base: str
+    labels: list[Label]
+
+
+def chart(bins: Sequence[Bin], series: Sequence[Series]) -> Chart:
+    """Compute the bars of a time line that has at least one."""
     steps = ticks(max(found.total for found in bins))
     scale = (_BASE - _TOP) / steps[-1]
     room = (WIDTH - _LEFT) / len(bins)
-    return element(
-        "svg",
-        element("title", f"Messages per {unit(list(bins))}, by type", id="chart-title"),
-        element("desc", _described(bins), id="chart-desc"),
-        textures(series),
-        *_grid(steps, scale),
-        *(_bar(found, series, _LEFT + at * room, room, scale) for at, found in enumerate(bins)),
-        void("path", d=f"M{_LEFT} {_BASE}H{WIDTH}", class_="base"),
-        *_labels(bins, room),
-        class_="chart",
-        role="img",
-        aria_labelledby="chart-title chart-desc",
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+    years = list(_years(bins, room))
+    return Chart(
+        box=f"0 0 {WIDTH} {HEIGHT}",
+        description=_described(bins),
+        grid=[f"M{_LEFT} {_BASE - value * scale:.1f}H{WIDTH}" for value in steps if value]
+        + [f"M{x:.1f} {_BASE}V{label.y + 4:.1f}" for x, label in years if x > _LEFT],
+        pieces=[
+            piece
+            for at, found in enumerate(bins)
+            for piece in _bar(found, series, _LEFT + at * room, room, scale)
+        ],
+        base=f"M{_LEFT} {_BASE}H{WIDTH}",
+        labels=[
+            *(Label("value", _LEFT - 8, _BASE - n * scale + 4, _compact(n)) for n in steps),
+            *_names(bins, room),
+            *(label for _, label in years if label.text),
+        ],
     )
 
 
@@ -78,14 +236,6 @@ def _described(bins: Sequence[Bin]) -> str:
     )
 
 
-def _grid(steps: Sequence[int], scale: float) -> Iterator[Markup]:
-    for value in steps:
-        y = _BASE - value * scale
-        if value:
-            yield void("path", d=f"M{_LEFT} {y:.1f}H{WIDTH}", class_="grid")
-        yield element("text", _compact(value), x=_LEFT - 8, y=y + 4, class_="value")
-
-
 def _compact(value: int) -> str:
     """A value of the axis: ``5,000``, ``2.5M``."""
     for power, letter in ((10**9, "B"), (10**6, "M")):
@@ -94,44 +244,43 @@ def _compact(value: int) -> str:
     return number(value)
 
 
-def _bar(found: Bin, series: Sequence[Series], x: float, room: float, scale: float) -> Markup:
+def _bar(
+    found: Bin, series: Sequence[Series], x: float, room: float, scale: float
+) -> Iterator[Piece]:
     """The layers from the ground up, with a thin gap between two of them."""
     width = min(room * 0.78, _WIDEST_BAR)
     left = x + (room - width) / 2
-    pieces = []
     y = float(_BASE)
     for layer in series:
         n = layer.of(found.types)
         height = n * scale
         y -= height
         if n:
-            hint = element("title", f"{found.name}: {number(n)} {layer.name}")
-            gap = min(1.0, height / 3)
-            size = {"x": left, "y": y, "width": width, "height": max(height - gap, 0.3)}
-            pieces.append(element("rect", hint, fill=layer.fill, **size))
-    return join(*pieces)
+            shown = max(height - min(1.0, height / 3), 0.3)
+            hint = f"{found.name}: {number(n)} {layer.name}"
+            yield Piece(layer, left, y, width, shown, hint)
 
 
-def _labels(bins: Sequence[Bin], room: float) -> Iterator[Markup]:
-    """A name for every bar that has room for one, and below months and quarters their years."""
+def _names(bins: Sequence[Bin], room: float) -> Iterator[Label]:
+    """A name for every bar that has room for one; months and quarters may go without."""
     every = ceil(_LABEL / room)
-    has_years = bins[0].months < _MONTHS_OF_A_YEAR
-    if not has_years or every == 1:
+    if every == 1 or bins[0].months >= _YEAR:
         for at in range(0, len(bins), every):
-            middle = _LEFT + (at + 0.5) * room
-            yield element("text", bins[at].short_name, x=middle, y=_BASE + 17, class_="name")
-    if has_years:
-        yield from _years(bins, room, _BASE + (36 if every == 1 else 19))
+            yield Label("name", _LEFT + (at + 0.5) * room, _BASE + 17, bins[at].short_name)
 
 
-def _years(bins: Sequence[Bin], room: float, y: float) -> Iterator[Markup]:
-    """Each year in the middle of its bars, between ticks."""
+def _years(bins: Sequence[Bin], room: float) -> Iterator[tuple[float, Label]]:
+    """Below months and quarters, where each year begins, and its label in the middle of its bars.
+
+    The label is empty where there is no room for it.
+    """
+    if bins[0].months >= _YEAR:
+        return
+    y = _BASE + (36 if room >= _LABEL else 19)
     at = 0
     for year, of_year in groupby(bins, lambda found: found.start // 12):
         size = len(list(of_year))
-        if at:
-            yield void("path", d=f"M{_LEFT + at * room:.1f} {_BASE}V{y + 4:.1f}", class_="grid")
-        if size * room >= _LABEL:
-            middle = _LEFT + (at + size / 2) * room
-            yield element("text", str(year), x=middle, y=y, class_="year")
+        middle = _LEFT + (at + size / 2) * room
+        text = str(year) if size * room >= _LABEL else ""
+        yield _LEFT + at * room, Label("year", middle, y, text)
         at += size

@@ -84,8 +84,8 @@ def test_an_answer_of_the_other_spelling_is_kept_all_the_same(
     """Thrown away, its refresh token would be lost, and it works once."""
 
     class Respelled(Direct):
-        async def send(self, request: Request, token: str) -> Response:
-            response = await super().send(request, token)
+        async def send(self, request: Request, token: str, may_send: object = None) -> Response:
+            response = await super().send(request, token, may_send)
             older, newer = ("access_token", "refresh_token"), ("accessToken", "refreshToken")
             names = dict(zip(older + newer, newer + older, strict=True))
             found = json.loads(response.body).items()

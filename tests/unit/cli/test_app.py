@@ -12,7 +12,7 @@ from click import Context, Option
 from leadconnector_async import __version__
 from leadconnector_async.cli.app import COMMANDS, app
 
-HEAVY = {"aiohttp", "asyncio", "msgspec", "orjson", "rich", "sqlite3", "zoneinfo"}
+HEAVY = {"aiohttp", "asyncio", "jinja2", "msgspec", "orjson", "rich", "sqlite3", "zoneinfo"}
 
 
 def python(code: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +22,9 @@ def python(code: str, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["import", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["import", "--help"], ["report", "--help"]]
+)
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     """So that it comes without a noticeable delay."""
     run = python(
@@ -44,6 +46,29 @@ def test_without_click_it_says_what_to_install() -> None:
     assert run.stderr == (
         "leadconnector: click is missing: pip install 'leadconnector-async[cli]'\n"
     )
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "completion"])
+def test_jinja_is_imported_where_a_page_is_made(command: str) -> None:
+    """By no other command, whatever else it imports."""
+    module = COMMANDS[command][0]
+    run = python(
+        f"import sys, leadconnector_async.cli.commands.{module} as found\n"
+        "print('jinja2' in sys.modules, bool(found.command))"
+    )
+    assert run.stdout == "False True\n", run.stderr
+
+
+def test_without_jinja_the_report_says_what_to_install(tmp_path: Path) -> None:
+    """One line, exit 1, and no page."""
+    page = tmp_path / "page.html"
+    run = python(
+        "import sys; sys.modules['jinja2'] = None\nfrom leadconnector_async.cli import main\n"
+        f"sys.argv[1:] = ['report', '--outbox', 'o.db', '--html', {str(page)!r}]; main()"
+    )
+    assert run.returncode == 1
+    assert run.stderr == "Error: jinja2 is missing: pip install 'leadconnector-async[cli]'\n"
+    assert not page.exists()
 
 
 def test_without_rich_progress_is_lines() -> None:

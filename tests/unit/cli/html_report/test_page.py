@@ -8,10 +8,15 @@ import pytest
 from cli_harness import at, leadconnector, sms, write_jsonl
 from outbox_kit import run_apart
 
-from leadconnector_async.cli.html_report.chart import chart, ticks
-from leadconnector_async.cli.html_report.markup import element
+from leadconnector_async.cli.html_report.chart import (
+    MAX_BARS,
+    MAX_SERIES,
+    binned,
+    chart,
+    series_of,
+    ticks,
+)
 from leadconnector_async.cli.html_report.page import page
-from leadconnector_async.cli.html_report.series import MAX_BARS, MAX_SERIES, binned, series_of
 from leadconnector_async.cli.html_report.wording import headline, share
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox
@@ -65,8 +70,8 @@ class Checked(HTMLParser):
         return (self.get_starttag_text() or "").endswith("/>")
 
 
-def account(reason: str, found: StateCounts) -> HistoryReport:
-    """An account whose messages are all of one month."""
+def history(reason: str, found: StateCounts) -> HistoryReport:
+    """A report whose messages are all of one month."""
     return HistoryReport(
         counts=found,
         locations={"l1": (found, HistoryReport(times=Times(None, None, 0)).period)},
@@ -112,15 +117,9 @@ def test_a_bar_has_a_piece_for_each_type_that_it_holds() -> None:
     series = series_of(types)
     assert len(series) == MAX_SERIES
     assert (series[-1].name, series[-1].of(types)) == ("5 other types", sum(range(89, 94)))
-    svg = chart(binned({24_000: types}, {}), series)
-    assert svg.count("<title>January 2000: ") == MAX_SERIES
-
-
-def test_text_is_escaped_unless_it_is_markup() -> None:
-    """In an element and in an attribute."""
-    made = element("td", "<b> & \0", title='"')
-    assert made == '<td title="&quot;">&lt;b&gt; &amp; \ufffd</td>'
-    assert element("tr", made).count("<td") == 1
+    pieces = chart(binned({24_000: types}, {}), series).pieces
+    assert [piece.hint for piece in pieces][:2] == ["January 2000: 100 T0", "January 2000: 99 T1"]
+    assert len(pieces) == MAX_SERIES
 
 
 @pytest.mark.parametrize(
@@ -168,17 +167,35 @@ def test_reasons_name_nobody() -> None:
 )
 def test_a_page_is_well_formed_and_needs_nothing_else(counts: StateCounts) -> None:
     """Whatever stands in the outbox."""
-    text = page(account("no", counts), title="Müller & Söhne", made_ms=0)
+    text = page(history("no", counts), title="Müller & Söhne", made_ms=0)
     seen = Checked(text).seen
     assert (seen["html"], seen["h1"], seen["script"], seen["link"]) == (1, 1, 0, 0)
-    assert seen["caption"] == seen["table"]
+    assert seen["figcaption"] == seen["table"]
     assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")
+
+
+def test_no_character_harms_the_page() -> None:
+    """Neither one that HTML cannot hold nor half a pair, which could not even be written."""
+    made = page(history("a\0\ud800 < b", StateCounts(failed=1)), title='\x1b[2J"', made_ms=0)
+    assert "a\ufffd\ufffd &lt; b" in made
+    assert "<bdi>\ufffd[2J&#34;</bdi>" in made
+    assert made.encode()
+
+
+def test_copies_are_told_beside_what_was_left_out() -> None:
+    """Else a client who counts the files misses them."""
+    report = history("no", StateCounts(sent=1))
+    assert "Left out and given up" not in page(report, title=None, made_ms=0)
+    report.copies = 1_234
+    made = page(report, title=None, made_ms=0)
+    assert "Copies: not imported a second time." in made
+    assert "<td>1,234</td>" in made
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"></td><img src=x>', "شركة 🚀"])
 def test_texts_of_others_stay_texts(text: str) -> None:
     """A reason quotes the API, and a title is anyone's."""
-    made = page(account(text, StateCounts(failed=2)), title=text, made_ms=0)
+    made = page(history(text, StateCounts(failed=2)), title=text, made_ms=0)
     seen = Checked(made).seen
     assert (seen["script"], seen["img"]) == (0, 0)
 

@@ -7,7 +7,7 @@ from cli_harness import at, leadconnector, sms, write_jsonl
 from outbox_kit import run_apart
 
 from leadconnector_async.cli.html_report.page import page
-from leadconnector_async.cli.html_report.reason_tables import in_plain_words, plain
+from leadconnector_async.cli.html_report.wording import in_plain_words, plain
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.records.files import kind_of_refused
 from leadconnector_async.reports.history_report import ReasonCount, history_report_of
