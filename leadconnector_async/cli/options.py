@@ -218,6 +218,16 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     )
 
 
+api_options: Final = _all(
+    option("--base-url", metavar="URL", help="Another address than the API's own."),
+    option(
+        "--api-version",
+        metavar="VERSION",
+        help="The API's version for every request, such as v3. By default the one that each "
+        "endpoint is known by.",
+    ),
+)
+
 outbox_option: Final = option(
     "--outbox",
     metavar="FILE",

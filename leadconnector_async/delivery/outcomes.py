@@ -225,6 +225,17 @@ class OutcomeHandler:
         if isinstance(error, AccessError):
             self._control.close(state, error)
 
+    def check_provider(self, state: LocationState, claim: Claim) -> None:
+        """Stop the location where all records of the claim's provider fail, as this one has."""
+        provider = state.fails(claim)
+        if provider is not None:
+            message = (
+                f"conversationProviderId {provider}: the API answers 500 to its records, and has "
+                "stored none: correct the id, or give the token of the app that owns the "
+                "provider, and run again"
+            )
+            self._control.close(state, AccessError(Refusal(status=500, message=message)))
+
     def withhold(self, state: LocationState, lane: Lane) -> None:
         """Nothing left: the location is another's by now."""
         state.ready.appendleft(lane)

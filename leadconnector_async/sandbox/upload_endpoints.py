@@ -98,17 +98,21 @@ def _name_in(url: str) -> str:
 def upload(state: SandboxState, request: ApiRequest) -> Reply:
     """``POST /conversations/messages/upload``: 415 for a wrong type, 413 for too large a file."""
     fields, files = _received(request)
-    ids = ("conversationId", "contactId", "locationId")
-    for name in ids:
+    needed = ("conversationId",) if state.config.conversation_first else ()
+    for name in (*needed, "contactId", "locationId"):
         if not isinstance(fields.get(name), str) or not fields[name]:
             raise ApiError(error(400, f"{name} is required"))
-    conversation, contact, asked = (fields[name] for name in ids)
+    contact, asked, conversation = (
+        fields["contactId"],
+        fields["locationId"],
+        fields.get("conversationId"),
+    )
     location = request.location(asked)
     if not files:
         raise ApiError(error(400, "fileAttachment is required"))
     if not state.knows_contact(location, contact):
         raise ApiError(NO_CONTACT)
-    if state.closed and state.conversation(location, conversation) is None:
+    if conversation and state.closed and state.conversation(location, conversation) is None:
         raise ApiError(NO_CONVERSATION)
     for part in files:
         _check_file(part, state.config.upload_limit)
@@ -122,7 +126,7 @@ def upload(state: SandboxState, request: ApiRequest) -> Reply:
             content=part.content,
             location_id=location,
             contact_id=contact,
-            conversation_id=conversation,
+            conversation_id=conversation or "",
         )
         state.uploads.append(kept)
     return json_reply(200, {"uploadedFiles": urls})

@@ -16,6 +16,7 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import api_token
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
+    api_options,
     locations_option,
     obey_output_options,
     option,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 @outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
 @locations_option
-@option("--base-url", metavar="URL", help="Another address than the API's own.")
+@api_options
 @option("--location", metavar="ID", help="Compare this location alone.")
 @output_options
 @click.pass_context
@@ -71,6 +72,7 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     token: str | None
     locations: str | None
     base_url: str | None
+    api_version: str | None
     location: str | None
     as_json: bool
     quiet: bool
@@ -121,6 +123,7 @@ async def _verify_each(reader: OutboxReader, options: VerifyOptions) -> dict[str
     async with LeadConnector(
         api_token(options.token, locations),
         base_url=options.base_url or BASE_URL,
+        version=options.api_version,
         limits={} if locations is None else locations.limits(RateLimit()),
     ) as api:
         return {name: await verify(api, name, _sent(reader, name)) for name in chosen}

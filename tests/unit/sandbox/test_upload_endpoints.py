@@ -93,9 +93,10 @@ def test_large_files_are_413() -> None:
 
 @pytest.mark.parametrize("missing", [*IDS, "fileAttachment"])
 def test_what_is_missing_is_400(missing: str) -> None:
-    """All three ids and a file are needed."""
+    """All three ids and a file are needed; where a contact is enough, its conversation is not."""
     ids = {name: value for name, value in IDS.items() if name != missing}
-    status, answer, _ = send(ids, {} if missing == "fileAttachment" else {"a.png": b"x"})
+    files = {} if missing == "fileAttachment" else {"a.png": b"x"}
+    status, answer, _ = send(ids, files, SandboxConfig(conversation_first=True))
     assert (status, answer["message"]) == (400, f"{missing} is required")
 
 
