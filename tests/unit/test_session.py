@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -113,6 +114,22 @@ def test_a_failed_renewal_gives_no_other_token_and_stops_nobody() -> None:
         assert await session.renewed("L", "old") == "good"
 
     asyncio.run(scenario())
+
+
+def test_a_renewal_is_logged_without_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    """One line for each token that was got, and none for a renewal that failed."""
+    tokens = Moody()
+    tokens.on_renew = [NotSentError("down")]
+
+    async def scenario() -> None:
+        session = ApiSession(direct(), tokens, policy=QUICK, limit=None, version="v")
+        for _ in range(2):
+            await session.renewed("L", "old")
+
+    with caplog.at_level(logging.INFO, "leadconnector_async"):
+        asyncio.run(scenario())
+    told = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
+    assert told == ["token of location L renewed"]
 
 
 def test_without_a_token_no_slot_is_used() -> None:

@@ -62,7 +62,7 @@ def test_rare_events_are_shown_on_standard_error(capsys: pytest.CaptureFixture[s
     """The library logs without a handler; --verbose adds one."""
     logger = logging.getLogger("leadconnector_async")
     before = logger.handlers[:]
-    show_logs()
+    show_logs(verbose=True)
     logging.getLogger("leadconnector_async.engine").info("something rare")
     for handler in set(logger.handlers) - set(before):
         logger.removeHandler(handler)

@@ -181,7 +181,8 @@ def test_what_is_missing_is_sent_again(looks: int) -> None:
 def test_what_keeps_missing_is_rejected() -> None:
     """After the last attempt it is proven not to be stored: a poison record ends."""
     step = look_step(NotFound(), looks=2, attempts=3)
-    assert step == Settle(State.REJECTED, reason="502 bad gateway (in 3 attempts)")
+    reason = "502 bad gateway (in 3 attempts)"
+    assert step == Settle(State.REJECTED, reason=reason, exhausted=True)
 
 
 def test_one_look_may_be_enough() -> None:
