@@ -12,8 +12,8 @@ from leadconnector_async.api.responses import (
     Forbidden,
     Indeterminate,
     Throttled,
-    TokenExpired,
     classify,
+    retry_after,
 )
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
 from leadconnector_async.errors import (
@@ -24,7 +24,7 @@ from leadconnector_async.errors import (
     RefusedError,
     ThrottledError,
 )
-from leadconnector_async.policy import Policy, retry_after
+from leadconnector_async.policy import Policy
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import encode, verified
@@ -143,11 +143,11 @@ class LeadConnector:
         return await self._deliver(location, inbound(encode(message), self.session.version))
 
     async def _deliver(self, location: str, request: Request) -> Receipt:
-        attempt, renewed = 1, False
+        attempt = 1
         while True:
             last = attempt >= self.policy.attempts
             try:
-                response, token = await self.exchange(location, request)
+                response = await self.exchange(location, request)
             except NotSentError:
                 if last:
                     raise
@@ -157,11 +157,7 @@ class LeadConnector:
             classification = classify(response.status, response.body)
             if isinstance(classification, Accepted):
                 return classification.receipt
-            if isinstance(classification, TokenExpired) and not renewed:
-                renewed = True
-                if await self.session.renewed(location, token) is None:
-                    raise AccessError(classification.refusal)
-            elif isinstance(classification, Throttled) and not last:
+            if isinstance(classification, Throttled) and not last:
                 self.pause(location, response)
                 attempt += 1
             else:
@@ -180,11 +176,11 @@ class LeadConnector:
 
     def pause(self, location: str, response: Response) -> None:
         """Hold a location back after a 429."""
-        after = retry_after(response.headers.get("Retry-After"), self.policy.retry_after_cap)
+        after = retry_after(response, self.policy.retry_after_cap)
         self.session.pause(location, self.session.quota(location), after)
 
-    async def exchange(self, location: str, request: Request) -> tuple[Response, str]:
-        """One request when the quota allows it, and the token it went with. No retry."""
+    async def exchange(self, location: str, request: Request) -> Response:
+        """One request when the quota allows it. No retry."""
         quota = self.session.quota(location)
         slot = await self.session.acquire_slot(location, quota)
         return await self.session.exchange(location, quota, slot, request)
@@ -207,7 +203,7 @@ def _error(classification: object) -> Exception:
     match classification:
         case Indeterminate(refusal):
             return FateUnknownError(str(refusal))
-        case TokenExpired(refusal) | Forbidden(refusal):
+        case Forbidden(refusal):
             return AccessError(refusal)
         case Throttled(refusal):
             return ThrottledError(refusal)

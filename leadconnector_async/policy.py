@@ -73,15 +73,4 @@ class Policy(Struct, frozen=True, kw_only=True):
         return random.uniform(0, min(self.backoff_cap, self.backoff * 2.0 ** min(attempt - 1, 30)))
 
 
-def retry_after(value: str | None, cap: float) -> float | None:
-    """Seconds from a ``Retry-After`` of delta-seconds, between 0 and ``cap``.
-
-    The HTTP-date form is not trusted: it needs both clocks to agree. None means no usable value.
-    """
-    digits = (value or "").strip(" \t")
-    if not digits.isascii() or not digits.isdigit():
-        return None
-    return min(float(digits), cap)
-
-
 name_public_place(globals())

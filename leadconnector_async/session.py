@@ -10,7 +10,15 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.api.responses import SILENT, no_token, read_rate_limit_headers
+from msgspec.structs import replace
+
+from leadconnector_async.api.responses import (
+    SILENT,
+    expired_token,
+    is_from_gateway,
+    is_unthrottled,
+    read_rate_limit_headers,
+)
 from leadconnector_async.breaker import Breaker
 from leadconnector_async.errors import (
     AccessError,
@@ -33,13 +41,8 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
-"""What a proxy answers for an API that is down."""
-
-TOO_MANY: Final = 429
-
-SERVER_ERRORS: Final = 500
-"""From here on an answer tells nothing of the quota."""
+MAX_RENEWALS: Final = 2
+"""Tokens asked for in a row for one request: the first may have ended while it waited."""
 
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
@@ -69,8 +72,6 @@ class ApiSession:
         self._limit = limit
         self._limits = limits
         self._quotas: dict[str, Quota] = {}
-        self._denied: dict[str, tuple[str, Refusal]] = {}
-        """Tokens that were refused and whose renewal was, with why: they are not sent again."""
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
         self._slot_locks: dict[str, asyncio.Lock] = {}
 
@@ -112,29 +113,45 @@ class ApiSession:
                 await asyncio.sleep(min(ready_at - now, RECHECK))
             return await quota.take(now)
 
-    async def exchange(
-        self, location: str, quota: Quota, slot: Slot, request: Request
-    ) -> tuple[Response, str]:
-        """One request within its slot, and the token it went with.
+    async def exchange(self, location: str, quota: Quota, slot: Slot, request: Request) -> Response:
+        """One request within its slot; and, where its token has ended, again with the next one.
 
-        Every way out of here gives the slot back, and tells the circuit breaker. Raises as
-        `Transport.send` does. Where the provider has no token, that is told as the API's own answer
-        would be, with an empty token: so the location stops alone, whoever asks for it.
+        Raises:
+            AccessError: no token is to be had, or the next one is refused as well.
+            DailyQuotaSpentError: the request cannot be repeated today.
+            TransportError: as `Transport.send` does.
+
+        Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
+        """
+        response, token = await self._once(location, quota, slot, request, None)
+        renewals = 0
+        while (refusal := expired_token(response)) is not None:
+            renewals += 1
+            renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
+            if renewed is None or renewed == token:
+                raise AccessError(refusal)
+            slot = await self.acquire_slot(location, quota)
+            response, token = await self._once(location, quota, slot, request, renewed)
+        return response
+
+    async def _once(
+        self, location: str, quota: Quota, slot: Slot, request: Request, token: str | None
+    ) -> tuple[Response, str]:
+        """The answer, and the token it is to: ``token``, or else what the provider has.
+
+        Every way out of here gives the slot back, and tells the circuit breaker.
         """
         breaker, clock = self.breaker, asyncio.get_running_loop().time
         breaker.began()
         try:
-            token = await self.tokens.token(location)
-            if self._denied:
-                self._check_denied(location, token)
+            if token is None:
+                token = await self.tokens.token(location)
             response = await self.transport.send(request, token)
-        except AccessError as error:
+        except (AccessError, FileUnreadableError) as error:  # here: others' requests get through
             breaker.abandoned()
             quota.unused(slot)
-            return no_token(error.refusal), ""
-        except FileUnreadableError:  # this machine's trouble: others' requests get through
-            breaker.abandoned()
-            quota.unused(slot)
+            if isinstance(error, AccessError):
+                raise _without_token(error) from error
             raise
         except TransportError as error:
             breaker.failed(clock())
@@ -153,35 +170,23 @@ class ApiSession:
     def _observe(self, quota: Quota, slot: Slot, response: Response, now: float) -> None:
         seen = read_rate_limit_headers(response.headers) if quota.listens(now) else SILENT
         quota.give_back(slot, now, seen)
-        if response.status < SERVER_ERRORS and response.status != TOO_MANY:
+        if is_unthrottled(response):
             quota.throttled_since = math.inf
-        if response.status in GATEWAY_STATUSES:
+        if is_from_gateway(response):
             self.breaker.failed(now)
         else:
             self.breaker.succeeded()
 
-    async def renewed(self, location: str, refused: str) -> str | None:
-        """The token to go on with, asked for once however many wait; None if there is no other.
-
-        Where the provider fails, it is the refused one: what is sent next meets the same failure,
-        in `exchange`, where it is known what to do about it.
-        """
-        if not refused:
-            return None
+    async def _renewed(self, location: str, refused: str) -> str | None:
+        """The token to go on with, asked for once however many wait; None if there is no other."""
         try:
             current = await self.tokens.token(location)
-            token = current if current != refused else await self._renewal(location, refused)
+            return current if current != refused else await self._renewal(location, refused)
         except AccessError as error:
-            self._denied[location] = refused, error.refusal
-            return refused
+            raise _without_token(error) from error
         except TransportError:
-            return refused
-        return token if token != refused else None
-
-    def _check_denied(self, location: str, token: str) -> None:
-        refused, why = self._denied.get(location, (None, None))
-        if why is not None and token == refused:
-            raise AccessError(why)
+            self.breaker.failed(asyncio.get_running_loop().time())
+            raise
 
     async def _renewal(self, location: str, refused: str) -> str | None:
         task = self._renewals.get(location)
@@ -208,3 +213,8 @@ class ApiSession:
 
     def __repr__(self) -> str:
         return f"<ApiSession {self.transport!r} {len(self._quotas)} locations>"
+
+
+def _without_token(error: AccessError) -> AccessError:
+    """What a provider says for want of a token, told apart from the API's own words."""
+    return AccessError(replace(error.refusal, message=f"no token: {error.refusal.message}"))

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.api.responses import is_refusal, is_success, read_refusal
 from leadconnector_async.transport.base import Request, Response
 
 T = TypeVar("T")
@@ -70,18 +70,26 @@ def content_of(response: Response, type_: type[T], what: str) -> T:
         StepRefusedError: the API said no.
         StepFailedError: it could not say, or said nothing that can be read.
     """
-    if not 200 <= response.status < 300:
-        raise refused(response, what)
     try:
-        return msgspec.json.decode(response.body, type=type_)
+        return msgspec.json.decode(body_of(response, what), type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise StepFailedError(f"{what}: the answer cannot be read") from None
+        raise unreadable(what) from None
+
+
+def body_of(response: Response, what: str) -> bytes:
+    """The body of a successful answer to a step. Raises as `content_of` does."""
+    if not is_success(response):
+        raise refused(response, what)
+    return response.body
+
+
+def unreadable(what: str) -> StepFailedError:
+    """The error that a successful answer is which cannot be read."""
+    return StepFailedError(f"{what}: the answer cannot be read")
 
 
 def refused(response: Response, what: str) -> Exception:
     """The error that an unsuccessful answer to a step is."""
     refusal = read_refusal(response.status, response.body)
     text = f"{what}: {refusal.status} {refusal.message}"
-    if response.status >= 500 or response.status == 408:
-        return StepFailedError(text)
-    return StepRefusedError(text)
+    return (StepRefusedError if is_refusal(response) else StepFailedError)(text)

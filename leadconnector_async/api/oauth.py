@@ -22,6 +22,13 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from leadconnector_async.api.responses import (
+    Indeterminate,
+    classify,
+    is_grant_denied,
+    is_success,
+    is_unauthorized,
+)
 from leadconnector_async.transport.base import FORM, Request, Response, is_token
 
 OAUTH_VERSION: Final = "2021-07-28"
@@ -53,11 +60,14 @@ class Granted(Struct, frozen=True):
 
 
 class Denied(Struct, frozen=True):
-    """The same request would be denied again. ``client`` tells that the app itself is unknown."""
+    """The same request would be denied again.
 
-    status: int
+    ``client`` tells that the app itself is unknown, ``expired`` that the agency's token is refused.
+    """
+
     what: str
     client: bool = False
+    expired: bool = False
 
 
 class Lost(Struct, frozen=True):
@@ -107,13 +117,14 @@ def _post(path: str, form: dict[str, str]) -> Request:
 
 def read_tokens(response: Response) -> TokenResult:
     """Tell what an answer to either call means; see the table above."""
-    if 200 <= response.status < 300:
+    if is_success(response):
         return _read_success(response)
     code, words = _read_error(response.body)
     what = f"{response.status} {code}".strip()
-    if response.status in (400, 401, 403, 404, 422):
-        return Denied(response.status, what, code == "invalid_client" or "client" in words)
-    unknown = response.status == 408 or response.status >= 500
+    if is_grant_denied(response):
+        client = code == "invalid_client" or "client" in words
+        return Denied(what, client=client, expired=is_unauthorized(response))
+    unknown = isinstance(classify(response.status, response.body), Indeterminate)
     return (Lost if unknown else Later)(f"the API answered {what}")
 
 

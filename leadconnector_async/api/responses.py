@@ -9,13 +9,14 @@ answer to the inbound call           classification   source
 3xx                                  `Refused`        never followed: the token would go along
 400 404 405 409 410 413 414 415 422  `Refused`        not stored
 any other 4xx                        `Refused`        not stored
-401 "Invalid token", "expired"       `TokenExpired`   a renewed token may help
-401 "no token"                       `TokenExpired`   `no_token`: our own provider's, not the API's
-401 otherwise, 403                   `Forbidden`      this token, this location: no renewal helps
+401, 403                             `Forbidden`      this token, this location
 408                                  `Indeterminate`  the request may have been processed
 429                                  `Throttled`      not stored
 5xx                                  `Indeterminate`  500 is also what a wrong provider id gives
 ===================================  ===============  =============================================
+
+A 401 that says "invalid token" or "expired" asks for the next token (`expired_token`), and comes
+this far only where that is refused as well.
 
 A request that never left is `NotSentError`, one whose answer never came `FateUnknownError`; both
 are told by the transport.
@@ -28,6 +29,7 @@ Source: the API's documentation of ``X-RateLimit-*``; ``X-RateLimit-Daily-Reset`
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,18 +38,17 @@ import orjson
 from msgspec import Struct
 
 from leadconnector_async.models import Receipt, Refusal
-from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from leadconnector_async.transport.base import Response
 
 _WORDS_SHOWN: Final = 300
 
 _WORDS_READ: Final = 2000
 
 _receipts: Final = msgspec.json.Decoder(Receipt)
-
-_NO_TOKEN: Final = "no token"  # noqa: S105 - two words
 
 _PROVIDER_CODE: Final = "CONVERSATIONS_MSG_PROVIDER_NO_ACCESS"
 
@@ -70,12 +71,6 @@ class Throttled(Struct, frozen=True, gc=False):
     refusal: Refusal
 
 
-class TokenExpired(Struct, frozen=True, gc=False):
-    """Nothing was stored: the token may have expired."""
-
-    refusal: Refusal
-
-
 class Forbidden(Struct, frozen=True, gc=False):
     """Nothing was stored, nor will be with this token in this location."""
 
@@ -88,7 +83,7 @@ class Indeterminate(Struct, frozen=True, gc=False):
     refusal: Refusal
 
 
-Classification = Accepted | Refused | Throttled | TokenExpired | Forbidden | Indeterminate
+Classification = Accepted | Refused | Throttled | Forbidden | Indeterminate
 
 
 def classify(status: int, body: bytes) -> Classification:
@@ -100,9 +95,7 @@ def classify(status: int, body: bytes) -> Classification:
         return Throttled(refusal)
     if status == 408 or status >= 500:
         return Indeterminate(refusal)
-    if status == 401:
-        return TokenExpired(refusal) if _renewable(refusal) else Forbidden(refusal)
-    if status == 403:
+    if status in (401, 403):
         return Forbidden(refusal)
     return Refused(refusal)
 
@@ -149,27 +142,89 @@ def _classify_odd_success(status: int, body: bytes) -> Classification:
     )
 
 
-def _renewable(refusal: Refusal) -> bool:
-    words = refusal.message.lower()
-    return refusal.canonical_code != _PROVIDER_CODE and (
-        "invalid token" in words
-        or "expired" in words
-        or "invalid jwt" in words
-        or words.startswith(_NO_TOKEN)
-    )
+def expired_token(response: Response) -> Refusal | None:
+    """The refusal that a renewed token may lift, if the answer is one."""
+    if response.status != 401:
+        return None
+    refusal = read_refusal(response.status, response.body)
+    code, words = refusal.canonical_code or "", refusal.message.lower()
+    renewable = any(sign in words for sign in ("invalid token", "expired", "invalid jwt"))
+    renewable = renewable or "expired" in code.lower()
+    return refusal if renewable and code != _PROVIDER_CODE else None
 
 
-def no_token(refusal: Refusal) -> Response:
-    """What a token provider says for want of a token, as an answer that `classify` understands.
+def is_unauthorized(response: Response) -> bool:
+    """Whether it is 401, which an endpoint for tokens answers to one that has ended."""
+    return response.status == 401
 
-    It is renewable: a look for what may be stored has to wait for a token, and proves nothing.
+
+def is_grant_denied(response: Response) -> bool:
+    """Whether no token is given for what was sent; RFC 6749, 5.2, and the OpenAPI files."""
+    return response.status in (400, 401, 403, 404, 422)
+
+
+def is_success(response: Response) -> bool:
+    """Whether the API did what it was asked to."""
+    return 200 <= response.status < 300
+
+
+def is_read(response: Response) -> bool:
+    """Whether it has what was asked for, as a reading endpoint answers."""
+    return response.status == 200
+
+
+def is_refusal(response: Response) -> bool:
+    """Whether the same request would be refused again."""
+    return 400 <= response.status < 500 and response.status not in (408, 429)
+
+
+def is_from_gateway(response: Response) -> bool:
+    """Whether it is what a proxy answers for an API that is down."""
+    return response.status in (502, 503, 504)
+
+
+def is_unthrottled(response: Response) -> bool:
+    """Whether the request was within the quota. A server's error tells nothing of it."""
+    return response.status < 500 and response.status != 429
+
+
+_ABSENT: Final = re.compile(
+    r"\b(contact|conversation)s?\b.*\b(not found|(does not|doesn't) exist)|"
+    r"\bno (contact|conversation)s? (was |were )?found"
+)
+
+
+def says_absent(response: Response) -> bool:
+    """Whether it says that there is no such contact or conversation: 404, or 400 (live reports)."""
+    if response.status not in (400, 404):
+        return False
+    return bool(_ABSENT.search(read_refusal(response.status, response.body).message.lower()))
+
+
+def is_absent(response: Response) -> bool:
+    """Whether what its path names is not there."""
+    return response.status == 404 or says_absent(response)
+
+
+def exists_already(response: Response) -> bool:
+    """Whether it refuses to make what is there already."""
+    refusal = read_refusal(response.status, response.body)
+    return response.status == 400 and "already exists" in refusal.message.lower()
+
+
+def retry_after(response: Response, cap: float) -> float | None:
+    """Seconds from a ``Retry-After`` of delta-seconds, between 0 and ``cap``.
+
+    The HTTP-date form is not trusted: it needs both clocks to agree. None means no usable value.
     """
-    body = {"statusCode": 401, "message": f"{_NO_TOKEN}: {refusal.message}"}
-    return Response(401, {}, orjson.dumps(body))
+    digits = (response.headers.get("Retry-After") or "").strip(" \t")
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return min(float(digits), cap)
 
 
 def read_refusal(status: int, body: bytes) -> Refusal:
-    """Read an error body of any of the API's shapes, HTML included.
+    """Read an error body of any of the API's shapes, the v3 files' envelope and HTML included.
 
     The API names fields here, not their content; an HTML page's text is not repeated.
     """
@@ -179,6 +234,8 @@ def read_refusal(status: int, body: bytes) -> Refusal:
         found = {}
     if not isinstance(found, dict):
         found = {}
+    if isinstance(found.get("error"), dict):
+        found = {"canonicalCode": found["error"].get("code")} | found | found["error"]
     return Refusal(
         status=status,
         message=_words(found) or _REASONS.get(status, "no explanation given"),

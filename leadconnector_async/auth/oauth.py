@@ -304,7 +304,7 @@ class OAuth:
         agency = self._keeper("Company", company)
         token = await agency.token()
         answer = await self._ask(company, location, token)
-        if isinstance(answer, Denied) and answer.status == 401:  # noqa: PLR2004 - HTTP
+        if isinstance(answer, Denied) and answer.expired:
             answer = await self._ask(company, location, await agency.renew(token))
         if isinstance(answer, AccessToken):
             return answer

@@ -6,8 +6,7 @@ No I/O, no clock.
 what is known                  next step
 =============================  =====================================================================
 `Refused`                      `Settle` rejected
-`Forbidden`                    `StopLocation` the location; so does a `TokenExpired` whose renewal
-                               did not help
+`Forbidden`                    `StopLocation` the location
 never left                     `Retry` after a random wait; no attempt
 `Indeterminate`, or no answer  ``look``: `Reconcile` after the settling time · ``hold``: `Settle`
                                unresolved · ``send``: `Retry`, and unresolved after the last attempt
@@ -34,7 +33,7 @@ from leadconnector_async.api.reconciliation import (
     LookupFailed,
     NotFound,
 )
-from leadconnector_async.api.responses import Forbidden, Indeterminate, Refused, TokenExpired
+from leadconnector_async.api.responses import Forbidden, Indeterminate, Refused
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import State
 
@@ -91,7 +90,7 @@ def reason_of(refusal: Refusal) -> str:
 
 
 def after_response(
-    classification: Refused | TokenExpired | Forbidden | Indeterminate,
+    classification: Refused | Forbidden | Indeterminate,
     *,
     attempts: int,
     retry_after: float | None,
@@ -104,7 +103,7 @@ def after_response(
     """
     refusal = classification.refusal
     match classification:
-        case TokenExpired() | Forbidden():
+        case Forbidden():
             return StopLocation(refusal)
         case Refused():
             return Settle(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
-from leadconnector_async.api.responses import read_refusal
+from leadconnector_async.api.responses import read_refusal, retry_after
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.scheduler import InDoubt
 from leadconnector_async.errors import (
@@ -23,7 +23,6 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import Settlement, State
-from leadconnector_async.policy import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -158,10 +157,6 @@ def first_of(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorErro
     raise AssertionError(group)
 
 
-MAX_RENEWALS: Final = 2
-"""Tokens asked for in a row for one record."""
-
-
 class OutcomeHandler:
     """Carries out the step that follows a request, whatever the request was for."""
 
@@ -222,13 +217,14 @@ class OutcomeHandler:
             refusal = read_refusal(response.status, response.body)
             self._control.close(state, throttled(state, refusal, self._loop.time() - since))
 
-    async def renew(self, state: LocationState, lane: Lane, refusal: Refusal, token: str) -> None:
-        """Ask for another token; without one the location stops."""
-        lane.renewals += 1
-        if lane.renewals > MAX_RENEWALS or not await self._session.renewed(state.name, token):
-            self.stop_location(state, lane, refusal)
-        else:
-            state.ready.appendleft(lane)
+    def hold_back(self, state: LocationState, lane: Lane, error: RefusedError) -> None:
+        """No request may be made: without a token the location stops.
+
+        Where the day is spent, the dispatcher decides.
+        """
+        state.ready.appendleft(lane)
+        if isinstance(error, AccessError):
+            self._control.close(state, error)
 
     def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
         """Stop the location."""
@@ -237,6 +233,4 @@ class OutcomeHandler:
 
     def retry_after(self, response: Response) -> float | None:
         """Seconds that an answer asks to wait, where it does."""
-        return retry_after(
-            response.headers.get("Retry-After"), self._session.policy.retry_after_cap
-        )
+        return retry_after(response, self._session.policy.retry_after_cap)

@@ -15,9 +15,9 @@ from leadconnector_async.api.reconciliation import (
     Search,
     SearchTarget,
 )
-from leadconnector_async.api.responses import Throttled, TokenExpired, classify
+from leadconnector_async.api.responses import Throttled, classify
 from leadconnector_async.delivery import decisions
-from leadconnector_async.errors import TransportError
+from leadconnector_async.errors import RefusedError, TransportError
 from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.draft import key_text, milliseconds
@@ -58,19 +58,15 @@ class Reconciler:
         self._handler.stats.searches += 1
         self._handler.stats.requests += 1
         try:
-            response, token = await self._session.exchange(
-                state.name, state.quota, slot, search.request()
-            )
+            response = await self._session.exchange(state.name, state.quota, slot, search.request())
+        except RefusedError as error:
+            self._handler.hold_back(state, lane, error)
+            return
         except TransportError as error:
             self._conclude(state, lane, search.lookup_failed(str(error)))
             return
-        classification = (
-            classify(response.status, response.body) if response.status in (401, 429) else None
-        )
-        if isinstance(classification, Throttled):
+        if isinstance(classify(response.status, response.body), Throttled):
             self._handler.pause(state, lane, response)
-        elif isinstance(classification, TokenExpired):
-            await self._handler.renew(state, lane, classification.refusal, token)
         else:
             findings = search.feed(response)
             if findings is None:

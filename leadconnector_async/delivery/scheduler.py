@@ -51,7 +51,6 @@ class Lane:
         "enrichment",
         "id",
         "lookups",
-        "renewals",
         "search",
         "waiting",
     )
@@ -65,7 +64,6 @@ class Lane:
         self.lookups: dict[str, str] = {}
         self.busy = False
         self.waiting = False
-        self.renewals = 0
 
     def __repr__(self) -> str:
         flags = [name for name in ("busy", "waiting") if getattr(self, name)]
@@ -149,7 +147,6 @@ class LocationState:
         if lane.enrichment is not None:
             lane.enrichment.start_over()
             lane.enrichment = None
-        lane.renewals = 0
         self.claimed -= 1
 
     def go_on(self, lane: Lane) -> None:

@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from leadconnector_async.api.endpoints import INBOUND_PATH, with_missing_scope
-from leadconnector_async.api.responses import Accepted, Forbidden, Throttled, TokenExpired, classify
+from leadconnector_async.api.responses import Accepted, Forbidden, Throttled, classify
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import Enricher
 from leadconnector_async.delivery.outcomes import OutcomeHandler
 from leadconnector_async.delivery.reconciler import Reconciler
 from leadconnector_async.delivery.scheduler import InDoubt
-from leadconnector_async.errors import FateUnknownError, NotSentError, TokenStoreError
+from leadconnector_async.errors import FateUnknownError, NotSentError, RefusedError, TokenStoreError
 from leadconnector_async.records.draft import stamped
 from leadconnector_async.transport.base import FileUnreadableError, Request
 
@@ -68,9 +68,12 @@ class Sender:
         slot = await state.quota.take(self._loop.time())
         self._stats.requests += 1
         try:
-            response, token = await self._session.exchange(
+            response = await self._session.exchange(
                 state.name, state.quota, slot, enrichment.request
             )
+        except RefusedError as error:
+            self._handler.hold_back(state, lane, error)
+            return
         # Whatever became of it, it can be done again; but not for ever, where a file is at fault.
         except (FateUnknownError, FileUnreadableError) as error:
             self._handler.take(state, lane, claim, self._enricher.failed(enrichment, str(error)))
@@ -81,13 +84,9 @@ class Sender:
         except asyncio.CancelledError:
             enrichment.start_over()
             raise
-        classification = (
-            classify(response.status, response.body) if response.status in (401, 403, 429) else None
-        )
+        classification = classify(response.status, response.body)
         if isinstance(classification, Throttled):
             self._handler.pause(state, lane, response)
-        elif isinstance(classification, TokenExpired):
-            await self._handler.renew(state, lane, classification.refusal, token)
         elif isinstance(classification, Forbidden):
             self._handler.stop_location(
                 state, lane, with_missing_scope(enrichment.request, classification.refusal)
@@ -104,7 +103,10 @@ class Sender:
         slot = await state.quota.take(self._loop.time())
         self._stats.requests += 1
         try:
-            response, token = await self._session.exchange(state.name, state.quota, slot, request)
+            response = await self._session.exchange(state.name, state.quota, slot, request)
+        except RefusedError as error:
+            self._handler.hold_back(state, lane, error)
+            return
         except NotSentError:
             self._handler.go_on(state, lane, decisions.Retry(self._policy.delay(1, self._random)))
             return
@@ -125,8 +127,6 @@ class Sender:
                 completed.lookups(classification.receipt.email_message_id) if completed else None
             )
             self._recorder.stored(claim, classification.receipt, lookups)
-        elif isinstance(classification, TokenExpired):
-            await self._handler.renew(state, lane, classification.refusal, token)
         else:
             self._not_stored(state, lane, claim, classification, response)
 

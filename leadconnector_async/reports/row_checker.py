@@ -6,8 +6,8 @@ import sqlite3
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.sqlite.sameness import content_digest, reused_id
 from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
+from leadconnector_async.records.sameness import content_digest, reused_id
 
 if TYPE_CHECKING:
     from leadconnector_async.models import Problem

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadconnector_async.policy import Policy, retry_after
+from leadconnector_async.policy import Policy
 
 
 class Largest(Random):
@@ -41,45 +41,6 @@ def test_waits_differ() -> None:
     """Lanes that failed together do not come back together."""
     random = Random(1)
     assert len({Policy().delay(3, random) for _ in range(20)}) == 20
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("0", 0.0),
-        ("7", 7.0),
-        (" 7 ", 7.0),
-        (" " * 40 + "7", 7.0),
-        ("0" * 40 + "7", 7.0),
-        ("60", 60.0),
-        ("61", 60.0),
-        ("31536000", 60.0),
-        ("9" * 8000, 60.0),
-        (None, None),
-        ("", None),
-        (" ", None),
-        ("-5", None),
-        ("1.5", None),
-        ("1e3", None),
-        ("٣", None),
-        ("²", None),
-        ("soon", None),
-        ("1 2", None),
-        ("Wed, 21 Oct 2065 07:28:00 GMT", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
-    ],
-)
-def test_retry_after_is_seconds_within_a_cap(text: str | None, seconds: float | None) -> None:
-    """A year ahead is cut, the past and nonsense are no values, dates are not trusted."""
-    assert retry_after(text, 60.0) == seconds
-
-
-@settings(deadline=None)
-@given(st.none() | st.text() | st.from_regex(r"\s*\d+\s*"), st.floats(0, 1e6))
-def test_reading_retry_after_never_fails(text: str | None, cap: float) -> None:
-    """Whatever a header holds, it is no wait or one between 0 and the cap."""
-    seconds = retry_after(text, cap)
-    assert seconds is None or 0 <= seconds <= cap
 
 
 @pytest.mark.parametrize(

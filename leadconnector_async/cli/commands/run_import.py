@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from msgspec.structs import replace
 
 from leadconnector_async.cli.exit_codes import Exit
-from leadconnector_async.cli.format import say
+from leadconnector_async.cli.file_descriptors import room_for
+from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import client, destination, taken_as_known, target
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.cli.report_lines import (
@@ -24,6 +25,7 @@ from leadconnector_async.cli.report_lines import (
     report_lines,
 )
 from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.importer import import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal
@@ -67,6 +69,7 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     if options.dry_run:
         return plan(options)
     display = choose_display(quiet=options.quiet, color=color)
+    options = _within_open_files(options)
     with target(options) as at, asyncio.Runner(loop_factory=_loop_factory()) as runner:
         summary = runner.run(_Run(options, display).run(at))
     if summary.error is not None:
@@ -77,6 +80,24 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
         for line in report_lines(summary, options):
             say(line)
     return exit_code(summary)
+
+
+def _within_open_files(options: ImportOptions) -> ImportOptions:
+    """Bound the requests in flight to what the limit on open files has room for, and say so."""
+    listed = 1 if options.locations is None else len(options.locations.locations)
+    wanted = options.concurrency or max_workers(listed)
+    # A location that only records name brings workers of its own, unless the user bounds them.
+    most = options.concurrency or MAX_WORKERS
+    room = room_for(most, each=2 if options.sandbox else 1)
+    if room == most:
+        return options
+    if room < wanted and not options.quiet:
+        say(
+            f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}: the limit "
+            "on open files (ulimit -n) has no room for more",
+            err=True,
+        )
+    return replace(options, concurrency=min(room, wanted))
 
 
 def exit_code(summary: ImportSummary) -> Exit:

@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
+from leadconnector_async.outbox.record_store import at_once
+from leadconnector_async.outbox.refused_lines import forget_unmet
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
 from leadconnector_async.outbox.sqlite.counters import PENDING, Counters
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
 from leadconnector_async.outbox.sqlite.lookups import Lookups
+from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.sqlite.requeue import Dismissing, Requeuer
 from leadconnector_async.outbox.sqlite.settler import Settler
-from leadconnector_async.outbox.sqlite.staging import Staging
-from leadconnector_async.outbox.sqlite.submitter import Submitter
+from leadconnector_async.outbox.staging import stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
+    from leadconnector_async.outbox.base import SourcePass, Staged, Submission
     from leadconnector_async.outbox.sqlite.connection import Connect
+    from leadconnector_async.records.draft import Draft
 
 _SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
 
@@ -54,8 +58,7 @@ class SqliteStore:
         self.claims = Claims(connection)
         self.lookups = Lookups(connection)
         self.enqueuer = Enqueuer(connection, self.claims, self.lookups)
-        self.staging = Staging(connection, self._counters, self.enqueuer)
-        self.submitter = Submitter(connection, self.staging, self.enqueuer, self.claims.index)
+        self.records = SqliteRecords(connection, self._counters, self.enqueuer, self.claims.index)
         self.settler = Settler(connection, self._counters, self.claims, self.lookups)
         self.dismissing = Dismissing(connection, self._counters)
         self.requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
@@ -66,7 +69,7 @@ class SqliteStore:
         self._counters.reload()
         self.claims.reload()
         self.enqueuer.reload()
-        self.staging.reload()
+        self.records.reload()
 
     def close(self) -> None:
         """Let go of the file, and let the next owner in."""
@@ -134,6 +137,18 @@ class SqliteStore:
                 f"{name} belongs to an import into {known[0]}, not {destination}: what was sent "
                 "there would not be sent here. Choose another outbox"
             )
+
+    def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+        """See `Outbox.stage`."""
+        return at_once(stage(self.records, drafts, source_pass))
+
+    def end(self, source_pass: SourcePass, prefix: bytes) -> None:
+        """See `DurableOutbox.end`."""
+        at_once(forget_unmet(self.records, source_pass, prefix))
+
+    def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
+        """See `Outbox.submit`."""
+        return at_once(submit(self.records, drafts))
 
     def locations(self) -> list[str]:
         """Return the locations that have records in the queue, oldest first."""

@@ -58,7 +58,7 @@ class SubmitBatcher:
     async def _submit_all(self) -> list[Submission | Exception]:
         drafts, self._drafts, self._answers = self._drafts, [], None
         try:
-            return [*await self._writer.run(lambda store: store.submitter.submit(drafts))]
+            return [*await self._writer.run(lambda store: store.submit(drafts))]
         except OutboxError:
             raise
         except Exception:  # noqa: BLE001 - one of them is at fault: it alone is to be told so
@@ -66,7 +66,7 @@ class SubmitBatcher:
 
     async def _submit_alone(self, draft: Draft) -> Submission | Exception:
         try:
-            (answer,) = await self._writer.run(lambda store: store.submitter.submit([draft]))
+            (answer,) = await self._writer.run(lambda store: store.submit([draft]))
         except Exception as error:  # noqa: BLE001 - raised where its caller waits
             return error
         return answer
@@ -115,11 +115,11 @@ class SqliteOutbox:
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`."""
-        return await self._writer.run(lambda store: store.staging.stage(drafts, source_pass))
+        return await self._writer.run(lambda store: store.stage(drafts, source_pass))
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """See `DurableOutbox.end`."""
-        await self._writer.run(lambda store: store.staging.end(source_pass, prefix))
+        await self._writer.run(lambda store: store.end(source_pass, prefix))
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""

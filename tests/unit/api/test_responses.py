@@ -17,11 +17,15 @@ from leadconnector_async.api.responses import (
     Indeterminate,
     Refused,
     Throttled,
-    TokenExpired,
     classify,
+    expired_token,
+    is_absent,
     read_refusal,
+    retry_after,
+    says_absent,
 )
 from leadconnector_async.models import Receipt, Refusal
+from leadconnector_async.transport.base import Response
 
 RECEIPT = (
     b'{"success":true,"conversationId":"v1","messageId":"m1","message":"Success",'
@@ -78,10 +82,10 @@ ROWS: list[tuple[str, int, bytes, type]] = [
     ("other 4xx", 418, b"", Refused),
     ("other 4xx", 402, b"", Refused),
     ("other 4xx", 499, b"", Refused),
-    ("401 renewable", 401, INVALID, TokenExpired),
-    ("401 renewable", 401, EXPIRED, TokenExpired),
-    ("401 renewable", 401, said("Invalid JWT"), TokenExpired),
-    ("401 renewable", 401, b'{"error":"invalid token"}', TokenExpired),
+    ("401 otherwise", 401, INVALID, Forbidden),
+    ("401 otherwise", 401, EXPIRED, Forbidden),
+    ("401 otherwise", 401, said("Invalid JWT"), Forbidden),
+    ("401 otherwise", 401, b'{"error":"invalid token"}', Forbidden),
     ("401 otherwise", 401, b"", Forbidden),
     ("401 otherwise", 401, HTML, Forbidden),
     ("401 otherwise", 401, said("version header was not found."), Forbidden),
@@ -112,12 +116,70 @@ def test_an_answer_means_what_the_table_says(
     assert type(classify(status, body)) is classification, row
 
 
-def test_a_provider_without_a_token_is_told_in_the_answers_stead() -> None:
-    """Renewably: what is in doubt must not be given up for want of a token."""
-    response = responses.no_token(Refusal(status=401, message="install the app again"))
-    classification = classify(response.status, response.body)
-    assert isinstance(classification, TokenExpired)
-    assert str(classification.refusal) == "401 no token: install the app again"
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, INVALID, "Invalid token: access token is invalid"),
+        (401, EXPIRED, "The token has expired."),
+        (401, said("Invalid JWT"), "Invalid JWT"),
+        (401, b'{"error":"invalid token"}', "invalid token"),
+        (401, b'{"error":{"code":"UNAUTHORIZED","message":"Token expired"}}', "Token expired"),
+        (401, b'{"error":{"code":"TOKEN_EXPIRED","message":"No"}}', "No"),
+        (401, b"", None),
+        (401, HTML, None),
+        (401, said("The token is not authorized for this scope."), None),
+        (401, said("expired", canonicalCode="CONVERSATIONS_MSG_PROVIDER_NO_ACCESS"), None),
+        (401, b'{"error":{"code":"FORBIDDEN","message":"no scope"}}', None),
+        (403, EXPIRED, None),
+        (400, INVALID, None),
+    ],
+)
+def test_an_ended_token_is_told_from_a_missing_right(
+    status: int, body: bytes, words: str | None
+) -> None:
+    """In either envelope of errors; only the first is worth a renewal."""
+    refusal = expired_token(Response(status, {}, body))
+    assert (refusal and refusal.message) == words
+
+
+def test_the_newer_envelope_of_errors_is_read() -> None:
+    """Its code stands for the canonical one; details may quote a person, and are not repeated."""
+    body = (
+        b'{"error":{"code":"RESOURCE_NOT_FOUND","message":"The contact was not found.",'
+        b'"details":{"identifier":"Kim"},"resolution":"Look again."},"traceId":"t1"}'
+    )
+    assert read_refusal(404, body) == Refusal(
+        status=404,
+        message="The contact was not found.",
+        canonical_code="RESOURCE_NOT_FOUND",
+        trace_id="t1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "absent", "said_so"),
+    [
+        (404, b"", True, False),
+        (404, said("Conversation not found"), True, True),
+        (400, said("Conversation not found"), True, True),
+        (400, said("No conversations found"), True, True),
+        (400, said("The contact with id 7 does not exist"), True, True),
+        (400, said("Contact with id c1 not found"), True, True),
+        (400, said("Location not found"), False, False),
+        (400, said("limit must not be greater than 100"), False, False),
+        (403, said("Conversation not found"), False, False),
+        (500, said("Conversation not found"), False, False),
+    ],
+)
+def test_what_is_not_there_is_told_by_404_or_by_the_words_of_a_400(
+    status: int,
+    body: bytes,
+    absent: bool,  # noqa: FBT001
+    said_so: bool,  # noqa: FBT001
+) -> None:
+    """A path that is not served answers 404 too: where that matters, the words are needed."""
+    response = Response(status, {}, body)
+    assert (is_absent(response), says_absent(response)) == (absent, said_so)
 
 
 def test_each_row_of_the_table_is_tested() -> None:
@@ -325,3 +387,46 @@ def test_judging_never_fails(status: int, body: bytes) -> None:
         assert 0 < len(classification.refusal.message) <= 300
         assert classification.refusal.message.isprintable()
         msgspec.json.encode(classification.refusal)
+
+
+def _answer(text: str | None) -> Response:
+    return Response(429, {} if text is None else {"Retry-After": text}, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        (" " * 40 + "7", 7.0),
+        ("0" * 40 + "7", 7.0),
+        ("60", 60.0),
+        ("61", 60.0),
+        ("31536000", 60.0),
+        ("9" * 8000, 60.0),
+        (None, None),
+        ("", None),
+        (" ", None),
+        ("-5", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("٣", None),
+        ("²", None),
+        ("soon", None),
+        ("1 2", None),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_within_a_cap(text: str | None, seconds: float | None) -> None:
+    """A year ahead is cut, the past and nonsense are no values, dates are not trusted."""
+    assert retry_after(_answer(text), 60.0) == seconds
+
+
+@settings(deadline=None)
+@given(st.none() | st.text() | st.from_regex(r"\s*\d+\s*"), st.floats(0, 1e6))
+def test_reading_retry_after_never_fails(text: str | None, cap: float) -> None:
+    """Whatever a header holds, it is no wait or one between 0 and the cap."""
+    seconds = retry_after(_answer(text), cap)
+    assert seconds is None or 0 <= seconds <= cap

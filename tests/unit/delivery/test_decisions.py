@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from leadconnector_async.api.reconciliation import Found, Inconclusive, LookupFailed, NotFound
-from leadconnector_async.api.responses import Forbidden, Indeterminate, Refused, TokenExpired
+from leadconnector_async.api.responses import Forbidden, Indeterminate, Refused
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.decisions import (
     MAX_LOOKUP_FAILURES,
@@ -39,7 +39,7 @@ class Half(Random):
 
 
 def verdict_step(
-    classification: Refused | TokenExpired | Forbidden | Indeterminate,
+    classification: Refused | Forbidden | Indeterminate,
     attempts: int = 1,
     retry_after: float | None = None,
     policy: Policy = LOOK,
@@ -71,12 +71,9 @@ def test_what_is_refused_has_ended() -> None:
     assert msgspec.json.decode(step.detail or b"", type=Refusal) == NO
 
 
-@pytest.mark.parametrize("classification", [Forbidden(NO), TokenExpired(NO)])
-def test_a_token_that_is_refused_stops_the_location(
-    classification: Forbidden | TokenExpired,
-) -> None:
-    """At once, or once renewing it did not help."""
-    assert verdict_step(classification) == StopLocation(NO)
+def test_a_token_that_is_refused_stops_the_location() -> None:
+    """At once: the session has renewed it where that could help."""
+    assert verdict_step(Forbidden(NO)) == StopLocation(NO)
 
 
 def test_an_unknown_fate_is_looked_for() -> None:

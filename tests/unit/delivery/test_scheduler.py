@@ -71,7 +71,7 @@ def test_a_site_and_a_lane_begin_empty() -> None:
     place, lane, doubt = location_state(), Lane(7), InDoubt("no answer")
     assert (place.lease.number, place.name, place.claimed, place.resting) == (1, "l1", 0, 0)
     assert (place.lanes, place.error, place.more) == ({}, None, True)
-    assert (lane.id, list(lane.claims), lane.doubts, lane.renewals) == (7, [], {}, 0)
+    assert (lane.id, list(lane.claims), lane.doubts) == (7, [], {})
     assert (lane.search, lane.busy, lane.waiting) == (None, False, False)
     assert (doubt.searches, doubt.lookup_failures) == (0, 0)
 
@@ -113,9 +113,8 @@ def test_a_known_fate_ends_doubts_and_renewals() -> None:
     place = full(location_state(), lanes=1, each=3)
     lane = place.lanes[0]
     lane.doubts = {1: InDoubt("no answer"), 2: InDoubt("no answer")}
-    lane.renewals = 2
     place.take_out(lane, lane.claims[1])
-    assert (numbers(lane), list(lane.doubts), lane.renewals) == ([0, 2], [2], 0)
+    assert (numbers(lane), list(lane.doubts)) == ([0, 2], [2])
 
 
 def test_a_waiting_lane_is_no_work_at_hand() -> None:

@@ -16,9 +16,9 @@ from outbox_kit import AT, Reading, crashed
 
 from leadconnector_async.outbox.base import Settlement, SourcePass, State
 from leadconnector_async.outbox.reader import RecordCounts
-from leadconnector_async.outbox.sqlite.deduplicator import numbered
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.records.draft import Draft, line_key
+from leadconnector_async.records.sameness import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from outbox_kit import Reading, claimed, crashed, draft, drafts, fate, in_outbox, keys, published
 
 from leadconnector_async.outbox.base import SourcePass, Staged, State
-from leadconnector_async.outbox.sqlite.deduplicator import numbered
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+from leadconnector_async.records.sameness import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,182 @@
+"""Records whose keys are known: told apart from mended ones, and from others that equal them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leadconnector_async.outbox.record_store import Copy
+from leadconnector_async.outbox.sameness import (
+    is_same,
+    is_unmended,
+    mend,
+    takes_the_place,
+    why_refused,
+)
+from leadconnector_async.records.deferred import read_deferred, with_contact
+from leadconnector_async.records.draft import line_key
+from leadconnector_async.records.sameness import (
+    BY_MAIL,
+    content_digest,
+    numbered,
+    reused_digest,
+    reused_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async.outbox.base import SourcePass
+    from leadconnector_async.outbox.record_store import ExistingRecord, NewRecord, RecordStore
+    from leadconnector_async.records.draft import Draft
+
+
+class Deduplicator:
+    """What becomes of the drafts of a batch whose keys are known, in the order of the source."""
+
+    def __init__(self, store: RecordStore, source_pass: SourcePass) -> None:
+        self._store = store
+        self._pass = source_pass
+        self._copies: list[Copy] = []
+        self._digests: list[tuple[int, bytes]] = []
+        self.created: list[NewRecord] = []
+        self.reused: list[Draft] = []
+        self.mended = self.refused_again = self.known = 0
+
+    @property
+    def copies(self) -> int:
+        """How many of them equal a record that stands elsewhere."""
+        return len(self._copies)
+
+    async def meet(self, records: Sequence[NewRecord]) -> None:
+        """Tell a record that is known from a second one that equals it, and from a mended one."""
+        known_by_key = await self._store.known([(one.location, one.draft.key) for one in records])
+        for record in records:
+            key = record.location, record.draft.key
+            known = known_by_key[key]
+            if record.draft.counted:
+                is_changed = await self._meet_counted(record, known)
+            else:
+                is_changed = await self._meet_named(record, known)
+            if is_changed:
+                known_by_key.update(await self._store.known([key]))
+
+    async def finish(self) -> None:
+        """Write the copies down."""
+        await self._store.add_copies(self._copies)
+        await self._store.add_reused(self._digests)
+
+    async def _meet_counted(self, record: NewRecord, known: ExistingRecord) -> bool:
+        if self._pass.meet(known.seq):
+            return await self._meet_first(record, known)
+        await self._number(record)
+        return False
+
+    async def _meet_named(self, record: NewRecord, known: ExistingRecord) -> bool:
+        """Meet a record that has an id. True if the known one is another one now."""
+        draft, store = record.draft, self._store
+        is_first = self._pass.meet(known.seq)
+        if is_first and await is_unmended(store, draft, known):
+            self.known += 1
+            return False
+        same = await is_same(store, draft, known, self._pass if is_first else None)
+        if is_first and (same or await takes_the_place(store, record, known, self._pass)):
+            return await self._meet_first(record, known)
+        if same:
+            self._copy(record, known)
+        else:
+            await self._set_apart(record, known)
+        return False
+
+    async def _meet_first(self, record: NewRecord, known: ExistingRecord) -> bool:
+        draft = record.draft
+        is_mended = await mend(self._store, record, known, self._pass.source)
+        if is_mended:
+            self.mended += 1
+            self.refused_again += draft.problem is not None
+        elif (
+            known.source in self._pass.kin
+            or draft.own is not None
+            or (draft.raw is not None and await self._store.was(known.seq, draft.raw))
+        ):
+            self.known += 1
+        else:
+            self._copy(record, known)
+        return is_mended
+
+    def _copy(self, record: NewRecord, known: ExistingRecord) -> None:
+        source = min(self._pass.kin)
+        self._copies.append(Copy(source, known.seq, self._pass.number, record.draft.line))
+
+    async def _set_apart(self, record: NewRecord, known: ExistingRecord) -> None:
+        """Make a record of its own of a draft whose id is another's: a refused one, but of mails.
+
+        A draft that is refused or left out already stays so.
+        """
+        draft = record.draft
+        if draft.payload is None:
+            apart = draft._replace(key=line_key(draft.raw or b""))
+        elif draft.mail:
+            content = content_digest(draft.payload, draft.deferred, mail=True)
+            apart = draft._replace(key=BY_MAIL + reused_key(draft.key, content))
+        else:
+            contact = read_deferred(draft.deferred).contact if draft.deferred else None
+            raw = draft.raw or with_contact(draft.payload, contact)
+            apart = draft._replace(
+                key=line_key(raw),
+                raw=raw,
+                lane=0,
+                date=0,
+                payload=None,
+                deferred=None,
+                traits=0,
+                problem=await why_refused(self._store, draft, known),
+            )
+            self.reused.append(apart)
+        await self._meet_apart(record._replace(draft=apart), draft)
+
+    async def _meet_apart(self, record: NewRecord, draft: Draft) -> None:
+        key = record.location, record.draft.key
+        found = (await self._store.known([key])).get(key)
+        if found is None:
+            await self._add(record, record.draft.key)
+        elif self._pass.meet(found.seq):
+            await self._meet_first(record, found)
+        else:
+            self._copy(record, found)
+        if draft.payload is not None and not draft.mail:
+            digest = reused_digest(draft.own or draft.key, draft.payload, draft.deferred)
+            self._digests.append((record.seq if found is None else found.seq, digest))
+
+    async def _add(self, record: NewRecord, key: bytes) -> None:
+        await self._store.insert_again(record, key)
+        self._pass.meet(record.seq)
+        self.created.append(record)
+
+    async def _number(self, record: NewRecord) -> None:
+        """Take the first number among equal records that this pass has not met.
+
+        Those it has met are 1, 2, … n without a gap, so doubling and halving finds n + 1.
+        """
+        met, unmet = 1, 2
+        while await self._has_met(record, unmet):
+            met, unmet = unmet, unmet * 2
+        while unmet - met > 1:
+            middle = (met + unmet) // 2
+            if await self._has_met(record, middle):
+                met = middle
+            else:
+                unmet = middle
+        known = await self._numbered(record, unmet)
+        if known is None:
+            await self._add(record, numbered(record.draft.key, unmet))
+        else:
+            self._pass.meet(known.seq)
+            await self._meet_first(record, known)
+
+    async def _has_met(self, record: NewRecord, number: int) -> bool:
+        known = await self._numbered(record, number)
+        return known is not None and self._pass.has_met(known.seq)
+
+    async def _numbered(self, record: NewRecord, number: int) -> ExistingRecord | None:
+        key = record.location, numbered(record.draft.key, number)
+        return (await self._store.known([key])).get(key)

@@ -1,0 +1,75 @@
+"""What a record says, apart from what the options of its reading add to it.
+
+Records of one id that say the same are one record. A provider's id comes from an option, and
+``altId`` is a stamp.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final
+
+import orjson
+
+from leadconnector_async.models import Problem
+from leadconnector_async.records.deferred import Deferred, read_deferred
+
+_OF_OPTIONS: Final = re.compile(rb',"(?:conversationProviderId|altId)":"(?:[^"\\]|\\.)*"')
+"""Quotes within a text are escaped, so that this finds whole fields alone."""
+
+_TEXTS: Final = ("subject", "message", "html")
+
+_NOTHING: Final = Deferred()
+
+_SHORT_NUMBERS: Final = 0xFFFF
+
+BY_MAIL: Final = b"m"
+"""What the key of a mail begins with whose Message-ID is that of another one."""
+
+
+def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) -> bytes:
+    """Digest what a record says.
+
+    The copies of a ``mail`` in several folders differ in what was read of their heads: it says
+    who wrote what, and which files go with it.
+    """
+    lacks = read_deferred(deferred) if deferred else _NOTHING
+    files = [item if isinstance(item, str) else item.digest for item in lacks.attachments]
+    if mail:
+        body = orjson.loads(payload)
+        texts = (" ".join(body.get(name, "").split()) for name in _TEXTS)
+        files = sorted(files or body.get("attachments", []))
+        said = orjson.dumps((body.get("emailFrom", "").lower(), *texts, *files))
+    else:
+        who = "" if lacks.contact is None else lacks.contact.key
+        said = _OF_OPTIONS.sub(b"", payload) + "\0".join((who, *files)).encode()
+    return blake2b(said, digest_size=16).digest()
+
+
+def reused_digest(own: bytes, payload: bytes, deferred: str | None) -> bytes:
+    """Digest what a record says together with the key of its id."""
+    return blake2b(own + b"\0" + content_digest(payload, deferred), digest_size=16).digest()
+
+
+def reused_key(key: bytes, content: bytes) -> bytes:
+    """Digest a key that several records share, with what one of them says."""
+    return blake2b(key + b"\0" + content, digest_size=16).digest()
+
+
+def numbered(key: bytes, number: int) -> bytes:
+    """The key of one among equal records: the first has the key itself."""
+    if number == 1:
+        return key
+    return key + number.to_bytes(2 if number <= _SHORT_NUMBERS else 4, "big")
+
+
+def reused_id(place: str, *, listed: bool = False) -> Problem:
+    """Name what is wrong with a record whose id is that of the one at ``place``."""
+    name = place.replace('"', "'")
+    quoted = f' ("{name}")' if place else ""
+    if listed:
+        fix = "take the key out of all but one"
+        return Problem("outboxKey", f"is that of another record{quoted} with other content", fix)
+    fix = "give each record an id of its own"
+    return Problem("id", f"is that of another record{quoted} with other content", fix)
