@@ -135,22 +135,6 @@ def test_a_token_that_is_refused_each_time_is_renewed_twice_and_no_more() -> Non
     assert tokens.renewals == 2
 
 
-def test_a_renewal_is_logged_without_a_token(caplog: pytest.LogCaptureFixture) -> None:
-    """One line for each token that was got, and none for a renewal that failed."""
-    tokens = Moody()
-    tokens.on_renew = [NotSentError("down")]
-
-    async def scenario() -> None:
-        session = ApiSession(direct(), tokens, policy=QUICK, limit=None, version="v")
-        for _ in range(2):
-            await session.renewed("L", "old")
-
-    with caplog.at_level(logging.INFO, "leadconnector_async"):
-        asyncio.run(scenario())
-    told = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
-    assert told == ["token of location L renewed"]
-
-
 def test_without_a_token_no_slot_is_used() -> None:
     """Nothing left."""
 

@@ -63,7 +63,7 @@ def test_rare_events_are_shown_on_standard_error(capsys: pytest.CaptureFixture[s
     logger = logging.getLogger("leadconnector_async")
     before = logger.handlers[:]
     show_logs(verbose=True)
-    logging.getLogger("leadconnector_async.engine").info("something rare")
+    logging.getLogger("leadconnector_async.delivery").info("something rare")
     for handler in set(logger.handlers) - set(before):
         logger.removeHandler(handler)
     logger.setLevel(logging.NOTSET)
