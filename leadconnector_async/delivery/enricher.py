@@ -91,8 +91,7 @@ class Enricher:
             return decisions.Retry(policy.delay(enrichment.failures + 1, self._random))
         enrichment.failures += 1
         if enrichment.failures >= policy.attempts:
-            text = f"{reason} (in {enrichment.failures} attempts)"
-            return decisions.Settle(State.REJECTED, reason=text)
+            return decisions.exhausted(reason, enrichment.failures)
         delay = policy.delay(enrichment.failures, self._random)
         if lags:
             looks = policy.look_after

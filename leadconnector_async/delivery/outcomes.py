@@ -74,6 +74,8 @@ class OutcomeRecorder:
             _log.info("record %d found stored", claim.seq)
         elif end.state is State.REJECTED:
             self._stats.rejected += 1
+            if end.exhausted:
+                _log.warning("record %d given up: not stored after its last attempt", claim.seq)
         else:
             self._stats.unresolved += 1
             _log.warning("record %d given up: unresolved, may be stored or not", claim.seq)

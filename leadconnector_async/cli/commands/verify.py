@@ -58,7 +58,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     obey_output_options(ctx, given)
     if given["token"] and given["locations"]:
         raise click.UsageError(ONE_SOURCE_OF_TOKENS)
-    ctx.exit(run(VerifyOptions(**given)))
+    options = VerifyOptions(**given)
+    if not (options.token or options.locations):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
+        )
+    found, counts = asyncio.run(_verify_all(options))
+    _print(options, found, counts)
+    ctx.exit(Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED)
 
 
 MAX_SHOWN = 10
@@ -81,17 +88,9 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
         return f"VerifyOptions({self.outbox!r})"
 
 
-def run(options: VerifyOptions) -> Exit:
-    """Compare every location of the outbox, or the one that is asked for.
-
-    Raises:
-        LeadConnectorError: the outbox or the API cannot be read.
-    """
-    if not (options.token or options.locations):
-        raise click.UsageError(
-            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
-        )
-    found, counts = asyncio.run(_verify_all(options))
+def _print(
+    options: VerifyOptions, found: dict[str, Verification], counts: dict[str, RecordCounts]
+) -> None:
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
@@ -105,7 +104,6 @@ def run(options: VerifyOptions) -> Exit:
                 say(line)
         if any(others.get("", _NONE).values()) and not options.quiet:
             say(f"Of no location, and not sent: {_terms(others[''])}.")
-    return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
 
 
 async def _verify_all(
