@@ -179,7 +179,7 @@ def _excel(path: str, options: SourceOptions) -> Source:
 
 
 def _parquet(path: str, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.parquet import open_parquet  # noqa: PLC0415 - as above
+    from leadconnector_async.sources.spreadsheet import open_parquet  # noqa: PLC0415 - as above
 
     return open_parquet(path, options)
 

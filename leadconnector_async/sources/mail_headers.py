@@ -16,7 +16,7 @@ from email.header import decode_header
 from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from leadconnector_async.sources.mail_text import decode_text, sound
+from leadconnector_async.sources.encoding import decode_text, sound
 from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:

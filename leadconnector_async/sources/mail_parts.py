@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from leadconnector_async.sources.attachments import SUFFIXES, Attached
-from leadconnector_async.sources.mail_text import body, decode_text
+from leadconnector_async.sources.encoding import body, decode_text
 from leadconnector_async.sources.spool import safe_name
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
 from leadconnector_async.sources.mail_message import OPEN_END, MailOptions, OwnAddresses, read_mail
 from leadconnector_async.sources.mail_selection import LeftOutError, Selection, states_of_folders
 from leadconnector_async.sources.mbox import Piece, split, whole
-from leadconnector_async.sources.source_format import SourceFormat
+from leadconnector_async.sources.stream_source import SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from leadconnector_async.sources.mail_text import body, decode_text, sound
+from leadconnector_async.sources.encoding import body, decode_text, sound
 
 
 @pytest.mark.parametrize(
