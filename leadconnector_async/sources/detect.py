@@ -193,7 +193,7 @@ def _mailbox(
 
 
 def _mail_folder(path: str, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.mail_folder import MailFolder  # noqa: PLC0415 - as above
+    from leadconnector_async.sources.mailbox import MailFolder  # noqa: PLC0415 - as above
 
     return _unmapped(MailFolder(path, options), options)
 

@@ -26,7 +26,7 @@ from leadconnector_async.sources.fields import (
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_of, columns_told_of
-from leadconnector_async.sources.values import kind_of
+from leadconnector_async.sources.values import kind_of, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -173,7 +173,7 @@ def cells_of(record: Mapping[str, object]) -> Iterator[tuple[str, Cell]]:
             yield from _starred(path, value)
             pending += [(f"{path}[{n}]", item) for n, item in reversed([*enumerate(value)])]
         elif value is not None:
-            yield path, _text(value)
+            yield path, scalar_text(value)
 
 
 def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
@@ -184,16 +184,6 @@ def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
                 if isinstance(value, str):
                     found.setdefault(f"{path}[*].{key}", []).append(value)
     yield from found.items()
-
-
-def _text(value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case _:
-            return str(value)
 
 
 @lru_cache(maxsize=4096)

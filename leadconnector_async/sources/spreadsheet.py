@@ -8,7 +8,6 @@ Parquet: read in batches, columns of structs by dotted names.
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -19,11 +18,10 @@ from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.fields import listed, shown
 from leadconnector_async.sources.table import Table, is_blank
-from leadconnector_async.sources.values import stripped
+from leadconnector_async.sources.values import scalar_text, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
     from python_calamine import CalamineSheet, CalamineWorkbook
 
@@ -84,12 +82,7 @@ class Spreadsheet:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the rows go, and the file with them."""
         self._rows = iter(())
 
@@ -109,21 +102,7 @@ def as_text(value: object) -> str:
         return ""
     if isinstance(value, list):
         return ";".join(_item(item) for item in value)
-    return _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case datetime() | date():
-            return value.isoformat()
-        case bytes():
-            return value.decode(errors="replace")
-        case _:
-            return str(value)
+    return scalar_text(value)
 
 
 def _item(value: object) -> str:

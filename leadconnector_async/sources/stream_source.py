@@ -16,8 +16,6 @@ from leadconnector_async.sources.fields import shown
 from leadconnector_async.sources.mapping import Definition
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.dates import Dates
@@ -81,21 +79,15 @@ def source_format_of(  # noqa: PLR0913 - one argument for each thing that differ
     )
 
 
-class StreamSource:
+class OpenSource:
     """A source over a stream, which it closes."""
 
     form: bytes
-    recognised: str | None = None
-    """The mapping that reads it, if it was not given."""
 
-    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self.name = stream.name
         self.warnings: list[str] = []
         self._stream = stream
-        self._text = text
-        self._options = options
-        self._lines = LineSplitter(text.chunks(), stream)
-        self._coercer = RowCoercer(options, stream.folder)
 
     @property
     def bytes_read(self) -> int:
@@ -106,6 +98,26 @@ class StreamSource:
     def size(self) -> int | None:
         """Bytes of the file; None where it cannot be known."""
         return self._stream.size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
+class StreamSource(OpenSource):
+    """A source of text over a stream."""
+
+    recognised: str | None = None
+    """The mapping that reads it, if it was not given."""
+
+    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(stream)
+        self._text = text
+        self._options = options
+        self._lines = LineSplitter(text.chunks(), stream)
+        self._coercer = RowCoercer(options, stream.folder)
 
     @property
     def dates(self) -> Dates:
@@ -118,14 +130,3 @@ class StreamSource:
 
     def _warn_of_unknown(self, what: str) -> None:
         self.warnings += [f"{what} {shown(name)} is not sent" for name in self._coercer.unknown]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stream.close()
