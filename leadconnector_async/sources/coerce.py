@@ -9,7 +9,7 @@ from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES,
 from leadconnector_async.sources.attachments import Attachments, lost_files
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
 from leadconnector_async.sources.contact_values import Contacts
-from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources.fields import (

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.base import FormatName, Source
     from leadconnector_async.sources.byte_stream import ByteStream
-    from leadconnector_async.sources.date_forms import Survey
+    from leadconnector_async.sources.date_patterns import Survey
 
 _DEFAULTS: Final = SourceOptions()
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources.columns import NUMBER_FIELDS, names_utc, whole
-from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, LIST_FIELDS, shown
 from leadconnector_async.sources.mapped_rules import by_prefix, date_of, meant_by, translated
 from leadconnector_async.sources.mapping import FieldRule, LeaveOut, NotCarried, as_list, columns_of

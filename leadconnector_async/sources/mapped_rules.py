@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.date_forms import LocalText, by_format
+from leadconnector_async.sources.date_patterns import LocalText, by_format
 from leadconnector_async.sources.fields import folded
 from leadconnector_async.sources.mapping import Case, FieldRule, LeaveOut, as_list
 from leadconnector_async.sources.values import WrongValueError, quoted
