@@ -162,7 +162,7 @@ class RowCoercer:
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
         told = self.told()
-        if row is not None and lost_files(told) and not _has_content(row):
+        if told and row is not None and lost_files(told) and not _has_content(row):
             return Parsed(line, raw, None, (), identity_of(values), left_out=_FILES_ALONE)
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)
@@ -174,6 +174,8 @@ class RowCoercer:
 
     def told(self) -> tuple[str, ...]:
         """Give the notices of the record that was read, and begin with the next."""
+        if not self.notices:
+            return ()
         told = tuple(self.notices)
         self.notices.clear()
         return told
