@@ -18,7 +18,8 @@ from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.open import open_outbox
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.records.builder import InFlightLimit, RecordBuilder
+from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
+from leadconnector_async.records.draft import fault_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Outbox, Settlement
     from leadconnector_async.records.builder import Messages
     from leadconnector_async.records.draft import Draft
+    from leadconnector_async.sources import Source
 
 
 class Ingestor:
@@ -71,7 +73,8 @@ class Ingestor:
     async def __aenter__(self) -> Self:
         if self._api.closed:
             raise ClosedError(CLOSED)
-        self._outbox = await self._open_outbox()
+        self._durable = None if self._path is None else await open_outbox(self._path)
+        self._outbox: Outbox = self._durable or MemoryOutbox()
         self._dispatcher = Dispatcher(
             self._api.session,
             self._outbox,
@@ -79,7 +82,7 @@ class Ingestor:
             deliver=self._deliver,
             closed=self._closed,
         )
-        self._builder = RecordBuilder(self._api.location_of)
+        self._builder = RecordBuilder(self._api.location_of, self._api.location_id)
         self._is_open = True
         return self
 
@@ -94,11 +97,6 @@ class Ingestor:
             await self._finish_work()
         finally:
             await self._outbox.close()
-
-    async def _open_outbox(self) -> Outbox:
-        if self._path is None:
-            return MemoryOutbox()
-        return await open_outbox(self._path)
 
     @property
     def stats(self) -> RunStats:
@@ -120,6 +118,9 @@ class Ingestor:
         With an outbox, all messages are staged before the first is sent, and what earlier runs
         left behind is sent too; messages whose outcome is known already are skipped. Without one,
         they are taken from the iterable as fast as they can be sent.
+
+        ``messages`` may be what `leadconnector_async.sources.open_source` gives: its rows are
+        checked and known again as the command does it, and what is left out is `Rejected`.
 
         Raises:
             AccessError, DailyQuotaSpentError, ThrottledError: a location could not go on, after the
@@ -201,14 +202,23 @@ class Ingestor:
         return await waiter
 
     async def _stage(self, messages: Messages) -> AsyncGenerator[Draft, None]:
-        source_pass = SourcePass()
+        source = source_of(messages)
+        source_pass = SourcePass(await self._number_of(source))
         async for batch in self._builder.batches(messages):
             staged = await self._outbox.stage(batch, source_pass)
             self._dispatcher.stats.add(staged)
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
                     yield draft
+        if source is not None and self._durable is not None:
+            await self._durable.end(source_pass, fault_key(source.name))
         await self._publish()
+
+    async def _number_of(self, source: Source | None) -> int:
+        """The number of a source in the outbox; 0 for an application's own messages."""
+        if source is None or self._durable is None:
+            return 0
+        return await self._durable.source(source.name, source.form)
 
     async def _publish(self) -> None:
         """Let all that is staged be sent, what an earlier process left included."""

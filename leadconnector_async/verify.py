@@ -16,8 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from leadconnector_async.api.endpoints import export_messages
-from leadconnector_async.api.export_page import read_export_page
-from leadconnector_async.api.reconciliation import date_ms
+from leadconnector_async.api.listings import date_ms, read_messages
 from leadconnector_async.api.responses import (
     Forbidden,
     Refused,
@@ -30,8 +29,7 @@ from leadconnector_async.errors import AccessError, RefusedError, TransportError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
-    from leadconnector_async.api.export_page import ExportPage
-    from leadconnector_async.api.reconciliation import ListedMessage
+    from leadconnector_async.api.listings import ListedMessage, MessagePage
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.transport.base import Request
 
@@ -107,7 +105,7 @@ async def verify(
     return result
 
 
-async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[ExportPage, None]:
+async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[MessagePage, None]:
     """Every page of both channels, each once.
 
     Cursors or pages that come back would go on without end. They end the export where it has
@@ -171,7 +169,7 @@ def _look_of(message: ListedMessage) -> bytes | None:
     return blake2b("\0".join(part or "" for part in parts).encode(), digest_size=12).digest()
 
 
-async def read(api: LeadConnector, location: str, request: Request) -> ExportPage:
+async def read(api: LeadConnector, location: str, request: Request) -> MessagePage:
     """The page that a request gives, tried again as often as it is worth.
 
     Raises:
@@ -190,7 +188,7 @@ async def read(api: LeadConnector, location: str, request: Request) -> ExportPag
             continue
         if is_success(response):
             try:
-                return read_export_page(response.body)
+                return read_messages(response.body)
             except ValueError as error:
                 unusable = f": answered {response.status} with {error}"
         match None if is_success(response) else classify(response.status, response.body):

@@ -19,16 +19,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from leadconnector_async.api import endpoints
 from leadconnector_async.api.effects import (
     StepFailedError,
     StepLagsError,
     StepRefusedError,
+    body_of,
     content_of,
     refused,
+    unreadable,
 )
+from leadconnector_async.api.listings import conversation_of, text_of
 from leadconnector_async.api.responses import (
     exists_already,
     is_absent,
@@ -56,32 +59,16 @@ _OTHER: Final = (
 _PUNCTUATION: Final = re.compile(r"[+\s().-]")
 
 
-class _ContactId(Struct, rename="camel"):
-    id: str
-    phone: Any = UNSET
-    email: Any = UNSET
-    additional_phones: Any = None
-    additional_emails: Any = None
-
-
 class _ContactHits(Struct):
-    contact: _ContactId | list[_ContactId] | None = None
-    contacts: list[_ContactId] | None = None
+    contact: Any = None
+    contacts: Any = None
 
 
-class _MadeContact(Struct):
-    contact: _ContactId | None = None
+class _Meta(Struct):
+    meta: Any = None
 
 
-class _Meta(Struct, rename="camel"):
-    contact_id: str | None = None
-
-
-class _Duplicate(Struct):
-    meta: _Meta | None = None
-
-
-_duplicates: Final = msgspec.json.Decoder(_Duplicate)
+_metas: Final = msgspec.json.Decoder(_Meta)
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -115,10 +102,10 @@ def find_contact(
         if not known:
             raise refused(response, _MAKE)
         return known
-    made = content_of(response, _MadeContact, _MAKE).contact
-    if made is None or not made.id:
+    made = _id_in(content_of(response, _ContactHits, _MAKE).contact)
+    if not made:
         raise StepFailedError(f"{_MAKE}: the answer names none")
-    return made.id
+    return made
 
 
 def _look(location: str, ways: list[tuple[str, str | None]], others: set[str]) -> Flow[str | None]:
@@ -134,10 +121,9 @@ def _look(location: str, ways: list[tuple[str, str | None]], others: set[str]) -
         if is_absent(response):
             continue
         found = content_of(response, _ContactHits, _LOOK_UP)
-        given = found.contact if isinstance(found.contact, list) else [found.contact]
-        given = [*given, *(found.contacts or ())]
-        shown = [contact for contact in given if contact is not None and contact.id]
-        ids = {contact.id for contact in shown if _has(contact, field, value)}
+        given = [*_listed(found.contact), *_listed(found.contacts)]
+        shown = {id_: contact for contact in given if (id_ := _id_in(contact))}
+        ids = {id_ for id_, contact in shown.items() if _has(contact, field, value)}
         if len(ids) > 1:
             raise StepRefusedError(
                 f"{len(ids)} contacts have this {'address' if field == 'email' else field}: "
@@ -145,20 +131,27 @@ def _look(location: str, ways: list[tuple[str, str | None]], others: set[str]) -
             )
         if ids:
             return ids.pop()
-        others.update(contact.id for contact in shown)
+        others.update(shown)
     return None
 
 
-def _has(contact: _ContactId, field: str, value: str) -> bool:
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _id_in(entry: object, name: str = "id") -> str | None:
+    return text_of(entry.get(name)) if isinstance(entry, dict) else None
+
+
+def _has(contact: dict[str, Any], field: str, value: str) -> bool:
     """Whether it is the contact's own, after normalization; or may be, where none is shown."""
-    first, more = (
-        (contact.email, contact.additional_emails)
-        if field == "email"
-        else (contact.phone, contact.additional_phones)
+    name, more = (
+        ("email", "additionalEmails") if field == "email" else ("phone", "additionalPhones")
     )
-    if first is UNSET and not more:
+    others = contact.get(more)
+    if name not in contact and not others:
         return True
-    texts = [first, *(more if isinstance(more, list) else ())]
+    texts = [contact.get(name), *(others if isinstance(others, list) else ())]
     texts += [text for item in texts if isinstance(item, dict) for text in item.values()]
     return _normal(value) in [_normal(text) for text in texts if isinstance(text, str)]
 
@@ -181,36 +174,24 @@ def _make(location: str, contact: Contact) -> Request:
 
 def _duplicate_of(body: bytes) -> str | None:
     try:
-        meta = _duplicates.decode(body).meta
+        return _id_in(_metas.decode(body).meta, "contactId")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return None if meta is None else meta.contact_id
 
 
 _OPEN: Final = "the conversation could not be opened"
 
 _FIND: Final = "the conversation could not be found"
 
-
-class _Opened(Struct):
-    id: str
+_OWNER: Final = "the conversation's contact could not be found"
 
 
 class _Opening(Struct):
-    conversation: _Opened
-
-
-class _ConversationHit(Struct, rename="camel"):
-    id: str
-    contact_id: str | None = None
-
-
-class _ConversationListing(Struct):
-    conversations: list[_ConversationHit] = []
+    conversation: Any = None
 
 
 class _Owned(Struct, rename="camel"):
-    contact_id: str
+    contact_id: Any = None
 
 
 def open_conversation(location: str, contact: str, version: str) -> Flow[str]:
@@ -218,15 +199,23 @@ def open_conversation(location: str, contact: str, version: str) -> Flow[str]:
     response: Response = yield endpoints.open_conversation(location, contact, version)
     if exists_already(response):
         response = yield endpoints.find_conversation(location, contact, version)
-        listing = content_of(response, _ConversationListing, _FIND)
-        for conversation in listing.conversations:
-            if conversation.contact_id in (contact, None):
-                return conversation.id
-        raise StepLagsError(f"{_FIND}: the search does not show it yet")
-    return content_of(response, _Opening, _OPEN).conversation.id
+        try:
+            known = conversation_of(body_of(response, _FIND), contact)
+        except ValueError:
+            raise unreadable(_FIND) from None
+        if known is None:
+            raise StepLagsError(f"{_FIND}: the search does not show it yet")
+        return known
+    opened = _id_in(content_of(response, _Opening, _OPEN).conversation)
+    if opened is None:
+        raise unreadable(_OPEN)
+    return opened
 
 
 def find_owner(conversation: str, version: str) -> Flow[str]:
     """Learn the id of a conversation's contact."""
     response: Response = yield endpoints.get_conversation(conversation, version)
-    return content_of(response, _Owned, "the conversation's contact could not be found").contact_id
+    contact = text_of(content_of(response, _Owned, _OWNER).contact_id)
+    if contact is None:
+        raise unreadable(_OWNER)
+    return contact

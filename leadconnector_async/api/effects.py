@@ -70,12 +70,22 @@ def content_of(response: Response, type_: type[T], what: str) -> T:
         StepRefusedError: the API said no.
         StepFailedError: it could not say, or said nothing that can be read.
     """
+    try:
+        return msgspec.json.decode(body_of(response, what), type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise unreadable(what) from None
+
+
+def body_of(response: Response, what: str) -> bytes:
+    """The body of a successful answer to a step. Raises as `content_of` does."""
     if not is_success(response):
         raise refused(response, what)
-    try:
-        return msgspec.json.decode(response.body, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise StepFailedError(f"{what}: the answer cannot be read") from None
+    return response.body
+
+
+def unreadable(what: str) -> StepFailedError:
+    """The error that a successful answer is which cannot be read."""
+    return StepFailedError(f"{what}: the answer cannot be read")
 
 
 def refused(response: Response, what: str) -> Exception:

@@ -10,13 +10,17 @@ Whether a message that the API gives back is one of ours, where no id tells.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
 
 from leadconnector_async.api import endpoints
+from leadconnector_async.api.listings import (
+    MessagePage,
+    conversation_of,
+    date_ms,
+    read_messages,
+)
 from leadconnector_async.api.responses import (
     is_absent,
     is_read,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
+    from leadconnector_async.api.listings import ListedMessage
     from leadconnector_async.transport.base import Request, Response
 
 SLACK_MS: Final = 1000
@@ -38,31 +43,6 @@ SLACK_MS: Final = 1000
 
 OLDER_MS: Final = 60_000
 """How much earlier than ours the server's clock may be."""
-
-
-class ListedMessage(Struct, rename="camel"):
-    """A message as the API gives it back: only the fields that tell messages apart."""
-
-    id: str
-    message_type: str | None = None
-    direction: str | None = None
-    date_added: datetime | None = None
-    body: str | None = None
-    alt_id: str | None = None
-    conversation_id: str | None = None
-    meta: Any = None
-
-    @property
-    def thread(self) -> str | None:
-        """Of a mail: the id by which its thread is named, if ``meta`` has the documented form."""
-        try:
-            first = self.meta["email"]["messageIds"][0]
-        except (TypeError, KeyError, IndexError):
-            return None
-        return first if isinstance(first, str) else None
-
-    def __repr__(self) -> str:
-        return f"Message(id={self.id!r}, message_type={self.message_type!r})"
 
 
 class SearchTarget(Struct, frozen=True):
@@ -87,12 +67,16 @@ def specificity(target: SearchTarget) -> tuple[bool, bool, bool]:
 
 def matches(found: ListedMessage, target: SearchTarget) -> bool:
     """Tell whether type, direction, date and text agree."""
+    return looks_like(found, target) and _same_time(found, target)
+
+
+def looks_like(found: ListedMessage, target: SearchTarget) -> bool:
+    """Tell whether type, direction and text agree."""
     ours = target.message
     read_as = RULES[ours.type].read_as
     return (
         (not read_as or found.message_type in (None, ours.type, *read_as))
         and found.direction in (None, ours.direction)
-        and _same_time(found, target)
         and _same_text(found.body, ours)
     )
 
@@ -114,37 +98,9 @@ def _same_time(found: ListedMessage, target: SearchTarget) -> bool:
     return abs(at - target.date_ms) <= SLACK_MS
 
 
-def date_ms(date: datetime) -> int:
-    """Of the Unix epoch. A date without offset is in UTC, as the API gives them."""
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return int(aware.timestamp() * 1000)
-
-
 MAX_PAGES: Final = 200
 
-
-class _MessagePage(Struct, rename="camel"):
-    messages: list[ListedMessage] = []
-    last_message_id: str | None = None
-    next_page: bool = False
-
-
-class _MessageListing(Struct):
-    messages: _MessagePage
-
-
-class _FoundConversation(Struct, rename="camel"):
-    id: str
-    contact_id: str | None = None
-
-
-class _Conversations(Struct):
-    conversations: list[_FoundConversation] = []
-
-
-_listings: Final = msgspec.json.Decoder(_MessageListing)
-
-_conversations: Final = msgspec.json.Decoder(_Conversations)
+UNREADABLE: Final = "the API's listing cannot be read"
 
 
 class Found(Struct, frozen=True):
@@ -201,6 +157,8 @@ class Search:
         self._by_alt_id = {target.alt_id: target for target in self._targets if target.alt_id}
         self._found: dict[int, ListedMessage] = {}
         self._lookalikes: dict[int, ListedMessage] = {}
+        self._undated: list[ListedMessage] = []
+        self._nameless = False
         self._before: str | None = None
         self._pages = 0
         self._shows_alt_ids = False
@@ -226,10 +184,10 @@ class Search:
             return self._all(self._refused(response))
         try:
             if self._conversation is None:
-                return self._take_conversation(_conversations.decode(response.body))
-            return self._take_page(_listings.decode(response.body).messages)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self.lookup_failed("the API's listing cannot be read")
+                return self._take_conversation(response)
+            return self._take_page(read_messages(response.body))
+        except ValueError:
+            return self.lookup_failed(UNREADABLE)
 
     def lookup_failed(self, reason: str) -> dict[int, Finding]:
         """What a look comes to that failed."""
@@ -243,15 +201,13 @@ class Search:
             return Inconclusive(f"looking was refused: {refusal.status} {refusal.message}")
         return LookupFailed(f"looking failed: {refusal.status} {refusal.message}")
 
-    def _take_conversation(self, found: _Conversations) -> dict[int, Finding] | None:
-        for conversation in found.conversations:
-            if conversation.contact_id in (self._contact, None):
-                self._conversation = conversation.id
-                return None
-        return self._all(NotFound())
+    def _take_conversation(self, response: Response) -> dict[int, Finding] | None:
+        self._conversation = conversation_of(response.body, self._contact or "")
+        return None if self._conversation else self._all(NotFound())
 
-    def _take_page(self, page: _MessagePage) -> dict[int, Finding] | None:
+    def _take_page(self, page: MessagePage) -> dict[int, Finding] | None:
         self._pages += 1
+        self._nameless |= page.nameless
         for message in page.messages:
             self._compare(message)
         if len(self._found) == len(self._targets) or not page.next_page or not page.messages:
@@ -279,6 +235,8 @@ class Search:
                     self._lookalikes[target.seq] = message
                     self._taken.add(message.id)
                     return
+            if message.date_added is None:
+                self._undated.append(message)
 
     def _conclude(self) -> dict[int, Finding]:
         return {target.seq: self._conclude_for(target) for target in self._targets}
@@ -289,8 +247,10 @@ class Search:
             found = self._lookalikes.get(target.seq)
             if found and target.message.date is None and not target.message.message:
                 return Inconclusive("the API shows no altId, and it has neither date nor text")
+            if found is None and any(looks_like(message, target) for message in self._undated):
+                return Inconclusive("an entry of the listing that may be it has no date to read")
         if found is None:
-            return NotFound()
+            return LookupFailed(UNREADABLE) if self._nameless else NotFound()
         return Found(found.id, found.conversation_id or self._conversation, found.thread)
 
     def _all(self, finding: Finding) -> dict[int, Finding]:

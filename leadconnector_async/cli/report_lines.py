@@ -1,24 +1,32 @@
-"""Pieces of reports that several commands print."""
+"""Reports in lines: the pieces that several commands print, and the report of an import.
+
+That of a dry run says what an import would do, and how long it would take.
+"""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from leadconnector_async.cli.format import number, places, width, wrapped
+from leadconnector_async.cli.format import counted, duration, number, places, rate, width, wrapped
+from leadconnector_async.sources import SourceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.reports.reason_counts import Notes, Reason
     from leadconnector_async.reports.summary import (
         ImportSummary,
         LocationCounts,
+        LocationPlan,
         OutboxStatus,
         Tallied,
     )
+
 
 MAX_REASONS: Final = 20
 
@@ -104,3 +112,186 @@ def location_lines(locations: Sequence[LocationCounts]) -> Iterator[str]:
             yield f"    {of.error}"
     if len(locations) > MAX_LOCATIONS:
         yield f"  and {len(locations) - MAX_LOCATIONS} more"
+
+
+AUTOMATIONS: Final = (
+    "Note: imported inbound messages may fire the account's automations, such as workflows on\n"
+    '"customer replied" and AI replies. Pause those first.'
+)
+
+_NOWHERE: Final = " It went into the sandbox: nothing has left this machine."
+
+HEADINGS: Final = {
+    "done": "The import is finished.",
+    "error": "The import was stopped by an error.",
+    "day_spent": "The day's quota is spent.",
+    "interrupted": "The import was interrupted.",
+    "planned": "Dry run: nothing was sent, and nothing written.",
+}
+
+
+def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
+    """The whole report, line by line."""
+    yield HEADINGS[summary.ended] + (_NOWHERE if options.sandbox else "")
+    yield ""
+    yield from figures(_figures(summary))
+    yield ""
+    yield account_line(summary.account)
+    yield _speed(summary)
+    yield from location_lines(summary.locations)
+    yield from reason_sections(all_reasons(summary))
+    steps = list(_steps(summary, options))
+    if steps:
+        yield ""
+        yield "What to do next:"
+        yield from steps
+
+
+def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
+    found = f"{number(summary.found)} of them found stored, their answers were lost"
+    rows = [
+        ("read", summary.read, ""),
+        ("sent", summary.sent, found if summary.found else ""),
+        ("sent before", summary.sent_before, "by earlier runs"),
+        ("known already", summary.skipped, "are in the outbox already"),
+        ("failed", summary.failed, ""),
+        ("unresolved", summary.unresolved, "may be stored, or not"),
+        ("pending", summary.pending, "not sent yet"),
+        ("copies", summary.copies, copies_remark(summary)),
+        ("left out", summary.left_out, ""),
+        ("dismissed", summary.dismissed, "given up after they had failed"),
+    ]
+    return [row for row in rows if row[1] or row[0] in ("sent", "failed")]
+
+
+def _speed(summary: ImportSummary) -> str:
+    speed = rate(summary.sent / summary.elapsed_s) if summary.elapsed_s else ""
+    line = f"{counted(summary.requests, 'request')} in {duration(summary.elapsed_s)}"
+    if summary.sent:
+        line += f", {speed} sent"
+    if summary.errands:
+        line += f", {number(summary.errands)} of them to find contacts, upload files and the like"
+    if summary.throttled:
+        line += f", {counted(summary.throttled, 'time')} told to slow down (429)"
+    return line + "."
+
+
+def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
+    outbox = shlex.quote(summary.outbox)
+    if summary.pending:
+        when = ", tomorrow," if summary.ended == "day_spent" else ""
+        yield f"  The same command again{when} goes on with what is pending."
+    if summary.failed:
+        name = f"failed.{summary.list_format}"
+        yield "  Write the failed records to a file, each with its reason:"
+        yield f"    leadconnector failed --outbox {outbox} -o {name}"
+        yield "  Mend them there, and import that file into the same outbox:"
+        yield f"    {_import_again(name, options)}"
+        yield "  Or give up those that need not be sent, by their reason or the list of them:"
+        yield f"    leadconnector failed --outbox {outbox} --dismiss REASON"
+    if summary.failed or summary.unresolved:
+        yield "  Where the cause was in the account, mend it there, and put the records back:"
+        yield f"    leadconnector retry --outbox {outbox}"
+        yield "  The same import again sends them, and looks for unresolved ones before it does."
+
+
+def _import_again(name: str, options: ImportOptions) -> str:
+    """The command that imports a mended list: it is read with the options of its source."""
+    words = ["leadconnector", "import", name]
+    if options.sandbox:
+        words.append("--sandbox")
+    if options.outbox:
+        words += ["--outbox", options.outbox]
+    if options.locations is not None:
+        words += ["--locations", options.locations.file]
+    if options.location:
+        words += ["--location", options.location]
+    source = options.source
+    for field, column in source.mapping.items():
+        words += ["--map", f"{field}={column}"]
+    for flag, value in _given(source):
+        words += [f"--{flag.replace('_', '-')}", str(value)]
+    if options.provider is not None:
+        words += ["--provider", options.provider]
+    return shlex.join(words)
+
+
+def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
+    """The options of the source by which its values are read, where they are not the usual ones."""
+    if source.mapping_file is not None:
+        yield "mapping", source.mapping_file
+    usual = SourceOptions()
+    for name in ("timezone", "region", "numbers", "undated", "date_format", "other_files"):
+        if (value := getattr(source, name)) != getattr(usual, name):
+            yield name, value
+    yield from (("leave_out", kind) for kind in sorted(source.leave_out))
+    yield from (("files", folder) for folder in source.files)
+
+
+def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
+    """The whole report, line by line."""
+    yield HEADINGS["planned"]
+    yield ""
+    yield from figures(_plan_figures(summary))
+    yield ""
+    yield account_line(summary.account)
+    yield _estimate(summary, options)
+    yield from _locations(summary.plan)
+    yield from reason_sections(all_reasons(summary))
+    if summary.pending and not options.sandbox:
+        yield ""
+        yield AUTOMATIONS
+
+
+def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
+    plan = summary.plan
+    least = sum(of.requests_least for of in plan)
+    most = sum(of.requests_most for of in plan)
+    up_to = f"at least, {number(most)} at most, if none fails" if most > least else ""
+    rows = [
+        ("to send", summary.pending, ""),
+        ("known already", summary.skipped, "are in the outbox already"),
+        ("failed", summary.failed, "would be on the list of failed records"),
+        ("copies", summary.copies, copies_remark(summary)),
+        ("left out", summary.left_out, ""),
+        ("dismissed", summary.dismissed, "given up after they had failed"),
+        ("contacts", sum(of.contacts for of in plan), "to find, or else to create"),
+        ("files", sum(of.files for of in plan), "to upload, each content once"),
+        ("conversations", sum(of.conversations for of in plan), "to open, for files and calls"),
+        ("requests", least, up_to),
+    ]
+    return [row for row in rows if row[1] or row[0] in ("to send", "known already", "failed")]
+
+
+def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
+    limit, least, most = options.limit(), summary.estimate_s, summary.estimate_most_s or 0.0
+    if least and any(own != limit for own in options.limits().values()):
+        return f"Sending takes {_span(least, most)} at least, by each location's quota."
+    if limit is None or summary.estimate_s is None:
+        return "No quota limits the speed."
+    daily = f" and {number(limit.daily)} a day" if limit.daily else ""
+    quota = f"{number(limit.requests)} per {limit.interval:g} s{daily}"
+    return f"Sending takes {_span(least or 0.0, most)} at least, by the quota of {quota}."
+
+
+def _span(least: float, most: float) -> str:
+    return duration(least) if most <= least else f"{duration(least)} to {duration(most)}"
+
+
+def _locations(plans: list[LocationPlan]) -> Iterator[str]:
+    """A table, where there are several: the slowest ones first."""
+    if len(plans) < 2:  # noqa: PLR2004 - one location is the total
+        return
+    width = max(len("location"), *(len(of.location) for of in plans))
+    yield ""
+    heads = ("records", "contacts", "files", "conversations", "requests")
+    yield f"  {'location':<{width}}{''.join(f'{head:>15}' for head in heads)}  time"
+    for of in sorted(plans, key=lambda of: -of.estimate_most_s)[:MAX_LOCATIONS]:
+        requests = number(of.requests_least)
+        if of.requests_most > of.requests_least:
+            requests += f" to {number(of.requests_most)}"
+        cells = (*map(number, (of.records, of.contacts, of.files, of.conversations)), requests)
+        time = _span(of.estimate_s, of.estimate_most_s)
+        yield f"  {of.location:<{width}}{''.join(f'{cell:>15}' for cell in cells)}  {time}"
+    if len(plans) > MAX_LOCATIONS:
+        yield f"  and {len(plans) - MAX_LOCATIONS} more"

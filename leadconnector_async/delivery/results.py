@@ -45,8 +45,9 @@ def outcome_of(end: StoredOutcome, location: str) -> Outcome:
 
 
 def outcome_of_refused(draft: Draft) -> Rejected:
-    """The outcome of a record that validation refused."""
-    return Rejected(key=key_text(draft.key), location_id=draft.location, reason=draft.problem or "")
+    """The outcome of a record that validation refused, or that is left out."""
+    reason = draft.problem or f"left out: {draft.left_out}"
+    return Rejected(key=key_text(draft.key), location_id=draft.location, reason=reason)
 
 
 class OutcomeQueue:

@@ -198,8 +198,8 @@ class Submission(NamedTuple):
 class Outbox(Protocol):
     """Every method raises `OutboxError` once the store has failed, and then for good.
 
-    Those that take a lease raise `LeaseLostError` where a later one of its location was given, and
-    write nothing then.
+    Those that write under leases raise `LeaseLostError` where a later one of a location was given,
+    and write nothing then.
     """
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:

@@ -11,6 +11,8 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.outbox.base import (
     Acquired,
@@ -88,10 +90,14 @@ class _MemoryLocation:
                 self.ready.append(number)
             else:
                 del self.lanes[number]
-        for claim in taken:
-            claim.lease = self.lease
-            self.claimed[claim.seq] = claim
-        return taken
+        return [self.hand(claim) for claim in taken]
+
+    def hand(self, claim: Claim) -> Claim:
+        """Note as claimed under this lease; an earlier holder's claim stays under its own."""
+        if claim.lease is not self.lease:
+            claim = replace(claim, lease=self.lease)
+        self.claimed[claim.seq] = claim
+        return claim
 
 
 def _says_same(known: Claim, draft: Draft) -> bool:
@@ -188,10 +194,8 @@ class MemoryOutbox:
         """See `Outbox.acquire`. What an earlier holder claimed is unknown, in lane order."""
         place = self._location(location)
         lease = place.lease = place.lease._replace(token=place.lease.token + 1)
-        unknown = sorted(place.claimed.values(), key=lambda c: (c.lane, c.date, c.seq))
-        for claim in unknown:
-            claim.lease = lease
-        return Acquired(lease, unknown, place.snapshot)
+        held = sorted(place.claimed.values(), key=lambda c: (c.lane, c.date, c.seq))
+        return Acquired(lease, [place.hand(claim) for claim in held], place.snapshot)
 
     def _held(self, lease: Lease) -> _MemoryLocation:
         place = self._locations[lease.number]
@@ -209,6 +213,7 @@ class MemoryOutbox:
     ) -> None:
         """See `Outbox.settle`."""
         self._check(settlements)
+        spent = [(self._held(lease), snapshot) for lease, snapshot in quotas]
         for claim, state, _, attempts, message_id, *_, lookups in settlements:
             number = claim.lease.number
             place = self._locations[number]
@@ -223,8 +228,8 @@ class MemoryOutbox:
             place.claims.pop(claim.key, None)
             if message_id is not None:
                 self._stored.append((number, claim.lane, claim.seq, message_id))
-        for lease, snapshot in quotas:
-            self._locations[lease.number].snapshot = snapshot
+        for place, snapshot in spent:
+            place.snapshot = snapshot
 
     def _check(self, settlements: Iterable[Settlement]) -> None:
         seqs = set()

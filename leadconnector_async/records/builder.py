@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
     from leadconnector_async.records.draft import Draft
-    from leadconnector_async.sources import Parsed, SourceRow
+    from leadconnector_async.sources import Parsed, Source, SourceRow
 
 if TYPE_CHECKING:
-    Messages = Iterable[InboundMessage | Record] | AsyncIterable[InboundMessage | Record]
+    Messages = (
+        Iterable[InboundMessage | Record | Parsed] | AsyncIterable[InboundMessage | Record | Parsed]
+    )
+    """What an application has, or a `Source`, whose rows are read as the command reads them."""
 
 STAGE_BATCH: Final = 1_000
 """Records per commit when a whole iterable is staged."""
@@ -49,11 +52,16 @@ _T = TypeVar("_T")
 class RecordBuilder:
     """Makes drafts of messages. ``locate`` names the location of a message that names none."""
 
-    def __init__(self, locate: Callable[[str | None], str]) -> None:
+    def __init__(self, locate: Callable[[str | None], str], default: str | None = None) -> None:
         self._locate = locate
+        self._rows = RowDrafter(default, time.time_ns() // 1_000_000)
 
-    def draft_of(self, item: InboundMessage | Record, *, alone: bool = False) -> Draft:
+    def draft_of(
+        self, item: InboundMessage | Record | Parsed, *, alone: bool = False, source: str = ""
+    ) -> Draft:
         """Check one message and encode it; a bad one becomes a draft that says why.
+
+        ``source`` is the name of the one that gave it.
 
         ``alone``: it is not one of a history that may be read again, so that without an id and a
         date nothing tells it from an equal one, and it is a record of its own.
@@ -61,6 +69,8 @@ class RecordBuilder:
         Raises:
             ValueError: neither the record nor the client names a location.
         """
+        if isinstance(item, tuple):  # a Parsed: importing the readers to say so takes a while
+            return self._rows.draft_of(item, source)
         record = item if isinstance(item, Record) else Record(message=item)
         location = self._locate(record.location_id)
         contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
@@ -81,8 +91,9 @@ class RecordBuilder:
     async def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
         """Drafts in batches of one commit each."""
         batch: list[Draft] = []
+        name = _name_of(messages)
         async for item in _each(messages):
-            batch.append(self.draft_of(item))
+            batch.append(self.draft_of(item, source=name))
             if len(batch) >= STAGE_BATCH:
                 yield batch
                 batch = []
@@ -99,16 +110,27 @@ class RecordBuilder:
                 yield batch
 
     async def _chunks(
-        self, messages: Iterable[InboundMessage | Record]
+        self, messages: Iterable[InboundMessage | Record | Parsed]
     ) -> AsyncGenerator[list[Draft], None]:
         batch: list[Draft] = []
+        name = _name_of(messages)
         for item in messages:
-            batch.append(self.draft_of(item))
+            batch.append(self.draft_of(item, source=name))
             if len(batch) >= STREAM_BATCH:
                 yield batch
                 batch = []
         if batch:
             yield batch
+
+
+def source_of(messages: object) -> Source | None:
+    """The messages, if they are a `Source`, and no application's own iterable."""
+    return cast("Source", messages) if hasattr(messages, "bytes_read") else None
+
+
+def _name_of(messages: object) -> str:
+    source = source_of(messages)
+    return "" if source is None else source.name
 
 
 class InFlightLimit:

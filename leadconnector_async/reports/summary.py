@@ -285,12 +285,13 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         ending = Ending(ended="error", error=left)
     if ending.error is None and (fault := _fault(stats, status.account)):
         ending = Ending(ended="error", error=fault)
+    sent = min(stats.sent, status.sent)  # an answer that the outbox could not keep counts as none
     return ImportSummary(
         read=stats.read,
         staged=stats.staged,
         skipped=stats.skipped,
-        sent=stats.sent,
-        sent_before=status.sent - stats.sent,
+        sent=sent,
+        sent_before=status.sent - sent,
         failed=status.failed,
         unresolved=status.unresolved,
         pending=status.pending,

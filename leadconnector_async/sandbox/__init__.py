@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.faults import FAULT_KINDS, Fault
     from leadconnector_async.sandbox.message_store import Stored
     from leadconnector_async.sandbox.program import config_from_options, parse_fault, serve
-    from leadconnector_async.sandbox.server import Sandbox
-    from leadconnector_async.sandbox.thread import SandboxThread
+    from leadconnector_async.sandbox.server import Sandbox, SandboxThread
 
 __all__ = [
     "FAULT_KINDS",
@@ -61,8 +60,7 @@ _HOMES = {
     "faults": ("FAULT_KINDS", "Fault"),
     "message_store": ("Stored",),
     "program": ("config_from_options", "parse_fault", "serve"),
-    "server": ("Sandbox",),
-    "thread": ("SandboxThread",),
+    "server": ("Sandbox", "SandboxThread"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

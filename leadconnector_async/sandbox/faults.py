@@ -42,6 +42,7 @@ endless   a chunked body that goes on for ``seconds``
 
 ReplyKind = Literal[
     "401",
+    "401_nested",
     "422",
     "429",
     "500",
@@ -62,6 +63,7 @@ ReplyKind = Literal[
 """What is answered instead.
 
 401                  the token is called invalid
+401_nested           the same in v3's other envelope: ``{"error": {"code", "message"}}``
 422                  a rule is called broken: for contacts, the API does so after creating them too
 429                  with ``Retry-After: seconds`` where ``seconds`` is given
 500 503 504          the API's JSON error body; 502 is a proxy's HTML page
@@ -178,6 +180,10 @@ class FaultPlan:
 
 _PAGE: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 
+_NESTED: Final = {
+    "error": {"code": "UNAUTHENTICATED", "message": "Invalid token: access token is invalid"}
+}
+
 _GARBAGE_RATES: Final = {
     "X-RateLimit-Max": "lots",
     "X-RateLimit-Remaining": "-7",
@@ -229,6 +235,7 @@ def _redirect(status: int, fault: Fault) -> Reply:
 
 _SPOILERS: Final[dict[str, Callable[[Fault, Reply], Reply]]] = {
     "401": lambda _, __: BAD_TOKEN,
+    "401_nested": lambda _, __: json_reply(401, _NESTED),
     "422": lambda _, __: unprocessable("the sandbox was told to refuse this"),
     "429": lambda fault, _: _throttled(fault, None),
     "500": lambda _, __: SERVER_ERROR,

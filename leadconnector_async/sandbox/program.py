@@ -7,6 +7,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
+from leadconnector_async.sandbox.app import ROUTES
 from leadconnector_async.sandbox.config import (
     ANY_LOCATION,
     NO_LIMITS,
@@ -19,7 +20,6 @@ from leadconnector_async.sandbox.config import (
     SandboxContact,
 )
 from leadconnector_async.sandbox.faults import Fault
-from leadconnector_async.sandbox.routes import ROUTES
 from leadconnector_async.sandbox.server import Sandbox
 
 if TYPE_CHECKING:

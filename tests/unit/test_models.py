@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from rich.pretty import pretty_repr
 
-from leadconnector_async.api.reconciliation import ListedMessage, SearchTarget
+from leadconnector_async.api.listings import ListedMessage
+from leadconnector_async.api.reconciliation import SearchTarget
 from leadconnector_async.models import (
     CALL_STATUSES,
     DIRECTIONS,

@@ -61,9 +61,8 @@ def command(outbox: str, output: str, dismiss: str | None) -> None:
     """
     if dismiss is not None:
         dismiss_records(outbox, dismiss)
-        return
-
-    write_failed_list(outbox, output)
+    else:
+        write_failed_list(outbox, output)
 
 
 _REFUSALS: Final = msgspec.json.Decoder(Refusal)

@@ -1,7 +1,4 @@
-"""``leadconnector inspect``: what a file holds, and what would be made of it.
-
-What ``leadconnector inspect`` does.
-"""
+"""``leadconnector inspect``: what a file holds, and what would be made of it."""
 
 from __future__ import annotations
 
@@ -27,30 +24,16 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("source", metavar="FILE", type=click.Path(allow_dash=True))
+@click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
 @source_options
-def command(source: str, **given: Any) -> None:  # noqa: ANN401 - click's values
+def command(path: str, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Look at a file before it is imported.
 
     Its columns are shown, which field each feeds, and its first three records as they would be
     sent, texts included. Where the columns are not named like the API's fields, the mapping is
     guessed that reads them. Nothing is stored or sent.
     """
-    inspect(source, source_options_of(given))
-
-
-RECORDS: Final = 3
-
-_OURS: Final = ("id", "locationId", "outboxKey")
-"""Fields that no message has."""
-
-
-def inspect(path: str, options: SourceOptions) -> None:
-    """Print what a file holds.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
+    options = source_options_of(given)
     guessed = guess(path, options)
     with open_source(path, guessed) as source:
         for line in _heading(guessed, layout_of(source), given=guessed is options):
@@ -61,6 +44,12 @@ def inspect(path: str, options: SourceOptions) -> None:
             for parsed in found:
                 for line in _record(parsed, source.name, checker):
                     say(line)
+
+
+RECORDS: Final = 3
+
+_OURS: Final = ("id", "locationId", "outboxKey")
+"""Fields that no message has."""
 
 
 def _heading(options: SourceOptions, layout: TableLayout | None, *, given: bool) -> Iterator[str]:

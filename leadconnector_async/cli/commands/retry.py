@@ -1,7 +1,4 @@
-"""``leadconnector retry``: failed records back among the pending ones.
-
-What ``leadconnector retry`` does.
-"""
+"""``leadconnector retry``: failed records back among the pending ones."""
 
 from __future__ import annotations
 
@@ -30,15 +27,6 @@ def command(outbox: str, *, as_json: bool) -> None:
 
     Records that are wrong themselves stay: write them with "leadconnector failed", mend them, and
     import that file.
-    """
-    retry(outbox, as_json=as_json)
-
-
-def retry(outbox: str, *, as_json: bool) -> None:
-    """Put back, and print what came of it.
-
-    Raises:
-        OutboxError: the outbox does not exist, or cannot be used.
     """
     retried = asyncio.run(_retry(outbox))
     if as_json:

@@ -1,28 +1,55 @@
-"""What ``leadconnector import`` does: put the parts together, watch, stop on signals, report."""
+"""What ``leadconnector import`` does: put the parts together, watch, stop on signals, report.
+
+And what it does with ``--dry-run``: everything but the requests.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+import signal
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from leadconnector_async.cli.commands.dry_run import plan
+from msgspec.structs import replace
+
 from leadconnector_async.cli.exit_codes import Exit
-from leadconnector_async.cli.format import say
-from leadconnector_async.cli.import_report import AUTOMATIONS, report_lines
+from leadconnector_async.cli.file_descriptors import room_for
+from leadconnector_async.cli.format import counted, say
+from leadconnector_async.cli.import_options import client, destination, taken_as_known, target
 from leadconnector_async.cli.progress_display import choose_display
-from leadconnector_async.cli.report_lines import note_lines, print_json
-from leadconnector_async.cli.signals import Signals
-from leadconnector_async.cli.target import client, destination, taken_as_known, target
+from leadconnector_async.cli.report_lines import (
+    AUTOMATIONS,
+    note_lines,
+    plan_lines,
+    print_json,
+    report_lines,
+)
+from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.importer import import_with, reading_options
-from leadconnector_async.reports.summary import Ended, Ending, ImportSummary
-from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.outbox.open import rehearsal
+from leadconnector_async.reports.estimate import budget_after, requests_for, seconds_needed
+from leadconnector_async.reports.summary import (
+    Ended,
+    Ending,
+    ImportSummary,
+    LocationPlan,
+    status_of,
+    summary_of,
+)
+from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader
+from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
-    from leadconnector_async.cli.import_options import ImportOptions
+    from collections.abc import AsyncIterator, Callable
+    from types import FrameType, TracebackType
+
+    from leadconnector_async.cli.import_options import ApiTarget, ImportOptions
     from leadconnector_async.cli.progress_display import Display
-    from leadconnector_async.cli.target import ApiTarget
     from leadconnector_async.importer import Importer
+    from leadconnector_async.outbox.reader import OutboxReader
+
 
 _CODES: Final[dict[Ended, Exit]] = {
     "done": Exit.DONE,
@@ -42,6 +69,7 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     if options.dry_run:
         return plan(options)
     display = choose_display(quiet=options.quiet, color=color)
+    options = _within_open_files(options)
     with target(options) as at, asyncio.Runner(loop_factory=_loop_factory()) as runner:
         summary = runner.run(_Run(options, display).run(at))
     if summary.error is not None:
@@ -52,6 +80,24 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
         for line in report_lines(summary, options):
             say(line)
     return exit_code(summary)
+
+
+def _within_open_files(options: ImportOptions) -> ImportOptions:
+    """Bound the requests in flight to what the limit on open files has room for, and say so."""
+    listed = 1 if options.locations is None else len(options.locations.locations)
+    wanted = options.concurrency or max_workers(listed)
+    # A location that only records name brings workers of its own, unless the user bounds them.
+    most = options.concurrency or MAX_WORKERS
+    room = room_for(most, each=2 if options.sandbox else 1)
+    if room == most:
+        return options
+    if room < wanted and not options.quiet:
+        say(
+            f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}: the limit "
+            "on open files (ulimit -n) has no room for more",
+            err=True,
+        )
+    return replace(options, concurrency=min(room, wanted))
 
 
 def exit_code(summary: ImportSummary) -> Exit:
@@ -143,3 +189,122 @@ def _loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
     except ImportError:
         return None
     return uvloop.new_event_loop
+
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """Handles signals while the block runs; use it in the main thread, inside the loop.
+
+    The first calls ``finish``, the second ``stop_now``, and the third kills: what is in flight
+    then is looked for by the next run. While ``reader`` reads, a signal breaks into it.
+    """
+
+    def __init__(
+        self, reader: SourceReader, *, finish: Callable[[], object], stop_now: Callable[[], object]
+    ) -> None:
+        self._reader = reader
+        self._finish = finish
+        self._stop_now = stop_now
+        self._loop = asyncio.get_running_loop()
+        self._former: dict[int, object] = {}
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.
+        for number in _SIGNALS:
+            self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count > 1:
+            signal.signal(number, signal.SIG_DFL)
+        self._reader.stop()
+        act = self._finish if self.count == 1 else self._stop_now
+        self._loop.call_soon_threadsafe(act)
+        if self._reader.reading:
+            raise ReadingInterruptedError
+
+
+def plan(options: ImportOptions) -> Exit:
+    """Say what an import would do, and how long it would take.
+
+    It works on a copy of the outbox, which is gone afterwards.
+
+    Raises:
+        LeadConnectorError: a source, or the outbox that exists, cannot be read.
+    """
+    summary = asyncio.run(_plan(options))
+    if options.as_json:
+        print_json(summary)
+    else:
+        for line in plan_lines(summary, options):
+            say(line)
+    if any(location.error for location in summary.locations):
+        return Exit.ERROR
+    return Exit.FAILED if summary.failed or summary.unresolved else Exit.DONE
+
+
+async def _plan(options: ImportOptions) -> ImportSummary:
+    started = time.monotonic()
+    reader = SourceReader(options.sources, await options.rehearsing())
+    reader.check()
+    stats = RunStats()
+    async with rehearsal(options.outbox) as outbox:
+        await outbox.dedicate(destination(options), name=options.outbox)
+        stager = Stager(outbox, stats, location=options.location, providers=options.providers)
+        await stager.stage(reader)
+        async with await outbox.reader() as kept:
+            plans = [plan async for plan in _plans(kept, options)]
+            status = await status_of(kept)
+    places = [plan.location for plan in plans]
+    stopped = {} if options.locations is None else options.locations.missing(places)
+    for reason in stopped.values():
+        say(f"leadconnector: {reason}", err=True)
+    if not options.quiet:
+        for note in (*reader.warnings, *note_lines(stager.notes)):
+            say(f"Note: {note}", err=True)
+    summary = summary_of(
+        stats,
+        status,
+        Ending(ended="planned", stopped=stopped),
+        notices=stager.notes.notices,
+        elapsed_s=time.monotonic() - started,
+        outbox=options.outbox or "",
+    )
+    return replace(
+        summary,
+        plan=plans,
+        estimate_s=max((plan.estimate_s for plan in plans), default=0.0),
+        estimate_most_s=max((plan.estimate_most_s for plan in plans), default=0.0),
+    )
+
+
+async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[LocationPlan]:
+    limit, limits = options.limit(), options.limits()
+    snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
+    for location, work in (await reader.workload()).items():
+        budget = budget_after(limits.get(location, limit), snapshots.get(location), now_ms)
+        requests = requests_for(work, options.contacts)
+        yield LocationPlan(
+            location=location,
+            records=work.records,
+            contacts=work.contacts,
+            files=work.files,
+            conversations=work.conversations,
+            requests_least=requests.least,
+            requests_most=requests.most,
+            estimate_s=round(seconds_needed(requests.least, budget), 1),
+            estimate_most_s=round(seconds_needed(requests.most, budget), 1),
+        )

@@ -1,7 +1,4 @@
-"""``leadconnector status``: where an import stands.
-
-What ``leadconnector status`` does.
-"""
+"""``leadconnector status``: where an import stands."""
 
 from __future__ import annotations
 
@@ -42,15 +39,6 @@ def command(outbox: str, *, as_json: bool) -> None:
     """Say how many records are sent, failed and pending, how fast it goes, and how long it takes.
 
     It only reads, and may be asked while an import runs. The time is by the documented quota.
-    """
-    status(outbox, as_json=as_json)
-
-
-def status(outbox: str, *, as_json: bool) -> None:
-    """Print what stands in the outbox.
-
-    Raises:
-        OutboxError: it does not exist, or cannot be read.
     """
     status, estimate = asyncio.run(read_outbox(outbox, _read))
     if as_json:

@@ -1,7 +1,4 @@
-"""``leadconnector validate``: what is wrong with files, line by line.
-
-What ``leadconnector validate`` does.
-"""
+"""``leadconnector validate``: what is wrong with files, line by line."""
 
 from __future__ import annotations
 

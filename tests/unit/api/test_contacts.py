@@ -61,13 +61,30 @@ def test_a_refused_duplicate_names_the_contact(status: int) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", HTML, b"{}", b'{"meta":null}', b'{"meta":{"contactId":""}}', b'{"meta":{"contactId":7}}',
+    [b"", HTML, b"{}", b'{"meta":null}', b'{"meta":{"contactId":""}}',
      b'{"meta":' + b"[" * 100_000, b"\xff"],
 )  # fmt: skip
 def test_a_refusal_that_names_no_contact_is_one(body: bytes) -> None:
     """Whatever its body is."""
     with pytest.raises(StepRefusedError, match=r"^the contact could not be created: 400"):
         Played(find_contact("l", KIM, "create"), [NONE, NONE, answer(400, body), NONE, NONE])
+
+
+def test_what_one_entry_says_wrong_costs_that_entry() -> None:
+    """Ids may be numbers; an entry that is no contact is passed over."""
+    found = answer(200, b'{"contacts":["x",{"id":null},{"id":7,"phone":"+12125550101"}]}')
+    assert Played(find_contact("l", KIM, "find"), [found]).result == "7"
+    made = answer(201, b'{"contact":{"id":8,"phone":5}}')
+    assert Played(find_contact("l", KIM, "create"), [NONE, NONE, made]).result == "8"
+    duplicate = answer(400, b'{"meta":{"contactId":9}}')
+    assert Played(find_contact("l", KIM, "create"), [NONE, NONE, duplicate]).result == "9"
+
+
+def test_a_contact_that_is_not_found_is_absent_by_400_too() -> None:
+    """As by 404: it is created."""
+    absent = answer(400, b'{"message":"Contact not found"}')
+    made = answer(201, b'{"contact":{"id":"k"}}')
+    assert Played(find_contact("l", KIM, "create"), [absent, absent, made]).result == "k"
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503])

@@ -12,6 +12,7 @@ from leadconnector_async.api import endpoints
 from leadconnector_async.api.reconciliation import (
     MAX_PAGES,
     OLDER_MS,
+    UNREADABLE,
     Finding,
     Found,
     Inconclusive,
@@ -26,7 +27,6 @@ from leadconnector_async.transport.base import Response
 WHEN = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
 WHEN_MS = 1_714_555_800_000
 MS = timedelta(milliseconds=1)
-UNREADABLE = "the API's listing cannot be read"
 
 
 def target(seq: int = 1, *, alt_id: str | None = None, **fields: Any) -> SearchTarget:  # noqa: ANN401
@@ -144,7 +144,6 @@ def test_without_an_alt_id_those_of_others_prove_nothing() -> None:
         {"direction": "outbound"},
         {"messageType": "TYPE_CALL"},
         {"body": "ho there"},
-        {"dateAdded": None},
         {"dateAdded": (WHEN + 1001 * MS).isoformat()},
         {"dateAdded": (WHEN - 1001 * MS).isoformat()},
     ],
@@ -332,6 +331,47 @@ def test_a_page_that_promises_nothing_is_the_last() -> None:
     assert Search("l1", [target()], set()).feed(empty) == {1: NotFound()}
 
 
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize(
+    "date", [WHEN_MS, str(WHEN_MS), WHEN_MS // 1000, "2024-05-01T11:30:00+02:00"]
+)
+def test_both_forms_of_the_listing_and_of_dates_are_read(nested: bool, date: object) -> None:  # noqa: FBT001
+    """Nested as seen live, flat as both OpenAPI files say; ids may be numbers."""
+    messages = [shown("m9", body="ho"), shown(77, dateAdded=date, meta=7)]  # type: ignore[arg-type]
+    search = Search("l1", [target()], set())
+    for more, finding in ((True, None), (False, {1: Found("77", "v1")})):
+        page: Any = {"messages": messages, "lastMessageId": 77, "nextPage": more}
+        body = msgspec.json.encode({"messages": page} if nested else page)
+        assert search.feed(Response(200, {}, body)) == finding
+    assert "lastMessageId=77" in search.request().path
+
+
+@pytest.mark.parametrize("odd", [{"dateAdded": "soon"}, {"dateAdded": None}, {"dateAdded": {}}])
+def test_an_entry_without_a_readable_date_costs_those_that_it_may_be(odd: dict[str, Any]) -> None:
+    """It is not sent again, as it may be stored; all other records are told from it."""
+    entry = shown("m1", **odd)
+    assert isinstance(look(entry), Inconclusive)
+    assert look(entry, for_=target(message="another")) == NotFound()
+    assert look(entry, shown("m2")) == Found("m2", "v1")
+    assert look(entry | {"altId": "a1"}, for_=target(alt_id="a1")) == Found("m1", "v1")
+    assert look(entry | {"altId": "a2"}, for_=target(alt_id="a1")) == NotFound()
+
+
+@pytest.mark.parametrize("odd", [7, None, {}, {"id": None, "body": "hi there"}])
+def test_an_entry_without_an_id_proves_nothing_of_what_is_not_found(odd: Any) -> None:  # noqa: ANN401
+    """It may be that one; what is found is found all the same."""
+    assert look(odd, shown()) == Found("m1", "v1")
+    assert look(odd, shown(body="ho")) == LookupFailed(UNREADABLE)
+
+
+@pytest.mark.parametrize("conversation", [None, "v1"])
+def test_a_conversation_that_is_not_there_is_absent_by_400_too(conversation: str | None) -> None:
+    """As by 404, where the words say so."""
+    search = Search("l1", [target(conversation_id=conversation)], set())
+    body = b'{"statusCode":400,"message":"Conversation not found"}'
+    assert search.feed(Response(400, {}, body)) == {1: NotFound()}
+
+
 def test_endless_pages_have_an_end() -> None:
     """A conversation is given up after so many pages."""
     search = Search("l1", [target()], set())
@@ -362,7 +402,7 @@ def test_a_listing_that_does_not_move_on_is_left() -> None:
         b'{"messages":{"messages":[{}]},"conversations":[{}]}',
         b'{"messages":{"messages":null},"conversations":null}',
         b'{"messages":{"messages":[{"id":"\xff"}]},"conversations":[{"id":"\xff"}]}',
-        b'{"messages":{"messages":[{"id":"m1","dateAdded":"soon"}]},"conversations":7}',
+        b'{"messages":7,"conversations":7}',
     ],
     ids=lambda body: str(body)[:30],
 )

@@ -16,8 +16,14 @@ from leadconnector_async.reports.summary import (
 )
 
 
-def summary(
-    ending: Ending, *, failed: int = 0, unresolved: int = 0, pending: int = 0, read: int = 0
+def summary(  # noqa: PLR0913 - one argument for each count
+    ending: Ending,
+    *,
+    failed: int = 0,
+    unresolved: int = 0,
+    pending: int = 0,
+    read: int = 0,
+    answers: int = 3,
 ) -> ImportSummary:
     """What a run came to that ended so."""
     account = Tallied(
@@ -41,7 +47,7 @@ def summary(
         list_format="csv",
         account=account,
     )
-    stats = RunStats(read=9, staged=7, skipped=2, sent=3, requests=4, enrichments=1)
+    stats = RunStats(read=9, staged=7, skipped=2, sent=answers, requests=4, enrichments=1)
     return summary_of(stats, status, ending, elapsed_s=1.23456, outbox="o.db")
 
 
@@ -82,3 +88,9 @@ def test_an_account_that_does_not_add_up_is_an_error() -> None:
     found = summary(Ending(ended="done"), read=9)
     assert exit_code(found) is Exit.ERROR
     assert "read 9 = 5 sent + 1 copy + 2 left out" in (found.error or "")
+
+
+def test_answers_that_the_outbox_could_not_keep_are_not_counted_as_sent() -> None:
+    """The counts of a run whose store failed agree with its store, and none is below nothing."""
+    found = summary(Ending(ended="error", error="disk full"), pending=9, answers=12)
+    assert (found.sent, found.sent_before) == (5, 0)

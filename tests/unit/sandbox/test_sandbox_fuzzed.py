@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.sandbox import OAuthApp, OAuthInstallation, Sandbox, SandboxConfig
-from leadconnector_async.sandbox.app import respond
-from leadconnector_async.sandbox.routes import ROUTES
+from leadconnector_async.sandbox.app import ROUTES, respond
 from leadconnector_async.sandbox.state import SandboxState
 
 APP = OAuthApp(

@@ -288,3 +288,14 @@ def test_the_repr_tells_what_it_is() -> None:
 
     run(test)
     assert "not started" in repr(Sandbox())
+
+
+def test_a_body_that_cannot_be_decoded_is_400() -> None:
+    """What is called compressed, and is not, is the client's fault, and answered in JSON."""
+
+    async def test(_: Sandbox, session: aiohttp.ClientSession) -> None:
+        headers = {"Content-Encoding": "gzip"}
+        async with session.post("/contacts/", data=b"plain", headers=headers) as answer:
+            assert (answer.status, (await answer.json())["statusCode"]) == (400, 400)
+
+    run(test)

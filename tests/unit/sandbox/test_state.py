@@ -155,7 +155,17 @@ def test_others_may_use_the_quota_up() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("429", 429), ("500", 500), ("502", 502), ("503", 503), ("504", 504), ("garbage", 200)],
+    [
+        ("401", 401),
+        ("401_nested", 401),
+        ("422", 422),
+        ("429", 429),
+        ("500", 500),
+        ("502", 502),
+        ("503", 503),
+        ("504", 504),
+        ("garbage", 200),
+    ],
 )
 @pytest.mark.parametrize(("when", "stored"), [("before", 0), ("after", 1)])
 def test_a_fault_is_before_or_after_storing(

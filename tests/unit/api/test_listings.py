@@ -10,21 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadconnector_async.api.export_page import ExportPage, read_export_page
-from leadconnector_async.api.reconciliation import date_ms
+from leadconnector_async.api.listings import MessagePage, date_ms, read_messages
 
 MOMENT = datetime(2024, 5, 1, 12, 30, tzinfo=UTC)
 
 
-def page_of(*entries: object, **more: object) -> ExportPage:
+def page_of(*entries: object, **more: object) -> MessagePage:
     """The page that holds these entries."""
-    return read_export_page(json.dumps({"messages": entries, **more}).encode())
+    return read_messages(json.dumps({"messages": entries, **more}).encode())
 
 
 def test_an_odd_page_is_read_as_an_ordinary_one() -> None:
     """The nested listing, a numeric id and a numeric cursor mean the same as the flat texts."""
     entry = {"id": 12, "dateAdded": "2024-05-01T12:30:00Z", "body": "hi", "altId": "a"}
-    odd = read_export_page(
+    odd = read_messages(
         json.dumps({"messages": {"messages": [entry]}, "nextCursor": 7, "total": "many"}).encode()
     )
     plain = page_of({**entry, "id": "12"}, nextCursor="7")
@@ -102,7 +101,7 @@ def test_a_problem_tells_no_text_and_moves_no_terminal() -> None:
 def test_what_is_no_page_is_named(body: bytes, what: str) -> None:
     """The error says what came instead, and quotes none of it."""
     with pytest.raises(ValueError, match=f"^{what}$"):
-        read_export_page(body)
+        read_messages(body)
 
 
 _json = st.recursive(

@@ -1,0 +1,180 @@
+"""Reading a page of messages or of conversations, whatever its shape, without I/O.
+
+By the OpenAPI files, a page of the export is ``{"messages": [...], "nextCursor": ..., "total":
+...}``, and one of a conversation ``{"messages": [...], "lastMessageId": ..., "nextPage": ...}``;
+seen live is the nested ``{"messages": {"messages": [...], "lastMessageId": ...}}``. Either is read
+for both. Dates are RFC 3339, or milliseconds or seconds of the Unix epoch. What one entry says
+wrong costs that entry.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+_MILLISECONDS: Final = 10**11
+"""An epoch from here on is in milliseconds: in seconds it would be the year 5138."""
+
+_ID_SHOWN: Final = 60
+
+
+class ListedMessage(Struct, rename="camel"):
+    """A message as the API gives it back: only the fields that tell messages apart."""
+
+    id: str
+    message_type: str | None = None
+    direction: str | None = None
+    date_added: datetime | None = None
+    body: str | None = None
+    alt_id: str | None = None
+    conversation_id: str | None = None
+    meta: Any = None
+
+    @property
+    def thread(self) -> str | None:
+        """Of a mail: the id by which its thread is named, if ``meta`` has the documented form."""
+        try:
+            first = self.meta["email"]["messageIds"][0]
+        except (TypeError, KeyError, IndexError):
+            return None
+        return first if isinstance(first, str) else None
+
+    def __repr__(self) -> str:
+        return f"Message(id={self.id!r}, message_type={self.message_type!r})"
+
+
+class MessagePage(Struct, rename="camel"):
+    """A page: what can be compared, and what ``problems`` its other entries have."""
+
+    messages: list[ListedMessage]
+    next_cursor: str | None = None
+    total: int | None = None
+    last_message_id: str | None = None
+    next_page: bool = False
+    nameless: bool = False
+    """Whether an entry has no id."""
+    problems: list[str] = []
+
+
+_pages: Final = msgspec.json.Decoder(MessagePage)
+
+
+def read_messages(body: bytes) -> MessagePage:
+    """Read the body of a successful answer.
+
+    Raises:
+        ValueError: it is no page of messages; the message says what it is instead.
+    """
+    try:
+        page = _pages.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _read_odd_page(body)
+    page.problems.clear()  # ours to fill, whatever an answer has under that name
+    page.nameless = False
+    return page if all(message.id for message in page.messages) else _read_odd_page(body)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = body.strip().lower()
+        html = text.startswith((b"<!doctype", b"<html"))
+        what = "an HTML page" if html else "no JSON" if text else "an empty body"
+        raise ValueError(what) from None
+
+
+def _read_odd_page(body: bytes) -> MessagePage:
+    found = _json(body)
+    page = found if isinstance(found, dict) else {}
+    if isinstance(page.get("messages"), dict):
+        page = page | {"messages": []} | page["messages"]
+    entries, total = page.get("messages"), page.get("total")
+    if not isinstance(entries, list):
+        raise ValueError("JSON without a list of messages")  # noqa: TRY004 - no type of ours
+    read = MessagePage(
+        [],
+        text_of(page.get("nextCursor")),
+        total if type(total) is int else None,
+        text_of(page.get("lastMessageId")),
+        page.get("nextPage") is True,
+    )
+    for entry in entries:
+        _read_entry(entry, read)
+    return read
+
+
+def _read_entry(entry: object, page: MessagePage) -> None:
+    fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
+    id_ = text_of(fields.get("id"))
+    if not id_:
+        page.nameless = True
+        page.problems.append("an entry without an id")
+        return
+    names = ("messageType", "direction", "body", "altId", "conversationId")
+    texts = {name: text_of(fields.get(name)) for name in names}
+    wrong = [name for name in names if texts[name] is None and fields.get(name) is not None]
+    date = _date(fields.get("dateAdded"))
+    if date is None and fields.get("dateAdded") is not None:
+        wrong.append("dateAdded")
+    if wrong:
+        shown = "".join(char for char in id_[:_ID_SHOWN] if char.isprintable())
+        page.problems.append(f"message {shown}: {' and '.join(wrong)} cannot be read")
+    page.messages.append(
+        ListedMessage(
+            id_,
+            message_type=texts["messageType"],
+            direction=texts["direction"],
+            date_added=None if wrong else date,  # so that it is taken for no other's copy
+            body=texts["body"],
+            alt_id=texts["altId"],
+            conversation_id=texts["conversationId"],
+            meta=fields.get("meta"),
+        )
+    )
+
+
+def conversation_of(body: bytes, contact: str) -> str | None:
+    """The id of a contact's conversation in the body of a successful search; None if it has none.
+
+    Raises:
+        ValueError: it is no list of conversations.
+    """
+    found = _json(body)
+    entries = found.get("conversations", []) if isinstance(found, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("JSON without a list of conversations")  # noqa: TRY004 - no type of ours
+    for entry in entries:
+        fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
+        id_ = text_of(fields.get("id"))
+        if id_ and text_of(fields.get("contactId")) in (contact, None):
+            return id_
+        if not id_:
+            raise ValueError("a conversation without an id")
+    return None
+
+
+def text_of(value: object) -> str | None:
+    """A text, or a number where a text belongs."""
+    return str(value) if isinstance(value, str) or type(value) is int else None
+
+
+def _date(value: object) -> datetime | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:20])
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / (1000 if value >= _MILLISECONDS else 1), UTC)
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def date_ms(date: datetime) -> int:
+    """Of the Unix epoch. A date without offset is in UTC, as the API gives them."""
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1000)

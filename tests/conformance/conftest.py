@@ -1,0 +1,81 @@
+"""One outbox of each store for each test, and the loop that it is bound to."""
+
+from __future__ import annotations
+
+import asyncio
+from inspect import iscoroutinefunction, signature
+from typing import TYPE_CHECKING
+
+import pytest
+from outbox_places import STORES, DurablePlace, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from leadconnector_async.outbox.base import Outbox
+    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.reader import OutboxReader
+
+DURABLE = [store for store in STORES if issubclass(store, DurablePlace)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an asynchronous test in the loop of its fixtures."""
+    if not iscoroutinefunction(pyfuncitem.obj):
+        return None
+    values = {name: pyfuncitem.funcargs[name] for name in signature(pyfuncitem.obj).parameters}
+    runner = pyfuncitem.funcargs["runner"]
+    assert isinstance(runner, asyncio.Runner)
+    runner.run(pyfuncitem.obj(**values))
+    return True
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """The loop of one test."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(params=STORES, ids=lambda store: store.__name__, scope="module")
+def store(request: pytest.FixtureRequest) -> type[Place]:
+    """Each store."""
+    of: type[Place] = request.param
+    return of
+
+
+@pytest.fixture
+def outbox(store: type[Place], tmp_path: Path, runner: asyncio.Runner) -> Iterator[Outbox]:
+    """An empty outbox of each store."""
+    outbox = runner.run(store(tmp_path).open())
+    yield outbox
+    runner.run(outbox.close())
+
+
+@pytest.fixture(params=DURABLE, ids=lambda store: store.__name__)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> DurablePlace:
+    """Where ``durable`` is."""
+    of: DurablePlace = request.param(tmp_path)
+    return of
+
+
+@pytest.fixture
+def durable(place: DurablePlace, runner: asyncio.Runner) -> Iterator[DurableOutbox]:
+    """An empty outbox of each store that outlives its process."""
+    outbox = runner.run(place.open())
+    yield outbox
+    runner.run(outbox.close())
+
+
+@pytest.fixture
+def reader(
+    place: DurablePlace,
+    durable: DurableOutbox,  # noqa: ARG001 - it has to exist
+    runner: asyncio.Runner,
+) -> Iterator[OutboxReader]:
+    """``durable``, opened beside its owner to be read."""
+    reader = runner.run(place.reader())
+    yield reader
+    runner.run(reader.close())
