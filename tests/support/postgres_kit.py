@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
+from leadconnector_async.outbox.postgres.connection import connect
+from leadconnector_async.outbox.postgres.place import read_place
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -149,6 +152,20 @@ def running_server() -> PostgresServer:
     if os.environ.get("CI") or os.environ.get("LEADCONNECTOR_TEST_NO_SKIP"):
         pytest.fail(server)
     pytest.skip(server)
+
+
+_CUT: Final = """SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+    WHERE pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint = $1)"""
+
+
+async def cut_off(url: str) -> int:
+    """End the server's side of each connection that holds a lock of an outbox, as a crash does."""
+    place = read_place(url)
+    connection = await connect(place, {})
+    try:
+        return int(await connection.fetchval(_CUT, place.lock_key(0) >> 32 & 0xFFFFFFFF))
+    finally:
+        connection.terminate()
 
 
 @pytest.hookimpl
