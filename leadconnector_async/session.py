@@ -28,16 +28,16 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.models import Refusal
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.transport.base import FileUnreadableError
+from leadconnector_async.transport.base import FileUnreadableError, WithheldError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
     from leadconnector_async.quota.window import Slot
-    from leadconnector_async.transport.base import Request, Response, Transport
+    from leadconnector_async.transport.base import MaySend, Request, Response, Transport
 
 _log: Final = logging.getLogger(__name__)
 
@@ -96,6 +96,11 @@ class ApiSession:
             )
         return quota
 
+    def forget(self, location: str) -> None:
+        """Let go of a location's quota: from now on another process uses it."""
+        self._quotas.pop(location, None)
+        self._slot_locks.pop(location, None)
+
     async def acquire_slot(self, location: str, quota: Quota) -> Slot:
         """Wait for a slot, for a caller that has no scheduler of its own. First come, first served.
 
@@ -113,7 +118,14 @@ class ApiSession:
                 await asyncio.sleep(min(ready_at - now, RECHECK))
             return await quota.take(now)
 
-    async def exchange(self, location: str, quota: Quota, slot: Slot, request: Request) -> Response:
+    async def exchange(
+        self,
+        location: str,
+        quota: Quota,
+        slot: Slot,
+        request: Request,
+        may_send: MaySend | None = None,
+    ) -> Response:
         """One request within its slot; and, where its token has ended, again with the next one.
 
         Raises:
@@ -123,7 +135,8 @@ class ApiSession:
 
         Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
         """
-        response, token = await self._once(location, quota, slot, request, None)
+        send = partial(self.transport.send, request, may_send=may_send)
+        response, token = await self._once(location, quota, slot, send)
         renewals = 0
         while (refusal := expired_token(response)) is not None:
             renewals += 1
@@ -131,11 +144,16 @@ class ApiSession:
             if renewed is None or renewed == token:
                 raise AccessError(refusal)
             slot = await self.acquire_slot(location, quota)
-            response, token = await self._once(location, quota, slot, request, renewed)
+            response, token = await self._once(location, quota, slot, send, renewed)
         return response
 
     async def _once(
-        self, location: str, quota: Quota, slot: Slot, request: Request, token: str | None
+        self,
+        location: str,
+        quota: Quota,
+        slot: Slot,
+        send: Callable[[str], Awaitable[Response]],
+        token: str | None = None,
     ) -> tuple[Response, str]:
         """The answer, and the token it is to: ``token``, or else what the provider has.
 
@@ -146,8 +164,12 @@ class ApiSession:
         try:
             if token is None:
                 token = await self.tokens.token(location)
-            response = await self.transport.send(request, token)
-        except (AccessError, FileUnreadableError) as error:  # here: others' requests get through
+            response = await send(token)
+        except (
+            AccessError,
+            FileUnreadableError,
+            WithheldError,
+        ) as error:  # here: others' requests get through
             breaker.abandoned()
             quota.unused(slot)
             if isinstance(error, AccessError):

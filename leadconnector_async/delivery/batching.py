@@ -94,14 +94,26 @@ class OutboxBatcher:
         """Write down what is known, and give back what was claimed and provably not sent."""
         for task in list(self._under_way):
             await task
-        at = time.time_ns() // 1_000_000
         for state in locations:
-            given = state.drain()
-            state.more = state.more or bool(given)
-            for claim in given:
-                self.settle(Settlement(claim, State.PENDING, at, claim.attempts))
+            self._drain(state)
         if self._fates:
             await self._write()
+
+    async def give_back(self, state: LocationState) -> None:
+        """Do so for one location, while the others go on."""
+        for task in list(self._under_way):
+            await asyncio.wait([task])
+        self._drain(state)
+        await self.flushed()
+        self._wanting.pop(state.lease, None)
+        self._locations.pop(state.lease, None)
+
+    def _drain(self, state: LocationState) -> None:
+        at = time.time_ns() // 1_000_000
+        given = state.drain()
+        state.more = state.more or bool(given)
+        for claim in given:
+            self.settle(Settlement(claim, State.PENDING, at, claim.attempts))
 
     async def _claim_loop(self) -> None:
         while not self._finishing:

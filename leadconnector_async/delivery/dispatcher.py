@@ -28,6 +28,7 @@ from leadconnector_async.delivery.workers import WorkerPool, max_workers
 from leadconnector_async.errors import (
     DailyQuotaSpentError,
     LeadConnectorError,
+    LeaseLostError,
     NotSentError,
     RefusedError,
     ThrottledError,
@@ -77,6 +78,8 @@ class Dispatcher:
         )
         self._forever = False
         self._stopping = False
+        self._releasing = 0
+        self._lane_ended = asyncio.Event()
 
     # What an ingestor calls.
 
@@ -91,7 +94,7 @@ class Dispatcher:
     async def _begin(self, location: str) -> LocationState:
         lease, unknown, snapshot = await self._outbox.acquire(location)
         state = self.locations[location] = LocationState(
-            lease, self._session.quota(location, snapshot)
+            lease, self._session.quota(location, snapshot), self._outbox.may_send(lease)
         )
         if unknown:
             found = len(unknown)
@@ -128,6 +131,27 @@ class Dispatcher:
             state.error = None
             self.move(state)
         self._batcher.wants_claims(state)
+
+    async def release(self, location: str) -> None:
+        """Let go of a location while `work` goes on with the others.
+
+        What is in flight is answered and settled; what was provably not sent is given back; what is
+        in doubt is left to the next holder of its lease.
+        """
+        state = self.locations.get(location)
+        if state is None:
+            return
+        state.error = state.error or LeaseLostError(f"location {location} was let go of")
+        self._releasing += 1
+        try:
+            while any(lane.busy for lane in state.lanes.values()):
+                self._lane_ended.clear()
+                await self._lane_ended.wait()
+        finally:
+            self._releasing -= 1
+        await self._batcher.give_back(state)
+        self.locations.pop(location, None)
+        self._session.forget(location)
 
     def finish(self) -> None:
         """Let `work` end when nothing is left that can move."""
@@ -230,6 +254,8 @@ class Dispatcher:
                 await self._sender.serve(state, lane)
             finally:
                 lane.busy = False
+                if self._releasing:
+                    self._lane_ended.set()
             if state.quota.day_spent or state.error is not None:
                 self._check_day(state)
             if state.ready and state.queued_at == inf:

@@ -19,6 +19,7 @@ from leadconnector_async.errors import (
     AccessError,
     DailyQuotaSpentError,
     LeadConnectorError,
+    LeaseLostError,
     ThrottledError,
 )
 from leadconnector_async.models import Refusal
@@ -108,7 +109,7 @@ class LaneControl(LookupStore, Protocol):
     def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
         """Consider the lane when some time has passed."""
 
-    def close(self, state: LocationState, error: RefusedError) -> None:
+    def close(self, state: LocationState, error: LeadConnectorError) -> None:
         """Stop a location alone."""
 
     async def others(self, claim: Claim) -> set[str]:
@@ -223,6 +224,11 @@ class OutcomeHandler:
         state.ready.appendleft(lane)
         if isinstance(error, AccessError):
             self._control.close(state, error)
+
+    def withhold(self, state: LocationState, lane: Lane) -> None:
+        """Nothing left: the location is another's by now."""
+        state.ready.appendleft(lane)
+        self._control.close(state, LeaseLostError(f"location {state.name} was taken over"))
 
     def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
         """Stop the location."""

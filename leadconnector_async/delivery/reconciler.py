@@ -21,6 +21,7 @@ from leadconnector_async.errors import RefusedError, TransportError
 from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.draft import key_text, milliseconds
+from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.outcomes import LaneControl, OutcomeHandler
@@ -58,9 +59,14 @@ class Reconciler:
         self._handler.stats.searches += 1
         self._handler.stats.requests += 1
         try:
-            response = await self._session.exchange(state.name, state.quota, slot, search.request())
+            response = await self._session.exchange(
+                state.name, state.quota, slot, search.request(), state.may_send
+            )
         except RefusedError as error:
             self._handler.hold_back(state, lane, error)
+            return
+        except WithheldError:
+            self._handler.withhold(state, lane)
             return
         except TransportError as error:
             self._conclude(state, lane, search.lookup_failed(str(error)))

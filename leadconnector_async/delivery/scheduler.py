@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Claim, Lease
     from leadconnector_async.quota.quota import Quota
+    from leadconnector_async.transport.base import MaySend
 
 AHEAD: Final = 2.0
 """Seconds of a location's quota that are claimed ahead: more would have to be looked for after a
@@ -81,6 +82,7 @@ class LocationState:
         "lanes",
         "learning",
         "lease",
+        "may_send",
         "more",
         "name",
         "queued_at",
@@ -90,8 +92,9 @@ class LocationState:
         "unreachable",
     )
 
-    def __init__(self, lease: Lease, quota: Quota) -> None:
+    def __init__(self, lease: Lease, quota: Quota, may_send: MaySend | None = None) -> None:
         self.lease = lease
+        self.may_send = may_send
         self.name = lease.location
         self.quota = quota
         self.lanes: dict[int, Lane] = {}

@@ -14,7 +14,7 @@ from leadconnector_async.delivery.reconciler import Reconciler
 from leadconnector_async.delivery.scheduler import InDoubt
 from leadconnector_async.errors import FateUnknownError, NotSentError, RefusedError, TokenStoreError
 from leadconnector_async.records.draft import stamped
-from leadconnector_async.transport.base import FileUnreadableError, Request
+from leadconnector_async.transport.base import FileUnreadableError, Request, WithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -69,10 +69,13 @@ class Sender:
         self._stats.requests += 1
         try:
             response = await self._session.exchange(
-                state.name, state.quota, slot, enrichment.request
+                state.name, state.quota, slot, enrichment.request, state.may_send
             )
         except RefusedError as error:
             self._handler.hold_back(state, lane, error)
+            return
+        except WithheldError:
+            self._handler.withhold(state, lane)
             return
         # Whatever became of it, it can be done again; but not for ever, where a file is at fault.
         except (FateUnknownError, FileUnreadableError) as error:
@@ -103,9 +106,14 @@ class Sender:
         slot = await state.quota.take(self._loop.time())
         self._stats.requests += 1
         try:
-            response = await self._session.exchange(state.name, state.quota, slot, request)
+            response = await self._session.exchange(
+                state.name, state.quota, slot, request, state.may_send
+            )
         except RefusedError as error:
             self._handler.hold_back(state, lane, error)
+            return
+        except WithheldError:
+            self._handler.withhold(state, lane)
             return
         except NotSentError:
             self._handler.go_on(state, lane, decisions.Retry(self._policy.delay(1, self._random)))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -222,6 +222,12 @@ class Outbox(Protocol):
 
     async def acquire(self, location: str) -> Acquired:
         """Take the lease of a location. Earlier ones of it end."""
+
+    def may_send(self, lease: Lease) -> Callable[[], bool] | None:
+        """What to ask right before a request under the lease leaves.
+
+        None where nobody else can have taken the location over.
+        """
 
     async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """For each (lease, at most how many): the next records, spread over lanes.

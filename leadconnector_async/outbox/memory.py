@@ -203,6 +203,9 @@ class MemoryOutbox:
             raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
         return place
 
+    def may_send(self, lease: Lease) -> None:
+        """See `Outbox.may_send`."""
+
     async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         places = [self._held(lease) for lease, _ in wants]

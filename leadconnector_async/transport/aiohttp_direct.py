@@ -28,7 +28,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from leadconnector_async.errors import NotSentError
-from leadconnector_async.transport.base import Response
+from leadconnector_async.transport.base import WITHHELD, Response, WithheldError
 from leadconnector_async.transport.exceptions import never_came, not_connected
 from leadconnector_async.transport.http1 import Heads, read_body
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
     from leadconnector_async.errors import TransportError
-    from leadconnector_async.transport.base import Request
+    from leadconnector_async.transport.base import MaySend, Request
 
 
 class Deadlines:
@@ -121,7 +121,7 @@ class Direct:
         inspect.signature(connector.connect).bind(self._destination, [], self._timeout)
         _probe(ResponseHandler(loop))
 
-    async def send(self, request: Request, token: str) -> Response:
+    async def send(self, request: Request, token: str, may_send: MaySend | None = None) -> Response:
         """See `Transport.send`."""
         written = self._heads.written(request, token)
         task = self._deadlines.begin()
@@ -129,6 +129,8 @@ class Direct:
         connection: Connection | None = None
         try:
             connection = await self._connect()
+            if may_send is not None and not may_send():
+                raise WithheldError(WITHHELD)
             response = await _exchange(connection, written)
         except asyncio.CancelledError:
             deferred = self._deadlines.end(task)

@@ -16,7 +16,12 @@ from yarl import URL
 
 from leadconnector_async.errors import CLOSED, ClosedError
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.transport.base import FileUnreadableError, Response
+from leadconnector_async.transport.base import (
+    WITHHELD,
+    FileUnreadableError,
+    Response,
+    WithheldError,
+)
 from leadconnector_async.transport.exceptions import translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body
 from leadconnector_async.transport.url import check_base_url, proxy_from_environment
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from leadconnector_async.transport.aiohttp_direct import Direct
-    from leadconnector_async.transport.base import FileUpload, Request
+    from leadconnector_async.transport.base import FileUpload, MaySend, Request
 
 SLOWEST: Final = 64 * 1024
 """Bytes a second that a file is given time for: a slow line has no more."""
@@ -110,7 +115,9 @@ class AiohttpTransport:
         self._direct: Direct | None = None
         self._closed = False
 
-    def send(self, request: Request, token: str) -> Coroutine[Any, Any, Response]:
+    def send(
+        self, request: Request, token: str, may_send: MaySend | None = None
+    ) -> Coroutine[Any, Any, Response]:
         """See `Transport.send`."""
         if self._closed:
             raise ClosedError(CLOSED)
@@ -118,14 +125,23 @@ class AiohttpTransport:
         # A read is left to the session, which asks once more when a kept connection turns out to
         # have ended.
         if self._direct is None or request.body is None:
-            return self._through(session, request, token)
-        return self._direct.send(request, token)
+            return self._through(session, request, token, may_send)
+        return self._direct.send(request, token, may_send)
 
     async def _through(
-        self, session: aiohttp.ClientSession, request: Request, token: str
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        token: str,
+        may_send: MaySend | None,
     ) -> Response:
-        """Send by the session's own means: it may be the application's, or know a proxy."""
+        """Send by the session's own means: it may be the application's, or know a proxy.
+
+        It gets its connection after ``may_send`` was asked.
+        """
         check_target(request)
+        if may_send is not None and not may_send():
+            raise WithheldError(WITHHELD)
         headers, upload = headers_of(request, token), request.upload
         timeouts = self._timeouts
         with multipart_body(upload) if upload else nullcontext(request.body) as body:

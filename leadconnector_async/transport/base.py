@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -62,15 +62,27 @@ class FileUnreadableError(NotSentError):
     """The file of an upload cannot be opened. Nothing left, and the API is not out of reach."""
 
 
+WITHHELD: Final = "the right to send for the location has ended"
+
+
+class WithheldError(NotSentError):
+    """Whoever sends may not any more. Nothing left, and the API is not out of reach."""
+
+
+MaySend = Callable[[], bool]
+"""Asked right before the first byte of a request leaves."""
+
+
 class Transport(Protocol):
     """Sends requests. Follows no redirect, retries nothing."""
 
-    async def send(self, request: Request, token: str) -> Response:
+    async def send(self, request: Request, token: str, may_send: MaySend | None = None) -> Response:
         """Exchange one request. An empty ``token`` sends none.
 
         Raises:
             NotSentError: it provably did not reach the API.
             FileUnreadableError: nor did it leave, since its file cannot be opened.
+            WithheldError: nor did it leave, since ``may_send`` said no.
             FateUnknownError: it may have.
             ClosedError: the transport was closed before.
         """

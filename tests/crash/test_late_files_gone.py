@@ -35,7 +35,7 @@ class Thief:
     def __init__(self) -> None:
         self.uploads = 0
 
-    async def send(self, request: Request, token: str) -> Response:
+    async def send(self, request: Request, token: str, may_send: object = None) -> Response:  # noqa: ARG002 - nobody asks
         """Store a message; open a file, but take it away first, and put it back afterwards."""
         del token
         await asyncio.sleep(0)

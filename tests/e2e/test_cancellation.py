@@ -44,7 +44,7 @@ class WorldTransport:
     def __init__(self, state: SandboxState) -> None:
         self._state = state
 
-    async def send(self, request: Request, token: str) -> Response:
+    async def send(self, request: Request, token: str, may_send: object = None) -> Response:  # noqa: ARG002 - nobody asks
         """Yield, let the world answer, yield again."""
         headers = CIMultiDict(Authorization=f"Bearer {token}", Version=request.version)
         await asyncio.sleep(0)
@@ -60,7 +60,7 @@ class WorldTransport:
 class BrokenTransport(WorldTransport):
     """A fault of the program's own, such as of a tracer of the application's session."""
 
-    async def send(self, request: Request, token: str) -> Response:
+    async def send(self, request: Request, token: str, may_send: object = None) -> Response:  # noqa: ARG002 - nobody asks
         """Fail once the message is stored."""
         await super().send(request, token)
         raise RuntimeError("a bug")

@@ -52,7 +52,7 @@ class Direct:
         self.on_send: Callable[[Request, str], None] = lambda _request, _token: None
         self.on_answer: Callable[[Request, Response], None] = lambda _request, _response: None
 
-    async def send(self, request: Request, token: str) -> Response:
+    async def send(self, request: Request, token: str, may_send: object = None) -> Response:  # noqa: ARG002 - nobody asks
         """Serve at once."""
         self.sent[request.path] += 1
         self.on_send(request, token)

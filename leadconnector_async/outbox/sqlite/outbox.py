@@ -104,6 +104,9 @@ class SqliteOutbox:
         """See `Outbox.acquire`."""
         return await self._writer.run(lambda store: store.acquire(location))
 
+    def may_send(self, lease: Lease) -> None:
+        """See `Outbox.may_send`."""
+
     async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         return await self._writer.run(lambda store: store.claim(wants))

@@ -1,0 +1,141 @@
+"""Leases in the dispatcher: a location that is let go of, and one that was taken over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from leadconnector_async import InboundMessage, LeadConnector, LeaseLostError
+from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.records.draft import draft
+from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leadconnector_async.outbox.base import Lease
+
+SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
+EACH = 60
+
+
+async def staged(outbox: MemoryOutbox) -> None:
+    """Stage records of two locations, six lanes each."""
+    first = datetime(2024, 3, 1, tzinfo=UTC)
+    drafts = [
+        draft(
+            InboundMessage(
+                type="SMS",
+                direction="inbound",
+                message=f"{place}-{n}",
+                contact_id=f"c{n % 6}",
+                date=first + timedelta(minutes=n),
+            ),
+            location=place,
+            now_ms=0,
+        )
+        for place in ("here", "there")
+        for n in range(EACH)
+    ]
+    await outbox.stage(drafts, SourcePass())
+
+
+def dispatcher(api: LeadConnector, outbox: MemoryOutbox) -> Dispatcher:
+    """One that delivers to nobody."""
+    return Dispatcher(
+        api.session,
+        outbox,
+        concurrency=4,
+        deliver=lambda _: None,
+        closed=lambda _state, _error: None,
+    )
+
+
+def sent_of(sandbox: Sandbox, location: str) -> int:
+    """How many of a location's records are stored."""
+    return sum(text.startswith(location) for text in texts(sandbox))
+
+
+async def some_of(sandbox: Sandbox, location: str, least: int) -> None:
+    """Wait until a location has some messages."""
+    while sent_of(sandbox, location) < least:
+        await asyncio.sleep(0.002)
+
+
+def texts(sandbox: Sandbox) -> Counter[str]:
+    """What was stored, and how often."""
+    return Counter(str(message.fields["message"]) for message in sandbox.messages)
+
+
+def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
+    """Nothing of it is lost, twice, or left in doubt; the others are not disturbed."""
+
+    async def scenario() -> None:
+        outbox = MemoryOutbox()
+        await staged(outbox)
+        async with (
+            Sandbox(SLOW) as sandbox,
+            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
+            LeadConnector(sandbox.token, base_url=sandbox.url) as other,
+        ):
+            one = dispatcher(api, outbox)
+            for place in ("here", "there"):
+                await one.open(place)
+            work = asyncio.create_task(one.work())
+            await some_of(sandbox, "here", 5)
+            await one.release("here")
+            sent = sent_of(sandbox, "here")
+            assert 5 <= sent < EACH
+            assert "here" not in one.locations
+            assert (await outbox.acquire("here")).unknown == []
+            second = dispatcher(other, outbox)
+            await second.open("here")
+            await second.work()
+            await work
+            assert one.stats.sent == sent + EACH
+            assert set(texts(sandbox).values()) == {1}
+            assert len(sandbox.messages) == 2 * EACH
+
+    asyncio.run(scenario())
+
+
+class Taken(MemoryOutbox):
+    """A store whose leases of one location end at some moment."""
+
+    ended = False
+
+    def may_send(self, lease: Lease) -> Callable[[], bool] | None:  # type: ignore[override]
+        """Ask the moment."""
+        return None if lease.location == "there" else lambda: not self.ended
+
+
+def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
+    """Not a byte, whatever was about to leave; no record is charged, and the location stops."""
+
+    async def scenario() -> None:
+        outbox = Taken()
+        await staged(outbox)
+        async with (
+            Sandbox(SLOW) as sandbox,
+            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
+        ):
+            one = dispatcher(api, outbox)
+            for place in ("here", "there"):
+                await one.open(place)
+            work = asyncio.create_task(one.work())
+            await some_of(sandbox, "here", 5)
+            outbox.ended = True
+            before = sent_of(sandbox, "here")
+            await work
+            stored = sent_of(sandbox, "here")
+            assert stored <= before + 4 < EACH  # four may have left already
+            assert isinstance(one.locations["here"].error, LeaseLostError)
+            assert one.stats.sent == stored + EACH
+            assert one.breaker.is_open is False
+            assert one.stats.rejected == one.stats.unresolved == 0
+
+    asyncio.run(scenario())
