@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NOBODY: Final = 65_534
 
+pytest_plugins = ["postgres_kit"]
+
 settings.register_profile("any machine", deadline=None)  # other work on it must not fail a test
 settings.load_profile("any machine")
 

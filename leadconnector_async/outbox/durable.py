@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
     from leadconnector_async.outbox.base import SourcePass
     from leadconnector_async.outbox.reader import OutboxReader
+
+
+DESTINATION: Final = "destination "
+"""The API is kept among the names of sources after this word, as one that has no records."""
+
+
+def check_destination(name: str, known: Sequence[str], destination: str) -> None:
+    """See that an outbox is for no other API than ``destination``.
+
+    Raises:
+        OutboxUnusableError: it is.
+    """
+    if known and destination not in known:
+        raise OutboxUnusableError(
+            f"{name} belongs to an import into {known[0]}, not {destination}: what was sent there "
+            "would not be sent here. Choose another outbox"
+        )
 
 
 class Requeued(NamedTuple):

@@ -34,11 +34,11 @@ async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: Source
         await _introduce(store, source_pass)
     drafts = await RefusedLineMatcher(store).recognise(drafts, source_pass)
     created, rest = await store.insert(drafts)
-    if rest:
+    if created and created[-1].seq - created[0].seq == len(created) - 1:
+        source_pass.meet_new(created[0].seq, created[-1].seq + 1)
+    else:  # with numbers in between that are another's, or of the rest
         for record in created:
             source_pass.meet(record.seq)
-    elif created:
-        source_pass.meet_new(created[0].seq, created[-1].seq + 1)
     refused = await store.enter(created, source_pass.source)
     deduplicator = Deduplicator(store, source_pass)
     for at in range(0, len(rest), _AT_A_TIME):

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from outbox_kit import crashed
+from postgres_kit import cut_off, running_server
 
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 
@@ -81,7 +84,28 @@ class SqlitePlace(DurablePlace):
         return await self.open()
 
 
-STORES: Final[tuple[type[Place], ...]] = (MemoryPlace, SqlitePlace)
+class PostgresServerPlace(DurablePlace):
+    """A schema of its own; after a crash, the same one, without those who were connected."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._url = running_server().outbox()
+
+    async def open(self) -> PostgresOutbox:
+        """Open the schema."""
+        return await PostgresOutbox.open(self._url)
+
+    async def reader(self) -> PostgresOutboxReader:
+        """Open the schema beside whoever writes it."""
+        return await PostgresOutboxReader.open(self._url)
+
+    async def crashed(self) -> PostgresOutbox:
+        """End the server's sides of all connections, and open the schema again."""
+        await cut_off(self._url)
+        return await self.open()
+
+
+STORES: Final[tuple[type[Place], ...]] = (MemoryPlace, SqlitePlace, PostgresServerPlace)
 
 
 def in_store(store: type[Place], work: Callable[[Outbox], Awaitable[None]]) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
-
+from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.reader import HistoryRecord
 from leadconnector_async.outbox.sqlite.counters import PENDING
 
@@ -33,17 +31,6 @@ _SAID: Final = """SELECT form, raw FROM origin LEFT JOIN source ON source.id = o
     WHERE seq = ?"""
 
 
-class _PayloadKind(Struct, gc=False):
-    """What is decoded of a payload. SQLite's own JSON functions take three times as long."""
-
-    type: str | None = None
-    direction: str | None = None
-    date: Raw | UnsetType = UNSET
-
-
-_kinds: Final = msgspec.json.Decoder(_PayloadKind)
-
-
 def history_pages(connection: Connection, kind_of_refused: KindOf) -> Iterator[list[HistoryRecord]]:
     """Yield pages of records, and at the end empty ones."""
     names = dict(connection.execute(_LOCATIONS))
@@ -56,8 +43,7 @@ def history_pages(connection: Connection, kind_of_refused: KindOf) -> Iterator[l
                 said = connection.execute(_SAID, (seq,)).fetchone()
                 what = kind_of_refused(*(said or (None, None)))
             else:
-                kind = _kinds.decode(payload)
-                what = kind.type, kind.direction, None if kind.date is UNSET else date
+                what = kind_of(payload, date)
             state = states[seq]
             page.append(HistoryRecord(names[location], *what, state & ~_FOUND, state >= _FOUND))
         yield page

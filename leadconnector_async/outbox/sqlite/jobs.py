@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.errors import LeaseLostError, OutboxUnusableError
+from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
+from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.refused_lines import forget_unmet
 from leadconnector_async.outbox.sqlite.claims import Claims
@@ -32,9 +33,6 @@ _SOURCE: Final = "SELECT id FROM source WHERE name = ? AND form = ?"
 
 _SPEND: Final = """SELECT day_used, day_ends, window_used, window_ends, day_limit
     FROM spend WHERE location = ?"""
-
-_DESTINATION: Final = "destination "
-"""The API is kept among the names of sources, as one that has no records."""
 
 _DESTINATIONS: Final = (
     "SELECT substr(name, ?) FROM source WHERE substr(name, 1, ?) = ? AND form = ?"
@@ -127,16 +125,12 @@ class SqliteStore:
 
     def dedicate(self, destination: str, name: str) -> None:
         """See `DurableOutbox.dedicate`."""
-        length = len(_DESTINATION)
-        values = length + 1, length, _DESTINATION, b""
+        length = len(DESTINATION)
+        values = length + 1, length, DESTINATION, b""
         known = [found for (found,) in self.connection.execute(_DESTINATIONS, values)]
+        check_destination(name, known, destination)
         if not known:
-            self.source(_DESTINATION + destination, b"")
-        elif destination not in known:
-            raise OutboxUnusableError(
-                f"{name} belongs to an import into {known[0]}, not {destination}: what was sent "
-                "there would not be sent here. Choose another outbox"
-            )
+            self.source(DESTINATION + destination, b"")
 
     def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`."""

@@ -1,22 +1,18 @@
-"""The outbox in a file: `Outbox` over SQLite, with one owner.
-
-Gathers what is submitted at the same moment into one job of the writer.
-"""
+"""The outbox in a file: `Outbox` over SQLite, with one owner."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
-from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
+from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,42 +32,6 @@ if TYPE_CHECKING:
     from leadconnector_async.records.draft import Draft
 
 
-class SubmitBatcher:
-    """Lives in the event loop. Callers that wait together are answered together."""
-
-    def __init__(self, writer: Writer[SqliteStore]) -> None:
-        self._writer = writer
-        self._drafts: list[Draft] = []
-        self._answers: asyncio.Task[list[Submission | Exception]] | None = None
-
-    async def submit(self, draft: Draft) -> Submission:
-        """Submit one record with those that come in the same turn of the loop."""
-        if self._answers is None:
-            self._answers = asyncio.create_task(self._submit_all())
-        index, answers = len(self._drafts), self._answers
-        self._drafts.append(draft)
-        answer = (await asyncio.shield(answers))[index]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def _submit_all(self) -> list[Submission | Exception]:
-        drafts, self._drafts, self._answers = self._drafts, [], None
-        try:
-            return [*await self._writer.run(lambda store: store.submit(drafts))]
-        except OutboxError:
-            raise
-        except Exception:  # noqa: BLE001 - one of them is at fault: it alone is to be told so
-            return [await self._submit_alone(draft) for draft in drafts]
-
-    async def _submit_alone(self, draft: Draft) -> Submission | Exception:
-        try:
-            (answer,) = await self._writer.run(lambda store: store.submit([draft]))
-        except Exception as error:  # noqa: BLE001 - raised where its caller waits
-            return error
-        return answer
-
-
 _RETRIES: Final = 5_000
 """Records to put back in one transaction."""
 
@@ -86,7 +46,9 @@ class SqliteOutbox:
     def __init__(self, place: str, writer: Writer[SqliteStore]) -> None:
         self.place = place
         self._writer = writer
-        self._submissions = SubmitBatcher(writer)
+        self._submissions = SubmitBatcher(
+            lambda drafts: writer.run(lambda store: store.submit(drafts))
+        )
 
     @classmethod
     async def open(

@@ -1,0 +1,268 @@
+"""Choosing what is sent next from the queue, and knowing what is claimed and not settled.
+
+A location's lanes are walked in their order, a few records of each, from where the last walk ended:
+enough lanes are open for the requests that can be in flight at once. Each lane's first rows are
+found by a seek of the index, so that long lanes cost no more than short ones. All locations of a
+call are walked together, a statement for each round. What is held stands in the location's row, and
+in memory to decide by: nobody else writes it while the lease is held.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.outbox.base import Claim
+from leadconnector_async.outbox.postgres.counters import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from leadconnector_async.outbox.base import Lease
+    from leadconnector_async.outbox.postgres.connection import Connection
+
+    QueueEntry = tuple[int, int, int, int]
+    """Lane, date, seq and attempts of a record in the queue."""
+
+_LOWEST: Final = -(1 << 63)
+
+_STRETCH: Final = 128
+"""Lanes to walk before starting over, or twice as many as are asked for."""
+
+_LANES: Final = 64
+"""How many lanes a claim is spread over at least, where it asks for as many records."""
+
+_DEPTH: Final = 8
+"""Records to take of one lane at most, while there are others."""
+
+_WALK: Final = """WITH RECURSIVE wanted AS (
+        SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[], $4::int[])
+            AS w (location, begins, lanes, depth)),
+    walk AS (
+        SELECT w.location, first.lane, w.lanes, w.depth FROM wanted w CROSS JOIN LATERAL (
+            SELECT q.lane FROM queue q WHERE q.location = w.location AND q.lane >= w.begins
+            ORDER BY q.lane LIMIT 1) AS first
+        UNION ALL
+        SELECT w.location, next.lane, w.lanes - 1, w.depth FROM walk w CROSS JOIN LATERAL (
+            SELECT q.lane FROM queue q WHERE q.location = w.location AND q.lane > w.lane
+            ORDER BY q.lane LIMIT 1) AS next
+        WHERE w.lanes > 1)
+    SELECT w.location, e.lane, e.date, e.seq, e.attempts FROM walk w CROSS JOIN LATERAL (
+        SELECT q.lane, q.date, q.seq, q.attempts FROM queue q
+        WHERE q.location = w.location AND q.lane = w.lane ORDER BY q.date, q.seq LIMIT w.depth)
+        AS e"""
+
+_DEEPEN: Final = """SELECT w.location, e.lane, e.date, e.seq, e.attempts
+    FROM unnest($1::int[], $2::bigint[], $3::int[]) AS w (location, lane, most)
+        CROSS JOIN LATERAL (
+            SELECT q.lane, q.date, q.seq, q.attempts FROM queue q
+            WHERE q.location = w.location AND q.lane = w.lane
+            ORDER BY q.date, q.seq LIMIT w.most) AS e"""
+
+_HOLD: Final = """WITH got AS (
+        SELECT location, token, array_agg(seq) AS seqs
+        FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS g (location, token, seq)
+        GROUP BY location, token)
+    UPDATE tenure SET held = held || seqs FROM got
+    WHERE tenure.location = got.location AND epoch = token RETURNING tenure.location"""
+
+_RECORDS: Final = """SELECT seq, key, payload, late
+    FROM unnest($1::bigint[]) AS w (seq) JOIN record USING (seq)"""
+
+_HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.late
+    FROM unnest($2::bigint[]) AS h (seq) JOIN record r USING (seq)
+        JOIN queue q USING (location, lane, date, seq)
+    WHERE location = $1 ORDER BY q.lane, q.date, seq"""
+
+
+class HeldClaims:
+    """What is claimed and not settled, in memory, of the locations whose leases are held."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[int, dict[int, set[int]]] = {}
+        """By location and lane."""
+        self._lane_of: dict[int, int] = {}
+
+    def clear(self, location: int) -> None:
+        """Forget a location."""
+        for seqs in self.lanes.pop(location, {}).values():
+            for seq in seqs:
+                del self._lane_of[seq]
+
+    def holds(self, seqs: Iterable[int]) -> bool:
+        """Tell whether all of these records are held."""
+        return self._lane_of.keys() >= set(seqs)
+
+    def add(self, location: int, places: Iterable[tuple[int, int]]) -> None:
+        """Note (lane, seq) as held."""
+        lanes = self.lanes.setdefault(location, {})
+        for lane, seq in places:
+            lanes.setdefault(lane, set()).add(seq)
+            self._lane_of[seq] = lane
+
+    def drop(self, location: int, seq: int) -> None:
+        """Note that a record is not held any more."""
+        lane = self._lane_of.pop(seq)
+        lanes = self.lanes[location]
+        lanes[lane].remove(seq)
+        if not lanes[lane]:
+            del lanes[lane]
+
+
+class _LocationClaim:
+    """What one location has given to one claim so far."""
+
+    def __init__(self, lease: Lease, wanted: int, held: dict[int, set[int]]) -> None:
+        self.lease = lease
+        self.location = lease.number
+        self.wanted = wanted
+        self.depth = max(1, min(_DEPTH, wanted // _LANES))
+        self.entries: list[QueueEntry] = []
+        self.held = held
+        self.lanes: set[int] = set()
+        """Those that gave some."""
+        self.begins = self.began = _LOWEST
+        self.is_walking = True
+
+    @property
+    def short(self) -> int:
+        """How many are still wanted."""
+        return self.wanted - len(self.entries)
+
+    @property
+    def page(self) -> int:
+        """How many lanes to read next: more where some are passed over."""
+        return -(-self.short // self.depth) + min(len(self.held) + len(self.lanes), _STRETCH)
+
+    def meet(self, entries: Iterable[QueueEntry], read: int) -> None:
+        """Take what may be taken of ``read`` lanes, or fewer if there are no more."""
+        met = 0
+        lane = None
+        for lane, of_lane in groupby(entries, key=lambda entry: entry[0]):
+            met += 1
+            if self.short and lane not in self.held and lane not in self.lanes:
+                self.entries += list(of_lane)[: self.short]
+                self.lanes.add(lane)
+        if not self.short:
+            self.is_walking = False
+        elif met < read or lane is None or lane == -_LOWEST - 1:  # that was the last one
+            self.is_walking, self.began = self.began > _LOWEST, _LOWEST
+            self.begins = _LOWEST
+        else:
+            self.begins = lane + 1
+
+
+class Claims:
+    """Claims over one connection, which holds the leases."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.held = HeldClaims()
+        self._walks: dict[int, tuple[int, int]] = {}
+
+    def forget(self, location: int) -> None:
+        """Forget a location, whose lease is another now."""
+        self.held.clear(location)
+        self._walks.pop(location, None)
+
+    async def unknown(self, lease: Lease, seqs: Sequence[int]) -> list[Claim]:
+        """Return what is held of a location, in the order of its lanes."""
+        rows = await self._connection.fetch(_HELD, lease.number, seqs)
+        return [Claim(lease, *row) for row in rows]
+
+    async def choose(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+        """Find the next records of each (lease, at most how many), and note them as held.
+
+        Returns fewer lists where a lease is not held any more.
+        """
+        catches = [
+            _LocationClaim(lease, n, self.held.lanes.get(lease.number, {})) for lease, n in wants
+        ]
+        for catch in catches:
+            begins, walked = self._walks.get(catch.location, (_LOWEST, 0))
+            if walked < max(_STRETCH, 2 * catch.wanted):
+                catch.begins = catch.began = begins
+        while walking := [catch for catch in catches if catch.is_walking and catch.short > 0]:
+            await self._walk(walking)
+        await self._deepen(catches)
+        return await self._hold(catches)
+
+    async def _walk(self, walking: Sequence[_LocationClaim]) -> None:
+        pages = {catch.location: catch.page for catch in walking}
+        rows = [(c.location, c.begins, pages[c.location], c.depth) for c in walking]
+        found: dict[int, list[QueueEntry]] = {}
+        for location, *entry in await self._connection.fetch(_WALK, *columns(rows)):
+            found.setdefault(location, []).append(tuple(entry))
+        for catch in walking:
+            entries = sorted(found.get(catch.location, ()))
+            catch.meet(entries, pages[catch.location])
+
+    async def _deepen(self, catches: Sequence[_LocationClaim]) -> None:
+        """Every lane has records in hand: take more of them behind those."""
+        lanes = {
+            catch.location: sorted(catch.held.keys() | catch.lanes)
+            for catch in catches
+            if catch.short > 0
+        }
+        by_location = {catch.location: catch for catch in catches}
+        while lanes := {name: of for name, of in lanes.items() if of}:
+            most = {}
+            for location, of in lanes.items():
+                catch = by_location[location]
+                share = -(-catch.short // len(of))
+                for lane in of:
+                    most[location, lane] = share + len(self._in_hand(catch, lane))
+            found: dict[tuple[int, int], list[QueueEntry]] = {}
+            rows = [(*where, n) for where, n in most.items()]
+            for location, *entry in await self._connection.fetch(_DEEPEN, *columns(rows)):
+                found.setdefault((location, entry[0]), []).append(tuple(entry))
+            for location, of in lanes.items():
+                catch = by_location[location]
+                for lane in of:
+                    in_hand = self._in_hand(catch, lane)
+                    more = [e for e in sorted(found.get((location, lane), ())) if e[2] not in in_hand]
+                    catch.entries += more[: catch.short]
+                of[:] = [
+                    lane
+                    for lane in of
+                    if catch.short and len(found.get((location, lane), ())) == most[location, lane]
+                ]
+
+    def _in_hand(self, catch: _LocationClaim, lane: int) -> set[int]:
+        mine = {entry[2] for entry in catch.entries if entry[0] == lane}
+        return mine | catch.held.get(lane, set())
+
+    async def _hold(self, catches: Sequence[_LocationClaim]) -> list[list[Claim]]:
+        """Write down what is claimed, under the leases; then read it."""
+        taking = [
+            (catch.location, catch.lease.token, entry[2])
+            for catch in catches
+            for entry in catch.entries
+        ]
+        if not taking:
+            return [[] for _ in catches]
+        held = await self._connection.fetch(_HOLD, *columns(taking))
+        if len(held) < len({location for location, *_ in taking}):
+            return []
+        rows = await self._connection.fetch(_RECORDS, [seq for *_, seq in taking])
+        records = {seq: rest for seq, *rest in rows}
+        claims = []
+        for catch in catches:
+            of_location = []
+            for lane, date, seq, attempts in catch.entries:
+                key, payload, late = records[seq]
+                claim = Claim(catch.lease, lane, date, seq, key, payload, attempts, late)
+                of_location.append(claim)
+            claims.append(of_location)
+        return claims
+
+    def took(self, wants: Sequence[tuple[Lease, int]], claims: Sequence[Sequence[Claim]]) -> None:
+        """Note in memory what was claimed, once it is committed; and where to go on."""
+        for (lease, _), of in zip(wants, claims, strict=True):
+            self.held.add(lease.number, [(claim.lane, claim.seq) for claim in of])
+            if of:
+                lanes = {claim.lane for claim in of}
+                begins, walked = self._walks.get(lease.number, (_LOWEST, 0))
+                last = max(lanes)
+                walked = walked + len(lanes) if last >= begins else len(lanes)
+                self._walks[lease.number] = min(last + 1, -_LOWEST - 1), walked

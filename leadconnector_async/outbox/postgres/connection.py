@@ -1,0 +1,284 @@
+"""Connecting to a database, what its errors mean for its user, and one job after the other.
+
+A job runs in a task of its own, in a transaction of its own. A caller that is cancelled takes
+nothing back: the driver would cancel the statement with its task, and nobody would know how far it
+came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import asyncpg
+from asyncpg import exceptions as pg
+
+from leadconnector_async.errors import (
+    OutboxBusyError,
+    OutboxError,
+    OutboxUnusableError,
+    OutboxWriteError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from leadconnector_async.outbox.postgres.place import PostgresPlace
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+T = TypeVar("T")
+
+_CONNECT_S: Final = 15.0
+
+_CLOSE_S: Final = 5.0
+
+READING: Final = {"jit": "off", "plan_cache_mode": "force_custom_plan"}
+
+WRITING: Final = {
+    "jit": "off",
+    "synchronous_commit": "on",  # a claim has to be on disk before its request leaves
+    # The plan of a statement is made once, often while its tables are empty. What is read is found
+    # by its key, whatever the size of the tables then.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+_STARTS: Final = (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError)
+
+_GONE: Final = (pg.PostgresConnectionError, pg.InterfaceError, ConnectionError, TimeoutError)
+
+
+def explained(place: PostgresPlace, error: BaseException) -> OutboxError:  # noqa: PLR0911 - a table
+    """Say in the user's words what happened, and what to do. No message holds a password."""
+    at = place.shown
+    match error:
+        case OutboxError():
+            return error
+        case pg.InvalidPasswordError() | pg.InvalidAuthorizationSpecificationError():
+            fix = "give the right ones in the URL, or the password in PGPASSWORD or ~/.pgpass"
+            return OutboxUnusableError(f"{at}: the server refuses the user or password: {fix}")
+        case pg.InvalidCatalogNameError():
+            return OutboxUnusableError(f"{at}: there is no such database: make it, or name another")
+        case pg.InsufficientPrivilegeError():
+            return OutboxUnusableError(f"{at}: {_said(error)}: {_grants(place)}")
+        case pg.ReadOnlySQLTransactionError():
+            return OutboxUnusableError(f"{at}: {_READ_ONLY}")
+        case pg.DiskFullError():
+            return OutboxWriteError(f"{at}: the server's disk is full: make room, and run again")
+        case pg.TooManyConnectionsError():
+            fix = "end other programs, or raise max_connections"
+            return OutboxBusyError(f"{at}: the server takes no more connections: {fix}")
+        case pg.ProtocolViolationError() if "startup parameter" in str(error):
+            return OutboxUnusableError(f"{at} {_POOLED}")
+        case pg.UndefinedTableError() | pg.UndefinedColumnError():
+            fix = "restore it from a copy, or choose another schema"
+            return OutboxUnusableError(f"{at} is damaged ({_said(error)}): {fix}")
+        case pg.DeadlockDetectedError() | pg.LockNotAvailableError():
+            return OutboxBusyError(f"{at} is locked by another program: run again")
+        case _:
+            return _explained_cut(at, error)
+
+
+def _explained_cut(at: str, error: BaseException) -> OutboxError:
+    if isinstance(error, _STARTS):
+        return OutboxWriteError(f"{at}: the server starts or ends: run again once it is there")
+    if isinstance(error, pg.PostgresError):
+        return OutboxWriteError(f"{at} cannot be written ({_said(error)}): see the server's log")
+    if isinstance(error, _GONE):
+        return OutboxWriteError(f"{at}: the connection was lost: run again once it is there")
+    return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
+
+
+def _said(error: BaseException) -> str:
+    """The first line of what the server said. Its details quote values."""
+    return str(error).partition("\n")[0]
+
+
+def _grants(place: PostgresPlace) -> str:
+    name = f'"{place.schema}"'
+    return (
+        f"let an owner of the database run leadconnector outbox init, and GRANT USAGE ON SCHEMA "
+        f"{name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to this user"
+    )
+
+
+_READ_ONLY: Final = "the server only reads, as a standby does: give the address of the primary"
+
+_POOLED: Final = (
+    "goes through a connection pooler in transaction mode, where nobody can hold a lock: give the "
+    "server's own address, or that of a pool in session mode"
+)
+
+
+async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
+    """Open a connection whose names are those of the place's schema.
+
+    Raises:
+        OutboxError: there is none; the message says why, and what to do.
+    """
+    settings = settings | {
+        "search_path": f'"{place.schema}"',
+        "application_name": "leadconnector",
+    }
+    try:
+        connection: Connection = await asyncpg.connect(
+            place.dsn, timeout=_CONNECT_S, server_settings=settings
+        )
+    except (OSError, ValueError, pg.ClientConfigurationError, TimeoutError) as error:
+        raise _unreachable(place, error) from None
+    except (pg.PostgresError, pg.InterfaceError) as error:
+        raise explained(place, error) from None
+    return connection
+
+
+def _unreachable(place: PostgresPlace, error: BaseException) -> OutboxError:
+    # What the driver says of a URL may quote it, and with it the password.
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        why = error.strerror or "there is no such host"
+    elif isinstance(error, TimeoutError):
+        why = f"no answer within {_CONNECT_S:.0f} s"
+    else:
+        why = "its settings do not fit together"
+    fix = "see that the server runs, and that host and port are right"
+    return OutboxUnusableError(f"{place.shown} cannot be reached ({why}): {fix}")
+
+
+async def check_server(
+    place: PostgresPlace, connection: Connection, *, to_read: bool = False
+) -> None:
+    """See that what answers is a server itself, and that it can be written unless ``to_read``.
+
+    Raises:
+        OutboxUnusableError: it is a pooler, or a standby.
+    """
+    try:
+        async with connection.transaction():
+            row = await connection.fetchrow(
+                "SELECT pg_backend_pid(), pg_is_in_recovery(), version_num::int FROM"
+                " (SELECT current_setting('server_version_num')) AS _ (version_num)"
+            )
+        assert row is not None  # noqa: S101 - it has one row
+        if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
+            raise OutboxUnusableError(f"{place.shown} {_POOLED}")
+    except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+        raise explained(place, error) from None
+    if row[1] and not to_read:
+        raise OutboxUnusableError(f"{place.shown}: {_READ_ONLY}")
+    if row[2] < _OLDEST:
+        raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
+
+
+_OLDEST: Final = 140_000
+
+
+async def _is_shared(place: PostgresPlace, process: int) -> bool:
+    """Tell whether another connection gets to the server's process that this one had."""
+    other = await connect(place, {})
+    try:
+        async with other.transaction():
+            return bool(await other.fetchval("SELECT pg_backend_pid()") == process)
+    finally:
+        other.terminate()
+
+
+class JobRunner:
+    """Runs jobs over one connection, each in a transaction; after the first failure, none.
+
+    Without ``transactions`` it begins none: whoever made the connection does.
+    """
+
+    def __init__(
+        self, place: PostgresPlace, connection: Connection, *, transactions: bool = True
+    ) -> None:
+        self.place = place
+        self.connection = connection
+        self._transactions = transactions
+        self._turn = asyncio.Lock()
+        self._jobs: set[asyncio.Task[object]] = set()
+        self._failure: OutboxError | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self.committed: list[Callable[[], None]] = []
+        """Called once the job that notes them is committed, and forgotten where it is undone."""
+        self.undone: list[Callable[[], None]] = []
+        """Called whenever a job was undone."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._closing is not None
+
+    async def run(
+        self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN"
+    ) -> T:
+        """Run a job; return its result once it is durable.
+
+        Raises:
+            OutboxError: the store failed, with this job or an earlier one.
+        """
+        if self._closing is not None:
+            raise OutboxError(f"{self.place.shown} is closed")
+        job = asyncio.ensure_future(self._run(work, begin))
+        self._jobs.add(job)
+        job.add_done_callback(self._ended)
+        return await asyncio.shield(job)
+
+    def _ended(self, job: asyncio.Task[object]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled():
+            job.exception()  # nobody may be waiting for it any more
+
+    async def _run(self, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
+        async with self._turn:
+            if self._failure is not None:
+                raise type(self._failure)(*self._failure.args)
+            try:
+                return await self._in_transaction(work, begin)
+            except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+                self._failure = explained(self.place, error)
+                if isinstance(error, ValueError):  # of an argument, found before it was sent
+                    self._failure = None
+                    raise
+                raise self._failure from error
+
+    async def _in_transaction(
+        self, work: Callable[[Connection], Awaitable[T]], begin: str
+    ) -> T:
+        connection = self.connection
+        if self._transactions:
+            await connection.execute(begin)
+        try:
+            result = await work(connection)
+            if self._transactions:
+                await connection.execute("COMMIT")
+        except BaseException:
+            self.committed.clear()
+            for call in self.undone:
+                call()
+            with suppress(pg.PostgresError, pg.InterfaceError, OSError):
+                await connection.execute("ROLLBACK")
+            raise
+        for call in self.committed:
+            call()
+        self.committed.clear()
+        return result
+
+    async def close(self) -> None:
+        """End after the jobs that are under way, even if this is cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        while self._jobs:
+            await asyncio.wait(self._jobs)
+        try:
+            await self.connection.close(timeout=_CLOSE_S)
+        except (pg.PostgresError, pg.InterfaceError, OSError, TimeoutError):
+            self.connection.terminate()
+
+    def __repr__(self) -> str:
+        return f"<JobRunner {self.place.shown} {'closed' if self.closed else 'open'}>"

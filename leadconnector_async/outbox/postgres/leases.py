@@ -1,0 +1,254 @@
+"""The leases of locations: who may send, what it claims, and what becomes of that.
+
+A process owns the locations of a shard as long as one connection of its own holds the shard's lock.
+The same connection makes all claims and settlements, so that nothing can be committed once its
+locks are gone; and each of them is written only where the location's row still has the lease's
+fencing token.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from leadconnector_async.errors import LeaseLostError, OutboxBusyError
+from leadconnector_async.outbox.base import Acquired, Lease, State
+from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres.claims import Claims
+from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
+from leadconnector_async.quota.limits import QuotaSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from leadconnector_async.outbox.base import Claim, Settlement
+    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
+    from leadconnector_async.outbox.postgres.counters import Numbers
+
+SHARDS: Final = 64
+"""Locks for all locations together, however many there are."""
+
+SPAN_MS: Final = 10_000
+"""Sent records are counted by spans of this length."""
+
+_ACQUIRE: Final = """INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
+    ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
+    RETURNING epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
+
+_SETTLE: Final = """WITH fate AS (
+        SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[],
+            $6::bigint[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::bytea[])
+            AS f (location, lane, date, seq, state, at, attempts, message_id, conversation_id,
+                email_message_id, reason, detail)),
+    summed AS (
+        SELECT location, array_agg(seq) AS seqs, count(*) FILTER (WHERE state > 0) AS ended,
+            count(*) FILTER (WHERE state = 2) AS sent,
+            count(*) FILTER (WHERE state = 3) AS rejected,
+            count(*) FILTER (WHERE state = 4) AS unresolved,
+            min(at) FILTER (WHERE state > 0) AS first_at,
+            max(at) FILTER (WHERE state > 0) AS last_at
+        FROM fate GROUP BY location),
+    fenced AS (
+        UPDATE tenure t SET
+            held = CASE WHEN seqs IS NULL THEN held
+                ELSE ARRAY(SELECT unnest(held) EXCEPT SELECT unnest(seqs)) END,
+            pending = pending - coalesce(s.ended, 0), sent = t.sent + coalesce(s.sent, 0),
+            rejected = t.rejected + coalesce(s.rejected, 0),
+            unresolved = t.unresolved + coalesce(s.unresolved, 0),
+            first_at = least(t.first_at, s.first_at), last_at = greatest(t.last_at, s.last_at),
+            day_used = CASE WHEN l.day_used IS NULL THEN t.day_used ELSE l.day_used END,
+            day_ends = CASE WHEN l.day_used IS NULL THEN t.day_ends ELSE l.day_ends END,
+            window_used = CASE WHEN l.day_used IS NULL THEN t.window_used ELSE l.window_used END,
+            window_ends = CASE WHEN l.day_used IS NULL THEN t.window_ends ELSE l.window_ends END,
+            day_limit = CASE WHEN l.day_used IS NULL THEN t.day_limit ELSE l.day_limit END
+        FROM unnest($13::int[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+            $18::bigint[], $19::bigint[])
+            AS l (location, token, day_used, day_ends, window_used, window_ends, day_limit)
+            LEFT JOIN summed s USING (location)
+        WHERE t.location = l.location AND t.epoch = l.token RETURNING 1),
+    gone AS (
+        DELETE FROM queue q USING fate f WHERE f.state > 0
+            AND (q.location, q.lane, q.date, q.seq) = (f.location, f.lane, f.date, f.seq)
+        RETURNING 1),
+    given AS (
+        UPDATE queue q SET attempts = f.attempts FROM fate f WHERE f.state = 0
+            AND (q.location, q.lane, q.date, q.seq) = (f.location, f.lane, f.date, f.seq)),
+    ended AS (
+        INSERT INTO outcome (location, lane, seq, state, at, attempts, message_id,
+            conversation_id, email_message_id, reason, detail)
+        SELECT location, lane, seq, state, at, attempts, message_id, conversation_id,
+            email_message_id, reason, detail FROM fate WHERE state > 0),
+    paced AS (
+        INSERT INTO pace AS p (span, part, sent)
+        SELECT at / $20, pg_backend_pid(), count(*) FROM fate WHERE state = 2 GROUP BY 1
+        ON CONFLICT (span, part) DO UPDATE SET sent = p.sent + excluded.sent)
+    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM gone)"""
+
+_STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane = $2 AND state = $3
+    AND seq <> $4 AND message_id IS NOT NULL"""
+
+_FENCE: Final = "SELECT FROM tenure WHERE location = $1 AND epoch = $2 FOR UPDATE"
+
+_ENDS: Final = frozenset({State.SENT, State.REJECTED, State.UNRESOLVED, State.PENDING})
+
+_NO_QUOTA: Final = (None,) * 5
+
+
+def shard_of(location: str) -> int:
+    """The shard of a location: the same in all processes and versions."""
+    return blake2b(location.encode(), digest_size=1).digest()[0] % SHARDS
+
+
+class Leases:
+    """The leases that one connection holds."""
+
+    def __init__(self, runner: JobRunner, numbers: Numbers) -> None:
+        self._runner = runner
+        self._connection: Connection = runner.connection
+        self._numbers = numbers
+        self._shards: set[int] = set()
+        self._tokens: dict[int, int] = {}
+        self.claims = Claims(runner.connection)
+
+    async def lock(self, names: Iterable[str]) -> None:
+        """Become the owner of locations' shards.
+
+        Raises:
+            OutboxBusyError: another process is.
+        """
+        place = self._runner.place
+        for name in names:
+            shard = shard_of(name)
+            if shard in self._shards:
+                continue
+            key = place.lock_key(LOCK_SHARD, shard)
+            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                raise OutboxBusyError(
+                    f"{place.shown}: another process sends for location {name}: end it, or wait"
+                )
+            self._shards.add(shard)
+
+    async def acquire(self, name: str) -> Acquired:
+        """See `Outbox.acquire`."""
+        await self.lock([name])
+        location = await self._numbers.location(name)
+        row = await self._connection.fetchrow(_ACQUIRE, location)
+        assert row is not None  # noqa: S101 - it is made where there is none
+        token, held, *quota = row
+        lease = Lease(name, token, location)
+        unknown = await self.claims.unknown(lease, held)
+
+        def begin() -> None:
+            self._tokens[location] = token
+            self.claims.forget(location)
+            self.claims.held.add(location, [(claim.lane, claim.seq) for claim in unknown])
+
+        self._runner.committed.append(begin)
+        return Acquired(lease, unknown, None if quota[0] is None else QuotaSnapshot(*quota))
+
+    def _check(self, leases: Iterable[Lease]) -> None:
+        for lease in leases:
+            if self._tokens.get(lease.number) != lease.token:
+                raise _lost([lease])
+
+    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        leases = [lease for lease, _ in wants]
+        self._check(leases)
+        if len({lease.number for lease in leases}) < len(leases):
+            raise ValueError("a claim names each location once")
+        claims = await self.claims.choose(wants)
+        if len(claims) < len(wants):
+            raise _lost(leases)
+        self._runner.committed.append(lambda: self.claims.took(wants, claims))
+        return claims
+
+    async def settle(
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
+    ) -> None:
+        """See `Outbox.settle`."""
+        used = dict(quotas)
+        leases = list({fate.claim.lease for fate in settlements} | used.keys())
+        if not leases:
+            return
+        self._check(leases)
+        self._check_fates(settlements)
+        fates = columns([await self._row(fate) for fate in settlements]) or [()] * _FATE_COLUMNS
+        fences = [
+            (lease.number, lease.token, *(used.get(lease) or _NO_QUOTA)) for lease in sorted(leases)
+        ]
+        values = *fates, *columns(fences), SPAN_MS
+        row = await self._connection.fetchrow(_SETTLE, *values)
+        ended = sum(fate.state is not State.PENDING for fate in settlements)
+        if row is None or row[0] < len(leases) or row[1] < ended:
+            raise _lost(leases)
+        learned = {
+            (fate.claim.lease.number, name): value
+            for fate in reversed(settlements)  # the first one is kept
+            for name, value in (fate.lookups or {}).items()
+        }
+        await lookups.add(self._connection, [(*of, value) for of, value in learned.items()])
+        self._runner.committed.append(lambda: self._dropped(settlements))
+
+    def _dropped(self, settlements: Sequence[Settlement]) -> None:
+        for fate in settlements:
+            self.claims.held.drop(fate.claim.lease.number, fate.claim.seq)
+
+    def _check_fates(self, settlements: Sequence[Settlement]) -> None:
+        seqs = {fate.claim.seq for fate in settlements}
+        if len(seqs) < len(settlements):
+            raise ValueError("a record is settled twice")
+        if not self.claims.held.holds(seqs):
+            raise ValueError("a record is not claimed")
+        if any(fate.state not in _ENDS for fate in settlements):
+            raise ValueError("a record is not claimed, or is to stay so")
+
+    async def _row(self, fate: Settlement) -> tuple[Any, ...]:
+        claim, state, at, attempts, message, conversation, mail, why, detail, _ = fate
+        return (
+            claim.lease.number,
+            claim.lane,
+            claim.date,
+            claim.seq,
+            int(state),
+            at,
+            attempts,
+            message and storable(message),
+            conversation and storable(conversation),
+            mail and storable(mail),
+            None if why is None else await self._numbers.reason(why),
+            detail,
+        )
+
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.get_lookups`."""
+        return await lookups.known(self._connection, lease.number, names)
+
+    async def put_lookups(self, lease: Lease, values: Mapping[str, str]) -> None:
+        """See `Outbox.put_lookups`."""
+        self._check([lease])
+        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
+            raise _lost([lease])
+        rows = [(lease.number, name, value) for name, value in values.items()]
+        await lookups.put(self._connection, rows)
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`."""
+        place = claim.lease.number, claim.lane, int(State.SENT), claim.seq
+        return {message_id for (message_id,) in await self._connection.fetch(_STORED, *place)}
+
+    def hold(self, places: Iterable[tuple[int, int, int]]) -> None:
+        """Note in memory (location, lane, seq) that the location's row says is held."""
+        for location, lane, seq in places:
+            if location in self._tokens:
+                self.claims.held.add(location, [(lane, seq)])
+
+
+_FATE_COLUMNS: Final = 12
+
+
+def _lost(leases: Sequence[Lease]) -> LeaseLostError:
+    names = ", ".join(Counter(lease.location for lease in leases))
+    return LeaseLostError(f"location {names} was taken over: write nothing")

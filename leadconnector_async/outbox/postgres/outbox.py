@@ -1,0 +1,351 @@
+"""The outbox in a database: `Outbox` over PostgreSQL, for any number of processes and machines.
+
+One connection stages, submits and publishes, where these take turns over all processes; another one
+holds the leases, once there is one. Neither is shared through a pool: their locks are theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Self
+
+from leadconnector_async.outbox.durable import DESTINATION, Requeued, check_destination
+from leadconnector_async.outbox.postgres.connection import (
+    WRITING,
+    JobRunner,
+    check_server,
+    connect,
+)
+from leadconnector_async.outbox.postgres.counters import (
+    Counters,
+    NumberBlocks,
+    Numbers,
+    storable,
+)
+from leadconnector_async.outbox.postgres.leases import Leases
+from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
+from leadconnector_async.outbox.postgres.publisher import Publisher
+from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
+from leadconnector_async.outbox.postgres.records import PostgresRecords
+from leadconnector_async.outbox.postgres.requeue import Dismissing, Requeuer
+from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING, prepare
+from leadconnector_async.outbox.refused_lines import forget_unmet
+from leadconnector_async.outbox.staging import stage, submit
+from leadconnector_async.outbox.submit_batcher import SubmitBatcher
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+    from typing import TypeVar
+
+    from leadconnector_async.outbox.base import (
+        Acquired,
+        Claim,
+        Lease,
+        Settlement,
+        SourcePass,
+        Staged,
+        Submission,
+    )
+    from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.quota.limits import QuotaSnapshot
+    from leadconnector_async.records.draft import Draft
+
+    T = TypeVar("T")
+
+_RETRIES: Final = 5_000
+"""Records to put back in one transaction."""
+
+_MAX_STAGERS: Final = 1 << 24
+
+_LOCATIONS: Final = """SELECT name FROM location
+    WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
+
+_UNSENT: Final = """SELECT name, n FROM (
+        SELECT location, sum(n)::bigint FROM (
+            SELECT location, n FROM tally WHERE state = 0
+            UNION ALL SELECT location, pending FROM tenure) AS parts
+        GROUP BY location) AS of (id, n) JOIN location USING (id)
+    WHERE n > 0 ORDER BY id"""
+
+_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2)"
+
+_NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+_DESTINATIONS: Final = "SELECT name FROM source WHERE starts_with(name, $1) AND form = ''"
+
+
+class Staging:
+    """What is done over the connection that stages: each method is one job."""
+
+    def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
+        connection = runner.connection
+        self.runner = runner
+        self.numbers = Numbers(runner)
+        counters = Counters(connection, part)
+        self._publisher = Publisher(runner.place, connection, stager)
+        self._blocks = NumberBlocks(runner, stager)
+        parts = connection, self.numbers, counters
+        self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
+        self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
+        self.dismissing = Dismissing(connection, counters)
+        # Who stages takes turns with all others: two that have the same keys would else wait for
+        # each other.
+        key = runner.place.lock_key(LOCK_STAGING)
+        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({key})"
+
+    async def _run(self, work: Callable[[PostgresRecords], Awaitable[T]]) -> T:
+        return await self._run_with(self._staged, work)
+
+    async def _run_with(
+        self, records: PostgresRecords, work: Callable[[PostgresRecords], Awaitable[T]]
+    ) -> T:
+        async def job(_: Connection) -> T:
+            records.begin()
+            return await work(records)
+
+        return await self.runner.run(job, begin=self._begin)
+
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+        """See `Outbox.stage`."""
+        return await self._run(lambda records: stage(records, drafts, source_pass))
+
+    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
+        """See `DurableOutbox.end`."""
+        await self._run(lambda records: forget_unmet(records, source_pass, prefix))
+
+    async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
+        """See `Outbox.submit`."""
+        return await self._run_with(self._submitted, lambda records: submit(records, drafts))
+
+    async def publish(self) -> bool:
+        """Publish the next lot. False if there may be more."""
+
+        async def job(_: PostgresRecords) -> bool:
+            self._blocks.drop()
+            return await self._publisher.publish()
+
+        return await self._run(job)
+
+    async def source(self, name: str, form: bytes) -> int:
+        """Return the number of a source, new if its name or form is."""
+
+        async def job(connection: Connection) -> int:
+            return await _source(connection, name, form)
+
+        return await self.runner.run(job, begin=self._begin)
+
+    async def dedicate(self, destination: str, name: str) -> None:
+        """See `DurableOutbox.dedicate`."""
+
+        async def job(connection: Connection) -> None:
+            found = await connection.fetch(_DESTINATIONS, DESTINATION)
+            known = [kept.removeprefix(DESTINATION) for (kept,) in found]
+            check_destination(name, known, destination)
+            if not known:
+                await _source(connection, DESTINATION + destination, b"")
+
+        await self.runner.run(job, begin=self._begin)
+
+
+async def _source(connection: Connection, name: str, form: bytes) -> int:
+    name = storable(name)
+    number = await connection.fetchval(_SOURCE, name, form)
+    if number is None:
+        await connection.execute(_NEW_SOURCE, name, form)
+        number = await connection.fetchval(_SOURCE, name, form)
+    return int(number)
+
+
+class PostgresOutbox:
+    """Open it with `open`; it is bound to the event loop that does.
+
+    A call that is cancelled is done all the same: what it claimed is then held, and is handed back
+    as unknown with the location's next lease.
+    """
+
+    def __init__(self, staging: Staging, *, rehearsing: bool = False) -> None:
+        self._staging = staging
+        self._where = staging.runner.place
+        self.place = self._where.shown
+        self._rehearsing = rehearsing
+        self._leases: Leases | None = None
+        self._requeuer: Requeuer | None = None
+        self._leasing: JobRunner | None = None
+        self._opening = asyncio.Lock()
+        self._submissions = SubmitBatcher(staging.submit, asyncio.Lock())
+
+    @classmethod
+    async def open(
+        cls, place: str | PostgresPlace, *, create: bool = True, rehearsing: bool = False
+    ) -> Self:
+        """Open an outbox, made if it does not exist and ``create`` is not False.
+
+        With ``rehearsing``, all that is done is undone when it is closed.
+
+        Raises:
+            OutboxBusyError: the server takes no more connections.
+            OutboxUnusableError: there is no such server or database, this user has no right to it,
+                or the schema holds something else, or is of another version.
+            OutboxWriteError: it cannot be written.
+        """
+        where = read_place(place) if isinstance(place, str) else place
+        connection = await connect(where, WRITING)
+        try:
+            await check_server(where, connection)
+            if rehearsing:
+                await connection.execute("BEGIN")
+            await prepare(where, connection, create=create)
+            runner = JobRunner(where, connection, transactions=not rehearsing)
+            stager, process = await runner.run(lambda _: _enlist(where, connection))
+        except BaseException:
+            connection.terminate()
+            raise
+        staging = Staging(runner, stager, part=process if rehearsing else 0)
+        return cls(staging, rehearsing=rehearsing)
+
+    async def _held(self) -> tuple[JobRunner, Leases]:
+        """Connect, so as to hold leases, unless that is done."""
+        async with self._opening:
+            if self._leasing is None or self._leases is None:
+                staging = self._staging.runner
+                if self._rehearsing or staging.closed:
+                    self._leasing = staging
+                else:
+                    self._leasing = JobRunner(self._where, await connect(self._where, WRITING))
+                self._leases = Leases(self._leasing, Numbers(self._leasing))
+                self._requeuer = Requeuer(self._leasing, self._leases)
+            return self._leasing, self._leases
+
+    async def _under_lease(self, work: Callable[[Leases], Awaitable[T]]) -> T:
+        runner, leases = await self._held()
+        return await runner.run(lambda _: work(leases))
+
+    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
+        """See `DurableOutbox.dedicate`."""
+        await self._staging.dedicate(destination, name or self.place)
+
+    async def source(self, name: str, form: bytes) -> int:
+        """See `DurableOutbox.source`."""
+        return await self._staging.source(name, form)
+
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+        """See `Outbox.stage`."""
+        return await self._staging.stage(drafts, source_pass)
+
+    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
+        """See `DurableOutbox.end`."""
+        await self._staging.end(source_pass, prefix)
+
+    async def submit(self, draft: Draft) -> Submission:
+        """See `Outbox.submit`."""
+        return await self._submissions.submit(draft)
+
+    async def publish(self) -> None:
+        """See `Outbox.publish`."""
+        while not await self._staging.publish():
+            pass
+
+    async def locations(self) -> list[str]:
+        """See `Outbox.locations`."""
+        rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
+        return [name for (name,) in rows]
+
+    async def unsent(self) -> dict[str, int]:
+        """See `DurableOutbox.unsent`."""
+        rows = await self._staging.runner.run(lambda connection: connection.fetch(_UNSENT))
+        return {name: n for name, n in rows}  # noqa: C416 - the driver's rows are no pairs
+
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`.
+
+        Raises:
+            OutboxBusyError: another process has a lease of it, or of its shard.
+        """
+        return await self._under_lease(lambda leases: leases.acquire(location))
+
+    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        return await self._under_lease(lambda leases: leases.claim(wants))
+
+    async def settle(
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
+    ) -> None:
+        """See `Outbox.settle`."""
+        await self._under_lease(lambda leases: leases.settle(settlements, quotas))
+
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.get_lookups`."""
+        return await self._under_lease(lambda leases: leases.get_lookups(lease, names))
+
+    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
+        """See `Outbox.put_lookups`."""
+        await self._under_lease(lambda leases: leases.put_lookups(lease, lookups))
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`."""
+        return await self._under_lease(lambda leases: leases.stored(claim))
+
+    async def requeue(self) -> Requeued:
+        """See `DurableOutbox.requeue`.
+
+        Raises:
+            OutboxBusyError: another process sends for one of the locations.
+        """
+        runner, _ = await self._held()
+        requeuer = self._requeuer
+        assert requeuer is not None  # noqa: S101 - it is made with the leases
+        seqs, left = await runner.run(lambda _: requeuer.failed())
+        total = Requeued(left=left)
+        for at in range(0, len(seqs), _RETRIES):
+            lot = seqs[at : at + _RETRIES]
+            done = await runner.run(lambda _: requeuer.requeue(lot))  # noqa: B023 - awaited here
+            total = Requeued(*(a + b for a, b in zip(total, done, strict=True)))
+        return total
+
+    async def dismiss(
+        self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
+    ) -> int:
+        """See `DurableOutbox.dismiss`."""
+        run, dismissing, chosen = self._staging.runner.run, self._staging.dismissing, set(gists)
+        seqs = await run(lambda _: dismissing.chosen(keys, chosen))
+        done = 0
+        for at in range(0, len(seqs), _RETRIES):
+            lot = seqs[at : at + _RETRIES]
+            done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
+        return done
+
+    async def reader(self) -> PostgresOutboxReader:
+        """See `DurableOutbox.reader`."""
+        if self._rehearsing:
+            return PostgresOutboxReader(self._staging.runner, owned=False)
+        return await PostgresOutboxReader.open(self._where)
+
+    async def close(self) -> None:
+        """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""
+        for runner in (self._leasing, self._staging.runner):
+            if runner is not None:
+                await runner.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._staging.runner.closed else "open"
+        return f"<PostgresOutbox {self.place} {state}>"
+
+
+async def _enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int]:
+    """Take a number as one who stages, and hold its lock: it tells others that this one lives."""
+    stager = int(await connection.fetchval("SELECT nextval('stager_number')")) % _MAX_STAGERS
+    key = place.lock_key(LOCK_STAGER, stager)
+    await connection.execute(f"SELECT pg_advisory_lock({key})")
+    return stager, int(await connection.fetchval("SELECT pg_backend_pid()"))

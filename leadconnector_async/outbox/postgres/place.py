@@ -1,0 +1,83 @@
+"""Where an outbox in a database is: its URL, which is shown without its password."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from leadconnector_async.errors import OutboxUnusableError
+
+DEFAULT_SCHEMA: Final = "leadconnector"
+
+_FORM: Final = "postgresql://USER@HOST:PORT/DATABASE?schema=NAME"
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+_TAKEN: Final = re.compile(r"(?:pg_.*|information_schema)", re.IGNORECASE)
+
+_SHOWN: Final = frozenset(
+    """host port user dbname database sslmode sslcert sslkey sslrootcert sslcrl sslnegotiation
+    ssl_min_protocol_version ssl_max_protocol_version target_session_attrs passfile service
+    servicefile gsslib krbsrvname""".split()
+)
+"""What a URL may say besides: settings of the driver that hold no secret."""
+
+_SECRET: Final = frozenset({"password", "sslpassword"})
+
+UNREADABLE: Final = (
+    f"the outbox's URL cannot be read: write {_FORM}, with %40 for @, %2F for /, %3F for ? and "
+    "%23 for # in a password"
+)
+
+
+class PostgresPlace(NamedTuple):
+    """A schema of a database, and how to connect to that."""
+
+    dsn: str
+    schema: str
+    shown: str
+    """The URL as it may be printed: without a password."""
+
+    def lock_key(self, kind: int, number: int = 0) -> int:
+        """The key of an advisory lock: 64 bits, of which the upper half is the schema's."""
+        digest = blake2b(self.schema.encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big", signed=True) << 32 | kind << 24 | number
+
+    def __repr__(self) -> str:
+        return f"PostgresPlace({self.shown!r})"
+
+
+def read_place(url: str) -> PostgresPlace:
+    """Read a URL.
+
+    Raises:
+        OutboxUnusableError: it is none; the message does not quote it, since it may hold a
+            password.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        query = parse_qsl(parts.query, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise OutboxUnusableError(UNREADABLE) from None
+    # An unescaped character of a password ends the part of the URL that it stands in.
+    if parts.fragment or "@" in parts.path or "@" in parts.query:
+        raise OutboxUnusableError(UNREADABLE)
+    given = dict(query)
+    schema = given.pop("schema", DEFAULT_SCHEMA)
+    if given.keys() - _SHOWN - _SECRET:
+        raise OutboxUnusableError(f"the outbox's URL has a setting that is not known: write {_FORM}")
+    if not _NAME.fullmatch(schema) or _TAKEN.fullmatch(schema):
+        raise OutboxUnusableError(
+            "the outbox's URL names no schema of its own: give ?schema=NAME, of letters, digits "
+            "and _, that does not begin with pg_"
+        )
+    user, _, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}@{host}" if user else host
+    dsn = parts._replace(query=urlencode(given)).geturl()
+    shown = {name: value for name, value in query if name not in _SECRET}
+    return PostgresPlace(
+        dsn, schema, parts._replace(netloc=netloc, query=urlencode(shown)).geturl()
+    )

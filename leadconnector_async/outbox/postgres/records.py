@@ -1,0 +1,328 @@
+"""The records of an outbox in a database, as staging sees them: within one job's transaction."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.outbox.base import State, StoredOutcome
+from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.record_store import (
+    MAX_LEFT_OUT,
+    ExistingRecord,
+    KnownLine,
+    NewRecord,
+    Origin,
+    end_of,
+    why,
+)
+from leadconnector_async.records.draft import line_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.postgres.counters import Counters, NumberBlocks, Numbers
+    from leadconnector_async.outbox.postgres.publisher import Publisher
+    from leadconnector_async.outbox.record_store import Copy, LineKey
+    from leadconnector_async.records.draft import Draft
+
+_RECORD: Final = """INSERT INTO record (seq, location, lane, date, key, payload, late, traits)
+    SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bytea[],
+        $6::bytea[], $7::text[], $8::smallint[])
+    ON CONFLICT (location, key) DO NOTHING RETURNING seq"""
+
+_REPLACE: Final = """UPDATE record SET lane = $2, date = $3, payload = $4, late = $5, traits = $6
+    WHERE seq = $1"""
+
+_ORIGIN: Final = """INSERT INTO origin (seq, source, line, raw)
+    SELECT seq, $2, line, raw FROM unnest($1::bigint[], $3::int[], $4::bytea[])
+        AS _ (seq, line, raw)
+    ON CONFLICT (seq) DO UPDATE
+        SET source = excluded.source, line = excluded.line, raw = excluded.raw"""
+
+_REFUSED: Final = """INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)
+    SELECT location, lane, seq, state, $5, 0, reason
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::smallint[], $6::int[])
+        AS _ (location, lane, seq, state, reason)"""
+
+_KNOWN: Final = """SELECT w.location, w.key, r.seq, r.lane, r.date, r.payload, r.late,
+        coalesce(o.source, 0)
+    FROM unnest($1::int[], $2::bytea[]) AS w (location, key)
+        JOIN record r ON r.location = w.location AND r.key = w.key
+        LEFT JOIN origin o ON o.seq = r.seq"""
+
+_LINES: Final = """SELECT w.location, w.key, r.seq, r.lane, o.state
+    FROM unnest($1::int[], $2::bytea[]) AS w (location, key)
+        JOIN record r ON r.location = w.location AND r.key = w.key
+        LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)"""
+
+_LAST_LINE: Final = """SELECT location, seq, lane, state FROM record
+        LEFT JOIN outcome USING (location, lane, seq)
+    WHERE location = $1 AND key >= $2 AND key < $3 ORDER BY length(key) DESC, key DESC LIMIT 1"""
+
+_FAULTS: Final = """SELECT r.location, r.seq, r.lane, o.state FROM location
+        JOIN record r ON r.location = location.id AND r.key >= $1 AND r.key < $2
+        JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)"""
+
+_HAS_KEYS: Final = """SELECT EXISTS (
+    SELECT FROM record WHERE location = $1 AND key >= $2 AND key < $3)"""
+
+_KIN: Final = """SELECT kin.id, kin.name FROM source AS it
+    JOIN source AS kin ON md5(kin.name) = md5(it.name) WHERE it.id = $1"""
+
+_FROM: Final = """SELECT coalesce(name, ''), line, raw
+    FROM origin LEFT JOIN source ON source.id = source WHERE seq = $1"""
+
+_ENDED: Final = """SELECT state, text FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
+    WHERE location = $1 AND lane = $2 AND seq = $3"""
+
+_LEAVE: Final = "DELETE FROM outcome WHERE location = $1 AND lane = $2 AND seq = $3"
+
+_FORMER: Final = "INSERT INTO former VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+_ANY_FORMER: Final = "SELECT EXISTS (SELECT FROM former)"
+
+_WAS: Final = "SELECT EXISTS (SELECT FROM former WHERE seq = $1 AND line = $2)"
+
+_COPY: Final = """INSERT INTO copy AS c (source, seq, n, met, source_pass, line)
+    VALUES ($1, $2, 1, 1, $3, $4) ON CONFLICT (source, seq) DO UPDATE SET
+    met = CASE WHEN c.source_pass = excluded.source_pass THEN c.met + 1 ELSE 1 END,
+    n = greatest(c.n, CASE WHEN c.source_pass = excluded.source_pass THEN c.met + 1 ELSE 1 END),
+    line = CASE WHEN c.source_pass = excluded.source_pass THEN c.line ELSE excluded.line END,
+    source_pass = excluded.source_pass"""
+
+_REUSED: Final = """INSERT INTO reused VALUES ($1, $2)
+    ON CONFLICT (seq) DO UPDATE SET content = excluded.content"""
+
+_FORGET: Final = tuple(
+    f"DELETE FROM {table} WHERE seq = $1"  # noqa: S608 - our own names
+    for table in ("origin", "record", "copy", "former", "reused")
+)
+
+_END: Final = """SELECT r.key, o.state, message_id, conversation_id, email_message_id, text, detail
+    FROM record r JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
+        LEFT JOIN reason ON reason.id = o.reason
+    WHERE r.seq = $1"""
+
+_PENDING: Final = int(State.PENDING)
+
+
+class PostgresRecords:
+    """`RecordStore` and `SubmitStore` over one connection. ``blocks`` number what is new."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        numbers: Numbers,
+        counters: Counters,
+        blocks: NumberBlocks,
+        publisher: Publisher,
+    ) -> None:
+        self._connection = connection
+        self._numbers = numbers
+        self._counters = counters
+        self._blocks = blocks
+        self._publisher = publisher
+        self._has_former: bool | None = None
+
+    def begin(self) -> None:
+        """Forget what another process may have changed since the last job."""
+        self._has_former = None
+
+    async def location(self, name: str) -> int:
+        """See `RecordStore.location`."""
+        return await self._numbers.location(name)
+
+    async def kin(self, source: int) -> dict[int, str]:
+        """See `RecordStore.kin`."""
+        return dict(await self._connection.fetch(_KIN, source))
+
+    async def insert(self, drafts: Sequence[Draft]) -> tuple[list[NewRecord], list[NewRecord]]:
+        """See `RecordStore.insert`. Of equal keys, the first is inserted."""
+        if not drafts:
+            return [], []
+        names = dict.fromkeys(draft.location for draft in drafts)
+        places = {name: await self._numbers.location(name) for name in names}
+        seqs = await self._blocks.take(len(drafts))
+        tried = [
+            NewRecord(seq, places[draft.location], draft)
+            for seq, draft in zip(seqs, drafts, strict=True)
+        ]
+        rows = [_row(record, record.draft.key) for record in tried]
+        inserted = await self._connection.fetch(_RECORD, *columns(rows))
+        if len(inserted) == len(tried):
+            return tried, []
+        new = {seq for (seq,) in inserted}
+        created = [record for record in tried if record.seq in new]
+        return created, [record for record in tried if record.seq not in new]
+
+    async def insert_again(self, record: NewRecord, key: bytes) -> None:
+        """See `RecordStore.insert_again`."""
+        await self._connection.execute(_RECORD, *columns([_row(record, key)]))
+
+    async def enter(self, created: Sequence[NewRecord], source: int) -> int:
+        """See `RecordStore.enter`."""
+        origins = [
+            (seq, draft.line, await self._kept(seq, draft))
+            for seq, _, draft in created
+            if draft.line or draft.raw is not None
+        ]
+        await self._note_origins(origins, source)
+        ended = [record for record in created if record.draft.payload is None]
+        totals = Counter([(location, _PENDING) for _, location, _ in created])
+        if ended:
+            await self._refuse(ended)
+            totals.subtract([(location, _PENDING) for _, location, _ in ended])
+            totals.update([(location, int(end_of(draft))) for _, location, draft in ended])
+        await self._counters.add(totals)
+        return sum(record.draft.problem is not None for record in ended)
+
+    async def _note_origins(
+        self, origins: Sequence[tuple[int, int, bytes | None]], source: int
+    ) -> None:
+        if origins:
+            seqs, lines, raws = columns(origins)
+            await self._connection.execute(_ORIGIN, seqs, source, lines, raws)
+
+    async def _kept(self, seq: int, draft: Draft) -> bytes | None:
+        """What is kept of a record's own form. Of a long one that is left out, only its digest."""
+        raw = draft.raw
+        if draft.left_out is None or raw is None or len(raw) <= MAX_LEFT_OUT:
+            return raw
+        await self._note_former(seq, raw)
+        return None
+
+    async def _note_former(self, seq: int, raw: bytes) -> None:
+        await self._connection.execute(_FORMER, seq, line_key(raw))
+        self._has_former = True
+
+    async def _refuse(self, refused: Sequence[NewRecord]) -> None:
+        """Give records the end that validation gave them, or that they are left out."""
+        rows = [
+            (location, draft.lane, seq, int(end_of(draft)), await self._numbers.reason(why(draft)))
+            for seq, location, draft in refused
+        ]
+        *places, reasons = columns(rows)
+        at = time.time_ns() // 1_000_000
+        await self._connection.execute(_REFUSED, *places, at, reasons)
+
+    async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
+        """See `RecordStore.known`."""
+        rows = await self._connection.fetch(_KNOWN, *columns(keys))
+        return {(location, key): ExistingRecord(*known) for location, key, *known in rows}
+
+    async def origin(self, seq: int) -> Origin:
+        """See `RecordStore.origin`."""
+        row = await self._connection.fetchrow(_FROM, seq)
+        return Origin() if row is None else Origin(*row)
+
+    async def ended(self, location: int, known: ExistingRecord) -> tuple[State, str | None] | None:
+        """See `RecordStore.ended`."""
+        row = await self._connection.fetchrow(_ENDED, location, known.lane, known.seq)
+        return None if row is None else (State(row[0]), row[1])
+
+    async def was(self, seq: int, line: bytes) -> bool:
+        """See `RecordStore.was`. Nearly no record was ever mended, and then none is looked up."""
+        if self._has_former is None:
+            self._has_former = bool(await self._connection.fetchval(_ANY_FORMER))
+        if not self._has_former:
+            return False
+        return bool(await self._connection.fetchval(_WAS, seq, line_key(line)))
+
+    async def reused(self, seq: int) -> bytes | None:
+        """See `RecordStore.reused`."""
+        query = "SELECT content FROM reused WHERE seq = $1"
+        digest: bytes | None = await self._connection.fetchval(query, seq)
+        return digest
+
+    async def replace(
+        self, record: NewRecord, known: ExistingRecord, before: State, source: int
+    ) -> None:
+        """See `RecordStore.replace`."""
+        _, location, draft = record
+        seq, execute = known.seq, self._connection.execute
+        await execute(_LEAVE, location, known.lane, seq)
+        lacks = draft.deferred, draft.traits
+        await execute(_REPLACE, seq, draft.lane, draft.date, draft.payload, *lacks)
+        raw = (await self.origin(seq)).raw
+        if raw is not None and raw != draft.raw:
+            await self._note_former(seq, raw)
+        await self._note_origins([(seq, draft.line, await self._kept(seq, draft))], source)
+        after = end_of(draft)
+        if draft.payload is None:
+            await self._refuse([NewRecord(seq, location, draft)])
+        elif await self._publisher.is_published(seq):  # else it has to wait
+            await self._publisher.enqueue([(location, draft.lane, draft.date, seq)])
+        if after != before:
+            await self._counters.move([location], int(before), int(after))
+
+    async def add_copies(self, copies: Sequence[Copy]) -> None:
+        """See `RecordStore.add_copies`."""
+        if copies:
+            await self._connection.executemany(_COPY, copies)
+
+    async def add_reused(self, digests: Sequence[tuple[int, bytes]]) -> None:
+        """See `RecordStore.add_reused`."""
+        if digests:
+            await self._connection.executemany(_REUSED, digests)
+
+    async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
+        """See `RecordStore.has_keys`."""
+        number = await self._numbers.known_location(location)
+        if number is None:
+            return False
+        return bool(await self._connection.fetchval(_HAS_KEYS, number, first, end))
+
+    async def lines(self, keys: Iterable[LineKey]) -> dict[LineKey, KnownLine]:
+        """See `RecordStore.lines`."""
+        rows = await self._connection.fetch(_LINES, *columns(list(dict.fromkeys(keys))))
+        return {(location, key): KnownLine(location, *found) for location, key, *found in rows}
+
+    async def last_line(self, location: int, first: bytes, end: bytes) -> KnownLine | None:
+        """See `RecordStore.last_line`."""
+        row = await self._connection.fetchrow(_LAST_LINE, location, first, end)
+        return None if row is None else KnownLine(*row)
+
+    async def faults(self, first: bytes, end: bytes) -> list[KnownLine]:
+        """See `RecordStore.faults`."""
+        return [KnownLine(*row) for row in await self._connection.fetch(_FAULTS, first, end)]
+
+    async def forget(self, line: KnownLine) -> None:
+        """See `RecordStore.forget`."""
+        location, seq, lane, state = line
+        await self._connection.execute(_LEAVE, location, lane, seq)
+        for statement in _FORGET:
+            await self._connection.execute(statement, seq)
+        await self._counters.add({(location, state or _PENDING): -1})
+
+    async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
+        """See `SubmitStore.publish_ahead`. They have numbers that are never noted as staged."""
+        await self._publisher.enqueue(
+            [
+                (location, draft.lane, draft.date, seq)
+                for seq, location, draft in created
+                if draft.payload is not None
+            ]
+        )
+
+    async def publish_known(self, seq: int) -> State:
+        """See `SubmitStore.publish_known`."""
+        return await self._publisher.publish_known(seq)
+
+    async def end_of(self, seq: int) -> StoredOutcome | None:
+        """See `SubmitStore.end_of`."""
+        row = await self._connection.fetchrow(_END, seq)
+        if row is None:
+            return None
+        key, state, *rest = row
+        return StoredOutcome(key, State(state), *rest)
+
+
+def _row(record: NewRecord, key: bytes) -> tuple[object, ...]:
+    seq, location, draft = record
+    if (draft.payload is None) is (why(draft) is None):
+        raise ValueError("a draft has either a payload, or a reason for having none")
+    lacks = draft.deferred, draft.traits
+    return seq, location, draft.lane, draft.date, key, draft.payload, *lacks

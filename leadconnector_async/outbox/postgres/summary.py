@@ -1,0 +1,92 @@
+"""The figures of an outbox in a database, as of one moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.postgres.leases import SPAN_MS
+from leadconnector_async.outbox.reader import (
+    MAX_PLACES,
+    OutboxSummary,
+    ReasonGroup,
+    RecordCounts,
+    SourcePosition,
+)
+from leadconnector_async.outbox.reasons import grouped
+
+if TYPE_CHECKING:
+    from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.reasons import Group
+
+_TOTALS: Final = """SELECT name, state, sum(n)::bigint FROM (
+        SELECT location, state::int, n FROM tally
+        UNION ALL SELECT location, p.state, p.n FROM tenure CROSS JOIN LATERAL (VALUES
+            (0, pending - cardinality(held)), (1, cardinality(held)), (2, sent), (3, rejected),
+            (4, unresolved)) AS p (state, n)) AS parts
+        JOIN location ON id = location
+    GROUP BY id, name, state HAVING sum(n) <> 0 ORDER BY id, state"""
+
+_MOMENTS: Final = "SELECT min(first_at), max(last_at) FROM tenure"
+
+_REASONS: Final = """SELECT state, o.reason, text, count(*) AS n, min(seq)
+    FROM outcome o LEFT JOIN reason ON reason.id = o.reason
+    WHERE state > 2 GROUP BY state, o.reason, text ORDER BY n DESC, min(seq)"""
+
+_PLACES: Final = """SELECT seq, coalesce(name, ''), coalesce(line, 0)
+    FROM outcome o LEFT JOIN origin USING (seq) LEFT JOIN source ON source.id = origin.source
+    WHERE state > 2 AND state = $1 AND (reason = $2 OR $2::int IS NULL AND reason IS NULL)
+    ORDER BY seq LIMIT $3"""
+
+_KEPT: Final = "SELECT count(*), (SELECT coalesce(sum(n), 0)::bigint FROM copy) FROM record"
+
+_COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
+    ORDER BY source, line LIMIT $1"""
+
+_PACE: Final = """SELECT count(DISTINCT span),
+    coalesce(sum(sent) FILTER (WHERE span >= $1), 0)::bigint FROM pace"""
+
+
+async def summary(connection: Connection, now_ms: int, lately_ms: int) -> OutboxSummary:
+    """Count everything, within the caller's transaction."""
+    since = (now_ms - lately_ms) // SPAN_MS
+    first_at, last_at = await _row(connection, _MOMENTS)
+    spans, sent_lately = await _row(connection, _PACE, since)
+    records, copies = await _row(connection, _KEPT)
+    reasons = grouped(map(tuple, await connection.fetch(_REASONS)), MAX_PLACES)
+    return OutboxSummary(
+        await _counts(connection),
+        [
+            ReasonGroup(State(of.state), of.reason, of.count, await _first(connection, of))
+            for of in reasons
+        ],
+        first_at,
+        last_at,
+        sent_lately,
+        (now_ms - since * SPAN_MS) / 1000,
+        records,
+        copies,
+        [SourcePosition(*place) for place in await connection.fetch(_COPIES, MAX_PLACES)],
+        spans * SPAN_MS,
+    )
+
+
+async def _row(connection: Connection, query: str, *values: int) -> Any:  # noqa: ANN401 - a row
+    return await connection.fetchrow(query, *values)
+
+
+async def _counts(connection: Connection) -> dict[str, RecordCounts]:
+    found: dict[str, list[int]] = {}
+    for name, state, n in await connection.fetch(_TOTALS):
+        found.setdefault(name, [0] * len(State))[state] = n
+    return {name: RecordCounts(*counts) for name, counts in found.items()}
+
+
+async def _first(connection: Connection, group: Group) -> list[SourcePosition]:
+    """Where the first records of a group stand: they are among the first of each reason."""
+    found = [
+        tuple(row)
+        for _, reason in group.sources
+        for row in await connection.fetch(_PLACES, group.state, reason, MAX_PLACES)
+    ]
+    return [SourcePosition(name, line) for _, name, line in sorted(found)[:MAX_PLACES]]
