@@ -241,7 +241,7 @@ def run_model(store: type[Place], examples: int) -> None:
 
 def test_a_store_and_its_model_agree(store: type[Place]) -> None:
     """Whatever is done, in any order."""
-    run_model(store, 25)
+    run_model(store, 40)
 
 
 @pytest.mark.slow
