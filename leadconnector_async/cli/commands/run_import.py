@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.file_descriptors import room_for
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import client, destination, taken_as_known, target
+from leadconnector_async.cli.import_options import destination, taken_as_known, target
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.cli.report_lines import (
     AUTOMATIONS,
@@ -118,7 +118,7 @@ class _Run:
         """Import, and count what this run did."""
         options = self._options
         path = options.outbox or ""
-        async with client(options, at) as api:
+        async with options.client(at.token, at.base_url, options.location) as api:
             return await import_with(
                 self._drive,
                 api.session,

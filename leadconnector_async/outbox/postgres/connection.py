@@ -211,9 +211,7 @@ class JobRunner:
         """Whether no more jobs are taken."""
         return self._closing is not None
 
-    async def run(
-        self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN"
-    ) -> T:
+    async def run(self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN") -> T:
         """Run a job; return its result once it is durable.
 
         Raises:
@@ -244,9 +242,7 @@ class JobRunner:
                     raise
                 raise self._failure from error
 
-    async def _in_transaction(
-        self, work: Callable[[Connection], Awaitable[T]], begin: str
-    ) -> T:
+    async def _in_transaction(self, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
         connection = self.connection
         if self._transactions:
             await connection.execute(begin)

@@ -68,7 +68,9 @@ def read_place(url: str) -> PostgresPlace:
     given = dict(query)
     schema = given.pop("schema", DEFAULT_SCHEMA)
     if given.keys() - _SHOWN - _SECRET:
-        raise OutboxUnusableError(f"the outbox's URL has a setting that is not known: write {_FORM}")
+        raise OutboxUnusableError(
+            f"the outbox's URL has a setting that is not known: write {_FORM}"
+        )
     if not _NAME.fullmatch(schema) or _TAKEN.fullmatch(schema):
         raise OutboxUnusableError(
             "the outbox's URL names no schema of its own: give ?schema=NAME, of letters, digits "

@@ -33,9 +33,9 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD = range(4)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner."""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
 
 _TABLES: Final = f"""
 CREATE TABLE outbox_format (format int NOT NULL, readable_from int NOT NULL);
@@ -164,7 +164,9 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
 
 
 def _missing(place: PostgresPlace) -> OutboxUnusableError:
-    return OutboxUnusableError(f"{place.shown} does not exist: give the outbox of an earlier import")
+    return OutboxUnusableError(
+        f"{place.shown} does not exist: give the outbox of an earlier import"
+    )
 
 
 async def _format(place: PostgresPlace, connection: Connection) -> int | None:
