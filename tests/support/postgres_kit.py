@@ -101,15 +101,19 @@ def _start(binaries: Path) -> PostgresServer:
     binaries, data = _within_reach(binaries, folder), folder / "data"
     make = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
     done = subprocess.run(
-        [*make, "--locale=C", "--no-sync"], check=False, capture_output=True, cwd="/", **who
+        [*map(str, make), "--locale=C", "--no-sync"],
+        check=False,
+        capture_output=True,
+        cwd="/",
+        **who,
     )
     if done.returncode:
         raise RuntimeError(done.stderr.decode())
-    settings = ["-F", "-h", "", "-k", folder, "-c", "max_connections=200", "-c", "fsync=off"]
+    settings = ["-F", "-h", "", "-k", str(folder), "-c", "max_connections=200", "-c", "fsync=off"]
     log = (folder / "log").open("wb")
     with log:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", _RUN, "sh", binaries / "postgres", "-D", data, *settings],
+            ["/bin/sh", "-c", _RUN, "sh", str(binaries / "postgres"), "-D", str(data), *settings],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -148,6 +148,10 @@ class Leases:
         self._runner.committed.append(begin)
         return Acquired(lease, unknown, None if quota[0] is None else QuotaSnapshot(*quota))
 
+    def holds(self, lease: Lease) -> bool:
+        """Tell whether a lease is held, as far as is known here."""
+        return not self._connection.is_closed() and self._tokens.get(lease.number) == lease.token
+
     def _check(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
             if self._tokens.get(lease.number) != lease.token:

@@ -68,7 +68,7 @@ _UNSENT: Final = """SELECT name, n FROM (
         GROUP BY location) AS of (id, n) JOIN location USING (id)
     WHERE n > 0 ORDER BY id"""
 
-_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2)"
+_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2::bytea)"
 
 _NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
@@ -263,6 +263,10 @@ class PostgresOutbox:
             OutboxBusyError: another process has a lease of it, or of its shard.
         """
         return await self._under_lease(lambda leases: leases.acquire(location))
+
+    def may_send(self, lease: Lease) -> Callable[[], bool]:
+        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
+        return lambda: self._leases is not None and self._leases.holds(lease)
 
     async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""

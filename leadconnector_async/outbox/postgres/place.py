@@ -18,9 +18,27 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _TAKEN: Final = re.compile(r"(?:pg_.*|information_schema)", re.IGNORECASE)
 
 _SHOWN: Final = frozenset(
-    """host port user dbname database sslmode sslcert sslkey sslrootcert sslcrl sslnegotiation
-    ssl_min_protocol_version ssl_max_protocol_version target_session_attrs passfile service
-    servicefile gsslib krbsrvname""".split()
+    [
+        "host",
+        "port",
+        "user",
+        "dbname",
+        "database",
+        "sslmode",
+        "sslcert",
+        "sslkey",
+        "sslrootcert",
+        "sslcrl",
+        "sslnegotiation",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "target_session_attrs",
+        "passfile",
+        "service",
+        "servicefile",
+        "gsslib",
+        "krbsrvname",
+    ]
 )
 """What a URL may say besides: settings of the driver that hold no secret."""
 
@@ -68,7 +86,9 @@ def read_place(url: str) -> PostgresPlace:
     given = dict(query)
     schema = given.pop("schema", DEFAULT_SCHEMA)
     if given.keys() - _SHOWN - _SECRET:
-        raise OutboxUnusableError(f"the outbox's URL has a setting that is not known: write {_FORM}")
+        raise OutboxUnusableError(
+            f"the outbox's URL has a setting that is not known: write {_FORM}"
+        )
     if not _NAME.fullmatch(schema) or _TAKEN.fullmatch(schema):
         raise OutboxUnusableError(
             "the outbox's URL names no schema of its own: give ?schema=NAME, of letters, digits "
