@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from quota_servers import Kind, Outcome, Scenario, simulate
 
 from benchmarks import machine
-from leadconnector_async.api.responses import RateLimitHeaders
+from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.quota.quota import Quota
 

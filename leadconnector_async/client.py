@@ -6,13 +6,17 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING, Self
 
-from leadconnector_async.api.endpoints import BASE_URL, CONVERSATIONS_VERSION, inbound
+from msgspec.structs import replace
+
+from leadconnector_async.api.endpoints import BASE_URL, inbound
 from leadconnector_async.api.responses import (
+    SILENT,
     Accepted,
     Forbidden,
     Indeterminate,
     Throttled,
     classify,
+    read_rate_limit_headers,
     retry_after,
 )
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
@@ -30,6 +34,7 @@ from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import encode, verified
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
+from leadconnector_async.transport.base import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,10 +62,11 @@ class LeadConnector:
         connections: how many connections its own session may open.
         proxy: address of an HTTP proxy; by default what ``HTTPS_PROXY`` says.
         ssl: a context with a CA of your own.
-        version: the ``Version`` header of the conversations endpoints.
+        version: the ``Version`` header of every request, such as ``v3``, that of OAuth included; by
+            default the one that each endpoint is known by.
 
     Raises:
-        ValueError: the token is empty, or has characters that no token has.
+        ValueError: the token or the version is empty, or has characters that none has.
         TypeError: it is neither a text nor a provider.
     """
 
@@ -78,8 +84,12 @@ class LeadConnector:
         connections: int = 1024,
         proxy: str | None = None,
         ssl: SSLContext | None = None,
-        version: str = CONVERSATIONS_VERSION,
+        version: str | None = None,
     ) -> None:
+        if version is not None and not is_token(version):
+            raise ValueError(
+                "the version is empty or has characters that none has: give such as v3"
+            )
         self.location_id = location_id
         self.policy = policy
         self.base_url = base_url
@@ -91,13 +101,12 @@ class LeadConnector:
             session=session,
             proxy=proxy,
             ssl=ssl,
+            version=version,
         )
         tokens = _provider(token)
         if isinstance(tokens, NeedsTransport):
             tokens.attach_transport(transport)
-        self.session = ApiSession(
-            transport, tokens, policy=policy, limit=limit, limits=limits, version=version
-        )
+        self.session = ApiSession(transport, tokens, policy=policy, limit=limit, limits=limits)
         self.closed = False
         self.random = Random()  # noqa: S311 - jitter, not secrets
 
@@ -140,7 +149,7 @@ class LeadConnector:
         message, problems = verified(message)
         if problems:
             raise InvalidMessageError(problems)
-        return await self._deliver(location, inbound(encode(message), self.session.version))
+        return await self._deliver(location, inbound(encode(message)))
 
     async def _deliver(self, location: str, request: Request) -> Receipt:
         attempt = 1
@@ -156,7 +165,8 @@ class LeadConnector:
                 continue
             classification = classify(response.status, response.body)
             if isinstance(classification, Accepted):
-                return classification.receipt
+                seen = read_rate_limit_headers(response.headers)
+                return replace(classification.receipt, quota=seen if seen != SILENT else None)
             if isinstance(classification, Throttled) and not last:
                 self.pause(location, response)
                 attempt += 1

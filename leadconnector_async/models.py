@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from leadconnector_async.public_place import name_public_place
 
@@ -140,14 +140,36 @@ class Record(Struct, frozen=True, kw_only=True):
     contact: Contact | None = None
 
 
+class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
+    """The quota as the server sees it at the moment of an answer."""
+
+    max: int | None = None
+    remaining: int | None = None
+    interval_ms: int | None = None
+    daily_limit: int | None = None
+    daily_remaining: int | None = None
+    daily_reset_ms: int | None = None
+
+
 class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the API answered for a stored message."""
+    """What the API answered for a stored message.
+
+    An outbox keeps the ids of message, conversation and thread alone: so has an outcome. ``quota``
+    is what the answer's headers told; None where no answer came, or it told nothing.
+    """
 
     message_id: str
     conversation_id: str | None = None
     contact_id: str | None = None
     email_message_id: str | None = None
     date_added: str | None = None
+    success: bool | None = None
+    message: str | None = None
+    """The API's words on the result."""
+    quota: RateLimitHeaders | None = field(default=None, name="X-RateLimit-*")
+
+    def __repr__(self) -> str:
+        return f"Receipt(message_id={self.message_id!r}, conversation_id={self.conversation_id!r})"
 
 
 class Problem(Struct, frozen=True):

@@ -54,20 +54,18 @@ class ApiSession:
     ``limits`` has the quota to assume for locations where it is not ``limit``.
     """
 
-    def __init__(  # noqa: PLR0913 - one has a default
+    def __init__(
         self,
         transport: Transport,
         tokens: TokenProvider,
         *,
         policy: Policy,
         limit: RateLimit | None,
-        version: str,
         limits: Mapping[str, RateLimit | None] = {},
     ) -> None:
         self.transport = transport
         self.tokens = tokens
         self.policy = policy
-        self.version = version
         self.breaker = Breaker()
         self._limit = limit
         self._limits = limits

@@ -194,11 +194,11 @@ class _Owned(Struct, rename="camel"):
     contact_id: Any = None
 
 
-def open_conversation(location: str, contact: str, version: str) -> Flow[str]:
+def open_conversation(location: str, contact: str) -> Flow[str]:
     """Learn the id of a contact's conversation."""
-    response: Response = yield endpoints.open_conversation(location, contact, version)
+    response: Response = yield endpoints.open_conversation(location, contact)
     if exists_already(response):
-        response = yield endpoints.find_conversation(location, contact, version)
+        response = yield endpoints.find_conversation(location, contact)
         try:
             known = conversation_of(body_of(response, _FIND), contact)
         except ValueError:
@@ -212,9 +212,9 @@ def open_conversation(location: str, contact: str, version: str) -> Flow[str]:
     return opened
 
 
-def find_owner(conversation: str, version: str) -> Flow[str]:
+def find_owner(conversation: str) -> Flow[str]:
     """Learn the id of a conversation's contact."""
-    response: Response = yield endpoints.get_conversation(conversation, version)
+    response: Response = yield endpoints.get_conversation(conversation)
     contact = text_of(content_of(response, _Owned, _OWNER).contact_id)
     if contact is None:
         raise unreadable(_OWNER)

@@ -1,6 +1,7 @@
 """How each call is spelled: method, path, version. Nothing here does I/O.
 
-Paths and versions: the OpenAPI files for conversations (2021-04-15).
+Paths and versions: the OpenAPI files for conversations (2021-04-15). Where the client is told
+another version, its transport sends that with every request.
 """
 
 from __future__ import annotations
@@ -33,49 +34,42 @@ EXPORT_PAGE: Final = 500
 """The export's largest page, by the OpenAPI file."""
 
 
-def inbound(payload: bytes, version: str = CONVERSATIONS_VERSION) -> Request:
+def inbound(payload: bytes) -> Request:
     """Add one message to a conversation's history."""
-    return Request("POST", INBOUND_PATH, version, payload)
+    return Request("POST", INBOUND_PATH, CONVERSATIONS_VERSION, payload)
 
 
-def open_conversation(location: str, contact: str, version: str = CONVERSATIONS_VERSION) -> Request:
+def open_conversation(location: str, contact: str) -> Request:
     """Open the conversation of a contact. Without its trailing slash the path is another one."""
     body = orjson.dumps({"locationId": location, "contactId": contact})
-    return Request("POST", "/conversations/", version, body)
+    return Request("POST", "/conversations/", CONVERSATIONS_VERSION, body)
 
 
-def get_conversation(conversation: str, version: str = CONVERSATIONS_VERSION) -> Request:
+def get_conversation(conversation: str) -> Request:
     """One conversation, which names its contact."""
-    return Request("GET", f"/conversations/{quote(conversation, safe='')}", version)
+    return Request("GET", f"/conversations/{quote(conversation, safe='')}", CONVERSATIONS_VERSION)
 
 
-def upload(
-    file: LocalFile,
-    location: str,
-    contact: str,
-    conversation: str,
-    version: str = CONVERSATIONS_VERSION,
-) -> Request:
-    """Give a file of this machine a public URL."""
+def upload(file: LocalFile, location: str, contact: str, conversation: str | None) -> Request:
+    """Give a file of this machine a public URL. A contact is enough (highlevel-api-docs 149)."""
     path = Path(file.path)
-    fields = {"conversationId": conversation, "contactId": contact, "locationId": location}
+    fields = {"conversationId": conversation} if conversation else {}
+    fields |= {"contactId": contact, "locationId": location}
     body = FileUpload(fields, "fileAttachment", path, path.name)
-    return Request("POST", "/conversations/messages/upload", version, upload=body)
+    return Request("POST", "/conversations/messages/upload", CONVERSATIONS_VERSION, upload=body)
 
 
-def find_conversation(location: str, contact: str, version: str = CONVERSATIONS_VERSION) -> Request:
+def find_conversation(location: str, contact: str) -> Request:
     """Find the conversation of a contact. The index lags behind writes by seconds."""
     query = urlencode({"locationId": location, "contactId": contact})
-    return Request("GET", f"/conversations/search?{query}", version)
+    return Request("GET", f"/conversations/search?{query}", CONVERSATIONS_VERSION)
 
 
-def list_messages(
-    conversation: str, before: str | None = None, version: str = CONVERSATIONS_VERSION
-) -> Request:
+def list_messages(conversation: str, before: str | None = None) -> Request:
     """A page of a conversation's messages, newest first, older than message ``before``."""
     query = {"limit": str(PAGE)} | ({"lastMessageId": before} if before else {})
     path = f"/conversations/{quote(conversation, safe='')}/messages?{urlencode(query)}"
-    return Request("GET", path, version)
+    return Request("GET", path, CONVERSATIONS_VERSION)
 
 
 def export_messages(
@@ -84,13 +78,14 @@ def export_messages(
     channel: str | None = None,
     cursor: str | None = None,
     contact: str | None = None,
-    version: str = CONVERSATIONS_VERSION,
 ) -> Request:
     """A page of a location's messages. Without a channel, e-mails are left out."""
     query = {"locationId": location, "limit": str(EXPORT_PAGE)}
     optional = {"channel": channel, "cursor": cursor, "contactId": contact}
     query |= {name: value for name, value in optional.items() if value}
-    return Request("GET", f"/conversations/messages/export?{urlencode(query)}", version)
+    return Request(
+        "GET", f"/conversations/messages/export?{urlencode(query)}", CONVERSATIONS_VERSION
+    )
 
 
 _SCOPES: Final = (

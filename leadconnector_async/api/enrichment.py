@@ -11,15 +11,19 @@ name                 value
 ``file:DIGEST``      URL of the uploaded file with this content
 ``mail:WHO:ID``      ``emailMessageId`` of the thread that mail ID belongs to
 ``person:WHO``       number, address and name of who has this number or address
+``needs:WHAT``       that WHAT, a call or an upload, was refused without a conversation
 ===================  ==========================================================
 
 Source of the bodies: ``ProcessMessageBodyDto`` and ``ProcessOutboundMessageBodyDto`` of the OpenAPI
-file for conversations. ``emailMessageId`` names a thread by that of an earlier *answer*.
+file for conversations. That a call and an upload may name a contact in place of a conversation is
+told by highlevel-api-docs 234 and 149; where it is refused all the same, a conversation is opened.
+``emailMessageId`` names a thread by that of an earlier *answer*.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -35,6 +39,7 @@ from leadconnector_async.api.effects import (
     StepRefusedError,
     content_of,
 )
+from leadconnector_async.api.responses import lacks_conversation
 from leadconnector_async.models import Contact
 from leadconnector_async.records.deferred import LocalFile
 
@@ -50,7 +55,11 @@ _OF_CALLS: Final = frozenset(
         *("altId", "date", "call"),
     ]
 )
-"""All that the endpoint for outbound calls knows. It finds the contact by its conversation."""
+"""All that the endpoint for outbound calls knows, but for the contact."""
+
+CALLS_NEED: Final = "needs:call"
+
+_UPLOADS_NEED: Final = "needs:upload"
 
 
 class _MessageIds(Struct, rename="camel"):
@@ -63,6 +72,9 @@ class _Uploaded(Struct, rename="camel"):
     uploaded_files: dict[str, str]
 
 
+_Place: TypeAlias = tuple[str, str | None, str | None]
+"""A location; a contact in it, or a conversation, or both."""
+
 _contacts: Final = msgspec.json.Decoder(Contact)
 
 _ids: Final = msgspec.json.Decoder(_MessageIds)
@@ -72,12 +84,14 @@ class EnrichedRequest(Struct, frozen=True):
     """The request's path and body, and what is to be remembered once it is stored.
 
     ``mails`` are names of lookups: of the thread that this message begins, or else joins.
+    ``by_contact`` tells of a call that it names no conversation, which may be refused.
     """
 
     path: str
     body: bytes
     thread: str | None = None
     mails: tuple[str, ...] = ()
+    by_contact: bool = False
 
     def lookups(self, email_message_id: str | None) -> dict[str, str] | None:
         """What the answer teaches."""
@@ -120,7 +134,7 @@ PERSON: Final = "person:"
 
 
 def enrich(
-    payload: bytes, deferred: Deferred, *, location: str, mode: ContactMode, version: str
+    payload: bytes, deferred: Deferred, *, location: str, mode: ContactMode
 ) -> Flow[EnrichedRequest]:
     """Complete one message."""
     ids = _ids.decode(payload)
@@ -129,11 +143,9 @@ def enrich(
     if deferred.contact is not None and not contact and not conversation:
         contact = added["contactId"] = yield from _contact(deferred.contact, location, mode)
     who = contact or conversation or ""  # as the record says it, whatever else is learned below
-    if deferred.files or (deferred.outbound_call and not conversation):
-        contact, conversation = yield from _place(contact, conversation, location, version)
     if deferred.files:
-        where = location, contact or "", conversation or ""
-        added["attachments"] = yield from _attachments(deferred.attachments, where, version)
+        where = location, contact, conversation
+        added["attachments"] = yield from _attachments(deferred.attachments, where)
     mails = mail_lookups(deferred, who)
     thread = ids.email_message_id
     if mails and thread is None:
@@ -141,9 +153,13 @@ def enrich(
         if thread is not None:
             added["emailMessageId"] = thread
     if deferred.outbound_call:
-        fields = orjson.loads(payload) | added | {"conversationId": conversation}
+        if not conversation and CALLS_NEED in (yield GetLookups([CALLS_NEED])):
+            conversation = yield from _conversation(contact or "", location)
+        fields = orjson.loads(payload) | added
         kept = {name: value for name, value in fields.items() if name in _OF_CALLS}
-        return EnrichedRequest(endpoints.OUTBOUND_CALL_PATH, orjson.dumps(kept))
+        kept |= {"conversationId": conversation} if conversation else {"contactId": contact}
+        path, body = endpoints.OUTBOUND_CALL_PATH, orjson.dumps(kept)
+        return EnrichedRequest(path, body, by_contact=not conversation)
     return EnrichedRequest(endpoints.INBOUND_PATH, _with(payload, added), thread, mails)
 
 
@@ -169,46 +185,52 @@ def _contact(contact: Contact, location: str, mode: ContactMode) -> Flow[str]:
     return (yield from _remembered(contact_lookup(contact), search))
 
 
-def _place(
-    contact: str | None, conversation: str | None, location: str, version: str
-) -> Flow[tuple[str, str]]:
-    """The contact and its conversation, where one of them is known."""
-    if conversation is None:
-        contact = contact or ""
-        opening = open_conversation(location, contact, version)
-        conversation = yield from _remembered(conversation_lookup(contact), opening)
-    elif contact is None:
-        owner = find_owner(conversation, version)
-        contact = yield from _remembered(f"owner:{conversation}", owner)
-    return contact, conversation
+def _conversation(contact: str, location: str) -> Flow[str]:
+    opening = open_conversation(location, contact)
+    return (yield from _remembered(conversation_lookup(contact), opening))
 
 
-def _attachments(
-    items: list[str | LocalFile], where: tuple[str, str, str], version: str
-) -> Flow[list[str]]:
+def _attachments(items: list[str | LocalFile], where: _Place) -> Flow[list[str]]:
     urls: list[str] = []
     for number, item in enumerate(items, 1):
         if isinstance(item, LocalFile):
-            upload = _upload(item, number, where, version)
+            upload = _upload(item, number, where)
             item = yield from _remembered(f"file:{item.digest}", upload)  # noqa: PLW2901 - its URL
         urls.append(item)
     return urls
 
 
-def _upload(file: LocalFile, number: int, where: tuple[str, str, str], version: str) -> Flow[str]:
+def _upload(file: LocalFile, number: int, where: _Place) -> Flow[str]:
     digest: str | None = yield HashFile(file.path)
     if digest != file.digest:
         how = "is gone" if digest is None else "has changed"
         raise StepRefusedError(f"attachments item {number} {how} since it was read")
     what = f"attachments item {number} could not be uploaded"
-    request = endpoints.upload(file, *where, version)
-    response: Response = yield request
+    response = yield from _answer_to_upload(file, *where)
     uploaded = content_of(response, _Uploaded, what).uploaded_files
-    name = request.upload.name if request.upload else ""
+    name = Path(file.path).name
     url = uploaded.get(name) or next(iter(uploaded.values()), None)
     if not url:
         raise StepFailedError(f"{what}: the answer names no URL")
     return url
+
+
+def _answer_to_upload(
+    file: LocalFile, location: str, contact: str | None, conversation: str | None
+) -> Flow[Response]:
+    response: Response
+    if contact is None:
+        owner = find_owner(conversation or "")
+        contact = yield from _remembered(f"owner:{conversation}", owner)
+    elif conversation is None:
+        if _UPLOADS_NEED not in (yield GetLookups([_UPLOADS_NEED])):
+            response = yield endpoints.upload(file, location, contact, None)
+            if not lacks_conversation(response):
+                return response
+            yield PutLookups({_UPLOADS_NEED: "a conversation"})
+        conversation = yield from _conversation(contact, location)
+    response = yield endpoints.upload(file, location, contact, conversation)
+    return response
 
 
 def _thread(mails: tuple[str, ...]) -> Flow[str | None]:

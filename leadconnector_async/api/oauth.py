@@ -37,6 +37,10 @@ TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
 
 LOCATION_TOKEN_PATH: Final = "/oauth/locationToken"  # noqa: S105 - a path
 
+NEWER_VERSION: Final = "v3"
+
+NEWER_LOCATION_TOKEN_PATH: Final = "/oauth/location-token"  # noqa: S105 - a path
+
 USUAL_LIFE: Final = 86_399.0
 """Seconds, where an answer does not tell: the OpenAPI file's example."""
 
@@ -85,33 +89,41 @@ class Later(Struct, frozen=True):
 TokenResult = Granted | Denied | Lost | Later
 
 
-class _Tokens(Struct):
+def _folded(name: str) -> str:
+    """A name as both versions have it: ``access_token`` and ``accessToken`` are one."""
+    return name.replace("_", "").lower()
+
+
+class _Tokens(Struct, rename=_folded):
     access_token: str
     expires_in: float | str | None = None
     refresh_token: str | None = None
 
 
-_tokens: Final = msgspec.json.Decoder(_Tokens)
+def refresh(
+    client_id: str, client_secret: str, refresh_token: str, kind: Kind, version: str | None = None
+) -> Request:
+    """Exchange a refresh token, which works once, for an access token and its own successor.
+
+    Version v3 takes JSON, in camelCase; older ones a form, in snake_case.
+    """
+    values = (client_id, client_secret, "refresh_token", refresh_token, kind)
+    if version == NEWER_VERSION:
+        names = ("clientId", "clientSecret", "grantType", "refreshToken", "userType")
+        return Request(
+            "POST", TOKEN_PATH, version, orjson.dumps(dict(zip(names, values, strict=True)))
+        )
+    names = ("client_id", "client_secret", "grant_type", "refresh_token", "user_type")
+    return _form(TOKEN_PATH, dict(zip(names, values, strict=True)))
 
 
-def refresh(client_id: str, client_secret: str, refresh_token: str, kind: Kind) -> Request:
-    """Exchange a refresh token, which works once, for an access token and its own successor."""
-    form = {
-        "client_id": client_id,
-        "client_secret": client_secret,
-        "grant_type": "refresh_token",
-        "refresh_token": refresh_token,
-        "user_type": kind,
-    }
-    return _post(TOKEN_PATH, form)
+def location_token(company: str, location: str, version: str | None = None) -> Request:
+    """Ask, with the token of an agency, for one of its location: a form in every version."""
+    path = NEWER_LOCATION_TOKEN_PATH if version == NEWER_VERSION else LOCATION_TOKEN_PATH
+    return _form(path, {"companyId": company, "locationId": location})
 
 
-def location_token(company: str, location: str) -> Request:
-    """Ask, with the token of an agency, for one of its location."""
-    return _post(LOCATION_TOKEN_PATH, {"companyId": company, "locationId": location})
-
-
-def _post(path: str, form: dict[str, str]) -> Request:
+def _form(path: str, form: dict[str, str]) -> Request:
     return Request("POST", path, OAUTH_VERSION, urlencode(form).encode(), FORM)
 
 
@@ -130,7 +142,9 @@ def read_tokens(response: Response) -> TokenResult:
 
 def _read_success(response: Response) -> TokenResult:
     try:
-        found = _tokens.decode(response.body)
+        fields = msgspec.json.decode(response.body, type=dict[str, object])
+        given = {_folded(name): value for name, value in fields.items() if value is not None}
+        found = msgspec.convert(given, _Tokens)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Lost(f"the API's answer {response.status} has no token that can be read")
     if not is_token(found.access_token):
@@ -153,6 +167,9 @@ def _read_error(body: bytes) -> tuple[str, str]:
         return "", ""
     if not isinstance(found, dict):
         return "", ""
+    if isinstance(found.get("error"), dict):  # the envelope of the v3 files
+        found = found["error"]
+        found["error"] = str(found.get("code", "")).lower()
     code = found.get("error")
     shown = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
     return shown, str(found.get("message", "")).lower()

@@ -143,11 +143,8 @@ class Search:
         location: str,
         targets: Sequence[SearchTarget],
         taken: AbstractSet[str],
-        *,
-        version: str = endpoints.CONVERSATIONS_VERSION,
     ) -> None:
         self._location = location
-        self._version = version
         self._contact = targets[0].message.contact_id
         self._conversation = targets[0].message.conversation_id
         here = [target for target in targets if self._is_here(target.message)]
@@ -175,8 +172,8 @@ class Search:
     def request(self) -> Request:
         """The next request to make."""
         if self._conversation is None:
-            return endpoints.find_conversation(self._location, self._contact or "", self._version)
-        return endpoints.list_messages(self._conversation, self._before, self._version)
+            return endpoints.find_conversation(self._location, self._contact or "")
+        return endpoints.list_messages(self._conversation, self._before)
 
     def feed(self, response: Response) -> dict[int, Finding] | None:
         """Take the answer to `request`; None asks for another request."""

@@ -37,7 +37,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from leadconnector_async.models import Receipt, Refusal
+from leadconnector_async.models import RateLimitHeaders, Receipt, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,6 +134,8 @@ def _classify_odd_success(status: int, body: bytes) -> Classification:
     return Accepted(
         Receipt(
             message_id=str(id_),
+            success=found["success"] if isinstance(found.get("success"), bool) else None,
+            message=_text(found.get("message")),
             conversation_id=_text(found.get("conversationId")),
             contact_id=_text(found.get("contactId")),
             email_message_id=_text(found.get("emailMessageId")),
@@ -178,6 +180,11 @@ def is_refusal(response: Response) -> bool:
     return 400 <= response.status < 500 and response.status not in (408, 429)
 
 
+def is_server_error(response: Response) -> bool:
+    """Whether it is what a wrong conversationProviderId is answered with too (live reports)."""
+    return response.status == 500
+
+
 def is_from_gateway(response: Response) -> bool:
     """Whether it is what a proxy answers for an API that is down."""
     return response.status in (502, 503, 504)
@@ -204,6 +211,15 @@ def says_absent(response: Response) -> bool:
 def is_absent(response: Response) -> bool:
     """Whether what its path names is not there."""
     return response.status == 404 or says_absent(response)
+
+
+_LACKS: Final = re.compile(r"\bconversation([ _]?id)?\b")
+
+
+def lacks_conversation(response: Response) -> bool:
+    """Whether it refuses a request for want of a conversation, and not for its provider."""
+    words = read_refusal(response.status, response.body).message.lower()
+    return response.status in (400, 404, 422) and bool(_LACKS.search(words))
 
 
 def exists_already(response: Response) -> bool:
@@ -277,17 +293,6 @@ _REASONS: Final = {
 
 MAX_FIGURE: Final = 10**10
 """Anything larger is garbage: 10**10 milliseconds is a third of a year."""
-
-
-class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
-    """The quota as the server sees it at the moment of an answer."""
-
-    max: int | None = None
-    remaining: int | None = None
-    interval_ms: int | None = None
-    daily_limit: int | None = None
-    daily_remaining: int | None = None
-    daily_reset_ms: int | None = None
 
 
 SILENT: Final = RateLimitHeaders()

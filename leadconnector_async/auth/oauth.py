@@ -61,6 +61,11 @@ class OAuthApplication:
         self.clock = clock
         self.transport: Transport | None = None
 
+    @property
+    def version(self) -> str | None:
+        """The version of the API that its client was told; None for the endpoints' own."""
+        return self.transport.version if self.transport is not None else None
+
     async def ask(self, request: Request, token: str = "") -> TokenResult:
         """One request for a token, outside of any location's quota."""
         if self.transport is None:
@@ -112,6 +117,28 @@ class Installation:
         async with self._alone():
             kept = await self._read()
             return self._usable(kept, refused) or await self._refresh(kept)
+
+    async def keep(
+        self, answer: Granted, asked_at: float, refresh: str, seed: bytes | None = None
+    ) -> AccessToken:
+        """Write what was given down, and return it only then."""
+        access = lasting(answer.access_token, asked_at, answer.life)
+        pair = StoredTokens(
+            access=access.token,
+            renew_at=access.renew_at,
+            ends_at=access.ends_at,
+            refresh=refresh,
+            seed=seed,
+        )
+        await asyncio.to_thread(self._app.store.keep, self._name, pair)
+        return access
+
+    async def fetch_own(self, refused: str | None) -> AccessToken | None:
+        """An access token as `fetch` gives it, where the store has a pair that works."""
+        try:
+            return await self.fetch(refused) if (await self._read()).refresh else None
+        except AccessError:
+            return None
 
     async def _read(self) -> StoredTokens:
         return await asyncio.to_thread(self._app.store.read, self._name)
@@ -166,19 +193,11 @@ class Installation:
         app, sent = self._app, digest(token)
         asked_at = app.clock()
         await asyncio.to_thread(app.store.ask, self._name, sent, asked_at)
-        request = refresh_request(app.client_id, app.client_secret, token, self._kind)
+        request = refresh_request(app.client_id, app.client_secret, token, self._kind, app.version)
         answer = await app.ask(request)
         if isinstance(answer, Granted):
-            access = lasting(answer.access_token, asked_at, answer.life)
-            pair = StoredTokens(
-                access=access.token,
-                renew_at=access.renew_at,
-                ends_at=access.ends_at,
-                refresh=answer.refresh_token or token,
-                seed=sent if token == self._first else kept.seed,
-            )
-            await asyncio.to_thread(app.store.keep, self._name, pair)
-            return access
+            seed = sent if token == self._first else kept.seed
+            return await self.keep(answer, asked_at, answer.refresh_token or token, seed)
         if not isinstance(answer, Lost):
             await asyncio.to_thread(app.store.ask, self._name, kept.asked, kept.asked_at)
         if isinstance(answer, Denied):
@@ -287,40 +306,53 @@ class OAuth:
             cache = self._locations[location] = (
                 self._keeper("Location", location)
                 if company is None
-                else TokenCache(lambda _: self._derive(company, location), self._app.clock)
+                else self._derived(company, location)
             )
         return cache
 
     def _keeper(self, kind: Kind, id_: str) -> TokenCache:
         cache = self._installed.get((kind, id_))
         if cache is None:
-            remedy = self._remedies.get(id_, _REMEDY)
-            installation = Installation(self._app, kind, id_, self._first.get(id_), remedy)
-            cache = self._installed[kind, id_] = TokenCache(installation.fetch, self._app.clock)
+            fetch = self._installation(kind, id_).fetch
+            cache = self._installed[kind, id_] = TokenCache(fetch, self._app.clock)
         return cache
 
-    async def _derive(self, company: str, location: str) -> AccessToken:
-        """A location's token from its agency's, which is renewed if it has ended meanwhile."""
+    def _installation(self, kind: Kind, id_: str) -> Installation:
+        remedy = self._remedies.get(id_, _REMEDY)
+        return Installation(self._app, kind, id_, self._first.get(id_), remedy)
+
+    def _derived(self, company: str, location: str) -> TokenCache:
+        own = self._installation("Location", location)
+
+        async def fetch(refused: str | None) -> AccessToken:
+            return await own.fetch_own(refused) or await self._derive(company, location, own)
+
+        return TokenCache(fetch, self._app.clock)
+
+    async def _derive(self, company: str, location: str, own: Installation) -> AccessToken:
+        """A location's token from its agency's, which is renewed if it has ended meanwhile.
+
+        In v3 it comes with a refresh token of the location's own, which is kept.
+        """
         agency = self._keeper("Company", company)
         token = await agency.token()
+        asked_at = self._app.clock()
         answer = await self._ask(company, location, token)
         if isinstance(answer, Denied) and answer.expired:
-            answer = await self._ask(company, location, await agency.renew(token))
-        if isinstance(answer, AccessToken):
-            return answer
+            token, asked_at = await agency.renew(token), self._app.clock()
+            answer = await self._ask(company, location, token)
+        if isinstance(answer, Granted):
+            if answer.refresh_token:
+                return await own.keep(answer, asked_at, answer.refresh_token)
+            return lasting(answer.access_token, asked_at, answer.life)
         if isinstance(answer, Denied):
             raise AccessError(Refusal(status=401, message=_not_given(company, location, answer)))
         raise NotSentError(f"the token of location {location} cannot be had now: {answer.what}")
 
-    async def _ask(
-        self, company: str, location: str, token: str
-    ) -> AccessToken | Denied | Lost | Later:
-        asked_at = self._app.clock()
+    async def _ask(self, company: str, location: str, token: str) -> TokenResult:
+        request = location_token(company, location, self._app.version)
         async with self._pace:
-            answer = await self._app.ask(location_token(company, location), token)
-        if isinstance(answer, Granted):
-            return lasting(answer.access_token, asked_at, answer.life)
-        return answer
+            return await self._app.ask(request, token)
 
     def __repr__(self) -> str:
         return f"<OAuth {self._app.client_id} {self._app.store!r}>"

@@ -44,6 +44,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     token: str | None
     locations: Locations | None
     base_url: str | None
+    api_version: str | None
     sandbox: bool
     dry_run: bool
     concurrency: int | None
@@ -221,6 +222,7 @@ def client(options: ImportOptions, at: ApiTarget) -> LeadConnector:
             at.token,
             location_id=options.location,
             base_url=at.base_url,
+            version=options.api_version,
             limit=options.limit(),
             limits=options.limits(),
             policy=options.policy(),

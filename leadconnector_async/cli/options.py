@@ -218,6 +218,16 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     )
 
 
+api_options: Final = _all(
+    option("--base-url", metavar="URL", help="Another address than the API's own."),
+    option(
+        "--api-version",
+        metavar="VERSION",
+        help="The API's version for every request, such as v3. By default the one that each "
+        "endpoint is known by.",
+    ),
+)
+
 outbox_option: Final = option(
     "--outbox",
     metavar="FILE",
@@ -257,18 +267,18 @@ def obey_output_options(ctx: click.Context, given: dict[str, Any]) -> None:
     """Take out of what click gives what concerns the output of any command: colors and logs."""
     if given.pop("no_color") or os.environ.get("NO_COLOR"):
         ctx.color = False
-    if given.pop("verbose"):
-        show_logs()
+    show_logs(verbose=given.pop("verbose"))
 
 
-def show_logs() -> None:
-    """Show what the library logs, on standard error."""
-    import logging  # noqa: PLC0415 - only with --verbose
+def show_logs(*, verbose: bool) -> None:
+    """Show what the library logs, on standard error; else not even what Python shows by itself."""
+    import logging  # noqa: PLC0415 - not needed for help
 
     class Echo(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             click.echo(self.format(record), err=True)
 
     logger = logging.getLogger("leadconnector_async")
-    logger.addHandler(Echo())
-    logger.setLevel(logging.DEBUG)
+    logger.addHandler(Echo() if verbose else logging.NullHandler())
+    if verbose:
+        logger.setLevel(logging.DEBUG)

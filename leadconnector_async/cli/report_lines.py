@@ -67,9 +67,9 @@ def copies_remark(found: OutboxStatus | ImportSummary) -> str:
     return f"equal others: {places(found.copies_lines, found.copies)}"
 
 
-def account_line(account: Tallied) -> str:
+def all_runs_line(tallied: Tallied) -> str:
     """Say what became of all that was ever read into the outbox."""
-    return f"All runs together: {account.text}."
+    return f"All runs together: {tallied.text}."
 
 
 def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
@@ -136,7 +136,7 @@ def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str
     yield ""
     yield from figures(_figures(summary))
     yield ""
-    yield account_line(summary.account)
+    yield all_runs_line(summary.account)
     yield _speed(summary)
     yield from location_lines(summary.locations)
     yield from reason_sections(all_reasons(summary))
@@ -234,7 +234,7 @@ def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     yield ""
     yield from figures(_plan_figures(summary))
     yield ""
-    yield account_line(summary.account)
+    yield all_runs_line(summary.account)
     yield _estimate(summary, options)
     yield from _locations(summary.plan)
     yield from reason_sections(all_reasons(summary))

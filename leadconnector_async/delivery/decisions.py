@@ -57,6 +57,8 @@ class Settle(Struct, frozen=True):
     conversation_id: str | None = None
     reason: str | None = None
     detail: bytes | None = None
+    exhausted: bool = False
+    """Given up after the last attempt that the policy allows."""
 
 
 class Retry(Struct, frozen=True):
@@ -126,6 +128,11 @@ def unresolved(reason: str) -> Settle:
     return Settle(State.UNRESOLVED, reason=f"may have been stored: {reason}")
 
 
+def exhausted(reason: str, attempts: int) -> Settle:
+    """Give up a record that is not stored, after its last attempt."""
+    return Settle(State.REJECTED, reason=f"{reason} (in {attempts} attempts)", exhausted=True)
+
+
 def after_search(  # noqa: PLR0911 - a row of the table each
     finding: Finding, doubt: InDoubt, *, attempts: int, policy: Policy, random: Random
 ) -> Decision:
@@ -148,5 +155,5 @@ def after_search(  # noqa: PLR0911 - a row of the table each
                 earlier, later = policy.look_after[doubt.searches - 1 : doubt.searches + 1]
                 return Reconcile(max(later - earlier, 0.0), doubt.reason)
             if attempts >= policy.attempts:
-                return Settle(State.REJECTED, reason=f"{doubt.reason} (in {attempts} attempts)")
+                return exhausted(doubt.reason, attempts)
             return Retry(policy.delay(attempts, random) if attempts else 0.0)

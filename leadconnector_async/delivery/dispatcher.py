@@ -196,7 +196,7 @@ class Dispatcher:
         """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
         return self._batcher.room
 
-    # What the sender calls: its desk.
+    # What the sender calls: `LaneControl`.
 
     def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
         """See `LaneControl.rest`."""
@@ -217,12 +217,12 @@ class Dispatcher:
         return await self._outbox.stored(claim)
 
     async def get_lookups(self, state: LocationState, names: Sequence[str]) -> dict[str, str]:
-        """See `Memory.get_lookups`. What was learned from mails before is written down first."""
+        """See `LookupStore.get_lookups`. What mails have taught is written down first."""
         await self._batcher.flushed()
         return await self._outbox.get_lookups(state.lease, names)
 
     async def put_lookups(self, state: LocationState, lookups: Mapping[str, str]) -> None:
-        """See `Memory.put_lookups`."""
+        """See `LookupStore.put_lookups`."""
         await self._outbox.put_lookups(state.lease, lookups)
 
     # The workers.

@@ -61,7 +61,6 @@ class Enricher:
             enrichment.deferred,
             location=state.name,
             mode=self._session.policy.contacts,
-            version=self._session.version,
         )
         return await self._advance(state, lane, enrichment, None)
 
@@ -71,6 +70,12 @@ class Enricher:
         """Take the answer to the enrichment's request in."""
         self._stats.enrichments += 1
         return await self._advance(state, lane, enrichment, response)
+
+    async def begin_again(self, state: LocationState, lane: Lane, need: str) -> None:
+        """Complete a record anew, refused for want of a conversation as others will be."""
+        lane.enrichment = None
+        await self._lookups.put_lookups(state, {need: "a conversation"})
+        state.ready.appendleft(lane)
 
     def failed(
         self, enrichment: Enrichment, reason: str, *, lags: bool = False
@@ -86,8 +91,7 @@ class Enricher:
             return decisions.Retry(policy.delay(enrichment.failures + 1, self._random))
         enrichment.failures += 1
         if enrichment.failures >= policy.attempts:
-            text = f"{reason} (in {enrichment.failures} attempts)"
-            return decisions.Settle(State.REJECTED, reason=text)
+            return decisions.exhausted(reason, enrichment.failures)
         delay = policy.delay(enrichment.failures, self._random)
         if lags:
             looks = policy.look_after

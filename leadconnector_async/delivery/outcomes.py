@@ -74,6 +74,8 @@ class OutcomeRecorder:
             _log.info("record %d found stored", claim.seq)
         elif end.state is State.REJECTED:
             self._stats.rejected += 1
+            if end.exhausted:
+                _log.warning("record %d given up: not stored after its last attempt", claim.seq)
         else:
             self._stats.unresolved += 1
             _log.warning("record %d given up: unresolved, may be stored or not", claim.seq)
@@ -224,6 +226,17 @@ class OutcomeHandler:
         state.ready.appendleft(lane)
         if isinstance(error, AccessError):
             self._control.close(state, error)
+
+    def check_provider(self, state: LocationState, claim: Claim) -> None:
+        """Stop the location where all records of the claim's provider fail, as this one has."""
+        provider = state.fails(claim)
+        if provider is not None:
+            message = (
+                f"conversationProviderId {provider}: the API answers 500 to its records, and has "
+                "stored none: correct the id, or give the token of the app that owns the "
+                "provider, and run again"
+            )
+            self._control.close(state, AccessError(Refusal(status=500, message=message)))
 
     def withhold(self, state: LocationState, lane: Lane) -> None:
         """Nothing left: the location is another's by now."""

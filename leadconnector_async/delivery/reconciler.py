@@ -111,7 +111,7 @@ class Reconciler:
         if not targets:
             return None
         taken = await self._control.others(lane.claims[0])
-        return Search(state.name, targets, taken, version=self._session.version)
+        return Search(state.name, targets, taken)
 
     def _conclude(self, state: LocationState, lane: Lane, findings: dict[int, Finding]) -> None:
         """Act on a look: end what was found, and let the lane take the step of the rest.
@@ -133,6 +133,8 @@ class Reconciler:
                 policy=self._policy,
                 random=random,
             )
+            if isinstance(finding, Found):
+                state.works(claim)
             if isinstance(after, decisions.Settle):
                 state.take_out(lane, claim)
                 self._handler.recorder.ended(claim, after, _learned(claim, who, finding))

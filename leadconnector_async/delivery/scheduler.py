@@ -42,6 +42,19 @@ MAX_HELD: Final = 2048
 """Claims of one location in memory, those that wait in doubt included."""
 
 
+FAILING: Final = 3
+"""Records that a provider must fail, each again after it was proven not to be stored, to be told
+from a server that has trouble for a while."""
+
+_PROVIDER: Final = b'"conversationProviderId":"'
+
+
+def provider_of(payload: bytes) -> bytes | None:
+    """The conversation provider that an encoded message names."""
+    _, found, rest = payload.partition(_PROVIDER)
+    return rest.partition(b'"')[0] if found else None
+
+
 class Lane:
     """Records of one contact or conversation, in date order, of which only the first moves."""
 
@@ -79,6 +92,7 @@ class LocationState:
         "_rate",
         "claimed",
         "error",
+        "failing",
         "lanes",
         "learning",
         "lease",
@@ -90,6 +104,7 @@ class LocationState:
         "ready",
         "resting",
         "unreachable",
+        "working",
     )
 
     def __init__(self, lease: Lease, quota: Quota, may_send: MaySend | None = None) -> None:
@@ -108,6 +123,10 @@ class LocationState:
         self._ahead = 0
         self.unreachable: dict[tuple[str | None, str | None], str] = {}
         """Why contacts, by number and address, could not be had in this run."""
+        self.working: set[bytes] = set()
+        """Conversation providers of which a record was stored in this run."""
+        self.failing: dict[bytes, set[int]] = {}
+        """Records that were answered 500 again and again, by their provider."""
         self.learning: WeakValueDictionary[str, Enrichment] = WeakValueDictionary()
         """Lookups that lanes share, and the enrichment that is about to learn each.
 
@@ -151,6 +170,21 @@ class LocationState:
             lane.enrichment.start_over()
             lane.enrichment = None
         self.claimed -= 1
+
+    def works(self, claim: Claim) -> None:
+        """Note that the record's provider stores what it is given."""
+        provider = provider_of(claim.payload)
+        if provider is not None:
+            self.working.add(provider)
+
+    def fails(self, claim: Claim) -> str | None:
+        """The record's provider, where a few records were answered 500 and none was stored."""
+        provider = provider_of(claim.payload)
+        if provider is None or provider in self.working:
+            return None
+        records = self.failing.setdefault(provider, set())
+        records.add(claim.seq)
+        return provider.decode() if len(records) >= FAILING else None
 
     def go_on(self, lane: Lane) -> None:
         """Let the lane's next record move, if there is one."""

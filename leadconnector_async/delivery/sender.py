@@ -5,8 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from leadconnector_async.api.endpoints import INBOUND_PATH, with_missing_scope
-from leadconnector_async.api.responses import Accepted, Forbidden, Throttled, classify
+from leadconnector_async.api.endpoints import (
+    CONVERSATIONS_VERSION,
+    INBOUND_PATH,
+    with_missing_scope,
+)
+from leadconnector_async.api.enrichment import CALLS_NEED
+from leadconnector_async.api.responses import (
+    Accepted,
+    Forbidden,
+    Throttled,
+    classify,
+    is_server_error,
+    lacks_conversation,
+)
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import Enricher
 from leadconnector_async.delivery.outcomes import OutcomeHandler
@@ -129,12 +141,15 @@ class Sender:
             raise
         classification = classify(response.status, response.body)
         if isinstance(classification, Accepted):
+            state.works(claim)
             state.take_out(lane, claim)
             state.go_on(lane)
             lookups = (
                 completed.lookups(classification.receipt.email_message_id) if completed else None
             )
             self._recorder.stored(claim, classification.receipt, lookups)
+        elif completed is not None and completed.by_contact and lacks_conversation(response):
+            await self._enricher.begin_again(state, lane, CALLS_NEED)
         else:
             self._not_stored(state, lane, claim, classification, response)
 
@@ -159,6 +174,8 @@ class Sender:
                 random=self._random,
             )
             self._handler.take(state, lane, claim, step)
+            if is_server_error(response) and claim.attempts >= min(2, self._policy.attempts):
+                self._handler.check_provider(state, claim)
 
     def _request(self, claim: Claim, completed: EnrichedRequest | None) -> Request:
         path, body = INBOUND_PATH, claim.payload
@@ -166,7 +183,7 @@ class Sender:
             path, body = completed.path, completed.body
         if self._policy.stamp_alt_id:
             body = stamped(body, claim.key)
-        return Request("POST", path, self._session.version, body)
+        return Request("POST", path, CONVERSATIONS_VERSION, body)
 
     def _in_doubt(self, claim: Claim, reason: str) -> decisions.Decision:
         return decisions.in_doubt(

@@ -129,7 +129,8 @@ class MemoryOutbox:
         reused: list[Draft] = []
         for draft in drafts:
             if draft.payload is None:
-                refused += 1
+                staged += 1
+                refused += draft.problem is not None
                 continue
             place = self._location(draft.location)
             key = self._numbered(place, draft.key) if draft.counted else draft.key
@@ -141,8 +142,8 @@ class MemoryOutbox:
                 copies += 1
             else:
                 reused.append(draft._replace(payload=None, problem=str(reused_id(""))))
-        refused += len(reused)
-        return Staged(staged + refused, copies, refused, copies, tuple(reused))
+        more = len(reused)
+        return Staged(staged + more, copies, refused + more, copies, tuple(reused))
 
     def _location(self, name: str) -> _MemoryLocation:
         place = self._by_name.get(name)
@@ -176,12 +177,14 @@ class MemoryOutbox:
             problem = None if _says_same(known, draft) else str(reused_id(""))
         if draft.payload is None or problem is not None:
             self._last += 1
-            refusal = StoredOutcome(draft.key, State.REJECTED, reason=problem)
-            return Submission(self._last, State.REJECTED, refusal)
+            state = State.LEFT_OUT if problem is None else State.REJECTED
+            refusal = StoredOutcome(draft.key, state, reason=problem or draft.left_out)
+            return Submission(self._last, state, refusal)
         if known is None:
             self._put(place, draft, draft.key, draft.payload)
             return Submission(self._last, State.PENDING, None)
-        return Submission(known.seq, State.PENDING, None)
+        state = State.CLAIMED if known.seq in place.claimed else State.PENDING
+        return Submission(known.seq, state, None)
 
     async def publish(self) -> None:
         """See `Outbox.publish`. There is nothing to do."""

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from leadconnector_async.api.responses import RateLimitHeaders
+    from leadconnector_async.models import RateLimitHeaders
 
 SECONDS: Final = 86_400.0
 

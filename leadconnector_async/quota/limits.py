@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from leadconnector_async.public_place import name_public_place
 
 if TYPE_CHECKING:
-    from leadconnector_async.api.responses import RateLimitHeaders
+    from leadconnector_async.models import RateLimitHeaders
 
 
 class QuotaSnapshot(NamedTuple):

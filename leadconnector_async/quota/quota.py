@@ -14,7 +14,7 @@ from leadconnector_async.quota.window import GRAINS, Slot, Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from leadconnector_async.api.responses import RateLimitHeaders
+    from leadconnector_async.models import RateLimitHeaders
 
 MIN_PAUSE: Final = 1 / 10
 """Of an interval, after a 429 that does not say how long to wait. It can be short: slots and the

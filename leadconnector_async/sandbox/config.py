@@ -127,6 +127,7 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     maps conversation provider ids to the message ``type`` that each is for. ``strict_threads``
     refuses an ``emailMessageId`` that was never answered. ``custom_vanishes`` is the API's habit of
     answering ``Custom`` without a provider id with an empty 201 and storing nothing.
+    ``conversation_first`` refuses calls and uploads that name a contact alone, as of old.
     ``keep_messages=False`` counts messages and forgets them. ``keep_alive`` is in seconds,
     ``upload_limit`` in bytes.
     """
@@ -148,6 +149,7 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, str] = field(default_factory=dict)
     strict_threads: bool = False
     custom_vanishes: bool = True
+    conversation_first: bool = False
     created_status: Literal[200, 201] = 200
     upload_limit: int = 5 * 1024 * 1024
     faults: tuple[Fault, ...] = ()

@@ -120,6 +120,8 @@ def add_outbound_call(state: SandboxState, request: ApiRequest) -> Reply:
     if fields["type"] != "Call":
         raise ApiError(unprocessable("type must be one of the following values: Call"))
     _check_provider(state, "Call", fields.get("conversationProviderId"))
+    if state.config.conversation_first and not fields.get("conversationId"):
+        raise ApiError(error(400, "conversationId is required"))
     conversation = _conversation(state, request, fields)
     _check_caller(state, conversation, fields, "to")
     return _store(state, request, conversation, fields | {"direction": "outbound"})

@@ -73,16 +73,19 @@ def _plain(name: str) -> str:
 
 def _received(request: ApiRequest) -> tuple[dict[str, Any], list[Part]]:
     """The fields and the files of a multipart body, or of JSON."""
+    files: list[Part] = []
     if "json" in request.content_type.lower():
         fields = request.json()
         urls = fields.get("attachmentUrls") or []
-        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-            raise ApiError(unprocessable("each value in attachmentUrls must be a string"))
-        return fields, [Part("fileAttachment", _name_in(url), b"") for url in urls]
-    found = list(parts(request.content_type, request.body))
-    files = [part for part in found if part.filename is not None and part.name == "fileAttachment"]
-    texts = [part for part in found if part.filename is None]
-    return {part.name: part.content.decode("utf-8", "replace") for part in texts}, files
+    else:
+        found = list(parts(request.content_type, request.body))
+        texts = [part for part in found if part.filename is None]
+        pairs = [(part.name, part.content.decode("utf-8", "replace")) for part in texts]
+        fields, urls = dict(pairs), [text for name, text in pairs if name == "attachmentUrls"]
+        files = [part for part in found if part not in texts and part.name == "fileAttachment"]
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise ApiError(unprocessable("each value in attachmentUrls must be a string"))
+    return fields, files + [Part("fileAttachment", _name_in(url), b"") for url in urls]
 
 
 def _name_in(url: str) -> str:
@@ -95,17 +98,21 @@ def _name_in(url: str) -> str:
 def upload(state: SandboxState, request: ApiRequest) -> Reply:
     """``POST /conversations/messages/upload``: 415 for a wrong type, 413 for too large a file."""
     fields, files = _received(request)
-    ids = ("conversationId", "contactId", "locationId")
-    for name in ids:
+    needed = ("conversationId",) if state.config.conversation_first else ()
+    for name in (*needed, "contactId", "locationId"):
         if not isinstance(fields.get(name), str) or not fields[name]:
             raise ApiError(error(400, f"{name} is required"))
-    conversation, contact, asked = (fields[name] for name in ids)
+    contact, asked, conversation = (
+        fields["contactId"],
+        fields["locationId"],
+        fields.get("conversationId"),
+    )
     location = request.location(asked)
     if not files:
         raise ApiError(error(400, "fileAttachment is required"))
     if not state.knows_contact(location, contact):
         raise ApiError(NO_CONTACT)
-    if state.closed and state.conversation(location, conversation) is None:
+    if conversation and state.closed and state.conversation(location, conversation) is None:
         raise ApiError(NO_CONVERSATION)
     for part in files:
         _check_file(part, state.config.upload_limit)
@@ -119,7 +126,7 @@ def upload(state: SandboxState, request: ApiRequest) -> Reply:
             content=part.content,
             location_id=location,
             contact_id=contact,
-            conversation_id=conversation,
+            conversation_id=conversation or "",
         )
         state.uploads.append(kept)
     return json_reply(200, {"uploadedFiles": urls})

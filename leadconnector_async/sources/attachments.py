@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.base import SourceOptions
 
-SUFFIXES: Final = frozenset(
-    [
-        *(".jpg", ".jpeg", ".png", ".mp4", ".mpeg", ".zip", ".rar"),
-        *(".pdf", ".doc", ".docx", ".txt", ".mp3", ".wav"),
-    ]
-)
-"""The types of files that the API takes."""
-
 LARGEST: Final = 5 << 20
 """Bytes of the largest file that the API takes."""
 
@@ -165,6 +157,32 @@ def _unfit(status: os.stat_result) -> WrongValueError | None:
 if TYPE_CHECKING:
     Warn = Callable[[str], None]
 
+_SUFFIX_OF: Final = {
+    kind: suffix
+    for suffix, kinds in (
+        (".jpg", "image/jpeg image/jpg"),
+        (".png", "image/png"),
+        (".mp4", "video/mp4"),
+        (".mpeg", "video/mpeg"),
+        (".mp3", "audio/mpeg audio/mp3"),
+        (".wav", "audio/wav audio/x-wav"),
+        (".zip", "application/zip application/x-zip-compressed"),
+        (".rar", "application/vnd.rar application/x-rar-compressed"),
+        (".pdf", "application/pdf"),
+        (".doc", "application/msword"),
+        (".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        (".txt", "text/plain"),
+    )
+    for kind in kinds.split()
+}
+
+SUFFIXES: Final = frozenset({*_SUFFIX_OF.values(), ".jpeg"})
+"""The types of files that the API takes."""
+
+_SIGNATURES: Final = frozenset(
+    f"application/{kind}-signature" for kind in ("pgp", "pkcs7", "x-pkcs7")
+)
+
 _TYPES: Final = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
 
 _PLAIN_SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,5}")
@@ -286,6 +304,19 @@ class Attachments:
         if ending:
             content = _packed(safe_name(name), content)
         return self._spool.keep(safe_name(name, ending), content)
+
+
+def named_for(filename: str, kind: str, data: bytes, warn: Warn) -> Attached | None:
+    """Give a file a safe name, with the ending of its media type ``kind`` where its own says less.
+
+    Without content, or of no use without the mail, it is left out.
+    """
+    if kind in _SIGNATURES or not data:
+        warn(f"{'empty attachments' if not data else 'signatures of mails'}: they are left out")
+        return None
+    name = safe_name(filename)
+    known = PurePath(name).suffix.lower() in SUFFIXES
+    return Attached(name if known else safe_name(name, _SUFFIX_OF.get(kind, "")), data)
 
 
 def lost_files(notices: Iterable[str]) -> bool:

@@ -9,13 +9,12 @@ from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES,
 from leadconnector_async.sources.attachments import Attachments, lost_files
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
 from leadconnector_async.sources.contact_values import Contacts
-from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
-    FINDERS,
     LIST_FIELDS,
     NESTED,
     is_known,
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async.sources.base import SourceOptions
-
-_PLACES: Final = {name: attribute.partition(".")[::2] for name, attribute in FIELDS.items()}
-"""Where each field goes: the attribute, and that within it, or ""."""
 
 _READERS: Final[dict[str, Callable[[object], object]]] = {
     **dict.fromkeys(FIELDS, read_text),
@@ -68,8 +64,6 @@ _NAME_ALONE: Final = Problem(
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 
-_NUL: Final = "has a NUL character at position {}"
-
 _FILES_ALONE: Final = "messages that hold nothing but files of other types"
 
 _MAX_UNKNOWN: Final = 100
@@ -77,7 +71,11 @@ _MAX_UNKNOWN: Final = 100
 
 
 def _is_name_alone(values: Mapping[str, object]) -> bool:
-    return all(values.get(name) is None for name in FINDERS) and not is_known(values)
+    return (
+        values.get("contact.phone") is None
+        and values.get("contact.email") is None
+        and not is_known(values)
+    )
 
 
 def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:
@@ -123,7 +121,6 @@ class RowCoercer:
     """
 
     def __init__(self, options: SourceOptions, folder: Path | None = None) -> None:
-
         self._leave_out = options.leave_out
         self._undated_now = options.undated == "now"
         self._repair = options.repair_text
@@ -133,23 +130,26 @@ class RowCoercer:
         self.contacts = Contacts(
             options.region,
             possible=options.numbers == "possible",
-            notice=self._note,
+            notice=self.notices.append,
         )
         self.files = Attachments(options, folder)
         self._type: object = None
-        self._readers = {
+        readers = {
             **_READERS,
-            **self.contacts.readers,
+            "contact.phone": self.contacts.phone,
+            "contact.email": self.contacts.email,
             **dict.fromkeys(BODY_FIELDS, self._body),
             "contact.name": self._name,
             "date": self.dates.read,
             "attachments": self._attachments,
         }
+        self._readers = {
+            name: (readers[name], *attribute.partition(".")[::2])
+            for name, attribute in FIELDS.items()
+        }
+        """Of each field: what reads it, its attribute, and the attribute within that, or ""."""
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
-
-    def _note(self, told: str) -> None:
-        self.notices.append(told)
 
     def parsed(
         self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
@@ -162,7 +162,7 @@ class RowCoercer:
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
         told = self.told()
-        if row is not None and lost_files(told) and not _has_content(row):
+        if told and row is not None and lost_files(told) and not _has_content(row):
             return Parsed(line, raw, None, (), identity_of(values), left_out=_FILES_ALONE)
         if row is not None:
             return Parsed(line, raw, row, (), notices=told)
@@ -174,6 +174,8 @@ class RowCoercer:
 
     def told(self) -> tuple[str, ...]:
         """Give the notices of the record that was read, and begin with the next."""
+        if not self.notices:
+            return ()
         told = tuple(self.notices)
         self.notices.clear()
         return told
@@ -187,16 +189,18 @@ class RowCoercer:
         for name, value in values.items():
             if value is None:
                 continue
-            place = _PLACES.get(name)
-            if place is None:
+            if name not in self._readers:
                 problems.extend(self._pass_over(name, value, values))
                 continue
+            reader, outer, inner = self._readers[name]
             try:
-                read = self._read(name, value)
+                if isinstance(value, WrongValueError):
+                    raise value
+                read = reader(value)
             except WrongValueError as error:
                 problems.append(Problem(name, error.wrong, error.fix))
+                self._kinds += () if error.kind is None else (error.kind,)
                 continue
-            outer, inner = place
             if inner:
                 nested.setdefault(outer, {})[inner] = read
             else:
@@ -208,16 +212,6 @@ class RowCoercer:
         if "contact" in nested and _is_name_alone(values):
             problems.append(_NAME_ALONE)
         return (None, tuple(problems)) if problems else (_row(fields, nested), ())
-
-    def _read(self, name: str, value: object) -> object:
-        try:
-            if isinstance(value, WrongValueError):
-                raise value
-            return self._readers[name](value)
-        except WrongValueError as error:
-            if error.kind is not None:
-                self._kinds.append(error.kind)
-            raise
 
     def _miss_date(self, problems: list[Problem]) -> None:
         missed = [problem for problem in problems if problem.field == "date"]
@@ -231,9 +225,8 @@ class RowCoercer:
         """Take text, and note, or mend, what an earlier program did to it."""
         if type(value) is str and "\0" in value:
             if not self._repair:
-                raise WrongValueError(
-                    _NUL.format(value.index("\0") + 1), "remove it, or give --repair-text"
-                )
+                wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
+                raise WrongValueError(wrong, "remove it, or give --repair-text")
             value = value.replace("\0", "")
             self.notices.append(NULS)
         text = read_text(value)

@@ -14,7 +14,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.sources.base import Identity
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,

@@ -59,11 +59,6 @@ class Contacts:
         self._possible = possible
         self._notice = notice
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
-        self.readers: dict[str, Callable[[object], str]] = {
-            "contact.phone": self.phone,
-            "contact.email": self.email,
-            "contact.name": self.name,
-        }
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""

@@ -1,22 +1,20 @@
-"""The forms of dates, as people and programs write them.
+"""The forms of dates, as people and programs write them, in tables and in the heads of mails.
 
-Every way in which a text can be read; the order of day and month, which one date alone need not
-tell and all dates of a file mostly do; and the form that an owner names.
+Of tables: every way in which a text can be read. Of mails: those of RFC 5322 with its obsolete
+forms, what programs make of it, and ISO 8601.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import tzinfo
 
 Order = Literal["any", "dmy", "mdy", "ymd"]
@@ -25,17 +23,23 @@ Order = Literal["any", "dmy", "mdy", "ymd"]
 ORDERED: Final[dict[Order, str]] = {"dmy": "day", "mdy": "month", "ymd": "year"}
 """The orders that a text can leave open, and what comes first in each."""
 
-_NAMED_HOURS: Final = {
-    # RFC 5322 (4.3) gives those of North America; the others have one meaning each.
-    name: hours
-    for hours, names in (
-        *((0.0, "UT UTC GMT Z WET"), (-4.0, "EDT"), (-5.0, "EST CDT"), (-6.0, "CST MDT")),
-        *((-7.0, "MST PDT"), (-8.0, "PST AKDT"), (-9.0, "AKST"), (-10.0, "HST"), (-2.5, "NDT")),
-        *((1.0, "WEST CET"), (2.0, "CEST EET"), (3.0, "EEST MSK"), (8.0, "AWST"), (9.0, "JST")),
-        *((9.5, "ACST"), (10.0, "AEST"), (11.0, "AEDT"), (12.0, "NZST"), (13.0, "NZDT")),
+_HOURS: Final[dict[str, float]] = {
+    name: float(hours)
+    for row in (
+        # RFC 5322, 4.3, which gives those of America their meaning
+        "0 UT UTC GMT Z|-5 EST|-4 EDT|-6 CST|-5 CDT|-7 MST|-6 MDT|-8 PST|-7 PDT",
+        # names that are used for one offset alone
+        "0 WET|1 WEST CET MEZ MET|2 CEST MESZ MEST EET SAST|3 EEST|8 HKT SGT AWST|9 JST KST",
+        "-9 AKST|-8 AKDT|-10 HST|9.5 ACST|10 AEST|10.5 ACDT|11 AEDT|12 NZST|13 NZDT",
     )
-    for name in names.split()
+    for hours, *names in (item.split() for item in row.split("|"))
+    for name in names
 }
+"""Zones by name. Not here are those of several meanings: BST is of Britain and of Bangladesh, IST
+of India, Ireland and Israel, AST of Canada and of Arabia, MSK was moved, and single letters mean
+nothing (RFC 5322, 4.3)."""
+
+_HOURS_OF_TABLES: Final = _HOURS | {"NDT": -2.5, "MSK": 3.0}
 
 _FULL_MONTHS: Final = (
     *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
@@ -144,13 +148,17 @@ def _year(text: str) -> int:
 
 def _time(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
     """Read the time; ``ValueError`` where a half of the day has no such hour."""
-    hour, half = _number(parts, "hour"), parts.get("half") or parts.get("half_alone")
-    if half is not None:
-        if not 1 <= hour <= 12:  # noqa: PLR2004 - the hours of a clock's face
-            raise ValueError
-        hour = hour % 12 + (12 if half.lower() == "p" else 0)
+    hour = _hour(_number(parts, "hour"), parts.get("half") or parts.get("half_alone"))
     microsecond = int((parts.get("part") or "0").ljust(6, "0")[:6])
     return hour, _number(parts, "minute"), _number(parts, "second"), microsecond
+
+
+def _hour(hour: int, half: str | None) -> int:
+    if half is None:
+        return hour
+    if not 1 <= hour <= 12:  # noqa: PLR2004 - the hours of a clock's face
+        raise ValueError(hour)
+    return hour % 12 + (12 if half.lower() == "p" else 0)
 
 
 def _zone(parts: dict[str, str | None]) -> timezone | None:
@@ -158,7 +166,7 @@ def _zone(parts: dict[str, str | None]) -> timezone | None:
     name, offset = parts.get("zone"), parts.get("offset")
     if not name and not offset:
         return None
-    hours = _NAMED_HOURS[name.upper()] if name else 0.0
+    hours = _HOURS_OF_TABLES[name.upper()] if name else 0.0
     if offset is None:
         return timezone(timedelta(hours=hours)) if hours else UTC
     if hours:
@@ -168,152 +176,110 @@ def _zone(parts: dict[str, str | None]) -> timezone | None:
     return timezone(-after if offset[0] == "-" else after)
 
 
-_DIRECTIVE: Final = re.compile(r"%-?([dmyY])")
+FIX_DATE: Final = (
+    'write one, such as "2024-01-31T09:30:00Z", as its date in the list of failed ones'
+)
+
+_MAIL_WEEKDAY: Final = r"\s*(?:[^\W\d]{2,12}\b\.?\s*,?\s*)?"
+
+_MAIL_TIME: Final = (
+    r"(?P<hour>\d\d?)[:.](?P<minute>\d\d?)(?:[:.](?P<second>\d\d?)(?:[.,]\d+)?)?"
+    r"(?:\s*(?P<half>[ap])\.?m\b\.?)?\s*(?P<rest>.*)"
+)
+
+_MAIL_FORMS: Final = tuple(
+    re.compile(day + _MAIL_TIME, re.IGNORECASE)
+    for day in (
+        rf"{_MAIL_WEEKDAY}(?P<day>\d{{1,2}})[\s-]*{_MONTH}[\s-]*(?P<year>\d{{2,4}}),?\s+",
+        # asctime: the year can be last
+        rf"{_MAIL_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})(?:,?\s+(?P<year>\d{{4}}))?,?\s+",
+        r"\s*(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?:T|\s+)",
+    )
+)
+
+_MAIL_COMMENT: Final = re.compile(r"\(([^()]*)\)")
+
+_LAST_YEAR: Final = re.compile(r"(?:^|\s)(\d{4})(?=\s|$)")
+
+_MAIL_OFFSET: Final = re.compile(
+    r"(?:GMT|UTC?|Z)?\s*([+-])(\d{1,2})(?::?(\d\d))?(?!\d)", re.IGNORECASE
+)
+
+_NAME: Final = re.compile(r"[A-Za-z]{1,5}(?![A-Za-z])")
+
+_FURTHEST: Final = 15
+"""Hours. No zone is further from UTC; a larger figure is no offset."""
 
 
-class Survey:
-    """What all dates of a file say of the order in which they have day and month."""
+def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
+    """Read a date; naive where it has no offset.
 
-    def __init__(self) -> None:
-        self.orders: set[Order] = set(ORDERED)
-        self.either: list[DateReading] = []
-        """The first date that can be two."""
-        self.sample = ""
-        self.apart: dict[tuple[Order, ...], str] = {}
-        """A date for each choice of orders that dates leave."""
-
-    def add(self, text: str, found: Sequence[DateReading]) -> None:
-        """Note one date."""
-        orders = tuple(sorted(reading.order for reading in found))
-        self.orders.intersection_update(orders)
-        self.apart.setdefault(orders, text)
-        if not self.either and len({reading.date for reading in found}) > 1:
-            self.either, self.sample = list(found), text
-
-    def wrong(self) -> WrongValueError:
-        """Say why no order can be taken."""
-        if self.orders:
-            dates = " or ".join(_spelled(reading) for reading in self.either)
-            wrong = f"can be {dates}, and no date of the file tells which" + f' ("{self.sample}")'
-            orders = [reading.order for reading in self.either]
-        else:
-            several = " and ".join(f'"{text}"' for text in list(self.apart.values())[:3])
-            wrong = f"has no one order of day and month in this file, which holds {several}"
-            orders = list(ORDERED)[:2]
-        sample = self.sample or next(iter(self.apart.values()))
-        return WrongValueError(wrong, f"give --date-format {patterns(orders, sample)}")
-
-
-def order_of(form: str) -> Order | None:
-    """Tell in which order a pattern has day, month and year, where all are numbers."""
-    letters = "".join(_DIRECTIVE.findall(form)).lower()
-    return next((order for order in ORDERED if order == letters), None)
-
-
-def _spelled(reading: DateReading) -> str:
-    date = reading.date
-    return f"{date:%B} {date.day}" if reading.order == "mdy" else f"{date.day} {date:%B %Y}"
-
-
-def patterns(orders: Sequence[Order], sample: str) -> str:
-    """Write the patterns that would decide, with the separator that a sample has."""
-    separator = next((char for char in sample if char in "/.-"), "/")
-    year = "%Y" if re.search(r"\d{4}", sample) else "%y"
-    letters = {"d": "%d", "m": "%m", "y": year}
-    return " or ".join(separator.join(letters[one] for one in order) for order in orders)
-
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-SECOND: Final = timedelta(seconds=1)
-
-MILLISECOND: Final = timedelta(milliseconds=1)
-
-FORMATS: Final = ("iso", "epoch", "epoch-ms", "excel")
-"""Forms of dates that have a name and no pattern."""
-
-_SERIAL_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - local time, as the sheet has it
-
-_PATTERN_COMMENT: Final = re.compile(r"\s*\([^()]*\)\s*$")
-"""Behind a date: ``(Eastern Daylight Time)`` of JavaScript, ``(UTC)`` of RFC 5322."""
-
-_NAMED_ZONE: Final = "%Z"
-
-_UTC_NAMES: Final = frozenset({"UTC", "GMT"})
-
-_NUMBERS: Final = frozenset(FORMATS[1:])
-
-_UNITS: Final = {"epoch": SECOND, "epoch-ms": MILLISECOND}
-
-
-class LocalText(str):
-    """A date as text, in a zone of its own where it names no offset."""
-
-    __slots__ = ("zone",)
-    zone: tzinfo
-
-    @classmethod
-    def of(cls, text: str, zone: tzinfo) -> LocalText:
-        """Join them."""
-        local = cls(text)
-        local.zone = zone
-        return local
-
-    def in_full(self) -> str:
-        """Write the offset, where the text alone would lose it."""
-        try:
-            date = datetime.fromisoformat(self)
-        except ValueError:
-            return str(self)
-        return date.isoformat() if date.tzinfo else date.replace(tzinfo=self.zone).isoformat()
-
-
-def check_format(form: str) -> None:
-    """Refuse a form of dates that none can have.
+    ``-0000`` is UTC, of a sender whose zone is not known (RFC 5322, 3.3). ``zone`` is the user's: a
+    name of several meanings is taken for the one that it has there.
 
     Raises:
-        SourceError: it is neither a name nor a pattern of `datetime.strptime`.
+        Wrong: it is no date, or its zone cannot be told. ``given`` is not set.
     """
+    bare = _MAIL_COMMENT.sub(" ", text)
+    found = next((match for form in _MAIL_FORMS if (match := form.match(bare))), None)
+    if found is None:
+        raise _unreadable()
+    rest, year = found["rest"], found["year"]
+    if year is None and (last := _LAST_YEAR.search(rest)):
+        year, rest = last[1], f"{rest[: last.start()]} {rest[last.end() :]}"
+    comment = _MAIL_COMMENT.search(text)
     try:
-        datetime.strptime("", form)  # noqa: DTZ007 - only the pattern counts
-    except (ValueError, re.error) as error:
-        sound = "does not match" in str(error) and "%" in form
-        if not sound and form not in FORMATS:
-            raise SourceError(
-                f"--date-format {form}: is no form of dates: give a pattern such as "
-                f"'%d/%m/%Y %H:%M', or one of {', '.join(FORMATS)}"
-            ) from None
+        date = datetime(  # noqa: DTZ001 - its zone is read below
+            _full_year(year or ""),
+            _month(found["month"]),
+            int(found["day"]),
+            _hour(int(found["hour"]), found["half"]),
+            int(found["minute"]),
+            min(int(found["second"] or 0), 59),  # a leap second
+        )
+        return _placed(date, rest.strip() or (comment[1].strip() if comment else ""), zone)
+    except (ValueError, OverflowError) as error:
+        raise (error if isinstance(error, WrongValueError) else _unreadable()) from None
 
 
-def by_format(text: str, form: str) -> datetime | None:
-    """Read a date in one form, with a comment behind it or not. None where it has another form.
+def _unreadable() -> WrongValueError:
+    return WrongValueError("is no date that can be read", FIX_DATE)
 
-    Raises:
-        ValueError: it is the zero of its form, and so no date.
-    """
-    date = _by_form(text, form)
-    if date is None and text.endswith(")"):
-        date = _by_form(_PATTERN_COMMENT.sub("", text), form)
-    if form in _NUMBERS and date in (EPOCH, _SERIAL_ZERO):
+
+def _full_year(text: str) -> int:
+    """Complete a year of two or three digits (RFC 5322, 4.3)."""
+    year = int(text)
+    if len(text) > 3:  # noqa: PLR2004 - four digits are all of them
+        return year
+    return year + (2000 if len(text) == 2 and year < 50 else 1900)  # noqa: PLR2004 - as the RFC
+
+
+def _month(text: str) -> int:
+    return int(text) if text.isdigit() else _MONTHS.get(text[:3].lower(), 0)
+
+
+def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:
+    """Give a date the offset that a text names."""
+    if offset := _MAIL_OFFSET.match(text):
+        hours, minutes = int(offset[2]), int(offset[3] or 0)
+        if hours > _FURTHEST or minutes > 59:  # noqa: PLR2004 - of an hour
+            raise ValueError(text)
+        away = timedelta(hours=hours, minutes=minutes)
+        return date.replace(tzinfo=timezone(-away if offset[1] == "-" else away) if away else UTC)
+    if not text:
+        return date
+    name = _NAME.match(text)
+    if name is None:
         raise ValueError(text)
-    return date
-
-
-def _by_form(text: str, form: str) -> datetime | None:
-    try:
-        if form == "iso":
-            return datetime.fromisoformat(text)
-        if form in _NUMBERS:
-            number = float(text)
-            return of_serial(number) if form == "excel" else EPOCH + number * _UNITS[form]
-        if _NAMED_ZONE in form and time.strptime(text, form).tm_zone not in _UTC_NAMES:
-            return None  # it would be read as the machine's own zone, or as none
-        date = datetime.strptime(text, form)  # noqa: DTZ007 - who calls knows the zone
-        return date.replace(tzinfo=UTC) if _NAMED_ZONE in form else date
-    except (ValueError, OverflowError):
-        return None
-
-
-def of_serial(days: float) -> datetime:
-    """Read Excel's count of days, to the second: it has no exact form of a time."""
-    return _SERIAL_ZERO + round(days * 86_400) * SECOND
+    hours_off = _HOURS.get(name[0].upper())
+    if hours_off is not None:
+        return date.replace(tzinfo=timezone(timedelta(hours=hours_off)) if hours_off else UTC)
+    for fold in (0, 1):
+        local = date.replace(tzinfo=zone, fold=fold)
+        if zone is not None and local.tzname() == name[0].upper():
+            return local
+    raise WrongValueError(
+        f"is in the zone {name[0]}, a name that does not tell its offset from UTC",
+        "give --timezone, such as --timezone Europe/London, if it is of that zone; or else "
+        f"{FIX_DATE}",
+    )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from leadconnector_async.sources.date_forms import (
+from leadconnector_async.sources.date_forms import ORDERED, readings
+from leadconnector_async.sources.date_patterns import (
     EPOCH,
     MILLISECOND,
-    ORDERED,
     SECOND,
     LocalText,
     Survey,
@@ -21,7 +21,6 @@ from leadconnector_async.sources.date_forms import (
     of_serial,
     order_of,
     patterns,
-    readings,
 )
 from leadconnector_async.sources.values import WrongValueError, kind_of, stripped
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.base import FormatName, Source
     from leadconnector_async.sources.byte_stream import ByteStream
-    from leadconnector_async.sources.date_forms import Survey
+    from leadconnector_async.sources.date_patterns import Survey
 
 _DEFAULTS: Final = SourceOptions()
 
@@ -122,12 +122,16 @@ def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
 def _opened(path: str, options: SourceOptions) -> Source:
     check_mapping("standard input" if path == "-" else path, options.mapping)
     if path != "-" and Path(path).is_dir():
-        return _mail_folder(path, options)
+        from leadconnector_async.sources.mailbox import MailFolder  # noqa: PLC0415 - few are mails
+
+        return _unmapped(MailFolder(path, options), options)
     name = options.format or _by_name(path)
-    if name == "excel":
-        return _excel(path, options)
-    if name == "parquet":
-        return _parquet(path, options)
+    if name in ("excel", "parquet"):
+        from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - as above
+
+        return (spreadsheet.open_excel if name == "excel" else spreadsheet.open_parquet)(
+            path, options
+        )
     with ExitStack() as stack:
         stream = open_stream(path)
         stack.callback(stream.close)
@@ -172,30 +176,12 @@ def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Sourc
     return source
 
 
-def _excel(path: str, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.spreadsheet import open_excel  # noqa: PLC0415 - as above
-
-    return open_excel(path, options)
-
-
-def _parquet(path: str, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.parquet import open_parquet  # noqa: PLC0415 - as above
-
-    return open_parquet(path, options)
-
-
 def _mailbox(
     stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
 ) -> Source:
     from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few sources are mails
 
     return _unmapped(Mailbox(stream, chunks, options, single=single), options)
-
-
-def _mail_folder(path: str, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.mail_folder import MailFolder  # noqa: PLC0415 - as above
-
-    return _unmapped(MailFolder(path, options), options)
 
 
 def _unmapped(source: Source, options: SourceOptions) -> Source:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import orjson
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.canonical import is_unreadable
+from leadconnector_async.sources.failed_list import is_unreadable
 from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY
 from leadconnector_async.sources.json_objects import cells_of, key_of
 from leadconnector_async.sources.json_values import opening_value

@@ -26,7 +26,7 @@ from leadconnector_async.sources.fields import (
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_of, columns_told_of
-from leadconnector_async.sources.values import kind_of
+from leadconnector_async.sources.values import kind_of, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,14 +93,10 @@ class Objects:
         if self.definition is None:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
-        row = self._row(record)
-        reason = self._reader.skipped(row)
-        if reason is None:
-            values = self._values(record, row)
-            reason, told = self._reader.not_carried(row, values)
+        values, reason, told = self._reader.read(self._row(record))
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
-        return self._coercer.parsed(line, raw, values, notices + told)
+        return self._coercer.parsed(line, raw, values | _listed(record), notices + told)
 
     def identity(self, record: Record) -> Identity:
         """Read which record a refused one is."""
@@ -110,7 +106,7 @@ class Objects:
         """Name the values of an object as the API does."""
         if self.definition is None:
             return self._as_named(record)[0]
-        return self._values(record, self._row(record))
+        return self._reader.values(self._row(record)) | _listed(record)
 
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
         values = flat(api_names(record, self._mapping))
@@ -142,11 +138,12 @@ class Objects:
         if key_of(plain) not in self._used:
             self._unused[plain] = None
 
-    def _values(self, record: Record, row: Mapping[str, Cell]) -> dict[str, object]:
-        values = self._reader.values(row)
-        if OUTBOX_KEY in record:  # as a list of failed records has it
-            values |= {name: record[name] for name in (OUTBOX_KEY, LOCATION) if name in record}
-        return values
+
+def _listed(record: Record) -> dict[str, object]:
+    """Take what a list of failed records adds."""
+    if OUTBOX_KEY not in record:
+        return {}
+    return {name: record[name] for name in (OUTBOX_KEY, LOCATION) if name in record}
 
 
 def object_reader_of(
@@ -176,7 +173,7 @@ def cells_of(record: Mapping[str, object]) -> Iterator[tuple[str, Cell]]:
             yield from _starred(path, value)
             pending += [(f"{path}[{n}]", item) for n, item in reversed([*enumerate(value)])]
         elif value is not None:
-            yield path, _text(value)
+            yield path, scalar_text(value)
 
 
 def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
@@ -187,16 +184,6 @@ def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
                 if isinstance(value, str):
                     found.setdefault(f"{path}[*].{key}", []).append(value)
     yield from found.items()
-
-
-def _text(value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case _:
-            return str(value)
 
 
 @lru_cache(maxsize=4096)

@@ -15,16 +15,15 @@ from leadconnector_async.models import Contact, Problem
 from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
 from leadconnector_async.sources.byte_stream import TooLong
-from leadconnector_async.sources.canonical import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.dates import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
+from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources.fields import LOCATION, NESTED, OUTBOX_KEY
 from leadconnector_async.sources.json_objects import Objects, read_object
 from leadconnector_async.sources.json_values import JsonValues
 from leadconnector_async.sources.recognition import Choice
-from leadconnector_async.sources.source_format import source_format_of
-from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.stream_source import StreamSource, source_format_of
 from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources.columns import NUMBER_FIELDS, names_utc, whole
-from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, LIST_FIELDS, shown
-from leadconnector_async.sources.mapped_text import by_prefix, date_of, meant_by, translated
+from leadconnector_async.sources.mapped_rules import by_prefix, date_of, meant_by, translated
 from leadconnector_async.sources.mapping import FieldRule, LeaveOut, NotCarried, as_list, columns_of
 from leadconnector_async.sources.values import WrongValueError, kind_of, quoted, stripped
 
@@ -56,10 +57,10 @@ class RowMapper:
         }
         self._empty = empty
         self._contacts = contacts
-        plans = {field: _Plan(field, rule, empty) for field, rule in kind.fields.items()}
+        plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
+        self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
-        self._plans = list(plans.values())
-        self._missing = [plan for plan in self._plans if plan.rule.missing is not None]
+        self._plans = [plan for plan in plans.values() if plan.rule != FieldRule()]
 
     def skipped(self, row: Mapping[str, Cell]) -> str | None:
         """Say why a row is left out."""
@@ -86,6 +87,14 @@ class RowMapper:
             told.append(rule.told)
         return None, told
 
+    def read(self, row: Mapping[str, Cell]) -> tuple[Values, str | None, list[str]]:
+        """Make the values of a row, say why it is left out, and what of it is not sent."""
+        reason = self.skipped(row)
+        if reason is not None:
+            return {}, reason, []
+        values = self.values(row)
+        return values, *self.not_carried(row, values)
+
     def values(self, row: Mapping[str, Cell]) -> Values:
         """Make the values of a row; those that cannot be made are `WrongValueError`."""
         values: Values = {}
@@ -108,27 +117,20 @@ class RowMapper:
         return values
 
     def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
-        settled = _settled(plan.rule, row)
-        return self._read(plan, row, direction) if settled is None else settled
-
-    def _read(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
         rule = plan.rule
+        if (settled := rule.constant if not rule.cases else _settled(rule, row)) is not None:
+            return settled
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.is_list:
             cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
             return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
-        cell = self._joined(rule.join, row) or self._cell(columns, row, plan)
+        cell = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
         if isinstance(cell, list):
             return WrongValueError(
                 kind_of(cell), "name what is in it, such as to[0].phone, in the mapping"
             )
         if rule.before:
-            texts = [str(text) for name in rule.before if (text := self._cell((name,), row))]
-            own = (cell or "").strip()
-            texts = [text for text in texts if text.strip() != own] + (
-                [] if cell is None else [cell]
-            )
-            cell = "\n".join(texts) or None
+            cell = self._after(rule.before, cell or "", row)
         if cell is None:
             known = self._known(rule, row)
             return _default(rule, row) if known is None else known
@@ -144,6 +146,11 @@ class RowMapper:
     def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
         cells = [self._cell((column,), row) for column in columns]
         return " ".join(map(str, cells)) if all(isinstance(cell, str) for cell in cells) else None
+
+    def _after(self, columns: list[str], own: str, row: Mapping[str, Cell]) -> str | None:
+        texts = [str(text) for name in columns if (text := self._cell((name,), row))]
+        others = [text for text in texts if text.strip() != own.strip()]
+        return "\n".join([*others, own] if own else others) or None
 
     def _known(self, rule: FieldRule, row: Mapping[str, Cell]) -> object:
         """Find the value in columns that tell it by true or false, or only by some words."""
@@ -177,22 +184,25 @@ class RowMapper:
         return None
 
     def _made(self, plan: _Plan, text: str) -> object:
-        rule = plan.rule
         for kind, words in plan.kinds:
             if words.match(text):
                 wrong, fix = _KINDS[kind]
                 raise WrongValueError(
                     wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind
                 )
+        return text if plan.make is None else plan.make(text)
+
+    def _plan(self, field: str, rule: FieldRule) -> _Plan:
+        plan = _Plan(field, rule, self._empty)
         if rule.words:
-            return translated(rule.words, text)
-        if rule.prefixes:
-            return by_prefix(rule.prefixes, text)
-        if plan.field == "date" or rule.formats or rule.zone:
-            return date_of(rule, text)
-        if rule.phone:
-            return self._phone(text)
-        return text
+            plan.make = partial(translated, rule.words)
+        elif rule.prefixes:
+            plan.make = partial(by_prefix, sorted(rule.prefixes.items(), key=_longest_first))
+        elif field == "date" or rule.formats or rule.zone:
+            plan.make = partial(date_of, rule)
+        elif rule.phone:
+            plan.make = self._phone
+        return plan
 
     def _phone(self, text: str) -> str:
         try:
@@ -231,6 +241,8 @@ class _Plan:
         self.field = field
         self.rule = rule
         self.is_list = field in LIST_FIELDS
+        self.make: Callable[[str], object] | None = None
+        """What makes the value of a cell's text. None: it is the text itself."""
         self.clean: Callable[[str], str] = stripped
         if field in BODY_FIELDS:
             self.clean = str
@@ -265,10 +277,12 @@ def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[_Ready]:
 def _first(rules: list[_Ready], row: Mapping[str, Cell]) -> str | None:
     """Say what a row is, by the first rule that it meets."""
     for where, but, reason in rules:
-        if all(words.match(_word(row, name)) for name, words in where) and not any(
-            words.match(_word(row, name)) for name, words in but
-        ):
-            return reason
+        for name, words in where:
+            if not words.match(_word(row, name)):
+                break
+        else:
+            if not any(words.match(_word(row, name)) for name, words in but):
+                return reason
     return None
 
 
@@ -278,6 +292,10 @@ def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
         if all(row.get(name) == given for name, given in case.where.items()):
             return case.value
     return rule.constant
+
+
+def _longest_first(prefix: tuple[str, str]) -> int:
+    return -len(prefix[0])
 
 
 def _word(row: Mapping[str, Cell], column: str) -> str:

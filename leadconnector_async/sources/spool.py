@@ -11,7 +11,7 @@ from tempfile import mkstemp
 from typing import Final
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.mail_text import sound
+from leadconnector_async.sources.encoding import sound
 
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f<>:"|?*;]')
 

@@ -2,14 +2,15 @@
 
 The library that reads workbooks (``.xlsx``, ``.xlsb``, ``.xls``, ``.ods``) holds one sheet in
 memory, of which rows are taken one by one. Sheets of equal header are read in turn.
+
+Parquet: read in batches, columns of structs by dotted names.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -17,11 +18,10 @@ from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.fields import listed, shown
 from leadconnector_async.sources.table import Table, is_blank
-from leadconnector_async.sources.values import stripped
+from leadconnector_async.sources.values import scalar_text, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
     from python_calamine import CalamineSheet, CalamineWorkbook
 
@@ -82,12 +82,7 @@ class Spreadsheet:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the rows go, and the file with them."""
         self._rows = iter(())
 
@@ -107,21 +102,7 @@ def as_text(value: object) -> str:
         return ""
     if isinstance(value, list):
         return ";".join(_item(item) for item in value)
-    return _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case datetime() | date():
-            return value.isoformat()
-        case bytes():
-            return value.decode(errors="replace")
-        case _:
-            return str(value)
+    return scalar_text(value)
 
 
 def _item(value: object) -> str:
@@ -304,3 +285,48 @@ def _warnings(book: _Book, looks: list[_SheetHead], read: list[_SheetHead]) -> I
                 f"{where} ({rows:,} row{'s' * (rows != 1)}) {has}: not read: "
                 f"give --sheet {shown(look.name)}"
             )
+
+
+_BATCH: Final = 2_000
+"""Rows in memory at once."""
+
+
+def open_parquet(path: str, options: SourceOptions) -> Spreadsheet:
+    """Open a file. The line of a record is its number, from 1.
+
+    Raises:
+        SourceError: it cannot be read, or its package is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        from pyarrow import parquet  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise missing_extra(path, "pyarrow", "parquet") from error
+    try:
+        file = parquet.ParquetFile(local_file(path, "Parquet"))
+        header = pa.Table.from_batches([], file.schema_arrow).flatten().column_names
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path}: cannot be read as Parquet: export it again") from error
+    done, total = 0, file.metadata.num_rows
+
+    def rows() -> Iterator[GridRow]:
+        nonlocal done
+        for batch in _batches(path, file, pa):
+            columns = [column.to_pylist() for column in batch.flatten().columns]
+            for cells in zip(*columns, strict=True):
+                done += 1
+                yield GridRow(done, [as_text(cell) for cell in cells])
+
+    return Spreadsheet(
+        path, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
+    )
+
+
+def _batches(path: str, file: Any, pa: Any) -> Iterator[Any]:  # noqa: ANN401 - has no types
+    try:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            yield pa.Table.from_batches([batch])
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path}: is damaged: export it again") from error
+    finally:
+        file.close()

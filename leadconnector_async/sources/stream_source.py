@@ -1,37 +1,93 @@
-"""What sources that read a stream share."""
+"""What sources that read a stream share.
+
+The form of a source: all that is needed to write its records again, and to read them so.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+import msgspec
+from msgspec import Struct
 
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.fields import shown
+from leadconnector_async.sources.mapping import Definition
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.dates import Dates
     from leadconnector_async.sources.encoding import Utf8Text
 
+ListFormat = Literal["jsonl", "csv"]
+"""What lists of failed records are written in."""
 
-class StreamSource:
+
+class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Sources of equal form share one list of failed records."""
+
+    format: ListFormat
+    columns: list[str] | None = None
+    delimiter: str = ","
+    mapping: dict[str, str] = {}
+    table: Definition | None = None
+    """The mapping by which columns become fields."""
+    timezone: str | None = None
+    date_format: str | None = None
+    region: str | None = None
+    marked: bool = False
+    """Begin with a byte order mark: the source was no plain UTF-8, so that only the mark keeps a
+    program, or this one with the same ``--encoding``, from misreading a list in UTF-8."""
+
+    def encoded(self) -> bytes:
+        """Write the form as JSON."""
+        return _ENCODER.encode(self)
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+_DECODER: Final = msgspec.json.Decoder(SourceFormat)
+
+
+def decode_format(form: bytes) -> SourceFormat:
+    """Read a form."""
+    return _DECODER.decode(form)
+
+
+def source_format_of(  # noqa: PLR0913 - one argument for each thing that differs between sources
+    options: SourceOptions,
+    name: ListFormat,
+    *,
+    marked: bool,
+    columns: list[str] | None = None,
+    delimiter: str = ",",
+    table: Definition | None = None,
+) -> SourceFormat:
+    """Describe a source that is read with these options."""
+    return SourceFormat(
+        format=name,
+        columns=columns,
+        delimiter=delimiter,
+        mapping=options.mapping,
+        table=table,
+        timezone=None if options.timezone is None else str(options.timezone),
+        date_format=options.date_format,
+        region=options.region,
+        marked=marked,
+    )
+
+
+class OpenSource:
     """A source over a stream, which it closes."""
 
     form: bytes
-    recognised: str | None = None
-    """The mapping that reads it, if it was not given."""
 
-    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self.name = stream.name
         self.warnings: list[str] = []
         self._stream = stream
-        self._text = text
-        self._options = options
-        self._lines = LineSplitter(text.chunks(), stream)
-        self._coercer = RowCoercer(options, stream.folder)
 
     @property
     def bytes_read(self) -> int:
@@ -42,6 +98,26 @@ class StreamSource:
     def size(self) -> int | None:
         """Bytes of the file; None where it cannot be known."""
         return self._stream.size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
+class StreamSource(OpenSource):
+    """A source of text over a stream."""
+
+    recognised: str | None = None
+    """The mapping that reads it, if it was not given."""
+
+    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(stream)
+        self._text = text
+        self._options = options
+        self._lines = LineSplitter(text.chunks(), stream)
+        self._coercer = RowCoercer(options, stream.folder)
 
     @property
     def dates(self) -> Dates:
@@ -54,14 +130,3 @@ class StreamSource:
 
     def _warn_of_unknown(self, what: str) -> None:
         self.warnings += [f"{what} {shown(name)} is not sent" for name in self._coercer.unknown]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stream.close()

@@ -32,7 +32,7 @@ from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.recognition import choice_of
-from leadconnector_async.sources.source_format import source_format_of
+from leadconnector_async.sources.stream_source import source_format_of
 from leadconnector_async.sources.values import stripped
 
 if TYPE_CHECKING:
@@ -86,22 +86,19 @@ class MappedColumns:
     def parsed(self, line: int, cells: Sequence[str], raw: bytes, coercer: RowCoercer) -> Parsed:
         """Make a record, or say why it is left out."""
         row = dict(zip(self.names, cells, strict=True))
-        reason = self._reader.skipped(row)
-        if reason is None:
-            values = self.values(cells)
-            reason, told = self._reader.not_carried(row, values)
+        values, reason, told = self._reader.read(row)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
-        return coercer.parsed(line, raw, values, told)
+        return coercer.parsed(line, raw, values | self._listed_values(row), told)
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does."""
         row = dict(zip(self.names, cells, strict=True))
-        values = self._reader.values(row)
-        for name in self._listed:  # what a list of failed records adds
-            if text := row[name].strip():
-                values[name] = text
-        return values
+        return self._reader.values(row) | self._listed_values(row)
+
+    def _listed_values(self, row: Mapping[str, str]) -> dict[str, object]:
+        """Take what a list of failed records adds."""
+        return {name: text for name in self._listed if (text := row[name].strip())}
 
     def identity(self, cells: Sequence[str]) -> Identity | None:
         """Read which record a refused row is, as far as its cells are where they should be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.fields import nearest
@@ -57,6 +58,21 @@ def kind_of(value: object) -> str:
             return "is a list"
         case _:
             return "is an object"
+
+
+def scalar_text(value: object) -> str:
+    """Write a cell as CSV would hold it: whole numbers without a point, dates as ISO 8601."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case date():
+            return value.isoformat()
+        case bytes():
+            return value.decode(errors="replace")
+        case _:
+            return str(value)
 
 
 def stripped(text: str) -> str:

@@ -21,8 +21,7 @@ from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mapping import load_mapping
 from leadconnector_async.sources.recognition import described, root_of
-from leadconnector_async.sources.source_format import source_format_of
-from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.stream_source import StreamSource, source_format_of
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from leadconnector_async.sources.attachments import named_for
 from leadconnector_async.sources.group_members import Groups, With
-from leadconnector_async.sources.mail_parts import named_for
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.phone_numbers import withheld
 from leadconnector_async.sources.values import WrongValueError

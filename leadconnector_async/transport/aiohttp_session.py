@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from msgspec import Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from leadconnector_async.errors import CLOSED, ClosedError
@@ -104,7 +105,9 @@ class AiohttpTransport:
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl: SSLContext | None = None,
+        version: str | None = None,
     ) -> None:
+        self.version = version
         self._base = check_base_url(base_url)
         self._timeouts = timeouts
         self._proxy = proxy or proxy_from_environment(base_url)
@@ -121,6 +124,8 @@ class AiohttpTransport:
         """See `Transport.send`."""
         if self._closed:
             raise ClosedError(CLOSED)
+        if self.version is not None:
+            request = replace(request, version=self.version)
         session = self._session or self._open()
         # A read is left to the session, which asks once more when a kept connection turns out to
         # have ended.

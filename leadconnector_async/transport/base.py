@@ -74,7 +74,12 @@ MaySend = Callable[[], bool]
 
 
 class Transport(Protocol):
-    """Sends requests. Follows no redirect, retries nothing."""
+    """Sends requests. Follows no redirect, retries nothing.
+
+    ``version`` is what it sends in place of each request's own; None for that.
+    """
+
+    version: str | None
 
     async def send(self, request: Request, token: str, may_send: MaySend | None = None) -> Response:
         """Exchange one request. An empty ``token`` sends none.

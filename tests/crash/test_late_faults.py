@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEW = ("+12125550111", "+12125550112")
-ERRANDS = ("find_contact", "create_contact", "open_conversation", "search", "upload", "outbound")
+ENRICHMENTS = (
+    "find_contact",
+    "create_contact",
+    "open_conversation",
+    "search",
+    "upload",
+    "outbound",
+)
 KINDS = ("drop", "reset", "500", "503", "cut", "garbage", "html")
 
 
@@ -64,7 +71,7 @@ def test_each_enrichment_may_fail_and_everything_is_stored_once(
     """Before and after it was done; with reads that lag, by less than the settling time."""
     faults = [
         Fault(kind, when=when, endpoint=endpoint, probability=0.2)  # type: ignore[arg-type]
-        for endpoint in (*ERRANDS, "inbound")
+        for endpoint in (*ENRICHMENTS, "inbound")
     ]
     limits = Limits(window="off", max=10_000_000, interval=0.1, daily=None)  # a 429 waits for one
     config = replace(CLOSED, reads=Reads(lag=0.1, search_lag=0.1), limits=limits, seed=5)
@@ -82,7 +89,7 @@ def test_an_enrichment_that_is_never_answered_is_made_again(when: str, tmp_path:
     """The first request of each kind hangs beyond the time-out."""
     faults = [
         Fault("hang", when=when, endpoint=endpoint, nth=(1,), seconds=2.0)  # type: ignore[arg-type]
-        for endpoint in ERRANDS
+        for endpoint in ENRICHMENTS
     ]
     with SandboxThread(CLOSED) as sandbox:
         sandbox.set_faults(*faults)

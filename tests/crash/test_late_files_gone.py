@@ -9,7 +9,6 @@ from fault_harness import QUICK
 from multidict import CIMultiDict
 from outbox_kit import draft
 
-from leadconnector_async.api.endpoints import CONVERSATIONS_VERSION
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.outbox.base import SourcePass, State
@@ -31,6 +30,8 @@ BODY = b'{"type":"SMS","contactId":"c1","conversationId":"v1","message":"hi"}'
 
 class Thief:
     """A `Transport` under whose hands the file of each upload cannot be opened."""
+
+    version: str | None = None
 
     def __init__(self) -> None:
         self.uploads = 0
@@ -63,9 +64,7 @@ def test_a_file_that_cannot_be_opened_fails_its_record_alone(tmp_path: Path) -> 
     async def scenario() -> None:
         ended: list[Settlement] = []
         outbox, transport = MemoryOutbox(), Thief()
-        session = ApiSession(
-            transport, StaticToken("t"), policy=QUICK, limit=None, version=CONVERSATIONS_VERSION
-        )
+        session = ApiSession(transport, StaticToken("t"), policy=QUICK, limit=None)
         dispatcher = Dispatcher(
             session, outbox, concurrency=8, deliver=ended.extend, closed=lambda *_: None
         )

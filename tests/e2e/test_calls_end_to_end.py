@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 ALLOWED = {
     *("type", "attachments", "conversationId", "conversationProviderId", "altId", "date", "call"),
+    "contactId",
 }
-"""The properties of ``ProcessOutboundMessageBodyDto`` in the OpenAPI file."""
+"""The properties of ``ProcessOutboundMessageBodyDto`` in the OpenAPI file, and the contact."""
+
+FIRST = replace(CLOSED, conversation_first=True)
+"""As the API was before calls and uploads could name a contact."""
 
 
 def call(number: int, direction: str = "outbound", **fields: Any) -> dict[str, object]:  # noqa: ANN401
@@ -46,7 +50,7 @@ def test_calls_go_to_the_endpoint_of_their_direction(
     """With the fields that it knows, and no other."""
     import_records(sandbox, tmp_path, [call(1), call(2, "inbound"), call(3)])
     assert (asked(sandbox, "outbound"), asked(sandbox, "inbound")) == (2, 1)
-    assert asked(sandbox, "open_conversation") == 1
+    assert asked(sandbox, "open_conversation") == 0
     for stored in sandbox.messages:
         assert stored.contact_id == "kim"
         if stored.direction == "outbound":
@@ -54,9 +58,20 @@ def test_calls_go_to_the_endpoint_of_their_direction(
             assert stored.alt_id in {"m1", "m3"}
 
 
+def test_calls_that_are_refused_without_a_conversation_get_one(tmp_path: Path) -> None:
+    """Each once, and the location's later ones at once; nothing is charged to a record."""
+    with SandboxThread(FIRST) as sandbox:
+        assert import_records(sandbox, tmp_path, [call(1), call(2)], *QUICK)["sent"] == 2
+        assert sandbox.requests["outbound", 400] == 1
+        assert asked(sandbox, "open_conversation") == 1
+        result = import_records(sandbox, tmp_path, [call(3)], "--attempts", "1")
+        assert result["sent"] == 1
+        assert sandbox.requests["outbound", 400] == 1
+
+
 def test_a_conversation_that_exists_is_found_though_the_search_lags(tmp_path: Path) -> None:
     """It is waited for as long as reads may lag, however short the other waits are."""
-    config = replace(CLOSED, reads=Reads(search_lag=0.6))
+    config = replace(FIRST, reads=Reads(search_lag=0.6))
     with SandboxThread(config) as sandbox:
         inbound, outbound = call(1, "inbound"), call(2)
         options = ("--look-after", "0.4", "--attempts", "4")
@@ -95,7 +110,7 @@ def test_lost_answers_store_each_call_once(kind: str, when: str, tmp_path: Path)
         Fault(kind, when=when, endpoint="outbound", probability=0.3),  # type: ignore[arg-type]
         Fault(kind, when=when, endpoint="open_conversation", nth=(1, 2)),  # type: ignore[arg-type]
     ]
-    with SandboxThread(CLOSED) as sandbox:
+    with SandboxThread(FIRST) as sandbox:
         sandbox.set_faults(*faults)
         result = import_records(sandbox, tmp_path, [call(n) for n in range(12)], *QUICK)
         assert result["sent"] == 12

@@ -14,7 +14,6 @@ import pytest
 from fault_harness import QUICK, records
 from multidict import CIMultiDict
 
-from leadconnector_async.api.endpoints import CONVERSATIONS_VERSION
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.outbox.base import SourcePass, State
@@ -40,6 +39,8 @@ RECORDS = 30
 
 class WorldTransport:
     """A `Transport` to a sandbox without a network."""
+
+    version: str | None = None
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
@@ -78,7 +79,6 @@ def engine_for(
         StaticToken(state.config.token),
         policy=QUICK,
         limit=None,
-        version=CONVERSATIONS_VERSION,
     )
     return Dispatcher(session, outbox, concurrency=8, deliver=deliver, closed=lambda *_: None)
 

@@ -6,10 +6,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import at, leadconnector, sms, write_jsonl
-from fault_harness import import_into, records
+from cli_harness import OWN_FORM, at, leadconnector, sms, started, write_jsonl
+from fault_harness import QUICK, import_into, records
+from msgspec.structs import replace
 
-from leadconnector_async import AccessError, InboundMessage, Ingestor, LeadConnector, Record
+from leadconnector_async import (
+    AccessError,
+    InboundMessage,
+    Ingestor,
+    LeadConnector,
+    Record,
+    Rejected,
+)
 from leadconnector_async.models import Contact
 from leadconnector_async.sandbox import Fault, Sandbox, SandboxConfig, SandboxThread
 
@@ -68,6 +76,48 @@ def test_a_location_that_stops_is_logged_without_the_apis_words(
     assert [line.partition("stopped: ")[2] for line in stopped] == ["AccessError (401)"]
 
 
+def test_a_record_that_is_given_up_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that never came to be stored, after its last attempt, and none of those that did."""
+
+    async def scenario() -> None:
+        async with Sandbox() as sandbox:
+            sandbox.set_faults(Fault("500", alt_id="r1"))
+            outcomes = await import_into(
+                sandbox, records(3), tmp_path / "o.db", policy=replace(QUICK, attempts=2)
+            )
+            assert sum(isinstance(outcome, Rejected) for outcome in outcomes) == 1
+
+    with caplog.at_level(logging.INFO, "leadconnector_async"):
+        asyncio.run(scenario())
+    told = [(record.levelname, record.msg) for record in caplog.records if "given up" in record.msg]
+    assert told == [("WARNING", "record %d given up: not stored after its last attempt")]
+
+
+def test_what_a_killed_run_left_in_doubt_is_logged_when_it_is_resumed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With how many there are."""
+
+    async def scenario() -> None:
+        async with Sandbox() as sandbox:
+            sandbox.set_faults(Fault("hang", seconds=60.0, times=1))
+            path = tmp_path / "o.db"
+            first = asyncio.ensure_future(import_into(sandbox, records(1), path))
+            while not sandbox.faults_fired:  # noqa: ASYNC110 - a counter has no event
+                await asyncio.sleep(0)
+            first.cancel()
+            await asyncio.wait([first])
+            await import_into(sandbox, records(1), path)
+            assert len(sandbox.messages) == 1
+
+    with caplog.at_level(logging.INFO, "leadconnector_async"):
+        asyncio.run(scenario())
+    told = [record.getMessage() for record in caplog.records if "resume" in record.getMessage()]
+    assert [line.partition(" has ")[2] for line in told] == ["1 unknown of an earlier run"]
+
+
 @pytest.fixture
 def quiet_again() -> Iterator[None]:
     """The command ends with its process, and its handlers with it; here it does not."""
@@ -87,3 +137,15 @@ def test_verbose_shows_the_log(tmp_path: Path) -> None:
             outbox = tmp_path / f"{len(verbose)}.db"
             run = leadconnector("import", history, *at(sandbox, outbox), *verbose)
             assert ("run starts" in run.stderr) == bool(verbose)
+
+
+def test_without_verbose_no_warning_is_shown_either(tmp_path: Path) -> None:
+    """Python shows a warning that no handler takes, even with --quiet."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, contactId=OWN_FORM)])
+    with SandboxThread() as sandbox:
+        for words, shown in ((["--quiet"], False), (["--quiet", "--verbose"], True)):
+            sandbox.set_faults(Fault("429", nth=(1,), seconds=0.01))
+            options = [*at(sandbox, tmp_path / f"{shown}.db"), *words]
+            with started("import", history, *options) as process:
+                _, told = process.communicate()
+            assert ("429: location" in told) == shown

@@ -46,7 +46,8 @@ class Clock:
 class Direct:
     """A transport into a world in this process. ``on_answer`` sees each answer, and may raise."""
 
-    def __init__(self, state: SandboxState) -> None:
+    def __init__(self, state: SandboxState, version: str | None = None) -> None:
+        self.version = version
         self.state = state
         self.sent: Counter[str] = Counter()
         self.on_send: Callable[[Request, str], None] = lambda _request, _token: None
@@ -56,7 +57,7 @@ class Direct:
         """Serve at once."""
         self.sent[request.path] += 1
         self.on_send(request, token)
-        headers = {"Version": request.version, "Content-Type": request.content_type}
+        headers = {"Version": self.version or request.version, "Content-Type": request.content_type}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         reply = respond(
@@ -76,9 +77,9 @@ class Direct:
         return respond(self.state, "GET", path, headers, b"").reply.status == 200
 
 
-def direct(clock: Clock | None = None) -> Direct:
+def direct(clock: Clock | None = None, version: str | None = None) -> Direct:
     """A transport into a new world with the app."""
-    return Direct(SandboxState(SandboxConfig(oauth=APP), clock or Clock()))
+    return Direct(SandboxState(SandboxConfig(oauth=APP), clock or Clock()), version)
 
 
 def oauth(

@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim, Outbox
     from leadconnector_async.outbox.reader import (
         FailedRecord,
-        HistoryRecord,
-        KindOf,
         OutboxSummary,
         SentRecord,
-        Workload,
     )
     from leadconnector_async.outbox.sqlite.connection import Connect
-    from leadconnector_async.quota.limits import QuotaSnapshot
 
 T = TypeVar("T")
 AT = 1_700_000_000_000
@@ -54,6 +50,11 @@ def draft(  # noqa: PLR0913 - a draft has as many fields
     body = None if problem else payload
     raw = f"{key} {problem}".encode() if body is None else b"%b %b" % (key.encode(), body)
     return Draft(location, lane, date, key.encode(), counted, body, line, raw, problem)
+
+
+def said(text: object) -> bytes:
+    """A body with a text."""
+    return b'{"message":"%b"}' % str(text).encode()
 
 
 def drafts(number: int, *, lanes: int = 1, location: str = "l1") -> list[Draft]:
@@ -92,33 +93,13 @@ class Reading:
         """Its figures."""
         return run_apart(self._reader.summary(**options))
 
-    def quotas(self) -> dict[str, QuotaSnapshot]:
-        """The quotas by location."""
-        return run_apart(self._reader.quotas())
-
-    def workload(self) -> dict[str, Workload]:
-        """What is left to do."""
-        return run_apart(self._reader.workload())
-
-    def failed_forms(self) -> set[bytes | None]:
-        """The forms of failed records."""
-        return run_apart(self._reader.failed_forms())
-
-    def sources(self) -> list[str]:
-        """The names of sources."""
-        return run_apart(self._reader.sources())
-
     def failed(self) -> list[FailedRecord]:
         """The failed records."""
-        return run_apart(_all_of(self._reader.failed()))
+        return run_apart(listed(self._reader.failed()))
 
     def sent(self, location: str) -> list[SentRecord]:
         """The sent records of a location."""
-        return run_apart(_all_of(self._reader.sent(location)))
-
-    def records(self, kind_of_refused: KindOf = lambda *_: (None,) * 3) -> list[HistoryRecord]:
-        """All records."""
-        return run_apart(_all_of(self._reader.records(kind_of_refused)))
+        return run_apart(listed(self._reader.sent(location)))
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +113,8 @@ async def one_page(rows: list[T]) -> AsyncIterator[list[T]]:
     yield rows
 
 
-async def _all_of(pages: AsyncIterator[list[T]]) -> list[T]:
+async def listed(pages: AsyncIterator[list[T]]) -> list[T]:
+    """What comes in pages."""
     return [row async for page in pages for row in page]
 
 

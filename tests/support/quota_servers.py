@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from msgspec import Struct
 from virtual_time import in_virtual_time
 
-from leadconnector_async.api.responses import RateLimitHeaders
+from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.sandbox.rate_limits import Bucket, FixedWindow, RateWindow, SlidingWindow

@@ -33,6 +33,22 @@ def test_it_opens_after_failures_in_a_row() -> None:
     assert not breaker.allows(1.0)
 
 
+def test_opening_and_closing_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Once each, however many requests fail meanwhile."""
+    breaker = opened()
+    breaker.failed(101.0)
+    for _ in range(2):
+        breaker.succeeded()
+    told = [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [
+        ("leadconnector_async.breaker", "WARNING", f"circuit {what}")
+        for what in (
+            f"opened: {FAILURES_TO_OPEN} requests in a row got no answer",
+            "closed: the API is within reach again",
+        )
+    ]
+
+
 def test_while_open_one_request_probes_at_a_time() -> None:
     """After the pause one request may leave, and no second before it ends."""
     breaker = opened()

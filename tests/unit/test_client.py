@@ -132,6 +132,27 @@ def test_a_date_of_any_zone_is_sent_in_utc_and_empty_lists_are_left_out() -> Non
     asyncio.run(scenario())
 
 
+def test_a_receipt_tells_what_is_left_of_the_quota() -> None:
+    """By the headers of its answer; nothing, where they are silent."""
+
+    async def scenario() -> None:
+        limits = Limits(max=10, interval=5.0, daily=100)
+        async with Sandbox(SandboxConfig(limits=limits)) as sandbox, client(sandbox) as api:
+            receipt = await api.add_inbound_message(text())
+            assert receipt.success
+            assert receipt.contact_id == text().contact_id
+            assert receipt.quota is not None
+            assert (receipt.quota.max, receipt.quota.remaining) == (10, 9)
+            assert receipt.quota.daily_remaining == 99
+            assert receipt.message
+            assert receipt.message not in repr(receipt)
+        silent = SandboxConfig(limits=Limits(headers=False))
+        async with Sandbox(silent) as sandbox, client(sandbox) as api:
+            assert (await api.add_inbound_message(text())).quota is None
+
+    asyncio.run(scenario())
+
+
 def test_an_invalid_message_is_refused_before_any_request() -> None:
     """All problems are told at once."""
 

@@ -69,6 +69,7 @@ def test_the_designed_names_are_public() -> None:
         "LeadConnector",
         "InboundMessage",
         "Call",
+        "RateLimitHeaders",
         "Receipt",
         "Ingestor",
         "Sent",

@@ -27,9 +27,8 @@ FORMER_MODULES: Final = """
     meeting lines retrying facts late dialogue verdict allowance neighbours likeness vagueness world
     facade words whole_file screen account standing planning
 """
-STILL_MEANT: Final = frozenset({"Call", "Kept", "Reading"})
-"""Of another thing than the word once stood for: a telephone call, a file that is kept within a
-`Spool`, and one way to read a date."""
+STILL_MEANT: Final = frozenset({"Call"})
+"""Of another thing than the word once stood for: a telephone call."""
 
 
 def modules() -> Mapping[str, Path]:

@@ -140,7 +140,7 @@ def test_without_a_token_no_slot_is_used() -> None:
 
     async def scenario() -> None:
         tokens = Moody()
-        session = ApiSession(direct(), tokens, policy=QUICK, limit=RateLimit(1, 60.0), version="v")
+        session = ApiSession(direct(), tokens, policy=QUICK, limit=RateLimit(1, 60.0))
         quota = session.quota("L")
         now = asyncio.get_running_loop().time
         for error in (refusal("no"), NotSentError("down")):
@@ -172,7 +172,7 @@ def test_a_slot_is_taken_at_the_moment_for_which_it_was_found_free() -> None:
             assert now == self.free_at
 
     async def scenario() -> None:
-        session = ApiSession(direct(), Moody(), policy=QUICK, limit=None, version="v")
+        session = ApiSession(direct(), Moody(), policy=QUICK, limit=None)
         await session.acquire_slot("L", cast("Quota", Soon()))
 
     asyncio.run(scenario())

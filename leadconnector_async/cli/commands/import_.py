@@ -10,6 +10,7 @@ import click
 from leadconnector_async.cli.option_types import QUOTA_OR_OFF
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
+    api_options,
     locations_option,
     obey_output_options,
     option,
@@ -45,7 +46,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     "seen in the list of processes.",
 )
 @locations_option
-@option("--base-url", metavar="URL", help="Another address than the API's own.")
+@api_options
 @option(
     "--sandbox",
     is_flag=True,

@@ -32,23 +32,6 @@ def command(outbox: str, html: str | None, title: str | None) -> None:
     """
     if html is None:
         raise click.UsageError("give --html FILE, the file to write, such as --html report.html")
-
-    write_report(outbox, html, title)
-
-
-_DATABASE: Final = b"SQLite format 3\0"
-
-_BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
-"""The outbox and the files that belong to it."""
-
-
-def write_report(outbox: str, html: str, title: str | None) -> None:
-    """Write the page.
-
-    Raises:
-        OutboxError: the outbox does not exist, or cannot be read.
-        click.ClickException: the page cannot be written.
-    """
     if html != "-":
         _refuse_outbox(outbox, html)
     import asyncio  # noqa: PLC0415 - not needed for help
@@ -71,6 +54,12 @@ def write_report(outbox: str, html: str, title: str | None) -> None:
     if html != "-":
         counts = counted(report.counts.total, "record")
         say(f"A report on {counts} is in {html}.", err=True)
+
+
+_DATABASE: Final = b"SQLite format 3\0"
+
+_BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
+"""The outbox and the files that belong to it."""
 
 
 def _refuse_outbox(outbox: str, html: str) -> None:

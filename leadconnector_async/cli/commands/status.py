@@ -12,8 +12,8 @@ from msgspec.structs import asdict
 from leadconnector_async.cli.format import duration, rate, say
 from leadconnector_async.cli.options import json_option, outbox_option
 from leadconnector_async.cli.report_lines import (
-    account_line,
     all_reasons,
+    all_runs_line,
     copies_remark,
     figures,
     location_lines,
@@ -82,7 +82,7 @@ def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
         ]
     )
     yield ""
-    yield account_line(status.account)
+    yield all_runs_line(status.account)
     if status.rate:
         yield f"Sent in the last minute: {rate(status.rate)}."
     if status.pending:

@@ -16,6 +16,7 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import api_token
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
+    api_options,
     locations_option,
     obey_output_options,
     option,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 @outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
 @locations_option
-@option("--base-url", metavar="URL", help="Another address than the API's own.")
+@api_options
 @option("--location", metavar="ID", help="Compare this location alone.")
 @output_options
 @click.pass_context
@@ -57,7 +58,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     obey_output_options(ctx, given)
     if given["token"] and given["locations"]:
         raise click.UsageError(ONE_SOURCE_OF_TOKENS)
-    ctx.exit(run(VerifyOptions(**given)))
+    options = VerifyOptions(**given)
+    if not (options.token or options.locations):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
+        )
+    found, counts = asyncio.run(_verify_all(options))
+    _print(options, found, counts)
+    ctx.exit(Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED)
 
 
 MAX_SHOWN = 10
@@ -71,6 +79,7 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     token: str | None
     locations: str | None
     base_url: str | None
+    api_version: str | None
     location: str | None
     as_json: bool
     quiet: bool
@@ -79,17 +88,9 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
         return f"VerifyOptions({self.outbox!r})"
 
 
-def run(options: VerifyOptions) -> Exit:
-    """Compare every location of the outbox, or the one that is asked for.
-
-    Raises:
-        LeadConnectorError: the outbox or the API cannot be read.
-    """
-    if not (options.token or options.locations):
-        raise click.UsageError(
-            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
-        )
-    found, counts = asyncio.run(_verify_all(options))
+def _print(
+    options: VerifyOptions, found: dict[str, Verification], counts: dict[str, RecordCounts]
+) -> None:
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
@@ -103,7 +104,6 @@ def run(options: VerifyOptions) -> Exit:
                 say(line)
         if any(others.get("", _NONE).values()) and not options.quiet:
             say(f"Of no location, and not sent: {_terms(others[''])}.")
-    return Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED
 
 
 async def _verify_all(
@@ -121,6 +121,7 @@ async def _verify_each(reader: OutboxReader, options: VerifyOptions) -> dict[str
     async with LeadConnector(
         api_token(options.token, locations),
         base_url=options.base_url or BASE_URL,
+        version=options.api_version,
         limits={} if locations is None else locations.limits(RateLimit()),
     ) as api:
         return {name: await verify(api, name, _sent(reader, name)) for name in chosen}

@@ -33,7 +33,7 @@ _HEADING: Final = "Message history in LeadConnector"
 
 _FEW: Final = 3
 
-_ENDS: Final = ("Sent", "Failed", "Unresolved", "Pending")
+_STATES: Final = ("Sent", "Failed", "Unresolved", "Pending")
 
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What may not stand in a page, escaped or not."""
@@ -129,7 +129,7 @@ def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
         yield term, ", ".join(name or "no location given" for name in names)
 
 
-def _ends(counts: StateCounts) -> tuple[int, ...]:
+def _by_state(counts: StateCounts) -> tuple[int, ...]:
     return counts.sent, counts.failed, counts.unresolved, counts.pending
 
 
@@ -142,11 +142,11 @@ def _tiles(counts: StateCounts) -> Iterator[Tile]:
         "may be there or not",
         "still to be sent",
     )
-    widths = [max(1000 * n / counts.total, 4) if n else 0.0 for n in _ends(counts)]
+    widths = [max(1000 * n / counts.total, 4) if n else 0.0 for n in _by_state(counts)]
     scale = 1000 / (sum(widths) or 1)
     x = 0.0
     for name, mark, meaning, n, width in zip(
-        _ENDS, marks, meanings, _ends(counts), widths, strict=True
+        _STATES, marks, meanings, _by_state(counts), widths, strict=True
     ):
         remarks = [f"{share(n, counts.total)}, {meaning}" if n else meaning]
         if name == "Sent" and counts.found:
@@ -182,7 +182,7 @@ def _by_month(bins: Sequence[Bin], types: Sequence[str]) -> Table:
 
 
 def _by_type(report: HistoryReport) -> Table:
-    """Types, each with its directions and its ends."""
+    """Types, each with its directions and its states."""
     directions = {
         key: name
         for key, name in (("inbound", "Inbound"), ("outbound", "Outbound"), (None, "Unknown"))
@@ -195,16 +195,16 @@ def _by_type(report: HistoryReport) -> Table:
         for (type_, way), counts in report.kinds.items():
             if type_ in types:
                 ways[way] += counts.total
-                states.update(dict(zip(_ENDS, _ends(counts), strict=True)))
+                states.update(dict(zip(_STATES, _by_state(counts), strict=True)))
         figures = [ways[way] for way in directions]
-        return _row(name, *figures, ways.total(), *(states[name] for name in _ENDS))
+        return _row(name, *figures, ways.total(), *(states[name] for name in _STATES))
 
     totals: Counter[str | None] = Counter()
     for (type_, _), counts in report.kinds.items():
         totals[type_] += counts.total
     rows = [row(type_label(type_), [type_]) for type_, _ in totals.most_common()]
     foot = row("Total", totals) if len(totals) > 1 else None
-    head = ["Type", *directions.values(), "Total", *_ENDS]
+    head = ["Type", *directions.values(), "Total", *_STATES]
     return Table("Direction and state of each type of message.", head, rows, foot)
 
 
@@ -212,12 +212,12 @@ def _by_location(report: HistoryReport) -> Table:
     """Locations, the largest first."""
     places = sorted(report.locations.items(), key=lambda of: (-of[1][0].total, of[0]))
     rows = [
-        _row(name or "no location given", *_ends(counts), day(period.first), day(period.last))
+        _row(name or "no location given", *_by_state(counts), day(period.first), day(period.last))
         for name, (counts, period) in places
     ]
     period = report.period
-    foot = _row("Total", *_ends(report.counts), day(period.first), day(period.last))
-    head = ["Location", *_ENDS, "First message", "Last message"]
+    foot = _row("Total", *_by_state(report.counts), day(period.first), day(period.last))
+    head = ["Location", *_STATES, "First message", "Last message"]
     caption = "What became of the messages of each location, and the dates they cover."
     return Table(caption, head, rows, foot if len(places) > 1 else None)
 

@@ -11,7 +11,7 @@ EXISTS = answer(400, b'{"message":"Conversation with the contact id:c already ex
 
 def opened(*answers: object) -> Played:
     """Open the conversation of contact c."""
-    return Played(open_conversation("l", "c", "v"), answers)  # type: ignore[arg-type]
+    return Played(open_conversation("l", "c"), answers)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [200, 201])
@@ -53,9 +53,9 @@ def test_other_refusals_are_for_good() -> None:
 
 def test_a_conversation_names_its_contact() -> None:
     """Its id is encoded into the path."""
-    played = Played(find_owner("v/1", "v"), [answer(200, b'{"id":"v/1","contactId":"c"}')])
+    played = Played(find_owner("v/1"), [answer(200, b'{"id":"v/1","contactId":"c"}')])
     assert (played.result, played.asked) == ("c", ["GET /conversations/v%2F1"])
     with pytest.raises(StepRefusedError, match="404"):
-        Played(find_owner("v1", "v"), [answer(404)])
+        Played(find_owner("v1"), [answer(404)])
     with pytest.raises(StepFailedError):
-        Played(find_owner("v1", "v"), [answer(200, b"{}")])
+        Played(find_owner("v1"), [answer(200, b"{}")])

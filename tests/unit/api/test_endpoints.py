@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,21 +45,6 @@ def test_a_location_is_exported_in_pages() -> None:
         "/conversations/messages/export"
         "?locationId=l1&limit=500&channel=Email&cursor=x+y&contactId=c1"
     )
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        endpoints.inbound(b"", version="v3"),
-        endpoints.find_conversation("l", "c", version="v3"),
-        endpoints.list_messages("v", version="v3"),
-        endpoints.export_messages("l", version="v3"),
-    ],
-    ids=repr,
-)
-def test_the_version_can_be_overridden(request_: Request) -> None:
-    """Each endpoint pins one version, and takes another."""
-    assert request_.version == "v3"
 
 
 @settings(deadline=None)

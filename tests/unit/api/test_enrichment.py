@@ -41,7 +41,7 @@ def play(
 ) -> Played:
     """Complete a message."""
     payload = json.dumps({"type": "SMS", **body}, separators=(",", ":")).encode()
-    steps = enrich(payload, deferred, location="l", mode="find", version="v")
+    steps = enrich(payload, deferred, location="l", mode="find")
     return Played(steps, responses, lookups=lookups, files=FILES)
 
 
@@ -69,15 +69,28 @@ def test_an_id_goes_before_a_name() -> None:
 
 
 def test_files_are_uploaded_in_their_order() -> None:
-    """Into the contact's conversation, each content once; URLs stay in their places."""
+    """For the contact, each content once; URLs stay in their places."""
     deferred = Deferred(attachments=[ONE, "https://x/y", TWO, ONE])
-    responses = OPENED, uploaded(**{"one.png": "u1"}), uploaded(**{"two.png": "u2"})
+    responses = uploaded(**{"one.png": "u1"}), uploaded(**{"two.png": "u2"})
     played = play(deferred, *responses, contactId="c")
     assert body_of(played)["attachments"] == ["u1", "https://x/y", "u2", "u1"]
-    assert played.lookups == {"conversation:c": "v", "file:d1": "u1", "file:d2": "u2"}
+    assert played.lookups == {"file:d1": "u1", "file:d2": "u2"}
     upload = played.requests[1].upload
     assert upload is not None
-    assert upload.fields == {"conversationId": "v", "contactId": "c", "locationId": "l"}
+    assert upload.fields == {"contactId": "c", "locationId": "l"}
+
+
+def test_uploads_that_are_refused_without_a_conversation_get_one() -> None:
+    """Once for the location: from then on the conversation is opened first."""
+    deferred = Deferred(attachments=[ONE, TWO])
+    refused = answer(400, b'{"message":"conversationId is required"}')
+    responses = refused, OPENED, uploaded(**{"one.png": "u1"}), uploaded(**{"two.png": "u2"})
+    played = play(deferred, *responses, contactId="c")
+    assert body_of(played)["attachments"] == ["u1", "u2"]
+    assert played.lookups["needs:upload"]
+    assert played.lookups["conversation:c"] == "v"
+    fields = [request.upload.fields for request in played.requests if request.upload is not None]
+    assert [found.get("conversationId") for found in fields] == [None, "v", "v"]
 
 
 def test_the_contact_of_a_conversation_is_found_for_an_upload() -> None:
@@ -92,7 +105,7 @@ def test_the_contact_of_a_conversation_is_found_for_an_upload() -> None:
 def test_a_file_that_is_another_now_is_not_uploaded(files: dict[str, str], how: str) -> None:
     """It would not be what the record names."""
     steps = enrich(b'{"type":"SMS","contactId":"c"}', Deferred(attachments=["https://x/y", ONE]),
-                     location="l", mode="find", version="v")  # fmt: skip
+                     location="l", mode="find")  # fmt: skip
     with pytest.raises(StepRefusedError, match=f"attachments item 2 {how} since it was read"):
         Played(steps, [], lookups={"conversation:c": "v"}, files=files)
 
@@ -113,7 +126,7 @@ def test_an_upload_that_fails_names_its_item(
 ) -> None:
     """And nothing is remembered of it."""
     with pytest.raises(error, match=r"^attachments item 1 could not be uploaded"):
-        play(Deferred(attachments=[ONE]), OPENED, answer(status, body), contactId="c")
+        play(Deferred(attachments=[ONE]), answer(status, body), contactId="c")
 
 
 def test_a_mail_begins_a_thread_or_joins_one() -> None:
@@ -148,14 +161,18 @@ def test_a_thread_belongs_to_whom_the_record_names() -> None:
 
 
 def test_an_outbound_call_has_the_fields_of_its_endpoint() -> None:
-    """Those of ``ProcessOutboundMessageBodyDto``, and no other; it needs the conversation."""
+    """Those of ``ProcessOutboundMessageBodyDto``, and the contact in a conversation's place."""
     call = {"to": "+12125550101", "status": "completed"}
     more: dict[str, Any] = {"conversationProviderId": "p", "altId": "a", "date": "d", "call": call}
     deferred = Deferred(contact=KIM, outbound_call=True)
-    played = play(deferred, FOUND, OPENED, message="x", direction="outbound", **more)
+    played = play(deferred, FOUND, message="x", direction="outbound", **more)
     completed: EnrichedRequest = played.result  # type: ignore[assignment]
     assert completed.path == "/conversations/messages/outbound"
-    assert body_of(played) == {"type": "SMS", "conversationId": "v", **more}
+    assert body_of(played) == {"type": "SMS", "contactId": "k", **more}
+    assert completed.by_contact
+    needed = {"needs:call": "a conversation"}
+    old = play(deferred, FOUND, OPENED, lookups=needed, message="x", **more)
+    assert body_of(old) == {"type": "SMS", "conversationId": "v", **more}
     known = play(Deferred(outbound_call=True), conversationId="w", **more)
     assert (known.asked, body_of(known)["conversationId"]) == ([], "w")
 

@@ -53,6 +53,17 @@ def test_a_location_token_is_asked_for_by_both_ids() -> None:
         ),
         (201, b'{"access_token":"a","expires_in":"60"}', Granted("a", 60.0, None)),
         (200, b'{"access_token":"a"}', Granted("a", USUAL_LIFE, None)),
+        (
+            200,
+            b'{"accessToken":"a","expiresIn":60,"refreshToken":"r","refresh_token":null}',
+            Granted("a", 60.0, "r"),
+        ),
+        (200, b'{"access_token":"a","refreshToken":"r"}', Granted("a", USUAL_LIFE, "r")),
+        (
+            400,
+            b'{"error":{"code":"INVALID_GRANT","message":"used: eyJ"}}',
+            Denied("400 invalid_grant"),
+        ),
         (200, b'{"access_token":"a","expires_in":-5}', Granted("a", 1.0, None)),
         (200, b'{"access_token":"a","expires_in":"soon"}', Granted("a", USUAL_LIFE, None)),
         (

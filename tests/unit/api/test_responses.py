@@ -194,7 +194,7 @@ def test_each_row_of_the_table_is_tested() -> None:
 
 
 def test_a_receipt_is_all_that_the_api_told() -> None:
-    """Ids, the thread's id for e-mails, and the date."""
+    """Ids, the thread's id for e-mails, the date, and its words; ``repr`` does not repeat those."""
     assert classify(201, RECEIPT) == Accepted(
         Receipt(
             message_id="m1",
@@ -202,6 +202,8 @@ def test_a_receipt_is_all_that_the_api_told() -> None:
             contact_id="c1",
             email_message_id="e1",
             date_added="2024-05-01T09:30:00.000Z",
+            success=True,
+            message="Success",
         )
     )
 
@@ -227,6 +229,7 @@ def test_what_can_be_read_of_an_odd_receipt_is_kept() -> None:
             conversation_id="v1",
             email_message_id="e1",
             date_added="2024-05-01T09:30:00.000Z",
+            message="Success",
         )
     )
     contact = classify(200, RECEIPT.replace(b'"e1"', b"{}"))

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from leadconnector_async.api.responses import SILENT, RateLimitHeaders, read_rate_limit_headers
+from leadconnector_async.api.responses import SILENT, read_rate_limit_headers
+from leadconnector_async.models import RateLimitHeaders
 
 NAMES = {
     "X-RateLimit-Max": "max",

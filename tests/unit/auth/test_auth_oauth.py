@@ -1,24 +1,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from oauth_kit import APP, SECRET, Clock, direct, oauth
+from oauth_kit import APP, SECRET, Clock, Direct, direct, oauth
 
 from leadconnector_async import AccessError, FateUnknownError, NotSentError
 from leadconnector_async.auth.store import NOTHING, TokenStore
 from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
+from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from leadconnector_async.transport.base import Request, Response
+    from leadconnector_async.transport.base import Request
 
 NAME = "app/Location/own"
 REFRESH, DERIVE = "/oauth/token", "/oauth/locationToken"
+NEWER_DERIVE = "/oauth/location-token"
 
 
 def test_tokens_are_cached_and_renewed_ahead_of_their_end(tmp_path: Path) -> None:
@@ -39,6 +42,62 @@ def test_tokens_are_cached_and_renewed_ahead_of_their_end(tmp_path: Path) -> Non
         for location in ("own", "loc-1", "loc-2"):
             assert transport.accepts(await tokens.token(location), location)
         assert transport.sent == {REFRESH: 4, DERIVE: 4}
+
+    asyncio.run(scenario())
+
+
+def test_the_newer_version_has_its_own_path_body_and_spelling(tmp_path: Path) -> None:
+    """JSON in camelCase; a location's token comes with a refresh token of its own.
+
+    That is kept before the token is used, and serves the next time, without the agency.
+    """
+    clock = Clock()
+    bodies: list[bytes | None] = []
+    store = TokenStore(tmp_path / "tokens.db")
+
+    async def scenario() -> None:
+        transport = direct(clock, "v3")
+        transport.on_send = lambda request, _: bodies.append(request.body)
+        tokens = oauth(tmp_path, transport, clock=clock)
+        token = await tokens.token("loc-1")
+        assert transport.accepts(token, "loc-1")
+        assert transport.sent == {REFRESH: 1, NEWER_DERIVE: 1}
+        kept = store.read("app/Location/loc-1")
+        assert kept.access == token
+        clock.now += 901
+        assert transport.accepts(await tokens.token("loc-1"), "loc-1")
+        assert transport.sent == {REFRESH: 2, NEWER_DERIVE: 1}
+        del transport.state.refresh_tokens[store.read("app/Location/loc-1").refresh or ""]
+        clock.now += 901
+        assert transport.accepts(await tokens.token("loc-1"), "loc-1")
+        assert transport.sent[NEWER_DERIVE] == 2
+
+    asyncio.run(scenario())
+    body = json.loads(bodies[0] or b"")
+    assert body.keys() == {"clientId", "clientSecret", "grantType", "refreshToken", "userType"}
+
+
+@pytest.mark.parametrize("version", [None, "v3"])
+def test_an_answer_of_the_other_spelling_is_kept_all_the_same(
+    tmp_path: Path, version: str | None
+) -> None:
+    """Thrown away, its refresh token would be lost, and it works once."""
+
+    class Respelled(Direct):
+        async def send(self, request: Request, token: str, may_send: object = None) -> Response:
+            response = await super().send(request, token, may_send)
+            older, newer = ("access_token", "refresh_token"), ("accessToken", "refreshToken")
+            names = dict(zip(older + newer, newer + older, strict=True))
+            found = json.loads(response.body).items()
+            fields = {names.get(name, name): value for name, value in found}
+            return Response(response.status, {}, json.dumps(fields).encode())
+
+    async def scenario() -> None:
+        transport = Respelled(direct().state, version)
+        tokens = oauth(tmp_path, transport)
+        assert transport.accepts(await tokens.token("own"), "own")
+        kept = TokenStore(tmp_path / "tokens.db").read(NAME)
+        assert kept.refresh in transport.state.refresh_tokens
 
     asyncio.run(scenario())
 

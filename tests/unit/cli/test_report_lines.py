@@ -62,8 +62,8 @@ def test_rare_events_are_shown_on_standard_error(capsys: pytest.CaptureFixture[s
     """The library logs without a handler; --verbose adds one."""
     logger = logging.getLogger("leadconnector_async")
     before = logger.handlers[:]
-    show_logs()
-    logging.getLogger("leadconnector_async.engine").info("something rare")
+    show_logs(verbose=True)
+    logging.getLogger("leadconnector_async.delivery").info("something rare")
     for handler in set(logger.handlers) - set(before):
         logger.removeHandler(handler)
     logger.setLevel(logging.NOTSET)

@@ -38,7 +38,7 @@ class Half(Random):
         return (a + b) / 2
 
 
-def verdict_step(
+def response_step(
     classification: Refused | Forbidden | Indeterminate,
     attempts: int = 1,
     retry_after: float | None = None,
@@ -65,7 +65,7 @@ def look_step(
 
 def test_what_is_refused_has_ended() -> None:
     """Rejected: the reason can be counted, the detail has what differs per record."""
-    step = verdict_step(Refused(NO))
+    step = response_step(Refused(NO))
     assert isinstance(step, Settle)
     assert (step.state, step.reason) == (State.REJECTED, "400 no [CODE]")
     assert msgspec.json.decode(step.detail or b"", type=Refusal) == NO
@@ -73,18 +73,18 @@ def test_what_is_refused_has_ended() -> None:
 
 def test_a_token_that_is_refused_stops_the_location() -> None:
     """At once: the session has renewed it where that could help."""
-    assert verdict_step(Forbidden(NO)) == StopLocation(NO)
+    assert response_step(Forbidden(NO)) == StopLocation(NO)
 
 
 def test_an_unknown_fate_is_looked_for() -> None:
     """After the settling time, whatever Retry-After asks for."""
-    assert verdict_step(Indeterminate(DOWN), retry_after=90.0) == Reconcile(2.0, "502 bad gateway")
-    assert verdict_step(Indeterminate(DOWN), attempts=99) == Reconcile(2.0, "502 bad gateway")
+    assert response_step(Indeterminate(DOWN), retry_after=90.0) == Reconcile(2.0, "502 bad gateway")
+    assert response_step(Indeterminate(DOWN), attempts=99) == Reconcile(2.0, "502 bad gateway")
 
 
 def test_an_unknown_fate_is_held_where_that_was_chosen() -> None:
     """At the risk that the record is missing."""
-    step = verdict_step(Indeterminate(DOWN), policy=Policy(on_unknown="hold"))
+    step = response_step(Indeterminate(DOWN), policy=Policy(on_unknown="hold"))
     assert step == Settle(State.UNRESOLVED, reason="may have been stored: 502 bad gateway")
     assert step == unresolved("502 bad gateway")
 
@@ -105,7 +105,7 @@ def test_an_unknown_fate_is_sent_again_where_that_was_chosen(
 ) -> None:
     """After a random wait, or as long as Retry-After says, up to the last attempt."""
     policy = Policy(on_unknown="send", attempts=3)
-    assert verdict_step(Indeterminate(DOWN), attempts, retry_after, policy) == step
+    assert response_step(Indeterminate(DOWN), attempts, retry_after, policy) == step
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,8 @@ def test_what_is_missing_is_sent_again(looks: int) -> None:
 def test_what_keeps_missing_is_rejected() -> None:
     """After the last attempt it is proven not to be stored: a poison record ends."""
     step = look_step(NotFound(), looks=2, attempts=3)
-    assert step == Settle(State.REJECTED, reason="502 bad gateway (in 3 attempts)")
+    reason = "502 bad gateway (in 3 attempts)"
+    assert step == Settle(State.REJECTED, reason=reason, exhausted=True)
 
 
 def test_one_look_may_be_enough() -> None:

@@ -17,7 +17,7 @@ from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leadconnector_async.outbox.base import Lease
+    from leadconnector_async.outbox.base import Lease, Settlement
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
 EACH = 60
@@ -44,26 +44,29 @@ async def staged(outbox: MemoryOutbox) -> None:
     await outbox.stage(drafts, SourcePass())
 
 
-def dispatcher(api: LeadConnector, outbox: MemoryOutbox) -> Dispatcher:
-    """One that delivers to nobody."""
-    return Dispatcher(
-        api.session,
-        outbox,
-        concurrency=4,
-        deliver=lambda _: None,
-        closed=lambda _state, _error: None,
-    )
+class Watched(Dispatcher):
+    """One that says when some records of "here" have their end."""
+
+    def __init__(self, api: LeadConnector, outbox: MemoryOutbox) -> None:
+        super().__init__(
+            api.session,
+            outbox,
+            concurrency=4,
+            deliver=self._deliver,
+            closed=lambda _state, _error: None,
+        )
+        self._ended = 0
+        self.some_of_here = asyncio.Event()
+
+    def _deliver(self, settlements: list[Settlement]) -> None:
+        self._ended += sum(one.claim.lease.location == "here" for one in settlements)
+        if self._ended >= 5:
+            self.some_of_here.set()
 
 
 def sent_of(sandbox: Sandbox, location: str) -> int:
     """How many of a location's records are stored."""
     return sum(text.startswith(location) for text in texts(sandbox))
-
-
-async def some_of(sandbox: Sandbox, location: str, least: int) -> None:
-    """Wait until a location has some messages."""
-    while sent_of(sandbox, location) < least:
-        await asyncio.sleep(0.002)
 
 
 def texts(sandbox: Sandbox) -> Counter[str]:
@@ -82,17 +85,17 @@ def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
             LeadConnector(sandbox.token, base_url=sandbox.url) as api,
             LeadConnector(sandbox.token, base_url=sandbox.url) as other,
         ):
-            one = dispatcher(api, outbox)
+            one = Watched(api, outbox)
             for place in ("here", "there"):
                 await one.open(place)
             work = asyncio.create_task(one.work())
-            await some_of(sandbox, "here", 5)
+            await one.some_of_here.wait()
             await one.release("here")
             sent = sent_of(sandbox, "here")
             assert 5 <= sent < EACH
             assert "here" not in one.locations
             assert (await outbox.acquire("here")).unknown == []
-            second = dispatcher(other, outbox)
+            second = Watched(other, outbox)
             await second.open("here")
             await second.work()
             await work
@@ -123,11 +126,11 @@ def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
             Sandbox(SLOW) as sandbox,
             LeadConnector(sandbox.token, base_url=sandbox.url) as api,
         ):
-            one = dispatcher(api, outbox)
+            one = Watched(api, outbox)
             for place in ("here", "there"):
                 await one.open(place)
             work = asyncio.create_task(one.work())
-            await some_of(sandbox, "here", 5)
+            await one.some_of_here.wait()
             outbox.ended = True
             before = sent_of(sandbox, "here")
             await work

@@ -52,9 +52,7 @@ class Notebook:
 def make_enricher(memory: Notebook, breaker: Breaker | None = None, **policy: object) -> Enricher:
     """A enricher that only finds contacts."""
     chosen = Policy(**{"contacts": "find", "look_after": (2.0, 8.0), **policy})  # type: ignore[arg-type]
-    session = cast(
-        "ApiSession", SimpleNamespace(policy=chosen, version="v", breaker=breaker or Breaker())
-    )
+    session = cast("ApiSession", SimpleNamespace(policy=chosen, breaker=breaker or Breaker()))
     return Enricher(session, memory, RunStats(), Random(1))
 
 

@@ -4,7 +4,8 @@ from math import inf
 
 import pytest
 
-from leadconnector_async.api.responses import MAX_FIGURE, SILENT, RateLimitHeaders
+from leadconnector_async.api.responses import MAX_FIGURE, SILENT
+from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.quota.day import SECONDS, Day
 
 

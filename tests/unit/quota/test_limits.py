@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from leadconnector_async.api.responses import MAX_FIGURE, SILENT, RateLimitHeaders
+from leadconnector_async.api.responses import MAX_FIGURE, SILENT
+from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.quota.limits import RateLimit
 
 

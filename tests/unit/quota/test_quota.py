@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 from virtual_time import in_virtual_time
 
-from leadconnector_async.api.responses import MAX_FIGURE, SILENT, RateLimitHeaders
+from leadconnector_async.api.responses import MAX_FIGURE, SILENT
+from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
 from leadconnector_async.quota.quota import Quota
 

@@ -22,27 +22,27 @@ def record(contact: Contact | None = KIM, **fields: Any) -> Record:  # noqa: ANN
     return Record(message=message, contact=contact)
 
 
-INTAKE = RecordBuilder(lambda location: location or "home")
+BUILDER = RecordBuilder(lambda location: location or "home")
 
 
 def test_a_contact_that_is_named_is_looked_up_later() -> None:
     """In one spelling; its body says nothing of it."""
-    draft = INTAKE.draft_of(record())
+    draft = BUILDER.draft_of(record())
     assert draft.deferred is not None
     assert read_deferred(draft.deferred).contact == Contact(phone="+12125550101", name="Kim")
     assert "contact" not in json.loads(draft.payload or b"")
-    assert draft.key == INTAKE.draft_of(record(Contact(phone="+12125550101"))).key
+    assert draft.key == BUILDER.draft_of(record(Contact(phone="+12125550101"))).key
 
 
 @pytest.mark.parametrize("field", ["contact_id", "conversation_id"])
 def test_an_id_goes_before_a_name(field: str) -> None:
     """Then nothing is looked up."""
-    assert INTAKE.draft_of(record(KIM, **{field: "x"})).deferred is None
+    assert BUILDER.draft_of(record(KIM, **{field: "x"})).deferred is None
 
 
 def test_a_wrong_contact_refuses_its_record_and_is_kept() -> None:
     """In the form in which sources name it, so that the list of failed ones can be mended."""
-    draft = INTAKE.draft_of(record(Contact(phone="555 0101")))
+    draft = BUILDER.draft_of(record(Contact(phone="555 0101")))
     assert draft.payload is None
     assert draft.problem == "contact.phone is no number in E.164: write it as +12125550100"
     assert json.loads(draft.raw or b"")["contact"] == {"phone": "555 0101"}
@@ -50,13 +50,13 @@ def test_a_wrong_contact_refuses_its_record_and_is_kept() -> None:
 
 def test_a_message_without_anybody_is_refused() -> None:
     """As ever."""
-    assert "contactId is missing" in (INTAKE.draft_of(record(None)).problem or "")
+    assert "contactId is missing" in (BUILDER.draft_of(record(None)).problem or "")
 
 
 def test_an_outbound_call_goes_to_the_endpoint_for_those() -> None:
     """As one from a file does. An inbound one needs nothing else."""
     fields = {"type": "Call", "contact_id": "c1", "conversation_provider_id": "p", "message": None}
-    made = INTAKE.draft_of(record(None, **fields, direction="outbound"))
+    made = BUILDER.draft_of(record(None, **fields, direction="outbound"))
     assert made.deferred is not None
     assert read_deferred(made.deferred).outbound_call
-    assert INTAKE.draft_of(record(None, **fields)).deferred is None
+    assert BUILDER.draft_of(record(None, **fields)).deferred is None

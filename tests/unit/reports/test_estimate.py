@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadconnector_async.reports.estimate import DAY, Budget, seconds_needed, slowest
+from leadconnector_async.outbox.reader import Workload
+from leadconnector_async.reports.estimate import (
+    DAY,
+    Budget,
+    Requests,
+    requests_for,
+    seconds_needed,
+    slowest,
+)
 
 USUAL = Budget(rate=10.0, daily=200_000)
 
@@ -46,3 +54,12 @@ def test_locations_run_side_by_side() -> None:
     """The slowest one decides; none take no time."""
     assert slowest([(100, USUAL), (900, USUAL), (10, Budget(rate=0.5))]) == 90.0
     assert slowest([]) == 0.0
+
+
+def test_requests_depend_on_how_contacts_are_found() -> None:
+    """A contact is found at once, or after its last way and created."""
+    of = Workload(10, handles=3, contacts=2, ways=5, files=4, conversations=2, owners=1)
+    assert requests_for(of, "create") == Requests(20, 27)
+    assert requests_for(of, "find") == Requests(20, 24)
+    assert requests_for(of, "upsert") == Requests(20, 27)
+    assert requests_for(Workload(7), "create") == Requests(7, 7)

@@ -8,8 +8,8 @@ import pytest
 from cli_harness import sms, write_jsonl
 
 from leadconnector_async import LeadConnector, Policy, RateLimit
-from leadconnector_async.api.responses import RateLimitHeaders
 from leadconnector_async.importer import Importer
+from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.reports.estimate import Budget, seconds_needed

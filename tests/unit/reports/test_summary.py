@@ -26,7 +26,7 @@ def summary(  # noqa: PLR0913 - one argument for each count
     answers: int = 3,
 ) -> ImportSummary:
     """What a run came to that ended so."""
-    account = Tallied(
+    tallied = Tallied(
         read=read or 5 + failed + unresolved + pending + 3,
         sent=5,
         failed=failed,
@@ -45,7 +45,7 @@ def summary(  # noqa: PLR0913 - one argument for each count
         by_reason=[],
         locations=[LocationCounts(location="here", sent=5, failed=0, unresolved=0, pending=0)],
         list_format="csv",
-        account=account,
+        account=tallied,
     )
     stats = RunStats(read=9, staged=7, skipped=2, sent=answers, requests=4, enrichments=1)
     return summary_of(stats, status, ending, elapsed_s=1.23456, outbox="o.db")

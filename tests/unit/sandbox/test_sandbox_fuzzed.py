@@ -43,6 +43,9 @@ ODD: Final = (
     *("http://[", "https://x.example/a.png", "asc", "TYPE_SMS,TYPE_EMAIL", "null"),
 )
 
+MAX_TARGET: Final = 8_000
+"""Characters: longer ones are refused by the HTTP library, in its own words."""
+
 texts = st.sampled_from(ODD) | st.text(max_size=20)
 
 values = st.recursive(
@@ -117,7 +120,7 @@ def assert_sensible(status: int, body: bytes) -> None:
 @pytest.mark.slow
 @pytest.mark.honest_sandbox
 @pytest.mark.parametrize("config", [{"closed": False}, {"tokens": TOKENS, "oauth": APP}, {}])
-@settings(max_examples=1500)
+@settings(max_examples=800)
 @given(st.data())
 def test_no_request_makes_it_fail(config: dict[str, Any], data: st.DataObject) -> None:
     """Neither itself, nor what it has left behind for a later one."""
@@ -147,6 +150,8 @@ def test_no_request_makes_the_server_fail(many: list[Any]) -> None:
     async def send_all() -> None:
         async with Sandbox(SandboxConfig(closed=False)) as sandbox, aiohttp.ClientSession() as http:
             for (method, target), body, kind, version in many:
+                if len(target) > MAX_TARGET:
+                    continue
                 headers = {"Authorization": "Bearer x", "Version": version, "Content-Type": kind}
                 async with http.request(
                     method, sandbox.url + target, data=body, headers=headers

@@ -60,13 +60,21 @@ def test_a_quotation_mark_in_a_name_is_kept(written: str) -> None:
 
 
 def test_files_may_be_named_by_their_urls() -> None:
-    """As JSON, which is what the official SDKs send."""
-    state = SandboxState(SandboxConfig())
-    urls = ["https://x.example/files/a%20b.png?size=1"]
-    body = orjson.dumps(IDS | {"attachmentUrls": urls})
-    headers = HEADERS | {"Content-Type": "application/json"}
-    reply = respond(state, "POST", "/conversations/messages/upload", headers, body).reply
-    assert (reply.status, [*orjson.loads(reply.body)["uploadedFiles"]]) == (200, ["a b.png"])
+    """As JSON, which is what the official SDKs send, or in a form."""
+    url = "https://x.example/files/a%20b.png?size=1"
+    fields = [*IDS.items(), ("attachmentUrls", url)]
+    form = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+        for name, text in fields
+    )
+    for kind, body in (
+        ("application/json", orjson.dumps(IDS | {"attachmentUrls": [url]})),
+        ("multipart/form-data; boundary=x", f"{form}--x--\r\n".encode()),
+    ):
+        state = SandboxState(SandboxConfig())
+        headers = HEADERS | {"Content-Type": kind}
+        reply = respond(state, "POST", "/conversations/messages/upload", headers, body).reply
+        assert (reply.status, [*orjson.loads(reply.body)["uploadedFiles"]]) == (200, ["a b.png"])
 
 
 def test_wrong_types_are_415() -> None:
@@ -85,9 +93,10 @@ def test_large_files_are_413() -> None:
 
 @pytest.mark.parametrize("missing", [*IDS, "fileAttachment"])
 def test_what_is_missing_is_400(missing: str) -> None:
-    """All three ids and a file are needed."""
+    """All three ids and a file are needed; where a contact is enough, its conversation is not."""
     ids = {name: value for name, value in IDS.items() if name != missing}
-    status, answer, _ = send(ids, {} if missing == "fileAttachment" else {"a.png": b"x"})
+    files = {} if missing == "fileAttachment" else {"a.png": b"x"}
+    status, answer, _ = send(ids, files, SandboxConfig(conversation_first=True))
     assert (status, answer["message"]) == (400, f"{missing} is required")
 
 

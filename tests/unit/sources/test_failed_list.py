@@ -20,7 +20,7 @@ from leadconnector_async.sources import (
     open_source,
     write_failed,
 )
-from leadconnector_async.sources.source_format import SourceFormat
+from leadconnector_async.sources.stream_source import SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

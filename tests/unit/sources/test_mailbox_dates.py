@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from mails import ME
 
-from leadconnector_async.sources.mail_headers import Head, read_mail_date
+from leadconnector_async.sources.date_forms import read_mail_date
+from leadconnector_async.sources.mail_headers import Head
 from leadconnector_async.sources.mailbox import MailReader
 from leadconnector_async.sources.mbox import Piece
 from leadconnector_async.sources.values import WrongValueError

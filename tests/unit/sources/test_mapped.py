@@ -6,7 +6,7 @@ import pytest
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.contact_values import Contacts
-from leadconnector_async.sources.date_forms import LocalText
+from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapping import Definition, FieldRule, RecordKind
 from leadconnector_async.sources.values import WrongValueError

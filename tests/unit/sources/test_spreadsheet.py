@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from workbooks import workbook
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.models import Contact
+from leadconnector_async.models import Call, Contact
 from leadconnector_async.sources import SourceOptions, open_source
 
 pytest.importorskip("python_calamine")
@@ -76,3 +78,79 @@ def test_without_the_extra_the_error_says_which(
         check=True,
     )
     assert f"leadconnector-async[{extra}]" in run.stdout
+
+
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+def _written(path: Path, rows: list[dict[str, Any]]) -> str:
+    parquet.write_table(pa.Table.from_pylist(rows), path, row_group_size=1000)
+    return str(path)
+
+
+def test_columns_of_any_type_are_cells(tmp_path: Path) -> None:
+    """Structs by dotted names, lists as lists, dates with their zone."""
+    row = {
+        "id": 7,
+        "type": "Call",
+        "contact": {"phone": "212 555 0100", "name": None},
+        "call": {"to": "+12125550100", "status": "busy"},
+        "direction": "outbound",
+        "date": datetime(2024, 1, 31, 9, 30, tzinfo=UTC),
+        "attachments": ["https://a.example/x;y.mp3", "https://a.example/b.mp3"],
+        "seconds": 1.5,
+        "seen": True,
+        "hash": b"ab",
+    }
+    path = _written(tmp_path / "history.parquet", [row, row | {"type": None}])
+    with open_source(path, SourceOptions(undated="now", region="US")) as source:
+        good, bad = source
+        assert source.bytes_read == source.size
+    assert good.row is not None
+    assert (good.line, good.row.id, good.row.type) == (1, "7", "Call")
+    assert good.row.contact == Contact(phone="+12125550100")
+    assert good.row.call == Call(to="+12125550100", status="busy")
+    assert good.row.date == row["date"]
+    assert good.row.attachments == ["https://a.example/x%3By.mp3", "https://a.example/b.mp3"]
+    assert bad.problems[0].field == "type"
+    assert good.raw.endswith(b'"1.5","true","ab"]')
+    assert [warning[:16] for warning in source.warnings] == [
+        'column "seconds"',
+        'column "seen" is',
+        'column "hash" is',
+    ]
+
+
+def test_batches_are_read_one_by_one(tmp_path: Path) -> None:
+    """All of them, in order."""
+    row = {"type": "SMS", "message": "hi"}
+    path = _written(tmp_path / "history.parquet", [row | {"id": str(n)} for n in range(5000)])
+    with open_source(path, SourceOptions(undated="now")) as source:
+        ids = [one.row.id for one in source if one.row]
+    assert ids == [str(number) for number in range(5000)]
+
+
+def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    """Cut, of another kind, or not there."""
+    whole = _written(tmp_path / "a.parquet", [{"type": "SMS", "message": "hi"}])
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-3])
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[4:40] = bytes(36)
+    (tmp_path / "c.parquet").write_bytes(data)
+    for path, said in (
+        (tmp_path / "b.parquet", "cannot be read as Parquet"),
+        (tmp_path / "d.parquet", "there is no such file"),
+    ):
+        with pytest.raises(SourceError, match=said):
+            open_source(str(path), SourceOptions(undated="now"))
+    with (
+        open_source(str(tmp_path / "c.parquet"), SourceOptions(undated="now")) as source,
+        pytest.raises(SourceError, match="is damaged"),
+    ):
+        list(source)
+    (tmp_path / "e.csv").write_bytes((tmp_path / "a.parquet").read_bytes())
+    with pytest.raises(SourceError, match="is a Parquet file: give --format parquet"):
+        open_source(str(tmp_path / "e.csv"), SourceOptions(undated="now"))
+    with open_source(whole, SourceOptions(undated="now")) as source:
+        assert next(iter(source)).row is not None

@@ -22,7 +22,7 @@ NOBODY = Response(200, {}, b'{"contact":null}')
 def asked(handle: models.Contact, lookups: dict[str, str]) -> list[Request]:
     """The requests that complete a record of a contact whom nobody has."""
     deferred = Deferred(contact=handle)
-    todo = enrich(BODY, deferred, location="here", mode="create", version="v")
+    todo = enrich(BODY, deferred, location="here", mode="create")
     requests: list[Request] = []
     answer: Any = None
     try:

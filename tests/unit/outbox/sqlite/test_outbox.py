@@ -14,27 +14,17 @@ from outbox_kit import (
     draft,
     drafts,
     failing,
-    fate,
     in_outbox,
     of_pages,
     published,
 )
 
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
-from leadconnector_async.outbox.base import Lease, Outbox, SourcePass
+from leadconnector_async.outbox.base import Lease, SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def test_it_is_an_outbox(tmp_path: Path) -> None:
-    """It has the interface that the dispatcher is written against."""
-
-    async def work(outbox: Outbox) -> None:
-        assert await outbox.locations() == []
-
-    in_outbox(tmp_path / "o.db", work)
 
 
 def test_one_owner_at_a_time(tmp_path: Path) -> None:
@@ -190,18 +180,3 @@ def test_errors_hold_no_text_of_a_message(tmp_path: Path) -> None:
         assert "secret" not in repr(caught.value.__cause__)
 
     asyncio.run(main())
-
-
-def test_everything_after_a_close_is_refused(tmp_path: Path) -> None:
-    """And closing again is no error."""
-
-    async def work(outbox: SqliteOutbox) -> None:
-        await published(outbox, drafts(1))
-        (claim,) = await claimed(outbox, 1)
-        await outbox.close()
-        await outbox.close()
-        assert repr(outbox).endswith("closed>")
-        with pytest.raises(OutboxError, match="is closed"):
-            await outbox.settle([fate(claim)], ())
-
-    in_outbox(tmp_path / "o.db", work)

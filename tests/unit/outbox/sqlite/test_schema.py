@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from contextlib import closing
@@ -118,8 +119,10 @@ UNDO = {
 
 
 @pytest.mark.parametrize("found", range(schema.OLDEST, schema.FORMAT))
-def test_an_outbox_of_an_older_format_is_brought_up_to_date(tmp_path: Path, found: int) -> None:
-    """What it holds stays, and the second opening finds nothing to do.
+def test_an_outbox_of_an_older_format_is_brought_up_to_date(
+    tmp_path: Path, found: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it holds stays, and the second opening finds nothing to do; the log has it once.
 
     Who only reads cannot do it, and says who can.
     """
@@ -135,6 +138,7 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(tmp_path: Path, foun
         connection.execute(f"PRAGMA user_version = {found}")
     with pytest.raises(OutboxUnusableError, match="go on with its import"):
         open_to_read(str(path))
+    caplog.set_level(logging.INFO, "leadconnector_async")
     for _ in range(2):
         with closing(opened(path)) as connection:
             kept = connection.execute("SELECT seq, late, traits FROM record").fetchall()
@@ -143,6 +147,8 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(tmp_path: Path, foun
                 assert connection.execute(f"PRAGMA table_info({table})").fetchone() is not None
             snapshot = connection.execute("SELECT * FROM spend").fetchone()
             assert snapshot == (1, 2, 3, 4, 5, 6 if found == 3 else None)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"outbox upgraded from format {found} to {schema.FORMAT}"]
 
 
 def test_a_drive_without_shared_memory_is_refused() -> None:

@@ -5,7 +5,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from leadconnector_async.sources.mail_parts import MailContent, mail_content
+from leadconnector_async.sources.mail_message import MailContent, mail_content
 
 
 def parts(mail: EmailMessage | bytes) -> tuple[MailContent, list[str]]:

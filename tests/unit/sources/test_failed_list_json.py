@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from leadconnector_async.sources.canonical import as_it_stands, is_unreadable
+from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 
 
 @pytest.mark.parametrize(

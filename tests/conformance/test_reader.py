@@ -1,0 +1,284 @@
+"""What an outbox tells to whoever only reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from outbox_kit import AT, claimed, draft, drafts, fate, listed, published
+
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.reader import (
+    HistoryRecord,
+    NamedIds,
+    OutboxSummary,
+    QueuedRecord,
+    ReasonGroup,
+    RecordCounts,
+    SourcePosition,
+)
+from leadconnector_async.outbox.reasons import MAX_REASONS, OTHERS
+from leadconnector_async.outbox.workload import named_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from outbox_places import DurablePlace
+
+    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.reader import OutboxReader
+
+
+async def refuse(outbox: DurableOutbox, reasons: Iterable[str]) -> None:
+    """Stage a refused record for each reason, line by line."""
+    batch = [draft(f"k{n}", problem=why, line=n) for n, why in enumerate(reasons, 1)]
+    await outbox.stage(batch, SourcePass(await outbox.source("h.csv", b"{}")))
+
+
+@pytest.mark.usefixtures("durable")
+async def test_an_empty_outbox_has_an_empty_report(reader: OutboxReader) -> None:
+    """Before anything is staged."""
+    summary = await reader.summary(now_ms=AT)
+    assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0)
+    assert (summary.counts, await reader.workload(), await reader.quotas()) == (
+        RecordCounts(),
+        {},
+        {},
+    )
+
+
+async def test_counts_are_by_location(
+    durable: DurableOutbox, reader: OutboxReader, place: DurablePlace
+) -> None:
+    """Staged and not published counts as pending; claimed ones are told apart."""
+    await published(durable, [*drafts(5), draft("no", location="l2", problem="no")])
+    await durable.stage(drafts(3, location="l3"), SourcePass())
+    claims = await claimed(durable, 4)
+    await durable.settle([fate(claims[0])], ())
+    now = await reader.summary()
+    async with await place.crashed(), await place.reader() as after:
+        then = await after.summary()
+    for summary in (now, then):
+        assert summary.locations == {
+            "l1": RecordCounts(pending=1, claimed=3, sent=1),
+            "l2": RecordCounts(rejected=1),
+            "l3": RecordCounts(pending=3),
+        }
+        assert summary.counts == RecordCounts(4, 3, 1, 1)
+        assert (summary.counts.left, summary.counts.total, summary.records) == (7, 9, 9)
+
+
+async def test_reasons_are_counted_with_their_first_places(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """The most frequent first, each state for itself."""
+    source = await durable.source("a.csv", b"{}")
+    batch = [draft(f"r{n}", problem=f"reason {n % 2}", line=n) for n in range(1, 12)]
+    await durable.stage([*batch, draft("u", line=20)], SourcePass(source))
+    await durable.publish()
+    (claim,) = await claimed(durable, 1)
+    await durable.settle([fate(claim, State.UNRESOLVED, reason="reason 0")], ())
+    places = [SourcePosition("a.csv", line) for line in range(21)]
+    assert (await reader.summary()).reasons == [
+        ReasonGroup(State.REJECTED, "reason 1", 6, places[1:10:2]),
+        ReasonGroup(State.REJECTED, "reason 0", 5, places[2:11:2]),
+        ReasonGroup(State.UNRESOLVED, "reason 0", 1, places[20:]),
+    ]
+
+
+async def test_a_wrong_format_of_a_whole_file_is_one_reason(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """However many values it shows in; the first places are those of all, and the sum is right."""
+    dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, 2_001)]
+    await refuse(durable, ["direction is missing", *dates, 'date is no ISO 8601 date ("1/1/24")'])
+    places = [SourcePosition("h.csv", line) for line in range(7)]
+    assert (await reader.summary()).reasons == [
+        ReasonGroup(State.REJECTED, "date is no ISO 8601 date", 2_001, places[2:7]),
+        ReasonGroup(State.REJECTED, "direction is missing", 1, places[1:2]),
+    ]
+
+
+async def test_reasons_add_up_to_what_failed(durable: DurableOutbox, reader: OutboxReader) -> None:
+    """Those beyond the most that are told are counted together."""
+    await refuse(durable, (f"reason {n}" for n in range(MAX_REASONS + 50)))
+    reasons = (await reader.summary()).reasons
+    assert len(reasons) == MAX_REASONS + 1
+    assert sum(reason.count for reason in reasons) == MAX_REASONS + 50
+    assert (reasons[0].reason, reasons[0].count) == (OTHERS, 50)
+
+
+async def test_a_record_without_a_source_or_a_reason_is_reported_too(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """It came through submit, and its end was settled without a word."""
+    await durable.submit(draft("a", line=0)._replace(raw=None))
+    (claim,) = await claimed(durable, 1)
+    await durable.settle([fate(claim, State.UNRESOLVED)], ())
+    (reason,) = (await reader.summary()).reasons
+    assert (reason.reason, reason.first) == (None, [SourcePosition("", 0)])
+    (failed,) = await listed(reader.failed())
+    assert (failed.source, failed.form, failed.line, failed.raw) == ("", None, 0, None)
+    assert failed.payload == b"{}"
+    assert await reader.failed_forms() == {None}
+
+
+async def test_the_rate_is_of_the_last_while(durable: DurableOutbox, reader: OutboxReader) -> None:
+    """Counted in spans of ten seconds, so what it covers is said exactly."""
+    await published(durable, drafts(6, lanes=6))
+    claims = await claimed(durable, 6)
+    for claim, ago in zip(claims, (300, 65, 45, 30, 5, 0), strict=True):
+        state = State.REJECTED if ago == 30 else State.SENT
+        await durable.settle([fate(claim, state, at=AT - ago * 1000)], ())
+    summary = await reader.summary(lately_s=60, now_ms=AT)
+    assert (summary.first_at, summary.last_at) == (AT - 300_000, AT)
+    assert (summary.sent_lately, summary.lately_s, summary.sending_ms) == (3, 60.0, 50_000)
+
+
+async def test_failed_records_come_by_source_and_line(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """Whatever the order in which they failed; with the source's form."""
+    b = await durable.source("b.csv", b"form b")
+    a = await durable.source("a.csv", b"form a")
+    assert await durable.source("b.csv", b"form b") == b != await durable.source("b.csv", b"c")
+    await durable.stage([draft("3", line=9), draft("4", line=8, problem="no")], SourcePass(b))
+    await durable.stage([draft("1", line=2), draft("2", line=1, problem="no")], SourcePass(a))
+    await durable.publish()
+    claims = await claimed(durable, 9)
+    await durable.settle([fate(claim, State.REJECTED) for claim in claims], ())
+    found = [(of.source, of.form, of.line) for of in await listed(reader.failed())]
+    assert found == [
+        ("b.csv", b"form b", 8),
+        ("b.csv", b"form b", 9),
+        ("a.csv", b"form a", 1),
+        ("a.csv", b"form a", 2),
+    ]
+    assert await reader.failed_forms() == {b"form a", b"form b"}
+    assert await reader.sources() == ["b.csv", "a.csv", "b.csv"]
+
+
+async def test_sent_records_come_lane_by_lane(durable: DurableOutbox, reader: OutboxReader) -> None:
+    """Over more pages than one, each once; other locations' and failed ones are left out."""
+    await published(durable, [*drafts(700, lanes=3), *drafts(5, location="l2")])
+    claims = [*await claimed(durable, 700), *await claimed(durable, 5, "l2")]
+    states = [State.REJECTED if claim.date % 7 == 0 else State.SENT for claim in claims]
+    await durable.settle([fate(*pair) for pair in zip(claims, states, strict=True)], ())
+    sent = await listed(reader.sent("l1"))
+    found = [(of.date % 3, of.date, of.message_id) for of in sent]
+    assert found == sorted(found)
+    assert len({message for *_, message in found}) == len(found) == 600
+    assert not await listed(reader.sent("nowhere"))
+
+
+async def test_queued_records_are_those_without_an_end(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """Claimed or not, each once; and the ids that they name."""
+    body = b'{"contactId":"c%d","conversationProviderId":"p"}'
+    await published(
+        durable,
+        [
+            draft(f"{n}", payload=body % n, date=n)._replace(deferred="{}" if n % 2 else None)
+            for n in range(600)
+        ],
+    )
+    done, *_ = await claimed(durable, 9)
+    await durable.settle([fate(done)], ())
+    queued = await listed(reader.queued())
+    expected = [QueuedRecord("l1", body % n, "{}" if n % 2 else None) for n in range(1, 600)]
+    assert queued == expected
+    assert await listed(reader.queued(deferred_only=True)) == expected[::2]
+    contacts = {f"c{n}" for n in range(1, 600)}
+    assert await named_ids(reader) == NamedIds(contacts, {""}, {"p"}, {"l1"})
+
+
+async def test_every_record_is_in_the_history(durable: DurableOutbox, reader: OutboxReader) -> None:
+    """In the order of staging, with what it is and where it stands."""
+    body = b'{"type":"SMS","direction":"inbound"%b}'
+    batch = [draft(f"{n}", payload=body % b"", lane=-n, date=n) for n in range(3)]
+    dated = draft("3", payload=body % b',"date":"2024"', location="l2", date=7)
+    await published(durable, [*batch, draft("no", problem="no"), dated])
+    three, two, one = await claimed(durable, 3)
+    ends = [fate(one, State.UNRESOLVED), fate(two, reason="found"), fate(three)]
+    await durable.settle(ends, ())
+
+    def kind(form: bytes | None, raw: bytes | None) -> tuple[str | None, str | None, int | None]:
+        assert (form, raw) == (None, b"no no")
+        return "Email", None, 5
+
+    what = "SMS", "inbound"
+    assert await listed(reader.records(kind)) == [
+        HistoryRecord("l1", *what, None, State.UNRESOLVED, found=False),
+        HistoryRecord("l1", *what, None, State.SENT, found=True),
+        HistoryRecord("l1", *what, None, State.SENT, found=False),
+        HistoryRecord("l1", "Email", None, 5, State.REJECTED, found=False),
+        HistoryRecord("l2", *what, 7, State.PENDING, found=False),
+    ]
+
+
+async def test_one_moment_is_one_moment(durable: DurableOutbox, reader: OutboxReader) -> None:
+    """What is written meanwhile is seen afterwards."""
+    await published(durable, drafts(1))
+    async with reader.at_one_moment():
+        before = await reader.summary(now_ms=AT)
+        await published(durable, drafts(2))
+        assert await reader.summary(now_ms=AT) == before
+        assert len(await listed(reader.queued())) == 1
+    assert (await reader.summary()).records == 2
+
+
+async def test_reading_goes_on_beside_the_owner_and_after_a_crash(
+    durable: DurableOutbox, reader: OutboxReader, place: DurablePlace
+) -> None:
+    """A report sees all that is durable."""
+    await published(durable, drafts(3, lanes=3))
+    for n, claim in enumerate(await claimed(durable, 3)):
+        assert (await reader.summary()).counts == RecordCounts(0, 3 - n, n)
+        await durable.settle([fate(claim)], ())
+    async with await place.crashed(), await place.reader() as after:
+        assert (await after.summary()).counts == RecordCounts(sent=3)
+
+
+async def test_what_was_put_back_meanwhile_is_left_out_of_a_list(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """A list is read as slowly as a person reads it."""
+    await published(durable, drafts(80, lanes=80))
+    claims = await claimed(durable, 80)
+    await durable.settle([fate(claim, State.REJECTED) for claim in claims], ())
+    pages = reader.failed()
+    assert await anext(pages)
+    await durable.requeue()
+    assert not await listed(pages)
+
+
+async def test_no_text_of_a_message_is_in_a_repr(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """They end up in logs."""
+    batch = [draft(f"{n}", lane=n, payload=b"secret", date=n) for n in range(3)]
+    await published(durable, batch)
+    one, two = await claimed(durable, 2)
+    queued = await listed(reader.queued())
+    await durable.settle([fate(one), fate(two, State.REJECTED, detail=b"secret")], ())
+    records = await listed(reader.sent("l1")), await listed(reader.failed())
+    shown = repr((*batch, one, queued, *records, reader, durable))
+    assert len(records[0]) == len(records[1]) == 1
+    assert "secret" not in shown
+
+
+async def test_an_outbox_is_for_one_destination(
+    durable: DurableOutbox, place: DurablePlace, reader: OutboxReader
+) -> None:
+    """What was sent to a sandbox would otherwise never be sent to the API."""
+    await durable.dedicate("the sandbox", name="o.db")
+    await durable.dedicate("the sandbox", name="o.db")
+    assert (await reader.summary()).records == 0
+    async with await place.crashed() as after:
+        await after.dedicate("the sandbox")
+        with pytest.raises(
+            OutboxUnusableError, match=r"o\.db belongs to an import into the sandbox"
+        ):
+            await after.dedicate("https://api.example", name="o.db")

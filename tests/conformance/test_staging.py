@@ -1,0 +1,325 @@
+"""Staging: one record of each, within a reading of a source and over its readings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from outbox_kit import claimed, draft, drafts, fate, keys, listed, published, said
+from outbox_places import DurablePlace, Place, in_store
+
+from leadconnector_async.outbox.base import Outbox, SourcePass, Staged, State
+from leadconnector_async.outbox.reader import RecordCounts, SourcePosition
+from leadconnector_async.records.draft import fault_key, line_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.records.draft import Draft
+
+ONE, TWO = said(1), said(2)
+
+
+async def staged(outbox: DurableOutbox, *readings: Sequence[Draft]) -> list[Staged]:
+    """Stage each reading of one source in one batch."""
+    source = await outbox.source("h.csv", b"{}")
+    return [await outbox.stage(batch, SourcePass(source)) for batch in readings]
+
+
+async def sent_bodies(outbox: Outbox) -> list[bytes]:
+    """Publish what is staged, and send it; what was sent."""
+    await outbox.publish()
+    claims = await claimed(outbox, 100)
+    await outbox.settle([fate(claim) for claim in claims], ())
+    return [claim.payload for claim in claims]
+
+
+async def ended(outbox: DurableOutbox, state: State) -> None:
+    """Stage a record of body one, and give it this end."""
+    await staged(outbox, [draft("a", payload=ONE)])
+    await outbox.publish()
+    (claim,) = await claimed(outbox, 1)
+    await outbox.settle([fate(claim, state, reason="why")], ())
+
+
+async def test_a_record_is_staged_once(durable: DurableOutbox, place: DurablePlace) -> None:
+    """The same reading again skips everything; new lines of a grown file are added."""
+    batch = drafts(100)
+    first = await staged(durable, batch[:60], batch)
+    assert first == [Staged(60, 0, 0), Staged(40, 60, 0)]
+    async with await place.crashed() as after:
+        assert await staged(after, batch) == [Staged(0, 100, 0)]
+
+
+async def test_a_key_belongs_to_its_location(outbox: Outbox) -> None:
+    """The same id in two locations is two records."""
+    batch = [draft("a"), draft("a", location="l2")]
+    assert await outbox.stage(batch, SourcePass()) == Staged(2, 0, 0)
+
+
+async def test_equal_records_of_one_reading_are_told_apart(durable: DurableOutbox) -> None:
+    """Two equal messages are two records, in this reading and in the next."""
+    twice = [draft("a", counted=True)] * 2
+    results = await staged(durable, twice, twice, twice * 2)
+    assert results == [Staged(2, 0, 0), Staged(0, 2, 0), Staged(2, 2, 0)]
+
+
+async def test_equal_records_are_told_apart_over_batches(durable: DurableOutbox) -> None:
+    """A reading is one pass, in however many batches."""
+    source_pass, again = SourcePass(), SourcePass()
+    results = [
+        await durable.stage([draft("a", counted=True)], each)
+        for each in (source_pass, source_pass, again, again)
+    ]
+    assert results == [Staged(1, 0, 0)] * 2 + [Staged(0, 1, 0)] * 2
+
+
+async def test_equal_records_have_numbered_keys_in_their_order(outbox: Outbox) -> None:
+    """Number one has the key itself; they are sent as they stood in the source."""
+    equal = draft("a", counted=True)
+    await published(outbox, [equal, equal, draft("b"), equal])
+    assert keys(await claimed(outbox, 10)) == ["a", "a\0\2", "b", "a\0\3"]
+
+
+async def test_one_id_given_to_two_records_refuses_the_second(outbox: Outbox) -> None:
+    """The one with other content is refused; an equal one is a copy, and is not sent twice."""
+    one, other = draft("a", payload=ONE), draft("a", payload=TWO, line=2)
+    found = await outbox.stage([one, other, one], SourcePass())
+    assert found[:4] == (2, 1, 1, 1)
+    assert [of.line for of in found.reused] == [2]
+    assert (await outbox.submit(other)).state is State.REJECTED
+    assert await sent_bodies(outbox) == [ONE]
+
+
+async def test_a_reused_id_is_kept_among_those_that_failed(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """Also when it is read again; the copy is counted once, and told with its line."""
+    one, other = draft("a", payload=ONE), draft("a", payload=TWO, line=2)
+    batch = [one, other, one._replace(line=3)]
+    first, again = await staged(durable, batch, batch)
+    assert (first[:4], again[:4]) == ((2, 1, 1, 1), (0, 3, 0, 1))
+    assert [of.line for of in (*first.reused, *again.reused)] == [2, 2]
+    (failed,) = await listed(reader.failed())
+    assert (failed.reason or "").startswith("id is that of another record")
+    assert (failed.line, failed.raw) == (2, other.raw)
+    summary = await reader.summary()
+    assert (summary.copies, summary.first_copies) == (1, [SourcePosition("h.csv", 3)])
+    assert await sent_bodies(durable) == [ONE]
+
+
+async def test_a_record_of_another_source_is_a_copy(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """However often it is read there; of its own source it is known, in whatever form."""
+    sources = [("a.csv", b"1"), ("a.csv", b"2"), ("b.csv", b"1"), ("b.csv", b"1")]
+    results = [
+        await durable.stage([draft("a")], SourcePass(await durable.source(*source)))
+        for source in sources
+    ]
+    assert results == [(1, 0, 0, 0, ()), (0, 1, 0, 0, ()), (0, 1, 0, 1, ()), (0, 1, 0, 1, ())]
+    summary = await reader.summary()
+    assert (summary.records, summary.copies) == (1, 1)
+    assert summary.first_copies == [SourcePosition("b.csv", 1)]
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.SENT, State.UNRESOLVED])
+async def test_what_is_or_may_be_stored_is_not_mended(durable: DurableOutbox, state: State) -> None:
+    """Nor is it sent again: what differs is refused."""
+    await ended(durable, state)
+    found = await durable.stage([draft("a", payload=TWO)], SourcePass())
+    assert found[:4] == (1, 0, 1, 0)
+    assert await sent_bodies(durable) == ([ONE] if state is State.PENDING else [])
+
+
+async def test_refused_records_are_counted_and_never_claimed(outbox: Outbox) -> None:
+    """Those that are left out are no refused ones: nothing is wrong with them."""
+    left_out = draft("c", payload=None)._replace(left_out="drafts")
+    batch = [draft("a", problem="no"), draft("b"), left_out]
+    assert await outbox.stage(batch, SourcePass()) == Staged(3, 0, 1)
+    await outbox.publish()
+    assert keys(await claimed(outbox, 9)) == ["b"]
+
+
+async def test_a_refused_record_is_kept_with_its_reason(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """It is skipped when it is read again unmended."""
+    refused = draft("a", problem="type is missing", line=7)
+    results = await staged(durable, [refused, draft("b")], [refused])
+    assert results == [Staged(2, 0, 1), Staged(0, 1, 0)]
+    (failed,) = await listed(reader.failed())
+    found = failed.state, failed.reason, failed.line, failed.raw, failed.payload
+    assert found == (State.REJECTED, "type is missing", 7, refused.raw, None)
+
+
+async def test_what_is_left_out_is_counted_with_its_reason(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """It did not fail; read with another choice, it is sent."""
+    left_out = draft("a", payload=None)._replace(left_out="drafts")
+    results = await staged(durable, [left_out], [left_out])
+    assert results == [Staged(1, 0, 0), Staged(0, 1, 0)]
+    summary = await reader.summary()
+    assert summary.counts == RecordCounts(left_out=1)
+    assert [(of.state, of.reason) for of in summary.reasons] == [(State.LEFT_OUT, "drafts")]
+    assert not await listed(reader.failed())
+    assert await staged(durable, [draft("a", payload=ONE)]) == [Staged(1, 0, 0)]
+    assert await sent_bodies(durable) == [ONE]
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+async def test_a_mended_record_takes_the_refused_ones_place(
+    durable: DurableOutbox,
+    reader: OutboxReader,
+    *,
+    is_published: bool,
+) -> None:
+    """With its new lane, date and body; published already or not."""
+    await staged(durable, [draft("a", lane=0, problem="no"), draft("b", date=5)])
+    if is_published:
+        await durable.publish()
+    mended = draft("a", lane=1, date=3, payload=ONE)
+    assert await staged(durable, [mended]) == [Staged(1, 0, 0)]
+    assert await sent_bodies(durable) == [ONE, b"{}"]
+    assert (await reader.summary()).counts == RecordCounts(sent=2)
+    assert not await listed(reader.failed())
+
+
+async def test_a_record_mended_badly_has_a_new_reason(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """It counts as staged and as refused, and the list shows its latest form."""
+    versions = [[draft("a", problem="no", line=1)], [draft("a", problem="nor", line=2)]]
+    assert await staged(durable, *versions) == [Staged(1, 0, 1)] * 2
+    (failed,) = await listed(reader.failed())
+    assert (failed.reason, failed.line) == ("nor", 2)
+    assert (await reader.summary()).counts == RecordCounts(rejected=1)
+
+
+async def test_what_the_api_rejected_is_mended_by_another_body_only(
+    durable: DurableOutbox,
+) -> None:
+    """Reading the same source again must not send it again."""
+    await ended(durable, State.REJECTED)
+    results = await staged(durable, [draft("a", payload=ONE)], [draft("a", payload=TWO)])
+    assert results == [Staged(0, 1, 0), Staged(1, 0, 0)]
+    assert await sent_bodies(durable) == [TWO]
+
+
+async def test_what_is_given_up_stays_so(durable: DurableOutbox) -> None:
+    """But for a record that could not be sent as it was, once it is mended."""
+    await ended(durable, State.REJECTED)
+    await staged(durable, [draft("b", problem="no")])
+    assert await durable.dismiss(keys=[(b"a", "l1"), (b"b", "")]) == 2
+    found = await staged(durable, [draft("a", payload=TWO), draft("b", payload=ONE)])
+    assert found[0][:3] == (1, 1, 0)
+    assert await sent_bodies(durable) == [ONE]
+
+
+async def test_the_second_of_two_in_one_reading_mends_nothing(durable: DurableOutbox) -> None:
+    """Also where the first was refused: they are two records, and both are on the list."""
+    (found,) = await staged(durable, [draft("a", problem="no"), draft("a", payload=ONE)])
+    assert found[:4] == (2, 0, 2, 0)
+
+
+async def test_a_mended_record_is_what_later_ones_of_the_reading_differ_from(
+    durable: DurableOutbox,
+) -> None:
+    """Within one batch: the first mends, and what it was before is not another record."""
+    refused = draft("a", problem="no")
+    _, found = await staged(durable, [refused], [draft("a", payload=ONE), refused])
+    assert found[:4] == (1, 1, 0, 1)
+
+
+async def test_a_mended_record_is_not_taken_for_one_in_flight(
+    durable: DurableOutbox, place: DurablePlace
+) -> None:
+    """It was claimed once, together with another that still is, and a crash comes."""
+    await published(durable, [draft("a"), draft("b", lane=2)])
+    one, _ = await claimed(durable, 2)
+    await durable.settle([fate(one, State.REJECTED)], ())
+    await durable.stage([draft("a", payload=ONE)], SourcePass())
+    async with await place.crashed() as after:
+        assert keys((await after.acquire("l1")).unknown) == ["b"]
+        assert keys(await claimed(after, 9)) == ["a"]
+
+
+async def test_a_refused_line_that_is_sound_now_is_the_same_record(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """It had no id, and so the key of its line, or no location either; then it has its own key."""
+    raw = [b"line 1", b"line 2"]
+    refused = [
+        draft("", location=where, counted=True, problem="no")._replace(key=line_key(of), raw=of)
+        for where, of in zip(("l1", ""), raw, strict=True)
+    ]
+    sound = [draft(f"c{n}", counted=True, lane=n)._replace(raw=of) for n, of in enumerate(raw)]
+    results = await staged(durable, refused, sound, sound)
+    assert [of[:3] for of in results] == [(2, 0, 2), (2, 0, 0), (0, 2, 0)]
+    assert (await reader.summary()).locations == {"l1": RecordCounts(pending=2)}
+    assert len(await sent_bodies(durable)) == 2
+
+
+async def test_faults_of_a_source_are_forgotten_at_its_end(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """Those that were not met again, of this source alone; what is a record stays."""
+    prefix, other = fault_key("h.csv"), fault_key("i.csv")
+    faults = [
+        draft("", location="", problem=f"fault {n}")._replace(key=key)
+        for n, key in enumerate((prefix + b"1", prefix + b"2", other + b"1"))
+    ]
+    source = await durable.source("h.csv", b"{}")
+    await durable.stage([*faults, draft("a", problem="no")], SourcePass(source))
+    again = SourcePass(source)
+    await durable.stage(faults[:1], again)
+    await durable.end(again, prefix)
+    reasons = {of.reason for of in (await reader.summary()).reasons}
+    assert reasons == {"fault 0", "fault 2", "no"}
+
+
+async def test_a_draft_that_makes_no_sense_fails_alone(durable: DurableOutbox) -> None:
+    """A bug in the caller stops its call, and not the store."""
+    wrong = (draft("a", payload=None), ValueError), (draft("b", date=1 << 63), OverflowError)
+    for one, error in wrong:
+        with pytest.raises(error):
+            await durable.stage([draft("c"), one], SourcePass())
+    assert await durable.stage([draft("c")], SourcePass()) == Staged(1, 0, 0)
+
+
+@given(
+    readings=st.lists(
+        st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40), max_size=4
+    ),
+    size=st.integers(1, 15),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_reading_has_as_many_records_as_its_largest(
+    store: type[Place], readings: list[list[tuple[str, bool]]], size: int
+) -> None:
+    """Of a digest: as many as one reading had at most. Of an id: one, for all are equal.
+
+    A stream has one reading.
+    """
+    if not issubclass(store, DurablePlace):
+        readings = readings[:1]
+    kinds = {kind for reading in readings for kind in reading}
+    expected = sum(
+        max(reading.count(kind) for reading in readings) if kind[1] else 1 for kind in kinds
+    )
+
+    async def work(outbox: Outbox) -> None:
+        total = 0
+        for reading in readings:
+            batch = [draft(f"{counted}{key}", counted=counted) for key, counted in reading]
+            met = SourcePass()
+            for at in range(0, len(batch), size):
+                total += (await outbox.stage(batch[at : at + size], met)).staged
+        assert total == expected
+
+    in_store(store, work)

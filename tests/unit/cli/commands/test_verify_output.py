@@ -1,0 +1,73 @@
+"""The options of ``verify`` that concern its output: each does something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cli_harness import at, leadconnector, sms, started, write_jsonl
+from click.testing import CliRunner
+
+from leadconnector_async.cli.app import app
+from leadconnector_async.sandbox import Fault, SandboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RED = "\x1b[31mm"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxThread]:
+    """A sandbox that asks to slow down once."""
+    with SandboxThread() as running:
+        yield running
+
+
+def imported(sandbox: SandboxThread, tmp_path: Path) -> list[str]:
+    """Import one record, whose key is colored, and return the options that verify it."""
+    outbox = tmp_path / "o.db"
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, id=RED)])
+    assert leadconnector("import", history, *at(sandbox, outbox)).exit_code == 0
+    return at(sandbox, outbox)[:-2]
+
+
+def test_quiet_prints_differences_alone(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """Nothing where all agrees, and the same as ever where a message is missing."""
+    options = imported(sandbox, tmp_path)
+    assert "Each record is there, once." in leadconnector("verify", *options).stdout
+    assert leadconnector("verify", *options, "--quiet").stdout == ""
+    with SandboxThread() as emptied:
+        options[1] = emptied.url
+        options[3] = emptied.token
+        run = leadconnector("verify", *options, "--quiet")
+    assert run.exit_code == 3
+    assert "Missing:" in run.stdout
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_verbose_shows_rare_events(
+    sandbox: SandboxThread, tmp_path: Path, *, verbose: bool
+) -> None:
+    """Such as a pause that the API asked for; without it standard error stays empty."""
+    options = imported(sandbox, tmp_path)
+    sandbox.set_faults(Fault("429", endpoint="export", nth=(1,), seconds=0.01))
+    with started("verify", *options, *["--verbose"] * verbose) as process:
+        _, told = process.communicate()
+    assert process.returncode == 0
+    assert told.startswith("429: location") if verbose else not told
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_no_color_takes_them_out_of_others_texts_too(
+    sandbox: SandboxThread, tmp_path: Path, *, color: bool
+) -> None:
+    """A key may hold what a terminal takes for a color."""
+    options = imported(sandbox, tmp_path)
+    with SandboxThread() as emptied:
+        options[1], options[3] = emptied.url, emptied.token
+        words = ["verify", *options, *["--no-color"] * (not color)]
+        run = CliRunner().invoke(app, words, color=True)
+    assert "Missing:" in run.stdout
+    assert (RED in run.stdout) == color
