@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "retry": ("retry", "Put failed records back, to be tried again."),
     "verify": ("verify", "Compare what was sent with what the API exports."),
     "report": ("report", "Write a page on the import, to hand to a client."),
+    "outbox": ("outbox", "Make an outbox in a database, or bring it up to date."),
     "sandbox": ("sandbox", "Run a stand-in for the API on this machine."),
     "completion": ("completion", "Print the shell's completion script."),
 }

@@ -97,8 +97,9 @@ _EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], st
         (pg.InsufficientPrivilegeError,),
         OutboxUnusableError,
         (
-            "{at}: {said}: let an owner of the database run leadconnector outbox init, and GRANT USAGE "
-            "ON SCHEMA {name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to this user"
+            "{at}: {said}: let an owner of the database run leadconnector outbox init, and GRANT "
+            "USAGE ON SCHEMA {name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to the "
+            "user"
         ),
     ),
     ((pg.ReadOnlySQLTransactionError,), OutboxUnusableError, f"{{at}}: {_READ_ONLY}"),

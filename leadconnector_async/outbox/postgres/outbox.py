@@ -194,7 +194,7 @@ class PostgresOutbox:
         try:
             await check_server(where, connection)
             if rehearsing:
-                await connection.execute("BEGIN")
+                await connection.transaction().start()
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: _enlist(where, connection))

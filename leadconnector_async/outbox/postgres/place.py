@@ -17,30 +17,11 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 _TAKEN: Final = re.compile(r"(?:pg_.*|information_schema)", re.IGNORECASE)
 
-_SHOWN: Final = frozenset(
-    [
-        "host",
-        "port",
-        "user",
-        "dbname",
-        "database",
-        "sslmode",
-        "sslcert",
-        "sslkey",
-        "sslrootcert",
-        "sslcrl",
-        "sslnegotiation",
-        "ssl_min_protocol_version",
-        "ssl_max_protocol_version",
-        "target_session_attrs",
-        "passfile",
-        "service",
-        "servicefile",
-        "gsslib",
-        "krbsrvname",
-    ]
+_SETTINGS: Final = re.compile(
+    "host|port|user|dbname|database|ssl[a-z_]*|target_session_attrs|passfile|service|servicefile|"
+    "gsslib|krbsrvname|password"
 )
-"""What a URL may say besides: settings of the driver that hold no secret."""
+"""What a URL may say besides. Nothing else is shown or passed on: it may be part of a password."""
 
 _SECRET: Final = frozenset({"password", "sslpassword"})
 
@@ -80,12 +61,14 @@ def read_place(url: str) -> PostgresPlace:
         query = parse_qsl(parts.query, strict_parsing=bool(parts.query))
     except ValueError:
         raise OutboxUnusableError(UNREADABLE) from None
+    if parts.scheme not in {"postgresql", "postgres"} or "://" not in url:
+        raise OutboxUnusableError(f"an outbox is in a file, or in PostgreSQL: write {_FORM}")
     # An unescaped character of a password ends the part of the URL that it stands in.
     if parts.fragment or "@" in parts.path or "@" in parts.query:
         raise OutboxUnusableError(UNREADABLE)
     given = dict(query)
     schema = given.pop("schema", DEFAULT_SCHEMA)
-    if given.keys() - _SHOWN - _SECRET:
+    if not all(map(_SETTINGS.fullmatch, given)):
         raise OutboxUnusableError(
             f"the outbox's URL has a setting that is not known: write {_FORM}"
         )
@@ -96,8 +79,8 @@ def read_place(url: str) -> PostgresPlace:
         )
     user, _, host = parts.netloc.rpartition("@")
     netloc = f"{user.partition(':')[0]}@{host}" if user else host
-    dsn = parts._replace(query=urlencode(given)).geturl()
+    dsn = parts._replace(query=urlencode(given, safe="/")).geturl()
     shown = {name: value for name, value in query if name not in _SECRET}
     return PostgresPlace(
-        dsn, schema, parts._replace(netloc=netloc, query=urlencode(shown)).geturl()
+        dsn, schema, parts._replace(netloc=netloc, query=urlencode(shown, safe="/")).geturl()
     )
