@@ -36,7 +36,12 @@ _CONNECT_S: Final = 15.0
 
 _CLOSE_S: Final = 5.0
 
-READING: Final = {"jit": "off", "plan_cache_mode": "force_custom_plan"}
+READING: Final = {
+    "jit": "off",
+    "plan_cache_mode": "force_custom_plan",
+    "enable_hashjoin": "off",  # a page of a large table needs a page of the others
+    "enable_mergejoin": "off",
+}
 
 WRITING: Final = {
     "jit": "off",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from leadconnector_async.errors import OutboxUnusableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
 DEFAULT_SCHEMA: Final = "leadconnector"
 
@@ -78,9 +82,15 @@ def read_place(url: str) -> PostgresPlace:
             "and _, that does not begin with pg_"
         )
     user, _, host = parts.netloc.rpartition("@")
-    netloc = f"{user.partition(':')[0]}@{host}" if user else host
-    dsn = parts._replace(query=urlencode(given, safe="/")).geturl()
     shown = {name: value for name, value in query if name not in _SECRET}
     return PostgresPlace(
-        dsn, schema, parts._replace(netloc=netloc, query=urlencode(shown, safe="/")).geturl()
+        _url(parts, parts.netloc, given),
+        schema,
+        _url(parts, f"{user.partition(':')[0]}@{host}" if user else host, shown),
     )
+
+
+def _url(parts: SplitResult, netloc: str, query: Mapping[str, str]) -> str:
+    # geturl() leaves the slashes out where there is no host.
+    words = urlencode(query, safe="/")
+    return f"{parts.scheme}://{netloc}{parts.path}{'?' if words else ''}{words}"
