@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.option_types import DELIMITER, KINDS, MAPPING, ZONE
+from leadconnector_async.cli.option_types import DELIMITER, KINDS, MAPPING, OUTBOX, ZONE
 from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
 
 if TYPE_CHECKING:
@@ -232,10 +232,10 @@ api_options: Final = options_of(
 
 outbox_option: Final = option(
     "--outbox",
-    metavar="FILE",
+    metavar="FILE|URL",
     required=True,
-    type=click.Path(dir_okay=False),
-    help="The file in which the import keeps what became of each record.",
+    type=OUTBOX,
+    help="The file in which the import keeps what became of each record, or the URL of a database.",
 )
 
 ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret

@@ -1,4 +1,4 @@
-"""Workers that are killed, paused, cut off from the database and replaced: nothing lost or twice."""
+"""Workers that are killed, paused, cut off and replaced: nothing is lost, and nothing twice."""
 
 from __future__ import annotations
 

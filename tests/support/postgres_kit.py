@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 NOBODY: Final = 65_534
 MAX_SOCKET_PATH: Final = 107
+LOCKED_USER: Final = "locked"
+"""The one user whom a server of the tests' own asks for a password."""
 STARTING_S: Final = 60.0
 _NAMES: Final = count()
 _RUN: Final = 'trap "" INT TERM; "$@" & read -r _; kill -INT $!; wait'
@@ -89,37 +91,58 @@ def _within_reach(binaries: Path, folder: Path) -> Path:
     return binaries
 
 
-def _start(binaries: Path) -> PostgresServer:
+def _new_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="lcpg"))
-    assert len(str(folder / ".s.PGSQL.5432")) < MAX_SOCKET_PATH, (
-        f"{folder} is too long for a socket"
-    )
-    who = _as_nobody()
-    folder.chmod(0o700)
-    if who:
+    too_long = f"{folder} is too long for a socket"
+    assert len(str(folder / ".s.PGSQL.5432")) < MAX_SOCKET_PATH, too_long
+    if _as_nobody():
         os.chown(folder, NOBODY, NOBODY)
-    binaries, data = _within_reach(binaries, folder), folder / "data"
-    make = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+    return folder
+
+
+def _do(*words: object) -> None:
     done = subprocess.run(
-        [*make, "--locale=C", "--no-sync"], check=False, capture_output=True, cwd="/", **who
+        [str(word) for word in words], check=False, capture_output=True, cwd="/", **_as_nobody()
     )
     if done.returncode:
         raise RuntimeError(done.stderr.decode())
-    settings = ["-F", "-h", "", "-k", folder, "-c", "max_connections=200", "-c", "fsync=off"]
-    log = (folder / "log").open("wb")
-    with log:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", _RUN, "sh", binaries / "postgres", "-D", data, *settings],
+
+
+def _start(binaries: Path) -> PostgresServer:
+    folder = _new_folder()
+    binaries, data = _within_reach(binaries, folder), folder / "data"
+    make = binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"
+    _do(*make, "--locale=C", "--no-sync")
+    rules = data / "pg_hba.conf"
+    rules.write_text(f"local all {LOCKED_USER} scram-sha-256\n{rules.read_text()}")
+    return _run(binaries, folder)
+
+
+def standby(server: PostgresServer) -> PostgresServer:
+    """A second server, which follows a first one of the tests' own, and only reads."""
+    folder = _new_folder()
+    binaries = _within_reach(next(_binaries()), folder)
+    copy = binaries / "pg_basebackup", "-D", folder / "data", "-R", "-c", "fast", "--no-sync"
+    _do(*copy, "-U", "postgres", "-h", server.folder)
+    return _run(binaries, folder)
+
+
+def _run(binaries: Path, folder: Path) -> PostgresServer:
+    settings = ["-F", "-h", "", "-k", folder, "-c", "max_connections=200"]
+    command = [binaries / "postgres", "-D", folder / "data", *settings]
+    with (folder / "log").open("wb") as log:
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            ["/bin/sh", "-c", _RUN, "sh", *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd="/",
             start_new_session=True,  # Ctrl-C is pytest's
-            **who,
+            **_as_nobody(),
         )
     server = PostgresServer(f"postgresql://postgres@/postgres?host={folder}", folder, process)
     ends = time.monotonic() + STARTING_S
-    while b"ready to accept connections" not in (folder / "log").read_bytes():
+    while b"ready to accept" not in (folder / "log").read_bytes():
         if process.poll() is not None or time.monotonic() > ends:
             why = (folder / "log").read_text(errors="replace")
             server.stop()
@@ -180,6 +203,14 @@ def pytest_sessionfinish() -> None:
 def postgres() -> PostgresServer:
     """A server, which runs as long as the tests do."""
     return running_server()
+
+
+@pytest.fixture
+def own_postgres(postgres: PostgresServer) -> PostgresServer:
+    """A server that is the tests' own, to be set up as they need it."""
+    if postgres.folder is None:
+        pytest.skip("the server of LEADCONNECTOR_TEST_POSTGRES is another's")
+    return postgres
 
 
 @pytest.fixture

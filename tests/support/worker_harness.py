@@ -1,4 +1,4 @@
-"""Real worker processes over one database: started, killed, paused, cut off; and what came of it."""
+"""Real worker processes over one database: started, disturbed, and what came of it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ LANES: Final = 5
 
 NEVER_ASKED: Final = """
 import sys
-from leadconnector_async.outbox.postgres.tenure import Tenure
-Tenure.may_send = lambda self: True
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+PostgresOutbox.may_send = lambda self, lease: None
 from leadconnector_async.cli import main
 sys.exit(main())
 """

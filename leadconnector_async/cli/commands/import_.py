@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
     api_options,
@@ -19,6 +19,7 @@ from leadconnector_async.cli.options import (
     sources,
 )
 from leadconnector_async.cli.sending_options import sending_options
+from leadconnector_async.outbox.open import exists
 
 SANDBOX_LOCATION: Final = "sandbox"
 
@@ -35,10 +36,11 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 )
 @option(
     "--outbox",
-    metavar="FILE",
-    type=click.Path(dir_okay=False),
-    help="The file in which the import keeps what became of each record. Give the same one to go "
-    f"on. Required, but for --sandbox ({SANDBOX_OUTBOX}).",
+    metavar="FILE|URL",
+    type=OUTBOX,
+    help="The file in which the import keeps what became of each record, or the URL of a database, "
+    "postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for "
+    f"--sandbox ({SANDBOX_OUTBOX}).",
 )
 @option(
     "--token",
@@ -106,7 +108,7 @@ def _fill_in(given: dict[str, Any]) -> None:
         )
     elif given["token"] and given["locations"]:
         raise click.UsageError(ONE_SOURCE_OF_TOKENS)
-    if not given["sources"] and not Path(given["outbox"] or "").is_file():
+    if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
 
 

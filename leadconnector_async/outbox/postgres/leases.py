@@ -157,6 +157,10 @@ class Leases:
             self._tokens.pop(self.names.pop(name), None)
         self.shards.difference_update(shards)
 
+    def holds(self, lease: Lease) -> bool:
+        """Tell whether a lease is held, as far as is known here."""
+        return not self._connection.is_closed() and self._tokens.get(lease.number) == lease.token
+
     def _check(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
             if self._tokens.get(lease.number) != lease.token:

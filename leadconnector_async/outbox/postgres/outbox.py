@@ -70,7 +70,7 @@ _UNSENT: Final = """SELECT name, n FROM (
         GROUP BY location) AS of (id, n) JOIN location USING (id)
     WHERE n > 0 ORDER BY id"""
 
-_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2)"
+_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2::bytea)"
 
 _NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
@@ -197,7 +197,7 @@ class PostgresOutbox:
         try:
             await check_server(where, connection)
             if rehearsing:
-                await connection.execute("BEGIN")
+                await connection.transaction().start()
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: _enlist(where, connection))
@@ -267,9 +267,14 @@ class PostgresOutbox:
         """
         return await self._under_lease(lambda leases: leases.acquire(location))
 
-    def may_send(self, lease: Lease) -> Callable[[], bool] | None:  # noqa: ARG002 - one for all
-        """See `Outbox.may_send`."""
-        return None if self._tenure is None else self._tenure.may_send
+    def may_send(self, lease: Lease) -> Callable[[], bool]:
+        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
+        leases, tenure = self._leases, self._tenure
+        if leases is None:
+            return lambda: False
+        if tenure is None:
+            return lambda: leases.holds(lease)
+        return lambda: tenure.may_send() and leases.holds(lease)
 
     async def join(self, lease_s: float) -> None:
         """See `SharedOutbox.join`."""
