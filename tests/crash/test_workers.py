@@ -22,6 +22,7 @@ from worker_harness import (
     processors,
     stage,
     start,
+    takeovers,
     wait_for,
 )
 
@@ -29,6 +30,7 @@ from leadconnector_async.sandbox import Latency, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
 SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02), trusting=True)
 LOCATIONS, EACH = 40, 120
@@ -37,7 +39,7 @@ FAULTS = int(os.environ.get("LEADCONNECTOR_TEST_FAULTS", "20"))
 
 @pytest.mark.slow
 def test_whatever_becomes_of_workers_each_record_is_sent_once_and_in_order(
-    postgres_place: str,
+    postgres_place: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Killed with -9, paused for longer than the lease, cut off, stopped, joined by others."""
     random = Random(FAULTS)
@@ -61,6 +63,8 @@ def test_whatever_becomes_of_workers_each_record_is_sent_once_and_in_order(
         assert max(stored.values()) == 1
         assert out_of_order(sandbox) == []
     assert {"kill", "pause", "cut"} <= set(happened)
+    record_property("takeovers", found := asyncio.run(takeovers(postgres_place)))
+    assert found > LOCATIONS
 
 
 def disturb(fault: str, random: Random, workers: list[subprocess.Popen[bytes]], url: str) -> None:

@@ -16,7 +16,9 @@ from outbox_kit import ENVIRONMENT
 
 from leadconnector_async import InboundMessage
 from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.postgres.connection import READING, connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.records.draft import draft
 
 if TYPE_CHECKING:
@@ -111,6 +113,16 @@ def left(url: str) -> dict[str, int]:
             return await outbox.unsent()
 
     return asyncio.run(unsent())
+
+
+async def takeovers(url: str) -> int:
+    """How often a location went from one lease to another."""
+    place = read_place(url)
+    connection = await connect(place, READING)
+    try:
+        return int(await connection.fetchval("SELECT sum(epoch - 1) FROM tenure"))
+    finally:
+        await connection.close()
 
 
 def how_often(sandbox: SandboxThread) -> Counter[str]:
