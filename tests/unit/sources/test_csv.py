@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from bad_inputs import HEADER, ROW_AFTER, ROW_BEFORE, parse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
@@ -33,7 +33,6 @@ def _rows(content: bytes, options: SourceOptions | None = None) -> list[SourceRo
     return [parsed.row for parsed in records if parsed.row is not None]
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1), st.sampled_from(",;\t|"))
 def test_texts_survive_unchanged(rows: list[tuple[str, str, str]], delimiter: str) -> None:
     """Whatever a cell of text holds, and however cells are separated."""
@@ -178,7 +177,6 @@ def _read(*lines: bytes) -> list[tuple[int, list[str] | str]]:
     ]
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=4)), st.sampled_from(",;\t|"))
 def test_whatever_a_writer_writes_is_read(rows: list[list[str]], delimiter: str) -> None:
     """Quotes, delimiters, line feeds and carriage returns inside cells survive."""
@@ -228,7 +226,6 @@ def test_a_broken_record_gives_its_first_line() -> None:
     assert records.broken == b'c,"d'
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.sampled_from([b"a,b", b'a,"b"', b'a,"b', b'a,b"c', b'"a"b,c', b""]), max_size=9))
 def test_every_line_is_accounted_for(lines: list[bytes]) -> None:
     """Whatever is broken, no line is skipped, and records come in order, each starting once."""
