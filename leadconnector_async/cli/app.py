@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "import": ("import_", "Import files: stage, send, report. Run again to go on."),
     "validate": ("validate", "Say what is wrong with files, line by line."),
     "inspect": ("inspect", "Show a file's columns, and records as they would be sent."),
+    "mapping": ("mapping", "Test a mapping of another system's export by its examples."),
     "status": ("status", "Say where an import stands, also while it runs."),
     "failed": ("failed", "Write the failed records down, each with its reason."),
     "retry": ("retry", "Put failed records back, to be tried again."),

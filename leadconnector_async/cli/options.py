@@ -111,8 +111,9 @@ source_options: Final = options_of(
         "--mapping",
         "mapping_file",
         metavar="NAME|FILE",
-        help="How another system's export is read: generic, sms-backup-restore, twilio-calls, "
-        "twilio-messages, or a TOML file of your own.",
+        help="How another system's export is read: generic, ghl-export, quo-calls, quo-messages, "
+        "ringcentral-messages, sms-backup-restore, twilio-calls, twilio-messages, or a TOML file "
+        "of your own.",
     ),
     option(
         "--region",

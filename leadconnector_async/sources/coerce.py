@@ -131,6 +131,7 @@ class RowCoercer:
             options.region,
             possible=options.numbers == "possible",
             notice=self.notices.append,
+            mine=options.mine,
         )
         self.files = Attachments(options, folder)
         self._type: object = None

@@ -30,8 +30,8 @@ _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
 
-Cell = str | list[object]
-"""What a column holds: text, or, in JSON, a list."""
+Cell = str | list[object] | tuple[str, ...]
+"""What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
 _CONTENT: Final = BODY_FIELDS | {"attachments"}
 
@@ -122,13 +122,12 @@ class RowMapper:
             return settled
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.is_list:
-            cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
-            return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
-        cell = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
-        if isinstance(cell, list):
-            return WrongValueError(
-                kind_of(cell), "name what is in it, such as to[0].phone, in the mapping"
-            )
+            cells = [one for name in columns if (one := self._cell((name,), row)) is not None]
+            return _unique(item for one in cells for item in _items(one, rule)) or rule.default
+        found = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
+        cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
+        if isinstance(cell, WrongValueError):
+            return cell
         if rule.before:
             cell = self._after(rule.before, cell or "", row)
         if cell is None:
@@ -142,6 +141,20 @@ class RowMapper:
             fix = error.fix + _or_map(plan, row)
             return WrongValueError(error.wrong, fix, cell, kind=error.kind)
         return _default(rule, row) if made == "" else made
+
+    def _one_of(
+        self, plan: _Plan, texts: list[object] | tuple[str, ...]
+    ) -> str | WrongValueError | None:
+        """Take the one of several texts, of which the owner's own numbers are none."""
+        if isinstance(texts, list):
+            fix = "name what is in it, such as to[0].phone, in the mapping"
+            return WrongValueError(kind_of(texts), fix)
+        person = plan.field in FINDERS
+        found = self._contacts.others(texts) if person else [*dict.fromkeys(texts)]
+        if person and len(found) > 1:
+            fix = "give --mine with your own number, if it is one of them, or --leave-out groups"
+            return WrongValueError("names several people", fix, "; ".join(found), kind="groups")
+        return "; ".join(found) or None
 
     def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
         cells = [self._cell((column,), row) for column in columns]
