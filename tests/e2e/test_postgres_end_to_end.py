@@ -25,7 +25,7 @@ from leadconnector_async.sandbox import Sandbox, SandboxConfig, SandboxContact, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from postgres_kit import PostgresServer
+    from postgres_server import PostgresServer
 
 PASSWORD = "tiger"
 """It is in the URL of each test: the server asks for none, and nobody may print it."""

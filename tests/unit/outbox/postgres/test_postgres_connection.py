@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from asyncpg import exceptions as pg
 from outbox_kit import draft, drafts, published
-from postgres_kit import LOCKED_USER, cut_off, standby
+from postgres_kit import cut_off
+from postgres_server import LOCKED_USER, standby
 
 from leadconnector_async.errors import (
     OutboxBusyError,
@@ -27,7 +28,7 @@ from leadconnector_async.reports.summary import status_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from postgres_kit import PostgresServer
+    from postgres_server import PostgresServer
 
 SECRET: Final = "tiger"
 
