@@ -89,16 +89,17 @@ class Worker:
         """Work until it is stopped; or, with ``drain``, until nothing is left.
 
         Raises:
-            OutboxUnusableError: there is no such outbox, or this user has no right to it.
+            OutboxError: at the beginning there is no such outbox, or it cannot be used. Later on it
+                is tried again, for ever.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
         lost = 0
         while not self._stopping.is_set():
             try:
                 await self._hold_tenure()
-            except OutboxUnusableError:
-                raise
-            except (LeaseLostError, OutboxWriteError) as error:
+            except (LeaseLostError, OutboxUnusableError, OutboxWriteError) as error:
+                if not self.tenures:  # once it was there, it comes back: a server that restarts
+                    raise
                 pause = AGAIN_S[min(lost, len(AGAIN_S) - 1)]
                 lost += 1
                 _log.warning("tenure lost, the next begins in %.1f s: %s", pause, error)
@@ -130,9 +131,10 @@ class Worker:
                 await _end(keeping)
                 await _end(work)
                 self._add_up(dispatcher)
-        for task in (keeping, work):
-            if not task.cancelled():
-                task.result()
+        errors = [task.exception() for task in (keeping, work) if not task.cancelled()]
+        for error in errors:
+            if error is not None:
+                raise error
 
     async def _finish(self, dispatcher: Dispatcher, work: asyncio.Task[None]) -> None:
         dispatcher.stop()

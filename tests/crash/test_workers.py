@@ -56,7 +56,7 @@ def test_whatever_becomes_of_workers_each_record_is_sent_once_and_in_order(
                 workers.append(start(sandbox, postgres_place))
             happened.append(fault)
             time.sleep(random.uniform(0.2, 1.0))
-        drained([worker for worker in workers if worker.poll() is None])
+        drained(workers)
         assert left(postgres_place) == {}
         stored = how_often(sandbox)
         assert len(stored) == LOCATIONS * EACH
