@@ -20,7 +20,7 @@ from outbox_machine import (
     end_of,
     numbered,
 )
-from outbox_places import DurablePlace, Place
+from outbox_places import DurablePlace, Place, PostgresServerPlace
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.reader import OutboxSummary, RecordCounts
@@ -231,8 +231,10 @@ class DurableMachine(OutboxMachine):
 
 def test_a_store_and_its_model_agree(store: type[Place]) -> None:
     """Whatever is done, in any order."""
+    share = 4 if store is PostgresServerPlace else 1  # it takes its time
+    examples = settings().max_examples // share
     machine = DurableMachine if issubclass(store, DurablePlace) else StreamMachine
     run_state_machine_as_test(
         lambda: machine(store),  # type: ignore[arg-type] # any factory will do
-        settings=settings(stateful_step_count=25),
+        settings=settings(max_examples=examples, stateful_step_count=25),
     )
