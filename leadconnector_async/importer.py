@@ -20,7 +20,13 @@ from msgspec.structs import replace
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import exists, open_outbox, read_outbox
+from leadconnector_async.outbox.open import (
+    exists,
+    files_of,
+    open_outbox,
+    read_outbox,
+    shown_place,
+)
 from leadconnector_async.records.builder import no_providers
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.progress import ProgressMeter
@@ -165,7 +171,7 @@ def _together(errors: list[LeadConnectorError]) -> str:
 async def reading_options(options: SourceOptions, outbox: str) -> SourceOptions:
     """How to read for an outbox: what comes within the sources is kept beside it."""
     files = (*options.files, *await _folders_of(outbox))
-    return replace(options, files=files, spool=Path(f"{outbox}.files"))
+    return replace(options, files=files, spool=files_of(outbox))
 
 
 async def _folders_of(outbox: str) -> list[Path]:
@@ -225,7 +231,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
         ending,
         notices=importer.stager.notes.notices,
         elapsed_s=time.monotonic() - started,
-        outbox=outbox,
+        outbox=shown_place(outbox),
     )
 
 
@@ -255,7 +261,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         api: the client. Records that name no location belong to its ``location_id``.
         sources: paths of files, or of folders of mails; ``-`` is standard input. None: only what
             is pending in the outbox is sent.
-        outbox: path of the file that keeps what became of each record.
+        outbox: path of the file that keeps what became of each record, or the URL of a database:
+            ``postgresql://USER@HOST/DATABASE?schema=NAME``.
         mapping: field to column; or the name or path of a mapping of another system's export.
         timezone: of dates without an offset, such as ``America/New_York``.
         region: the country of telephone numbers without a country code, such as ``US``.

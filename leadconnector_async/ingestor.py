@@ -44,10 +44,10 @@ class Ingestor:
 
     Args:
         api: the client to send with. It stays open when the ingestor closes.
-        outbox: path of the durable store. With one, every message is written down before it is
-            sent, and a later run goes on where this one ended, however it ended. Without one,
-            messages stream through memory: paced, retried and in order, but what is in hand is
-            lost with the process.
+        outbox: path of the durable store, or the URL of a database. With one, every message is
+            written down before it is sent, and a later run goes on where this one ended, however
+            it ended. Without one, messages stream through memory: paced, retried and in order, but
+            what is in hand is lost with the process.
         concurrency: requests in flight at most; by default as many as the locations can use.
         buffer: messages in hand at most, for `submit` and for streaming; what comes beyond waits.
     """

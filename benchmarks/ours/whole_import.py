@@ -28,7 +28,7 @@ class Import(Struct, frozen=True):
 
 
 def import_file(
-    source: Path, outbox: Path, base_url: str, *, in_flight: int, uvloop: bool
+    source: Path, outbox: Path | str, base_url: str, *, in_flight: int, uvloop: bool
 ) -> Import:
     """Import a file into one location, and see that all of it was sent.
 

@@ -21,8 +21,10 @@ COMMANDS: Final = {
     "status": ("status", "Say where an import stands, also while it runs."),
     "failed": ("failed", "Write the failed records down, each with its reason."),
     "retry": ("retry", "Put failed records back, to be tried again."),
+    "worker": ("worker", "Send what is staged in a database, beside other workers."),
     "verify": ("verify", "Compare what was sent with what the API exports."),
     "report": ("report", "Write a page on the import, to hand to a client."),
+    "outbox": ("outbox", "Make an outbox in a database, or bring it up to date."),
     "sandbox": ("sandbox", "Run a stand-in for the API on this machine."),
     "completion": ("completion", "Print the shell's completion script."),
 }

@@ -35,6 +35,24 @@ class _ZoneType(_Type):
             self.fail(f"{value!r} is no time zone: give one such as America/New_York", param, ctx)
 
 
+class _OutboxType(click.Path):
+    name = "file or url"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 - the same
+        """Take a URL as it is: who opens it says what is wrong, and shows no password."""
+        from leadconnector_async.outbox.open import is_url  # noqa: PLC0415 - not needed for help
+
+        return value if is_url(value) else super().convert(value, param, ctx)
+
+
+OUTBOX: Final = _OutboxType(dir_okay=False)
+
+
 class _MappingType(_Type):
     name = "field=column"
     envvar_list_splitter: ClassVar[str] = ";"

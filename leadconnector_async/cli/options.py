@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.option_types import DELIMITER, KINDS, MAPPING, ZONE
+from leadconnector_async.cli.option_types import DELIMITER, KINDS, MAPPING, OUTBOX, ZONE
 from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def option(name: str, *names: str, **settings: Any) -> Callable[[_F], _F]:  # no
     return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
 
 
-def _all(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
+def options_of(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Declare several options as one, in this order."""
+
     def decorate(function: _F) -> _F:
         for decorator in reversed(decorators):
             function = decorator(function)
@@ -71,7 +73,7 @@ def _check_sources(
     return given
 
 
-source_options: Final = _all(
+source_options: Final = options_of(
     option(
         "--map",
         "mapping",
@@ -219,7 +221,7 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     )
 
 
-api_options: Final = _all(
+api_options: Final = options_of(
     option("--base-url", metavar="URL", help="Another address than the API's own."),
     option(
         "--api-version",
@@ -231,10 +233,10 @@ api_options: Final = _all(
 
 outbox_option: Final = option(
     "--outbox",
-    metavar="FILE",
+    metavar="FILE|URL",
     required=True,
-    type=click.Path(dir_okay=False),
-    help="The file in which the import keeps what became of each record.",
+    type=OUTBOX,
+    help="The file in which the import keeps what became of each record, or the URL of a database.",
 )
 
 ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret
@@ -256,7 +258,7 @@ json_option: Final = option(
     help="Print the result as one JSON object, last on standard output.",
 )
 
-output_options: Final = _all(
+output_options: Final = options_of(
     json_option,
     option("--quiet", "-q", is_flag=True, help="Show no progress and no notices."),
     option("--no-color", is_flag=True, help="Use no colors. So does the variable NO_COLOR."),

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from leadconnector_async.cli.format import counted, duration, number, places, rate, width, wrapped
+from leadconnector_async.outbox.open import shown_place
 from leadconnector_async.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _import_again(name: str, options: ImportOptions) -> str:
     if options.sandbox:
         words.append("--sandbox")
     if options.outbox:
-        words += ["--outbox", options.outbox]
+        words += ["--outbox", shown_place(options.outbox)]
     if options.locations is not None:
         words += ["--locations", options.locations.file]
     if options.location:

@@ -1,35 +1,87 @@
 """Opening an outbox where its user says that it is: which store is behind a place.
 
-A place is the path of a file, for `SqliteOutbox`.
+A place is the path of a file, for `SqliteOutbox`; or the URL of a database, for `PostgresOutbox`.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+    from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
     from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.shared import SharedOutbox
 
     Place = str | os.PathLike[str]
 
 T = TypeVar("T")
 
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""What a URL begins with, and no path: a drive of Windows has one letter."""
+
+
+def is_url(place: Place) -> bool:
+    """Tell a database from a file."""
+    return _SCHEME.match(os.fspath(place)) is not None
+
+
+def shown_place(place: Place) -> str:
+    """A place as it may be printed: a URL without its password.
+
+    Raises:
+        OutboxUnusableError: it is a URL that cannot be read.
+    """
+    if not is_url(place):
+        return os.fspath(place)
+    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
+
+    return read_place(os.fspath(place)).shown
+
+
+def files_of(place: Place) -> Path:
+    """The folder that keeps the files that came within sources: beside the outbox.
+
+    Those of a database are kept here, in the working folder.
+    """
+    if not is_url(place):
+        return Path(f"{os.fspath(place)}.files")
+    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
+
+    return Path(f"{read_place(os.fspath(place)).schema}.files")
+
+
 def exists(place: Place) -> bool:
-    """Whether there is an outbox, or something that takes its place."""
-    return Path(place).exists()
+    """Whether there may be an outbox, or something that takes its place: a server is not asked."""
+    return is_url(place) or Path(place).exists()
+
+
+def _database() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
+    try:
+        from leadconnector_async.outbox.postgres.outbox import PostgresOutbox  # noqa: PLC0415 - only if used
+        from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader  # noqa: PLC0415 - the same
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise OutboxUnusableError(
+            "asyncpg is missing, which an outbox in PostgreSQL needs: "
+            "pip install 'leadconnector-async[postgres]'"
+        ) from error
+    return PostgresOutbox, PostgresOutboxReader
 
 
 async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
-    """Open an outbox to write, and own it until it is closed.
+    """Open an outbox to write. A file is owned until it is closed.
 
     It is made if it does not exist, unless ``create`` is False.
 
@@ -38,11 +90,30 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
         OutboxUnusableError: it is no outbox, is damaged, is of another version, or does not exist.
         OutboxWriteError: it cannot be written.
     """
+    if is_url(place):
+        return await _database()[0].open(os.fspath(place), create=create)
     if not create and not exists(place):
         raise OutboxUnusableError(f"{place} does not exist: give the outbox of an earlier import")
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
 
     return await SqliteOutbox.open(place)
+
+
+async def open_shared(place: str, *, destination: str) -> SharedOutbox:
+    """Open an outbox in a database, to send from beside others; it has to be there.
+
+    Raises:
+        OutboxError: as `open_outbox` does; or it is for another API than ``destination``.
+    """
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox  # noqa: PLC0415 - an extra
+
+    outbox = await PostgresOutbox.open(place, create=False)
+    try:
+        await outbox.dedicate(destination)
+    except BaseException:
+        await outbox.close()
+        raise
+    return outbox
 
 
 async def open_reader(place: Place) -> OutboxReader:
@@ -51,6 +122,8 @@ async def open_reader(place: Place) -> OutboxReader:
     Raises:
         OutboxError: it does not exist, or cannot be read.
     """
+    if is_url(place):
+        return await _database()[1].open(os.fspath(place))
     from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader  # noqa: PLC0415 - only if used
 
     return SqliteOutboxReader(place)
@@ -73,8 +146,12 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
     Raises:
         OutboxError: the outbox exists and cannot be read, or there is no room for a copy.
     """
+    if place and is_url(place):
+        async with await _database()[0].open(os.fspath(place), rehearsing=True) as outbox:
+            yield outbox
+        return
     from leadconnector_async.outbox.sqlite.rehearsal import copy_of  # noqa: PLC0415 - only if used
 
     with copy_of(place if place and exists(place) else None) as copy:
-        async with await open_outbox(copy) as outbox:
-            yield outbox
+        async with await open_outbox(copy) as rehearsed:
+            yield rehearsed

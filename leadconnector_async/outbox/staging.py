@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from leadconnector_async.records.draft import Draft
 
-_AT_A_TIME: Final = 64
+_AT_A_TIME: Final = 512
 
 
 async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:

@@ -42,7 +42,7 @@ def result_of(output: str) -> dict[str, Any]:
     return found
 
 
-def at(sandbox: SandboxThread, outbox: Path) -> list[str]:
+def at(sandbox: SandboxThread, outbox: Path | str) -> list[str]:
     """The options that import into a running sandbox, without pacing."""
     return [
         *("--base-url", sandbox.url, "--token", sandbox.token, "--location", sandbox.location_id),

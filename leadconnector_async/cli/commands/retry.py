@@ -11,7 +11,7 @@ import click
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import json_option, outbox_option
 from leadconnector_async.cli.report_lines import print_json
-from leadconnector_async.outbox.open import open_outbox
+from leadconnector_async.outbox.open import open_outbox, shown_place
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import Requeued
@@ -46,7 +46,7 @@ def command(outbox: str, *, as_json: bool) -> None:
             are = "are wrong themselves, and stay"
         say(
             f"{counted(retried.refused, 'record')} {are} failed: "
-            f"leadconnector failed --outbox {shlex.quote(outbox)} -o FILE"
+            f"leadconnector failed --outbox {shlex.quote(shown_place(outbox))} -o FILE"
         )
     if retried.left:
         say(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")

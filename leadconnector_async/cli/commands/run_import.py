@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.file_descriptors import room_for
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import client, destination, taken_as_known, target
+from leadconnector_async.cli.import_options import destination, taken_as_known, target
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.cli.report_lines import (
     AUTOMATIONS,
@@ -28,7 +28,7 @@ from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.importer import import_with, reading_options
-from leadconnector_async.outbox.open import rehearsal
+from leadconnector_async.outbox.open import rehearsal, shown_place
 from leadconnector_async.reports.estimate import budget_after, requests_for, seconds_needed
 from leadconnector_async.reports.summary import (
     Ended,
@@ -118,7 +118,7 @@ class _Run:
         """Import, and count what this run did."""
         options = self._options
         path = options.outbox or ""
-        async with client(options, at) as api:
+        async with options.client(at.token, at.base_url, options.location) as api:
             return await import_with(
                 self._drive,
                 api.session,
@@ -262,7 +262,8 @@ async def _plan(options: ImportOptions) -> ImportSummary:
     reader.check()
     stats = RunStats()
     async with rehearsal(options.outbox) as outbox:
-        await outbox.dedicate(destination(options), name=options.outbox)
+        shown = shown_place(options.outbox or "")
+        await outbox.dedicate(destination(options), name=shown or None)
         stager = Stager(outbox, stats, location=options.location, providers=options.providers)
         await stager.stage(reader)
         async with await outbox.reader() as kept:
@@ -281,7 +282,7 @@ async def _plan(options: ImportOptions) -> ImportSummary:
         Ending(ended="planned", stopped=stopped),
         notices=stager.notes.notices,
         elapsed_s=time.monotonic() - started,
-        outbox=options.outbox or "",
+        outbox=shown_place(options.outbox or ""),
     )
     return replace(
         summary,

@@ -20,7 +20,7 @@ from leadconnector_async.cli.report_lines import (
     print_json,
     reason_sections,
 )
-from leadconnector_async.outbox.open import read_outbox
+from leadconnector_async.outbox.open import read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.estimate import budget_after, slowest
 from leadconnector_async.reports.summary import status_of
@@ -44,7 +44,7 @@ def command(outbox: str, *, as_json: bool) -> None:
     if as_json:
         fields = asdict(status)
         fields["estimate_s"] = round(estimate, 1)
-        fields["outbox"] = outbox
+        fields["outbox"] = shown_place(outbox)
         print_json(fields)
         return
     for line in _lines(status, estimate):

@@ -26,7 +26,7 @@ from leadconnector_async.cli.options import (
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.locations.toml_file import read_locations
-from leadconnector_async.outbox.open import open_reader
+from leadconnector_async.outbox.open import open_reader, shown_place
 from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import key_text
@@ -85,7 +85,7 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     quiet: bool
 
     def __repr__(self) -> str:
-        return f"VerifyOptions({self.outbox!r})"
+        return f"VerifyOptions({shown_place(self.outbox)!r})"
 
 
 def _print(

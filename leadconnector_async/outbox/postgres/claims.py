@@ -220,7 +220,9 @@ class Claims:
                 catch = by_location[location]
                 for lane in of:
                     in_hand = self._in_hand(catch, lane)
-                    more = [e for e in sorted(found.get((location, lane), ())) if e[2] not in in_hand]
+                    more = [
+                        e for e in sorted(found.get((location, lane), ())) if e[2] not in in_hand
+                    ]
                     catch.entries += more[: catch.short]
                 of[:] = [
                     lane

@@ -23,18 +23,31 @@ from leadconnector_async.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import Any, TypeAlias
 
     from leadconnector_async.outbox.postgres.place import PostgresPlace
 
-    Connection = asyncpg.Connection[asyncpg.Record]
+    Connection: TypeAlias = Any
+    """That of the driver, which has no types."""
 
 T = TypeVar("T")
+
+_CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
+"""The driver's own. It raises the second where a connection ends in the middle of an operation."""
+
+FAULTS: Final = (pg.PostgresError, *_CLIENT, OSError)
+"""What can come of any call, TimeoutError included, which is an OSError."""
 
 _CONNECT_S: Final = 15.0
 
 _CLOSE_S: Final = 5.0
 
-READING: Final = {"jit": "off", "plan_cache_mode": "force_custom_plan"}
+READING: Final = {
+    "jit": "off",
+    "plan_cache_mode": "force_custom_plan",
+    "enable_hashjoin": "off",  # a page of a large table needs a page of the others
+    "enable_mergejoin": "off",
+}
 
 WRITING: Final = {
     "jit": "off",
@@ -47,49 +60,21 @@ WRITING: Final = {
     "enable_mergejoin": "off",
 }
 
-_STARTS: Final = (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError)
-
-_GONE: Final = (pg.PostgresConnectionError, pg.InterfaceError, ConnectionError, TimeoutError)
+_OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
 
 
-def explained(place: PostgresPlace, error: BaseException) -> OutboxError:  # noqa: PLR0911 - a table
+def explained(place: PostgresPlace, error: BaseException) -> OutboxError:
     """Say in the user's words what happened, and what to do. No message holds a password."""
+    if isinstance(error, OutboxError):
+        return error
     at = place.shown
-    match error:
-        case OutboxError():
-            return error
-        case pg.InvalidPasswordError() | pg.InvalidAuthorizationSpecificationError():
-            fix = "give the right ones in the URL, or the password in PGPASSWORD or ~/.pgpass"
-            return OutboxUnusableError(f"{at}: the server refuses the user or password: {fix}")
-        case pg.InvalidCatalogNameError():
-            return OutboxUnusableError(f"{at}: there is no such database: make it, or name another")
-        case pg.InsufficientPrivilegeError():
-            return OutboxUnusableError(f"{at}: {_said(error)}: {_grants(place)}")
-        case pg.ReadOnlySQLTransactionError():
-            return OutboxUnusableError(f"{at}: {_READ_ONLY}")
-        case pg.DiskFullError():
-            return OutboxWriteError(f"{at}: the server's disk is full: make room, and run again")
-        case pg.TooManyConnectionsError():
-            fix = "end other programs, or raise max_connections"
-            return OutboxBusyError(f"{at}: the server takes no more connections: {fix}")
-        case pg.ProtocolViolationError() if "startup parameter" in str(error):
-            return OutboxUnusableError(f"{at} {_POOLED}")
-        case pg.UndefinedTableError() | pg.UndefinedColumnError():
-            fix = "restore it from a copy, or choose another schema"
-            return OutboxUnusableError(f"{at} is damaged ({_said(error)}): {fix}")
-        case pg.DeadlockDetectedError() | pg.LockNotAvailableError():
-            return OutboxBusyError(f"{at} is locked by another program: run again")
-        case _:
-            return _explained_cut(at, error)
-
-
-def _explained_cut(at: str, error: BaseException) -> OutboxError:
-    if isinstance(error, _STARTS):
-        return OutboxWriteError(f"{at}: the server starts or ends: run again once it is there")
+    if isinstance(error, pg.ProtocolViolationError) and "startup parameter" in str(error):
+        return OutboxUnusableError(f"{at} {_POOLED}")
+    for kinds, of, what in _EXPLAINED:
+        if isinstance(error, kinds):
+            return of(what.format(at=at, said=_said(error), name=f'"{place.schema}"'))
     if isinstance(error, pg.PostgresError):
         return OutboxWriteError(f"{at} cannot be written ({_said(error)}): see the server's log")
-    if isinstance(error, _GONE):
-        return OutboxWriteError(f"{at}: the connection was lost: run again once it is there")
     return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
 
 
@@ -98,19 +83,67 @@ def _said(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def _grants(place: PostgresPlace) -> str:
-    name = f'"{place.schema}"'
-    return (
-        f"let an owner of the database run leadconnector outbox init, and GRANT USAGE ON SCHEMA "
-        f"{name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to this user"
-    )
-
-
 _READ_ONLY: Final = "the server only reads, as a standby does: give the address of the primary"
 
 _POOLED: Final = (
     "goes through a connection pooler in transaction mode, where nobody can hold a lock: give the "
     "server's own address, or that of a pool in session mode"
+)
+
+_EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], str], ...]] = (
+    (
+        (pg.InvalidPasswordError, pg.InvalidAuthorizationSpecificationError),
+        OutboxUnusableError,
+        (
+            "{at}: the server refuses the user or password: give the right ones in the URL, or the "
+            "password in PGPASSWORD or ~/.pgpass"
+        ),
+    ),
+    (
+        (pg.InvalidCatalogNameError,),
+        OutboxUnusableError,
+        "{at}: there is no such database: make it, or name another",
+    ),
+    (
+        (pg.InsufficientPrivilegeError,),
+        OutboxUnusableError,
+        (
+            "{at}: {said}: let an owner of the database run leadconnector outbox init, and GRANT "
+            "USAGE ON SCHEMA {name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to the "
+            "user"
+        ),
+    ),
+    ((pg.ReadOnlySQLTransactionError,), OutboxUnusableError, f"{{at}}: {_READ_ONLY}"),
+    (
+        (pg.DiskFullError,),
+        OutboxWriteError,
+        "{at}: the server's disk is full: make room, and run again",
+    ),
+    (
+        (pg.TooManyConnectionsError,),
+        OutboxBusyError,
+        "{at}: the server takes no more connections: end other programs, or raise max_connections",
+    ),
+    (
+        (pg.UndefinedTableError, pg.UndefinedColumnError),
+        OutboxUnusableError,
+        "{at} is damaged ({said}): restore it from a copy, or choose another schema",
+    ),
+    (
+        (pg.DeadlockDetectedError, pg.LockNotAvailableError),
+        OutboxBusyError,
+        "{at} is locked by another program: run again",
+    ),
+    (
+        (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError),
+        OutboxWriteError,
+        "{at}: the server starts or ends: run again once it is there",
+    ),
+    (
+        (pg.PostgresConnectionError, *_CLIENT, ConnectionError, TimeoutError),
+        OutboxWriteError,
+        "{at}: the connection was lost: run again once the server is there",
+    ),
 )
 
 
@@ -130,7 +163,7 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
         )
     except (OSError, ValueError, pg.ClientConfigurationError, TimeoutError) as error:
         raise _unreachable(place, error) from None
-    except (pg.PostgresError, pg.InterfaceError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
     return connection
 
@@ -164,7 +197,7 @@ async def check_server(
         assert row is not None  # noqa: S101 - it has one row
         if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
             raise OutboxUnusableError(f"{place.shown} {_POOLED}")
-    except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
     if row[1] and not to_read:
         raise OutboxUnusableError(f"{place.shown}: {_READ_ONLY}")
@@ -211,9 +244,7 @@ class JobRunner:
         """Whether no more jobs are taken."""
         return self._closing is not None
 
-    async def run(
-        self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN"
-    ) -> T:
+    async def run(self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN") -> T:
         """Run a job; return its result once it is durable.
 
         Raises:
@@ -237,16 +268,15 @@ class JobRunner:
                 raise type(self._failure)(*self._failure.args)
             try:
                 return await self._in_transaction(work, begin)
-            except (pg.PostgresError, pg.InterfaceError, OSError) as error:
-                self._failure = explained(self.place, error)
-                if isinstance(error, ValueError):  # of an argument, found before it was sent
-                    self._failure = None
+            except FAULTS as error:
+                if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
+                    if isinstance(error.__cause__, OverflowError):
+                        raise error.__cause__ from error
                     raise
+                self._failure = explained(self.place, error)
                 raise self._failure from error
 
-    async def _in_transaction(
-        self, work: Callable[[Connection], Awaitable[T]], begin: str
-    ) -> T:
+    async def _in_transaction(self, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
         connection = self.connection
         if self._transactions:
             await connection.execute(begin)
@@ -258,7 +288,7 @@ class JobRunner:
             self.committed.clear()
             for call in self.undone:
                 call()
-            with suppress(pg.PostgresError, pg.InterfaceError, OSError):
+            with suppress(*FAULTS):
                 await connection.execute("ROLLBACK")
             raise
         for call in self.committed:
@@ -277,7 +307,7 @@ class JobRunner:
             await asyncio.wait(self._jobs)
         try:
             await self.connection.close(timeout=_CLOSE_S)
-        except (pg.PostgresError, pg.InterfaceError, OSError, TimeoutError):
+        except FAULTS:
             self.connection.terminate()
 
     def __repr__(self) -> str:

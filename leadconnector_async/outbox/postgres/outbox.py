@@ -29,6 +29,7 @@ from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.records import PostgresRecords
 from leadconnector_async.outbox.postgres.requeue import Dismissing, Requeuer
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING, prepare
+from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.refused_lines import forget_unmet
 from leadconnector_async.outbox.staging import stage, submit
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Submission,
     )
     from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.shared import Share
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -68,7 +70,7 @@ _UNSENT: Final = """SELECT name, n FROM (
         GROUP BY location) AS of (id, n) JOIN location USING (id)
     WHERE n > 0 ORDER BY id"""
 
-_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2)"
+_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2::bytea)"
 
 _NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
@@ -170,6 +172,7 @@ class PostgresOutbox:
         self.place = self._where.shown
         self._rehearsing = rehearsing
         self._leases: Leases | None = None
+        self._tenure: Tenure | None = None
         self._requeuer: Requeuer | None = None
         self._leasing: JobRunner | None = None
         self._opening = asyncio.Lock()
@@ -194,7 +197,7 @@ class PostgresOutbox:
         try:
             await check_server(where, connection)
             if rehearsing:
-                await connection.execute("BEGIN")
+                await connection.transaction().start()
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: _enlist(where, connection))
@@ -263,6 +266,35 @@ class PostgresOutbox:
             OutboxBusyError: another process has a lease of it, or of its shard.
         """
         return await self._under_lease(lambda leases: leases.acquire(location))
+
+    def may_send(self, lease: Lease) -> Callable[[], bool]:
+        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
+        leases, tenure = self._leases, self._tenure
+        if leases is None:
+            return lambda: False
+        if tenure is None:
+            return lambda: leases.holds(lease)
+        return lambda: tenure.may_send() and leases.holds(lease)
+
+    async def join(self, lease_s: float) -> None:
+        """See `SharedOutbox.join`."""
+        runner, leases = await self._held()
+        self._tenure = Tenure(runner, leases, lease_s)
+        await self._tenure.join()
+
+    async def share(self) -> Share:
+        """See `SharedOutbox.share`."""
+        return await self._joined.share()
+
+    async def hand_over(self) -> None:
+        """See `SharedOutbox.hand_over`."""
+        await self._joined.hand_over()
+
+    @property
+    def _joined(self) -> Tenure:
+        if self._tenure is None:
+            raise RuntimeError("join the outbox first")
+        return self._tenure
 
     async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""

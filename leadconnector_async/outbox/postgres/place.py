@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from leadconnector_async.errors import OutboxUnusableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
 DEFAULT_SCHEMA: Final = "leadconnector"
 
@@ -17,12 +21,11 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 _TAKEN: Final = re.compile(r"(?:pg_.*|information_schema)", re.IGNORECASE)
 
-_SHOWN: Final = frozenset(
-    """host port user dbname database sslmode sslcert sslkey sslrootcert sslcrl sslnegotiation
-    ssl_min_protocol_version ssl_max_protocol_version target_session_attrs passfile service
-    servicefile gsslib krbsrvname""".split()
+_SETTINGS: Final = re.compile(
+    "host|port|user|dbname|database|ssl[a-z_]*|target_session_attrs|passfile|service|servicefile|"
+    "gsslib|krbsrvname|password"
 )
-"""What a URL may say besides: settings of the driver that hold no secret."""
+"""What a URL may say besides. Nothing else is shown or passed on: it may be part of a password."""
 
 _SECRET: Final = frozenset({"password", "sslpassword"})
 
@@ -62,22 +65,32 @@ def read_place(url: str) -> PostgresPlace:
         query = parse_qsl(parts.query, strict_parsing=bool(parts.query))
     except ValueError:
         raise OutboxUnusableError(UNREADABLE) from None
+    if parts.scheme not in {"postgresql", "postgres"} or "://" not in url:
+        raise OutboxUnusableError(f"an outbox is in a file, or in PostgreSQL: write {_FORM}")
     # An unescaped character of a password ends the part of the URL that it stands in.
     if parts.fragment or "@" in parts.path or "@" in parts.query:
         raise OutboxUnusableError(UNREADABLE)
     given = dict(query)
     schema = given.pop("schema", DEFAULT_SCHEMA)
-    if given.keys() - _SHOWN - _SECRET:
-        raise OutboxUnusableError(f"the outbox's URL has a setting that is not known: write {_FORM}")
+    if not all(map(_SETTINGS.fullmatch, given)):
+        raise OutboxUnusableError(
+            f"the outbox's URL has a setting that is not known: write {_FORM}"
+        )
     if not _NAME.fullmatch(schema) or _TAKEN.fullmatch(schema):
         raise OutboxUnusableError(
             "the outbox's URL names no schema of its own: give ?schema=NAME, of letters, digits "
             "and _, that does not begin with pg_"
         )
     user, _, host = parts.netloc.rpartition("@")
-    netloc = f"{user.partition(':')[0]}@{host}" if user else host
-    dsn = parts._replace(query=urlencode(given)).geturl()
     shown = {name: value for name, value in query if name not in _SECRET}
     return PostgresPlace(
-        dsn, schema, parts._replace(netloc=netloc, query=urlencode(shown)).geturl()
+        _url(parts, parts.netloc, given),
+        schema,
+        _url(parts, f"{user.partition(':')[0]}@{host}" if user else host, shown),
     )
+
+
+def _url(parts: SplitResult, netloc: str, query: Mapping[str, str]) -> str:
+    # geturl() leaves the slashes out where there is no host.
+    words = urlencode(query, safe="/")
+    return f"{parts.scheme}://{netloc}{parts.path}{'?' if words else ''}{words}"

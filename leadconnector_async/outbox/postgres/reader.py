@@ -81,12 +81,12 @@ _SENT: Final = """SELECT o.lane, o.seq, r.key, r.date, r.payload, o.message_id, 
     WHERE o.location = $1 AND (o.lane, o.seq) > ($2, $3) AND o.state = 2
     ORDER BY o.lane, o.seq LIMIT $4"""
 
-_QUEUED: Final = """SELECT q.location, q.lane, q.date, q.seq, name, payload, late
+_QUEUED: Final = """SELECT q.location, q.lane, q.date, q.seq, location.name, payload, late
     FROM queue q JOIN record ON record.seq = q.seq JOIN location ON location.id = q.location
     WHERE (q.location, q.lane, q.date, q.seq) > ($1, $2, $3, $4) AND (late IS NOT NULL OR $5)
     ORDER BY q.location, q.lane, q.date, q.seq LIMIT $6"""
 
-_RECORDS: Final = """SELECT r.seq, name, r.date, payload, coalesce(o.state, 0),
+_RECORDS: Final = """SELECT r.seq, location.name, r.date, payload, coalesce(o.state, 0),
         o.state = 2 AND o.reason IS NOT NULL, form, raw
     FROM (SELECT * FROM record WHERE seq > $1 ORDER BY seq LIMIT $2) AS r
         JOIN location ON location.id = r.location

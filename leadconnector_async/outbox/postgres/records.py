@@ -33,14 +33,26 @@ _RECORD: Final = """INSERT INTO record (seq, location, lane, date, key, payload,
         $6::bytea[], $7::text[], $8::smallint[])
     ON CONFLICT (location, key) DO NOTHING RETURNING seq"""
 
+# Nearly all records lack nothing, and each column costs its part.
+_WHOLE: Final = """INSERT INTO record (seq, location, lane, date, key, payload, late, traits)
+    SELECT *, NULL, 0 FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[],
+        $5::bytea[], $6::bytea[])
+    ON CONFLICT (location, key) DO NOTHING RETURNING seq"""
+
 _REPLACE: Final = """UPDATE record SET lane = $2, date = $3, payload = $4, late = $5, traits = $6
     WHERE seq = $1"""
 
 _ORIGIN: Final = """INSERT INTO origin (seq, source, line, raw)
     SELECT seq, $2, line, raw FROM unnest($1::bigint[], $3::int[], $4::bytea[])
         AS _ (seq, line, raw)
-    ON CONFLICT (seq) DO UPDATE
-        SET source = excluded.source, line = excluded.line, raw = excluded.raw"""
+    {}"""
+
+_NEW_ORIGIN: Final = _ORIGIN.format("")
+
+_OTHER_ORIGIN: Final = _ORIGIN.format(
+    """ON CONFLICT (seq) DO UPDATE
+    SET source = excluded.source, line = excluded.line, raw = excluded.raw"""
+)
 
 _REFUSED: Final = """INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)
     SELECT location, lane, seq, state, $5, 0, reason
@@ -150,8 +162,11 @@ class PostgresRecords:
             NewRecord(seq, places[draft.location], draft)
             for seq, draft in zip(seqs, drafts, strict=True)
         ]
-        rows = [_row(record, record.draft.key) for record in tried]
-        inserted = await self._connection.fetch(_RECORD, *columns(rows))
+        values = columns([_row(record, record.draft.key) for record in tried])
+        if not any(values[-1]) and not any(values[-2]):
+            inserted = await self._connection.fetch(_WHOLE, *values[:-2])
+        else:
+            inserted = await self._connection.fetch(_RECORD, *values)
         if len(inserted) == len(tried):
             return tried, []
         new = {seq for (seq,) in inserted}
@@ -165,11 +180,11 @@ class PostgresRecords:
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:
         """See `RecordStore.enter`."""
         origins = [
-            (seq, draft.line, await self._kept(seq, draft))
+            (seq, draft.line, draft.raw if draft.payload else await self._kept(seq, draft))
             for seq, _, draft in created
             if draft.line or draft.raw is not None
         ]
-        await self._note_origins(origins, source)
+        await self._note_origins(_NEW_ORIGIN, origins, source)
         ended = [record for record in created if record.draft.payload is None]
         totals = Counter([(location, _PENDING) for _, location, _ in created])
         if ended:
@@ -180,11 +195,11 @@ class PostgresRecords:
         return sum(record.draft.problem is not None for record in ended)
 
     async def _note_origins(
-        self, origins: Sequence[tuple[int, int, bytes | None]], source: int
+        self, statement: str, origins: Sequence[tuple[int, int, bytes | None]], source: int
     ) -> None:
         if origins:
             seqs, lines, raws = columns(origins)
-            await self._connection.execute(_ORIGIN, seqs, source, lines, raws)
+            await self._connection.execute(statement, seqs, source, lines, raws)
 
     async def _kept(self, seq: int, draft: Draft) -> bytes | None:
         """What is kept of a record's own form. Of a long one that is left out, only its digest."""
@@ -249,7 +264,9 @@ class PostgresRecords:
         raw = (await self.origin(seq)).raw
         if raw is not None and raw != draft.raw:
             await self._note_former(seq, raw)
-        await self._note_origins([(seq, draft.line, await self._kept(seq, draft))], source)
+        await self._note_origins(
+            _OTHER_ORIGIN, [(seq, draft.line, await self._kept(seq, draft))], source
+        )
         after = end_of(draft)
         if draft.payload is None:
             await self._refuse([NewRecord(seq, location, draft)])

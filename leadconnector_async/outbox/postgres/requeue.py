@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 MAX_UNKNOWN: Final = 20_000
 """Unresolved records to take back at once: a location gets all of its own in one list."""
 
-_REJECTED, _UNRESOLVED, _DISMISSED = map(
-    int, (State.REJECTED, State.UNRESOLVED, State.DISMISSED)
-)
+_REJECTED, _UNRESOLVED, _DISMISSED = map(int, (State.REJECTED, State.UNRESOLVED, State.DISMISSED))
 
 _FAILED: Final = "SELECT seq FROM outcome WHERE state > 2 AND state = $1 ORDER BY seq"
 
@@ -138,14 +136,10 @@ class Dismissing:
         self._connection = connection
         self._counters = counters
 
-    async def chosen(
-        self, keys: Iterable[tuple[bytes, str]], gists: Collection[str]
-    ) -> list[int]:
+    async def chosen(self, keys: Iterable[tuple[bytes, str]], gists: Collection[str]) -> list[int]:
         """Return the numbers of the records of these keys and locations, or of these reasons."""
         fetch = self._connection.fetch
-        seqs = [
-            seq for key, name in keys for (seq,) in await fetch(_OF_KEY, storable(name), key)
-        ]
+        seqs = [seq for key, name in keys for (seq,) in await fetch(_OF_KEY, storable(name), key)]
         if gists:
             for number, text in await fetch(_REASONS):
                 if gist(text or "") in gists:

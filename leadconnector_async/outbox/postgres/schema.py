@@ -8,12 +8,11 @@ own, so that they never wait for each other.
 from __future__ import annotations
 
 import logging
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from asyncpg import exceptions as pg
-
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.postgres.connection import explained
+from leadconnector_async.outbox.postgres.connection import FAULTS, explained
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.connection import Connection
@@ -28,89 +27,14 @@ OLDEST: Final = 1
 """The oldest format that is brought up to date."""
 
 BLOCK: Final = 4096
-"""Numbers of records that a process takes at once."""
+"""Numbers of records that a process takes at once: what their sequence grows by."""
 
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD = range(4)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner."""
-
-_TABLES: Final = f"""
-CREATE TABLE outbox_format (format int NOT NULL, readable_from int NOT NULL);
-CREATE SEQUENCE record_number INCREMENT BY {BLOCK};
-CREATE SEQUENCE stager_number;
-CREATE TABLE location (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
-CREATE UNIQUE INDEX location_name ON location (md5(name));
-CREATE TABLE source (
-    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, form bytea NOT NULL);
-CREATE UNIQUE INDEX source_name ON source (md5(name), md5(form));
-CREATE TABLE reason (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text text NOT NULL);
-CREATE UNIQUE INDEX reason_text ON reason (md5(text));
-
--- payload is NULL exactly where validation refused the record, or it is left out.
-CREATE TABLE record (
-    seq bigint PRIMARY KEY, lane bigint NOT NULL, date bigint NOT NULL, location int NOT NULL,
-    traits smallint NOT NULL, key bytea NOT NULL, payload bytea, late text);
-CREATE UNIQUE INDEX record_key ON record (location, key);
-CREATE INDEX record_traits ON record (seq) WHERE traits <> 0;
-CREATE TABLE origin (seq bigint PRIMARY KEY, source int NOT NULL, line int NOT NULL, raw bytea);
-
--- What was staged and is not published: numbers from "first" to before "end", by who stages.
-CREATE TABLE unpublished (
-    first bigint PRIMARY KEY, "end" bigint NOT NULL, stager bigint NOT NULL);
-
--- Every record that is published and not settled, in flight or not.
-CREATE TABLE queue (
-    lane bigint NOT NULL, date bigint NOT NULL, seq bigint NOT NULL, location int NOT NULL,
-    attempts int NOT NULL, PRIMARY KEY (location, lane, date, seq))
-    WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.1);
-
--- Written by the owner of the location alone: its fencing token, what is claimed and not settled,
--- what was settled and put back, and the quota that is used.
-CREATE TABLE tenure (
-    location int PRIMARY KEY, epoch bigint NOT NULL DEFAULT 0, held bigint[] NOT NULL DEFAULT '{{}}',
-    pending bigint NOT NULL DEFAULT 0, sent bigint NOT NULL DEFAULT 0,
-    rejected bigint NOT NULL DEFAULT 0, unresolved bigint NOT NULL DEFAULT 0,
-    first_at bigint, last_at bigint,
-    day_used bigint, day_ends bigint, window_used bigint, window_ends bigint, day_limit bigint)
-    WITH (fillfactor = 30, autovacuum_vacuum_scale_factor = 0.02);
-
-CREATE TABLE outcome (
-    lane bigint NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, location int NOT NULL,
-    attempts int NOT NULL, reason int, state smallint NOT NULL, message_id text,
-    conversation_id text, email_message_id text, detail bytea, PRIMARY KEY (location, lane, seq));
--- 2 is State.SENT: a million sent records are not in here.
-CREATE INDEX outcome_failed ON outcome (state, reason, seq) WHERE state > 2;
-
--- What is counted when records are staged, mended or given up. "part" keeps rehearsals apart.
-CREATE TABLE tally (
-    location int NOT NULL, state smallint NOT NULL, part int NOT NULL, n bigint NOT NULL,
-    PRIMARY KEY (location, state, part)) WITH (fillfactor = 50);
--- How many were sent in each span of ten seconds, by process: nobody waits for another's row.
-CREATE TABLE pace (
-    span bigint NOT NULL, part int NOT NULL, sent bigint NOT NULL, PRIMARY KEY (span, part))
-    WITH (fillfactor = 50);
-
--- What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
-CREATE TABLE lookup (
-    location int NOT NULL, name text COLLATE "C" NOT NULL, value text NOT NULL,
-    PRIMARY KEY (location, name));
-
--- How often a source holds a record that it is not the origin of, or more often than once: at most
--- in one pass (n), and in the latest (met in source_pass).
-CREATE TABLE copy (
-    source int NOT NULL, seq bigint NOT NULL, n int NOT NULL, met int NOT NULL,
-    source_pass bigint NOT NULL, line int NOT NULL, PRIMARY KEY (source, seq));
-CREATE INDEX copy_seq ON copy (seq);
--- Digests of the lines that a record was before it was mended.
-CREATE TABLE former (seq bigint NOT NULL, line bytea NOT NULL, PRIMARY KEY (seq, line));
--- Digests of what records say that were refused since their id is another's.
-CREATE TABLE reused (seq bigint PRIMARY KEY, content bytea NOT NULL);
-
-INSERT INTO outbox_format VALUES ({FORMAT}, {OLDEST});
-"""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
 
 _ADDED: Final[tuple[str, ...]] = ()
 """What each format from the second on has that the one before it has not."""
@@ -140,7 +64,7 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
                 await _create(place, connection)
             elif found < FORMAT:
                 await _upgrade(connection, found)
-    except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
 
 
@@ -152,7 +76,7 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
     """
     try:
         found = await _format(place, connection)
-    except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
     if found is None:
         raise _missing(place)
@@ -164,7 +88,9 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
 
 
 def _missing(place: PostgresPlace) -> OutboxUnusableError:
-    return OutboxUnusableError(f"{place.shown} does not exist: give the outbox of an earlier import")
+    return OutboxUnusableError(
+        f"{place.shown} does not exist: give the outbox of an earlier import"
+    )
 
 
 async def _format(place: PostgresPlace, connection: Connection) -> int | None:
@@ -194,7 +120,8 @@ async def _create(place: PostgresPlace, connection: Connection) -> None:
     row = await connection.fetchrow(_FOUND, place.schema)
     if row is not None and not row[2]:  # where it is there, no right to make one is needed
         await connection.execute(f'CREATE SCHEMA "{place.schema}"')
-    await connection.execute(_TABLES)
+    await connection.execute(files(__package__).joinpath("tables.sql").read_text("utf-8"))
+    await connection.execute("INSERT INTO outbox_format VALUES ($1, $2)", FORMAT, OLDEST)
     _log.info("outbox made, of format %d", FORMAT)
 
 

@@ -120,7 +120,6 @@ def assert_sensible(status: int, body: bytes) -> None:
 @pytest.mark.slow
 @pytest.mark.honest_sandbox
 @pytest.mark.parametrize("config", [{"closed": False}, {"tokens": TOKENS, "oauth": APP}, {}])
-@settings(max_examples=800)
 @given(st.data())
 def test_no_request_makes_it_fail(config: dict[str, Any], data: st.DataObject) -> None:
     """Neither itself, nor what it has left behind for a later one."""

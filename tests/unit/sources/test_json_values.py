@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.sources.base import LINE_LIMIT
@@ -32,7 +32,6 @@ def _split(text: bytes, *records: str, size: int = 1 << 18) -> tuple[list[Any], 
     return [(item.line, item.raw) for item in values], values
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(RECORDS, st.sampled_from([None, 1, "\t"]), st.integers(1, 40), st.booleans())
 def test_records_come_as_they_stand_wherever_the_pieces_end(
     records: list[dict[str, Any]],

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from bad_inputs import jsonl, parse, record
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.models import Call
@@ -77,7 +77,6 @@ def _reader(options: SourceOptions) -> JsonSource:
     return JsonSource(stream, Utf8Text(stream, None), options, JsonLayout())
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(RECORDS, st.sampled_from([SourceOptions(undated="now"), BERLIN]), st.booleans())
 def test_both_ways_come_to_the_same_row(
     fields: dict[str, Any],

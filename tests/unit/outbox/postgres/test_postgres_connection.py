@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from asyncpg import exceptions as pg
+from outbox_kit import draft, drafts, published
+from postgres_kit import cut_off
+from postgres_server import LOCKED_USER, standby
+
+from leadconnector_async.errors import (
+    OutboxBusyError,
+    OutboxError,
+    OutboxUnusableError,
+    OutboxWriteError,
+)
+from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.open import open_outbox, read_outbox
+from leadconnector_async.outbox.postgres.connection import connect, explained
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.outbox.postgres.place import read_place
+from leadconnector_async.outbox.postgres.schema import FORMAT
+from leadconnector_async.reports.summary import status_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from postgres_server import PostgresServer
+
+SECRET: Final = "tiger"
+
+
+async def run_sql(url: str, *statements: str) -> None:
+    """Execute statements as the server's owner, in the schema of a place."""
+    connection = await connect(read_place(url), {})
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def opened(url: str) -> None:
+    """Open and close an outbox."""
+    async with await open_outbox(url):
+        pass
+
+
+def refusal(url: str) -> str:
+    """Why an outbox cannot be opened: one line, without the password."""
+    with pytest.raises(OutboxError) as caught:
+        asyncio.run(opened(url))
+    text = str(caught.value)
+    assert "\n" not in text
+    assert SECRET not in text
+    return text
+
+
+def of_user(url: str, name: str) -> str:
+    """The same place for another user, with a password."""
+    return url.replace("postgres@", f"{name}:{SECRET}@")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "schema"),
+    [
+        ("postgresql://u:p@h:5/d", "postgresql://u@h:5/d", "leadconnector"),
+        ("postgres://u:p%40@h/d?schema=a_1&sslmode=require", None, "a_1"),
+        ("postgresql:///d?host=/run/pg&password=p&schema=X", None, "X"),
+        ("postgresql://h/d", "postgresql://h/d", "leadconnector"),
+    ],
+)
+def test_a_place_is_shown_without_its_password(url: str, shown: str | None, schema: str) -> None:
+    """It can be given again as it is shown, with the password elsewhere."""
+    place = read_place(url)
+    assert place.schema == schema
+    assert shown in {None, place.shown}
+    assert "p@" not in place.shown
+    assert "p%40" not in place.shown
+    assert "password" not in place.shown
+    assert "schema" not in place.dsn
+    assert read_place(place.shown).shown == place.shown
+    assert place.shown in repr(place)
+
+
+def test_no_server(tmp_path: Path) -> None:
+    """Nor a host of that name."""
+    for host in (f"/db?host={tmp_path}", "no.such.host.invalid/db"):
+        assert "see that the server runs" in refusal(f"postgresql://u:{SECRET}@{host}")
+
+
+def test_a_wrong_database(postgres_place: str) -> None:
+    """The server tells, and the fix is named."""
+    wrong = of_user(postgres_place, "postgres").replace("/postgres?", "/nothing?")
+    assert "there is no such database: make it" in refusal(wrong)
+
+
+def test_a_wrong_password(own_postgres: PostgresServer, postgres_place: str) -> None:
+    """The right one is taken."""
+    locked = of_user(postgres_place, LOCKED_USER)
+    drop = f"DROP ROLE IF EXISTS {LOCKED_USER}"
+    make = f"CREATE ROLE {LOCKED_USER} SUPERUSER LOGIN PASSWORD '{SECRET}'"
+    asyncio.run(run_sql(own_postgres.url, drop, make))
+    assert "refuses the user or password" in refusal(locked.replace(SECRET, f"{SECRET}s"))
+    asyncio.run(opened(locked))
+
+
+def test_missing_rights(own_postgres: PostgresServer, postgres_place: str) -> None:
+    """Who may make no schema uses one that was made, once it may use the tables."""
+    schema, weak = read_place(postgres_place).schema, of_user(postgres_place, "weak")
+    make = ("DROP ROLE IF EXISTS weak", "CREATE ROLE weak LOGIN")
+    asyncio.run(run_sql(own_postgres.url, *make))
+    assert "leadconnector outbox init" in refusal(weak)
+    asyncio.run(opened(postgres_place))
+    assert f'GRANT USAGE ON SCHEMA "{schema}"' in refusal(weak)
+    grants = (
+        f"GRANT USAGE ON SCHEMA {schema} TO weak",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO weak",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO weak",
+    )
+    asyncio.run(run_sql(own_postgres.url, *grants))
+
+    async def stage() -> None:
+        async with await open_outbox(weak) as outbox:
+            await published(outbox, drafts(3))
+            assert len(await outbox.locations()) == 1
+
+    asyncio.run(stage())
+    drop = (f"DROP SCHEMA {schema} CASCADE", "DROP ROLE weak")
+    asyncio.run(run_sql(own_postgres.url, *drop))
+
+
+def test_a_foreign_schema(postgres_place: str) -> None:
+    """Its tables are not touched."""
+    schema = read_place(postgres_place).schema
+    make = (f"CREATE SCHEMA {schema}", "CREATE TABLE record (theirs int)")
+    asyncio.run(run_sql(postgres_place, *make))
+    assert "choose another name for ?schema=" in refusal(postgres_place)
+    asyncio.run(run_sql(postgres_place, "SELECT theirs FROM record"))
+
+
+def test_a_newer_format(postgres_place: str) -> None:
+    """One that can be read by this version is; one that cannot is refused, to read too."""
+    asyncio.run(opened(postgres_place))
+    newer = "UPDATE outbox_format SET format = {}, readable_from = {}"
+    asyncio.run(run_sql(postgres_place, newer.format(FORMAT + 1, FORMAT)))
+    asyncio.run(opened(postgres_place))
+    asyncio.run(run_sql(postgres_place, newer.format(FORMAT + 1, FORMAT + 1)))
+    assert "upgrade leadconnector-async" in refusal(postgres_place)
+    with pytest.raises(OutboxUnusableError, match="upgrade leadconnector-async"):
+        asyncio.run(read_outbox(postgres_place, status_of))
+
+
+def test_two_make_it_at_once(postgres_place: str) -> None:
+    """One of them makes the tables, and both use them."""
+
+    async def both() -> None:
+        await asyncio.gather(*(opened(postgres_place) for _ in range(4)))
+
+    asyncio.run(both())
+
+
+@pytest.mark.slow
+def test_a_standby_is_read_and_not_written(
+    own_postgres: PostgresServer, postgres_place: str
+) -> None:
+    """Reports may be made where they burden nobody."""
+
+    async def stage() -> None:
+        async with await open_outbox(postgres_place) as outbox:
+            await published(outbox, drafts(3))
+
+    asyncio.run(stage())
+    second = standby(own_postgres)
+    try:
+        place = second.outbox(read_place(postgres_place).schema)
+        assert "give the address of the primary" in refusal(place)
+        assert asyncio.run(read_outbox(place, status_of)).pending == 3
+    finally:
+        second.stop()
+
+
+def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
+    """It is told as a standby is."""
+    asyncio.run(opened(postgres_place))
+
+    async def scenario() -> None:
+        async with await open_outbox(postgres_place) as outbox:
+            assert isinstance(outbox, PostgresOutbox)
+            await outbox._staging.runner.connection.execute(
+                "SET default_transaction_read_only = on"
+            )
+            with pytest.raises(OutboxUnusableError, match="the primary"):
+                await outbox.stage(drafts(1), SourcePass())
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("error", "of", "words"),
+    [
+        (pg.DiskFullError("could not extend file"), OutboxWriteError, "make room"),
+        (pg.TooManyConnectionsError("sorry"), OutboxBusyError, "max_connections"),
+        (pg.CannotConnectNowError("starting up"), OutboxWriteError, "run again once"),
+        (pg.ConnectionDoesNotExistError("gone"), OutboxWriteError, "the connection was lost"),
+        (pg.UndefinedTableError('relation "x"'), OutboxUnusableError, "restore it from a copy"),
+        (
+            pg.ProtocolViolationError("unsupported startup parameter: jit"),
+            OutboxUnusableError,
+            "pool",
+        ),
+        (pg.InternalServerError("odd\nDETAIL: a value"), OutboxWriteError, r"\(odd\)"),
+    ],
+)
+def test_errors_name_the_fix(error: Exception, of: type[OutboxError], words: str) -> None:
+    """In one line, of the class that a caller expects."""
+    with pytest.raises(of, match=words):
+        raise explained(read_place(f"postgresql://u:{SECRET}@h/d"), error)
+
+
+def test_once_the_connection_is_lost_every_call_fails(postgres_place: str) -> None:
+    """Nothing is half done, and what was done before is there."""
+
+    async def scenario() -> None:
+        outbox = await open_outbox(postgres_place)
+        await outbox.stage([draft("a")], SourcePass())
+        assert await cut_off(postgres_place) == 1
+        for _ in range(2):
+            with pytest.raises(OutboxWriteError):
+                await outbox.stage([draft("b")], SourcePass())
+        with pytest.raises(OutboxWriteError):
+            await outbox.submit(draft("c"))
+        await outbox.close()
+        with pytest.raises(OutboxError, match="is closed"):
+            await outbox.publish()
+        async with await open_outbox(postgres_place) as again:
+            assert await again.unsent() == {"l1": 1}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ignored", ["", "jit, search_path, synchronous_commit, plan_cache_mode, "])
+def test_a_pooler_in_transaction_mode_is_refused(
+    own_postgres: PostgresServer, postgres_place: str, tmp_path: Path, ignored: str
+) -> None:
+    """However it is set up: nobody could hold a lock through it."""
+    program = shutil.which("pgbouncer")
+    if program is None or own_postgres.folder is None:
+        pytest.skip("there is no pgbouncer")
+    if ignored:
+        ignored += "enable_seqscan, enable_hashjoin, enable_mergejoin"
+    folder = own_postgres.folder / f"pool{len(ignored)}"
+    folder.mkdir()
+    shutil.chown(folder, "nobody")
+    (tmp_path / "users").write_text('"postgres" "x"\n')
+    config = folder / "pool.ini"
+    config.write_text(
+        f"[databases]\npostgres = host={own_postgres.folder} user=postgres\n[pgbouncer]\n"
+        f"pool_mode = transaction\nlisten_addr =\nunix_socket_dir = {folder}\nauth_type = any\n"
+        f"ignore_startup_parameters = {ignored}\nlisten_port = 5432\n"
+    )
+    with subprocess.Popen([program, "-q", "-u", "nobody", str(config)]) as process:
+        try:
+            for _ in range(100):
+                if (folder / ".s.PGSQL.5432").exists():
+                    break
+                asyncio.run(asyncio.sleep(0.05))
+            place = postgres_place.replace(str(own_postgres.folder), str(folder))
+            assert "connection pooler in transaction mode" in refusal(place)
+        finally:
+            process.terminate()
