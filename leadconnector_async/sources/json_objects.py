@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.base import Identity
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.encoding import Utf8Text
-    from leadconnector_async.sources.mapped import Cell
+    from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition
     from leadconnector_async.sources.recognition import Choice
 

@@ -161,3 +161,18 @@ def test_a_page_that_is_cut_short_is_told_with_its_line(tmp_path: Path) -> None:
     assert [(one.field, one.wrong) for one in last.problems] == [
         ("file", "ends in the middle of its JSON (line 9)")
     ]
+
+
+def test_a_list_that_the_mapping_names_has_to_be_there(tmp_path: Path) -> None:
+    """Else nothing would be read, and nothing said. An empty one is no fault."""
+    path, own = tmp_path / "page.json", tmp_path / "own.toml"
+    own.write_text('records = "data[*]"\n[fields]\ntype = { constant = "SMS" }\n', "utf-8")
+    options = SourceOptions(mapping_file=str(own), undated="now")
+    path.write_text('{"id": "1"}\n{"id": "2"}\n', "utf-8")
+    with open_source(str(path), options) as source:
+        (parsed,) = source
+    assert parsed.problems[0].wrong.startswith("has no list data[*], which the mapping names")
+    for given, count in (('{"data": []}', 0), ('{"data": [{"id": "1"}]}', 1)):
+        path.write_text(given, "utf-8")
+        with open_source(str(path), options) as source:
+            assert [one.row is None for one in source] == [False] * count
