@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import DESTINATION, Requeued, check_destination
 from leadconnector_async.outbox.postgres.connection import (
+    REHEARSING,
     WRITING,
     JobRunner,
     check_server,
@@ -193,7 +194,7 @@ class PostgresOutbox:
             OutboxWriteError: it cannot be written.
         """
         where = read_place(place) if isinstance(place, str) else place
-        connection = await connect(where, WRITING)
+        connection = await connect(where, REHEARSING if rehearsing else WRITING)
         try:
             await check_server(where, connection)
             if rehearsing:
