@@ -20,8 +20,17 @@ NOBODY: Final = 65_534
 
 pytest_plugins = ["postgres_kit"]
 
-settings.register_profile("any machine", deadline=None)  # other work on it must not fail a test
-settings.load_profile("any machine")
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples of a property are tried, and how long one may take: for ever.
+
+    Other work on the machine must not fail a test.
+    """
+    examples = 20 if config.option.markexpr == "not slow" else 100
+    if os.environ.get("LEADCONNECTOR_TEST_THOROUGH"):
+        examples = 2000
+    settings.register_profile("leadconnector", deadline=None, max_examples=examples)
+    settings.load_profile("leadconnector")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The options of ``leadconnector import`` as the library's own objects, and where it sends to.
+"""The options of commands that send, as the library's own objects, and where they send to.
 
 That is the API, or a sandbox inside this program.
 """
@@ -34,19 +34,13 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox import SandboxConfig
 
 
-class ImportOptions(Struct, frozen=True, kw_only=True):
+class SendingOptions(Struct, frozen=True, kw_only=True):
     """What the user asks for, as click has checked it. Times are in seconds."""
 
-    sources: tuple[str, ...]
-    source: SourceOptions
-    location: str | None
-    outbox: str | None
     token: str | None
     locations: Locations | None
     base_url: str | None
     api_version: str | None
-    sandbox: bool
-    dry_run: bool
     concurrency: int | None
     connect_timeout: float
     timeout: float
@@ -56,18 +50,9 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     no_stamp: bool
     patience: float
     contacts: ContactMode
-    provider: str | None
     wait: bool
     quota: QuotaValue | str | None
     daily: int | None
-    as_json: bool
-    quiet: bool
-
-    async def rehearsing(self) -> SourceOptions:
-        """How to read without writing anything. What earlier runs kept can be named."""
-        reading = await reading_options(self.source, self.outbox or "")
-        kept = () if self.outbox is None or reading.spool is None else (reading.spool,)
-        return replace(reading, files=(*reading.files, *kept), spool=None)
 
     def policy(self) -> Policy:
         """How patient to be."""
@@ -82,9 +67,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
         )
 
     def limit(self) -> RateLimit | None:
-        """The quota to assume until the API tells. The sandbox has one only if it is asked for."""
-        if self.quota is None and self.daily is None and self.sandbox:
-            return None
+        """The quota to assume until the API tells."""
         if self.quota == OFF:
             return RateLimit(requests=10**9, daily=self.daily) if self.daily else None
         usual = RateLimit()
@@ -97,18 +80,80 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
         """The same for each location of the file of locations."""
         return {} if self.locations is None else self.locations.limits(self.limit())
 
+    def timeouts(self) -> Timeouts:
+        """The limits on one request."""
+        return Timeouts(connect=self.connect_timeout, read=self.timeout)
+
+    def client(
+        self, token: str | TokenProvider, base_url: str, location: str | None = None
+    ) -> LeadConnector:
+        """The client for an address.
+
+        Raises:
+            click.UsageError: the address or the token cannot be one.
+        """
+        try:
+            return LeadConnector(
+                token,
+                location_id=location,
+                base_url=base_url,
+                version=self.api_version,
+                limit=self.limit(),
+                limits=self.limits(),
+                policy=self.policy(),
+                timeouts=self.timeouts(),
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+
+
+class ImportOptions(SendingOptions, frozen=True, kw_only=True):
+    """What the user asks for, as click has checked it. Times are in seconds."""
+
+    sources: tuple[str, ...]
+    source: SourceOptions
+    location: str | None
+    outbox: str | None
+    sandbox: bool
+    dry_run: bool
+    stage_only: bool
+    provider: str | None
+    as_json: bool
+    quiet: bool
+
+    async def rehearsing(self) -> SourceOptions:
+        """How to read without writing anything. What earlier runs kept can be named."""
+        reading = await reading_options(self.source, self.outbox or "")
+        kept = () if self.outbox is None or reading.spool is None else (reading.spool,)
+        return replace(reading, files=(*reading.files, *kept), spool=None)
+
+    def limit(self) -> RateLimit | None:
+        """The quota to assume until the API tells. The sandbox has one only if it is asked for."""
+        if self.quota is None and self.daily is None and self.sandbox:
+            return None
+        return super().limit()
+
     def providers(self, location: str) -> Mapping[str, str]:
         """The conversation provider by type of message: the file of locations goes first."""
         common = dict.fromkeys(NEED_PROVIDER, self.provider) if self.provider else {}
         own = {} if self.locations is None else self.locations.providers(location)
         return {**common, **own}
 
-    def timeouts(self) -> Timeouts:
-        """The limits on one request."""
-        return Timeouts(connect=self.connect_timeout, read=self.timeout)
-
     def __repr__(self) -> str:
         return f"ImportOptions({', '.join(self.sources)})"
+
+
+class WorkerOptions(SendingOptions, frozen=True, kw_only=True):
+    """What the user asks for, as click has checked it. Times are in seconds."""
+
+    outbox: str
+    lease: float
+    drain: bool
+    as_json: bool
+    quiet: bool
+
+    def __repr__(self) -> str:
+        return f"WorkerOptions(drain={self.drain})"
 
 
 _ROUND_TRIP: Final = 0.02
@@ -209,24 +254,3 @@ async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
         return None
     listed = " and ".join(filter(None, [", ".join(some[:-1]), some[-1]]))
     return f"{listed} that the records name are taken as known: the sandbox cannot look them up"
-
-
-def client(options: ImportOptions, at: ApiTarget) -> LeadConnector:
-    """The client for a target.
-
-    Raises:
-        click.UsageError: the address or the token cannot be one.
-    """
-    try:
-        return LeadConnector(
-            at.token,
-            location_id=options.location,
-            base_url=at.base_url,
-            version=options.api_version,
-            limit=options.limit(),
-            limits=options.limits(),
-            policy=options.policy(),
-            timeouts=options.timeouts(),
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None

@@ -42,7 +42,9 @@ def option(name: str, *names: str, **settings: Any) -> Callable[[_F], _F]:  # no
     return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
 
 
-def _all(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
+def options_of(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Declare several options as one, in this order."""
+
     def decorate(function: _F) -> _F:
         for decorator in reversed(decorators):
             function = decorator(function)
@@ -71,7 +73,7 @@ def _check_sources(
     return given
 
 
-source_options: Final = _all(
+source_options: Final = options_of(
     option(
         "--map",
         "mapping",
@@ -109,8 +111,9 @@ source_options: Final = _all(
         "--mapping",
         "mapping_file",
         metavar="NAME|FILE",
-        help="How another system's export is read: generic, sms-backup-restore, twilio-calls, "
-        "twilio-messages, or a TOML file of your own.",
+        help="How another system's export is read: generic, ghl-export, quo-calls, quo-messages, "
+        "ringcentral-messages, sms-backup-restore, twilio-calls, twilio-messages, or a TOML file "
+        "of your own.",
     ),
     option(
         "--region",
@@ -218,7 +221,7 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     )
 
 
-api_options: Final = _all(
+api_options: Final = options_of(
     option("--base-url", metavar="URL", help="Another address than the API's own."),
     option(
         "--api-version",
@@ -255,7 +258,7 @@ json_option: Final = option(
     help="Print the result as one JSON object, last on standard output.",
 )
 
-output_options: Final = _all(
+output_options: Final = options_of(
     json_option,
     option("--quiet", "-q", is_flag=True, help="Show no progress and no notices."),
     option("--no-color", is_flag=True, help="Use no colors. So does the variable NO_COLOR."),

@@ -132,11 +132,12 @@ class Dispatcher:
             self.move(state)
         self._batcher.wants_claims(state)
 
-    async def release(self, location: str) -> None:
+    async def release(self, location: str, within: float = inf) -> None:
         """Let go of a location while `work` goes on with the others.
 
-        What is in flight is answered and settled; what was provably not sent is given back; what is
-        in doubt is left to the next holder of its lease.
+        What is in flight is answered and settled, as far as it is ``within`` so many seconds; what
+        was provably not sent is given back; the rest is left to the next holder of its lease, who
+        looks for it.
         """
         state = self.locations.get(location)
         if state is None:
@@ -144,9 +145,12 @@ class Dispatcher:
         state.error = state.error or LeaseLostError(f"location {location} was let go of")
         self._releasing += 1
         try:
-            while any(lane.busy for lane in state.lanes.values()):
-                self._lane_ended.clear()
-                await self._lane_ended.wait()
+            async with asyncio.timeout(None if within == inf else within):
+                while any(lane.busy for lane in state.lanes.values()):
+                    self._lane_ended.clear()
+                    await self._lane_ended.wait()
+        except TimeoutError:
+            _log.info("location %s is let go of with requests in flight", location)
         finally:
             self._releasing -= 1
         await self._batcher.give_back(state)

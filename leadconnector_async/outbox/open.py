@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
     from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.shared import SharedOutbox
 
     Place = str | os.PathLike[str]
 
@@ -96,6 +97,23 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
 
     return await SqliteOutbox.open(place)
+
+
+async def open_shared(place: str, *, destination: str) -> SharedOutbox:
+    """Open an outbox in a database, to send from beside others; it has to be there.
+
+    Raises:
+        OutboxError: as `open_outbox` does; or it is for another API than ``destination``.
+    """
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox  # noqa: PLC0415 - an extra
+
+    outbox = await PostgresOutbox.open(place, create=False)
+    try:
+        await outbox.dedicate(destination)
+    except BaseException:
+        await outbox.close()
+        raise
+    return outbox
 
 
 async def open_reader(place: Place) -> OutboxReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
@@ -104,6 +105,8 @@ def _has_content(row: SourceRow) -> bool:
 def _given(value: object) -> object:
     if isinstance(value, WrongValueError):
         return value.given
+    if isinstance(value, datetime):
+        return value.isoformat()
     return value.in_full() if isinstance(value, LocalText) else value
 
 
@@ -131,6 +134,7 @@ class RowCoercer:
             options.region,
             possible=options.numbers == "possible",
             notice=self.notices.append,
+            mine=options.mine,
         )
         self.files = Attachments(options, folder)
         self._type: object = None

@@ -78,19 +78,48 @@ def whole(cell: str) -> str:
 
 
 class Columns:
-    """Names the cells of a row.
+    """Names the cells of a row, and reads them.
 
     ``feeds`` are the columns of each field, ``unknown`` the others. ``foreign`` are those of ids
-    that are most likely another system's, each with the column that tells. ``source`` is the name
-    of the source and, after a colon, the place of the header.
+    that are most likely another system's. ``source`` is the name of the source and, after a colon,
+    the place of the header.
+
+    Raises:
+        SourceError: the header is not usable.
     """
+
+    feeds: dict[str, list[str]]
+    unknown: list[str]
+    foreign: dict[str, str]
+    wanting: Sequence[str] = ()
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         self.names = [stripped(name) for name in header]
         self._source = source
         self._mapping = mapping
-        refuse_doubles(source, self.names)
-        refuse_unmapped(source, self.names, mapping)
+        _refuse_doubles(source, self.names)
+        _refuse_unmapped(source, self.names, mapping)
+
+    def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
+        """Make the values of a row, say why it is left out, and what of it is not sent."""
+        return self.values(cells), None, []
+
+    def values(self, cells: Sequence[str]) -> dict[str, object]:
+        """Name a row's values as the API does. An empty cell is an absent field."""
+        raise NotImplementedError
+
+    def identity(self, cells: Sequence[str]) -> Identity | None:
+        """Read which record a refused row is, as far as its cells are where they should be."""
+        if len(cells) == len(self.names):
+            return identity_of(self.values(cells))
+        return _listed_identity(self.names, cells)
+
+
+class NamedColumns(Columns):
+    """Names the cells as the API does. Each of ``foreign`` comes with the column that tells."""
+
+    def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
+        super().__init__(source, header, mapping)
         feeds = self._feeds()
         beside = next((n for n in self.names if n not in feeds.values() and is_foreign(n)), None)
         foreign = set() if beside is None else GIVEN_IDS - mapping.keys()
@@ -115,12 +144,6 @@ class Columns:
             if cell and (value := clean(cell)):
                 values[field] = value
         return values
-
-    def identity(self, cells: Sequence[str]) -> Identity | None:
-        """Read which record a refused row is, as far as its cells are where they should be."""
-        if len(cells) == len(self.names):
-            return identity_of(self.values(cells))
-        return listed_identity(self.names, cells)
 
     def _feeds(self) -> dict[str, str]:
         """Find the column of each field."""
@@ -164,12 +187,8 @@ class Columns:
         return f'; "leadconnector inspect {path}" shows whether a mapping reads it'
 
 
-def refuse_doubles(source: str, names: Sequence[str]) -> None:
-    """Refuse a header in which a name says nothing, since it occurs twice.
-
-    Raises:
-        SourceError: with those names.
-    """
+def _refuse_doubles(source: str, names: Sequence[str]) -> None:
+    """Refuse a header in which a name says nothing, since it occurs twice."""
     doubles = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if doubles:
         raise SourceError(
@@ -178,12 +197,8 @@ def refuse_doubles(source: str, names: Sequence[str]) -> None:
         )
 
 
-def refuse_unmapped(source: str, names: Sequence[str], mapping: Mapping[str, str]) -> None:
-    """Refuse a mapping of columns that are not there.
-
-    Raises:
-        SourceError: with the columns that are.
-    """
+def _refuse_unmapped(source: str, names: Sequence[str], mapping: Mapping[str, str]) -> None:
+    """Refuse a mapping of columns that are not there."""
     for field, column in mapping.items():
         if column and column not in names:
             raise SourceError(
@@ -192,7 +207,7 @@ def refuse_unmapped(source: str, names: Sequence[str], mapping: Mapping[str, str
             )
 
 
-def listed_identity(names: Sequence[str], cells: Sequence[str]) -> Identity | None:
+def _listed_identity(names: Sequence[str], cells: Sequence[str]) -> Identity | None:
     """Read the key of a row whose cells are not where they should be.
 
     In a list of failed records it stands in front, where no missing cell moves it.

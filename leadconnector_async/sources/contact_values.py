@@ -12,7 +12,7 @@ from leadconnector_async.sources.phone_numbers import only_number
 from leadconnector_async.sources.values import WrongValueError, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from leadconnector_async.sources.phone_parsing import Number
 
@@ -40,7 +40,7 @@ class Contacts:
     """Reads what names a contact. ``region`` is the country of numbers without a country code.
 
     ``possible`` takes numbers that nobody can have, if they have the length of one. ``notice`` is
-    told what its owner should know of how a number was read.
+    told what its owner should know of how a number was read. ``mine`` are the owner's own numbers.
 
     The packages that know numbers and addresses are imported with the first of either.
 
@@ -54,11 +54,14 @@ class Contacts:
         *,
         possible: bool = False,
         notice: Callable[[str], None] | None = None,
+        mine: Iterable[str] = (),
     ) -> None:
         self._region = None if region is None else region.strip().upper()
         self._possible = possible
         self._notice = notice
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
+        self._mine = [number for number in mine if "@" not in number]
+        self._own: set[str] | None = None
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""
@@ -74,6 +77,22 @@ class Contacts:
         except WrongValueError:
             bare = "" if _LETTER.search(text) else "".join(filter(str.isdigit, text))
             return bare or text.strip()
+
+    @property
+    def own(self) -> set[str]:
+        """The owner's numbers, as `same` spells them. Whoever learns of one adds it."""
+        if self._own is None:  # the package that reads them is not always there
+            self._own = {self.same(number) for number in self._mine}
+        return self._own
+
+    def others(self, addresses: Iterable[str]) -> list[str]:
+        """Name each once, and the owner not at all."""
+        spelled: dict[str, str] = {}
+        for address in addresses:
+            same = self.same(address)
+            if same not in self.own and not spelled.get(same, "").startswith("+"):
+                spelled[same] = address
+        return list(spelled.values())
 
     def email(self, value: object) -> str:
         """Spell an address in lower case. Nothing is looked up."""

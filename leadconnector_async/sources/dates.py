@@ -102,6 +102,8 @@ class Dates:
         """
         if type(value) is int or type(value) is float:
             return self._read_text(repr(value), self._zone)
+        if type(value) is datetime:
+            return self.utc(value)
         if not isinstance(value, str):
             raise WrongValueError(kind_of(value), f"write ISO 8601 as text, as in {EXAMPLE}")
         zone = value.zone if isinstance(value, LocalText) else self._zone

@@ -16,7 +16,7 @@ from leadconnector_async.sources.byte_stream import open_stream
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.jsonl import JsonDocument, JsonLines
+from leadconnector_async.sources.jsonl import JsonSource
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.recognition import choice_of_markup
 from leadconnector_async.sources.spreadsheet import Spreadsheet
@@ -160,10 +160,7 @@ def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions)
 def _json(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
     from leadconnector_async.sources.json_layout import layout_of_json  # noqa: PLC0415 - as above
 
-    layout = layout_of_json(stream.name, text.head, options)
-    if layout.records is None:
-        return JsonLines(stream, text, options, layout.choice)
-    return JsonDocument(stream, text, options, layout)
+    return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
 
 
 def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:

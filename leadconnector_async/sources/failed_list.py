@@ -40,7 +40,7 @@ from zoneinfo import ZoneInfo
 from leadconnector_async.sources.attachments import anchored
 from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.coerce import RowCoercer, as_given
-from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, items
+from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns, items
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.fields import (
@@ -126,18 +126,18 @@ def _named(source: SourceFormat, record: Record) -> Record:
 
 
 @lru_cache(maxsize=64)
-def _source(form: bytes) -> tuple[SourceFormat, Columns | MappedColumns | None]:
+def _source(form: bytes) -> tuple[SourceFormat, Columns | None]:
     source = decode_format(form)
     if source.columns is None:
         return source, None
     if source.table is None:
-        return source, Columns("source", source.columns, source.mapping)
+        return source, NamedColumns("source", source.columns, source.mapping)
     contacts = Contacts(source.region)
     mapped = MappedColumns("source", source.columns, source.table, source.mapping, contacts)
     return source, mapped
 
 
-def _rest(columns: Columns | MappedColumns, cells: list[str]) -> Record:
+def _rest(columns: Columns, cells: list[str]) -> Record:
     """Name the cells that feed no field. None may pass for a field in JSON."""
     names = list(columns.unknown)
     if REASON in columns.names and reason_name(columns.names) == SPARE_REASON:

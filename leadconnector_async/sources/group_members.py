@@ -32,20 +32,18 @@ class With(NamedTuple):
 
 
 class Groups:
-    """Tells the other side of messages. What it learns of the owner's numbers, it keeps."""
+    """Tells the other side of messages. What it learns of the owner's numbers, contacts keep."""
 
     def __init__(self, contacts: Contacts, options: SourceOptions) -> None:
         self._contacts = contacts
         self._policy = options.groups
         self._left_out = "groups" in options.leave_out
-        self._mine = [number for number in options.mine if "@" not in number]
-        self._own: set[str] | None = None
 
     def tell(
         self, rule: Members, address: str | None, inner: Iterable[Inner], direction: object
     ) -> With:
         """Tell it from the addresses within a message, and from the one of the message itself."""
-        own = self._owners()
+        own = self._contacts.own
         if (
             not rule.element
             and address
@@ -60,17 +58,19 @@ class Groups:
         if outbound:
             own |= {self._contacts.same(at) for at in senders}
         to = [at for at, role in roles if role in rule.recipients]
-        members = self._others([*senders, *to, *(listed if len(listed) > 1 or not to else ())])
+        members = self._contacts.others(
+            [*senders, *to, *(listed if len(listed) > 1 or not to else ())]
+        )
         if outbound:
-            people = self._others([*to, *(listed if len(listed) > 1 or not to else ())])
+            people = self._contacts.others([*to, *(listed if len(listed) > 1 or not to else ())])
             return self._sent(people, members)
-        wrote = self._others([*senders, *(listed if len(listed) == 1 else ())])
+        wrote = self._contacts.others([*senders, *(listed if len(listed) == 1 else ())])
         wrote = sorted(wrote, key=lambda address: "@" in address)[:1]  # numbers before other ids
         is_group = len(listed) > 1 or len(to) > 1
         if is_group and self._left_out:
             return With((), left_out=LEAVE_OUT["groups"])
         if not wrote and not is_group:
-            wrote = self._others(to)[:1]
+            wrote = self._contacts.others(to)[:1]
         unknown = _unsigned() if is_group else withheld()
         return With(wrote or [unknown], members if is_group or not wrote else ())
 
@@ -82,21 +82,6 @@ class Groups:
         if self._policy == "first":
             return With(people[:1], members, FIRST)
         return With(people, members, EACH)
-
-    def _owners(self) -> set[str]:
-        if self._own is None:
-            self._own = {self._contacts.same(number) for number in self._mine}
-        return self._own
-
-    def _others(self, addresses: Iterable[str]) -> list[str]:
-        """Name each once, and the owner not at all."""
-        own = self._owners()
-        spelled: dict[str, str] = {}
-        for address in addresses:
-            same = self._contacts.same(address)
-            if same not in own and not spelled.get(same, "").startswith("+"):
-                spelled[same] = address
-        return list(spelled.values())
 
 
 def _addresses(rule: Members, inner: Iterable[Inner]) -> list[tuple[str, str]]:

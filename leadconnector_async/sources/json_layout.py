@@ -39,11 +39,11 @@ Names = list[str]
 
 
 class JsonLayout(NamedTuple):
-    """Where the records are, and how they are read."""
+    """Where the records are, and how they are read: by default a line each, by the API's names."""
 
-    records: tuple[str, ...] | None
+    records: tuple[str, ...] | None = None
     """Paths as `JsonValues` has them. None: each line is a record."""
-    choice: Choice
+    choice: Choice = Choice(None)
 
 
 def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayout:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -29,13 +29,13 @@ from leadconnector_async.sources.mapping import columns_of, columns_told_of
 from leadconnector_async.sources.values import kind_of, scalar_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from leadconnector_async.errors import SourceError
     from leadconnector_async.sources.base import Identity
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.encoding import Utf8Text
-    from leadconnector_async.sources.mapped import Cell
+    from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition
     from leadconnector_async.sources.recognition import Choice
 
@@ -48,6 +48,8 @@ _HALVES: Final = re.compile("[\ud800-\udfff]")
 
 _STAND_INS: Final = re.compile("[\udc80-\udcff]")
 """In lists of failed records: bytes that could not be decoded, for which they were refused."""
+
+_PICK: Final = re.compile(r"(.+)\[(\w+)=([^\]]*)\]\.(.+)")
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 
@@ -79,6 +81,8 @@ class Objects:
         self._has_foreign = False
         if self.definition is not None:
             self._reader, self._used = object_reader_of(self.definition, mapping, coercer)
+            self._picks = _picks_of(self.definition, mapping)
+            self._used |= {key_of(name) for pick in self._picks for name in pick.reads()}
 
     @property
     def warnings(self) -> list[str]:
@@ -124,6 +128,11 @@ class Objects:
         row: dict[str, Cell] = {}
         for path, cell in cells_of(record):
             key = key_of(path)
+            if isinstance(cell, list):
+                picked = (
+                    (key_of(pick.name), pick.of(cell)) for pick in self._picks if pick.list == key
+                )
+                row |= {name: found for name, found in picked if found}
             if key in self._used:
                 row[key] = row.get(key) or cell
             elif cell and path not in self._unused:
@@ -137,6 +146,44 @@ class Objects:
         plain = _INDEX.sub("[*]", path)
         if key_of(plain) not in self._used:
             self._unused[plain] = None
+
+
+class _Pick(NamedTuple):
+    """A path into those items of a list that say something: ``files[type=picture].url``."""
+
+    name: str
+    list: str
+    key: str
+    value: str
+    within: str
+
+    def of(self, items: Sequence[object]) -> tuple[str, ...]:
+        """Give what these items hold. ``null`` stands for nothing."""
+        fit = (
+            dict(cells_of(item))
+            for item in items
+            if isinstance(item, dict)
+            and ("null" if item.get(self.key) is None else scalar_text(item[self.key]))
+            == self.value
+        )
+        found = (cells.get(self.within) for cells in fit)
+        return tuple(cell for cell in found if isinstance(cell, str) and cell)
+
+    def reads(self) -> tuple[str, str]:
+        """Name the paths that it takes its texts from."""
+        return f"{self.list}[*].{self.key}", f"{self.list}[*].{self.within}"
+
+
+def _picks_of(definition: Definition, mapping: Mapping[str, str]) -> list[_Pick]:
+    kind = definition.table
+    columns = {name for rule in kind.fields.values() for name in columns_of(rule)}
+    names = columns | columns_told_of(kind) | {*mapping.values()}
+    found = ((name, _PICK.fullmatch(name)) for name in sorted(names))
+    return [
+        _Pick(name, key_of(match[1]), match[2], match[3], match[4])
+        for name, match in found
+        if match
+    ]
 
 
 def _listed(record: Record) -> dict[str, object]:
@@ -177,13 +224,15 @@ def cells_of(record: Mapping[str, object]) -> Iterator[tuple[str, Cell]]:
 
 
 def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
-    found: dict[str, list[object]] = {}
+    found: dict[str, list[str]] = {}
     for item in items:
-        if isinstance(item, dict):
-            for key, value in item.items():
-                if isinstance(value, str):
-                    found.setdefault(f"{path}[*].{key}", []).append(value)
-    yield from found.items()
+        inner = (
+            {f".{key}": value for key, value in item.items()} if isinstance(item, dict) else None
+        )
+        for key, value in ({"": item} if inner is None else inner).items():
+            if isinstance(value, str):
+                found.setdefault(f"{path}[*]{key}", []).append(value)
+    yield from ((name, tuple(texts)) for name, texts in found.items())
 
 
 @lru_cache(maxsize=4096)

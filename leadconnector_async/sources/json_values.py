@@ -58,7 +58,8 @@ class JsonValues:
 
     ``""`` are the outermost values. Memory holds one record and one piece of the text. ``problem``
     is set where the text ends too early or is no JSON: the items before it are whole. ``others``
-    counts the objects in other lists, which are passed over.
+    counts the objects in other lists, which are passed over. ``listed`` tells whether there was a
+    list, or an object, that can be one of ``records``.
 
     Readers of JSON in events would tell neither where a record begins nor how it was written.
     """
@@ -77,6 +78,7 @@ class JsonValues:
         self._record_line = self.line = 1
         self.problem: Problem | None = None
         self.others: dict[str, int] = {}
+        self.listed = False
 
     def __iter__(self) -> Iterator[Item]:
         for chunk in self._chunks:
@@ -148,6 +150,7 @@ class JsonValues:
                 self._frames.pop()
         elif frame is None or (frame.closer == b"]" and frame.path in self._records):
             self._count_lines(at)
+            self.listed = True
             return Item(self.line, text)
         elif text[:1] == _QUOTE:
             self._key = text
@@ -162,6 +165,7 @@ class JsonValues:
             )
         else:
             begins = path in self._records and (bracket == b"{" or _is_list(frame))
+        self.listed = self.listed or begins or f"{path}[*]" in self._records
         if begins:
             self._count_lines(at)
             self._record_line, self._start = self.line, at

@@ -22,7 +22,6 @@ from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unr
 from leadconnector_async.sources.fields import LOCATION, NESTED, OUTBOX_KEY
 from leadconnector_async.sources.json_objects import Objects, read_object
 from leadconnector_async.sources.json_values import JsonValues
-from leadconnector_async.sources.recognition import Choice
 from leadconnector_async.sources.stream_source import StreamSource, source_format_of
 from leadconnector_async.sources.values import WrongValueError
 
@@ -48,14 +47,14 @@ _FIX_LINE: Final = "write one JSON object per line"
 
 _FIX_RECORD: Final = "mend it in the file"
 
-AS_NAMED: Final = Choice(None)
-"""By the API's names."""
-
 _FIX_RAW: Final = "mend it, or put the record itself, with this outboxKey, in place of this line"
 
 
-class JsonLines(StreamSource):
-    """Reads JSON Lines. Of a key that occurs twice in an object, the last one counts.
+class JsonSource(StreamSource):
+    """Reads JSON Lines, or the objects of the lists that a layout names.
+
+    Of a key that occurs twice in an object, the last one counts. Where a text ends too early or is
+    no JSON, what came before is read.
 
     A line goes straight from its bytes into a row. Only where that fails is it read field by
     field, to say what is wrong, or to find that nothing is: other spellings of dates, fields that
@@ -63,17 +62,37 @@ class JsonLines(StreamSource):
     """
 
     def __init__(
-        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, choice: Choice = AS_NAMED
+        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, layout: JsonLayout
     ) -> None:
         super().__init__(stream, text, options)
-        self._objects = Objects(choice, options.mapping, self._coercer)
+        self._layout = layout
+        self._objects = Objects(layout.choice, options.mapping, self._coercer)
         self._latest = self._coercer.dates.latest
-        self.recognised = choice.recognised
+        self.recognised = layout.choice.recognised
+        marked = self._marked and layout.records is None
         self.form = source_format_of(
-            options, "jsonl", marked=self._marked, table=choice.definition
+            options, "jsonl", marked=marked, table=layout.choice.definition
         ).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
+        yield from self._in_lines() if self._layout.records is None else self._in_lists()
+        self.warnings += self._objects.warnings
+        self._warn_of_unknown("field")
+
+    def _in_lists(self) -> Iterator[Parsed]:
+        values = JsonValues(self._text.chunks(), self._layout.records or ())
+        found = False
+        for line, raw in values:
+            found = True
+            if isinstance(raw, TooLong):
+                yield Parsed(line, b"", None, (raw.problem("record"),))
+            else:
+                yield self._object(line, raw, "record", _FIX_RECORD)
+        problem = self._stream.damage or values.problem or self._unread(values, found=found)
+        if problem is not None:
+            yield Parsed(values.line, b"{}", None, (problem,))
+
+    def _in_lines(self) -> Iterator[Parsed]:
         number = 0
         # A field that is not known is mostly in every line of its file. So after lines which only
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
@@ -97,8 +116,6 @@ class JsonLines(StreamSource):
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
-        self.warnings += self._objects.warnings
-        self._warn_of_unknown("field")
 
     def _fast(self, line: bytes) -> SourceRow | None:
         """Decode a line, or leave it to the slow way. Both come to the same row."""
@@ -142,17 +159,18 @@ class JsonLines(StreamSource):
         if isinstance(line, TooLong):
             return Parsed(number, b"", None, (line.problem("line"),))
         line = line.strip().removeprefix(codecs.BOM_UTF8)
-        if not line:
-            return None
-        record, notices = read_object(line, self._text, "line", _FIX_LINE)
+        return self._object(number, line, "line", _FIX_LINE) if line else None
+
+    def _object(self, number: int, raw: bytes, what: str, fix: str) -> Parsed:
+        record, notices = read_object(raw, self._text, what, fix)
         if isinstance(record, Problem):
-            return Parsed(number, line, None, (record,), self._identity(line))
+            return Parsed(number, raw, None, (record,), self._identity(raw))
         if is_unreadable(record):
             mended = self._mended(record)
             if isinstance(mended, Problem):
-                return Parsed(number, line, None, (mended,), identity_of(record))
+                return Parsed(number, raw, None, (mended,), identity_of(record))
             record = mended
-        return self._objects.parsed(number, line, record, notices)
+        return self._objects.parsed(number, raw, record, notices)
 
     def _identity(self, line: bytes) -> Identity | None:
         record = as_it_stands(line)
@@ -165,49 +183,13 @@ class JsonLines(StreamSource):
             return Problem("raw", record.wrong, _FIX_RAW)
         return {key: unreadable.get(key) for key in (OUTBOX_KEY, LOCATION)} | record
 
-
-class JsonDocument(StreamSource):
-    """Reads objects in lists, and such as go over several lines.
-
-    Where its text ends too early or is no JSON, what came before is read.
-    """
-
-    def __init__(
-        self, stream: ByteStream, text: Utf8Text, options: SourceOptions, layout: JsonLayout
-    ) -> None:
-        super().__init__(stream, text, options)
-        self._values = JsonValues(text.chunks(), layout.records or ())
-        self._layout = layout
-        self._objects = Objects(layout.choice, options.mapping, self._coercer)
-        self.recognised = layout.choice.recognised
-        self.form = source_format_of(
-            options, "jsonl", marked=False, table=layout.choice.definition
-        ).encoded()
-
-    def __iter__(self) -> Iterator[Parsed]:
-        values = self._values
-        found = False
-        for line, raw in values:
-            found = True
-            yield self._parsed(line, raw)
-        problem = self._stream.damage or values.problem or self._unread(found=found)
-        if problem is not None:
-            yield Parsed(values.line, b"{}", None, (problem,))
-        self.warnings += self._objects.warnings
-        self._warn_of_unknown("field")
-
-    def _parsed(self, line: int, raw: bytes) -> Parsed:
-        if isinstance(raw, TooLong):
-            return Parsed(line, b"", None, (raw.problem("record"),))
-        record, notices = read_object(raw, self._text, "record", _FIX_RECORD)
-        if isinstance(record, Problem):
-            return Parsed(line, raw, None, (record,))
-        return self._objects.parsed(line, raw, record, notices)
-
-    def _unread(self, *, found: bool) -> Problem | None:
+    def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:
         """Refuse a file whose records may be in a list that was not read."""
-        others = [f"{path} ({count})" for path, count in self._values.others.items()]
+        others = [f"{path} ({count})" for path, count in values.others.items()]
         records = " or ".join(self._layout.records or ())
+        if not others and not values.listed:
+            wrong = f"has no list {records}, which the mapping names as that of its records"
+            return Problem("file", wrong, "correct records in the mapping, or export it again")
         if not others:
             return None
         wrong = f"has objects in other lists than {records}: {', '.join(others)}"

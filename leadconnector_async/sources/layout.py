@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.detect import open_source
-from leadconnector_async.sources.jsonl import JsonDocument, JsonLines
+from leadconnector_async.sources.jsonl import JsonSource
 from leadconnector_async.sources.mapping import NAMES, load_mapping
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
@@ -69,7 +69,7 @@ def recognised_of(source: Source) -> str | None:
 
 def _is_foreign_json(source: Source, options: SourceOptions) -> bool:
     """Tell JSON that is read by the API's names, but has none."""
-    if options.mapping_file is not None or not isinstance(source, JsonLines | JsonDocument):
+    if options.mapping_file is not None or not isinstance(source, JsonSource):
         return False
     return all(parsed.row is None for parsed in islice(source, 1))
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from datetime import UTC
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.columns import NUMBER_FIELDS, names_utc, whole
 from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, LIST_FIELDS, shown
-from leadconnector_async.sources.mapped_rules import by_prefix, date_of, meant_by, translated
-from leadconnector_async.sources.mapping import FieldRule, LeaveOut, NotCarried, as_list, columns_of
+from leadconnector_async.sources.mapped_rules import (
+    ColumnValues,
+    by_prefix,
+    date_of,
+    first_met,
+    left_out_by,
+    meant_by,
+    translated,
+    word_of,
+)
+from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list, columns_of
 from leadconnector_async.sources.values import WrongValueError, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from leadconnector_async.sources.contact_values import Contacts
-    from leadconnector_async.sources.mapping import ColumnNames, Definition, RecordKind
+    from leadconnector_async.sources.mapped_rules import Cell
+    from leadconnector_async.sources.mapping import Definition, RecordKind
 
 if TYPE_CHECKING:
     Values = dict[str, object]
@@ -29,9 +39,6 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
-
-Cell = str | list[object]
-"""What a column holds: text, or, in JSON, a list."""
 
 _CONTENT: Final = BODY_FIELDS | {"attachments"}
 
@@ -49,8 +56,8 @@ class RowMapper:
     def __init__(self, kind: RecordKind, definition: Definition, contacts: Contacts) -> None:
         empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
-        self._leave_out = _ready(kind.leave_out, empty)
-        self._without_content = _ready(kind.without_content, empty)
+        self._leave_out = left_out_by(kind.leave_out, empty)
+        self._without_content = left_out_by(kind.without_content, empty)
         self._not_carried = {
             column: NotCarried(rule) if isinstance(rule, str) else rule
             for column, rule in kind.not_carried.items()
@@ -60,19 +67,23 @@ class RowMapper:
         plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
-        self._plans = [plan for plan in plans.values() if plan.rule != FieldRule()]
+        self._plans = [
+            (plan, self._value if plan.is_composed else self._simple)
+            for plan in plans.values()
+            if plan.rule != FieldRule()
+        ]
 
     def skipped(self, row: Mapping[str, Cell]) -> str | None:
         """Say why a row is left out."""
         for column, values in self._skip.items():
-            value = _word(row, column)
+            value = word_of(row, column)
             if value in values:
                 return f'rows whose "{column}" is "{value}"'
-        return _first(self._leave_out, row)
+        return first_met(self._leave_out, row)
 
     def without_content(self, row: Mapping[str, Cell]) -> str | None:
         """Say why a row is left out that has neither text nor files."""
-        return _first(self._without_content, row)
+        return first_met(self._without_content, row)
 
     def not_carried(
         self, row: Mapping[str, Cell], values: Mapping[str, object]
@@ -103,8 +114,8 @@ class RowMapper:
             direction = self._value(self._direction, row, None)
             if direction is not None:
                 values[DIRECTION] = direction
-        for plan in self._plans:
-            value = self._value(plan, row, direction)
+        for plan, read in self._plans:
+            value = read(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
         if (address := _address_for_a_number(values)) is not None:
@@ -116,19 +127,38 @@ class RowMapper:
                 values[plan.field] = WrongValueError("is missing", plan.rule.missing or "")
         return values
 
+    def _simple(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+        """Make the value of nothing but a column's text, where nothing is wrong with it."""
+        for column in plan.columns.get(direction, plan.columns[None]):
+            cell = row.get(column, "")
+            if type(cell) is not str:
+                break
+            text = plan.clean(cell)
+            if text in plan.empty:
+                continue
+            for prefix in plan.rule.strip:
+                text = text.removeprefix(prefix)
+            try:
+                made = self._made(plan, text)
+            except WrongValueError:
+                break
+            return self._value(plan, row, direction) if made == "" else made
+        else:
+            return plan.rule.default
+        return self._value(plan, row, direction)
+
     def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
         rule = plan.rule
         if (settled := rule.constant if not rule.cases else _settled(rule, row)) is not None:
             return settled
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.is_list:
-            cells = [cell for name in columns if (cell := self._cell((name,), row)) is not None]
-            return _unique(item for cell in cells for item in _items(cell, rule)) or rule.default
-        cell = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
-        if isinstance(cell, list):
-            return WrongValueError(
-                kind_of(cell), "name what is in it, such as to[0].phone, in the mapping"
-            )
+            cells = [one for name in columns if (one := self._cell((name,), row)) is not None]
+            return _unique(item for one in cells for item in _items(one, rule)) or rule.default
+        found = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
+        cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
+        if isinstance(cell, WrongValueError):
+            return cell
         if rule.before:
             cell = self._after(rule.before, cell or "", row)
         if cell is None:
@@ -143,6 +173,20 @@ class RowMapper:
             return WrongValueError(error.wrong, fix, cell, kind=error.kind)
         return _default(rule, row) if made == "" else made
 
+    def _one_of(
+        self, plan: _Plan, texts: list[object] | tuple[str, ...]
+    ) -> str | WrongValueError | None:
+        """Take the one of several texts, of which the owner's own numbers are none."""
+        if isinstance(texts, list):
+            fix = "name what is in it, such as to[0].phone, in the mapping"
+            return WrongValueError(kind_of(texts), fix)
+        person = plan.field in FINDERS
+        found = self._contacts.others(texts) if person else [*dict.fromkeys(texts)]
+        if person and len(found) > 1:
+            fix = "give --mine with your own number, if it is one of them, or --leave-out groups"
+            return WrongValueError("names several people", fix, "; ".join(found), kind="groups")
+        return "; ".join(found) or None
+
     def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
         cells = [self._cell((column,), row) for column in columns]
         return " ".join(map(str, cells)) if all(isinstance(cell, str) for cell in cells) else None
@@ -155,7 +199,7 @@ class RowMapper:
     def _known(self, rule: FieldRule, row: Mapping[str, Cell]) -> object:
         """Find the value in columns that tell it by true or false, or only by some words."""
         for column, meant in rule.flags.items():
-            flag = _word(row, column).casefold()
+            flag = word_of(row, column).casefold()
             if flag in _TRUE:
                 return meant
             if flag in _FALSE:
@@ -164,7 +208,7 @@ class RowMapper:
                 return WrongValueError(
                     f"is {quoted(flag)} where true or false is expected", _FIX_FLAG
                 )
-        words = (meant_by(rule.words, _word(row, column)) for column in rule.maybe)
+        words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
     def _cell(
@@ -218,22 +262,6 @@ class RowMapper:
         return text not in self._empty and bool(text.strip("0.:")) and text != "false"
 
 
-class _Words:
-    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
-
-    def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
-        words = [word.casefold() for word in as_list(given)]
-        self._whole = frozenset(word for word in words if not word.endswith("*"))
-        self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
-        self._empty = empty
-
-    def match(self, text: str) -> bool:
-        spelled = text.casefold()
-        return spelled in self._whole or (
-            bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
-        )
-
-
 class _Plan:
     """A rule made ready: the columns by direction, and what its field is."""
 
@@ -249,7 +277,7 @@ class _Plan:
         elif field in NUMBER_FIELDS:
             self.clean = whole
         self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
-        self.kinds = [(kind, _Words(words, empty)) for kind, words in rule.kinds.items()]
+        self.kinds = [(kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()]
         own = as_list(rule.column)
         self.columns: dict[object, list[str]] = {
             None: own,
@@ -257,33 +285,9 @@ class _Plan:
             "outbound": own + as_list(rule.outbound),
         }
         self.in_utc = {name for name in own if field == "date" and names_utc(name)}
-
-
-class _Ready(NamedTuple):
-    """Which rows are left out, made ready."""
-
-    where: list[tuple[str, _Words]]
-    but: list[tuple[str, _Words]]
-    reason: str
-
-
-def _ready(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[_Ready]:
-    def words(columns: Mapping[str, ColumnNames]) -> list[tuple[str, _Words]]:
-        return [(name, _Words(given, empty)) for name, given in columns.items()]
-
-    return [_Ready(words(rule.where), words(rule.but), rule.reason) for rule in rules]
-
-
-def _first(rules: list[_Ready], row: Mapping[str, Cell]) -> str | None:
-    """Say what a row is, by the first rule that it meets."""
-    for where, but, reason in rules:
-        for name, words in where:
-            if not words.match(_word(row, name)):
-                break
-        else:
-            if not any(words.match(_word(row, name)) for name, words in but):
-                return reason
-    return None
+        told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
+        self.is_composed = self.is_list or bool(self.in_utc) or any(told)
+        self.is_composed |= rule.constant is not None
 
 
 def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
@@ -296,11 +300,6 @@ def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
 
 def _longest_first(prefix: tuple[str, str]) -> int:
     return -len(prefix[0])
-
-
-def _word(row: Mapping[str, Cell], column: str) -> str:
-    cell = row.get(column, "")
-    return cell.strip() if isinstance(cell, str) else ""
 
 
 def _items(cell: Cell, rule: FieldRule) -> Iterator[object]:
@@ -334,7 +333,7 @@ def _default(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
 def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
     """Name the column of a word that is not known, and the way to another one."""
     rule, field = plan.rule, plan.field
-    column = next((name for name in columns_of(rule) if _word(row, name)), None)
+    column = next((name for name in columns_of(rule) if word_of(row, name)), None)
     if not rule.words or column is None:
         return ""
     or_none = f", or --map {field}= for {rule.default}" if rule.default else ""

@@ -1,12 +1,13 @@
 """Rules of a mapping for one table, whose own spellings of its columns go into them.
 
-Texts of columns as a mapping means them: words, beginnings and dates.
+Texts of columns as a mapping means them: words, beginnings and dates; and the values that leave a
+row out.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
@@ -19,9 +20,13 @@ from leadconnector_async.sources.values import WrongValueError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from leadconnector_async.sources.mapping import ColumnNames, RecordKind
+
+if TYPE_CHECKING:
+    Cell = str | list[object] | tuple[str, ...]
+    """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
 _T = TypeVar("_T")
 
@@ -136,8 +141,11 @@ def by_prefix(prefixes: Iterable[tuple[str, str]], text: str) -> str:
     )
 
 
-def date_of(rule: FieldRule, text: str) -> str | None:
-    """Read a date by the formats of a rule. None for the zero of one; any form, if it has none."""
+def date_of(rule: FieldRule, text: str) -> datetime | str | None:
+    """Read a date by the formats of a rule. None for the zero of one; any form, if it has none.
+
+    One without an offset stays text, since what its zone makes of it is told.
+    """
     zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
     if isinstance(text, LocalText):
         zone = text.zone
@@ -149,8 +157,9 @@ def date_of(rule: FieldRule, text: str) -> str | None:
         except ValueError:
             return None
         if date is not None:
-            written = date.isoformat()
-            return LocalText.of(written, zone) if zone and date.tzinfo is None else written
+            if date.tzinfo is not None:
+                return date
+            return LocalText.of(date.isoformat(), zone) if zone else date.isoformat()
     formats = ", ".join(rule.formats)
     raise WrongValueError("is no date in a format of the mapping", f"write it as one of {formats}")
 
@@ -166,3 +175,55 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise SourceError(f"the mapping's zone {name} is none: write one such as UTC") from error
+
+
+class ColumnValues:
+    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
+
+    def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
+        self.match = lru_cache(maxsize=1024)(self._match)  # most values come again
+        words = [word.casefold() for word in as_list(given)]
+        self._whole = frozenset(word for word in words if not word.endswith("*"))
+        self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
+        self._empty = empty
+
+    def _match(self, text: str) -> bool:
+        spelled = text.casefold()
+        return spelled in self._whole or (
+            bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
+        )
+
+
+class ReadyRule(NamedTuple):
+    """Which rows are left out, made ready."""
+
+    where: list[tuple[str, ColumnValues]]
+    but: list[tuple[str, ColumnValues]]
+    reason: str
+
+
+def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyRule]:
+    """Make rules on what is left out ready."""
+
+    def words(columns: Mapping[str, ColumnNames]) -> list[tuple[str, ColumnValues]]:
+        return [(name, ColumnValues(given, empty)) for name, given in columns.items()]
+
+    return [ReadyRule(words(rule.where), words(rule.but), rule.reason) for rule in rules]
+
+
+def first_met(rules: list[ReadyRule], row: Mapping[str, Cell]) -> str | None:
+    """Say what a row is, by the first rule that it meets."""
+    for where, but, reason in rules:
+        for name, words in where:
+            if not words.match(word_of(row, name)):
+                break
+        else:
+            if not any(words.match(word_of(row, name)) for name, words in but):
+                return reason
+    return None
+
+
+def word_of(row: Mapping[str, Cell], column: str) -> str:
+    """Give the text of a column, without the space around it."""
+    cell = row.get(column, "")
+    return cell.strip() if isinstance(cell, str) else ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -15,18 +16,29 @@ from leadconnector_async.sources.fields import MAPPABLE, NESTED, folded, near_fi
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_T = TypeVar("_T")
+
 ColumnNames = str | list[str]
 """One column, which has to be there, or several, of which the first one that is filled counts."""
 
 _FOLDER: Final = Path(__file__).parent / "mappings"
 
-NAMES: Final = (
-    "generic",
-    "ghl-export",
-    "sms-backup-restore",
-    "twilio-calls",
-    "twilio-messages",
-)
+NAMES: Final = tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+"""The mappings that come with the library."""
+
+
+class Example(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file's text as the other system writes it, and the records that the mapping makes of it.
+
+    A record has the API's names. In place of one stand what is ``left_out``, and as what, or which
+    fields are ``refused``; ``notices`` are those of a record.
+    """
+
+    given: str
+    makes: list[dict[str, Any]]
+    region: str | None = None
+    timezone: str | None = None
+    mine: list[str] = field(default_factory=list)
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -211,11 +223,29 @@ def load_mapping(name: str) -> Definition:
     Raises:
         SourceError: there is none of that name, or it is not what a mapping has to be.
     """
+    return _shipped(name) if name in NAMES else read_mapping(name, _toml(name))
+
+
+@cache
+def _shipped(name: str) -> Definition:
+    return read_mapping(name, _toml(name))
+
+
+def load_examples(name: str) -> list[Example]:
+    """Read the examples that a mapping holds.
+
+    Raises:
+        SourceError: as of `load_mapping`, or an example is not what it has to be.
+    """
+    return _converted(name, _toml(name).get("examples", []), list[Example])
+
+
+def _toml(name: str) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - few sources have a mapping
 
     path = _FOLDER / f"{name}.toml" if name in NAMES else Path(name)
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise SourceError(
             f"--mapping {name}: there is no such file, and no such mapping: "
@@ -227,7 +257,6 @@ def load_mapping(name: str) -> Definition:
         raise SourceError(
             f"--mapping {name}: is no TOML ({error}): see docs/mappings.md"
         ) from error
-    return read_mapping(name, data)
 
 
 def with_date_format(definition: Definition, form: str | None) -> Definition:
@@ -249,10 +278,8 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     for kind in kinds:
         if isinstance(kind, dict) and "fields" in kind:
             kind["fields"] = _flat(kind["fields"])
-    try:
-        definition = msgspec.convert(data, Definition)
-    except msgspec.ValidationError as error:
-        raise SourceError(f"--mapping {name}: {error}: see docs/mappings.md") from error
+    shown = {key: value for key, value in data.items() if key != "examples"}
+    definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):
         raise SourceError(
             f"--mapping {name}: describes no record: "
@@ -261,6 +288,13 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     for fields in (definition.fields, *(kind.fields for kind in definition.elements.values())):
         _check(name, fields)
     return definition
+
+
+def _converted(name: str, data: object, kind: type[_T]) -> _T:
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise SourceError(f"--mapping {name}: {error}: see docs/mappings.md") from error
 
 
 def _tables(value: object) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
@@ -64,7 +63,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         notes: tuple[str, ...] = (f"{misfit}: it is read by {by}",)
     else:
         notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
-    read_by = with_date_format(_shipped(found), options.date_format) if found else None
+    read_by = with_date_format(load_mapping(found), options.date_format) if found else None
     return Choice(read_by, found, notes)
 
 
@@ -80,10 +79,10 @@ def choice_of_markup(
     if given is not None and load_mapping(given).elements:
         return given, ()
     root = root_of(head)
-    found = next((name for name in NAMES if root in _shipped(name).root), None)
+    found = next((name for name in NAMES if root in load_mapping(name).root), None)
     if found is None:
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
-        known = [name for name in NAMES if _shipped(name).elements]
+        known = [name for name in NAMES if load_mapping(name).elements]
         raise SourceError(
             f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
             f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
@@ -109,7 +108,7 @@ def described(root: str) -> str:
 def recognised(names: Collection[str]) -> str | None:
     """Find the mapping that comes with the library whose columns are all there."""
     for name in NAMES:
-        definition = _shipped(name)
+        definition = load_mapping(name)
         if definition.requires and not definition.lacking(names):
             return name
     return None
@@ -121,8 +120,3 @@ def _misfit(definition: Definition, names: Collection[str]) -> str | None:
     if lacking := definition.lacking(names):
         return f"has no column {listed(lacking)}, which the mapping requires"
     return None
-
-
-@lru_cache
-def _shipped(name: str) -> Definition:
-    return load_mapping(name)

@@ -1,7 +1,4 @@
-"""Rows of cells under a header, from whatever kind of file, to records.
-
-The header of a table that a mapping describes. Stands in for `Columns`.
-"""
+"""Rows of cells under a header, from whatever kind of file, to records."""
 
 from __future__ import annotations
 
@@ -11,13 +8,7 @@ import orjson
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.columns import (
-    Columns,
-    listed_identity,
-    refuse_doubles,
-    refuse_unmapped,
-)
+from leadconnector_async.sources.columns import Columns, NamedColumns
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     LOCATION,
@@ -38,17 +29,17 @@ from leadconnector_async.sources.values import stripped
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.sources.base import Identity, SourceOptions
+    from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapping import Definition
 
 
-class MappedColumns:
+class MappedColumns(Columns):
     """Makes the values of a row by a mapping.
 
-    ``feeds`` are the columns of each field, ``unknown`` those that the mapping does not read.
-    ``foreign`` are the ones of these that are named like ids that LeadConnector gives.
+    ``unknown`` are the columns that the mapping does not read, and ``foreign`` the ones of these
+    that are named like ids that LeadConnector gives. ``wanting`` says what is missed.
 
     Names of columns are compared without case and separators: ``Start Time`` is ``StartTime``.
     A column that ``--map`` names for a field feeds it as it stands, whatever the mapping says.
@@ -65,9 +56,7 @@ class MappedColumns:
         mapping: Mapping[str, str],
         contacts: Contacts,
     ) -> None:
-        self.names = [stripped(name) for name in header]
-        refuse_doubles(source, self.names)
-        refuse_unmapped(source, self.names, mapping)
+        super().__init__(source, header, mapping)
         self._spelled = {folded(name): name for name in reversed(self.names) if folded(name)}
         self.wanting = [told for name, told in definition.wants.items() if not self._find(name)]
         kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
@@ -83,13 +72,11 @@ class MappedColumns:
         ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
         self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
 
-    def parsed(self, line: int, cells: Sequence[str], raw: bytes, coercer: RowCoercer) -> Parsed:
-        """Make a record, or say why it is left out."""
+    def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
+        """Make the values of a row, say why it is left out, and what of it is not sent."""
         row = dict(zip(self.names, cells, strict=True))
         values, reason, told = self._reader.read(row)
-        if reason is not None:
-            return Parsed(line, raw, None, (), left_out=reason)
-        return coercer.parsed(line, raw, values | self._listed_values(row), told)
+        return values | self._listed_values(row), reason, told
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does."""
@@ -99,12 +86,6 @@ class MappedColumns:
     def _listed_values(self, row: Mapping[str, str]) -> dict[str, object]:
         """Take what a list of failed records adds."""
         return {name: text for name in self._listed if (text := row[name].strip())}
-
-    def identity(self, cells: Sequence[str]) -> Identity | None:
-        """Read which record a refused row is, as far as its cells are where they should be."""
-        if len(cells) == len(self.names):
-            return identity_of(self.values(cells))
-        return listed_identity(self.names, cells)
 
     def _find(self, name: str) -> str | None:
         return self._spelled.get(folded(name))
@@ -154,14 +135,11 @@ class Table:
         self._definition = self._choice.definition
         self.recognised = self._choice.recognised
         self._coercer = coercer
-        self.columns: Columns | MappedColumns
-        if self._definition is None:
-            self.columns = Columns(place, header, options.mapping)
-        else:
-            self.columns = MappedColumns(
-                place, header, self._definition, options.mapping, coercer.contacts
-            )
-        self._values = self.columns.values
+        self.columns = (
+            NamedColumns(place, header, options.mapping)
+            if self._definition is None
+            else MappedColumns(place, header, self._definition, options.mapping, coercer.contacts)
+        )
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
         """What a list of failed records needs to know: it is CSV with the same columns."""
@@ -176,21 +154,20 @@ class Table:
 
     def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
         """Read a row that has as many cells as the header. None for one that is no record."""
-        if isinstance(self.columns, MappedColumns):
-            if is_blank(cells):
-                return None
-            return self.columns.parsed(line, cells, orjson.dumps(cells), self._coercer)
-        values = self._values(cells)
-        if "type" not in values and is_blank(cells):
+        if not cells[0].strip() and is_blank(cells):
             return None
-        return self._coercer.parsed(line, orjson.dumps(cells), values)
+        raw = orjson.dumps(cells)
+        values, reason, told = self.columns.read(cells)
+        if reason is not None:
+            return Parsed(line, raw, None, (), left_out=reason)
+        return self._coercer.parsed(line, raw, values, told)
 
     @property
     def warnings(self) -> list[str]:
         """What was passed over. A mapping names what it takes, and so what it does not."""
         columns = self.columns
         undated = [] if columns.feeds.get("date") else [_UNDATED]
-        if isinstance(columns, Columns):
+        if isinstance(columns, NamedColumns):
             unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
             return unused + undated + [not_ours(*foreign) for foreign in columns.foreign.items()]
         unused = not_sent("column", [one for one in columns.unknown if one not in columns.foreign])

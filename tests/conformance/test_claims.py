@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from outbox_kit import claimed, draft, drafts, fate, keys, published
 from outbox_places import Place, in_store
@@ -226,7 +226,6 @@ async def test_a_crash_hands_claims_to_the_next_lease(
     sizes=st.lists(st.integers(1, 30), min_size=1, max_size=12),
     steps=st.lists(st.tuples(st.integers(1, 60), st.integers(0, 100)), max_size=12),
 )
-@settings(max_examples=60, deadline=None)
 def test_claims_are_complete_and_in_order(
     store: type[Place], sizes: list[int], steps: list[tuple[int, int]]
 ) -> None:

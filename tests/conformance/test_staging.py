@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from outbox_kit import claimed, draft, drafts, fate, keys, listed, published, said
 from outbox_places import DurablePlace, Place, in_store
@@ -298,7 +298,6 @@ async def test_a_draft_that_makes_no_sense_fails_alone(durable: DurableOutbox) -
     ),
     size=st.integers(1, 15),
 )
-@settings(max_examples=60, deadline=None)
 def test_every_reading_has_as_many_records_as_its_largest(
     store: type[Place], readings: list[list[tuple[str, bool]]], size: int
 ) -> None:

@@ -7,8 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from late_harness import CLOSED, KIM, LEE, QUICK, import_records, named
+from cli_harness import write_jsonl
+from fault_harness import QUICK, TIMEOUTS
+from late_harness import CLOSED, KIM, LEE, import_quickly, named
 from msgspec.structs import replace
+from samples import sampled
 
 from leadconnector_async import Contact, InboundMessage, Ingestor, LeadConnector, Record, Sent
 from leadconnector_async.sandbox import Fault, Limits, Reads, Sandbox, SandboxThread
@@ -61,16 +64,18 @@ def assert_all_is_well(sandbox: SandboxThread, records: list[dict[str, object]])
         assert set(message.fields.get("attachments", ())) <= urls
 
 
-@pytest.mark.parametrize(
-    ("kind", "when"),
-    [*((kind, when) for kind in KINDS for when in ("before", "after")), ("429", "before")],
-)
+@sampled("kind, when", ["429", *KINDS], ["before", "after"])
 def test_each_enrichment_may_fail_and_everything_is_stored_once(
     kind: str, when: str, tmp_path: Path
 ) -> None:
     """Before and after it was done; with reads that lag, by less than the settling time."""
     faults = [
-        Fault(kind, when=when, endpoint=endpoint, probability=0.2)  # type: ignore[arg-type]
+        Fault(
+            kind,  # type: ignore[arg-type]
+            when="before" if kind == "429" else when,  # type: ignore[arg-type]
+            endpoint=endpoint,
+            probability=0.2,
+        )
         for endpoint in (*ENRICHMENTS, "inbound")
     ]
     limits = Limits(window="off", max=10_000_000, interval=0.1, daily=None)  # a 429 waits for one
@@ -78,8 +83,8 @@ def test_each_enrichment_may_fail_and_everything_is_stored_once(
     with SandboxThread(config) as sandbox:
         sandbox.set_faults(*faults)
         records = history(tmp_path, 24)
-        options = (*QUICK, "--attempts", "12")
-        assert import_records(sandbox, tmp_path, records, *options)["sent"] == 24
+        source, policy = write_jsonl(tmp_path / "h.jsonl", records), replace(QUICK, attempts=12)
+        assert import_quickly(sandbox, source, policy).sent == 24
         assert sum(sandbox.faults_fired.values()) > 0
         assert_all_is_well(sandbox, records)
 
@@ -94,7 +99,8 @@ def test_an_enrichment_that_is_never_answered_is_made_again(when: str, tmp_path:
     with SandboxThread(CLOSED) as sandbox:
         sandbox.set_faults(*faults)
         records = history(tmp_path, 24)
-        assert import_records(sandbox, tmp_path, records, *QUICK)["sent"] == 24
+        source = write_jsonl(tmp_path / "h.jsonl", records)
+        assert import_quickly(sandbox, source, timeouts=TIMEOUTS).sent == 24
         assert_all_is_well(sandbox, records)
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from late_harness import CLOSED, KIM, ME, QUICK, asked, import_records, named, reasons, run
+from fault_harness import TIMEOUTS
+from late_harness import CLOSED, KIM, ME, asked, import_quickly, import_records, named, reasons, run
 from msgspec.structs import replace
+from samples import sampled
 
 from leadconnector_async.sandbox import Fault, SandboxThread
 
@@ -137,15 +139,16 @@ def test_the_parts_of_a_mail_are_uploaded(files: Path) -> None:
         assert sandbox.uploads[0].contact_id == "kim"
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", ["drop", "reset", "503", "html", "hang"])
+@sampled("kind, when", ["drop", "reset", "503", "html", "hang"], ["before", "after"])
 def test_uploads_whose_answers_are_lost_are_made_again(kind: str, when: str, files: Path) -> None:
     """The message is stored once, with a URL that was given for its file."""
     fault = Fault(kind, when=when, endpoint="upload", nth=(1, 3), seconds=1.0)  # type: ignore[arg-type]
     with SandboxThread(CLOSED) as sandbox:
         sandbox.set_faults(fault)
         records = [named(n, KIM, attachments=["one.png", "two.pdf"]) for n in range(4)]
-        assert import_records(sandbox, files, records, *QUICK)["sent"] == 4
+        timeouts = TIMEOUTS if kind == "hang" else None
+        source = write_jsonl(files / "h.jsonl", records)
+        assert import_quickly(sandbox, source, timeouts=timeouts).sent == 4
         for number in range(4):
             assert contents(sandbox, number) == [b"one", b"two" * 100_000]
 

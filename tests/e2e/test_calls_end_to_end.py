@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from late_harness import CLOSED, KIM, QUICK, asked, import_records, named, reasons
+from cli_harness import write_jsonl
+from late_harness import CLOSED, KIM, QUICK, asked, import_quickly, import_records, named, reasons
 from msgspec.structs import replace
+from samples import sampled
 
 from leadconnector_async.sandbox import Fault, Reads, SandboxThread
 
@@ -102,8 +104,7 @@ def test_a_call_whose_number_no_contact_has_is_refused(
     assert "No contact found for call.to" in reasons(tmp_path)[0]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", ["drop", "reset", "502", "garbage"])
+@sampled("kind, when", ["drop", "reset", "502", "garbage"], ["before", "after"])
 def test_lost_answers_store_each_call_once(kind: str, when: str, tmp_path: Path) -> None:
     """Of the calls, and of opening their conversation."""
     faults = [
@@ -112,7 +113,7 @@ def test_lost_answers_store_each_call_once(kind: str, when: str, tmp_path: Path)
     ]
     with SandboxThread(FIRST) as sandbox:
         sandbox.set_faults(*faults)
-        result = import_records(sandbox, tmp_path, [call(n) for n in range(12)], *QUICK)
-        assert result["sent"] == 12
+        source = write_jsonl(tmp_path / "h.jsonl", [call(n) for n in range(12)])
+        assert import_quickly(sandbox, source).sent == 12
         assert sorted(str(s.alt_id) for s in sandbox.messages) == sorted(f"m{n}" for n in range(12))
         assert len(sandbox.conversations) == 1

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from fault_harness import (
     QUICK,
+    TIMEOUTS,
     assert_lanes_in_order,
     assert_once_or_told,
     import_into,
     records,
 )
 from msgspec.structs import replace
+from samples import sampled
 
 from leadconnector_async import Sent, Unresolved
 from leadconnector_async.sandbox import READ_SCOPES, Fault, Limits, Reads, Sandbox, SandboxConfig
@@ -21,18 +23,21 @@ from leadconnector_async.sandbox import READ_SCOPES, Fault, Limits, Reads, Sandb
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from leadconnector_async import Timeouts
     from leadconnector_async.sandbox.faults import FaultKind
 
 LOST_ANSWERS: tuple[FaultKind, ...] = ("drop", "reset", "500", "502", "504", "cut", "garbage")
 
 
-def run(config: SandboxConfig, count: int, outbox: Path | None) -> None:
+def run(
+    config: SandboxConfig, count: int, outbox: Path | None, timeouts: Timeouts | None = None
+) -> None:
     """Import ``count`` records into a sandbox so configured; everything has to be sent."""
 
     async def scenario() -> None:
         async with Sandbox(config) as sandbox:
             asked = records(count)
-            outcomes = await import_into(sandbox, asked, outbox)
+            outcomes = await import_into(sandbox, asked, outbox, timeouts=timeouts)
             assert sum(sandbox.faults_fired.values()) > 0
             assert_once_or_told(sandbox, asked, outcomes)
             assert all(isinstance(outcome, Sent) for outcome in outcomes)
@@ -41,26 +46,27 @@ def run(config: SandboxConfig, count: int, outbox: Path | None) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", LOST_ANSWERS)
+@pytest.mark.parametrize("count", [100, pytest.param(400, marks=pytest.mark.slow)])
+@sampled("kind, when", LOST_ANSWERS, ["before", "after"])
 def test_an_answer_that_is_lost_loses_and_doubles_nothing(
-    kind: FaultKind, when: str, tmp_path: Path
+    count: int, kind: FaultKind, when: str, tmp_path: Path
 ) -> None:
     """One request in ten meets the fault, before or after its message was stored."""
     fault = Fault(kind, when=when, probability=0.1)  # type: ignore[arg-type]  # checked by Fault
-    run(SandboxConfig(faults=(fault,), seed=7), 400, tmp_path / "outbox.db")
+    run(SandboxConfig(faults=(fault,), seed=7), count, tmp_path / "outbox.db")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_server_that_hangs_loses_and_doubles_nothing(when: str, tmp_path: Path) -> None:
     """The read time-out ends the wait; the record is looked for."""
-    fault = Fault("hang", when=when, probability=0.05, times=12, seconds=2.0)  # type: ignore[arg-type]
-    run(SandboxConfig(faults=(fault,), seed=8), 200, tmp_path / "outbox.db")
+    fault = Fault("hang", when=when, probability=0.05, times=6, seconds=2.0)  # type: ignore[arg-type]
+    run(SandboxConfig(faults=(fault,), seed=8), 200, tmp_path / "outbox.db", TIMEOUTS)
 
 
-@pytest.mark.parametrize("alt_id", [True, False])
-@pytest.mark.parametrize("lag", [0.0, 0.15])
-def test_all_faults_mixed_over_thousands_of_records(
+@pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
+@sampled("alt_id, lag", [True, False], [0.0, 0.15])
+def test_all_faults_mixed_over_many_records(
+    count: int,
     alt_id: bool,  # noqa: FBT001 - a parameter of the test
     lag: float,
     tmp_path: Path,
@@ -74,7 +80,7 @@ def test_all_faults_mixed_over_thousands_of_records(
     config = SandboxConfig(
         faults=faults, seed=9, reads=Reads(alt_id=alt_id, lag=lag, search_lag=lag)
     )
-    run(config, 2000, tmp_path / "outbox.db")
+    run(config, count, tmp_path / "outbox.db")
 
 
 def test_faults_while_looking_are_survived(tmp_path: Path) -> None:
@@ -84,7 +90,7 @@ def test_faults_while_looking_are_survived(tmp_path: Path) -> None:
         Fault("500", endpoint="search", probability=0.3),
         Fault("drop", endpoint="messages", probability=0.3),
     )
-    run(SandboxConfig(faults=faults, seed=10), 400, tmp_path / "outbox.db")
+    run(SandboxConfig(faults=faults, seed=10), 200, tmp_path / "outbox.db")
 
 
 def test_what_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
@@ -143,7 +149,7 @@ def test_a_host_that_is_down_pauses_everything_and_comes_back(tmp_path: Path) ->
     """Connections are refused for a while: no record is charged, and the run goes on by itself."""
 
     async def scenario() -> None:
-        fault = Fault("down", nth=(50,), seconds=1.0)
+        fault = Fault("down", nth=(50,), seconds=0.4)
         async with Sandbox(SandboxConfig(faults=(fault,))) as sandbox:
             asked = records(200)
             policy = replace(QUICK, attempts=2)
@@ -160,7 +166,7 @@ def test_a_quota_that_others_use_too_costs_time_and_no_record(tmp_path: Path) ->
     async def scenario() -> None:
         limits = Limits(window="sliding", max=60, interval=0.5)
         async with Sandbox(SandboxConfig(limits=limits)) as sandbox:
-            asked = records(200)
+            asked = records(100)
             policy = replace(QUICK, attempts=1)
             importing = asyncio.create_task(
                 import_into(sandbox, asked, tmp_path / "outbox.db", policy=policy)

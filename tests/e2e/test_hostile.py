@@ -7,8 +7,9 @@ import resource
 from typing import TYPE_CHECKING
 
 import pytest
-from fault_harness import QUICK, assert_once_or_told, import_into, records
+from fault_harness import QUICK, TIMEOUTS, assert_once_or_told, import_into, records
 from msgspec.structs import replace
+from samples import sampled
 
 from leadconnector_async import Rejected, Sent
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
@@ -33,7 +34,7 @@ def run(fault: Fault, outbox: Path) -> list[Outcome]:
         async with Sandbox(SandboxConfig(faults=(fault,), limits=HEADLESS)) as sandbox:
             asked = records(80)
             policy = replace(QUICK, retry_after_cap=0.2)
-            outcomes = await import_into(sandbox, asked, outbox, policy=policy)
+            outcomes = await import_into(sandbox, asked, outbox, policy=policy, timeouts=TIMEOUTS)
             assert sandbox.faults_fired[fault.kind] == fault.times
             assert_once_or_told(sandbox, asked, outcomes)
             return outcomes
@@ -41,10 +42,9 @@ def run(fault: Fault, outbox: Path) -> list[Outcome]:
     return asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", LOOKED_FOR)
+@sampled("when, kind", ["before", "after"], LOOKED_FOR)
 def test_an_answer_that_cannot_be_read_is_looked_for(
-    kind: FaultKind, when: str, tmp_path: Path
+    when: str, kind: FaultKind, tmp_path: Path
 ) -> None:
     """Too large, without end, of a wrong length, or no JSON: everything ends as sent, once."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

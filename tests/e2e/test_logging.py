@@ -19,7 +19,7 @@ from leadconnector_async import (
     Rejected,
 )
 from leadconnector_async.models import Contact
-from leadconnector_async.sandbox import Fault, Sandbox, SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,8 @@ def test_what_an_operator_asks_for_is_logged(
     """A run's start and end, a pause after 429, doubt and finding; no text, token or person."""
 
     async def scenario() -> str:
-        async with Sandbox() as sandbox:
+        limits = Limits(window="off", interval=0.1)  # a 429 waits for one
+        async with Sandbox(SandboxConfig(limits=limits)) as sandbox:
             sandbox.set_faults(
                 Fault("429", nth=(3,), seconds=0.01), Fault("500", when="after", nth=(5,))
             )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from fault_harness import (
     QUICK,
-    TIMEOUTS,
     assert_once_or_told,
     import_into,
     records,
@@ -42,7 +41,6 @@ def client(sandbox: Sandbox) -> LeadConnector:
         location_id=sandbox.location_id,
         base_url=sandbox.url,
         policy=QUICK,
-        timeouts=TIMEOUTS,
         limit=RateLimit(100_000, 1.0, None),
     )
 

@@ -6,7 +6,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from late_harness import CLOSED, ME, QUICK, mail, mailbox, names, run, threads
+from late_harness import CLOSED, ME, import_quickly, mail, mailbox, names, run, threads
+from samples import sampled
 
 from leadconnector_async.sandbox import Fault, SandboxThread
 
@@ -90,8 +91,7 @@ def test_mails_that_answer_each_other_in_a_circle_are_sent(
     assert len(set(threads(sandbox).values())) == 1
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", ["drop", "500", "garbage"])
+@sampled("kind, when", ["drop", "500", "garbage"], ["before", "after"])
 def test_lost_answers_do_not_break_a_thread(kind: FaultKind, when: str, tmp_path: Path) -> None:
     """A mail whose answer was lost is found by looking, and with it the thread."""
     fault = Fault(kind, when=when, probability=0.3)  # type: ignore[arg-type]  # checked by Fault
@@ -100,6 +100,6 @@ def test_lost_answers_do_not_break_a_thread(kind: FaultKind, when: str, tmp_path
     Random(3).shuffle(mails)
     with SandboxThread(CLOSED) as sandbox:
         sandbox.set_faults(fault)
-        result = run(sandbox, mailbox(tmp_path, *mails), *MINE, *QUICK)
-        assert result["sent"] == len(sandbox.messages) == 12
+        summary = import_quickly(sandbox, mailbox(tmp_path, *mails), mine=[ME])
+        assert summary.sent == len(sandbox.messages) == 12
         assert set(threads(sandbox).values()) == {"q"}

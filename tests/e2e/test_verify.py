@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_harness import leadconnector, result_of, sms, write_jsonl
 from fault_harness import QUICK, import_into, records
 from outbox_kit import one_page
 
@@ -95,43 +92,27 @@ def test_without_permission_to_read_there_is_a_clear_error() -> None:
         compare(SandboxConfig(denied_scopes=READ_SCOPES))
 
 
-def run_verify(sandbox: SandboxThread, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """The command in a process of its own: its exit code and its JSON."""
-    environment = os.environ | {
-        "LEADCONNECTOR_TOKEN": sandbox.token,
-        "LEADCONNECTOR_BASE_URL": sandbox.url,
-        "LEADCONNECTOR_LOCATION": sandbox.location_id,
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "leadconnector_async.cli", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+def run_verify(sandbox: SandboxThread, *arguments: object) -> tuple[int, dict[str, Any]]:
+    """The command, told of its account by the environment: its exit code and its JSON."""
+    done = leadconnector(
+        *arguments,
+        LEADCONNECTOR_TOKEN=sandbox.token,
+        LEADCONNECTOR_BASE_URL=sandbox.url,
+        LEADCONNECTOR_LOCATION=sandbox.location_id,
     )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    return done.exit_code, result_of(done.stdout)
 
 
 def test_the_command_reports_and_exits_by_what_it_found(tmp_path: Path) -> None:
     """0 where all agrees, 3 where a message was deleted behind the importer's back."""
-    history, outbox = tmp_path / "h.jsonl", str(tmp_path / "o.db")
-    history.write_text(
-        "\n".join(
-            json.dumps(
-                {
-                    "type": "SMS" if number % 2 else "Email",
-                    "contactId": f"c{number % 3}",
-                    "direction": "inbound",
-                    "date": f"2024-01-01T10:{number:02}:00Z",
-                    "message": "hello",
-                }
-            )
-            for number in range(30)
-        )
-    )
+    outbox = tmp_path / "o.db"
+    kinds = ("Email", "SMS")
+    records = [sms(n, type=kinds[n % 2], contactId=f"c{n % 3}", message="hello") for n in range(30)]
+    for record in records:
+        del record["id"]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
     with SandboxThread(SandboxConfig(reads=Reads(alt_id=False))) as sandbox:
-        code, report = run_verify(sandbox, "import", str(history), "--outbox", outbox, "--json")
+        code, report = run_verify(sandbox, "import", history, "--outbox", outbox, "--json")
         assert (code, report["sent"]) == (0, 30)
         code, report = run_verify(sandbox, "verify", "--outbox", outbox, "--json")
         assert (code, report["agrees"]) == (0, True)

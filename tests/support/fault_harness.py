@@ -32,6 +32,7 @@ START = datetime(2023, 1, 1, tzinfo=UTC)
 QUICK = Policy(backoff=0.01, backoff_cap=0.1, look_after=(0.05, 0.25), attempts=6)
 """The default policy with its waits made short; the read lag of these tests is shorter still."""
 TIMEOUTS = Timeouts(connect=2.0, read=0.5)
+"""For tests in which something hangs, and for no others: a busy machine answers as late as that."""
 
 
 def records(count: int, *, contacts: int = 40, seed: int = 1) -> list[Record]:
@@ -60,7 +61,7 @@ async def import_into(
     outbox: Path | None,
     *,
     policy: Policy = QUICK,
-    concurrency: int = 32,
+    timeouts: Timeouts | None = None,
 ) -> list[Outcome]:
     """One whole import; every outcome it gives."""
     async with (
@@ -69,10 +70,10 @@ async def import_into(
             location_id=sandbox.location_id,
             base_url=sandbox.url,
             policy=policy,
-            timeouts=TIMEOUTS,
+            timeouts=timeouts or Timeouts(),
             limit=RateLimit(100_000, 1.0, None),
         ) as api,
-        Ingestor(api, outbox=outbox, concurrency=concurrency) as ingestor,
+        Ingestor(api, outbox=outbox, concurrency=32) as ingestor,
     ):
         return [outcome async for outcome in ingestor.run(messages)]
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import fault_harness
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 
+from leadconnector_async import LeadConnector, RateLimit, Timeouts, import_files
 from leadconnector_async.sandbox import SandboxConfig, SandboxContact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from leadconnector_async import ImportSummary, Policy
     from leadconnector_async.sandbox import SandboxThread
 
 KIM, LEE = "+12125550101", "+12125550102"
@@ -21,7 +25,7 @@ KNOWN = (
     SandboxContact(id="lee", phone=LEE, email="lee@example.org", name="Lee"),
 )
 CLOSED = SandboxConfig(closed=True, contacts=KNOWN, strict_threads=True)
-QUICK = ("--look-after", "0.2", "--timeout", "0.5", "--attempts", "6")
+QUICK = ("--look-after", "0.2", "--attempts", "6")
 
 
 def named(number: int, phone: str | None = KIM, **fields: object) -> dict[str, object]:
@@ -48,6 +52,29 @@ def import_records(
 ) -> dict[str, Any]:
     """Import records of JSON Lines."""
     return run(sandbox, write_jsonl(folder / "h.jsonl", records), *options, exits=exits)
+
+
+def import_quickly(
+    sandbox: SandboxThread,
+    source: Path,
+    policy: Policy = fault_harness.QUICK,
+    timeouts: Timeouts | None = None,
+    **options: Any,  # noqa: ANN401 - those of `import_files`
+) -> ImportSummary:
+    """Import a file as the command does, but with waits that the command has no options for."""
+
+    async def main() -> ImportSummary:
+        async with LeadConnector(
+            sandbox.token,
+            location_id=sandbox.location_id,
+            base_url=sandbox.url,
+            policy=policy,
+            timeouts=timeouts or Timeouts(),
+            limit=RateLimit(100_000, 1.0, None),
+        ) as api:
+            return await import_files(api, [source], outbox=source.parent / "o.db", **options)
+
+    return asyncio.run(main())
 
 
 def reasons(folder: Path) -> list[str]:

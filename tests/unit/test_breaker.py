@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.breaker import FAILURES_TO_OPEN, FIRST_PAUSE, MAX_PAUSE, Breaker
@@ -147,7 +147,6 @@ def test_it_shows_its_state(breaker: Breaker, text: str) -> None:
     assert repr(breaker) == text
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["fail", "succeed", "abandon", "wait"]), max_size=60))
 def test_it_never_locks_for_good(events: list[str]) -> None:
     """Whatever happens, once no request is out one is admitted within the longest pause."""

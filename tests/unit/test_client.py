@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from fault_harness import QUICK, TIMEOUTS
+from fault_harness import QUICK
 from msgspec.structs import replace
 
 from leadconnector_async import (
@@ -39,7 +39,6 @@ def client(sandbox: Sandbox, **changes: object) -> LeadConnector:
         "location_id": sandbox.location_id,
         "base_url": sandbox.url,
         "policy": QUICK,
-        "timeouts": TIMEOUTS,
     }
     return LeadConnector(TOKEN, **options | changes)
 

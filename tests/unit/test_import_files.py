@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+from fault_harness import QUICK
 
 from leadconnector_async import (
     AccessError,
@@ -47,6 +48,7 @@ def imported(
             location_id=sandbox.location_id,
             base_url=sandbox.url,
             limit=None,
+            policy=QUICK,
         ) as api:
             return await import_files(
                 api,

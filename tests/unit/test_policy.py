@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.policy import Policy
@@ -27,7 +27,6 @@ def test_the_bound_of_the_wait_doubles_up_to_a_cap(attempt: int, most: float) ->
     assert Policy().delay(attempt, Largest()) == most
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10_000), st.floats(0, 100), st.floats(0, 100), st.randoms())
 def test_a_wait_is_random_within_its_bound(
     attempt: int, backoff: float, cap: float, random: Random

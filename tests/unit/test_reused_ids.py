@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from fault_harness import QUICK, TIMEOUTS, records
+from fault_harness import QUICK, records
 from msgspec.structs import replace
 
 from leadconnector_async import Ingestor, LeadConnector, Record, Rejected, Sent
@@ -43,7 +43,6 @@ def test_the_second_message_of_an_id_is_rejected(
                 location_id=sandbox.location_id,
                 base_url=sandbox.url,
                 policy=QUICK,
-                timeouts=TIMEOUTS,
             )
             outbox = tmp_path / "o.db" if durable else None
             async with api, Ingestor(api, outbox=outbox) as ingestor:

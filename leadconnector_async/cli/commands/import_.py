@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from leadconnector_async.cli.option_types import OUTBOX, QUOTA_OR_OFF
+from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
     api_options,
@@ -18,6 +18,7 @@ from leadconnector_async.cli.options import (
     source_options_of,
     sources,
 )
+from leadconnector_async.cli.sending_options import sending_options
 from leadconnector_async.outbox.open import exists
 
 SANDBOX_LOCATION: Final = "sandbox"
@@ -59,95 +60,20 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     is_flag=True,
     help="Do everything but the requests, write nothing, and estimate the time by the quota.",
 )
-@source_options
 @option(
-    "--concurrency",
-    type=click.IntRange(1, 1024),
-    help="Requests in flight at most. By default 64, and some more for each further location.",
-)
-@option(
-    "--connect-timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Seconds to open a connection.",
-)
-@option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds without an answer after which it is unknown whether a message was stored.",
-)
-@option(
-    "--attempts",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    help="How often a message is sent before it is given up. An answer 429 is not counted.",
-)
-@option(
-    "--on-unknown",
-    type=click.Choice(["look", "send", "hold"]),
-    default="look",
-    show_default=True,
-    help="When it is unknown whether a message was stored: look for it in its conversation, and "
-    "send it again only if it is not there (needs the permission to read messages; where nothing "
-    "tells them apart, it becomes unresolved); send it again at once (it may be stored twice); or "
-    "hold it as unresolved (it may be missing).",
-)
-@option(
-    "--look-after",
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    default=8.0,
-    show_default=True,
-    help="When to look for the last time: what is stored can be read some seconds later. A first "
-    "look is made at a quarter of it. Too short, and messages may be stored twice.",
-)
-@option(
-    "--no-stamp",
+    "--stage-only",
     is_flag=True,
-    help="Do not send the record's key as altId where it has none. Looking then has to compare "
-    "type, direction, date and text.",
+    help="Check all records and write them to the outbox, and send nothing: workers do, where it "
+    "is in a database, or the same command without this option.",
 )
-@option(
-    "--patience",
-    metavar="SECONDS",
-    type=click.FloatRange(0),
-    default=1800.0,
-    show_default=True,
-    help="How long the API may be out of reach before the import stops, and how long a location "
-    "may answer nothing but 429 before it stops alone.",
-)
-@option(
-    "--contacts",
-    type=click.Choice(["find", "create", "upsert"]),
-    default="create",
-    show_default=True,
-    help="For records that name their contact by number or address: find one that exists, and let "
-    "the record fail if there is none; or create what is not found. No contact that exists is "
-    "changed. upsert does the same as create: the API's own upsert can delete the first address of "
-    "a contact.",
-)
+@source_options
 @option(
     "--provider",
     metavar="ID",
     help="The conversation provider of calls and custom messages that name none: exports of other "
     "systems do not know it.",
 )
-@option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4.")
-@option(
-    "--quota",
-    type=QUOTA_OR_OFF,
-    help='The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What the '
-    "API announces wins.",
-)
-@option(
-    "--daily",
-    type=click.IntRange(1),
-    help="The quota of a day. By default 200000. What the API announces wins.",
-)
+@sending_options
 @output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
@@ -181,11 +107,13 @@ def _fill_in(given: dict[str, Any]) -> None:
             "an import needs --outbox FILE, such as --outbox history.db: there it keeps what "
             "became of each record, so that the same command can go on later"
         )
-    elif not (given["token"] or given["locations"] or given["dry_run"]):
+    elif not (given["token"] or given["locations"] or given["dry_run"] or given["stage_only"]):
         raise click.UsageError(
             "an import needs a token: set LEADCONNECTOR_TOKEN to your private integration token, "
             "or try it with --sandbox"
         )
+    elif given["stage_only"] and not given["locations"]:
+        given["token"] = given["token"] or "not-sent"  # a client wants one, and nothing is sent
     elif given["token"] and given["locations"]:
         raise click.UsageError(ONE_SOURCE_OF_TOKENS)
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.file_descriptors import room_for
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import client, destination, taken_as_known, target
+from leadconnector_async.cli.import_options import destination, taken_as_known, target
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.cli.report_lines import (
     AUTOMATIONS,
@@ -57,6 +57,7 @@ _CODES: Final[dict[Ended, Exit]] = {
     "day_spent": Exit.DAY_SPENT,
     "interrupted": Exit.INTERRUPTED,
     "planned": Exit.DONE,
+    "staged": Exit.DONE,
 }
 
 
@@ -102,7 +103,7 @@ def _within_open_files(options: ImportOptions) -> ImportOptions:
 
 def exit_code(summary: ImportSummary) -> Exit:
     """The code of an import that got as far as a report."""
-    if summary.ended == "done" and (summary.failed or summary.unresolved):
+    if summary.ended in ("done", "staged") and (summary.failed or summary.unresolved):
         return Exit.FAILED
     return _CODES[summary.ended]
 
@@ -118,7 +119,7 @@ class _Run:
         """Import, and count what this run did."""
         options = self._options
         path = options.outbox or ""
-        async with client(options, at) as api:
+        async with options.client(at.token, at.base_url, options.location) as api:
             return await import_with(
                 self._drive,
                 api.session,
@@ -132,7 +133,7 @@ class _Run:
 
     async def _import(self, importer: Importer) -> None:
         options = self._options
-        if not (options.sandbox or options.quiet):
+        if not (options.sandbox or options.quiet or options.stage_only):
             say(AUTOMATIONS, err=True)
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
@@ -143,7 +144,8 @@ class _Run:
             known = await taken_as_known(options, options.outbox or "")
             if known is not None:
                 say(f"Note: {known}", err=True)
-        await importer.send()
+        if not options.stage_only:
+            await importer.send()
 
     async def _drive(self, importer: Importer) -> Ending:
         """Run the importer to its end, or until signals stop it."""
@@ -162,7 +164,10 @@ class _Run:
             watching.cancel()
             await asyncio.wait([task, watching])
             self._display.close()
-        return _ending(task, importer, interrupted=signals.count > 0)
+        ending = _ending(task, importer, interrupted=signals.count > 0)
+        if self._options.stage_only and ending.ended == "done":
+            return Ending(ended="staged")
+        return ending
 
     async def _watch(self, importer: Importer) -> None:
         now = asyncio.get_running_loop().time

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
+"""The driver's own. It raises the second where a connection ends in the middle of an operation."""
+
+FAULTS: Final = (pg.PostgresError, *_CLIENT, OSError)
+"""What can come of any call, TimeoutError included, which is an OSError."""
+
 _CONNECT_S: Final = 15.0
 
 _CLOSE_S: Final = 5.0
@@ -141,7 +147,7 @@ _EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], st
         "{at}: the server starts or ends: run again once it is there",
     ),
     (
-        (pg.PostgresConnectionError, pg.InterfaceError, ConnectionError, TimeoutError),
+        (pg.PostgresConnectionError, *_CLIENT, ConnectionError, TimeoutError),
         OutboxWriteError,
         "{at}: the connection was lost: run again once the server is there",
     ),
@@ -164,7 +170,7 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
         )
     except (OSError, ValueError, pg.ClientConfigurationError, TimeoutError) as error:
         raise _unreachable(place, error) from None
-    except (pg.PostgresError, pg.InterfaceError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
     return connection
 
@@ -198,7 +204,7 @@ async def check_server(
         assert row is not None  # noqa: S101 - it has one row
         if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
             raise OutboxUnusableError(f"{place.shown} {_POOLED}")
-    except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
     if row[1] and not to_read:
         raise OutboxUnusableError(f"{place.shown}: {_READ_ONLY}")
@@ -269,7 +275,7 @@ class JobRunner:
                 raise type(self._failure)(*self._failure.args)
             try:
                 return await self._in_transaction(work, begin)
-            except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+            except FAULTS as error:
                 if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):
                         raise error.__cause__ from error
@@ -289,7 +295,7 @@ class JobRunner:
             self.committed.clear()
             for call in self.undone:
                 call()
-            with suppress(pg.PostgresError, pg.InterfaceError, OSError):
+            with suppress(*FAULTS):
                 await connection.execute("ROLLBACK")
             raise
         for call in self.committed:
@@ -308,7 +314,7 @@ class JobRunner:
             await asyncio.wait(self._jobs)
         try:
             await self.connection.close(timeout=_CLOSE_S)
-        except (pg.PostgresError, pg.InterfaceError, OSError, TimeoutError):
+        except FAULTS:
             self.connection.terminate()
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
@@ -108,7 +108,9 @@ class Leases:
         self._runner = runner
         self._connection: Connection = runner.connection
         self._numbers = numbers
-        self._shards: set[int] = set()
+        self.shards: set[int] = set()
+        self.names: dict[str, int] = {}
+        """Locations that have a lease here, and their numbers."""
         self._tokens: dict[int, int] = {}
         self.claims = Claims(runner.connection)
 
@@ -121,14 +123,14 @@ class Leases:
         place = self._runner.place
         for name in names:
             shard = shard_of(name)
-            if shard in self._shards:
+            if shard in self.shards:
                 continue
             key = place.lock_key(LOCK_SHARD, shard)
             if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
                 raise OutboxBusyError(
                     f"{place.shown}: another process sends for location {name}: end it, or wait"
                 )
-            self._shards.add(shard)
+            self.shards.add(shard)
 
     async def acquire(self, name: str) -> Acquired:
         """See `Outbox.acquire`."""
@@ -142,11 +144,18 @@ class Leases:
 
         def begin() -> None:
             self._tokens[location] = token
+            self.names[name] = location
             self.claims.forget(location)
             self.claims.held.add(location, [(claim.lane, claim.seq) for claim in unknown])
 
         self._runner.committed.append(begin)
         return Acquired(lease, unknown, None if quota[0] is None else QuotaSnapshot(*quota))
+
+    def drop(self, shards: Collection[int]) -> None:
+        """End the leases of these shards' locations, whose locks are about to be let go of."""
+        for name in [name for name in self.names if shard_of(name) in shards]:
+            self._tokens.pop(self.names.pop(name), None)
+        self.shards.difference_update(shards)
 
     def holds(self, lease: Lease) -> bool:
         """Tell whether a lease is held, as far as is known here."""

@@ -30,6 +30,7 @@ from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.records import PostgresRecords
 from leadconnector_async.outbox.postgres.requeue import Dismissing, Requeuer
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING, prepare
+from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.refused_lines import forget_unmet
 from leadconnector_async.outbox.staging import stage, submit
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         Submission,
     )
     from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.shared import Share
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -176,6 +178,7 @@ class PostgresOutbox:
         self.place = self._where.shown
         self._rehearsing = rehearsing
         self._leases: Leases | None = None
+        self._tenure: Tenure | None = None
         self._requeuer: Requeuer | None = None
         self._leasing: JobRunner | None = None
         self._opening = asyncio.Lock()
@@ -272,7 +275,32 @@ class PostgresOutbox:
 
     def may_send(self, lease: Lease) -> Callable[[], bool]:
         """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
-        return lambda: self._leases is not None and self._leases.holds(lease)
+        leases, tenure = self._leases, self._tenure
+        if leases is None:
+            return lambda: False
+        if tenure is None:
+            return lambda: leases.holds(lease)
+        return lambda: tenure.may_send() and leases.holds(lease)
+
+    async def join(self, lease_s: float) -> None:
+        """See `SharedOutbox.join`."""
+        runner, leases = await self._held()
+        self._tenure = Tenure(runner, leases, lease_s)
+        await self._tenure.join()
+
+    async def share(self) -> Share:
+        """See `SharedOutbox.share`."""
+        return await self._joined.share()
+
+    async def hand_over(self) -> None:
+        """See `SharedOutbox.hand_over`."""
+        await self._joined.hand_over()
+
+    @property
+    def _joined(self) -> Tenure:
+        if self._tenure is None:
+            raise RuntimeError("join the outbox first")
+        return self._tenure
 
     async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""

@@ -11,10 +11,8 @@ import logging
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from asyncpg import exceptions as pg
-
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.postgres.connection import explained
+from leadconnector_async.outbox.postgres.connection import FAULTS, explained
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.connection import Connection
@@ -34,9 +32,9 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD = range(4)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner."""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
 
 _ADDED: Final[tuple[str, ...]] = ()
 """What each format from the second on has that the one before it has not."""
@@ -66,7 +64,7 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
                 await _create(place, connection)
             elif found < FORMAT:
                 await _upgrade(connection, found)
-    except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
 
 
@@ -78,7 +76,7 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
     """
     try:
         found = await _format(place, connection)
-    except (pg.PostgresError, pg.InterfaceError, OSError) as error:
+    except FAULTS as error:
         raise explained(place, error) from None
     if found is None:
         raise _missing(place)

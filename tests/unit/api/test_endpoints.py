@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.api import endpoints
@@ -47,7 +47,6 @@ def test_a_location_is_exported_in_pages() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])))
 def test_ids_are_encoded(text: str) -> None:
     """An id never becomes part of the path or of another parameter; ``+`` stays a plus."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leadconnector_async.api import endpoints
@@ -465,7 +465,6 @@ JSON = st.recursive(
 BODIES = st.binary(max_size=20) | JSON.map(msgspec.json.encode)
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(st.sampled_from([200, 200, 200, 404, 500]), BODIES), max_size=6))
 @example([(200, b'{"messages":{"messages":[{"id":"m","dateAdded":"0001-01-01T00:00:00+14:00"}]}}')])
 def test_a_search_never_fails(answers: list[tuple[int, bytes]]) -> None:
@@ -480,7 +479,6 @@ def test_a_search_never_fails(answers: list[tuple[int, bytes]]) -> None:
         assert search.request().method == "GET"
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.permutations(range(4)), st.integers(0, 4), st.integers(1, 3))
 def test_as_many_are_found_as_are_stored(order: list[int], stored: int, size: int) -> None:
     """Of equal records as many as there are messages, over however many pages; each its own."""

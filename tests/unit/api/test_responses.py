@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leadconnector_async.api import responses
@@ -372,7 +372,6 @@ ENCODED = JSON.map(msgspec.json.encode)
 CUT = st.tuples(ENCODED, st.integers(0, 40)).map(lambda cut: cut[0][: cut[1]])
 
 
-@settings(deadline=None, max_examples=500)
 @given(st.integers(100, 999), st.binary(max_size=40) | ENCODED | CUT)
 @example(200, DEEP)
 @example(500, DEEP)
@@ -427,7 +426,6 @@ def test_retry_after_is_seconds_within_a_cap(text: str | None, seconds: float | 
     assert retry_after(_answer(text), 60.0) == seconds
 
 
-@settings(deadline=None)
 @given(st.none() | st.text() | st.from_regex(r"\s*\d+\s*"), st.floats(0, 1e6))
 def test_reading_retry_after_never_fails(text: str | None, cap: float) -> None:
     """Whatever a header holds, it is no wait or one between 0 and the cap."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -83,7 +83,6 @@ def test_the_largest_figure_is_a_third_of_a_year(text: str, value: int | None) -
     assert read_rate_limit_headers({"X-RateLimit-Max": text}).max == value
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(NAMES)), st.text() | st.integers().map(str)))
 def test_reading_never_fails(headers: dict[str, str]) -> None:
     """Each figure is None or within bounds, whatever the headers hold."""

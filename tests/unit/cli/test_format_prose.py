@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import leadconnector, sms, write_jsonl
+from samples import sampled
 
 from leadconnector_async.cli.format import wrapped
 
@@ -60,9 +61,8 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_jsonl(tmp_path / "a history of messages.jsonl", records)
 
 
-@pytest.mark.parametrize("columns", [50, 80])
-@pytest.mark.parametrize("command", ["validate", "inspect", "import"])
-def test_text_fits_the_terminal(columns: int, command: str, history: Path) -> None:
+@sampled("command, columns", ["validate", "inspect", "import"], [50, 80])
+def test_text_fits_the_terminal(command: str, columns: int, history: Path) -> None:
     """No word is broken, and none is lost; a longer word, such as a path, stays whole."""
     words: list[object] = [command, history.name]
     if command == "import":

@@ -135,7 +135,6 @@ def test_who_sees_what(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def _all_of(terminal: int) -> str:
     """What was drawn. A terminal gives it in pieces, and an error at the end."""
     drawn = b""
@@ -145,12 +144,14 @@ def _all_of(terminal: int) -> str:
     return drawn.decode()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_a_terminal_gets_a_bar_and_no_color_is_obeyed(no_color: str, tmp_path: Path) -> None:
     """On standard error alone; the report goes to standard output."""
-    history = write_jsonl(tmp_path / "h.jsonl", [sms(n, contactId=OWN_FORM) for n in range(400)])
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n, contactId=OWN_FORM) for n in range(60)])
     terminal, end = os.openpty()
-    words = ["import", str(history), "--sandbox", "--outbox", str(tmp_path / "o.db")]
+    words = ["import", str(history), "--sandbox", "--quota", "60/1"]
+    words += ["--outbox", str(tmp_path / "o.db")]
     run = subprocess.run(
         [sys.executable, "-m", "leadconnector_async.cli", *words],
         env={**os.environ, "NO_COLOR": no_color, "TERM": "xterm-256color", "COLUMNS": "100"},
@@ -162,7 +163,7 @@ def test_a_terminal_gets_a_bar_and_no_color_is_obeyed(no_color: str, tmp_path: P
     drawn = _all_of(terminal)
     os.close(terminal)
     assert "Sending" in drawn
-    assert "/400" in drawn
+    assert "/60" in drawn
     assert bool(re.search(r"\x1b\[[39]\d", drawn)) != bool(no_color)
     assert b"\x1b" not in run.stdout
     assert b"The import is finished." in run.stdout

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.delivery.scheduler import (
@@ -248,7 +248,6 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
 @given(EVENTS)
 def test_the_books_of_a_site_balance(events: list[tuple[str, int]]) -> None:
     """Whatever happens in whatever order: counts agree with lanes, each lane with date order."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -190,7 +190,6 @@ def test_rules_are_checked_of_what_has_the_right_types() -> None:
     assert [problem.field for problem in verified(replace(SMS, direction=None))[1]] == ["direction"]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["message", "subject", "html", "email_to"]), st.text(min_size=6))
 def test_a_problem_never_repeats_a_value(field: str, text: str) -> None:
     """What cannot be encoded, or is in the wrong place, stays out of the message about it."""
@@ -315,7 +314,6 @@ def test_the_conversation_counts_where_there_is_no_contact() -> None:
     assert key_of(SMS) == key_of(replace(SMS, conversation_id="v1"))
 
 
-@settings(deadline=None)
 @given(st.lists(st.datetimes(min_value=datetime(1970, 1, 1)), min_size=2, max_size=6))  # noqa: DTZ001
 def test_keys_follow_the_dates(dates: list[datetime]) -> None:
     """A history in order lands in the index in order."""
@@ -378,7 +376,6 @@ IDS = st.text(min_size=1) | st.text(min_size=1, alphabet=st.characters()).map(la
 LOOKS_LIKE_OURS = st.binary(max_size=24).map(lambda key: f"lc-{key.hex()}")
 
 
-@settings(deadline=None, max_examples=300)
 @given(IDS | LOOKS_LIKE_OURS)
 @example("lc-")
 @example("lc-63" + "0" * 36)
@@ -393,7 +390,6 @@ def test_a_key_is_legible_and_can_be_read_back(id_: str) -> None:
         assert key_text(key) == id_
 
 
-@settings(deadline=None)
 @given(st.sampled_from([b"l", b"c", b"r"]), st.binary(min_size=24, max_size=24), st.booleans())
 def test_keys_of_content_can_be_read_back(kind: bytes, digest: bytes, numbered: bool) -> None:  # noqa: FBT001
     """Also those of equal records, which end in their number."""
@@ -409,7 +405,6 @@ def test_a_text_that_is_no_key_of_ours_is_an_id(text: str) -> None:
     assert key_from_text(text) == key_of(SMS, id_=text)
 
 
-@settings(deadline=None)
 @given(st.lists(IDS | LOOKS_LIKE_OURS, unique=True, min_size=2, max_size=5))
 def test_two_ids_are_two_keys(ids: list[str]) -> None:
     """Neither the keys nor what is stamped for them can be mistaken."""
@@ -433,7 +428,6 @@ def test_an_own_alt_id_stays() -> None:
 NASTY = ['"altId":"', '\\"altId":"', '","altId":"x', "altId", '"altId":', "\\", '\\\\","altId":"']
 
 
-@settings(deadline=None, max_examples=300)
 @given(
     st.sampled_from(["message", "subject", "html", "email_to", "contact_id", "alt_id"]),
     st.lists(st.sampled_from(NASTY) | st.text(max_size=3), min_size=1, max_size=5).map("".join),

@@ -51,9 +51,9 @@ def test_a_circle_is_cut() -> None:
 
 
 @pytest.mark.parametrize("shape", ["circle", "reversed", "forward", "star"])
-def test_ten_thousand_mails_of_any_shape_are_put_in_order(shape: str) -> None:
+def test_thousands_of_mails_of_any_shape_are_put_in_order(shape: str) -> None:
     """Whatever they say of each other: deep ones too, since nothing recurses."""
-    count = 10_000
+    count = 2_500
     answers: dict[str, Callable[[int], list[str]]] = {
         "circle": lambda n: [str((n + 1) % count)],
         "reversed": lambda n: [str(n + 1)],
@@ -63,4 +63,4 @@ def test_ten_thousand_mails_of_any_shape_are_put_in_order(shape: str) -> None:
     mails = {str(n): (n, answers[shape](n)) for n in range(count)}
     dates = moved(mails)
     if shape == "reversed":
-        assert [dates[str(n)] for n in (count - 1, count - 2, 0)] == [9_999, 10_000, 19_998]
+        assert [dates[str(n)] for n in (count - 1, count - 2, 0)] == [2_499, 2_500, 4_998]

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.models import (
@@ -295,7 +295,6 @@ def nearly_plain(draw: st.DrawFn) -> MessageFields:
     return MessageFields(type=draw(TYPES), **fields)
 
 
-@settings(deadline=None, max_examples=500)
 @given(PLAIN | nearly_plain() | MESSAGES)
 def test_the_short_cut_never_disagrees(message: MessageFields) -> None:
     """What it passes has no problems, and whatever it does not pass is judged by the rules."""
@@ -305,7 +304,6 @@ def test_the_short_cut_never_disagrees(message: MessageFields) -> None:
         assert problems == ()
 
 
-@settings(deadline=None, max_examples=200)
 @given(MESSAGES)
 def test_a_problem_never_repeats_a_text(message: MessageFields) -> None:
     """Problems are logged and reported: they name fields, and quote no content."""

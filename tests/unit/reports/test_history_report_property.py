@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from outbox_kit import claimed, fate, run_apart
 
@@ -129,7 +129,6 @@ def checked(path: Path, stats: RunStats) -> Tallied:
         max_size=3,
     ),
 )
-@settings(max_examples=60, deadline=None)
 def test_nothing_vanishes_and_all_adds_up(
     tmp_path_factory: pytest.TempPathFactory,
     lines: list[list[tuple[str | None, str, str]]],

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
@@ -74,7 +74,6 @@ def test_a_gzip_bomb_comes_in_pieces(tmp_path: Path) -> None:
     assert max(sizes) <= CHUNK
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.integers(2, 250))
 def test_what_lies_before_a_cut_is_given(cut: int) -> None:
     """A truncated gzip gives all that it holds, then says that it is cut short."""
@@ -176,7 +175,6 @@ def _cut() -> ByteStream:
     return stream
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.binary(max_size=8)))
 def test_lines_are_those_of_the_whole(pieces: list[bytes]) -> None:
     """However the bytes are cut, lines are split at line feeds, and at nothing else."""
@@ -186,7 +184,6 @@ def test_lines_are_those_of_the_whole(pieces: list[bytes]) -> None:
     assert list(LineSplitter(pieces, _whole())) == lines
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.binary(max_size=8)))
 def test_the_last_line_of_a_broken_stream_is_held_back(pieces: list[bytes]) -> None:
     """Nobody can tell whether it is whole."""

@@ -4,11 +4,11 @@ import pytest
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import Identity
-from leadconnector_async.sources.columns import Columns, check_mapping
+from leadconnector_async.sources.columns import NamedColumns, check_mapping
 
 
-def _columns(*names: str, **mapping: str) -> Columns:
-    return Columns("history.csv: line 1", names, mapping)
+def _columns(*names: str, **mapping: str) -> NamedColumns:
+    return NamedColumns("history.csv: line 1", names, mapping)
 
 
 def test_cells_are_named_by_their_columns() -> None:

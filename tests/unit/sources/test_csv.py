@@ -7,8 +7,8 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
-from bad_inputs import HEADER, ROW_AFTER, ROW_BEFORE, parse
-from hypothesis import given, settings
+from bad_inputs import HEADER, ROW_BEFORE, parse
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
@@ -33,7 +33,6 @@ def _rows(content: bytes, options: SourceOptions | None = None) -> list[SourceRo
     return [parsed.row for parsed in records if parsed.row is not None]
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1), st.sampled_from(",;\t|"))
 def test_texts_survive_unchanged(rows: list[tuple[str, str, str]], delimiter: str) -> None:
     """Whatever a cell of text holds, and however cells are separated."""
@@ -147,16 +146,16 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
     def peak(copies: int) -> int:
         path = tmp_path / f"{copies}.csv"
-        path.write_bytes(HEADER + (ROW_BEFORE + ROW_AFTER) * copies)
+        path.write_bytes(HEADER + b"SMS,c1,inbound,,%b\n" % (b"long " * 200) * copies)
         tracemalloc.start()
         try:
             with open_source(str(path), SourceOptions(undated="now")) as source:
-                assert sum(1 for _ in source) == 2 * copies
+                assert sum(1 for _ in source) == copies
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
 
-    small, large = peak(7_000), peak(28_000)
+    small, large = peak(2_000), peak(8_000)
     assert large < small * 1.2
 
 
@@ -178,7 +177,6 @@ def _read(*lines: bytes) -> list[tuple[int, list[str] | str]]:
     ]
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=4)), st.sampled_from(",;\t|"))
 def test_whatever_a_writer_writes_is_read(rows: list[list[str]], delimiter: str) -> None:
     """Quotes, delimiters, line feeds and carriage returns inside cells survive."""
@@ -228,7 +226,6 @@ def test_a_broken_record_gives_its_first_line() -> None:
     assert records.broken == b'c,"d'
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.sampled_from([b"a,b", b'a,"b"', b'a,"b', b'a,b"c', b'"a"b,c', b""]), max_size=9))
 def test_every_line_is_accounted_for(lines: list[bytes]) -> None:
     """Whatever is broken, no line is skipped, and records come in order, each starting once."""

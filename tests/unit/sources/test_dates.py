@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
@@ -183,7 +183,6 @@ def test_only_what_looks_like_a_date_is_quoted() -> None:
     assert caught.value.wrong == "is text of 12 characters that is no date of a known form"
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(
     st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1)),  # noqa: DTZ001
     st.integers(-14 * 60, 14 * 60),

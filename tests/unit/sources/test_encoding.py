@@ -5,7 +5,7 @@ import io
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
@@ -72,7 +72,6 @@ def test_codecs_that_are_no_text_encodings_are_refused() -> None:
             _text(b"type\n", encoding=encoding)
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.lists(st.integers(0, 60)), st.sampled_from(["utf-8", "utf-16", "shift_jis", "utf-7"]))
 def test_pieces_may_cut_characters(cuts: list[int], encoding: str) -> None:
     """A character of several bytes can lie across the border of two pieces."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from bad_inputs import BAD_INPUTS, HEADER, BadInput, jsonl, parse, record
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
@@ -80,7 +80,6 @@ def _told(parsed: Parsed) -> object:
     return {k: v for k, v in fields.items() if k not in {"outbox_key", "location_id"}}
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(
     st.lists(st.sampled_from(KNOWN[1:] + OTHER), unique=True).flatmap(
         lambda names: st.tuples(
@@ -111,7 +110,6 @@ def test_a_list_of_csv_reads_as_its_source(
     assert warnings_again == warnings
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(
     st.lists(st.dictionaries(st.sampled_from([*KNOWN, *OTHER, "date", "call"]), VALUES), max_size=5)
 )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.sources.fields import (
@@ -49,7 +49,6 @@ def test_near_names_are_spellings_and_slips_and_nothing_more(name: str, field: s
     assert near_field(name) == field
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.sampled_from([name for name in FIELDS if len(folded(name)) > 6]), st.data())
 def test_one_slip_is_always_near(name: str, data: st.DataObject) -> None:
     """A letter added, left out or changed anywhere in a longer name is noticed."""

@@ -9,6 +9,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.layout import Feed, about, guess, layout_of
 from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.mapping_examples import differences
 
 ROOT = Path(__file__).parents[3]
 EXPORTS = ROOT / "tests" / "support" / "exports"
@@ -71,8 +72,9 @@ def guess_of(mapping: str) -> SourceOptions:
 
 def test_the_example_of_the_docs_is_a_mapping(tmp_path: Path) -> None:
     """As it stands there."""
-    (block,) = re.findall(r"```toml\n(.*?)```", MAPPINGS_PAGE.read_text(), re.DOTALL)
-    (tmp_path / "till.toml").write_text(block)
+    blocks = re.findall(r"```toml\n(.*?)```", MAPPINGS_PAGE.read_text(), re.DOTALL)
+    (tmp_path / "till.toml").write_text("\n".join(blocks))
+    assert differences(str(tmp_path / "till.toml")) == (1, [])
     assert load_mapping(str(tmp_path / "till.toml")).about == "The till of the shop"
     path = tmp_path / "till.csv"
     path.write_text(

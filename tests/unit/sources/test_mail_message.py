@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mails import ME, PLAIN, samples
 
@@ -161,7 +161,6 @@ def _check(parsed: Parsed) -> None:
         assert msgspec.json.encode(parsed.row, enc_hook=str)
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(st.sampled_from([PLAIN, *SAMPLES]), st.data())
 def test_a_damaged_mail_never_ends_the_reading(mail: bytes, data: st.DataObject) -> None:
     """Whatever is put anywhere into it."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.layout import guess
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapping import Definition, FieldRule, RecordKind
+from leadconnector_async.sources.values import WrongValueError
 
 EXPORTS = Path(__file__).parents[2] / "support" / "exports"
 SMS = b'<sms address="+12125550100" date="1706693400000" type="1" body="hello" contact_name="Kim"/>'
@@ -118,5 +120,6 @@ def test_a_named_zone_is_utc_or_none(text: str) -> None:
     """Others would be the machine's own, or be passed over."""
     rule = FieldRule(column="d", formats=["%Y-%m-%d %H:%M:%S %Z"], zone="Asia/Tokyo")
     reader = _reader(RecordKind(fields={"date": rule}))
-    assert reader.values({"d": text})["date"] == "2024-01-31T10:30:00+00:00"
-    assert not isinstance(reader.values({"d": text.replace(text[-3:], "CET")})["date"], str)
+    assert reader.values({"d": text})["date"] == datetime(2024, 1, 31, 10, 30, tzinfo=UTC)
+    refused = reader.values({"d": text.replace(text[-3:], "CET")})["date"]
+    assert isinstance(refused, WrongValueError)

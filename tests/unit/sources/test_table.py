@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -119,3 +121,24 @@ def test_what_is_wrong_with_the_table_itself_is_told_as_ever(tmp_path: Path) -> 
         )
     with pytest.raises(SourceError, match="--mapping is for XML: choose another"):
         _read(b"a,b\n", tmp_path / "l.csv", SourceOptions(mapping_file="sms-backup-restore"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"),
+    [("CET", 15), ("CEST", 14), ("MEZ", 15), ("MESZ", 14), ("EST", 21), ("PDT", 23), ("UTC", 16)],
+)
+@pytest.mark.parametrize(
+    "text", ["29 Mar 2024 16:06:41 {}", "2024-03-29 16:06:41 {}", "29.03.2024 16:06:41 {}"]
+)
+def test_a_zones_name_says_the_same_in_a_table_as_in_a_mail(
+    tmp_path: Path, zone: str, hour: int, text: str
+) -> None:
+    """Where it has one meaning, whatever the owner's own zone."""
+    path = tmp_path / "table.csv"
+    rows = f'Phone,Direction,Date,Text\n+13035550142,in,"{text.format(zone)}",hi\n'
+    path.write_text(rows, "utf-8")
+    options = SourceOptions(mapping_file="generic", timezone=ZoneInfo("Asia/Tokyo"))
+    with open_source(str(path), options) as source:
+        (parsed,) = source
+    assert parsed.row is not None
+    assert parsed.row.date == datetime(2024, 3, 29, hour, 6, 41, tzinfo=UTC)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
@@ -167,7 +167,6 @@ def test_halves_are_joined_and_the_rest_is_replaced(text: bytes, result: bytes) 
     assert _whole(text) == result
 
 
-@settings(deadline=None)  # other work on the machine must not fail it
 @given(
     st.lists(st.sampled_from([b"&#55357;", b"&#56842;", b"&#xD83D;", b"&#65;", b"&#", b"a", b"&"])),
     st.data(),

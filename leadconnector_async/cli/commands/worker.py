@@ -1,0 +1,120 @@
+"""``leadconnector worker``: sends what anybody has staged, as one of several."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.options import (
+    ONE_SOURCE_OF_TOKENS,
+    api_options,
+    locations_option,
+    obey_output_options,
+    option,
+    output_options,
+)
+from leadconnector_async.cli.sending_options import sending_options
+
+if TYPE_CHECKING:
+    from leadconnector_async.cli.import_options import WorkerOptions
+    from leadconnector_async.worker import Worker
+
+
+@click.command("worker")
+@option(
+    "--outbox",
+    metavar="URL",
+    required=True,
+    help="The outbox, in a PostgreSQL database: postgresql://USER@HOST/DATABASE?schema=NAME. "
+    "Better given in the environment, if it holds a password.",
+)
+@option("--token", help="The private integration token. Better given in the environment.")
+@locations_option
+@api_options
+@sending_options
+@option(
+    "--lease",
+    metavar="SECONDS",
+    type=click.FloatRange(3),
+    default=10.0,
+    show_default=True,
+    help="How long after this worker was last heard of others have its locations.",
+)
+@option("--drain", is_flag=True, help="End when nothing is left to send, by whomever.")
+@output_options
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
+    """Send what is staged in a database, until stopped, beside any number of other workers.
+
+    They share the locations, and share again when one joins or leaves. A location's quota is used
+    by its owner alone, and goes over with it. "leadconnector import --stage-only" stages.
+
+    SIGTERM or Ctrl-C: what is in flight is answered within 2 s, or looked for by the next owner.
+
+    Exit status: 0 stopped, or drained; 3 drained, some records failed or are unresolved; 1 a
+    location could not go on, or stopped by an error.
+    """
+    obey_output_options(ctx, given)
+    if given["token"] and given["locations"]:
+        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+    if not (given["token"] or given["locations"]):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
+        )
+    if not given["outbox"].startswith(("postgresql://", "postgres://")):
+        raise click.UsageError(
+            "workers share an outbox in a database: give --outbox postgresql://…; a file is sent "
+            "by the one import that has it open"
+        )
+    if given["locations"]:
+        from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
+
+        given["locations"] = read_locations(given["locations"])
+    from leadconnector_async.cli.import_options import WorkerOptions  # noqa: PLC0415 - not for help
+
+    ctx.exit(asyncio.run(_work(WorkerOptions(**given))))
+
+
+async def _work(options: WorkerOptions) -> Exit:
+    from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not for help
+    from leadconnector_async.cli.import_options import api_token  # noqa: PLC0415 - the same
+    from leadconnector_async.outbox.open import open_shared  # noqa: PLC0415 - the same
+    from leadconnector_async.worker import Worker  # noqa: PLC0415 - the same
+
+    base_url = options.base_url or BASE_URL
+    async with options.client(api_token(options.token, options.locations), base_url) as api:
+        worker = Worker(
+            api.session,
+            lambda: open_shared(options.outbox, destination=base_url.rstrip("/")),
+            lease_s=options.lease,
+            concurrency=options.concurrency,
+            drain=options.drain,
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        await worker.run()
+    return _report(worker, options)
+
+
+def _report(worker: Worker, options: WorkerOptions) -> Exit:
+    from msgspec.structs import asdict  # noqa: PLC0415 - not for help
+
+    from leadconnector_async.cli.format import counted, say  # noqa: PLC0415 - the same
+    from leadconnector_async.cli.report_lines import print_json  # noqa: PLC0415 - the same
+
+    stats, errors = worker.stats, {name: str(why) for name, why in worker.errors.items()}
+    for name, why in errors.items():
+        say(f"leadconnector: location {name}: {why}", err=True)
+    if options.as_json:
+        print_json(asdict(stats) | {"tenures": worker.tenures, "errors": errors})
+    elif not options.quiet:
+        failed = stats.rejected + stats.unresolved
+        say(f"{counted(stats.sent, 'record')} sent by this worker, {failed:,} not.")
+    if errors:
+        return Exit.ERROR
+    return Exit.FAILED if options.drain and stats.rejected + stats.unresolved else Exit.DONE

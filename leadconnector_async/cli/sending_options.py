@@ -1,0 +1,95 @@
+"""The options of ``import`` and ``worker`` about sending."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from leadconnector_async.cli.option_types import QUOTA_OR_OFF
+from leadconnector_async.cli.options import option, options_of
+
+sending_options: Final = options_of(
+    option(
+        "--concurrency",
+        type=click.IntRange(1, 1024),
+        help="Requests in flight at most. By default 64, and some more for each further location.",
+    ),
+    option(
+        "--connect-timeout",
+        type=click.FloatRange(0, min_open=True),
+        default=10.0,
+        show_default=True,
+        help="Seconds to open a connection.",
+    ),
+    option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        default=60.0,
+        show_default=True,
+        help="Seconds without an answer after which it is unknown whether a message was stored.",
+    ),
+    option(
+        "--attempts",
+        type=click.IntRange(1),
+        default=4,
+        show_default=True,
+        help="How often a message is sent before it is given up. An answer 429 is not counted.",
+    ),
+    option(
+        "--on-unknown",
+        type=click.Choice(["look", "send", "hold"]),
+        default="look",
+        show_default=True,
+        help="When it is unknown whether a message was stored: look for it in its conversation, "
+        "and send it again only if it is not there (needs the permission to read messages; where "
+        "nothing tells them apart, it becomes unresolved); send it again at once (it may be stored "
+        "twice); or hold it as unresolved (it may be missing).",
+    ),
+    option(
+        "--look-after",
+        metavar="SECONDS",
+        type=click.FloatRange(0),
+        default=8.0,
+        show_default=True,
+        help="When to look for the last time: what is stored can be read some seconds later. A "
+        "first look is made at a quarter of it. Too short, and messages may be stored twice.",
+    ),
+    option(
+        "--no-stamp",
+        is_flag=True,
+        help="Do not send the record's key as altId where it has none. Looking then has to compare "
+        "type, direction, date and text.",
+    ),
+    option(
+        "--patience",
+        metavar="SECONDS",
+        type=click.FloatRange(0),
+        default=1800.0,
+        show_default=True,
+        help="How long the API may be out of reach before the run stops, and how long a location "
+        "may answer nothing but 429 before it stops alone.",
+    ),
+    option(
+        "--contacts",
+        type=click.Choice(["find", "create", "upsert"]),
+        default="create",
+        show_default=True,
+        help="For records that name their contact by number or address: find one that exists, and "
+        "let the record fail if there is none; or create what is not found. No contact that exists "
+        "is changed. upsert does the same as create: the API's own upsert can delete the first "
+        "address of a contact.",
+    ),
+    option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4."),
+    option(
+        "--quota",
+        type=QUOTA_OR_OFF,
+        help='The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What '
+        "the API announces wins.",
+    ),
+    option(
+        "--daily",
+        type=click.IntRange(1),
+        help="The quota of a day. By default 200000. What the API announces wins.",
+    ),
+)

@@ -1,0 +1,42 @@
+"""An outbox that several processes send from: each owns some of the locations, and hands them over.
+
+A location is owned by one process at a time. Which ones a process owns changes as others join and
+leave; what it owned when it was cut off or stopped is another's after the lease's time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from leadconnector_async.outbox.durable import DurableOutbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Share(NamedTuple):
+    """What of the locations is this process's now."""
+
+    locations: Sequence[str]
+    """Those that it owns and that have something to send or to look for."""
+    surplus: Sequence[str]
+    """Those of its leases that another process is to have: let go of them, then `hand_over`."""
+    members: int
+    """How many processes share them, this one included."""
+
+
+class SharedOutbox(DurableOutbox, Protocol):
+    """A `DurableOutbox` whose locations several processes share."""
+
+    async def join(self, lease_s: float) -> None:
+        """Become one of those that share the locations.
+
+        From then on a lease holds as long as the store has been heard of within ``lease_s``
+        seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
+        """
+
+    async def share(self) -> Share:
+        """Take what is free of a fair share, and tell what this process owns."""
+
+    async def hand_over(self) -> None:
+        """Let others have the surplus that `share` told, whose leases end here."""

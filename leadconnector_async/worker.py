@@ -1,0 +1,200 @@
+"""The worker: sends what anybody has staged, as one of several that share the locations.
+
+It goes through tenures. In one it owns some of the locations, takes free ones and hands surplus
+ones over as others join and leave. Where the store was cut off or a lease was lost, the tenure ends
+whole: what was in flight is in doubt, for whoever owns its location next, and another one begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.errors import LeaseLostError, OutboxUnusableError, OutboxWriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from leadconnector_async.errors import LeadConnectorError
+    from leadconnector_async.outbox.shared import Share, SharedOutbox
+    from leadconnector_async.session import ApiSession
+
+_log: Final = logging.getLogger(__name__)
+
+TICK_S: Final = 0.5
+"""Seconds between two looks at what there is to own: a killed worker's locations are free at once,
+and are worked on again within one of them."""
+
+HAND_OVER_S: Final = 1.5
+"""Seconds that requests in flight are given when the worker stops, or lets go of a location. What
+has no answer by then is looked for by the next owner."""
+
+QUIET_LEASES: Final = 6
+
+AGAIN_S: Final = (0.2, 1.0, 5.0)
+"""Seconds between the end of a tenure and the next; the last, as often as it takes."""
+
+
+class Worker:
+    """One worker: `run` it, and `stop` it.
+
+    Args:
+        session: the way to the API.
+        open_outbox: opens the outbox, once for each tenure.
+        lease_s: seconds without the store after which another worker has this one's locations.
+        concurrency: requests in flight at most; None for as many as the locations can use.
+        drain: end when nothing is left that can be sent, by whomever.
+    """
+
+    def __init__(
+        self,
+        session: ApiSession,
+        open_outbox: Callable[[], Awaitable[SharedOutbox]],
+        *,
+        lease_s: float = 10.0,
+        concurrency: int | None = None,
+        drain: bool = False,
+    ) -> None:
+        self._session = session
+        self._open_outbox = open_outbox
+        self._lease_s = lease_s
+        self._concurrency = concurrency
+        self._drain = drain
+        self._stopping = asyncio.Event()
+        self._dispatcher: Dispatcher | None = None
+        self.share: Share | None = None
+        """What it owns now."""
+        self._left: dict[str, int] = {}
+        self._changed_at = 0.0
+        self.tenures = 0
+        self.stats = RunStats()
+        """What was done in all tenures that have ended."""
+
+    @property
+    def errors(self) -> Mapping[str, LeadConnectorError]:
+        """Why locations of this tenure could not go on."""
+        locations = {} if self._dispatcher is None else self._dispatcher.locations
+        return {name: of.error for name, of in locations.items() if of.error is not None}
+
+    def stop(self) -> None:
+        """Hand everything over, and let `run` return."""
+        self._stopping.set()
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+
+    async def run(self) -> None:
+        """Work until it is stopped; or, with ``drain``, until nothing is left.
+
+        Raises:
+            OutboxError: at the beginning there is no such outbox, or it cannot be used. Later on it
+                is tried again, for ever.
+            NotSentError: the API was out of reach for longer than the policy's patience.
+        """
+        lost = 0
+        while not self._stopping.is_set():
+            try:
+                await self._hold_tenure()
+            except (LeaseLostError, OutboxUnusableError, OutboxWriteError) as error:
+                if not self.tenures:  # once it was there, it comes back: a server that restarts
+                    raise
+                pause = AGAIN_S[min(lost, len(AGAIN_S) - 1)]
+                lost += 1
+                _log.warning("tenure lost, the next begins in %.1f s: %s", pause, error)
+                await self._stopped_within(pause)
+            else:
+                return
+
+    async def _hold_tenure(self) -> None:
+        async with await self._open_outbox() as outbox:
+            await outbox.join(self._lease_s)
+            self.tenures += 1
+            dispatcher = self._dispatcher = Dispatcher(
+                self._session,
+                outbox,
+                concurrency=self._concurrency,
+                deliver=lambda _: None,
+                closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
+            )
+            if self._stopping.is_set():
+                return
+            _log.info("tenure begins")
+            work = asyncio.create_task(dispatcher.work(forever=True))
+            keeping = asyncio.create_task(self._keep(dispatcher, outbox))
+            try:
+                await asyncio.wait([work, keeping], return_when=asyncio.FIRST_COMPLETED)
+                if keeping.done() and keeping.exception() is None:
+                    await self._finish(dispatcher, work)
+            finally:
+                await _end(keeping)
+                await _end(work)
+                self._add_up(dispatcher)
+        errors = [task.exception() for task in (keeping, work) if not task.cancelled()]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    async def _finish(self, dispatcher: Dispatcher, work: asyncio.Task[None]) -> None:
+        dispatcher.stop()
+        await asyncio.wait([work], timeout=HAND_OVER_S)
+
+    def _add_up(self, dispatcher: Dispatcher) -> None:
+        for name in self.stats.__struct_fields__:
+            setattr(self.stats, name, getattr(self.stats, name) + getattr(dispatcher.stats, name))
+        for location in dispatcher.locations:
+            self._session.forget(location)
+
+    async def _keep(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
+        """Own what is this worker's, until it is stopped or nothing is left."""
+        while not self._stopping.is_set():
+            share = self.share = await outbox.share()
+            if share.surplus:
+                letting_go = [dispatcher.release(of, within=HAND_OVER_S) for of in share.surplus]
+                await asyncio.gather(*letting_go)
+            await outbox.hand_over()
+            await self._open(dispatcher, share)
+            if self._drain and await self._is_drained(dispatcher, outbox):
+                return
+            await self._stopped_within(TICK_S)
+
+    async def _open(self, dispatcher: Dispatcher, share: Share) -> None:
+        """Begin with what is owned, as far as it is in time for the next look at the store."""
+        now = asyncio.get_running_loop().time
+        ends = now() + self._lease_s / 4
+        for location in share.locations:
+            dispatcher.feed(await dispatcher.open(location))
+            if now() > ends or self._stopping.is_set():
+                return
+
+    async def _is_drained(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> bool:
+        """Whether nothing is left, but in locations of this worker that cannot go on.
+
+        Those of other workers cannot be told apart from what these send: where nothing has changed
+        for some leases, and this worker has nothing to do, it is at its end.
+        """
+        left = await outbox.unsent()
+        stopped = {name for name, of in dispatcher.locations.items() if of.error is not None}
+        now = asyncio.get_running_loop().time()
+        if left != self._left:
+            self._left, self._changed_at = left, now
+        mine = dispatcher.locations.keys() - stopped
+        is_quiet = now - self._changed_at > QUIET_LEASES * self._lease_s
+        return not left.keys() - stopped or (is_quiet and not left.keys() & mine)
+
+    async def _stopped_within(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def __repr__(self) -> str:
+        owned = 0 if self.share is None else len(self.share.locations)
+        return f"<Worker tenure {self.tenures}, {owned} locations>"
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait for its end."""
+    task.cancel()
+    await asyncio.wait([task])

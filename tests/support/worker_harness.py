@@ -1,0 +1,154 @@
+"""Real worker processes over one database: started, disturbed, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from outbox_kit import ENVIRONMENT
+
+from leadconnector_async import InboundMessage
+from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.outbox.postgres.connection import READING, connect
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.outbox.postgres.place import read_place
+from leadconnector_async.records.draft import draft
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from leadconnector_async.sandbox import SandboxThread
+
+LEASE_S: Final = 3.0
+
+PATIENCE_S: Final = 120.0
+
+LANES: Final = 5
+
+NEVER_ASKED: Final = """
+import sys
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+PostgresOutbox.may_send = lambda self, lease: None
+from leadconnector_async.cli import main
+sys.exit(main())
+"""
+"""The command without the check of the lease right before a request leaves."""
+
+
+def contact(location: int, lane: int) -> str:
+    """An id as the API gives them out."""
+    return f"c{location:03}l{lane}".ljust(20, "x")
+
+
+async def stage(url: str, locations: int, each: int) -> None:
+    """Stage records, numbered in the order of their dates within each lane."""
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    async with await PostgresOutbox.open(url) as outbox:
+        for location in range(locations):
+            drafts = [
+                draft(
+                    InboundMessage(
+                        type="SMS",
+                        direction="inbound",
+                        contact_id=contact(location, n % LANES),
+                        date=first + timedelta(minutes=n),
+                        message=f"{location}.{n % LANES}.{n:05}",
+                    ),
+                    location=f"location{location:03}",
+                    id=f"{location}-{n}",
+                    now_ms=0,
+                )
+                for n in range(each)
+            ]
+            await outbox.stage(drafts, SourcePass())
+        await outbox.publish()
+
+
+def start(sandbox: SandboxThread, url: str, *, checked: bool = True) -> subprocess.Popen[bytes]:
+    """Start a worker that drains."""
+    command = ["-m", "leadconnector_async.cli"] if checked else ["-c", NEVER_ASKED]
+    words = [
+        *("worker", "--outbox", url, "--drain", "--lease", str(LEASE_S), "--quiet"),
+        *("--base-url", sandbox.url, "--quota", "off", "--concurrency", "8"),
+        *("--timeout", "1", "--look-after", "2"),
+    ]
+    environment = ENVIRONMENT | {"LEADCONNECTOR_TOKEN": sandbox.token}
+    return subprocess.Popen([sys.executable, *command, *words], env=environment)
+
+
+def pause(worker: subprocess.Popen[bytes], seconds: float) -> None:
+    """Stop a worker for a while, in the middle of whatever it does."""
+    worker.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    worker.send_signal(signal.SIGCONT)
+
+
+def wait_for(sandbox: SandboxThread, count: int) -> None:
+    """Wait until so many messages are stored."""
+    ends = time.monotonic() + PATIENCE_S
+    while len(sandbox.messages) < count:
+        assert time.monotonic() < ends, f"{len(sandbox.messages)} of {count} are stored"
+        time.sleep(0.02)
+
+
+def drained(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait until all workers have ended by themselves."""
+    for worker in workers:
+        assert worker.wait(PATIENCE_S) == 0
+
+
+def left(url: str) -> dict[str, int]:
+    """What is not sent."""
+
+    async def unsent() -> dict[str, int]:
+        async with await PostgresOutbox.open(url) as outbox:
+            return await outbox.unsent()
+
+    return asyncio.run(unsent())
+
+
+async def takeovers(url: str) -> int:
+    """How often a location went from one lease to another."""
+    place = read_place(url)
+    connection = await connect(place, READING)
+    try:
+        return int(await connection.fetchval("SELECT sum(epoch - 1) FROM tenure"))
+    finally:
+        await connection.close()
+
+
+def how_often(sandbox: SandboxThread) -> Counter[str]:
+    """Each text, and how often it was stored."""
+    return Counter(str(message.fields["message"]) for message in sandbox.messages)
+
+
+def out_of_order(sandbox: SandboxThread) -> list[str]:
+    """The texts that were stored behind a later one of their conversation."""
+    latest: defaultdict[str, str] = defaultdict(str)
+    found = []
+    for message in sandbox.messages:
+        text = str(message.fields["message"])
+        lane, _, number = text.rpartition(".")
+        if number < latest[lane]:
+            found.append(text)
+        latest[lane] = max(latest[lane], number)
+    return found
+
+
+def faults(random: Random, count: int) -> list[str]:
+    """What is to happen to workers and to the database."""
+    kinds = ["kill", "pause", "cut", "stop", "join"]
+    return [*random.sample(kinds, len(kinds)), *random.choices(kinds, k=count - len(kinds))]
+
+
+def processors() -> int:
+    """How many workers make sense here."""
+    return min(4, max(2, os.cpu_count() or 2))
