@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
+        StoredOutcome,
         Submission,
     )
     from leadconnector_async.outbox.shared import Share
@@ -69,6 +70,8 @@ class PostgresOutbox:
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
     as unknown with the location's next lease.
     """
+
+    is_shared = True
 
     def __init__(self, staging: StagingJobs, *, rehearsing: bool = False) -> None:
         self._staging = staging
@@ -157,6 +160,10 @@ class PostgresOutbox:
         """See `Outbox.locations`."""
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
         return [name for (name,) in rows]
+
+    async def outcome(self, seq: int) -> StoredOutcome | None:
+        """See `DurableOutbox.outcome`."""
+        return await self._staging.outcome(seq)
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""

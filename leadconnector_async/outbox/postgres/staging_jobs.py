@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeVar
 
-    from leadconnector_async.outbox.base import SourcePass, Staged, Submission
+    from leadconnector_async.outbox.base import SourcePass, Staged, StoredOutcome, Submission
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.records.draft import Draft
@@ -87,6 +87,10 @@ class StagingJobs:
     async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
         """See `Outbox.submit`."""
         return await self._run(lambda records: submit(records, drafts), records=self._submitted)
+
+    async def outcome(self, seq: int) -> StoredOutcome | None:
+        """See `DurableOutbox.outcome`. It waits for nobody's turn."""
+        return await self.runner.run(lambda _: self._submitted.end_of(seq))
 
     async def publish(self) -> bool:
         """Publish the next lot. False if there may be more."""

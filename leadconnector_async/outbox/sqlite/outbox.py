@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
+        StoredOutcome,
         Submission,
     )
     from leadconnector_async.outbox.sqlite.connection import Connect
@@ -42,6 +44,8 @@ class SqliteOutbox:
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
     as unknown with the location's next lease.
     """
+
+    is_shared = False
 
     def __init__(self, place: str, writer: Writer[SqliteStore]) -> None:
         self.place = place
@@ -95,6 +99,10 @@ class SqliteOutbox:
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
         return await self._writer.run(lambda store: store.locations())
+
+    async def outcome(self, seq: int) -> StoredOutcome | None:
+        """See `DurableOutbox.outcome`."""
+        return await self._writer.run(lambda store: at_once(store.records.end_of(seq)))
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
