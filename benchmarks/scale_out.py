@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--postgres", metavar="URL", help="a server; by default one of its own")
     given = parser.parse_args()
-    shape = Shape(given.count, LOCATIONS)
+    shape = Shape(given.count, 1)  # so that each batch is full until the last
     result: dict[str, Any] = {}
     with TemporaryDirectory() as folder, database(given.postgres) as url:
         source = Path(folder) / "records.jsonl"

@@ -116,6 +116,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     outbox: str | None
     sandbox: bool
     dry_run: bool
+    stage_only: bool
     provider: str | None
     as_json: bool
     quiet: bool

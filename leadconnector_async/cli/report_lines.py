@@ -127,6 +127,7 @@ HEADINGS: Final = {
     "error": "The import was stopped by an error.",
     "day_spent": "The day's quota is spent.",
     "interrupted": "The import was interrupted.",
+    "staged": "All records are staged, and none was sent.",
     "planned": "Dry run: nothing was sent, and nothing written.",
 }
 
@@ -179,7 +180,11 @@ def _speed(summary: ImportSummary) -> str:
 
 def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     outbox = shlex.quote(summary.outbox)
-    if summary.pending:
+    if summary.ended == "staged" and summary.pending:
+        yield "  Workers send what is pending, where the outbox is in a database:"
+        yield f"    leadconnector worker --outbox {outbox}"
+        yield "  So does the same command without --stage-only."
+    elif summary.pending:
         when = ", tomorrow," if summary.ended == "day_spent" else ""
         yield f"  The same command again{when} goes on with what is pending."
     if summary.failed:

@@ -179,7 +179,7 @@ def _place(place: SourcePosition) -> str:
     return f"{place.source}:{place.line}" if place.source else "no file"
 
 
-Ended = Literal["done", "error", "day_spent", "interrupted", "planned"]
+Ended = Literal["done", "error", "day_spent", "interrupted", "planned", "staged"]
 
 
 class LocationPlan(Struct, kw_only=True):
@@ -251,7 +251,7 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     outbox: str
     ended: Ended
     """``done``; ``error`` or ``day_spent`` where a location stopped before its end; or the
-    command's own ``interrupted`` and ``planned``."""
+    command's own ``interrupted``, ``planned`` and ``staged``."""
     error: str | None
     """What stopped the run, or its locations."""
     list_format: str

@@ -23,7 +23,6 @@ from leadconnector_async.sandbox import Latency, Reads, SandboxConfig, SandboxTh
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "30"))
 START = datetime(2024, 1, 1, tzinfo=UTC)
 PER_LIFE = 120
@@ -92,20 +91,21 @@ def kill_at_random(
     return not ended
 
 
-def test_killed_imports_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [2, pytest.param(KILLS, marks=pytest.mark.slow)])
+def test_killed_imports_lose_and_double_nothing(times: int, tmp_path: Path) -> None:
     """Every record is stored exactly once, however often the import was killed on the way."""
     history, outbox = tmp_path / "history.jsonl", tmp_path / "outbox.db"
-    count = KILLS * PER_LIFE // 2
+    count = (times + 2) * PER_LIFE // 2
     marked = write_history(history, count)
     random = Random(20)
     config = SandboxConfig(latency=Latency(up=0.002, down=0.002, jitter=0.01), reads=Reads(lag=0.1))
     with SandboxThread(config) as sandbox:
         kills = 0
-        while kills < KILLS:
+        while kills < times:
             if not kill_at_random(start_import(sandbox, history, outbox), sandbox, random):
                 break
             kills += 1
-        assert kills == KILLS, f"the import was done after {kills} kills: make the history longer"
+        assert kills == times, f"the import was done after {kills} kills: make the history longer"
         last = start_import(sandbox, history, outbox)
         output, errors = last.communicate(timeout=120)
         assert last.returncode == 0, errors

@@ -12,7 +12,7 @@ from outbox_kit import ENVIRONMENT, Reading, fate, in_outbox, keys
 if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
-ROUNDS = 6
+ROUNDS = 4
 VICTIM = Path(__file__).parents[1] / "support" / "outbox_victim.py"
 
 
@@ -71,7 +71,7 @@ def test_after_all_crashes_each_record_ends_once(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
     staged = {
         name
-        for seed in range(3)
+        for seed in range(2)
         for what, *names in killed(path, seed, 0.2)
         if what == "staged"
         for name in names

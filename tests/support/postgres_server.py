@@ -24,8 +24,9 @@ LOCKED_USER: Final = "locked"
 """The one user whom a server of the tests' own asks for a password."""
 STARTING_S: Final = 60.0
 _NAMES: Final = count()
-_RUN: Final = 'trap "" INT TERM; "$@" & read -r _; kill -INT $!; wait'
-"""Ends the server once nobody holds the other end of its input, however that came."""
+_RUN: Final = 'trap "" INT TERM; "$@" & read -r _; kill -INT $!; wait; rm -rf -- "$0"'
+"""Ends the server, and removes its folder, once nobody holds the other end of its input: also when
+the tests were killed."""
 
 
 class PostgresServer(NamedTuple):
@@ -125,7 +126,7 @@ def _run(binaries: Path, folder: Path, settings: Sequence[str]) -> PostgresServe
     command = [binaries / "postgres", "-D", folder / "data", *words]
     with (folder / "log").open("wb") as log:
         process: subprocess.Popen[bytes] = subprocess.Popen(
-            ["/bin/sh", "-c", _RUN, "sh", *map(str, command)],
+            ["/bin/sh", "-c", _RUN, str(folder), *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -145,7 +145,8 @@ def out_of_order(sandbox: SandboxThread) -> list[str]:
 
 def faults(random: Random, count: int) -> list[str]:
     """What is to happen to workers and to the database."""
-    return random.choices(["kill", "pause", "cut", "stop", "join"], k=count)
+    kinds = ["kill", "pause", "cut", "stop", "join"]
+    return [*random.sample(kinds, len(kinds)), *random.choices(kinds, k=count - len(kinds))]
 
 
 def processors() -> int:

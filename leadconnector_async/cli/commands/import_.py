@@ -60,6 +60,12 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     is_flag=True,
     help="Do everything but the requests, write nothing, and estimate the time by the quota.",
 )
+@option(
+    "--stage-only",
+    is_flag=True,
+    help="Check all records and write them to the outbox, and send nothing: workers do, where it "
+    "is in a database, or the same command without this option.",
+)
 @source_options
 @option(
     "--provider",
@@ -101,11 +107,13 @@ def _fill_in(given: dict[str, Any]) -> None:
             "an import needs --outbox FILE, such as --outbox history.db: there it keeps what "
             "became of each record, so that the same command can go on later"
         )
-    elif not (given["token"] or given["locations"] or given["dry_run"]):
+    elif not (given["token"] or given["locations"] or given["dry_run"] or given["stage_only"]):
         raise click.UsageError(
             "an import needs a token: set LEADCONNECTOR_TOKEN to your private integration token, "
             "or try it with --sandbox"
         )
+    elif given["stage_only"] and not given["locations"]:
+        given["token"] = given["token"] or "not-sent"  # a client wants one, and nothing is sent
     elif given["token"] and given["locations"]:
         raise click.UsageError(ONE_SOURCE_OF_TOKENS)
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):

@@ -57,6 +57,7 @@ _CODES: Final[dict[Ended, Exit]] = {
     "day_spent": Exit.DAY_SPENT,
     "interrupted": Exit.INTERRUPTED,
     "planned": Exit.DONE,
+    "staged": Exit.DONE,
 }
 
 
@@ -102,7 +103,7 @@ def _within_open_files(options: ImportOptions) -> ImportOptions:
 
 def exit_code(summary: ImportSummary) -> Exit:
     """The code of an import that got as far as a report."""
-    if summary.ended == "done" and (summary.failed or summary.unresolved):
+    if summary.ended in ("done", "staged") and (summary.failed or summary.unresolved):
         return Exit.FAILED
     return _CODES[summary.ended]
 
@@ -132,7 +133,7 @@ class _Run:
 
     async def _import(self, importer: Importer) -> None:
         options = self._options
-        if not (options.sandbox or options.quiet):
+        if not (options.sandbox or options.quiet or options.stage_only):
             say(AUTOMATIONS, err=True)
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
@@ -143,7 +144,8 @@ class _Run:
             known = await taken_as_known(options, options.outbox or "")
             if known is not None:
                 say(f"Note: {known}", err=True)
-        await importer.send()
+        if not options.stage_only:
+            await importer.send()
 
     async def _drive(self, importer: Importer) -> Ending:
         """Run the importer to its end, or until signals stop it."""
@@ -162,7 +164,10 @@ class _Run:
             watching.cancel()
             await asyncio.wait([task, watching])
             self._display.close()
-        return _ending(task, importer, interrupted=signals.count > 0)
+        ending = _ending(task, importer, interrupted=signals.count > 0)
+        if self._options.stage_only and ending.ended == "done":
+            return Ending(ended="staged")
+        return ending
 
     async def _watch(self, importer: Importer) -> None:
         now = asyncio.get_running_loop().time

@@ -52,6 +52,11 @@ READING: Final = {
 WRITING: Final = {
     "jit": "off",
     "synchronous_commit": "on",  # a claim has to be on disk before its request leaves
+    # Nobody waits longer for one that is stopped, or cut off, amid a transaction.
+    "idle_in_transaction_session_timeout": "60000",
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
     # The plan of a statement is made once, often while its tables are empty. What is read is found
     # by its key, whatever the size of the tables then.
     "plan_cache_mode": "force_generic_plan",
@@ -59,6 +64,8 @@ WRITING: Final = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+
+REHEARSING: Final = WRITING | {"idle_in_transaction_session_timeout": "0"}
 
 _OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
 

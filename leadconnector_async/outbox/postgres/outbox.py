@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import DESTINATION, Requeued, check_destination
 from leadconnector_async.outbox.postgres.connection import (
+    REHEARSING,
     WRITING,
     JobRunner,
     check_server,
@@ -96,21 +97,26 @@ class Staging:
         key = runner.place.lock_key(LOCK_STAGING)
         self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({key})"
 
-    async def _run(self, work: Callable[[PostgresRecords], Awaitable[T]]) -> T:
-        return await self._run_with(self._staged, work)
-
-    async def _run_with(
-        self, records: PostgresRecords, work: Callable[[PostgresRecords], Awaitable[T]]
+    async def _run(
+        self,
+        work: Callable[[PostgresRecords], Awaitable[T]],
+        *,
+        source: int = 0,
+        records: PostgresRecords | None = None,
     ) -> T:
+        records = records or self._staged
+
         async def job(_: Connection) -> T:
-            records.begin()
+            records.begin(source)
             return await work(records)
 
         return await self.runner.run(job, begin=self._begin)
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`."""
-        return await self._run(lambda records: stage(records, drafts, source_pass))
+        return await self._run(
+            lambda records: stage(records, drafts, source_pass), source=source_pass.source
+        )
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """See `DurableOutbox.end`."""
@@ -118,7 +124,7 @@ class Staging:
 
     async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
         """See `Outbox.submit`."""
-        return await self._run_with(self._submitted, lambda records: submit(records, drafts))
+        return await self._run(lambda records: submit(records, drafts), records=self._submitted)
 
     async def publish(self) -> bool:
         """Publish the next lot. False if there may be more."""
@@ -193,7 +199,7 @@ class PostgresOutbox:
             OutboxWriteError: it cannot be written.
         """
         where = read_place(place) if isinstance(place, str) else place
-        connection = await connect(where, WRITING)
+        connection = await connect(where, REHEARSING if rehearsing else WRITING)
         try:
             await check_server(where, connection)
             if rehearsing:

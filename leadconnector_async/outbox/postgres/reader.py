@@ -57,7 +57,7 @@ _FAILED_PAGE: Final = 16
 _QUOTAS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, day_limit
     FROM tenure JOIN location ON id = location WHERE day_used IS NOT NULL"""
 
-_FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
+_FAILED: Final = """SELECT seq FROM outcome o JOIN record r USING (seq)
     WHERE state > 2 AND state IN (3, 4) ORDER BY source NULLS FIRST, line NULLS FIRST, seq"""
 
 _FAILED_PAGES: Final = """SELECT r.key, location.name, o.state, text, o.detail,
@@ -66,11 +66,11 @@ _FAILED_PAGES: Final = """SELECT r.key, location.name, o.state, text, o.detail,
         JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
         JOIN location ON location.id = r.location
         LEFT JOIN reason ON reason.id = o.reason
-        LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
+        LEFT JOIN source ON source.id = r.source
     WHERE o.state IN (3, 4) ORDER BY place"""
 
-_FORMS: Final = """SELECT DISTINCT form FROM outcome LEFT JOIN origin USING (seq)
-    LEFT JOIN source ON source.id = source WHERE state > 2 AND state IN (3, 4)"""
+_FORMS: Final = """SELECT DISTINCT form FROM outcome JOIN record r USING (seq)
+    LEFT JOIN source ON source.id = r.source WHERE state > 2 AND state IN (3, 4)"""
 
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
@@ -87,12 +87,11 @@ _QUEUED: Final = """SELECT q.location, q.lane, q.date, q.seq, location.name, pay
     ORDER BY q.location, q.lane, q.date, q.seq LIMIT $6"""
 
 _RECORDS: Final = """SELECT r.seq, location.name, r.date, payload, coalesce(o.state, 0),
-        o.state = 2 AND o.reason IS NOT NULL, form, raw
+        o.state = 2 AND o.reason IS NOT NULL, form, CASE WHEN payload IS NULL THEN raw END
     FROM (SELECT * FROM record WHERE seq > $1 ORDER BY seq LIMIT $2) AS r
         JOIN location ON location.id = r.location
         LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-        LEFT JOIN origin ON origin.seq = r.seq AND payload IS NULL
-        LEFT JOIN source ON source.id = origin.source
+        LEFT JOIN source ON source.id = r.source AND payload IS NULL
     ORDER BY r.seq"""
 
 _LOWEST: Final = -(1 << 63)

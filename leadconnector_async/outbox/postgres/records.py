@@ -28,31 +28,16 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.record_store import Copy, LineKey
     from leadconnector_async.records.draft import Draft
 
-_RECORD: Final = """INSERT INTO record (seq, location, lane, date, key, payload, late, traits)
-    SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bytea[],
-        $6::bytea[], $7::text[], $8::smallint[])
+_RECORD: Final = """INSERT INTO record
+        (source, seq, location, lane, date, key, payload, late, traits, line, raw)
+    SELECT CASE WHEN line IS NOT NULL THEN $1::int END, * FROM unnest($2::bigint[], $3::int[],
+        $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::text[], $9::smallint[],
+        $10::int[], $11::bytea[])
+        AS r (seq, location, lane, date, key, payload, late, traits, line, raw)
     ON CONFLICT (location, key) DO NOTHING RETURNING seq"""
 
-# Nearly all records lack nothing, and each column costs its part.
-_WHOLE: Final = """INSERT INTO record (seq, location, lane, date, key, payload, late, traits)
-    SELECT *, NULL, 0 FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[],
-        $5::bytea[], $6::bytea[])
-    ON CONFLICT (location, key) DO NOTHING RETURNING seq"""
-
-_REPLACE: Final = """UPDATE record SET lane = $2, date = $3, payload = $4, late = $5, traits = $6
-    WHERE seq = $1"""
-
-_ORIGIN: Final = """INSERT INTO origin (seq, source, line, raw)
-    SELECT seq, $2, line, raw FROM unnest($1::bigint[], $3::int[], $4::bytea[])
-        AS _ (seq, line, raw)
-    {}"""
-
-_NEW_ORIGIN: Final = _ORIGIN.format("")
-
-_OTHER_ORIGIN: Final = _ORIGIN.format(
-    """ON CONFLICT (seq) DO UPDATE
-    SET source = excluded.source, line = excluded.line, raw = excluded.raw"""
-)
+_REPLACE: Final = """UPDATE record SET source = $2, lane = $3, date = $4, payload = $5, late = $6,
+    traits = $7, line = $8, raw = $9 WHERE seq = $1"""
 
 _REFUSED: Final = """INSERT INTO outcome (location, lane, seq, state, at, attempts, reason)
     SELECT location, lane, seq, state, $5, 0, reason
@@ -60,10 +45,9 @@ _REFUSED: Final = """INSERT INTO outcome (location, lane, seq, state, at, attemp
         AS _ (location, lane, seq, state, reason)"""
 
 _KNOWN: Final = """SELECT w.location, w.key, r.seq, r.lane, r.date, r.payload, r.late,
-        coalesce(o.source, 0)
+        coalesce(r.source, 0)
     FROM unnest($1::int[], $2::bytea[]) AS w (location, key)
-        JOIN record r ON r.location = w.location AND r.key = w.key
-        LEFT JOIN origin o ON o.seq = r.seq"""
+        JOIN record r ON r.location = w.location AND r.key = w.key"""
 
 _LINES: Final = """SELECT w.location, w.key, r.seq, r.lane, o.state
     FROM unnest($1::int[], $2::bytea[]) AS w (location, key)
@@ -85,7 +69,7 @@ _KIN: Final = """SELECT kin.id, kin.name FROM source AS it
     JOIN source AS kin ON md5(kin.name) = md5(it.name) WHERE it.id = $1"""
 
 _FROM: Final = """SELECT coalesce(name, ''), line, raw
-    FROM origin LEFT JOIN source ON source.id = source WHERE seq = $1"""
+    FROM record LEFT JOIN source ON source.id = source WHERE seq = $1 AND line IS NOT NULL"""
 
 _ENDED: Final = """SELECT state, text FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
     WHERE location = $1 AND lane = $2 AND seq = $3"""
@@ -110,7 +94,7 @@ _REUSED: Final = """INSERT INTO reused VALUES ($1, $2)
 
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE seq = $1"  # noqa: S608 - our own names
-    for table in ("origin", "record", "copy", "former", "reused")
+    for table in ("record", "copy", "former", "reused")
 )
 
 _END: Final = """SELECT r.key, o.state, message_id, conversation_id, email_message_id, text, detail
@@ -138,10 +122,12 @@ class PostgresRecords:
         self._blocks = blocks
         self._publisher = publisher
         self._has_former: bool | None = None
+        self._source = 0
 
-    def begin(self) -> None:
-        """Forget what another process may have changed since the last job."""
+    def begin(self, source: int = 0) -> None:
+        """Begin a job for a source; forget what others may have changed since the last one."""
         self._has_former = None
+        self._source = source
 
     async def location(self, name: str) -> int:
         """See `RecordStore.location`."""
@@ -162,11 +148,8 @@ class PostgresRecords:
             NewRecord(seq, places[draft.location], draft)
             for seq, draft in zip(seqs, drafts, strict=True)
         ]
-        values = columns([_row(record, record.draft.key) for record in tried])
-        if not any(values[-1]) and not any(values[-2]):
-            inserted = await self._connection.fetch(_WHOLE, *values[:-2])
-        else:
-            inserted = await self._connection.fetch(_RECORD, *values)
+        rows = [_row(record, record.draft.key) for record in tried]
+        inserted = await self._connection.fetch(_RECORD, self._source, *columns(rows))
         if len(inserted) == len(tried):
             return tried, []
         new = {seq for (seq,) in inserted}
@@ -175,39 +158,25 @@ class PostgresRecords:
 
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
-        await self._connection.execute(_RECORD, *columns([_row(record, key)]))
+        await self._connection.execute(_RECORD, self._source, *columns([_row(record, key)]))
 
-    async def enter(self, created: Sequence[NewRecord], source: int) -> int:
-        """See `RecordStore.enter`."""
-        origins = [
-            (seq, draft.line, draft.raw if draft.payload else await self._kept(seq, draft))
-            for seq, _, draft in created
-            if draft.line or draft.raw is not None
-        ]
-        await self._note_origins(_NEW_ORIGIN, origins, source)
+    async def enter(self, created: Sequence[NewRecord], source: int) -> int:  # noqa: ARG002 - see begin
+        """See `RecordStore.enter`. Where they came from was written with them."""
         ended = [record for record in created if record.draft.payload is None]
         totals = Counter([(location, _PENDING) for _, location, _ in created])
         if ended:
             await self._refuse(ended)
+            for seq, _, draft in ended:
+                await self._note_unkept(seq, draft)
             totals.subtract([(location, _PENDING) for _, location, _ in ended])
             totals.update([(location, int(end_of(draft))) for _, location, draft in ended])
         await self._counters.add(totals)
         return sum(record.draft.problem is not None for record in ended)
 
-    async def _note_origins(
-        self, statement: str, origins: Sequence[tuple[int, int, bytes | None]], source: int
-    ) -> None:
-        if origins:
-            seqs, lines, raws = columns(origins)
-            await self._connection.execute(statement, seqs, source, lines, raws)
-
-    async def _kept(self, seq: int, draft: Draft) -> bytes | None:
-        """What is kept of a record's own form. Of a long one that is left out, only its digest."""
-        raw = draft.raw
-        if draft.left_out is None or raw is None or len(raw) <= MAX_LEFT_OUT:
-            return raw
-        await self._note_former(seq, raw)
-        return None
+    async def _note_unkept(self, seq: int, draft: Draft) -> None:
+        """Note the digest of a line that is not kept."""
+        if draft.raw is not None and _kept(draft) is None:
+            await self._note_former(seq, draft.raw)
 
     async def _note_former(self, seq: int, raw: bytes) -> None:
         await self._connection.execute(_FORMER, seq, line_key(raw))
@@ -259,14 +228,13 @@ class PostgresRecords:
         _, location, draft = record
         seq, execute = known.seq, self._connection.execute
         await execute(_LEAVE, location, known.lane, seq)
-        lacks = draft.deferred, draft.traits
-        await execute(_REPLACE, seq, draft.lane, draft.date, draft.payload, *lacks)
         raw = (await self.origin(seq)).raw
         if raw is not None and raw != draft.raw:
             await self._note_former(seq, raw)
-        await self._note_origins(
-            _OTHER_ORIGIN, [(seq, draft.line, await self._kept(seq, draft))], source
-        )
+        *_, lane, date, _, payload, late, traits, line, kept = _row(record, b"")
+        values = lane, date, payload, late, traits, line or 0, kept
+        await execute(_REPLACE, seq, source, *values)
+        await self._note_unkept(seq, draft)
         after = end_of(draft)
         if draft.payload is None:
             await self._refuse([NewRecord(seq, location, draft)])
@@ -337,9 +305,17 @@ class PostgresRecords:
         return StoredOutcome(key, State(state), *rest)
 
 
+def _kept(draft: Draft) -> bytes | None:
+    """What is kept of a record's own form: of a long one that is left out, nothing."""
+    is_long = draft.left_out is not None and len(draft.raw or b"") > MAX_LEFT_OUT
+    return None if is_long else draft.raw
+
+
 def _row(record: NewRecord, key: bytes) -> tuple[object, ...]:
     seq, location, draft = record
     if (draft.payload is None) is (why(draft) is None):
         raise ValueError("a draft has either a payload, or a reason for having none")
+    line = draft.line if draft.line or draft.raw is not None else None
+    raw = draft.raw if draft.left_out is None else _kept(draft)
     lacks = draft.deferred, draft.traits
-    return seq, location, draft.lane, draft.date, key, draft.payload, *lacks
+    return seq, location, draft.lane, draft.date, key, draft.payload, *lacks, line, raw

@@ -34,7 +34,7 @@ _REASONS: Final = """SELECT state, o.reason, text, count(*) AS n, min(seq)
     WHERE state > 2 GROUP BY state, o.reason, text ORDER BY n DESC, min(seq)"""
 
 _PLACES: Final = """SELECT seq, coalesce(name, ''), coalesce(line, 0)
-    FROM outcome o LEFT JOIN origin USING (seq) LEFT JOIN source ON source.id = origin.source
+    FROM outcome o JOIN record r USING (seq) LEFT JOIN source ON source.id = r.source
     WHERE state > 2 AND state = $1 AND (reason = $2 OR $2::int IS NULL AND reason IS NULL)
     ORDER BY seq LIMIT $3"""
 

@@ -11,13 +11,14 @@ CREATE UNIQUE INDEX source_name ON source (md5(name), md5(form));
 CREATE TABLE reason (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text text NOT NULL);
 CREATE UNIQUE INDEX reason_text ON reason (md5(text));
 
--- payload is NULL exactly where validation refused the record, or it is left out.
+-- payload is NULL exactly where validation refused the record, or it is left out; source, line and
+-- raw say where it came from last, if it came from a source.
 CREATE TABLE record (
     seq bigint PRIMARY KEY, lane bigint NOT NULL, date bigint NOT NULL, location int NOT NULL,
-    traits smallint NOT NULL, key bytea NOT NULL, payload bytea, late text);
+    traits smallint NOT NULL, source int, line int, key bytea NOT NULL, payload bytea, late text,
+    raw bytea);
 CREATE UNIQUE INDEX record_key ON record (location, key);
 CREATE INDEX record_traits ON record (seq) WHERE traits <> 0;
-CREATE TABLE origin (seq bigint PRIMARY KEY, source int NOT NULL, line int NOT NULL, raw bytea);
 
 -- What was staged and is not published: numbers from "first" to before "end", by who stages.
 CREATE TABLE unpublished (

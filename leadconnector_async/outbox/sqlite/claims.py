@@ -272,9 +272,11 @@ class Claims:
         """Take up to ``share`` more of one lane. False if there were no more."""
         in_hand = {place[2] for place in catch.places if place[0] == lane}
         in_hand |= self.index.lanes.get(catch.location, {}).get(lane, set())
-        limit = len(in_hand) + min(share, catch.short)
+        wanted = min(share, catch.short)
+        limit = len(in_hand) + wanted
         rows = self._connection.execute(_OF_LANE, (catch.location, lane, limit)).fetchall()
-        catch.places += [row for row in rows if row[2] not in in_hand]
+        more = [row for row in rows if row[2] not in in_hand]
+        catch.places += more[:wanted]  # those in hand may come later than what arrived since
         return len(rows) == limit
 
 

@@ -95,7 +95,7 @@ def test_objects_of_other_lists_are_counted() -> None:
 @pytest.mark.parametrize("piece", [b"x", b"\\\\", b'\\"', b"x\n", b"{"])
 def test_a_record_that_is_too_long_costs_itself(piece: bytes) -> None:
     """Without being held: its length is told, and the next one is read, on its line."""
-    text = b'[{"t":"' + piece * (2 * LINE_LIMIT // len(piece)) + b'"},\n{"b":2}]'
+    text = b'[{"t":"' + piece * (LINE_LIMIT // len(piece) * 5 // 4) + b'"},\n{"b":2}]'
     pieces = _cut(text, 100_001)
     values = JsonValues(pieces, ["[*]"])
     items = iter(values)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from outbox_kit import claimed, drafts, fate, in_outbox, published
+from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, published
 
 from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, STRETCH
 
@@ -40,6 +40,21 @@ def test_the_walk_comes_back_to_the_lanes_it_began_with(tmp_path: Path) -> None:
 
     lanes = in_outbox(tmp_path / "o.db", work)
     assert STRETCH <= len(lanes) <= STRETCH + 10
+
+
+def test_what_came_in_front_of_what_is_in_hand_is_claimed_as_asked(tmp_path: Path) -> None:
+    """Records of an earlier date arrive while all lanes have later ones in flight."""
+
+    async def work(outbox: SqliteOutbox) -> list[list[str]]:
+        await published(outbox, [draft("a", lane=1, date=5), draft("b", lane=2, date=5)])
+        assert len(await claimed(outbox, 2)) == 2
+        lease = (await outbox.acquire("l1")).lease
+        again = [draft("c", lane=1, date=6), *(draft(f"{n}", lane=2, date=n) for n in range(3))]
+        await published(outbox, again)
+        return [keys(claims) for _ in range(5) for claims in await outbox.claim([(lease, 1)])]
+
+    taken = in_outbox(tmp_path / "o.db", work)
+    assert sorted(map(tuple, taken)) == [(), ("0",), ("1",), ("2",), ("c",)]
 
 
 def test_a_claim_of_nothing_writes_nothing(tmp_path: Path) -> None:

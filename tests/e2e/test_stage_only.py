@@ -1,0 +1,51 @@
+"""Staging by one command, and sending by another: the same import again, or workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+from worker_harness import drained, start
+
+from leadconnector_async.sandbox import SandboxConfig, SandboxThread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_is_staged_is_sent_by_the_same_command_later(tmp_path: Path) -> None:
+    """Nothing is sent, and no token is asked for; the exit status is that of a whole staging."""
+    history, outbox = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(5)]), tmp_path / "o"
+    with SandboxThread() as sandbox:
+        words = ("--location", sandbox.location_id, "--base-url", sandbox.url, "--outbox", outbox)
+        run = leadconnector("import", history, *words, "--stage-only")
+        assert run.exit_code == 0, run.output
+        assert "All records are staged, and none was sent." in run.output
+        assert "without --stage-only" in run.output
+        assert not sandbox.requests
+        run = leadconnector("import", history, *at(sandbox, outbox), "--json")
+        found = result_of(run.stdout)
+        assert (run.exit_code, found["sent"], found["skipped"], found["pending"]) == (0, 5, 5, 0)
+
+
+def test_a_record_that_is_wrong_is_exit_3(tmp_path: Path) -> None:
+    """As for an import: not all of it is there."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1), sms(2, direction="sideways")])
+    words = ("--location", "here", "--outbox", tmp_path / "o", "--stage-only", "--json")
+    run = leadconnector("import", history, *words)
+    found = result_of(run.stdout)
+    assert (run.exit_code, found["ended"], found["failed"], found["pending"]) == (3, "staged", 1, 1)
+
+
+def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_place: str) -> None:
+    """Two of them, each some of the locations; afterwards the outbox says that all is sent."""
+    records = [sms(n, contactId=f"c{n:019}", locationId=f"location{n % 8:012}") for n in range(80)]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
+    with SandboxThread(SandboxConfig(trusting=True)) as sandbox:
+        words = ("--base-url", sandbox.url, "--outbox", postgres_place, "--stage-only")
+        run = leadconnector("import", history, *words)
+        assert run.exit_code == 0, run.output
+        drained([start(sandbox, postgres_place) for _ in range(2)])
+        status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
+        assert (status["sent"], status["pending"]) == (80, 0)
+        assert len(sandbox.messages) == 80
