@@ -1,0 +1,135 @@
+"""What is done over the connection that stages: staging, submitting and publishing, in turns.
+
+Those who stage take turns over all processes: two that have the same keys would else wait for each
+other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.outbox.durable import DESTINATION, check_destination
+from leadconnector_async.outbox.postgres.counters import (
+    Counters,
+    NumberBlocks,
+    Numbers,
+    storable,
+)
+from leadconnector_async.outbox.postgres.publisher import Publisher
+from leadconnector_async.outbox.postgres.records import PostgresRecords
+from leadconnector_async.outbox.postgres.requeue import Dismissing
+from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
+from leadconnector_async.outbox.refused_lines import forget_unmet
+from leadconnector_async.outbox.staging import stage, submit
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeVar
+
+    from leadconnector_async.outbox.base import SourcePass, Staged, Submission
+    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
+    from leadconnector_async.outbox.postgres.place import PostgresPlace
+    from leadconnector_async.records.draft import Draft
+
+    T = TypeVar("T")
+
+_SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) = md5($2::bytea)"
+
+_NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+_DESTINATIONS: Final = "SELECT name FROM source WHERE starts_with(name, $1) AND form = ''"
+
+_MAX_STAGERS: Final = 1 << 24
+
+
+class StagingJobs:
+    """What is done over the connection that stages: each method is one job."""
+
+    def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
+        connection = runner.connection
+        self.runner = runner
+        self.numbers = Numbers(runner)
+        counters = Counters(connection, part)
+        self._publisher = Publisher(runner.place, connection, stager)
+        self._blocks = NumberBlocks(runner, stager)
+        parts = connection, self.numbers, counters
+        self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
+        self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
+        self.dismissing = Dismissing(connection, counters)
+        key = runner.place.lock_key(LOCK_STAGING)
+        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({key})"
+
+    async def _run(
+        self,
+        work: Callable[[PostgresRecords], Awaitable[T]],
+        *,
+        source: int = 0,
+        records: PostgresRecords | None = None,
+    ) -> T:
+        records = records or self._staged
+
+        async def job(_: Connection) -> T:
+            records.begin(source)
+            return await work(records)
+
+        return await self.runner.run(job, begin=self._begin)
+
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+        """See `Outbox.stage`."""
+        return await self._run(
+            lambda records: stage(records, drafts, source_pass), source=source_pass.source
+        )
+
+    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
+        """See `DurableOutbox.end`."""
+        await self._run(lambda records: forget_unmet(records, source_pass, prefix))
+
+    async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
+        """See `Outbox.submit`."""
+        return await self._run(lambda records: submit(records, drafts), records=self._submitted)
+
+    async def publish(self) -> bool:
+        """Publish the next lot. False if there may be more."""
+
+        async def job(_: PostgresRecords) -> bool:
+            self._blocks.drop()
+            return await self._publisher.publish()
+
+        return await self._run(job)
+
+    async def source(self, name: str, form: bytes) -> int:
+        """Return the number of a source, new if its name or form is."""
+
+        async def job(connection: Connection) -> int:
+            return await _source(connection, name, form)
+
+        return await self.runner.run(job, begin=self._begin)
+
+    async def dedicate(self, destination: str, name: str) -> None:
+        """See `DurableOutbox.dedicate`."""
+
+        async def job(connection: Connection) -> None:
+            found = await connection.fetch(_DESTINATIONS, DESTINATION)
+            known = [kept.removeprefix(DESTINATION) for (kept,) in found]
+            check_destination(name, known, destination)
+            if not known:
+                await _source(connection, DESTINATION + destination, b"")
+
+        await self.runner.run(job, begin=self._begin)
+
+
+async def _source(connection: Connection, name: str, form: bytes) -> int:
+    name = storable(name)
+    number = await connection.fetchval(_SOURCE, name, form)
+    if number is None:
+        await connection.execute(_NEW_SOURCE, name, form)
+        number = await connection.fetchval(_SOURCE, name, form)
+    return int(number)
+
+
+async def enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int]:
+    """Take a number as one who stages, and hold its lock: it tells others that this one lives."""
+    stager = int(await connection.fetchval("SELECT nextval('stager_number')")) % _MAX_STAGERS
+    key = place.lock_key(LOCK_STAGER, stager)
+    await connection.execute(f"SELECT pg_advisory_lock({key})")
+    return stager, int(await connection.fetchval("SELECT pg_backend_pid()"))
