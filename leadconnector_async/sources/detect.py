@@ -16,7 +16,7 @@ from leadconnector_async.sources.byte_stream import open_stream
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.jsonl import JsonSource
+from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.recognition import choice_of_markup
 from leadconnector_async.sources.spreadsheet import Spreadsheet
@@ -153,14 +153,9 @@ def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions)
     if name == "xml":
         return _markup(stream, text, options)
     if name == "jsonl":
-        return _json(stream, text, options)
+        layout = layout_of_json(stream.name, text.head, options)
+        return JsonSource(stream, text, options, layout)
     return Delimited(stream, text, options)
-
-
-def _json(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.json_layout import layout_of_json  # noqa: PLC0415 - as above
-
-    return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
 
 
 def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:

@@ -25,11 +25,11 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
-from leadconnector_async.sources.mapping import columns_of, columns_told_of
+from leadconnector_async.sources.mapping import columns_read
 from leadconnector_async.sources.values import kind_of, scalar_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from leadconnector_async.errors import SourceError
     from leadconnector_async.sources.base import Identity
@@ -80,9 +80,18 @@ class Objects:
         self._unused: dict[str, None] = {}
         self._has_foreign = False
         if self.definition is not None:
-            self._reader, self._used = object_reader_of(self.definition, mapping, coercer)
-            self._picks = _picks_of(self.definition, mapping)
-            self._used |= {key_of(name) for pick in self._picks for name in pick.reads()}
+            self._read_by(self.definition)
+
+    def _read_by(self, definition: Definition) -> None:
+        """Make the reader of a mapping's fields, and name the keys that it knows."""
+        columns = {field: key_of(name) for field, name in self._mapping.items()}
+        kind = resolved(definition.table, key_of, _never_missing)
+        with_columns(kind, columns)
+        self._reader = RowMapper(kind, definition, self._coercer.contacts)
+        self._picks = _picks_of({*columns_read(definition.table), *self._mapping.values()})
+        listed = (*REASON_NAMES, OUTBOX_KEY, LOCATION)
+        within = (name for pick in self._picks for name in pick.reads())
+        self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
 
     @property
     def warnings(self) -> list[str]:
@@ -174,16 +183,9 @@ class _Pick(NamedTuple):
         return f"{self.list}[*].{self.key}", f"{self.list}[*].{self.within}"
 
 
-def _picks_of(definition: Definition, mapping: Mapping[str, str]) -> list[_Pick]:
-    kind = definition.table
-    columns = {name for rule in kind.fields.values() for name in columns_of(rule)}
-    names = columns | columns_told_of(kind) | {*mapping.values()}
-    found = ((name, _PICK.fullmatch(name)) for name in sorted(names))
-    return [
-        _Pick(name, key_of(match[1]), match[2], match[3], match[4])
-        for name, match in found
-        if match
-    ]
+def _picks_of(names: Iterable[str]) -> list[_Pick]:
+    found = ((name, _PICK.fullmatch(name)) for name in names)
+    return [_Pick(name, key_of(one[1]), one[2], one[3], one[4]) for name, one in found if one]
 
 
 def _listed(record: Record) -> dict[str, object]:
@@ -191,17 +193,6 @@ def _listed(record: Record) -> dict[str, object]:
     if OUTBOX_KEY not in record:
         return {}
     return {name: record[name] for name in (OUTBOX_KEY, LOCATION) if name in record}
-
-
-def object_reader_of(
-    definition: Definition, mapping: Mapping[str, str], coercer: RowCoercer
-) -> tuple[RowMapper, set[str]]:
-    """Make the reader of a mapping's fields in JSON, and name the keys that it knows."""
-    kind = resolved(definition.table, key_of, _never_missing)
-    with_columns(kind, {field: key_of(name) for field, name in mapping.items()})
-    used = {name for rule in kind.fields.values() for name in (*columns_of(rule), *rule.present)}
-    used |= columns_told_of(kind) | {key_of(name) for name in (*REASON_NAMES, OUTBOX_KEY, LOCATION)}
-    return RowMapper(kind, definition, coercer.contacts), used
 
 
 def _never_missing(field: str, column: str) -> SourceError:  # every key may be absent

@@ -32,6 +32,12 @@ _CLOSERS: Final = {b"{": b"}", b"[": b"]"}
 _DEEPEST: Final = 64
 """Levels around the records. Within them the decoder has a limit of its own."""
 
+_GOES_ON: Final = (b"{", b"[", b",", b":")
+"""What a line ends with if its value goes on in the next one."""
+
+_CONTINUES: Final = (b",", b"]", b"}", b":")
+"""What a line begins with if its value began before it."""
+
 _MAX_OTHERS: Final = 20
 """Lists beside the records' that are named at the end."""
 
@@ -252,5 +258,22 @@ def opening_value(head: bytes) -> object:
             break
     try:
         return orjson.loads(head[:end] + closing)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def is_document(lines: list[bytes]) -> bool:
+    """Tell a value that goes on beyond its line from a line that is cut or wrong."""
+    if not lines or loaded_value(lines[0]) is not None:
+        return False
+    if len(lines) == 1:
+        return True
+    return lines[0].rstrip().endswith(_GOES_ON) or lines[1].lstrip().startswith(_CONTINUES)
+
+
+def loaded_value(line: bytes) -> object:
+    """Decode a line. None where it is no JSON."""
+    try:
+        return orjson.loads(line)
     except orjson.JSONDecodeError:
         return None

@@ -136,13 +136,17 @@ class RowMapper:
             text = plan.clean(cell)
             if text in plan.empty:
                 continue
+            if plan.is_plain:
+                return text
             for prefix in plan.rule.strip:
                 text = text.removeprefix(prefix)
             try:
                 made = self._made(plan, text)
             except WrongValueError:
                 break
-            return self._value(plan, row, direction) if made == "" else made
+            if made == "":
+                break
+            return made
         else:
             return plan.rule.default
         return self._value(plan, row, direction)
@@ -238,15 +242,18 @@ class RowMapper:
 
     def _plan(self, field: str, rule: FieldRule) -> _Plan:
         plan = _Plan(field, rule, self._empty)
-        if rule.words:
-            plan.make = partial(translated, rule.words)
-        elif rule.prefixes:
-            plan.make = partial(by_prefix, sorted(rule.prefixes.items(), key=_longest_first))
-        elif field == "date" or rule.formats or rule.zone:
-            plan.make = partial(date_of, rule)
-        elif rule.phone:
-            plan.make = self._phone
+        plan.make = self._make(field, rule)
+        plan.is_plain = plan.make is None and not rule.strip and not rule.kinds
         return plan
+
+    def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:
+        if rule.words:
+            return partial(translated, rule.words)
+        if rule.prefixes:
+            return partial(by_prefix, sorted(rule.prefixes.items(), key=_longest_first))
+        if field == "date" or rule.formats or rule.zone:
+            return partial(date_of, rule)
+        return self._phone if rule.phone else None
 
     def _phone(self, text: str) -> str:
         try:
@@ -271,6 +278,7 @@ class _Plan:
         self.is_list = field in LIST_FIELDS
         self.make: Callable[[str], object] | None = None
         """What makes the value of a cell's text. None: it is the text itself."""
+        self.is_plain = False
         self.clean: Callable[[str], str] = stripped
         if field in BODY_FIELDS:
             self.clean = str

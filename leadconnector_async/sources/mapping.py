@@ -210,6 +210,13 @@ def columns_of(rule: FieldRule) -> list[str]:
     return list(dict.fromkeys(name for names in groups for name in as_list(names)))
 
 
+def columns_read(kind: RecordKind) -> set[str]:
+    """Every column that makes a field, leaves a record out, or whose loss is told."""
+    rules = kind.fields.values()
+    names = {name for rule in rules for name in (*columns_of(rule), *rule.present)}
+    return names | columns_told_of(kind)
+
+
 def columns_told_of(kind: RecordKind) -> set[str]:
     """Every column that decides what is left out, or whose loss is told with its records."""
     cases = (case.where for rule in kind.fields.values() for case in rule.cases)

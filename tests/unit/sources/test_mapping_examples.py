@@ -176,3 +176,25 @@ def test_a_list_that_the_mapping_names_has_to_be_there(tmp_path: Path) -> None:
         path.write_text(given, "utf-8")
         with open_source(str(path), options) as source:
             assert [one.row is None for one in source] == [False] * count
+
+
+def test_a_group_is_refused_or_left_out_and_never_sent_to_one_of_it(tmp_path: Path) -> None:
+    """Which of the numbers is the owner's, --mine says; nobody else is dropped."""
+    path = tmp_path / "page.json"
+    path.write_text(PAGE, "utf-8")
+    seen = {}
+    for name, options in {
+        "none": SourceOptions(),
+        "mine": SourceOptions(mine=("+1 303 555 0143",)),
+        "left out": SourceOptions(leave_out=frozenset(["groups"])),
+    }.items():
+        with open_source(str(path), options) as source:
+            seen[name] = list(source)[2]
+    (problem,) = seen["none"].problems
+    assert (problem.field, problem.wrong) == ("contact.phone", "names several people")
+    assert "give --mine with your own number" in problem.fix
+    row = seen["mine"].row
+    assert row is not None
+    assert row.contact is not None
+    assert row.contact.phone == "+13035550142"
+    assert seen["left out"].left_out is not None
