@@ -30,6 +30,7 @@ from leadconnector_async.errors import (
     LeadConnectorError,
     LeaseLostError,
     NotSentError,
+    OutboxError,
     RefusedError,
     ThrottledError,
 )
@@ -67,7 +68,7 @@ class Dispatcher:
         self._batcher = OutboxBatcher(
             outbox, deliver=deliver, moved=self.move, idle=self._note_idle
         )
-        self._recorder = OutcomeRecorder(self.stats, self._batcher.settle)
+        self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
         self._scheduler = Scheduler(self.move)
         self._pool = WorkerPool(
@@ -127,7 +128,10 @@ class Dispatcher:
         """The outbox has something for this location."""
         state.more = True
         self._check_day(state)
-        if isinstance(state.error, ThrottledError):  # by now it may get through: it is tried once
+        # By now it may get through, or the store was heard of again: it is tried once.
+        if isinstance(state.error, ThrottledError) or (
+            isinstance(state.error, LeaseLostError) and state.may_send and state.may_send()
+        ):
             state.error = None
             self.move(state)
         self._batcher.wants_claims(state)
@@ -142,7 +146,8 @@ class Dispatcher:
         state = self.locations.get(location)
         if state is None:
             return
-        state.error = state.error or LeaseLostError(f"location {location} was let go of")
+        # Whatever stopped it before may pass, as a day does: this does not.
+        state.error = OutboxError(f"location {location} was let go of")
         self._releasing += 1
         try:
             async with asyncio.timeout(None if within == inf else within):
@@ -227,7 +232,15 @@ class Dispatcher:
 
     async def put_lookups(self, state: LocationState, lookups: Mapping[str, str]) -> None:
         """See `LookupStore.put_lookups`."""
-        await self._outbox.put_lookups(state.lease, lookups)
+        if self.locations.get(state.name) is state:
+            await self._outbox.put_lookups(state.lease, lookups)
+
+    def _settle(self, settlement: Settlement) -> None:
+        """Write a fate down; not where its location was let go of before its answer came."""
+        lease = settlement.claim.lease
+        state = self.locations.get(lease.location)
+        if state is not None and state.lease == lease:
+            self._batcher.settle(settlement)
 
     # The workers.
 

@@ -142,3 +142,57 @@ def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
             assert one.stats.rejected == one.stats.unresolved == 0
 
     asyncio.run(scenario())
+
+
+def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
+    """A clock that was set, or a pause that was short enough, stops nothing for ever."""
+
+    async def scenario() -> None:
+        outbox = Taken()
+        await staged(outbox)
+        async with (
+            Sandbox(SLOW) as sandbox,
+            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
+        ):
+            one = Watched(api, outbox)
+            here = await one.open("here")
+            work = asyncio.create_task(one.work(forever=True))
+            await one.some_of_here.wait()
+            outbox.ended = True
+            while here.error is None:
+                await asyncio.sleep(0.01)
+            one.feed(here)
+            assert isinstance(here.error, LeaseLostError)
+            outbox.ended = False
+            one.feed(here)
+            one.finish()
+            await work
+            assert here.error is None
+            assert sent_of(sandbox, "here") == EACH
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody() -> None:
+    """The next owner looks for its record: nothing is written under the lease that has ended."""
+
+    async def scenario() -> None:
+        outbox = MemoryOutbox()
+        await staged(outbox)
+        slow = SandboxConfig(latency=Latency(up=0.0, down=0.1), trusting=True)
+        async with (
+            Sandbox(slow) as sandbox,
+            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
+        ):
+            one = Watched(api, outbox)
+            for place in ("here", "there"):
+                await one.open(place)
+            work = asyncio.create_task(one.work())
+            while not sent_of(sandbox, "here"):
+                await asyncio.sleep(0.01)
+            await one.release("here", within=0.0)
+            assert (await outbox.acquire("here")).unknown
+            await work
+            assert sent_of(sandbox, "there") == EACH
+
+    asyncio.run(scenario())
