@@ -159,7 +159,7 @@ def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
             work = asyncio.create_task(one.work(forever=True))
             await one.some_of_here.wait()
             outbox.ended = True
-            while here.error is None:
+            while here.error is None:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
             one.feed(here)
             assert isinstance(here.error, LeaseLostError)
