@@ -188,7 +188,7 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
             for place in ("here", "there"):
                 await one.open(place)
             work = asyncio.create_task(one.work())
-            while not sent_of(sandbox, "here"):
+            while not sent_of(sandbox, "here"):  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
             await one.release("here", within=0.0)
             assert (await outbox.acquire("here")).unknown
