@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -95,8 +96,9 @@ async def _work(options: WorkerOptions) -> Exit:
             drain=options.drain,
         )
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
+        with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels all
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, worker.stop)
         await worker.run()
     return _report(worker, options)
 
