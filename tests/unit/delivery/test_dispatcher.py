@@ -159,7 +159,7 @@ def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
             work = asyncio.create_task(one.work(forever=True))
             await one.some_of_here.wait()
             outbox.ended = True
-            while here.error is None:
+            while here.error is None:  # noqa: ASYNC110 - a state has no event
                 await asyncio.sleep(0.01)
             one.feed(here)
             assert isinstance(here.error, LeaseLostError)
@@ -188,7 +188,7 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
             for place in ("here", "there"):
                 await one.open(place)
             work = asyncio.create_task(one.work())
-            while not sent_of(sandbox, "here"):
+            while not sent_of(sandbox, "here"):  # noqa: ASYNC110 - nor has the server
                 await asyncio.sleep(0.01)
             await one.release("here", within=0.0)
             assert (await outbox.acquire("here")).unknown
