@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.stats import RunStats
-from leadconnector_async.errors import LeaseLostError, OutboxUnusableError, OutboxWriteError
+from leadconnector_async.errors import (
+    LeaseLostError,
+    OutboxBusyError,
+    OutboxUnusableError,
+    OutboxWriteError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -37,6 +42,11 @@ QUIET_LEASES: Final = 6
 AGAIN_S: Final = (0.2, 1.0, 5.0)
 """Seconds between the end of a tenure and the next; the last, as often as it takes."""
 
+_PASSING: Final = (LeaseLostError, OutboxBusyError, OutboxUnusableError, OutboxWriteError)
+
+LASTED_S: Final = 60.0
+"""Seconds after which a tenure that is lost has nothing to do with the one lost before."""
+
 
 class Worker:
     """One worker: `run` it, and `stop` it.
@@ -46,25 +56,31 @@ class Worker:
         open_outbox: opens the outbox, once for each tenure.
         lease_s: seconds without the store after which another worker has this one's locations.
         concurrency: requests in flight at most; None for as many as the locations can use.
+        request_limit_s: the longest that a request of any worker may take. What another owner left
+            in doubt is looked for after that: until then it may still arrive.
         drain: end when nothing is left that can be sent, by whomever.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have defaults
         self,
         session: ApiSession,
         open_outbox: Callable[[], Awaitable[SharedOutbox]],
         *,
         lease_s: float = 10.0,
+        request_limit_s: float = 60.0,
         concurrency: int | None = None,
         drain: bool = False,
     ) -> None:
         self._session = session
         self._open_outbox = open_outbox
         self._lease_s = lease_s
+        self._request_limit_s = request_limit_s
         self._concurrency = concurrency
         self._drain = drain
         self._stopping = asyncio.Event()
         self._dispatcher: Dispatcher | None = None
+        self._opening: asyncio.Future[SharedOutbox] | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self.share: Share | None = None
         """What it owns now."""
         self._left: dict[str, int] = {}
@@ -82,6 +98,8 @@ class Worker:
     def stop(self) -> None:
         """Hand everything over, and let `run` return."""
         self._stopping.set()
+        if self._opening is not None:
+            self._opening.cancel()
         if self._dispatcher is not None:
             self._dispatcher.stop()
 
@@ -93,13 +111,16 @@ class Worker:
                 is tried again, for ever.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
-        lost = 0
+        lost, now = 0, asyncio.get_running_loop().time
         while not self._stopping.is_set():
+            began = now()
             try:
                 await self._hold_tenure()
-            except (LeaseLostError, OutboxUnusableError, OutboxWriteError) as error:
+            except _PASSING as error:
                 if not self.tenures:  # once it was there, it comes back: a server that restarts
                     raise
+                if now() - began > LASTED_S:
+                    lost = 0
                 pause = AGAIN_S[min(lost, len(AGAIN_S) - 1)]
                 lost += 1
                 _log.warning("tenure lost, the next begins in %.1f s: %s", pause, error)
@@ -108,7 +129,15 @@ class Worker:
                 return
 
     async def _hold_tenure(self) -> None:
-        async with await self._open_outbox() as outbox:
+        self._opening = asyncio.ensure_future(self._open_outbox())
+        try:
+            opened = await self._opening
+        except asyncio.CancelledError:
+            if self._stopping.is_set():
+                return
+            raise
+        async with opened as outbox:
+            self._cut_in(2 * self._lease_s, outbox)
             await outbox.join(self._lease_s)
             self.tenures += 1
             dispatcher = self._dispatcher = Dispatcher(
@@ -117,24 +146,34 @@ class Worker:
                 concurrency=self._concurrency,
                 deliver=lambda _: None,
                 closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
+                takeover_s=self._request_limit_s,
             )
             if self._stopping.is_set():
                 return
             _log.info("tenure begins")
             work = asyncio.create_task(dispatcher.work(forever=True))
             keeping = asyncio.create_task(self._keep(dispatcher, outbox))
+            stopped = asyncio.create_task(self._stopping.wait())
+            tasks = stopped, keeping, work
             try:
-                await asyncio.wait([work, keeping], return_when=asyncio.FIRST_COMPLETED)
-                if keeping.done() and keeping.exception() is None:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if stopped.done() or (keeping.done() and keeping.exception() is None):
+                    self._cut_in(2 * HAND_OVER_S, outbox)
                     await self._finish(dispatcher, work)
             finally:
-                await _end(keeping)
-                await _end(work)
+                for task in tasks:
+                    await _end(task)
                 self._add_up(dispatcher)
         errors = [task.exception() for task in (keeping, work) if not task.cancelled()]
         for error in errors:
             if error is not None:
                 raise error
+
+    def _cut_in(self, seconds: float, outbox: SharedOutbox) -> None:
+        """Wait no longer than this for a store that does not answer: nobody else would end it."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = asyncio.get_running_loop().call_later(seconds, outbox.cut_off)
 
     async def _finish(self, dispatcher: Dispatcher, work: asyncio.Task[None]) -> None:
         dispatcher.stop()
@@ -150,13 +189,16 @@ class Worker:
         """Own what is this worker's, until it is stopped or nothing is left."""
         while not self._stopping.is_set():
             share = self.share = await outbox.share()
+            self._cut_in(2 * self._lease_s, outbox)
             if share.surplus:
-                letting_go = [dispatcher.release(of, within=HAND_OVER_S) for of in share.surplus]
+                within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
+                letting_go = [dispatcher.release(of, within) for of in share.surplus]
                 await asyncio.gather(*letting_go)
             await outbox.hand_over()
-            await self._open(dispatcher, share)
+            # First, since what is fed is tried again, and would never be seen to have stopped.
             if self._drain and await self._is_drained(dispatcher, outbox):
                 return
+            await self._open(dispatcher, share)
             await self._stopped_within(TICK_S)
 
     async def _open(self, dispatcher: Dispatcher, share: Share) -> None:
@@ -175,11 +217,16 @@ class Worker:
         for some leases, and this worker has nothing to do, it is at its end.
         """
         left = await outbox.unsent()
-        stopped = {name for name, of in dispatcher.locations.items() if of.error is not None}
+        states = dispatcher.locations.items()
+        stopped = {
+            name
+            for name, of in states
+            if of.error is not None and not isinstance(of.error, LeaseLostError)
+        }
         now = asyncio.get_running_loop().time()
         if left != self._left:
             self._left, self._changed_at = left, now
-        mine = dispatcher.locations.keys() - stopped
+        mine = {name for name, of in states if of.claimed} - stopped
         is_quiet = now - self._changed_at > QUIET_LEASES * self._lease_s
         return not left.keys() - stopped or (is_quiet and not left.keys() & mine)
 
@@ -194,7 +241,7 @@ class Worker:
         return f"<Worker tenure {self.tenures}, {owned} locations>"
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[Any]) -> None:
     """Cancel a task, and wait for its end."""
     task.cancel()
     await asyncio.wait([task])

@@ -92,12 +92,14 @@ class OutboxBatcher:
 
     async def wind_up(self, locations: Iterable[LocationState]) -> None:
         """Write down what is known, and give back what was claimed and provably not sent."""
-        for task in list(self._under_way):
-            await task
+        done = await asyncio.gather(*self._under_way, return_exceptions=True)
         for state in locations:
             self._drain(state)
-        if self._fates:
+        if self._fates:  # known, whatever has become of a claim
             await self._write()
+        for error in done:
+            if error is not None:
+                raise error
 
     async def give_back(self, state: LocationState) -> None:
         """Do so for one location, while the others go on."""

@@ -46,9 +46,13 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Moves what the outbox holds to the API, until nothing is left or it is stopped."""
+    """Moves what the outbox holds to the API, until nothing is left or it is stopped.
 
-    def __init__(
+    ``takeover_s``: for so many seconds a request of a location's earlier owner may still arrive, so
+    that what it left in doubt is looked for after that.
+    """
+
+    def __init__(  # noqa: PLR0913 - two have defaults
         self,
         session: ApiSession,
         outbox: Outbox,
@@ -56,9 +60,11 @@ class Dispatcher:
         concurrency: int | None,
         deliver: Callable[[list[Settlement]], None],
         closed: Callable[[LocationState, LeadConnectorError], None],
+        takeover_s: float = 0.0,
     ) -> None:
         self._session = session
         self._outbox = outbox
+        self._takeover_s = takeover_s
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self.locations: dict[str, LocationState] = {}
@@ -122,7 +128,7 @@ class Dispatcher:
         doubtful = [lane for lane in state.ready if lane.doubts]
         for lane in doubtful:
             state.ready.remove(lane)
-            self.rest(state, lane, self._session.policy.look_after[0])
+            self.rest(state, lane, self._takeover_s + self._session.policy.look_after[0])
 
     def feed(self, state: LocationState) -> None:
         """The outbox has something for this location."""

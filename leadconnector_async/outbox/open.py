@@ -105,9 +105,7 @@ async def open_shared(place: str, *, destination: str) -> SharedOutbox:
     Raises:
         OutboxError: as `open_outbox` does; or it is for another API than ``destination``.
     """
-    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox  # noqa: PLC0415 - an extra
-
-    outbox = await PostgresOutbox.open(place, create=False)
+    outbox = await _database()[0].open(place, create=False)
     try:
         await outbox.dedicate(destination)
     except BaseException:

@@ -40,3 +40,6 @@ class SharedOutbox(DurableOutbox, Protocol):
 
     async def hand_over(self) -> None:
         """Let others have the surplus that `share` told, whose leases end here."""
+
+    def cut_off(self) -> None:
+        """End all connections at once: whatever waits for the store fails."""

@@ -14,6 +14,7 @@ from postgres_kit import cut_off
 from worker_harness import (
     LEASE_S,
     drained,
+    end_all,
     faults,
     how_often,
     left,
@@ -30,11 +31,17 @@ from leadconnector_async.sandbox import Latency, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02), trusting=True)
 LOCATIONS, EACH = 40, 120
 FAULTS = int(os.environ.get("LEADCONNECTOR_TEST_FAULTS", "20"))
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_is_left() -> Iterator[None]:
+    yield
+    end_all()
 
 
 @pytest.mark.slow

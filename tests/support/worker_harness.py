@@ -33,6 +33,8 @@ PATIENCE_S: Final = 120.0
 
 LANES: Final = 5
 
+STARTED: Final[list[subprocess.Popen[bytes]]] = []
+
 NEVER_ASKED: Final = """
 import sys
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
@@ -81,7 +83,17 @@ def start(sandbox: SandboxThread, url: str, *, checked: bool = True) -> subproce
         *("--timeout", "1", "--look-after", "2"),
     ]
     environment = ENVIRONMENT | {"LEADCONNECTOR_TOKEN": sandbox.token}
-    return subprocess.Popen([sys.executable, *command, *words], env=environment)
+    worker = subprocess.Popen([sys.executable, *command, *words], env=environment)
+    STARTED.append(worker)
+    return worker
+
+
+def end_all() -> None:
+    """End the workers that a failed test has left, the stopped ones too."""
+    while STARTED:
+        worker = STARTED.pop()
+        worker.kill()
+        worker.wait()
 
 
 def pause(worker: subprocess.Popen[bytes], seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -91,12 +92,14 @@ async def _work(options: WorkerOptions) -> Exit:
             api.session,
             lambda: open_shared(options.outbox, destination=base_url.rstrip("/")),
             lease_s=options.lease,
+            request_limit_s=options.timeout,
             concurrency=options.concurrency,
             drain=options.drain,
         )
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
+        with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels all
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, worker.stop)
         await worker.run()
     return _report(worker, options)
 

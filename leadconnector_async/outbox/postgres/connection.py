@@ -137,6 +137,11 @@ _EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], st
         "{at} is damaged ({said}): restore it from a copy, or choose another schema",
     ),
     (
+        (pg.SyntaxOrAccessError,),
+        OutboxError,  # a fault of the program's: no other connection would do better
+        "{at}: the server does not understand a statement ({said}): report it",
+    ),
+    (
         (pg.DeadlockDetectedError, pg.LockNotAvailableError),
         OutboxBusyError,
         "{at} is locked by another program: run again",

@@ -201,6 +201,12 @@ class PostgresOutbox:
         """See `SharedOutbox.hand_over`."""
         await self._joined.hand_over()
 
+    def cut_off(self) -> None:
+        """See `SharedOutbox.cut_off`."""
+        for runner in (self._leasing, self._staging.runner):
+            if runner is not None:
+                runner.connection.terminate()
+
     @property
     def _joined(self) -> Tenure:
         if self._tenure is None:

@@ -7,17 +7,21 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from leadconnector_async import InboundMessage, LeadConnector, LeaseLostError
+from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.delivery.scheduler import LocationState
+from leadconnector_async.outbox.base import Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from leadconnector_async.outbox.base import Lease, Settlement
+    from leadconnector_async.outbox.base import Claim, Lease
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
 EACH = 60
@@ -159,7 +163,7 @@ def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
             work = asyncio.create_task(one.work(forever=True))
             await one.some_of_here.wait()
             outbox.ended = True
-            while here.error is None:  # noqa: ASYNC110 - nothing tells of it
+            while here.error is None:  # noqa: ASYNC110 - a state has no event
                 await asyncio.sleep(0.01)
             one.feed(here)
             assert isinstance(here.error, LeaseLostError)
@@ -188,7 +192,7 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
             for place in ("here", "there"):
                 await one.open(place)
             work = asyncio.create_task(one.work())
-            while not sent_of(sandbox, "here"):  # noqa: ASYNC110 - nothing tells of it
+            while not sent_of(sandbox, "here"):  # noqa: ASYNC110 - nor has the server
                 await asyncio.sleep(0.01)
             await one.release("here", within=0.0)
             assert (await outbox.acquire("here")).unknown
@@ -196,3 +200,50 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
             assert sent_of(sandbox, "there") == EACH
 
     asyncio.run(scenario())
+
+
+class Refusing(MemoryOutbox):
+    """A store that refuses each claim, once it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.refuse = asyncio.Event(), asyncio.Event()
+
+    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+        """Refuse, as a store does whose lease was taken over."""
+        self.asked.set()
+        await self.refuse.wait()
+        raise LeaseLostError(f"{len(wants)} taken over")
+
+
+def test_what_is_known_is_written_down_though_a_claim_failed() -> None:
+    """Its answer came: nobody has to look for it."""
+
+    async def scenario() -> None:
+        outbox = Refusing()
+        await staged(outbox)
+        lease = (await outbox.acquire("here")).lease
+        [[claim]] = await MemoryOutbox.claim(outbox, [(lease, 1)])
+        written: list[Settlement] = []
+        async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
+            state = LocationState(lease, api.session.quota("here", None))
+            batcher = OutboxBatcher(
+                outbox, deliver=written.extend, moved=lambda _: None, idle=lambda: None
+            )
+            loops = asyncio.create_task(_loops(batcher))
+            batcher.wants_claims(state)
+            await outbox.asked.wait()
+            loops.cancel()
+            await asyncio.wait([loops])
+            batcher.settle(Settlement(claim, State.SENT, 0, 1))
+            outbox.refuse.set()
+            with pytest.raises(LeaseLostError):
+                await batcher.wind_up([state])
+        assert [fate.claim for fate in written] == [claim]
+
+    asyncio.run(scenario())
+
+
+async def _loops(batcher: OutboxBatcher) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        batcher.start(tasks)

@@ -1,0 +1,122 @@
+"""A worker whose store fails it, or does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from leadconnector_async import LeadConnector
+from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
+from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.outbox.shared import Share
+from leadconnector_async.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+
+class Shared(MemoryOutbox):
+    """A store with nothing in it, whose first answers fail as they are told to."""
+
+    def __init__(self, error: Exception | None = None, *, silent: bool = False) -> None:
+        super().__init__()
+        self._error = error
+        self._silent = silent
+        self._cut = asyncio.Event()
+
+    async def join(self, lease_s: float) -> None:
+        """Join nobody."""
+
+    async def share(self) -> Share:
+        """Fail, or never answer, or own nothing."""
+        if self._error is not None:
+            raise self._error
+        if self._silent:
+            await self._cut.wait()
+            raise OutboxWriteError("cut off")
+        return Share([], [], 1)
+
+    async def hand_over(self) -> None:
+        """Nothing is owned."""
+
+    async def unsent(self) -> dict[str, int]:
+        """Nothing is left."""
+        return {}
+
+    def cut_off(self) -> None:
+        """See `SharedOutbox.cut_off`."""
+        self._cut.set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def worked(opening: Callable[[int], Awaitable[Shared]], *, stop_after: float | None = None) -> int:
+    """Let a worker drain; return how many times it opened its store."""
+    opened = 0
+
+    async def open_next() -> Shared:
+        nonlocal opened
+        opened += 1
+        return await opening(opened)
+
+    async def scenario() -> None:
+        async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
+            worker = Worker(api.session, open_next, lease_s=0.1, drain=True)  # type: ignore[arg-type]
+            if stop_after is not None:
+                asyncio.get_running_loop().call_later(stop_after, worker.stop)
+            await asyncio.wait_for(worker.run(), 5)
+
+    asyncio.run(scenario())
+    return opened
+
+
+def test_a_store_that_does_not_answer_is_cut_off() -> None:
+    """Nobody else would end the wait: a network that swallows all tells nothing."""
+
+    async def opening(number: int) -> Shared:
+        return Shared(silent=number == 1)
+
+    assert worked(opening) == 2
+
+
+def test_a_server_that_is_full_for_a_while_is_tried_again() -> None:
+    """All come back at once after a restart."""
+
+    async def opening(number: int) -> Shared:
+        if number == 2:
+            raise OutboxBusyError("the server takes no more connections")
+        return Shared(OutboxWriteError("lost") if number == 1 else None)
+
+    assert worked(opening) == 3
+
+
+def test_a_fault_of_the_program_ends_the_worker() -> None:
+    """It would be the same in each tenure."""
+
+    async def opening(_: int) -> Shared:
+        return Shared(OutboxError("the server does not understand a statement"))
+
+    with pytest.raises(OutboxError, match="understand"):
+        worked(opening)
+
+
+def test_a_worker_that_waits_for_its_server_can_be_stopped() -> None:
+    """However long connecting may take."""
+
+    async def opening(number: int) -> Shared:
+        await asyncio.sleep(60 * number)
+        return Shared()
+
+    assert worked(opening, stop_after=0.05) == 1
