@@ -20,7 +20,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def fast(session: nox.Session) -> None:
-    """Run the tests that end within a minute."""
+    """Run all tests but the slow ones."""
     session.install(".[test]")
     session.run("python", "-m", "pytest", "-q", "-n", "2", "-m", "not slow", *session.posargs)
 
