@@ -163,12 +163,8 @@ class ApiSession:
             if token is None:
                 token = await self.tokens.token(location)
             response = await send(token)
-        except (
-            AccessError,
-            FileUnreadableError,
-            WithheldError,
-        ) as error:  # here: others' requests get through
-            breaker.abandoned()
+        except (AccessError, FileUnreadableError, WithheldError) as error:
+            breaker.abandoned()  # it is a matter of this request: others' get through
             quota.unused(slot)
             if isinstance(error, AccessError):
                 raise _without_token(error) from error

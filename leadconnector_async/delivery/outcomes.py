@@ -24,6 +24,7 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -218,14 +219,18 @@ class OutcomeHandler:
             refusal = read_refusal(response.status, response.body)
             self._control.close(state, throttled(state, refusal, self._loop.time() - since))
 
-    def hold_back(self, state: LocationState, lane: Lane, error: RefusedError) -> None:
-        """No request may be made: without a token the location stops.
+    def hold_back(
+        self, state: LocationState, lane: Lane, error: RefusedError | WithheldError
+    ) -> None:
+        """No request may be made: without a token, or a lease, the location stops.
 
         Where the day is spent, the dispatcher decides.
         """
         state.ready.appendleft(lane)
         if isinstance(error, AccessError):
             self._control.close(state, error)
+        elif isinstance(error, WithheldError):
+            self._control.close(state, LeaseLostError(f"location {state.name} was taken over"))
 
     def check_provider(self, state: LocationState, claim: Claim) -> None:
         """Stop the location where all records of the claim's provider fail, as this one has."""
@@ -237,11 +242,6 @@ class OutcomeHandler:
                 "provider, and run again"
             )
             self._control.close(state, AccessError(Refusal(status=500, message=message)))
-
-    def withhold(self, state: LocationState, lane: Lane) -> None:
-        """Nothing left: the location is another's by now."""
-        state.ready.appendleft(lane)
-        self._control.close(state, LeaseLostError(f"location {state.name} was taken over"))
 
     def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
         """Stop the location."""

@@ -62,11 +62,8 @@ class Reconciler:
             response = await self._session.exchange(
                 state.name, state.quota, slot, search.request(), state.may_send
             )
-        except RefusedError as error:
+        except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
-            return
-        except WithheldError:
-            self._handler.withhold(state, lane)
             return
         except TransportError as error:
             self._conclude(state, lane, search.lookup_failed(str(error)))

@@ -83,11 +83,8 @@ class Sender:
             response = await self._session.exchange(
                 state.name, state.quota, slot, enrichment.request, state.may_send
             )
-        except RefusedError as error:
+        except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
-            return
-        except WithheldError:
-            self._handler.withhold(state, lane)
             return
         # Whatever became of it, it can be done again; but not for ever, where a file is at fault.
         except (FateUnknownError, FileUnreadableError) as error:
@@ -121,11 +118,8 @@ class Sender:
             response = await self._session.exchange(
                 state.name, state.quota, slot, request, state.may_send
             )
-        except RefusedError as error:
+        except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
-            return
-        except WithheldError:
-            self._handler.withhold(state, lane)
             return
         except NotSentError:
             self._handler.go_on(state, lane, decisions.Retry(self._policy.delay(1, self._random)))

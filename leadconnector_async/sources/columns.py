@@ -6,6 +6,7 @@ Where the header of a table stands: titles may be above it.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
@@ -77,7 +78,7 @@ def whole(cell: str) -> str:
     return text[:-2] if text.endswith(".0") and text[:-2].lstrip("+").isdecimal() else text
 
 
-class Columns:
+class Columns(ABC):
     """Names the cells of a row, and reads them.
 
     ``feeds`` are the columns of each field, ``unknown`` the others. ``foreign`` are those of ids
@@ -104,9 +105,9 @@ class Columns:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
         return self.values(cells), None, []
 
+    @abstractmethod
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does. An empty cell is an absent field."""
-        raise NotImplementedError
 
     def identity(self, cells: Sequence[str]) -> Identity | None:
         """Read which record a refused row is, as far as its cells are where they should be."""
