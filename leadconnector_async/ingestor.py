@@ -7,13 +7,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.owned import MAX_LOOK_S, OwnedLocations
 from leadconnector_async.delivery.results import (
     OutcomeQueue,
     Waiters,
     outcome_of,
     outcome_of_refused,
 )
-from leadconnector_async.errors import CLOSED, ClosedError, NotSentError, OutboxBusyError
+from leadconnector_async.errors import CLOSED, ClosedError, NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.outbox.open import open_outbox
@@ -37,13 +38,8 @@ if TYPE_CHECKING:
     from leadconnector_async.sources import Source
 
 
-ASK_AGAIN_S: Final = 1.0
-"""Seconds until it is asked again whether a location that another process owns is free."""
-
 FIRST_LOOK_S: Final = 0.05
-
-MAX_LOOK_S: Final = 0.5
-"""Seconds between two looks at what another process made of a message; the first are sooner."""
+"""Seconds until the first look at what another process made of a message."""
 
 
 class Ingestor:
@@ -78,8 +74,6 @@ class Ingestor:
         self._work: asyncio.Task[None] | None = None
         self._running = False
         self._is_open = False
-        self._elsewhere: dict[str, float] = {}
-        """Locations that other processes own, and when to ask again whether they still do."""
 
     async def __aenter__(self) -> Self:
         if self._api.closed:
@@ -93,6 +87,7 @@ class Ingestor:
             deliver=self._deliver,
             closed=self._closed,
         )
+        self._owned = OwnedLocations(self._dispatcher, self._outbox)
         self._builder = RecordBuilder(self._api.location_of, self._api.location_id)
         self._is_open = True
         return self
@@ -199,7 +194,7 @@ class Ingestor:
     async def _submit(self, draft: Draft) -> Outcome:
         is_new = False
         try:
-            state = await self._owned(draft.location)
+            state = await self._owned.state_of(draft.location)
             if state is None:
                 return await self._wait_elsewhere(draft)
             with self._waiters.submission():
@@ -215,20 +210,6 @@ class Ingestor:
             self._waiters.fail_location(state, state.error)
         return await waiter
 
-    async def _owned(self, location: str) -> LocationState | None:
-        """The state of a location, unless another process owns it, which is asked now and then."""
-        state = self._dispatcher.locations.get(location)
-        now = asyncio.get_running_loop().time()
-        if state is not None or now < self._elsewhere.get(location, 0.0):
-            return state
-        try:
-            state = await self._dispatcher.open(location)
-        except OutboxBusyError:
-            self._elsewhere[location] = now + ASK_AGAIN_S
-            return None
-        self._elsewhere.pop(location, None)
-        return state
-
     async def _wait_elsewhere(self, draft: Draft) -> Outcome:
         """Stage a message for the process that owns its location, and wait for its end."""
         assert self._durable is not None  # noqa: S101 - in memory there is no other process
@@ -237,7 +218,7 @@ class Ingestor:
         while end is None:
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_LOOK_S)
-            state = await self._owned(draft.location)
+            state = await self._owned.state_of(draft.location)
             waiter = None if state is None else self._waiters.wait_for(submission.seq, state)[0]
             end = await self._durable.outcome(submission.seq)
             if end is None and state is not None and waiter is not None:  # its owner is gone
@@ -274,13 +255,6 @@ class Ingestor:
     async def _feed(self, locations: Iterable[str]) -> None:
         for location in locations:
             self._dispatcher.feed(await self._dispatcher.open(location))
-
-    async def _feed_owned(self) -> None:
-        """Send what an earlier process left, but for what is another's now."""
-        for location in await self._outbox.locations():
-            state = await self._owned(location)
-            if state is not None:
-                self._dispatcher.feed(state)
 
     async def _stream(self, messages: Messages) -> None:
         feeder = asyncio.create_task(self._feed_stream(messages))
@@ -356,16 +330,10 @@ class Ingestor:
             self._work = asyncio.create_task(self._dispatcher.work(forever=True))
             self._work.add_done_callback(self._work_ended)
             await self._outbox.publish()
-            await self._feed_owned()
+            await self._owned.feed()
             if self._durable is not None and self._durable.is_shared:
-                watch = asyncio.create_task(self._watch(self._work))
+                watch = asyncio.create_task(self._owned.watch(self._work))
                 self._work.add_done_callback(lambda _: watch.cancel())
-
-    async def _watch(self, work: asyncio.Task[None]) -> None:
-        """See what other processes submit for the locations that this one owns."""
-        while not work.done():
-            await asyncio.sleep(MAX_LOOK_S)
-            await self._feed_owned()
 
     async def _finish_work(self) -> None:
         if self._work is not None and not self._work.done():
