@@ -132,10 +132,12 @@ class TokenStore:
             ) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        # Before the marks, which come with the tables: another provider may make them meanwhile.
+        # In one transaction: another provider may make tables and marks between two of these.
+        connection.execute("BEGIN")
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("COMMIT")
         if application == _APPLICATION and version == _VERSION:
             if Path(self.path).stat().st_mode & 0o077:  # a copy that was made carelessly
                 Path(self.path).chmod(0o600)

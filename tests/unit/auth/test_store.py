@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +64,20 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
         TokenStore(tmp_path / "text").read("one")
     with pytest.raises(TokenStoreError, match="name a file in a folder that exists"):
         TokenStore(tmp_path / "no" / "t.db").read("one")
+
+
+def test_threads_that_make_one_file_at_once_all_read_it(tmp_path: Path) -> None:
+    """None of them sees the marks without the tables, or the other way round."""
+    start = Barrier(4)
+
+    def read(path: Path) -> StoredTokens:
+        start.wait()
+        return TokenStore(path).read("one")
+
+    with ThreadPoolExecutor(4) as threads:
+        for attempt in range(60):
+            path = tmp_path / f"{attempt}.db"
+            assert list(threads.map(read, [path] * 4)) == [NOTHING] * 4
 
 
 def test_no_token_is_shown() -> None:
