@@ -106,7 +106,14 @@ class LeadConnector:
         tokens = _provider(token)
         if isinstance(tokens, NeedsTransport):
             tokens.attach_transport(transport)
-        self.session = ApiSession(transport, tokens, policy=policy, limit=limit, limits=limits)
+        self.session = ApiSession(
+            transport,
+            tokens,
+            policy=policy,
+            limit=limit,
+            limits=limits,
+            request_limit_s=timeouts.read,
+        )
         self.closed = False
         self.random = Random()  # noqa: S311 - jitter, not secrets
 

@@ -3,6 +3,11 @@
 It goes through tenures. In one it owns some of the locations, takes free ones and hands surplus
 ones over as others join and leave. Where the store was cut off or a lease was lost, the tenure ends
 whole: what was in flight is in doubt, for whoever owns its location next, and another one begins.
+
+A location that cannot go on stands in the store with its reason. A worker tries such a one again
+once in `AGAIN_AFTER_S`. Where its token was refused, it is given to another worker, which may have
+another token, and tries at once. Who waits for its records waits no longer once it has stopped for
+this worker too, or has stood for `STANDS_S`: by then, others have had their try.
 """
 
 from __future__ import annotations
@@ -14,16 +19,23 @@ from typing import TYPE_CHECKING, Any, Final
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.errors import (
+    AccessError,
+    DailyQuotaSpentError,
     LeaseLostError,
     OutboxBusyError,
     OutboxUnusableError,
     OutboxWriteError,
+    RefusedError,
 )
+from leadconnector_async.outbox.base import State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
+    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.outbox.durable import StoppedLocation
     from leadconnector_async.outbox.shared import Share, SharedOutbox
     from leadconnector_async.session import ApiSession
 
@@ -37,12 +49,21 @@ HAND_OVER_S: Final = 1.5
 """Seconds that requests in flight are given when the worker stops, or lets go of a location. What
 has no answer by then is looked for by the next owner."""
 
-QUIET_LEASES: Final = 6
+AGAIN_AFTER_S: Final = 60.0
+"""Seconds after which a worker tries a location again that has stopped for it."""
+
+STANDS_S: Final = 5.0
+"""Seconds after which no other worker is believed to have a better token for a location."""
+
+SPARED: Final = 20
+"""A look at what is left takes at most one part in so many of the time."""
 
 AGAIN_S: Final = (0.2, 1.0, 5.0)
 """Seconds between the end of a tenure and the next; the last, as often as it takes."""
 
 _PASSING: Final = (LeaseLostError, OutboxBusyError, OutboxUnusableError, OutboxWriteError)
+
+_ANSWERED: Final = frozenset({State.SENT, State.REJECTED})
 
 LASTED_S: Final = 60.0
 """Seconds after which a tenure that is lost has nothing to do with the one lost before."""
@@ -56,9 +77,11 @@ class Worker:
         open_outbox: opens the outbox, once for each tenure.
         lease_s: seconds without the store after which another worker has this one's locations.
         concurrency: requests in flight at most; None for as many as the locations can use.
-        request_limit_s: the longest that a request of any worker may take. What another owner left
-            in doubt is looked for after that: until then it may still arrive.
-        drain: end when nothing is left that can be sent, by whomever.
+        left: asked again and again how many records of each location are waited for. The worker
+            ends when there are none, by whomever they were sent, but in locations that cannot go
+            on. None to work until it is stopped.
+        deliver: told what this worker has settled, once that is durable.
+        closed: told that a location cannot go on here.
     """
 
     def __init__(  # noqa: PLR0913 - all but two have defaults
@@ -67,33 +90,52 @@ class Worker:
         open_outbox: Callable[[], Awaitable[SharedOutbox]],
         *,
         lease_s: float = 10.0,
-        request_limit_s: float = 60.0,
         concurrency: int | None = None,
-        drain: bool = False,
+        left: Callable[[SharedOutbox], Awaitable[Mapping[str, int]]] | None = None,
+        deliver: Callable[[list[Settlement]], None] = lambda _: None,
+        closed: Callable[[LocationState, LeadConnectorError], None] = lambda _state, _error: None,
     ) -> None:
         self._session = session
         self._open_outbox = open_outbox
         self._lease_s = lease_s
-        self._request_limit_s = request_limit_s
         self._concurrency = concurrency
-        self._drain = drain
+        self._left = left
+        self._deliver = deliver
+        self._closed = closed
         self._stopping = asyncio.Event()
         self._dispatcher: Dispatcher | None = None
         self._opening: asyncio.Future[SharedOutbox] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self.share: Share | None = None
         """What it owns now."""
-        self._left: dict[str, int] = {}
-        self._changed_at = 0.0
+        self._standing: Mapping[str, StoppedLocation] = {}
+        self._tried: dict[str, tuple[RefusedError, float]] = {}
+        """Why locations stopped here, as the store says too, and when, by the loop's time."""
+        self._moving: set[str] = set()
+        """Locations that have sent something since they were opened or tried again."""
         self.tenures = 0
-        self.stats = RunStats()
-        """What was done in all tenures that have ended."""
+        self._earlier = RunStats()
+
+    @property
+    def stats(self) -> RunStats:
+        """What was done in all tenures."""
+        found = self._earlier
+        return found if self._dispatcher is None else found + self._dispatcher.stats
+
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that are owned now."""
+        return {} if self._dispatcher is None else self._dispatcher.locations
 
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
-        """Why locations of this tenure could not go on."""
-        locations = {} if self._dispatcher is None else self._dispatcher.locations
-        return {name: of.error for name, of in locations.items() if of.error is not None}
+        """Why locations cannot go on: here; or anywhere, where this worker waits for their end."""
+        others = {} if self._left is None else self._standing
+        return {
+            name: stop.error
+            for name, stop in others.items()
+            if not isinstance(stop.error, AccessError) or stop.age_s >= STANDS_S
+        } | {name: error for name, (error, _) in self._tried.items()}
 
     def stop(self) -> None:
         """Hand everything over, and let `run` return."""
@@ -144,29 +186,29 @@ class Worker:
                 self._session,
                 outbox,
                 concurrency=self._concurrency,
-                deliver=lambda _: None,
-                closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
-                takeover_s=self._request_limit_s,
+                deliver=self._settled,
+                closed=self._closed,
             )
             if self._stopping.is_set():
                 return
             _log.info("tenure begins")
             work = asyncio.create_task(dispatcher.work(forever=True))
             keeping = asyncio.create_task(self._keep(dispatcher, outbox))
+            looking = asyncio.create_task(self._look(outbox))
             stopped = asyncio.create_task(self._stopping.wait())
-            tasks = stopped, keeping, work
+            tasks = stopped, keeping, looking, work
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                if stopped.done() or (keeping.done() and keeping.exception() is None):
+                if stopped.done() or (looking.done() and looking.exception() is None):
+                    await _end(keeping)
                     self._cut_in(2 * HAND_OVER_S, outbox)
-                    await self._finish(dispatcher, work)
+                    await self._finish(dispatcher, outbox, work)
             finally:
                 for task in tasks:
                     await _end(task)
                 self._add_up(dispatcher)
-        errors = [task.exception() for task in (keeping, work) if not task.cancelled()]
-        for error in errors:
-            if error is not None:
+        for task in (keeping, looking, work):
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
     def _cut_in(self, seconds: float, outbox: SharedOutbox) -> None:
@@ -175,29 +217,33 @@ class Worker:
             self._watch.cancel()
         self._watch = asyncio.get_running_loop().call_later(seconds, outbox.cut_off)
 
-    async def _finish(self, dispatcher: Dispatcher, work: asyncio.Task[None]) -> None:
+    async def _finish(
+        self, dispatcher: Dispatcher, outbox: SharedOutbox, work: asyncio.Task[None]
+    ) -> None:
         dispatcher.stop()
         await asyncio.wait([work], timeout=HAND_OVER_S)
+        await self._tell(dispatcher, outbox)
+        if self._left is not None:
+            await self._left(outbox)
 
     def _add_up(self, dispatcher: Dispatcher) -> None:
-        for name in self.stats.__struct_fields__:
-            setattr(self.stats, name, getattr(self.stats, name) + getattr(dispatcher.stats, name))
+        self._earlier, self._dispatcher = self.stats, None
         for location in dispatcher.locations:
             self._session.forget(location)
 
     async def _keep(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
-        """Own what is this worker's, until it is stopped or nothing is left."""
+        """Own what is this worker's, until it is stopped."""
         while not self._stopping.is_set():
             share = self.share = await outbox.share()
             self._cut_in(2 * self._lease_s, outbox)
+            self._standing = share.stopped
+            self._try_again(dispatcher)
+            await self._tell(dispatcher, outbox)
             if share.surplus:
                 within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
                 letting_go = [dispatcher.release(of, within) for of in share.surplus]
                 await asyncio.gather(*letting_go)
             await outbox.hand_over()
-            # First, since what is fed is tried again, and would never be seen to have stopped.
-            if self._drain and await self._is_drained(dispatcher, outbox):
-                return
             await self._open(dispatcher, share)
             await self._stopped_within(TICK_S)
 
@@ -206,29 +252,64 @@ class Worker:
         now = asyncio.get_running_loop().time
         ends = now() + self._lease_s / 4
         for location in share.locations:
+            tried = self._tried.get(location)
+            if tried and not (isinstance(tried[0], DailyQuotaSpentError) or self._is_due(location)):
+                continue  # a day that is spent ends by itself
+            if location not in dispatcher.locations:
+                self._moving.discard(location)
             dispatcher.feed(await dispatcher.open(location))
             if now() > ends or self._stopping.is_set():
                 return
 
-    async def _is_drained(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> bool:
-        """Whether nothing is left, but in locations of this worker that cannot go on.
+    def _is_due(self, location: str) -> bool:
+        return asyncio.get_running_loop().time() - self._tried[location][1] >= AGAIN_AFTER_S
 
-        Those of other workers cannot be told apart from what these send: where nothing has changed
-        for some leases, and this worker has nothing to do, it is at its end.
-        """
-        left = await outbox.unsent()
-        states = dispatcher.locations.items()
-        stopped = {
-            name
-            for name, of in states
-            if of.error is not None and not isinstance(of.error, LeaseLostError)
-        }
-        now = asyncio.get_running_loop().time()
-        if left != self._left:
-            self._left, self._changed_at = left, now
-        mine = {name for name, of in states if of.claimed} - stopped
-        is_quiet = now - self._changed_at > QUIET_LEASES * self._lease_s
-        return not left.keys() - stopped or (is_quiet and not left.keys() & mine)
+    def _try_again(self, dispatcher: Dispatcher) -> None:
+        """Go on where it is time, or where the store does not say any more that it has stopped."""
+        for location, (error, _) in list(self._tried.items()):
+            is_free = location not in self._standing
+            is_due = self._is_due(location) and not isinstance(error, DailyQuotaSpentError)
+            state = dispatcher.locations.get(location)
+            if state is not None and state.error is error and (is_free or is_due):
+                self._moving.discard(location)
+                dispatcher.retry(state)
+            if is_free:
+                del self._tried[location]
+
+    async def _tell(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
+        """Write down which locations have stopped, and which go on again."""
+        for location, state in list(dispatcher.locations.items()):
+            error = state.error
+            if isinstance(error, RefusedError):
+                if self._tried.get(location, (None, 0.0))[0] is not error:
+                    await outbox.stop(state.lease, error)
+                    self._tried[location] = error, asyncio.get_running_loop().time()
+                    self._moving.discard(location)
+                    if isinstance(error, AccessError):
+                        outbox.give_away(location)
+            elif error is None and location in self._standing and location in self._moving:
+                await outbox.stop(state.lease, None)
+                self._tried.pop(location, None)
+
+    async def _look(self, outbox: SharedOutbox) -> None:
+        """Take in what stagers have left that are gone; return when nothing is waited for."""
+        now = asyncio.get_running_loop().time
+        while True:
+            await outbox.adopt()
+            began = now()
+            if self._left is not None:
+                left = await self._left(outbox)
+                if not any(n and name not in self.errors for name, n in left.items()):
+                    return
+            await self._stopped_within(max(TICK_S, SPARED * (now() - began)))
+
+    def _settled(self, settlements: list[Settlement]) -> None:
+        """Note what moves, and tell whoever wants to know what was settled."""
+        for settlement in settlements:
+            state = self.locations.get(settlement.claim.lease.location)
+            if settlement.state in _ANSWERED and state is not None and state.error is None:
+                self._moving.add(state.name)
+        self._deliver(settlements)
 
     async def _stopped_within(self, seconds: float) -> None:
         try:

@@ -202,6 +202,9 @@ class Outbox(Protocol):
     and write nothing then.
     """
 
+    is_shared: bool
+    """Whether other processes may stage, submit and send at the same time."""
+
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """Store a batch durably. Known keys are skipped, unless refused before and mended now.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import SourcePass, StoredOutcome
     from leadconnector_async.outbox.reader import OutboxReader
 
@@ -46,13 +47,21 @@ class Requeued(NamedTuple):
     """Unresolved ones beyond what is taken back at once: they stay until the next time."""
 
 
+class StoppedLocation(NamedTuple):
+    """Why a location cannot go on, as its owner has written it down."""
+
+    error: RefusedError
+    at: int
+    """Since when, in Unix milliseconds by the store's clock."""
+    age_s: float
+    """How long, by that clock."""
+
+
 class DurableOutbox(Outbox, Protocol):
     """An `Outbox` that outlives its process, and takes whole sources in."""
 
     place: str
     """Where it is, as its user named it."""
-    is_shared: bool
-    """Whether other processes may stage, submit and send at the same time."""
 
     async def dedicate(self, destination: str, *, name: str | None = None) -> None:
         """Note which API the outbox is for, the first time; see that it is the same ever after.
@@ -74,6 +83,12 @@ class DurableOutbox(Outbox, Protocol):
 
     async def unsent(self) -> dict[str, int]:
         """How many records of each location have no end yet, published or not."""
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """The locations that cannot go on, whoever owns them; none in a file, which has one owner.
+
+        One whose token is refused may go on at once in another process, which has another token.
+        """
 
     async def requeue(self) -> Requeued:
         """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
@@ -23,6 +23,7 @@ from leadconnector_async.quota.limits import QuotaSnapshot
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.counters import Numbers
@@ -235,17 +236,26 @@ class Leases:
             detail,
         )
 
+    async def _fence(self, lease: Lease) -> None:
+        """See that what is written next, in the same transaction, is written under the lease."""
+        self._check([lease])
+        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
+            raise _lost([lease])
+
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
         return await lookups.known(self._connection, lease.number, names)
 
     async def put_lookups(self, lease: Lease, values: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
-        self._check([lease])
-        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
-            raise _lost([lease])
+        await self._fence(lease)
         rows = [(lease.number, name, value) for name, value in values.items()]
         await lookups.put(self._connection, rows)
+
+    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
+        """See `SharedOutbox.stop`."""
+        await self._fence(lease)
+        await stops.stop(self._connection, lease.number, error)
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.postgres import stops
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -17,15 +18,14 @@ from leadconnector_async.outbox.postgres.connection import (
     check_server,
     connect,
 )
-from leadconnector_async.outbox.postgres.counters import (
-    Numbers,
-)
+from leadconnector_async.outbox.postgres.counters import Numbers
 from leadconnector_async.outbox.postgres.leases import Leases
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
 from leadconnector_async.outbox.postgres.schema import prepare
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
+from leadconnector_async.outbox.postgres.summary import unsettled
 from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TypeVar
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import (
         Acquired,
         Claim,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.shared import Share
+    from leadconnector_async.outbox.durable import StoppedLocation
+    from leadconnector_async.outbox.shared import Share, Unsettled
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -170,6 +172,27 @@ class PostgresOutbox:
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_UNSENT))
         return {name: n for name, n in rows}  # noqa: C416 - the driver's rows are no pairs
 
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return await self._staging.runner.run(stops.stopped)
+
+    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
+        """See `SharedOutbox.stop`."""
+        await self._under_lease(lambda leases: leases.stop(lease, error))
+
+    async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
+        """See `SharedOutbox.unsettled`."""
+        return await self._staging.runner.run(lambda connection: unsettled(connection, met))
+
+    async def adopt(self) -> None:
+        """See `SharedOutbox.adopt`."""
+        if await self._staging.has_orphans():
+            await self.publish()
+
+    async def sender(self) -> PostgresOutbox:
+        """See `SharedOutbox.sender`."""
+        return await PostgresOutbox.open(self._where, create=False)
+
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`.
 
@@ -200,6 +223,10 @@ class PostgresOutbox:
     async def hand_over(self) -> None:
         """See `SharedOutbox.hand_over`."""
         await self._joined.hand_over()
+
+    def give_away(self, location: str) -> None:
+        """See `SharedOutbox.give_away`."""
+        self._joined.give_away(location)
 
     def cut_off(self) -> None:
         """See `SharedOutbox.cut_off`."""

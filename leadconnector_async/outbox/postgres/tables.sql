@@ -41,6 +41,10 @@ CREATE TABLE tenure (
     day_used bigint, day_ends bigint, window_used bigint, window_ends bigint, day_limit bigint)
     WITH (fillfactor = 30, autovacuum_vacuum_scale_factor = 0.02);
 
+-- Why a location cannot go on, and since when, in Unix milliseconds. Written by its owner.
+CREATE TABLE stopped (
+    location int PRIMARY KEY, at bigint NOT NULL, kind text NOT NULL, refusal bytea NOT NULL);
+
 CREATE TABLE outcome (
     lane bigint NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, location int NOT NULL,
     attempts int NOT NULL, reason int, state smallint NOT NULL, message_id text,

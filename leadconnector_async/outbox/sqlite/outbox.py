@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
+    from leadconnector_async.outbox.durable import StoppedLocation
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -107,6 +108,10 @@ class SqliteOutbox:
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return {}
 
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`."""
