@@ -17,9 +17,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, OutboxError
-from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import (
     exists,
     files_of,
@@ -31,6 +30,7 @@ from leadconnector_async.records.builder import no_providers
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
+from leadconnector_async.sending import sending_from
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.stager import Stager
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
-    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.policy import ContactMode
@@ -74,38 +73,38 @@ class Importer:
         location: str | None = None,
         providers: Providers = no_providers,
     ) -> None:
-        self._outbox = outbox
         self.reader = reader
-        self.dispatcher = Dispatcher(
-            session,
-            outbox,
-            concurrency=concurrency,
-            deliver=self._deliver,
-            closed=lambda _state, _error: None,  # the site keeps its error: see `errors`
-        )
-        self.stager = Stager(outbox, self.dispatcher.stats, location=location, providers=providers)
-        self.left: dict[str, int] = {}
-        """Records without a fate, by location."""
-        self.total = 0
-        """Records that this run has to send."""
-        self.sending = False
-        self._meter = ProgressMeter(self.dispatcher, reader, self.left)
+        self._sending = sending_from(session, outbox, concurrency=concurrency)
+        self._staged = RunStats()
+        self.stager = Stager(outbox, self._staged, location=location, providers=providers)
+        self.left = self._sending.left
+        """Records without a fate, by location, where this run has some to send."""
+        self.breaker = session.breaker
+        self._meter = ProgressMeter(self, reader, self.left)
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
-        now = asyncio.get_running_loop().time()
-        return self._meter.snapshot(now, self.total if self.sending else None)
+        return self._meter.snapshot(asyncio.get_running_loop().time(), self._sending.total)
+
+    @property
+    def total(self) -> int:
+        """Records that this run has to send."""
+        return self._sending.total or 0
 
     @property
     def stats(self) -> RunStats:
         """What was done so far."""
-        return self.dispatcher.stats
+        return self._staged + self._sending.stats
 
     @property
-    def errors(self) -> dict[str, LeadConnectorError]:
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that this process sends for."""
+        return self._sending.locations
+
+    @property
+    def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations could not go on."""
-        locations = self.dispatcher.locations.values()
-        return {state.name: state.error for state in locations if state.error is not None}
+        return self._sending.errors
 
     async def run(self) -> None:
         """Stage the sources, then send what is staged, by this run and by earlier ones.
@@ -123,25 +122,20 @@ class Importer:
 
     async def stage(self) -> None:
         """Do the first half of `run`."""
-        await self.stager.stage(self.reader)
+        await self.stager.read(self.reader)
+        if not self.reader.interrupted:
+            await self._sending.begin(self.stager.met)
+            await self.stager.publish()
 
     async def send(self) -> None:
         """Do the second half of `run`."""
-        unsent = await self._outbox.unsent()
-        for location in await self._outbox.locations():
-            if self.reader.interrupted:
-                break
-            state = await self.dispatcher.open(location)
-            self.left[state.name] = unsent.get(location, 0)
-        self.total = sum(self.left.values())
-        self.sending = True
         if not self.reader.interrupted:
-            await self.dispatcher.work()
+            await self._sending.send()
 
     def stop(self) -> None:
         """Stage and start nothing more; `run` returns when what is in flight is answered."""
         self.reader.stop()
-        self.dispatcher.stop()
+        self._sending.stop()
 
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""
@@ -150,12 +144,6 @@ class Importer:
         if barred:
             return Ending(ended="error", error=_together(barred), stopped=stopped)
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
-
-    def _deliver(self, settlements: list[Settlement]) -> None:
-        left, pending = self.left, State.PENDING
-        for settlement in settlements:
-            if settlement.state is not pending:
-                left[settlement.claim.lease.location] -= 1
 
     def __repr__(self) -> str:
         return f"<Importer {sum(self.left.values())} of {self.total} records left>"
@@ -232,6 +220,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
         notices=importer.stager.notes.notices,
         elapsed_s=time.monotonic() - started,
         outbox=shown_place(outbox),
+        left=sum(importer.left.values()) if store.is_shared else None,
     )
 
 
@@ -331,7 +320,7 @@ async def _run(
     running.result()
     on_progress(importer.snapshot())
     errors = importer.errors.values()
-    if len(errors) == len(importer.dispatcher.locations):
+    if len(errors) == len(importer.left):
         for error in errors:
             if not isinstance(error, DailyQuotaSpentError):
                 raise error

@@ -278,11 +278,15 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
     notices: Reasons | None = None,
     elapsed_s: float,
     outbox: str,
+    left: int | None = None,
 ) -> ImportSummary:
-    """Put together what is known of a run at its end, and see that no record is missing in it."""
-    if ending.ended == "done" and status.pending:  # whatever the cause: it is not all sent
-        left = f"{status.pending:,} records are still pending: run again"
-        ending = Ending(ended="error", error=left)
+    """Put together what is known of a run at its end, and see that no record is missing in it.
+
+    ``left`` are the records that it should have sent and are pending: None for all that are.
+    """
+    left = status.pending if left is None else left
+    if ending.ended == "done" and left:  # whatever the cause: it is not all sent
+        ending = Ending(ended="error", error=f"{left:,} records are still pending: run again")
     if ending.error is None and (fault := _fault(stats, status.account)):
         ending = Ending(ended="error", error=fault)
     sent = min(stats.sent, status.sent)  # an answer that the outbox could not keep counts as none
