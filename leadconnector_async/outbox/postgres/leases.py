@@ -12,12 +12,14 @@ from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncpg.exceptions import LockNotAvailableError
+
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
 from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
-from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
+from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
+
+BORROW_MS: Final = 15_000
+"""Milliseconds that a worker has to hand over what another process asks for."""
 
 SPAN_MS: Final = 10_000
 """Sent records are counted by spans of this length."""
@@ -92,6 +97,14 @@ _STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane 
 
 _FENCE: Final = "SELECT FROM tenure WHERE location = $1 AND epoch = $2 FOR UPDATE"
 
+_IS_MEMBERS: Final = """SELECT EXISTS (
+    SELECT FROM pg_locks shard JOIN pg_locks member USING (locktype, database, classid, pid)
+    WHERE locktype = 'advisory' AND classid = ($1::bigint >> 32 & 4294967295)::oid
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND shard.objid = ($1 & 4294967295)::oid AND shard.granted
+        AND member.objid = ($2::bigint & 4294967295)::oid)"""
+"""Whether the owner of a shard is one of those that share them."""
+
 _ENDS: Final = frozenset({State.SENT, State.REJECTED, State.UNRESOLVED, State.PENDING})
 
 _NO_QUOTA: Final = (None,) * 5
@@ -128,10 +141,39 @@ class Leases:
                 continue
             key = place.lock_key(LOCK_SHARD, shard)
             if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
-                raise OutboxBusyError(
-                    f"{place.shown}: another process sends for location {name}: end it, or wait"
-                )
+                raise self._busy(name)
             self.shards.add(shard)
+
+    def _busy(self, name: str) -> OutboxBusyError:
+        place = self._runner.place.shown
+        return OutboxBusyError(
+            f"{place}: another process sends for location {name}: end it, or wait"
+        )
+
+    async def borrow(self, name: str) -> None:
+        """Become the owner of a location's shard, which a worker that owns it hands over.
+
+        Raises:
+            OutboxBusyError: its owner is no worker, or one that does not answer.
+        """
+        key = self._runner.place.lock_key(LOCK_SHARD, shard_of(name))
+        members = self._runner.place.lock_key(LOCK_MEMBER)
+        if shard_of(name) not in self.shards and await self._connection.fetchval(
+            _IS_MEMBERS, key, members
+        ):
+            await self._connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
+            try:
+                await self._connection.execute(f"SELECT pg_advisory_lock({key})")
+            except LockNotAvailableError:
+                raise self._busy(name) from None
+            self.shards.add(shard_of(name))
+        await self.lock([name])
+
+    async def give_back(self, name: str) -> None:
+        """Let its shard's owner have it again."""
+        self.drop({shard_of(name)})
+        key = self._runner.place.lock_key(LOCK_SHARD, shard_of(name))
+        await self._connection.execute(f"SELECT pg_advisory_unlock({key})")
 
     async def acquire(self, name: str) -> Acquired:
         """See `Outbox.acquire`."""

@@ -19,7 +19,7 @@ from leadconnector_async.outbox.postgres.connection import (
     connect,
 )
 from leadconnector_async.outbox.postgres.counters import Numbers
-from leadconnector_async.outbox.postgres.leases import Leases
+from leadconnector_async.outbox.postgres.leases import Leases, shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
@@ -266,17 +266,23 @@ class PostgresOutbox:
         """See `DurableOutbox.requeue`.
 
         Raises:
-            OutboxBusyError: another process sends for one of the locations.
+            OutboxBusyError: another process sends for one of the locations, and is no worker, which
+                would hand it over for a moment.
         """
-        runner, _ = await self._held()
+        runner, leases = await self._held()
         requeuer = self._requeuer
         assert requeuer is not None  # noqa: S101 - it is made with the leases
-        seqs, left = await runner.run(lambda _: requeuer.failed())
+        failed, left = await runner.run(lambda _: requeuer.failed())
         total = Requeued(left=left)
-        for at in range(0, len(seqs), _RETRIES):
-            lot = seqs[at : at + _RETRIES]
-            done = await runner.run(lambda _: requeuer.requeue(lot))  # noqa: B023 - awaited here
-            total = Requeued(*(a + b for a, b in zip(total, done, strict=True)))
+        for name, seqs in failed.items():
+            is_owned = shard_of(name) in leases.shards
+            await runner.run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
+            for at in range(0, len(seqs), _RETRIES):
+                lot = seqs[at : at + _RETRIES]
+                done = await runner.run(lambda _: requeuer.requeue(lot))  # noqa: B023 - the same
+                total = Requeued(*map(sum, zip(total, done, strict=True)))
+            if not is_owned:
+                await runner.run(lambda _: leases.give_back(name))  # noqa: B023 - the same
         return total
 
     async def dismiss(
