@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from msgspec.structs import replace
 
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.shared import SharedOutbox, Unsettled
@@ -122,7 +123,15 @@ class WorkerSending:
         self, session: ApiSession, outbox: SharedOutbox, *, concurrency: int | None
     ) -> None:
         self._outbox = outbox
-        self._worker = Worker(session, outbox.sender, concurrency=concurrency, left=self._look)
+        # One token is one location's: with it, nothing is sent for those of other imports.
+        is_one = isinstance(session.tokens, StaticToken)
+        self._worker = Worker(
+            session,
+            outbox.sender,
+            concurrency=concurrency,
+            left=self._look,
+            own=(lambda: self.left) if is_one else None,
+        )
         self._met: bytes | None = None
         self._first = self._last = _NOTHING
         self.left: dict[str, int] = {}

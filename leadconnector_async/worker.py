@@ -5,9 +5,9 @@ ones over as others join and leave. Where the store was cut off or a lease was l
 whole: what was in flight is in doubt, for whoever owns its location next, and another one begins.
 
 A location that cannot go on stands in the store with its reason. A worker tries such a one again
-once in `AGAIN_AFTER_S`. Where its token was refused, it is given to another worker, which may have
-another token, and tries at once. Who waits for its records waits no longer once it has stopped for
-this worker too, or has stood for `STANDS_S`: by then, others have had their try.
+once in `AGAIN_AFTER_S`. Where its token was refused, it is given to another worker, and to one that
+joins later: that may have another token, and tries at once. Who waits for its records waits no
+longer once it has stopped there too, or has stood for `STANDS_S` meanwhile.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from leadconnector_async.errors import (
 from leadconnector_async.outbox.base import State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
@@ -52,8 +52,8 @@ has no answer by then is looked for by the next owner."""
 AGAIN_AFTER_S: Final = 60.0
 """Seconds after which a worker tries a location again that has stopped for it."""
 
-STANDS_S: Final = 5.0
-"""Seconds after which no other worker is believed to have a better token for a location."""
+STANDS_S: Final = 15.0
+"""Seconds that a worker waits for one with a better token for a location, or to be given it."""
 
 SPARED: Final = 20
 """A look at what is left takes at most one part in so many of the time."""
@@ -80,6 +80,7 @@ class Worker:
         left: asked again and again how many records of each location are waited for. The worker
             ends when there are none, by whomever they were sent, but in locations that cannot go
             on. None to work until it is stopped.
+        own: the locations to send for, where the session's token is not one for all.
         deliver: told what this worker has settled, once that is durable.
         closed: told that a location cannot go on here.
     """
@@ -92,6 +93,7 @@ class Worker:
         lease_s: float = 10.0,
         concurrency: int | None = None,
         left: Callable[[SharedOutbox], Awaitable[Mapping[str, int]]] | None = None,
+        own: Callable[[], Collection[str]] | None = None,
         deliver: Callable[[list[Settlement]], None] = lambda _: None,
         closed: Callable[[LocationState, LeadConnectorError], None] = lambda _state, _error: None,
     ) -> None:
@@ -100,6 +102,7 @@ class Worker:
         self._lease_s = lease_s
         self._concurrency = concurrency
         self._left = left
+        self._own = own
         self._deliver = deliver
         self._closed = closed
         self._stopping = asyncio.Event()
@@ -108,6 +111,8 @@ class Worker:
         self._watch: asyncio.TimerHandle | None = None
         self.share: Share | None = None
         """What it owns now."""
+        self._now = asyncio.get_running_loop().time
+        self._began = 0.0
         self._standing: Mapping[str, StoppedLocation] = {}
         self._tried: dict[str, tuple[RefusedError, float]] = {}
         """Why locations stopped here, as the store says too, and when, by the loop's time."""
@@ -131,10 +136,11 @@ class Worker:
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations cannot go on: here; or anywhere, where this worker waits for their end."""
         others = {} if self._left is None else self._standing
+        waited = self._now() - self._began
         return {
             name: stop.error
             for name, stop in others.items()
-            if not isinstance(stop.error, AccessError) or stop.age_s >= STANDS_S
+            if not isinstance(stop.error, AccessError) or min(stop.age_s, waited) >= STANDS_S
         } | {name: error for name, (error, _) in self._tried.items()}
 
     def stop(self) -> None:
@@ -153,7 +159,8 @@ class Worker:
                 is tried again, for ever.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
-        lost, now = 0, asyncio.get_running_loop().time
+        lost, now = 0, self._now
+        self._began = now()
         while not self._stopping.is_set():
             began = now()
             try:
@@ -233,11 +240,18 @@ class Worker:
 
     async def _keep(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
         """Own what is this worker's, until it is stopped."""
+        members = 0
         while not self._stopping.is_set():
-            share = self.share = await outbox.share()
+            own = None if self._own is None else self._own()
+            share = self.share = await outbox.share(own)
             self._cut_in(2 * self._lease_s, outbox)
             self._standing = share.stopped
             self._try_again(dispatcher)
+            if share.members > members:
+                for location, (error, _) in self._tried.items():
+                    if isinstance(error, AccessError) and location in dispatcher.locations:
+                        outbox.give_away(location)
+            members = share.members
             await self._tell(dispatcher, outbox)
             if share.surplus:
                 within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
@@ -249,7 +263,7 @@ class Worker:
 
     async def _open(self, dispatcher: Dispatcher, share: Share) -> None:
         """Begin with what is owned, as far as it is in time for the next look at the store."""
-        now = asyncio.get_running_loop().time
+        now = self._now
         ends = now() + self._lease_s / 4
         for location in share.locations:
             tried = self._tried.get(location)
@@ -262,7 +276,7 @@ class Worker:
                 return
 
     def _is_due(self, location: str) -> bool:
-        return asyncio.get_running_loop().time() - self._tried[location][1] >= AGAIN_AFTER_S
+        return self._now() - self._tried[location][1] >= AGAIN_AFTER_S
 
     def _try_again(self, dispatcher: Dispatcher) -> None:
         """Go on where it is time, or where the store does not say any more that it has stopped."""
@@ -283,7 +297,7 @@ class Worker:
             if isinstance(error, RefusedError):
                 if self._tried.get(location, (None, 0.0))[0] is not error:
                     await outbox.stop(state.lease, error)
-                    self._tried[location] = error, asyncio.get_running_loop().time()
+                    self._tried[location] = error, self._now()
                     self._moving.discard(location)
                     if isinstance(error, AccessError):
                         outbox.give_away(location)
@@ -293,15 +307,14 @@ class Worker:
 
     async def _look(self, outbox: SharedOutbox) -> None:
         """Take in what stagers have left that are gone; return when nothing is waited for."""
-        now = asyncio.get_running_loop().time
         while True:
             await outbox.adopt()
-            began = now()
+            began = self._now()
             if self._left is not None:
                 left = await self._left(outbox)
                 if not any(n and name not in self.errors for name, n in left.items()):
                     return
-            await self._stopped_within(max(TICK_S, SPARED * (now() - began)))
+            await self._stopped_within(max(TICK_S, SPARED * (self._now() - began)))
 
     def _settled(self, settlements: list[Settlement]) -> None:
         """Note what moves, and tell whoever wants to know what was settled."""

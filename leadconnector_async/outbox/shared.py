@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from leadconnector_async.outbox.durable import DurableOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Lease
@@ -49,8 +49,12 @@ class SharedOutbox(DurableOutbox, Protocol):
         seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
         """
 
-    async def share(self) -> Share:
-        """Take what is free of a fair share, and tell what this process owns."""
+    async def share(self, own: Collection[str] | None = None) -> Share:
+        """Take what is free of a fair share, and tell what this process owns.
+
+        ``own`` are the locations that it may send for; None for all. While others have something to
+        send, a process with locations of its own has no share, and takes what is free of those.
+        """
 
     async def hand_over(self) -> None:
         """Let others have the surplus that `share` told, whose leases end here."""

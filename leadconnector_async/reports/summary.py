@@ -18,6 +18,7 @@ from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.outbox.durable import StoppedLocation
     from leadconnector_async.outbox.reader import (
         OutboxReader,
         OutboxSummary,
@@ -47,7 +48,9 @@ class LocationCounts(Struct, kw_only=True):
     left_out: int = 0
     dismissed: int = 0
     error: str | None = None
-    """Why the location could not go on in this run."""
+    """Why the location could not go on in this run; for a status, in that of any worker."""
+    stopped_at: int | None = None
+    """Since when it has not gone on, in Unix milliseconds, as an outbox in a database says."""
 
 
 class Tallied(Struct, kw_only=True, frozen=True):
@@ -119,7 +122,7 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         OutboxError: it cannot be read.
     """
     found = await reader.summary()
-    forms = await reader.failed_forms()
+    forms, stopped = await reader.failed_forms(), await reader.stopped()
     total = found.counts
     account = Tallied(
         read=found.records + found.copies,
@@ -144,13 +147,15 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         left_out_by_reason=_reasons(found, State.LEFT_OUT),
         dismissed_by_reason=_reasons(found, State.DISMISSED),
         copies_lines=[_place(place) for place in found.first_copies],
-        locations=[_location(name, counts) for name, counts in found.locations.items()],
+        locations=[
+            _location(name, counts, stopped.get(name)) for name, counts in found.locations.items()
+        ],
         list_format=failed_suffix(forms).removeprefix("."),
         account=account,
     )
 
 
-def _location(name: str, counts: RecordCounts) -> LocationCounts:
+def _location(name: str, counts: RecordCounts, stop: StoppedLocation | None) -> LocationCounts:
     return LocationCounts(
         location=name,
         sent=counts.sent,
@@ -159,6 +164,8 @@ def _location(name: str, counts: RecordCounts) -> LocationCounts:
         pending=counts.left,
         left_out=counts.left_out,
         dismissed=counts.dismissed,
+        error=None if stop is None else str(stop.error),
+        stopped_at=None if stop is None else stop.at,
     )
 
 

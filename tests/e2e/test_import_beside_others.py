@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,7 @@ def test_what_a_stager_has_left_that_is_gone_is_sent_by_workers(postgres_place: 
 def test_two_imports_with_a_token_each_find_their_locations(
     tmp_path: Path, postgres_place: str
 ) -> None:
-    """A location whose token is refused in one is given to the other, which has a good one."""
+    """Nothing is sent with another's token: it would get into the wrong location."""
     places = [f"location{n:012}" for n in range(2)]
     with SandboxThread(SandboxConfig(tokens={"one": places[0], "two": places[1]})) as sandbox:
         with ExitStack() as stack:
@@ -186,6 +187,8 @@ def test_two_imports_with_a_token_each_find_their_locations(
                 assert ended(run)["sent"] == 300
         status = result_of(leadconnector("status", "--json", "--outbox", postgres_place).stdout)
         assert [of["error"] for of in status["locations"]] == [None, None]
+        where = Counter((str(m.alt_id)[:3], m.location_id) for m in sandbox.messages)
+        assert where == {("one", places[0]): 300, ("two", places[1]): 300}
 
 
 def test_progress_shows_what_others_settle(tmp_path: Path, postgres_place: str) -> None:

@@ -30,7 +30,7 @@ class Shared(MemoryOutbox):
     async def join(self, lease_s: float) -> None:
         """Join nobody."""
 
-    async def share(self) -> Share:
+    async def share(self, own: object) -> Share:  # noqa: ARG002 - all
         """Fail, or never answer, or own nothing."""
         if self._error is not None:
             raise self._error

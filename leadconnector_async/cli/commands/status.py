@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from leadconnector_async.cli.format import duration, rate, say
 from leadconnector_async.cli.options import json_option, outbox_option
 from leadconnector_async.cli.report_lines import (
+    MAX_LOCATIONS,
     all_reasons,
     all_runs_line,
     copies_remark,
@@ -71,6 +73,14 @@ def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
         yield "dismissed", status.dismissed, "given up after they had failed"
 
 
+def _stopped(status: OutboxStatus) -> Iterator[str]:
+    """Say what does not go on, whoever sends."""
+    stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]
+    for at, of in stops[:MAX_LOCATIONS]:
+        since = datetime.fromtimestamp(at / 1000, UTC)
+        yield f"Location {of.location} stopped, {since:%Y-%m-%d %H:%M:%S} UTC: {of.error}"
+
+
 def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
     yield from figures(
         [
@@ -89,5 +99,6 @@ def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
         yield f"What is pending takes {duration(estimate)} at least, by the quota of 100 per 10 s."
     elif not (status.failed or status.unresolved):
         yield "Everything is sent."
-    yield from location_lines(status.locations)
+    yield from _stopped(status)
+    yield from location_lines([replace(of, error=None) for of in status.locations])
     yield from reason_sections(all_reasons(status))

@@ -19,7 +19,7 @@ from leadconnector_async.outbox.base import Acquired, Lease, State
 from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
-from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD
+from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ _STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane 
 
 _FENCE: Final = "SELECT FROM tenure WHERE location = $1 AND epoch = $2 FOR UPDATE"
 
-_IS_MEMBERS: Final = """SELECT EXISTS (
+_IS_SHARED: Final = """SELECT EXISTS (
     SELECT FROM pg_locks shard JOIN pg_locks member USING (locktype, database, classid, pid)
     WHERE locktype = 'advisory' AND classid = ($1::bigint >> 32 & 4294967295)::oid
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND shard.objid = ($1 & 4294967295)::oid AND shard.granted
-        AND member.objid = ($2::bigint & 4294967295)::oid)"""
-"""Whether the owner of a shard is one of those that share them."""
+        AND member.objid IN (($2::bigint & 4294967295)::oid, ($3::bigint & 4294967295)::oid))"""
+"""Whether the owner of a shard is one of those that share them, and hand over."""
 
 _ENDS: Final = frozenset({State.SENT, State.REJECTED, State.UNRESOLVED, State.PENDING})
 
@@ -156,10 +156,12 @@ class Leases:
         Raises:
             OutboxBusyError: its owner is no worker, or one that does not answer.
         """
-        key = self._runner.place.lock_key(LOCK_SHARD, shard_of(name))
-        members = self._runner.place.lock_key(LOCK_MEMBER)
+        key, *sharing = (
+            self._runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
+            for kind in (LOCK_SHARD, LOCK_MEMBER, LOCK_GUEST)
+        )
         if shard_of(name) not in self.shards and await self._connection.fetchval(
-            _IS_MEMBERS, key, members
+            _IS_SHARED, key, *sharing
         ):
             await self._connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
             try:

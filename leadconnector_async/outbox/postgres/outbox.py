@@ -30,7 +30,7 @@ from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import TypeVar
 
@@ -216,9 +216,9 @@ class PostgresOutbox:
         self._tenure = Tenure(runner, leases, lease_s)
         await self._tenure.join()
 
-    async def share(self) -> Share:
+    async def share(self, own: Collection[str] | None = None) -> Share:
         """See `SharedOutbox.share`."""
-        return await self._joined.share()
+        return await self._joined.share(own)
 
     async def hand_over(self) -> None:
         """See `SharedOutbox.hand_over`."""

@@ -16,7 +16,7 @@ import msgspec
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.payload_kind import kind_of
-from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.connection import (
     READING,
     JobRunner,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
 
+    from leadconnector_async.outbox.durable import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.reader import KindOf
 
@@ -163,6 +164,10 @@ class PostgresOutboxReader:
     async def quotas(self) -> dict[str, QuotaSnapshot]:
         """See `OutboxReader.quotas`."""
         return {name: QuotaSnapshot(*of) for name, *of in await self._rows(_QUOTAS)}
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `OutboxReader.stopped`."""
+        return await self._read(stops.stopped)
 
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""

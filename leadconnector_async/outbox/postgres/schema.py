@@ -32,9 +32,10 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_GUEST = range(6)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them, and
+of all that send without a share."""
 
 _ADDED: Final = (
     """CREATE TABLE stopped (location int PRIMARY KEY,

@@ -11,6 +11,9 @@ A member of the group is a session that holds a shared lock, so that no row of a
 behind, and their number tells everybody's fair share. A shard that stays free for two looks is
 beyond the shares of all, and whoever sees it takes it; for four, also one that has given it away.
 A session that waits for a shard's lock, as a retry does, has it after its owner's next look.
+
+A process that may not send for all locations is a guest while others have something to send: it has
+no share, and takes only shards that are free and hold its own locations.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.postgres import stops
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
-from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD
+from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.outbox.shared import Share
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ MIN_LEASE_S: Final = 3.0
 
 LOOKS: Final = 2
 """Looks at which a shard is seen free, and which it takes to be nobody's share."""
+
+GUEST_S: Final = 10.0
+"""Seconds for which a guest keeps a shard that has locations of others too."""
 
 GIVEN_AWAY_S: Final = 60.0
 """Seconds for which a shard that was given away is left to others."""
@@ -96,6 +102,8 @@ class Tenure:
         self._leaving: set[int] = set()
         self._given_away: dict[int, float] = {}
         """Until when, by the first clock."""
+        self._since: dict[int, float] = {}
+        self._is_guest = False
         self._random = Random()  # noqa: S311 - an order, no secret
 
     async def join(self) -> None:
@@ -119,53 +127,74 @@ class Tenure:
         """Whether the leases surely are still this process's. It does not wait for anything."""
         return all(now < until for now, until in zip(self._now(), self._until, strict=True))
 
-    async def share(self) -> Share:
+    async def share(self, own: Collection[str] | None) -> Share:
         """See `SharedOutbox.share`."""
         before = self._now()
-        found = await self._runner.run(self._share)
+        found = await self._runner.run(lambda connection: self._share(connection, own))
         self._heard(before)
         return found
 
-    async def _share(self, connection: Connection) -> Share:
-        leases, owned = self._leases, self._leases.shards
+    async def _share(self, connection: Connection, own: Collection[str] | None) -> Share:
+        owned = self._leases.shards
+        busy = [name for (name,) in await connection.fetch(_BUSY)]
+        mine = busy if own is None else [name for name in busy if name in own]
+        await self._become(connection, guest=len(mine) < len(busy))
         locks = await connection.fetch(_LOCKS, self._runner.place.lock_key(0))
-        members = max(sum(key == LOCK_MEMBER << 24 for key, _ in locks), 1)
-        fair = -(-SHARDS // members)
         held, wanted = (
             {key & _NUMBER for key, granted in locks if granted is of and key >> 24 == LOCK_SHARD}
             for of in (True, False)
         )
-        await self._take(connection, fair, held)
-        surplus = self._random.sample(sorted(owned), max(len(owned) - fair, 0))
-        self._surplus = {*surplus, *(owned & wanted)}
-        if members > 1:
-            self._surplus |= owned & self._leaving
+        kinds = Counter(key >> 24 for key, granted in locks if granted)
+        members, others = kinds[LOCK_MEMBER], kinds[LOCK_MEMBER] + kinds[LOCK_GUEST] - 1
+        if self._is_guest:
+            await self._take(connection, {shard_of(name) for name in mine} - held, room=0)
+            surplus = self._given_up(mine, {*busy}.difference(mine), others)
+        else:
+            fair = -(-SHARDS // members)
+            await self._take(connection, {*range(SHARDS)} - held, fair - len(owned))
+            surplus = {*self._random.sample(sorted(owned), max(len(owned) - fair, 0))}
+        self._surplus = surplus | owned & wanted | (owned & self._leaving if others else set())
         self._leaving.clear()
-        names = [name for (name,) in await connection.fetch(_BUSY)]
         kept = owned - self._surplus
         return Share(
-            locations=[name for name in names if shard_of(name) in kept],
-            surplus=[name for name in leases.names if shard_of(name) in self._surplus],
-            members=members,
+            locations=[name for name in mine if shard_of(name) in kept],
+            surplus=[name for name in self._leases.names if shard_of(name) in self._surplus],
+            members=others + 1,
             stopped=await stops.stopped(connection),
         )
 
-    async def _take(self, connection: Connection, fair: int, held: Collection[int]) -> None:
-        """Take free shards: of a fair share, and those that nobody else takes."""
-        owned, now = self._leases.shards, self._clocks[0]()
-        self._free = Counter({n: self._free[n] + 1 for n in range(SHARDS) if n not in held})
+    async def _become(self, connection: Connection, *, guest: bool) -> None:
+        """Be a member or a guest: locked before it is unlocked, so that others see it always."""
+        if guest is not self._is_guest:
+            keys = [self._runner.place.lock_key(kind) for kind in (LOCK_MEMBER, LOCK_GUEST)]
+            await connection.execute(_JOIN, keys[guest])
+            await connection.execute("SELECT pg_advisory_unlock_shared($1)", keys[not guest])
+            self._is_guest = guest
+
+    async def _take(self, connection: Connection, free: Collection[int], room: int) -> None:
+        """Take free shards: as many as there is room for, and all that nobody else takes."""
+        now = self._clocks[0]()
+        self._free = Counter({shard: self._free[shard] + 1 for shard in free})
         left_to_others = {n for n, until in self._given_away.items() if now < until}
         nobodys = {
             n for n, looks in self._free.items() if looks >= LOOKS * (1 + (n in left_to_others))
         }
-        room = max(fair - len(owned), 0)
-        free = [n for n in self._free if n not in left_to_others and n not in nobodys]
-        self._random.shuffle(free)
-        for shards, most in ((sorted(nobodys), len(nobodys)), (free, room)):
-            if shards and most:
+        fair = list({*free} - left_to_others - nobodys)
+        self._random.shuffle(fair)
+        for shards, most in ((sorted(nobodys), len(nobodys)), (fair, room)):
+            if shards and most > 0:
                 keys = [self._runner.place.lock_key(LOCK_SHARD, n) for n in shards]
                 rows = await connection.fetch(_TAKE, shards, keys, most)
-                owned.update(n for (n,) in rows)
+                self._leases.shards.update(n for (n,) in rows)
+                self._since |= {n: now for (n,) in rows}
+
+    def _given_up(self, mine: Iterable[str], theirs: Iterable[str], others: int) -> set[int]:
+        """Return the shards that a guest has no use for, or has kept from others for long."""
+        owned, now = self._leases.shards, self._clocks[0]()
+        blocked = owned & {shard_of(name) for name in theirs} if others else set()
+        long = {n for n in blocked if now - self._since[n] >= GUEST_S}
+        self._given_away |= dict.fromkeys(long, now + GIVEN_AWAY_S)
+        return owned - {shard_of(name) for name in mine} | long
 
     def give_away(self, location: str) -> None:
         """See `SharedOutbox.give_away`."""
