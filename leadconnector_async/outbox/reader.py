@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from leadconnector_async.outbox.base import TrailEvent
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 MAX_PLACES = 5
@@ -140,6 +141,35 @@ class HistoryRecord(NamedTuple):
     """Sent, and found by looking after its answer was lost."""
 
 
+class RecordLife(NamedTuple):
+    """All that is known of one record. Times and dates are Unix milliseconds."""
+
+    key: bytes
+    location: str
+    type: str | None
+    """None where validation refused the record."""
+    direction: str | None
+    date: int | None
+    places: list[SourcePosition]
+    """Where it was read: first, where it came from; then, where its equals stand."""
+    trail: list[TrailEvent]
+    """What happened before its end, in order. Of a record in flight: before it was claimed."""
+    worker: str | None
+    """The process that settled it."""
+    state: State
+    at: int | None
+    """When it was settled."""
+    attempts: int
+    message_id: str | None
+    conversation_id: str | None
+    email_message_id: str | None
+    reason: str | None
+    detail: bytes | None
+
+    def __repr__(self) -> str:
+        return f"RecordLife(key={self.key!r}, state={self.state.name})"
+
+
 class QueuedRecord(NamedTuple):
     """A record that is still to be sent: its body, and what that lacks."""
 
@@ -214,6 +244,12 @@ class OutboxReader(Protocol):
 
         ``kind_of_refused`` tells what a record is that validation refused.
         """
+
+    async def find(self, text: str) -> list[int]:
+        """The numbers of the records that a text names: see `find_records`."""
+
+    def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+        """All that is known of some records."""
 
     async def close(self) -> None:
         """Let go of the store."""

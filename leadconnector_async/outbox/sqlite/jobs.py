@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import LeaseLostError
-from leadconnector_async.locking import OwnerLock
+from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
@@ -43,6 +44,9 @@ _BUSY_LOCATIONS: Final = """SELECT name FROM location
 
 _UNSENT: Final = """SELECT name, n FROM tally JOIN location ON location.id = tally.location
     WHERE state = ? AND n > 0 ORDER BY location.id"""
+
+
+_OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
 
 
 class SqliteStore:
@@ -176,6 +180,7 @@ def _ready(path: str, connection: Connection, lock: OwnerLock) -> SqliteStore:
     try:
         connection.execute("BEGIN IMMEDIATE")
         store = SqliteStore(connection, lock)
+        connection.execute(_OWNED, (time.time_ns() // 1_000_000, this_process()))
         connection.execute("COMMIT")
     except BaseException as error:
         connection.close()
