@@ -67,6 +67,19 @@ class RecordCounts(NamedTuple):
         return sum(self)
 
 
+class Owner(NamedTuple):
+    """A process that owns locations, or is one of those that share them."""
+
+    label: str
+    """Its machine and number there, ``host/pid``, as far as it told them: they decide nothing."""
+    id: str
+    """What tells it from others of its name; '' where it did not tell."""
+    joined: bool
+    """Whether it counts where locations are shared fairly, as a worker does."""
+    locations: frozenset[str]
+    sent_lately: int
+
+
 class OutboxSummary(NamedTuple):
     """What stands in an outbox. Times are Unix milliseconds."""
 
@@ -87,6 +100,8 @@ class OutboxSummary(NamedTuple):
     first_copies: list[SourcePosition]
     sending_ms: int
     """The time in which at least one record was sent, in spans of ten seconds."""
+    owners: tuple[Owner, ...] = ()
+    """Who sends now, where several processes may. The owner of a file is not known."""
 
     @property
     def counts(self) -> RecordCounts:

@@ -159,7 +159,9 @@ class PostgresOutboxReader:
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         async with self.at_one_moment():
             return await self._read(
-                lambda connection: summary(connection, now, round(lately_s * 1000))
+                lambda connection: summary(
+                    connection, self._runner.place, now, round(lately_s * 1000)
+                )
             )
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
