@@ -6,7 +6,6 @@ with the history.
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from hashlib import blake2b
@@ -15,26 +14,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api.endpoints import export_messages
-from leadconnector_async.api.listings import date_ms, read_messages
-from leadconnector_async.api.responses import (
-    Forbidden,
-    Refused,
-    Throttled,
-    classify,
-    is_success,
-)
-from leadconnector_async.errors import AccessError, RefusedError, TransportError
+from leadconnector_async.api.listings import date_ms
+from leadconnector_async.location_reader import exported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+    from collections.abc import AsyncIterable, Callable
 
-    from leadconnector_async.api.listings import ListedMessage, MessagePage
+    from leadconnector_async.api.listings import ListedMessage
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.transport.base import Request
-
-CHANNELS: Final = (None, "Email")
-"""Without a channel the export leaves e-mails out, so they are asked for beside."""
 
 MAX_LISTED: Final = 1_000
 """Differences that are listed; more are only counted."""
@@ -87,7 +74,7 @@ async def verify(
     result = Verification()
     with closing(sqlite3.connect("")) as shelf:  # a temporary file, deleted when it is closed
         shelf.execute("CREATE TABLE message (id TEXT PRIMARY KEY, alt_id TEXT, look BLOB)")
-        async for page in _exported(api, location):
+        async for page, _ in exported(api, location):
             shelf.executemany(
                 "INSERT OR REPLACE INTO message VALUES (?, ?, ?)",
                 [(message.id, message.alt_id, _look_of(message)) for message in page.messages],
@@ -103,35 +90,6 @@ async def verify(
             shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", pairs)
         _compare(shelf, result)
     return result
-
-
-async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[MessagePage, None]:
-    """Every page of both channels, each once.
-
-    Cursors or pages that come back would go on without end. They end the export where it has
-    given as many messages as it says that there are.
-    """
-    for channel in CHANNELS:
-        cursor: str | None = None
-        met: set[str | bytes] = set()
-        given = 0
-        while True:
-            page = await read(
-                api, location, export_messages(location, channel=channel, cursor=cursor)
-            )
-            ids = "\0".join(message.id for message in page.messages)
-            mark = blake2b(ids.encode(), digest_size=16).digest()
-            if mark not in met:
-                yield page
-                given += len(page.messages)
-            cursor = page.next_cursor
-            if not cursor or not page.messages:
-                break
-            if met & {mark, cursor}:
-                if page.total is None or given < page.total:
-                    raise TransportError(f"the export goes round after {given:,} messages")
-                break
-            met |= {mark, cursor}
 
 
 def _compare(shelf: sqlite3.Connection, result: Verification) -> None:
@@ -167,37 +125,3 @@ def _look_of(message: ListedMessage) -> bytes | None:
         message.body,
     )
     return blake2b("\0".join(part or "" for part in parts).encode(), digest_size=12).digest()
-
-
-async def read(api: LeadConnector, location: str, request: Request) -> MessagePage:
-    """The page that a request gives, tried again as often as it is worth.
-
-    Raises:
-        AccessError, RefusedError: the API said no.
-        TransportError: it gave no usable answer, several times.
-    """
-    policy = api.policy
-    unusable = ""
-    for attempt in range(1, policy.attempts + 1):
-        try:
-            response = await api.exchange(location, request)
-        except TransportError:
-            if attempt == policy.attempts:
-                raise
-            await asyncio.sleep(policy.delay(attempt, api.random))
-            continue
-        if is_success(response):
-            try:
-                return read_messages(response.body)
-            except ValueError as error:
-                unusable = f": answered {response.status} with {error}"
-        match None if is_success(response) else classify(response.status, response.body):
-            case Throttled():
-                api.pause(location, response)
-            case Forbidden(refusal):
-                raise AccessError(refusal)
-            case Refused(refusal):
-                raise RefusedError(refusal)
-            case _:
-                await asyncio.sleep(policy.delay(attempt, api.random))
-    raise TransportError(f"no usable answer in {policy.attempts} attempts{unusable}")
