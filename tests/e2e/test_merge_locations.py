@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,10 @@ from leadconnector_async import (
     TransportError,
     import_files,
 )
+from leadconnector_async.models import Problem
 from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
+from leadconnector_async.sources import Identity, Parsed, SourceRow
+from leadconnector_async.verify import FoundMessages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,3 +273,48 @@ def test_nothing_is_asked_where_nothing_may_be(sandbox: SandboxThread, tmp_path:
         assert done.exit_code == 2
         assert "--source-token" in done.stderr
     assert not sandbox.requests
+
+
+def checked(sandbox: SandboxThread, folder: Path, *words: object) -> tuple[int, dict[str, Any]]:
+    """Compare both sides."""
+    done = leadconnector(
+        *("verify", "--outbox", folder / "merge.db", "--base-url", sandbox.url, "--json"),
+        *("--token", "new-token", "--source-token", "old-token", *words),
+    )
+    return done.exit_code, result_of(done.stdout)["sources"][f"leadconnector:{OLD}"]
+
+
+def test_both_sides_are_compared(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """What the old location has now is in the new one, with its date and its direction."""
+    fill(sandbox, tmp_path, history()[:9])
+    merge(sandbox, tmp_path)
+    code, found = checked(sandbox, tmp_path)
+    assert (code, found["messages"], found["there"]) == (0, 9, 9)
+    fill(sandbox, tmp_path, history())
+    code, found = checked(sandbox, tmp_path)
+    assert (code, found["absent_count"], found["there"]) == (3, 1, 9)
+    assert found["absent"] == [sandbox.messages[-1].id]
+
+
+def test_another_date_or_direction_is_told() -> None:
+    """And what is left out or refused is counted apart from what is absent."""
+    date = datetime(2024, 3, 1, 10, 0, 7, 500_000, tzinfo=UTC)
+    second = int(date.timestamp())
+
+    def parsed(id_: str) -> Parsed:
+        return Parsed(1, b"", SourceRow(id=id_, type="SMS", direction="inbound", date=date), ())
+
+    wrong = (Problem("contact.phone", "is missing", "write it"),)
+    with closing(FoundMessages()) as found:
+        found.add([("a", second, "inbound"), ("b", second, "outbound"), ("c", 1, "inbound")])
+        result = found.compare(
+            [
+                *map(parsed, ("a", "b", "c", "d")),
+                Parsed(5, b"", None, wrong, Identity("e", None, None)),
+                Parsed(6, b"", None, (), left_out="activities"),
+                Parsed(7, b"", None, wrong, Identity("a", None, None)),
+            ]
+        )
+    assert (result.messages, result.there, result.left_out, result.refused) == (7, 4, 1, 1)
+    assert (result.absent, result.differing) == (["d"], ["b", "c"])
+    assert not result.agrees
