@@ -242,6 +242,13 @@ ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret
     "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's tokens"
 )
 
+source_token_option: Final = option(
+    "--source-token",
+    metavar="TOKEN",
+    help="The token of a location that is read, leadconnector:ID, where --token and --locations "
+    "have none for it. Better given in the environment.",
+)
+
 locations_option: Final = option(
     "--locations",
     metavar="FILE",

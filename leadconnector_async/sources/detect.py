@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.base import SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import open_stream
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
@@ -117,6 +117,10 @@ def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
 
 def _opened(path: str, options: SourceOptions) -> Source:
     check_mapping("standard input" if path == "-" else path, options.mapping)
+    if (location := location_in(path)) is not None:
+        from leadconnector_async.sources.location_copy import open_copy  # noqa: PLC0415 - as below
+
+        return open_copy(location, options)
     if path != "-" and Path(path).is_dir():
         from leadconnector_async.sources.mailbox import MailFolder  # noqa: PLC0415 - few are mails
 

@@ -42,10 +42,11 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The value of a field in records whose columns hold what ``where`` says."""
+    """The value of a field, or its column, in records whose columns hold what ``where`` says."""
 
-    where: dict[str, str]
-    value: str
+    where: dict[str, ColumnNames]
+    value: str = ""
+    column: str | None = None
 
 
 class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
