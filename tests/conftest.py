@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _keep_bytecode(folder: Path) -> None:
-    """Keep what is compiled in a folder of the tests, where it was not to be kept beside the source.
+    """Keep what is compiled in a folder of the tests, where none is to be beside the source.
 
     Each process of the command, and each of pytest-xdist, would compile all modules again: more
     work than most of them have to do.
