@@ -115,6 +115,10 @@ class SourceError(LeadConnectorError):
     """A source that cannot be read. The message names file, line and fix."""
 
 
+class SelectionError(LeadConnectorError):
+    """A selection that no record meets. Nothing was sent."""
+
+
 class LocationsError(LeadConnectorError):
     """A file of locations that cannot be used. The message names file, location, key and fix."""
 

@@ -47,6 +47,10 @@ _PACE: Final = """SELECT count(DISTINCT span),
     coalesce(sum(sent) FILTER (WHERE span >= $1), 0)::bigint FROM pace"""
 
 
+_LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
+    WHERE location < 0 GROUP BY id, name"""
+
+
 async def summary(connection: Connection, now_ms: int, lately_ms: int) -> OutboxSummary:
     """Count everything, within the caller's transaction."""
     since = (now_ms - lately_ms) // SPAN_MS
@@ -68,6 +72,7 @@ async def summary(connection: Connection, now_ms: int, lately_ms: int) -> Outbox
         copies,
         [SourcePosition(*place) for place in await connection.fetch(_COPIES, MAX_PLACES)],
         spans * SPAN_MS,
+        {name: n for name, n in await connection.fetch(_LATER)},  # noqa: C416 - rows are no pairs
     )
 
 
