@@ -117,13 +117,13 @@ class _Named(Struct, rename="camel", gc=False):
     call: Call | None = None
 
 
-class _Late(Struct):
+class _DeferredContact(Struct):
     contact: Contact | None = None
 
 
 _bodies: Final = msgspec.json.Decoder(_Named)
 
-_lates: Final = msgspec.json.Decoder(_Late)
+_contacts: Final = msgspec.json.Decoder(_DeferredContact)
 
 
 def _names_of(payload: bytes, deferred: str | None) -> set[str]:
@@ -132,7 +132,7 @@ def _names_of(payload: bytes, deferred: str | None) -> set[str]:
     names = [body.type, body.contact_id, body.conversation_id, body.email_from, body.email_to]
     if body.call is not None:
         names += [body.call.to, body.call.from_]
-    contact = _lates.decode(deferred).contact if deferred else None
+    contact = _contacts.decode(deferred).contact if deferred else None
     if contact is not None:
         names += [contact.phone, contact.email]
     return {name.casefold() for name in names if name}
