@@ -100,6 +100,8 @@ class OutboxSummary(NamedTuple):
     first_copies: list[SourcePosition]
     sending_ms: int
     """The time in which at least one record was sent, in spans of ten seconds."""
+    later: dict[str, int]
+    """How many of those that are pending the last selection left for later, by location."""
     owners: tuple[Owner, ...] = ()
     """Who sends now, where several processes may. The owner of a file is not known."""
 

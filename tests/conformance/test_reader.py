@@ -40,7 +40,7 @@ async def refuse(outbox: DurableOutbox, reasons: Iterable[str]) -> None:
 async def test_an_empty_outbox_has_an_empty_report(reader: OutboxReader) -> None:
     """Before anything is staged."""
     summary = await reader.summary(now_ms=AT)
-    assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0)
+    assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0, {})
     assert (summary.counts, await reader.workload(), await reader.quotas()) == (
         RecordCounts(),
         {},

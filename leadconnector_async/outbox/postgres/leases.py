@@ -19,6 +19,7 @@ from leadconnector_async.outbox.postgres import lookups, trail
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
+from leadconnector_async.outbox.postgres.selecting import select
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.counters import Numbers
+    from leadconnector_async.outbox.selection import Selection
 
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
@@ -135,6 +137,19 @@ class Leases:
                     f"{place.shown}: another process sends for location {name}: end it, or wait"
                 )
             self.shards.add(shard)
+
+    async def select(self, selection: Selection) -> None:
+        """See `DurableOutbox.select`."""
+        place = self._runner.place
+        for shard in set(range(SHARDS)) - self.shards:
+            key = place.lock_key(LOCK_SHARD, shard)
+            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                raise OutboxBusyError(
+                    f"{place.shown}: another process sends, and would send what is not selected: "
+                    "end it, or wait"
+                )
+            self.shards.add(shard)
+        await select(self._connection, selection)
 
     async def acquire(self, name: str) -> Acquired:
         """See `Outbox.acquire`."""

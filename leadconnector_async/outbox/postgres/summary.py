@@ -60,6 +60,9 @@ _OWNERS: Final = """SELECT application_name, number, coalesce((
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         GROUP BY pid) AS of JOIN pg_stat_activity USING (pid) ORDER BY backend_start, pid"""
 
+_LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
+    WHERE location < 0 GROUP BY id, name"""
+
 
 async def summary(
     connection: Connection, place: PostgresPlace, now_ms: int, lately_ms: int
@@ -86,6 +89,7 @@ async def summary(
         copies,
         [SourcePosition(*place) for place in await connection.fetch(_COPIES, MAX_PLACES)],
         spans * SPAN_MS,
+        {name: n for name, n in await connection.fetch(_LATER)},  # noqa: C416 - rows are no pairs
         _owners(await connection.fetch(_OWNERS, *values), counts),
     )
 

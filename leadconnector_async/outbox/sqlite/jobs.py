@@ -18,6 +18,7 @@ from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
 from leadconnector_async.outbox.sqlite.lookups import Lookups
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.sqlite.requeue import Dismissing, Requeuer
+from leadconnector_async.outbox.sqlite.selecting import select
 from leadconnector_async.outbox.sqlite.settler import Settler
 from leadconnector_async.outbox.staging import stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import SourcePass, Staged, Submission
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
 
@@ -42,8 +44,11 @@ _DESTINATIONS: Final = (
 _BUSY_LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
 
-_UNSENT: Final = """SELECT name, n FROM tally JOIN location ON location.id = tally.location
-    WHERE state = ? AND n > 0 ORDER BY location.id"""
+_UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
+        JOIN location ON location.id = tally.location
+        LEFT JOIN (SELECT location AS id, count(*) AS later FROM queue WHERE location < 0
+            GROUP BY location) AS parked ON parked.id = -tally.location
+    WHERE state = ? AND left > 0 ORDER BY location.id"""
 
 
 _OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
@@ -152,8 +157,12 @@ class SqliteStore:
         """Return the locations that have records in the queue, oldest first."""
         return [name for (name,) in self.connection.execute(_BUSY_LOCATIONS)]
 
+    def select(self, selection: Selection | None) -> None:
+        """See `DurableOutbox.select`."""
+        select(self.connection, self.claims, selection)
+
     def unsent(self) -> dict[str, int]:
-        """Return how many records of each location have no end yet, published or not."""
+        """See `DurableOutbox.unsent`."""
         return dict(self.connection.execute(_UNSENT, (PENDING,)).fetchall())
 
 

@@ -177,7 +177,7 @@ class SqliteOutboxReader:
 
     async def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
         """See `OutboxReader.queued`."""
-        after = (_LOWEST,) * 4
+        after = (0, _LOWEST, _LOWEST, _LOWEST)  # what is left for later stands before
         while page := await self._rows(_QUEUED, *after, not deferred_only, _PAGE):
             yield [QueuedRecord(*row[4:]) for row in page]
             after = page[-1][:4]
