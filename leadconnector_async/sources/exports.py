@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from mimetypes import guess_type
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.base import SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import SourceFile
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.detect import format_by_name, open_file
@@ -18,7 +19,7 @@ from leadconnector_async.sources.mailbox import Mailbox, MailFolder, holds_mail,
 from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from leadconnector_async.sources.base import Source
     from leadconnector_async.sources.members import Members
@@ -66,15 +67,19 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
         SourceError: it is an archive that cannot be read.
     """
     check_mapping("standard input" if path == "-" else path, options.mapping)
+    if (location := location_in(path)) is not None:
+        from leadconnector_async.sources.location_copy import open_copy  # noqa: PLC0415 - few are such
+
+        return Sources(partial(open_copy, location, options))
     if path != "-" and Path(path).is_dir():
         return Export(FolderMembers(path), options)
     file = SourceFile.at(path)
     known = options.format or format_by_name(path)
     if file.size is None or known in _WORKBOOKS or not is_archive(file):
-        return Sources(file, options)
+        return Sources(partial(open_file, file, options))
     members = ZipMembers(path, path)
     if members.is_workbook():
-        return Sources(file, replace(options, format="excel"))
+        return Sources(partial(open_file, file, replace(options, format="excel")))
     return Export(members, options)
 
 
@@ -87,13 +92,12 @@ class Sources:
         SourceError: it cannot be opened.
     """
 
-    def __init__(self, file: SourceFile, options: SourceOptions) -> None:
+    def __init__(self, opened: Callable[[], Source]) -> None:
         self.warnings: list[str] = []
-        self._file = file
-        self._options = options
+        self._opened = opened
 
     def __iter__(self) -> Iterator[Source]:
-        yield open_file(self._file, self._options)
+        yield self._opened()
 
 
 class Export(Sources):
@@ -107,8 +111,9 @@ class Export(Sources):
     """
 
     def __init__(self, members: Members, options: SourceOptions, *, inner: bool = False) -> None:
-        super().__init__(SourceFile(members.name, members), options)
+        super().__init__(self._refuse)
         self.members = members
+        self._options = options
         self._is_inner = inner
         self.is_empty = False
         self._left: dict[str, str] = {}
@@ -123,7 +128,7 @@ class Export(Sources):
         for file in others:
             if format_by_name(file.name) is None and is_archive(file):
                 archives.append(file)
-            elif source := self._opened(file):
+            elif source := self._source(file):
                 found = True
                 yield source
         for file in archives:
@@ -133,7 +138,7 @@ class Export(Sources):
         self._left |= dict.fromkeys(self.members.links, _LINK)
         self.is_empty = not (mails or found)
         if self.is_empty and not self._is_inner:
-            raise self._empty()
+            self._refuse()
         self.warnings += [*self._told("source" if found else "mail")]
 
     @property
@@ -155,7 +160,7 @@ class Export(Sources):
                 others.append(file)
         return mails, others
 
-    def _opened(self, file: SourceFile) -> Source | None:
+    def _source(self, file: SourceFile) -> Source | None:
         try:
             source = open_file(file, self._options)
         except SourceError as error:
@@ -184,11 +189,11 @@ class Export(Sources):
         else:
             self.warnings += [f"{file.member}: {warning}" for warning in export.warnings]
 
-    def _empty(self) -> SourceError:
+    def _refuse(self) -> NoReturn:
         for name, why in self._left.items():
             if why:
-                return SourceError(f"{self.members.name}: holds nothing that is read: {name} {why}")
-        return SourceError(
+                raise SourceError(f"{self.members.name}: holds nothing that is read: {name} {why}")
+        raise SourceError(
             f"{self.members.name}: holds no records: name a file, or a folder or a zip archive "
             "with tables, JSON, mails or another source in it"
         )
