@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.base import FormatName, Source
     from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.chat_sides import People
     from leadconnector_async.sources.date_patterns import Survey
 
 _DEFAULTS: Final = SourceOptions()
@@ -101,9 +102,17 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
         isinstance(source, StreamSource | Spreadsheet) and Path(path).is_file()
     ):  # a pipe is read once
         source.dates.again = partial(_survey, path, options)
-        if isinstance(source, TextLog):
-            source.again = partial(_opened, path, options)
+        source.sides.again = partial(_note_people, path, options)
     return source
+
+
+def _note_people(path: str, options: SourceOptions, people: People) -> None:
+    """Read a file for the people of its chats alone."""
+    with _opened(path, options) as source:
+        if isinstance(source, StreamSource | Spreadsheet):
+            source.sides.note_in(people)
+        for _ in source:
+            pass
 
 
 def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
