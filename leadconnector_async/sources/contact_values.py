@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.phone_numbers import only_number
 from leadconnector_async.sources.values import WrongValueError, read_text, stripped
 
@@ -62,6 +63,8 @@ class Contacts:
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self._mine = [number for number in mine if "@" not in number]
         self._own: set[str] | None = None
+        self.sides = ChatSides(self)
+        """What tells the owner of a chat from the others."""
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""

@@ -11,7 +11,7 @@ import orjson
 
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.coerce import identity_of
+from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     LOCATION,
@@ -107,6 +107,8 @@ class Objects:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
         values, reason, told = self._reader.read(self._row(record))
+        if self.definition.chat is not None:
+            raw = in_api_names(values)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
         return self._coercer.parsed(line, raw, values | _listed(record), notices + told)

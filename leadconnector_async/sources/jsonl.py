@@ -80,9 +80,9 @@ class JsonSource(StreamSource):
         self._latest = self._coercer.dates.latest
         self.recognised = layout.choice.recognised
         marked = self._marked and layout.records is None
-        self.form = source_format_of(
-            options, "jsonl", marked=marked, table=layout.choice.definition
-        ).encoded()
+        definition = layout.choice.definition
+        table = None if definition is None or definition.chat is not None else definition
+        self.form = source_format_of(options, "jsonl", marked=marked, table=table).encoded()
 
     @property
     def is_known(self) -> bool:

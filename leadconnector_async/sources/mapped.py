@@ -64,6 +64,7 @@ class RowMapper:
         }
         self._empty = empty
         self._contacts = contacts
+        self._chat = kind.chat
         plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
@@ -105,6 +106,8 @@ class RowMapper:
         if reason is not None:
             return {}, reason, []
         values = self.values(row)
+        if self._chat is not None:
+            values = self._contacts.sides.of(self._chat, row, values) | values
         return values, *self.not_carried(row, values)
 
     def values(self, row: Mapping[str, Cell]) -> Values:
