@@ -43,6 +43,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     contacts: ContactMode | None = None,
     provider: str | None = None,
     options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+    source_api: LeadConnector | None = None,
     limit: int | None = None,
     limit_conversations: int | None = None,
     since: str | date | None = None,
@@ -62,8 +63,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
 
     Args:
         api: the client. Records that name no location belong to its ``location_id``.
-        sources: paths of files, or of folders of mails; ``-`` is standard input. None: only what
-            is pending in the outbox is sent.
+        sources: paths of files, or of folders of mails; ``-`` is standard input, and
+            ``leadconnector:ID`` another location. None: only what is pending in the outbox is sent.
         outbox: path of the file that keeps what became of each record, or the URL of a database:
             ``postgresql://USER@HOST/DATABASE?schema=NAME``.
         mapping: field to column; or the name or path of a mapping of another system's export.
@@ -73,6 +74,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         contacts: see `Policy.contacts`; by default as the client's policy says.
         provider: the conversation provider of calls and custom messages that name none.
         options: further ways to read the sources. What is given by name goes before them.
+        source_api: the client that reads locations which are sources, where ``api`` has no token
+            of theirs.
         limit: send the first so many messages alone, by their dates, over all runs. What is left
             for later is sent by the same call without this and the next four.
         limit_conversations: the messages of the first so many conversations alone; with 0, the
@@ -138,6 +141,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         concurrency=concurrency,
         location=api.location_id,
         providers=lambda _: providers,
+        origin=source_api or api,
         piece=Piece(selection, inf if run_for is None else run_for),
     )
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
+from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import (
     exists,
@@ -27,13 +28,14 @@ from leadconnector_async.outbox.open import (
 )
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.records.builder import no_providers
-from leadconnector_async.reports.progress import ProgressMeter
+from leadconnector_async.reports.progress import Notice, ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
@@ -67,6 +69,7 @@ class Importer:
         location: the location of records that name none; None refuses these.
         providers: for a location, the provider's id by type of message, where records name none.
         piece: which records to send, and for how long.
+        origin: what reads the locations that are sources.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each part that an import is made of
@@ -79,7 +82,9 @@ class Importer:
         location: str | None = None,
         providers: Providers = no_providers,
         piece: Piece = Piece(),  # noqa: B008 - frozen
+        origin: LocationReader | None = None,
     ) -> None:
+        self._origin = origin
         self._outbox = outbox
         self._selection = piece.selection
         self._ends_at = asyncio.get_running_loop().time() + piece.seconds
@@ -103,7 +108,10 @@ class Importer:
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
-        return self._meter.snapshot(now, self.total if self.sending else None)
+        found = self._meter.snapshot(now, self.total if self.sending else None)
+        if self._origin is None or self._origin.reading is None:
+            return found
+        return replace(found, notice=Notice(f"Reading location {self._origin.reading}."))
 
     @property
     def stats(self) -> RunStats:
@@ -134,6 +142,8 @@ class Importer:
         """Do the first half of `run`."""
         if self._selection is not None and self._outbox.is_shared:
             await self._outbox.select(self._selection)  # before others could send what is staged
+        if self._origin is not None:
+            await self._origin.read(self.reader)
         await self.stager.stage(self.reader)
         if not self.reader.interrupted:
             await self._outbox.select(self._selection)
@@ -234,8 +244,11 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
     location: str | None,
     providers: Providers,
     piece: Piece = Piece(),  # noqa: B008 - frozen
+    origin: LeadConnector,
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
+
+    ``origin`` is the client that reads the locations which are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.
@@ -252,6 +265,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
             location=location,
             providers=providers,
             piece=piece,
+            origin=LocationReader(origin, files_of(outbox), location),
         )
         ending = await drive(importer)
     return summary_of(

@@ -280,10 +280,7 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
 
 def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
     limit, least, most = options.limit(), summary.estimate_s, summary.estimate_most_s or 0.0
-    part = "" if options.share == 1 else f"{options.share * 100:g} % of "
-    seconds = options.piece.seconds
-    count = math.ceil((most or 0.0) / seconds)
-    runs = f" That is {counted(count, 'run')} of {duration(seconds)}." if count else ""
+    part, runs = share_of(options.share), runs_of(most or least or 0.0, options.piece.seconds)
     if least and any(own != limit for own in options.limits().values()):
         return f"Sending takes {_span(least, most)} at least, by {part}each location's quota.{runs}"
     if limit is None or summary.estimate_s is None:
@@ -293,6 +290,17 @@ def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
     return (
         f"Sending takes {_span(least or 0.0, most)} at least, by {part}the quota of {quota}.{runs}"
     )
+
+
+def share_of(share: float) -> str:
+    """What stands before "the quota", where it is a part of it."""
+    return "" if share == 1 else f"{share * 100:g} % of "
+
+
+def runs_of(needed: float, each: float) -> str:
+    """In how many runs of so many seconds that is done, where they are bounded."""
+    count = math.ceil(needed / each)
+    return f" That is {counted(count, 'run')} of {duration(each)}." if count else ""
 
 
 def _span(least: float, most: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.sources import open_source
+from leadconnector_async.sources.base import location_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,10 +54,18 @@ class SourceReader:
             SourceError: one cannot be opened, or has no usable header.
         """
         for path in self._paths:
-            # Pipes give their content once.
-            if path != "-" and (Path(path).is_file() or not Path(path).exists()):
+            # Pipes give their content once, and a location is read later.
+            if path == "-" or location_in(path) is not None:
+                continue
+            if Path(path).is_file() or not Path(path).exists():
                 with open_source(path, self._options):
                     pass
+
+    @property
+    def locations(self) -> list[str]:
+        """The locations among the sources, each once."""
+        found = (location_in(path) for path in self._paths)
+        return list(dict.fromkeys(location for location in found if location is not None))
 
     @property
     def bytes_read(self) -> int:

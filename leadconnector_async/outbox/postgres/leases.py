@@ -8,13 +8,14 @@ fencing token.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres import lookups, trail
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
@@ -35,7 +36,10 @@ SHARDS: Final = 64
 SPAN_MS: Final = 10_000
 """Sent records are counted by spans of this length."""
 
-_ACQUIRE: Final = """INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
+_ACQUIRE: Final = """WITH noted AS (
+        INSERT INTO owner (location, at, worker)
+        VALUES ($1, $2, current_setting('application_name')))
+    INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
     ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
     RETURNING epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
 
@@ -151,7 +155,7 @@ class Leases:
         """See `Outbox.acquire`."""
         await self.lock([name])
         location = await self._numbers.location(name)
-        row = await self._connection.fetchrow(_ACQUIRE, location)
+        row = await self._connection.fetchrow(_ACQUIRE, location, time.time_ns() // 1_000_000)
         assert row is not None  # noqa: S101 - it is made where there is none
         token, held, *quota = row
         lease = Lease(name, token, location)
@@ -212,6 +216,7 @@ class Leases:
         ended = sum(fate.state is not State.PENDING for fate in settlements)
         if row is None or row[0] < len(leases) or row[1] < ended:
             raise _lost(leases)
+        await trail.add(self._connection, settlements)
         learned = {
             (fate.claim.lease.number, name): value
             for fate in reversed(settlements)  # the first one is kept

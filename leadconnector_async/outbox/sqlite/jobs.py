@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import LeaseLostError
-from leadconnector_async.locking import OwnerLock
+from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
@@ -48,6 +49,9 @@ _UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
         LEFT JOIN (SELECT location AS id, count(*) AS later FROM queue WHERE location < 0
             GROUP BY location) AS parked ON parked.id = -tally.location
     WHERE state = ? AND left > 0 ORDER BY location.id"""
+
+
+_OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
 
 
 class SqliteStore:
@@ -185,6 +189,7 @@ def _ready(path: str, connection: Connection, lock: OwnerLock) -> SqliteStore:
     try:
         connection.execute("BEGIN IMMEDIATE")
         store = SqliteStore(connection, lock)
+        connection.execute(_OWNED, (time.time_ns() // 1_000_000, this_process()))
         connection.execute("COMMIT")
     except BaseException as error:
         connection.close()
