@@ -142,8 +142,7 @@ class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Text in which records follow one another, by regular expressions. Groups are columns.
 
     ``begins`` are those of a record's first line, or first two; lines up to the next one belong to
-    its column ``text``. ``within`` are taken out of that. From a line of ``ends`` on, the rest is
-    the column ``rest``.
+    its column ``text``. ``within`` are taken out of that. A line of ``ends`` ends it before.
     """
 
     begins: list[str]
