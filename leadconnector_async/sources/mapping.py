@@ -67,6 +67,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     formats: list[str] = field(default_factory=list)
     zone: str | None = None
     separator: str | None = None
+    glue: str | None = None
     phone: bool = False
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
@@ -199,7 +200,9 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     ``requires`` are the columns by which a file is recognised, or several of which one is enough;
     ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
-    ``records`` are the lists in JSON whose objects are records.
+    ``records`` are the lists in JSON whose objects are records, and ``holders`` the keys of an
+    outermost object by which such a file is recognised; where those of several mappings are, by
+    one of the words ``within`` its path. ``repair`` mends text that is always decoded wrongly.
     """
 
     about: str = ""
@@ -207,6 +210,9 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     root: list[str] = field(default_factory=list)
     wants: dict[str, str] = field(default_factory=dict)
     records: ColumnNames = field(default_factory=list)
+    holders: list[list[str]] = field(default_factory=list)
+    within: list[str] = field(default_factory=list)
+    repair: bool = False
     empty: list[str] = field(default_factory=list)
     fields: dict[str, FieldRule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
