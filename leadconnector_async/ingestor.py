@@ -250,6 +250,8 @@ class Ingestor:
     async def _publish(self) -> None:
         """Let all that is staged be sent, what an earlier process left included."""
         await self._outbox.publish()
+        if self._durable is not None and not self._durable.is_shared:
+            await self._durable.select(None)
         await self._feed(await self._outbox.locations())
 
     async def _feed(self, locations: Iterable[str]) -> None:

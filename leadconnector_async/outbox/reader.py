@@ -262,6 +262,9 @@ class OutboxReader(Protocol):
         ``kind_of_refused`` tells what a record is that validation refused.
         """
 
+    async def broken(self) -> dict[str, int]:
+        """How many rows break each rule of the store that any does break."""
+
     async def find(self, text: str) -> list[int]:
         """The numbers of the records that a text names: see `find_records`."""
 

@@ -202,7 +202,8 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
     ``records`` are the lists in JSON whose objects are records, and ``holders`` the keys of an
     outermost object by which such a file is recognised; where those of several mappings are, by
-    one of the words ``within`` its path. ``repair`` mends text that is always decoded wrongly.
+    one of the words ``within`` its path. ``beside`` is the file of an object that is around all
+    records. ``repair`` mends text that is always decoded wrongly.
     """
 
     about: str = ""
@@ -212,6 +213,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     records: ColumnNames = field(default_factory=list)
     holders: list[list[str]] = field(default_factory=list)
     within: list[str] = field(default_factory=list)
+    beside: str | None = None
     repair: bool = False
     empty: list[str] = field(default_factory=list)
     fields: dict[str, FieldRule] = field(default_factory=dict)

@@ -118,7 +118,7 @@ class StreamSource(OpenSource):
         self._text = text
         self._options = options
         self._lines = LineSplitter(text.chunks(), stream)
-        self._coercer = RowCoercer(options, stream.folder)
+        self._coercer = RowCoercer(options, stream.beside)
         self.sides.name = stream.name
 
     @property

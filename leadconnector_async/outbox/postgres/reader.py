@@ -29,6 +29,7 @@ from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import check_schema
 from leadconnector_async.outbox.postgres.summary import summary
 from leadconnector_async.outbox.postgres.trail import QUERIES
+from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     HistoryRecord,
@@ -224,6 +225,13 @@ class PostgresOutboxReader:
                     raise self._damaged(error) from error
                 yield page
                 last = rows[-1][0]
+
+    async def broken(self) -> dict[str, int]:
+        """See `OutboxReader.broken`."""
+        async with self.at_one_moment():
+            found = {what: await self._rows(query) for what, query in INVARIANTS.items()}
+        counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}
+        return {what: count for what, count in counts.items() if count}
 
     async def find(self, text: str) -> list[int]:
         """See `OutboxReader.find`."""

@@ -33,8 +33,8 @@ QUERIES: Final = LifeQueries(
             text, detail
         FROM record r JOIN location ON location.id = r.location
             LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-            LEFT JOIN queue q
-                ON (q.location, q.lane, q.date, q.seq) = (r.location, r.lane, r.date, r.seq)
+            LEFT JOIN queue q ON q.location IN (r.location, -r.location)
+                AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
             LEFT JOIN reason ON reason.id = o.reason
         WHERE r.seq = $1""",
     positions="""SELECT name, line FROM (

@@ -32,6 +32,7 @@ from leadconnector_async.outbox.sqlite import lookups, summary
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read
 from leadconnector_async.outbox.sqlite.counters import SENT
 from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages
+from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
 from leadconnector_async.outbox.workload import workload
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -188,6 +189,15 @@ class SqliteOutboxReader:
             pages = await self._read(lambda connection: history_pages(connection, kind_of_refused))
             while page := await self._read(lambda _: next(pages)):
                 yield page
+
+    async def broken(self) -> dict[str, int]:
+        """See `OutboxReader.broken`."""
+        (sound,) = (await self._rows("PRAGMA quick_check(1)"))[0]
+        found = {} if sound == "ok" else {f"pages of the file ({sound})": 1}
+        async with self.at_one_moment():
+            for what, query in INVARIANTS.items():
+                found[what] = sum(count for (count,) in await self._rows(query))
+        return {what: count for what, count in found.items() if count}
 
     async def find(self, text: str) -> list[int]:
         """See `OutboxReader.find`."""
