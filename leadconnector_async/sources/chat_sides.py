@@ -46,6 +46,9 @@ class KnownPeople(Protocol):
     def same(self, text: str) -> str:
         """Spell one to be compared."""
 
+    def is_own(self, text: str) -> bool:
+        """Tell one of the owner."""
+
     def others(self, addresses: Iterable[str]) -> list[str]:
         """Name each once, and the owner not at all."""
 
@@ -57,7 +60,7 @@ class _Chat:
     """
 
     def __init__(self, people: Mapping[str, str], title: str, contacts: KnownPeople) -> None:
-        others = contacts.others(people)
+        others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
         self.is_owner_known = len(others) < len(people)
         if not others and title:
             others = [title]
@@ -111,6 +114,8 @@ class ChatSides:
         chat = None if other else self._chat(form, row)
         if "direction" not in values:
             told["direction"] = self._direction(author, other, chat)
+        if chat is None and (title := _first(form.title, row)):
+            return told | _named(title)
         if chat is not None and FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
             told |= _typed(form.types, told.get("contact.phone"))
@@ -142,7 +147,7 @@ class ChatSides:
         same = self._contacts.same
         if other or chat is None:
             return "inbound" if same(author) == same(other) else "outbound"
-        if same(author) in self._contacts.own:
+        if self._contacts.is_own(author):
             return "outbound"
         if chat.is_owner_known:
             return "inbound"

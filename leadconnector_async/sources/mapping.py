@@ -67,6 +67,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     formats: list[str] = field(default_factory=list)
     zone: str | None = None
     separator: str | None = None
+    glue: str | None = None
     phone: bool = False
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
@@ -142,8 +143,7 @@ class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Text in which records follow one another, by regular expressions. Groups are columns.
 
     ``begins`` are those of a record's first line, or first two; lines up to the next one belong to
-    its column ``text``. ``within`` are taken out of that. From a line of ``ends`` on, the rest is
-    the column ``rest``.
+    its column ``text``. ``within`` are taken out of that. A line of ``ends`` ends it before.
     """
 
     begins: list[str]
@@ -200,7 +200,10 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     ``requires`` are the columns by which a file is recognised, or several of which one is enough;
     ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
-    ``records`` are the lists in JSON whose objects are records.
+    ``records`` are the lists in JSON whose objects are records, and ``holders`` the keys of an
+    outermost object by which such a file is recognised; where those of several mappings are, by
+    one of the words ``within`` its path. ``beside`` is the file of an object that is around all
+    records. ``repair`` mends text that is always decoded wrongly.
     """
 
     about: str = ""
@@ -208,6 +211,10 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     root: list[str] = field(default_factory=list)
     wants: dict[str, str] = field(default_factory=dict)
     records: ColumnNames = field(default_factory=list)
+    holders: list[list[str]] = field(default_factory=list)
+    within: list[str] = field(default_factory=list)
+    beside: str | None = None
+    repair: bool = False
     empty: list[str] = field(default_factory=list)
     fields: dict[str, FieldRule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)

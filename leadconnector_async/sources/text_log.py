@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 TEXT: Final = "text"
 
-REST: Final = "rest"
-
 _LOOKED_AT: Final = 10
 """Lines of the beginning, one of which begins a record."""
 
@@ -149,12 +147,12 @@ class TextLog(RowSource):
         row = {name: stripped(value) or value.strip() for name, value in entry.columns.items()}
         lines, rest = entry.lines, len(entry.lines)
         for at, line in enumerate(lines):
-            if any(pattern.match(line) for pattern in self._ends):
+            if end := next((found for one in self._ends if (found := one.match(line))), None):
                 rest = at
+                row |= end.groupdict("")
                 break
         kept = [left for line in lines[:rest] if (left := self._taken(line, row)) is not None]
         row[TEXT] = stripped("\n".join(kept))
-        row[REST] = "\n".join(lines[rest:])
         return row
 
     def _taken(self, line: str, row: dict[str, str]) -> str | None:
