@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from leadconnector_async.sandbox import SandboxThread
+    from leadconnector_async.sandbox import Sandbox, SandboxThread
 
 LEASE_S: Final = 3.0
 
@@ -137,7 +137,7 @@ async def takeovers(url: str) -> int:
         await connection.close()
 
 
-def how_often(sandbox: SandboxThread) -> Counter[str]:
+def how_often(sandbox: SandboxThread | Sandbox) -> Counter[str]:
     """Each text, and how often it was stored."""
     return Counter(str(message.fields["message"]) for message in sandbox.messages)
 

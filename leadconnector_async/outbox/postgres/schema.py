@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-FORMAT: Final = 1
-"""Raise it with every change of the tables, and say in ``_ADDED`` what changes."""
-
 OLDEST: Final = 1
-"""The oldest format that is brought up to date."""
+"""The oldest format that is brought up to date: that of ``tables.sql``."""
 
 BLOCK: Final = 4096
 """Numbers of records that a process takes at once: what their sequence grows by."""
@@ -36,8 +33,11 @@ LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
 of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
 
-_ADDED: Final[tuple[str, ...]] = ()
+_ADDED: Final[tuple[str, ...]] = ("announcements_files_tokens.sql",)
 """What each format from the second on has that the one before it has not."""
+
+FORMAT: Final = OLDEST + len(_ADDED)
+"""It grows with every change of the tables."""
 
 _FOUND: Final = """SELECT to_regclass(format('%I.outbox_format', $1::text)) IS NOT NULL,
     EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))),
@@ -120,13 +120,18 @@ async def _create(place: PostgresPlace, connection: Connection) -> None:
     row = await connection.fetchrow(_FOUND, place.schema)
     if row is not None and not row[2]:  # where it is there, no right to make one is needed
         await connection.execute(f'CREATE SCHEMA "{place.schema}"')
-    await connection.execute(files(__package__).joinpath("tables.sql").read_text("utf-8"))
-    await connection.execute("INSERT INTO outbox_format VALUES ($1, $2)", FORMAT, OLDEST)
+    for name in ("tables.sql", *_ADDED):
+        await _run_file(connection, name)
+    await connection.execute("INSERT INTO outbox_format VALUES ($1, $1)", FORMAT)
     _log.info("outbox made, of format %d", FORMAT)
 
 
 async def _upgrade(connection: Connection, found: int) -> None:
-    for statements in _ADDED[found - OLDEST :]:
-        await connection.execute(statements)
+    for name in _ADDED[found - OLDEST :]:
+        await _run_file(connection, name)
     await connection.execute("UPDATE outbox_format SET format = $1, readable_from = $1", FORMAT)
     _log.info("outbox upgraded from format %d to %d", found, FORMAT)
+
+
+async def _run_file(connection: Connection, name: str) -> None:
+    await connection.execute(files(__package__).joinpath(name).read_text("utf-8"))

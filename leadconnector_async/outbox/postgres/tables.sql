@@ -1,4 +1,4 @@
--- The tables of an outbox. Raise schema.FORMAT with every change, and add to schema._ADDED.
+-- The tables of an outbox, as its first format had them. What changes stands in schema._ADDED.
 
 CREATE TABLE outbox_format (format int NOT NULL, readable_from int NOT NULL);
 CREATE SEQUENCE record_number INCREMENT BY 4096;
