@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, OutboxError
+from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import (
     exists,
@@ -29,7 +30,7 @@ from leadconnector_async.outbox.open import (
 )
 from leadconnector_async.records.builder import no_providers
 from leadconnector_async.records.validation import NEED_PROVIDER
-from leadconnector_async.reports.progress import ProgressMeter
+from leadconnector_async.reports.progress import Notice, ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader
@@ -62,6 +63,7 @@ class Importer:
         concurrency: requests in flight at most; None for as many as the locations can use.
         location: the location of records that name none; None refuses these.
         providers: for a location, the provider's id by type of message, where records name none.
+        origin: what reads the locations that are sources.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each part that an import is made of
@@ -73,7 +75,9 @@ class Importer:
         concurrency: int | None = None,
         location: str | None = None,
         providers: Providers = no_providers,
+        origin: LocationReader | None = None,
     ) -> None:
+        self._origin = origin
         self._outbox = outbox
         self.reader = reader
         self.dispatcher = Dispatcher(
@@ -94,7 +98,10 @@ class Importer:
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
-        return self._meter.snapshot(now, self.total if self.sending else None)
+        found = self._meter.snapshot(now, self.total if self.sending else None)
+        if self._origin is None or self._origin.reading is None:
+            return found
+        return replace(found, notice=Notice(f"Reading location {self._origin.reading}."))
 
     @property
     def stats(self) -> RunStats:
@@ -123,6 +130,8 @@ class Importer:
 
     async def stage(self) -> None:
         """Do the first half of `run`."""
+        if self._origin is not None:
+            await self._origin.read(self.reader)
         await self.stager.stage(self.reader)
 
     async def send(self) -> None:
@@ -206,8 +215,11 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
     concurrency: int | None,
     location: str | None,
     providers: Providers,
+    origin: LeadConnector,
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
+
+    ``origin`` is the client that reads the locations which are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.
@@ -223,6 +235,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
             concurrency=concurrency,
             location=location,
             providers=providers,
+            origin=LocationReader(origin, files_of(outbox), location),
         )
         ending = await drive(importer)
     return summary_of(
@@ -247,6 +260,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     contacts: ContactMode | None = None,
     provider: str | None = None,
     options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+    source_api: LeadConnector | None = None,
     concurrency: int | None = None,
     on_progress: Callable[[ImportProgress], object] | None = None,
     every: float = 1.0,
@@ -259,8 +273,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
 
     Args:
         api: the client. Records that name no location belong to its ``location_id``.
-        sources: paths of files, or of folders of mails; ``-`` is standard input. None: only what
-            is pending in the outbox is sent.
+        sources: paths of files, or of folders of mails; ``-`` is standard input, and
+            ``leadconnector:ID`` another location. None: only what is pending in the outbox is sent.
         outbox: path of the file that keeps what became of each record, or the URL of a database:
             ``postgresql://USER@HOST/DATABASE?schema=NAME``.
         mapping: field to column; or the name or path of a mapping of another system's export.
@@ -270,6 +284,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         contacts: see `Policy.contacts`; by default as the client's policy says.
         provider: the conversation provider of calls and custom messages that name none.
         options: further ways to read the sources. What is given by name goes before them.
+        source_api: the client that reads locations which are sources, where ``api`` has no token
+            of theirs.
         concurrency: requests in flight at most; by default as many as the locations can use.
         on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.
@@ -314,6 +330,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         concurrency=concurrency,
         location=api.location_id,
         providers=lambda _: providers,
+        origin=source_api or api,
     )
 
 

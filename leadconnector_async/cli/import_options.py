@@ -118,8 +118,15 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     dry_run: bool
     stage_only: bool
     provider: str | None
+    source_token: str | None
     as_json: bool
     quiet: bool
+
+    def source_client(self) -> LeadConnector | None:
+        """The client for the locations that are sources, where they have a token of their own."""
+        if not self.source_token:
+            return None
+        return self.client(self.source_token, self.base_url or BASE_URL)
 
     async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import SourcePass
     from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.selection import Selection
 
 
 DESTINATION: Final = "destination "
@@ -70,7 +71,21 @@ class DurableOutbox(Outbox, Protocol):
         """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
 
     async def unsent(self) -> dict[str, int]:
-        """How many records of each location have no end yet, published or not."""
+        """How many records of each location have no end yet, published or not.
+
+        Those that are left for later are not counted.
+        """
+
+    async def select(self, selection: Selection | None) -> None:
+        """Leave for later what was read from sources, is published, and is not selected.
+
+        What an earlier selection left is taken in first; None selects all. As long as others might
+        send what is not selected, none of them may: they share no location while this is open.
+
+        Raises:
+            SelectionError: nothing is known of what is to be selected. All stays as it was.
+            OutboxBusyError: another process sends.
+        """
 
     async def requeue(self) -> Requeued:
         """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""
@@ -79,6 +94,12 @@ class DurableOutbox(Outbox, Protocol):
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
         """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+
+    async def forget_texts(self) -> int:
+        """Forget what the records say that are sent, left out or given up. Returns how many.
+
+        Their keys, ids and digests stay, so that they are known when they are read again.
+        """
 
     async def reader(self) -> OutboxReader:
         """Open this same outbox to be read. Whoever asks closes it."""

@@ -30,7 +30,7 @@ class Share(NamedTuple):
 class SharedOutbox(DurableOutbox, Protocol):
     """A `DurableOutbox` whose locations several processes share."""
 
-    async def join(self, lease_s: float, told: Callable[[str], None]) -> None:
+    async def join(self, lease_s: float, told: Callable[[str], None] = ...) -> None:
         """Become one of those that share the locations.
 
         From then on a lease holds as long as the store has been heard of within ``lease_s``

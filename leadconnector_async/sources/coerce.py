@@ -23,6 +23,7 @@ from leadconnector_async.sources.fields import (
     near_field,
     shown,
 )
+from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.values import (
     MAX_LISTED,
     WrongValueError,
@@ -35,7 +36,6 @@ from leadconnector_async.sources.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from leadconnector_async.sources.base import SourceOptions
 
@@ -64,6 +64,8 @@ _NAME_ALONE: Final = Problem(
 )
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
+
+_ALONE: Final = Beside()
 
 _FILES_ALONE: Final = "messages that hold nothing but files of other types"
 
@@ -119,11 +121,11 @@ def _said(value: object) -> str | None:
 class RowCoercer:
     """Makes rows of named values, for one source. ``unknown`` collects what it passed over.
 
-    ``folder`` is where paths of attachments start. ``notices`` are those of the record that is
+    Paths of attachments start ``beside`` the source. ``notices`` are those of the record that is
     being read: its readers add to them.
     """
 
-    def __init__(self, options: SourceOptions, folder: Path | None = None) -> None:
+    def __init__(self, options: SourceOptions, beside: Beside = _ALONE) -> None:
         self._leave_out = options.leave_out
         self._undated_now = options.undated == "now"
         self._repair = options.repair_text
@@ -136,7 +138,7 @@ class RowCoercer:
             notice=self.notices.append,
             mine=options.mine,
         )
-        self.files = Attachments(options, folder)
+        self.files = Attachments(options, beside)
         self._type: object = None
         readers = {
             **_READERS,

@@ -84,6 +84,14 @@ class JsonSource(StreamSource):
             options, "jsonl", marked=marked, table=layout.choice.definition
         ).encoded()
 
+    @property
+    def is_known(self) -> bool:
+        """Tell records from other JSON, such as the settings in an export."""
+        layout, mapped = self._layout, self._options.mapping
+        return layout.choice.definition is not None or (
+            not {"type", OUTBOX_KEY, *mapped.values()}.isdisjoint(layout.names)
+        )
+
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
         self.warnings += self._objects.warnings
@@ -244,6 +252,8 @@ class JsonLayout(NamedTuple):
     records: tuple[str, ...] | None = None
     """Paths as `JsonValues` has them. None: each line is a record."""
     choice: Choice = Choice(None)
+    names: tuple[str, ...] = ()
+    """Those of the first record."""
 
 
 def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayout:
@@ -264,7 +274,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         if in_lines:  # a line that is no record
             return JsonLayout(None, _unseen(options))
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
-        return JsonLayout(None, choice_of(source, list(value), options))
+        return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value)) or {default: []}
     named = (
@@ -276,9 +286,10 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         path = _chosen(source, samples, options)
     names = samples.get(path)
     choice = choice_of(source, names, options) if names else _unseen(options)
+    keys = tuple(names or ())
     if named and choice.definition is not None and choice.recognised is None:
-        return JsonLayout(tuple(named), choice)
-    return JsonLayout(None if in_lines and path == "" else (path,), choice)
+        return JsonLayout(tuple(named), choice, keys)
+    return JsonLayout(None if in_lines and path == "" else (path,), choice, keys)
 
 
 def _first_whole(lines: list[bytes]) -> object:

@@ -95,7 +95,8 @@ class RowMapper:
                 continue
             if rule.alone is not None and _CONTENT.isdisjoint(values):
                 return rule.alone, []
-            told.append(rule.told)
+            if rule.told not in told:
+                told.append(rule.told)
         return None, told
 
     def read(self, row: Mapping[str, Cell]) -> tuple[Values, str | None, list[str]]:
@@ -154,7 +155,7 @@ class RowMapper:
     def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
         rule = plan.rule
         if (settled := rule.constant if not rule.cases else _settled(rule, row)) is not None:
-            return settled
+            return settled or None
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row)) is not None]
@@ -301,8 +302,8 @@ class _Plan:
 def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
     """Give the value that needs no column of its own."""
     for case in rule.cases:
-        if all(row.get(name) == given for name, given in case.where.items()):
-            return case.value
+        if all(row.get(name) in as_list(given) for name, given in case.where.items()):
+            return case.value if case.column is None else str(row.get(case.column, ""))
     return rule.constant
 
 

@@ -74,7 +74,14 @@ class _Spelling:
             inbound=self._columns(field, rule.inbound),
             outbound=self._columns(field, rule.outbound),
             before=as_list(self._columns(field, list(rule.before))),
-            cases=[replace(case, where=self.named(case.where)) for case in self._known(rule.cases)],
+            cases=[
+                replace(
+                    case,
+                    where=self.named(case.where),
+                    column=case.column and self._find(case.column),
+                )
+                for case in self._known(rule.cases)
+            ],
         )
 
     def leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:

@@ -117,7 +117,7 @@ class StreamSource(OpenSource):
         self._text = text
         self._options = options
         self._lines = LineSplitter(text.chunks(), stream)
-        self._coercer = RowCoercer(options, stream.folder)
+        self._coercer = RowCoercer(options, stream.beside)
 
     @property
     def dates(self) -> Dates:

@@ -139,7 +139,7 @@ class Deaf(PostgresOutbox):
     async def listen(self, ended: object) -> None:
         """Hear nothing."""
 
-    async def join(self, lease_s: float, told: object) -> None:  # noqa: ARG002 - that is it
+    async def join(self, lease_s: float, told: object = None) -> None:  # noqa: ARG002 - that is it
         """Share the locations, and hear of no work."""
         await super().join(lease_s, lambda _: None)
 

@@ -28,7 +28,9 @@ _AWAIT_OPEN: Final = """WITH open AS (
         SELECT r.seq, l.name FROM unnest($1::bigint[]) AS w (seq) JOIN record r USING (seq)
             JOIN location l ON l.id = r.location
             LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-        WHERE o.seq IS NULL AND r.payload IS NOT NULL),
+            LEFT JOIN queue later ON later.location = -r.location
+                AND (later.lane, later.date, later.seq) = (r.lane, r.date, r.seq)
+        WHERE o.seq IS NULL AND later.seq IS NULL AND r.payload IS NOT NULL),
     noted AS (INSERT INTO awaited SELECT seq FROM open ON CONFLICT DO NOTHING)
     SELECT seq, name FROM open"""
 

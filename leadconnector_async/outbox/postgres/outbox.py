@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.postgres import upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
@@ -26,6 +27,7 @@ from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
 from leadconnector_async.outbox.postgres.schema import prepare
+from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.shared import Share
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _RETRIES: Final = 5_000
-"""Records to put back in one transaction."""
+"""Records to put back, give up or forget in one transaction."""
 
 _LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
@@ -60,7 +63,9 @@ _LOCATIONS: Final = """SELECT name FROM location
 _UNSENT: Final = """SELECT name, n FROM (
         SELECT location, sum(n)::bigint FROM (
             SELECT location, n FROM tally WHERE state = 0
-            UNION ALL SELECT location, pending FROM tenure) AS parts
+            UNION ALL SELECT location, pending FROM tenure
+            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
+                GROUP BY location) AS parts
         GROUP BY location) AS of (id, n) JOIN location USING (id)
     WHERE n > 0 ORDER BY id"""
 
@@ -157,6 +162,13 @@ class PostgresOutbox:
         while not await self._staging.publish():
             pass
 
+    async def select(self, selection: Selection | None) -> None:
+        """See `DurableOutbox.select`."""
+        if selection is None:
+            await self._staging.runner.run(lambda connection: connection.execute(TAKE_ALL))
+        else:
+            await self._under_lease(lambda leases: leases.select(selection))
+
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
@@ -203,7 +215,7 @@ class PostgresOutbox:
             return lambda: leases.holds(lease)
         return lambda: tenure.may_send() and leases.holds(lease)
 
-    async def join(self, lease_s: float, told: Callable[[str], None]) -> None:
+    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
         """See `SharedOutbox.join`."""
         runner, leases = await self._held()
         self._tenure = Tenure(runner, leases, lease_s)
@@ -284,6 +296,21 @@ class PostgresOutbox:
             lot = seqs[at : at + _RETRIES]
             done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
         return done
+
+    async def forget_texts(self) -> int:
+        """See `DurableOutbox.forget_texts`."""
+        total, last = 0, -1
+        while True:
+            done, end = await self._forget(last)
+            total += done
+            if end == last:
+                return total
+            last = end
+
+    async def _forget(self, after: int) -> tuple[int, int]:
+        return await self._staging.runner.run(
+            lambda connection: upkeep.forget_texts(connection, after, _RETRIES)
+        )
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""
