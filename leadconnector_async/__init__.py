@@ -27,12 +27,13 @@ if TYPE_CHECKING:
         OutboxUnusableError,
         OutboxWriteError,
         RefusedError,
+        SelectionError,
         SourceError,
         ThrottledError,
         TokenStoreError,
         TransportError,
     )
-    from leadconnector_async.importer import import_files
+    from leadconnector_async.file_importer import import_files
     from leadconnector_async.ingestor import Ingestor
     from leadconnector_async.models import (
         Call,
@@ -86,6 +87,7 @@ __all__ = [
     "Refusal",
     "RefusedError",
     "Rejected",
+    "SelectionError",
     "Sent",
     "SourceError",
     "StaticToken",
@@ -119,12 +121,13 @@ _HOMES: Final = {
         "OutboxUnusableError",
         "OutboxWriteError",
         "RefusedError",
+        "SelectionError",
         "SourceError",
         "ThrottledError",
         "TokenStoreError",
         "TransportError",
     ),
-    "importer": ("import_files",),
+    "file_importer": ("import_files",),
     "ingestor": ("Ingestor",),
     "models": (
         "Call",

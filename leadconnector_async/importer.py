@@ -8,47 +8,55 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from functools import partial
-from os import fspath
+from copy import copy
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.stats import RunStats
-from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, OutboxError
+from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
+from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import (
+    empty_files,
     exists,
     files_of,
     open_outbox,
     read_outbox,
     shown_place,
 )
+from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.records.builder import no_providers
-from leadconnector_async.records.validation import NEED_PROVIDER
-from leadconnector_async.reports.progress import ProgressMeter
+from leadconnector_async.reports.progress import Notice, ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.sending import sending_from
-from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-    from os import PathLike
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.reader import OutboxReader
-    from leadconnector_async.policy import ContactMode
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.reports.progress import ImportProgress
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
+    from leadconnector_async.sources import SourceOptions
+    from leadconnector_async.sources.batch_reader import SourceReader
+
+
+class Piece(Struct, frozen=True):
+    """How much of an import one run does."""
+
+    selection: Selection | None = None
+    """None: all."""
+    seconds: float = inf
+    """From the beginning of the run; then what is in flight is finished."""
 
 
 class Importer:
@@ -61,6 +69,8 @@ class Importer:
         concurrency: requests in flight at most; None for as many as the locations can use.
         location: the location of records that name none; None refuses these.
         providers: for a location, the provider's id by type of message, where records name none.
+        piece: which records to send, and for how long.
+        origin: what reads the locations that are sources.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each part that an import is made of
@@ -72,9 +82,18 @@ class Importer:
         concurrency: int | None = None,
         location: str | None = None,
         providers: Providers = no_providers,
+        piece: Piece = Piece(),  # noqa: B008 - frozen
+        origin: LocationReader | None = None,
     ) -> None:
+        self._origin = origin
+        self._outbox = outbox
+        self._selection = piece.selection
+        self._ends_at = asyncio.get_running_loop().time() + piece.seconds
+        self._time_is_up = False
         self.reader = reader
-        self._sending = sending_from(session, outbox, concurrency=concurrency)
+        self._sending = sending_from(
+            session, outbox, alone=self._selection is not None, concurrency=concurrency
+        )
         self._staged = RunStats()
         self.stager = Stager(outbox, self._staged, location=location, providers=providers)
         self.left = self._sending.left
@@ -84,7 +103,10 @@ class Importer:
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
-        return self._meter.snapshot(asyncio.get_running_loop().time(), self._sending.total)
+        found = self._meter.snapshot(asyncio.get_running_loop().time(), self._sending.total)
+        if self._origin is None or self._origin.reading is None:
+            return found
+        return replace(found, notice=Notice(f"Reading location {self._origin.reading}."))
 
     @property
     def total(self) -> int:
@@ -92,9 +114,16 @@ class Importer:
         return self._sending.total or 0
 
     @property
+    def left_over(self) -> int | None:
+        """Those of them that are left; None where it is all that is pending."""
+        return self._sending.left_over
+
+    @property
     def stats(self) -> RunStats:
         """What was done so far."""
-        return self._staged + self._sending.stats
+        total = copy(self._staged)
+        total.include(self._sending.stats)
+        return total
 
     @property
     def locations(self) -> Mapping[str, LocationState]:
@@ -122,15 +151,31 @@ class Importer:
 
     async def stage(self) -> None:
         """Do the first half of `run`."""
+        if self._selection is not None and self._outbox.is_shared:
+            await self._outbox.select(self._selection)  # before others could send what is staged
+        if self._origin is not None:
+            await self._origin.read(self.reader)
         await self.stager.read(self.reader)
         if not self.reader.interrupted:
-            await self._sending.begin(self.stager.met)
-            await self.stager.publish()
+            await self._sending.publish(self._selection, self.stager.met)
 
     async def send(self) -> None:
         """Do the second half of `run`."""
-        if not self.reader.interrupted:
+        await self._sending.open()
+        loop = asyncio.get_running_loop()
+        if self.reader.interrupted or loop.time() >= self._ends_at:
+            self._time_is_up = not self.reader.interrupted
+            return
+        end = loop.call_at(self._ends_at, self._end) if self._ends_at < inf else None
+        try:
             await self._sending.send()
+        finally:
+            if end is not None:
+                end.cancel()
+
+    def _end(self) -> None:
+        self._time_is_up = True
+        self._sending.stop()
 
     def stop(self) -> None:
         """Stage and start nothing more; `run` returns when what is in flight is answered."""
@@ -143,6 +188,8 @@ class Importer:
         barred = [e for e in self.errors.values() if not isinstance(e, DailyQuotaSpentError)]
         if barred:
             return Ending(ended="error", error=_together(barred), stopped=stopped)
+        if self._time_is_up and any(self.left.values()):
+            return Ending(ended="time_up", stopped=stopped)
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
 
     def __repr__(self) -> str:
@@ -194,8 +241,12 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
     concurrency: int | None,
     location: str | None,
     providers: Providers,
+    piece: Piece = Piece(),  # noqa: B008 - frozen
+    origin: LeadConnector,
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
+
+    ``origin`` is the client that reads the locations which are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.
@@ -211,8 +262,11 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
             concurrency=concurrency,
             location=location,
             providers=providers,
+            piece=piece,
+            origin=LocationReader(origin, files_of(outbox), location),
         )
         ending = await drive(importer)
+        await empty_files(outbox)
     return summary_of(
         importer.stats,
         await read_outbox(outbox, status_of),
@@ -220,108 +274,5 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
         notices=importer.stager.notes.notices,
         elapsed_s=time.monotonic() - started,
         outbox=shown_place(outbox),
-        left=sum(importer.left.values()) if store.is_shared else None,
+        left=importer.left_over,
     )
-
-
-async def import_files(  # noqa: PLR0913 - all but three have defaults
-    api: LeadConnector,
-    sources: Iterable[str | PathLike[str]],
-    *,
-    outbox: str | PathLike[str],
-    mapping: Mapping[str, str] | str | PathLike[str] | None = None,
-    timezone: ZoneInfo | str | None = None,
-    region: str | None = None,
-    mine: Iterable[str] | None = None,
-    contacts: ContactMode | None = None,
-    provider: str | None = None,
-    options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
-    concurrency: int | None = None,
-    on_progress: Callable[[ImportProgress], object] | None = None,
-    every: float = 1.0,
-) -> ImportSummary:
-    """Import files, as ``leadconnector import`` does: stage all, send, sum up.
-
-    The same call again goes on where the last one ended, the command's included: nothing is sent
-    twice. Signals are the program's own. When the call is cancelled, what is known is settled.
-    Reading a file holds the event loop for up to some tenths of a second at a time.
-
-    Args:
-        api: the client. Records that name no location belong to its ``location_id``.
-        sources: paths of files, or of folders of mails; ``-`` is standard input. None: only what
-            is pending in the outbox is sent.
-        outbox: path of the file that keeps what became of each record, or the URL of a database:
-            ``postgresql://USER@HOST/DATABASE?schema=NAME``.
-        mapping: field to column; or the name or path of a mapping of another system's export.
-        timezone: of dates without an offset, such as ``America/New_York``.
-        region: the country of telephone numbers without a country code, such as ``US``.
-        mine: the owner's own addresses, or ``@domain``; they tell sent mails from received ones.
-        contacts: see `Policy.contacts`; by default as the client's policy says.
-        provider: the conversation provider of calls and custom messages that name none.
-        options: further ways to read the sources. What is given by name goes before them.
-        concurrency: requests in flight at most; by default as many as the locations can use.
-        on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
-        every: seconds between two calls of ``on_progress``.
-
-    Returns:
-        The counts. Records that failed are in them. So is a location that stopped before its end,
-        with the reason, while others went on, or where the day's quota is spent.
-
-    Raises:
-        SourceError: a source cannot be read; nothing was sent.
-        OutboxError: the outbox cannot be used, or belongs to an import into another API.
-        AccessError, ThrottledError: no location could go on.
-        NotSentError: the API was out of reach for longer than the policy's patience.
-        ClosedError: the client was closed before.
-        ZoneInfoNotFoundError: there is no such time zone.
-
-    Example:
-        >>> async with LeadConnector(token, location_id="ve9EPM428h8vShlRW1KT") as api:
-        ...     summary = await import_files(api, ["history.csv"], outbox="import.db", region="US")
-        ...     print(summary.sent, summary.failed, summary.by_reason)
-    """
-    if api.closed:
-        raise ClosedError(CLOSED)
-    path = fspath(outbox)
-    given = {
-        "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
-        "mapping" if isinstance(mapping, Mapping) else "mapping_file": (
-            mapping if mapping is None or isinstance(mapping, Mapping) else fspath(mapping)
-        ),
-        "region": region,
-        "mine": None if mine is None else tuple(mine),
-    }
-    options = replace(options, **{name: v for name, v in given.items() if v is not None})
-    policy = api.policy if contacts is None else replace(api.policy, contacts=contacts)
-    providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
-    return await import_with(
-        partial(_run, on_progress=on_progress or (lambda _: None), every=every),
-        api.session.with_policy(policy),
-        SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
-        outbox=path,
-        destination=api.base_url.rstrip("/"),
-        concurrency=concurrency,
-        location=api.location_id,
-        providers=lambda _: providers,
-    )
-
-
-async def _run(
-    importer: Importer, *, on_progress: Callable[[ImportProgress], object], every: float
-) -> Ending:
-    """Run an importer to its end, and tell how far it is."""
-    running = asyncio.create_task(importer.run())
-    try:
-        while not (await asyncio.wait([running], timeout=every))[0]:
-            on_progress(importer.snapshot())
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-    running.result()
-    on_progress(importer.snapshot())
-    errors = importer.errors.values()
-    if len(errors) == len(importer.left):
-        for error in errors:
-            if not isinstance(error, DailyQuotaSpentError):
-                raise error
-    return importer.ending()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.session import ApiSession
 
 
@@ -43,8 +44,15 @@ class Sending(Protocol):
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations cannot go on."""
 
-    async def begin(self, met: bytes | None) -> None:
-        """Note what is to be sent, before it is published. ``met`` is of `SourcePass.all_met`."""
+    @property
+    def left_over(self) -> int | None:
+        """How many of these are left; None where it is all that is pending."""
+
+    async def publish(self, selection: Selection | None, met: bytes | None) -> None:
+        """Let what was read be sent, as far as it is selected; ``met`` is `SourcePass.all_met`."""
+
+    async def open(self) -> None:
+        """Find out what is to be sent, and begin with it."""
 
     async def send(self) -> None:
         """Send until nothing is left that can be sent, or until it is stopped."""
@@ -86,11 +94,17 @@ class OwnerSending:
         """See `Sending.errors`."""
         return {name: of.error for name, of in self.locations.items() if of.error is not None}
 
-    async def begin(self, met: bytes | None) -> None:
-        """Nothing is noted: all is sent."""
+    @property
+    def left_over(self) -> None:
+        """See `Sending.left_over`."""
 
-    async def send(self) -> None:
-        """See `Sending.send`."""
+    async def publish(self, selection: Selection | None, met: bytes | None) -> None:  # noqa: ARG002 - all is sent
+        """See `Sending.publish`."""
+        await self._outbox.publish()
+        await self._outbox.select(selection)
+
+    async def open(self) -> None:
+        """See `Sending.open`."""
         unsent = await self._outbox.unsent()
         for location in await self._outbox.locations():
             if self._stopping:
@@ -98,6 +112,9 @@ class OwnerSending:
             state = await self._dispatcher.open(location)
             self.left[state.name] = unsent.get(location, 0)
         self.total = sum(self.left.values())
+
+    async def send(self) -> None:
+        """See `Sending.send`."""
         if not self._stopping:
             await self._dispatcher.work()
 
@@ -143,7 +160,7 @@ class WorkerSending:
         rejected = max(self._last.rejected - self._first.rejected, 0)
         unresolved = max(self._last.unresolved - self._first.unresolved, 0)
         sent = max(self._first.left - self._last.left - rejected - unresolved, 0)
-        return replace(self._worker.stats, sent=sent, rejected=rejected, unresolved=unresolved)
+        return replace(self._worker.done, sent=sent, rejected=rejected, unresolved=unresolved)
 
     @property
     def locations(self) -> Mapping[str, LocationState]:
@@ -155,15 +172,25 @@ class WorkerSending:
         """See `Sending.errors`. Those of other imports' locations are not told."""
         return {name: of for name, of in self._worker.errors.items() if self.left.get(name)}
 
-    async def begin(self, met: bytes | None) -> None:
-        """See `Sending.begin`."""
+    @property
+    def left_over(self) -> int:
+        """See `Sending.left_over`."""
+        return sum(self.left.values())
+
+    async def publish(self, selection: Selection | None, met: bytes | None) -> None:
+        """See `Sending.publish`. What is to be sent is counted before others may send it."""
         self._met = met
+        await self._outbox.select(selection)
         await self._look(self._outbox)
         self._first = self._last
+        await self._outbox.publish()
+
+    async def open(self) -> None:
+        """See `Sending.open`."""
+        self.total = self.left_over
 
     async def send(self) -> None:
         """See `Sending.send`."""
-        self.total = sum(self.left.values())
         await self._worker.run()
 
     async def _look(self, outbox: SharedOutbox) -> Mapping[str, int]:
@@ -186,8 +213,10 @@ def _together(counts: Iterable[Unsettled]) -> Unsettled:
     return Unsettled(*map(sum, zip(_NOTHING, *counts, strict=True)))
 
 
-def sending_from(session: ApiSession, outbox: DurableOutbox, *, concurrency: int | None) -> Sending:
-    """Return the way to send from an outbox."""
-    if outbox.is_shared:
+def sending_from(
+    session: ApiSession, outbox: DurableOutbox, *, alone: bool, concurrency: int | None
+) -> Sending:
+    """Return the way to send from an outbox: ``alone``, or as its other users do too."""
+    if outbox.is_shared and not alone:
         return WorkerSending(session, cast("SharedOutbox", outbox), concurrency=concurrency)
     return OwnerSending(session, outbox, concurrency=concurrency)

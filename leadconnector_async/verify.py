@@ -1,40 +1,30 @@
 """Compare what an outbox believes with what the API exports, page by page.
 
 The export is kept on disk in a temporary file while it is compared, so that memory does not grow
-with the history.
+with the history. What came from another location is compared with what that one has now.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api.endpoints import export_messages
-from leadconnector_async.api.listings import date_ms, read_messages
-from leadconnector_async.api.responses import (
-    Forbidden,
-    Refused,
-    Throttled,
-    classify,
-    is_success,
-)
-from leadconnector_async.errors import AccessError, RefusedError, TransportError
+from leadconnector_async.api.listings import date_ms
+from leadconnector_async.location_reader import exported
+from leadconnector_async.records.draft import id_key, key_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+    from collections.abc import AsyncIterable, Callable, Iterable
+    from datetime import datetime
 
-    from leadconnector_async.api.listings import ListedMessage, MessagePage
+    from leadconnector_async.api.listings import ListedMessage
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.transport.base import Request
-
-CHANNELS: Final = (None, "Email")
-"""Without a channel the export leaves e-mails out, so they are asked for beside."""
+    from leadconnector_async.sources import Parsed
 
 MAX_LISTED: Final = 1_000
 """Differences that are listed; more are only counted."""
@@ -69,16 +59,89 @@ class Verification(Struct):
         return not (self.missing_count or self.double_count or self.unreadable_count)
 
 
+class SourceVerification(Struct):
+    """What another location has, against what of it is there. Lists have the first thousand ids.
+
+    ``refused`` are on the list of failed records; ``absent`` are not there though nothing is known
+    against them; ``differing`` have another date or direction there.
+    """
+
+    messages: int = 0
+    there: int = 0
+    left_out: int = 0
+    refused: int = 0
+    absent_count: int = 0
+    differing_count: int = 0
+    absent: list[str] = msgspec.field(default_factory=list)
+    differing: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether each message that can be moved is there, as it was."""
+        return not (self.absent_count or self.differing_count)
+
+
+class FoundMessages:
+    """The messages that were sent and found, by their keys: on disk, and deleted when closed."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("")
+        self._db.execute("CREATE TABLE found (key TEXT PRIMARY KEY, at INTEGER, direction TEXT)")
+
+    def add(self, rows: Iterable[tuple[str, int | None, str | None]]) -> None:
+        """Keep keys, with the second and the direction of their messages."""
+        self._db.executemany("INSERT OR IGNORE INTO found VALUES (?, ?, ?)", rows)
+
+    def compare(self, source: Iterable[Parsed]) -> SourceVerification:
+        """Compare what a location has as a source with what was found."""
+        result = SourceVerification()
+        for parsed in source:
+            result.messages += 1
+            self._compare(parsed, result)
+        return result
+
+    def _compare(self, parsed: Parsed, result: SourceVerification) -> None:
+        row, said = parsed.row, parsed.identity
+        id_ = (row.id if row else said.id if said else None) or ""
+        key = key_text(id_key(id_)) if id_ else ""
+        found = self._db.execute("SELECT at, direction FROM found WHERE key = ?", (key,)).fetchone()
+        result.there += found is not None
+        if found is None and row is None:
+            result.left_out += parsed.left_out is not None
+            result.refused += parsed.left_out is None
+        elif found is None:
+            _count(id_, "absent", result)
+        elif row is not None and found != (_second(row.date), row.direction):
+            _count(id_, "differing", result)
+
+    def close(self) -> None:
+        """Delete it."""
+        self._db.close()
+
+
+def _count(id_: str, what: Literal["absent", "differing"], result: SourceVerification) -> None:
+    listed = result.absent if what == "absent" else result.differing
+    setattr(result, f"{what}_count", getattr(result, f"{what}_count") + 1)
+    if len(listed) < MAX_LISTED:
+        listed.append(id_)
+
+
+def _second(date: datetime | None) -> int | None:
+    return None if date is None else date_ms(date) // 1000
+
+
 async def verify(
     api: LeadConnector,
     location: str,
     sent: AsyncIterable[list[tuple[str, str]]],
     *,
+    found: FoundMessages | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
     """Compare pages of (key, message id) pairs of a location with the API's export.
 
-    ``progress`` is called with the number of messages exported so far.
+    ``found`` takes those that are there. ``progress`` is called with the number of messages
+    exported so far.
 
     Raises:
         AccessError, RefusedError: the export is not permitted.
@@ -86,11 +149,17 @@ async def verify(
     """
     result = Verification()
     with closing(sqlite3.connect("")) as shelf:  # a temporary file, deleted when it is closed
-        shelf.execute("CREATE TABLE message (id TEXT PRIMARY KEY, alt_id TEXT, look BLOB)")
-        async for page in _exported(api, location):
+        shelf.execute(
+            "CREATE TABLE message "
+            "(id TEXT PRIMARY KEY, alt_id TEXT, look BLOB, at INTEGER, direction TEXT)"
+        )
+        async for page, _ in exported(api, location):
             shelf.executemany(
-                "INSERT OR REPLACE INTO message VALUES (?, ?, ?)",
-                [(message.id, message.alt_id, _look_of(message)) for message in page.messages],
+                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)",
+                [
+                    (one.id, one.alt_id, _look_of(one), _second(one.date_added), one.direction)
+                    for one in page.messages
+                ],
             )
             result.exported += len(page.messages)
             result.unreadable_count += len(page.problems)
@@ -102,36 +171,10 @@ async def verify(
         async for pairs in sent:
             shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", pairs)
         _compare(shelf, result)
+        if found is not None:
+            there = "SELECT key, at, direction FROM ours JOIN message USING (id)"
+            found.add(shelf.execute(there))
     return result
-
-
-async def _exported(api: LeadConnector, location: str) -> AsyncGenerator[MessagePage, None]:
-    """Every page of both channels, each once.
-
-    Cursors or pages that come back would go on without end. They end the export where it has
-    given as many messages as it says that there are.
-    """
-    for channel in CHANNELS:
-        cursor: str | None = None
-        met: set[str | bytes] = set()
-        given = 0
-        while True:
-            page = await read(
-                api, location, export_messages(location, channel=channel, cursor=cursor)
-            )
-            ids = "\0".join(message.id for message in page.messages)
-            mark = blake2b(ids.encode(), digest_size=16).digest()
-            if mark not in met:
-                yield page
-                given += len(page.messages)
-            cursor = page.next_cursor
-            if not cursor or not page.messages:
-                break
-            if met & {mark, cursor}:
-                if page.total is None or given < page.total:
-                    raise TransportError(f"the export goes round after {given:,} messages")
-                break
-            met |= {mark, cursor}
 
 
 def _compare(shelf: sqlite3.Connection, result: Verification) -> None:
@@ -167,37 +210,3 @@ def _look_of(message: ListedMessage) -> bytes | None:
         message.body,
     )
     return blake2b("\0".join(part or "" for part in parts).encode(), digest_size=12).digest()
-
-
-async def read(api: LeadConnector, location: str, request: Request) -> MessagePage:
-    """The page that a request gives, tried again as often as it is worth.
-
-    Raises:
-        AccessError, RefusedError: the API said no.
-        TransportError: it gave no usable answer, several times.
-    """
-    policy = api.policy
-    unusable = ""
-    for attempt in range(1, policy.attempts + 1):
-        try:
-            response = await api.exchange(location, request)
-        except TransportError:
-            if attempt == policy.attempts:
-                raise
-            await asyncio.sleep(policy.delay(attempt, api.random))
-            continue
-        if is_success(response):
-            try:
-                return read_messages(response.body)
-            except ValueError as error:
-                unusable = f": answered {response.status} with {error}"
-        match None if is_success(response) else classify(response.status, response.body):
-            case Throttled():
-                api.pause(location, response)
-            case Forbidden(refusal):
-                raise AccessError(refusal)
-            case Refused(refusal):
-                raise RefusedError(refusal)
-            case _:
-                await asyncio.sleep(policy.delay(attempt, api.random))
-    raise TransportError(f"no usable answer in {policy.attempts} attempts{unusable}")

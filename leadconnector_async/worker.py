@@ -3,39 +3,33 @@
 It goes through tenures. In one it owns some of the locations, takes free ones and hands surplus
 ones over as others join and leave. Where the store was cut off or a lease was lost, the tenure ends
 whole: what was in flight is in doubt, for whoever owns its location next, and another one begins.
-
-A location that cannot go on stands in the store with its reason. A worker tries such a one again
-once in `AGAIN_AFTER_S`. Where its token was refused, it is given to another worker, and to one that
-joins later: that may have another token, and tries at once. Who waits for its records waits no
-longer once it has stopped there too, or has stood for `STANDS_S` meanwhile.
+Of locations that cannot go on, see `StoppedLocations`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.stopped_locations import StoppedLocations
 from leadconnector_async.errors import (
-    AccessError,
-    DailyQuotaSpentError,
     LeaseLostError,
     OutboxBusyError,
+    OutboxError,
     OutboxUnusableError,
     OutboxWriteError,
-    RefusedError,
 )
-from leadconnector_async.outbox.base import State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
-    from leadconnector_async.outbox.durable import StoppedLocation
     from leadconnector_async.outbox.shared import Share, SharedOutbox
     from leadconnector_async.session import ApiSession
 
@@ -49,12 +43,6 @@ HAND_OVER_S: Final = 1.5
 """Seconds that requests in flight are given when the worker stops, or lets go of a location. What
 has no answer by then is looked for by the next owner."""
 
-AGAIN_AFTER_S: Final = 60.0
-"""Seconds after which a worker tries a location again that has stopped for it."""
-
-STANDS_S: Final = 15.0
-"""Seconds that a worker waits for one with a better token for a location, or to be given it."""
-
 SPARED: Final = 20
 """A look at what is left takes at most one part in so many of the time."""
 
@@ -62,8 +50,6 @@ AGAIN_S: Final = (0.2, 1.0, 5.0)
 """Seconds between the end of a tenure and the next; the last, as often as it takes."""
 
 _PASSING: Final = (LeaseLostError, OutboxBusyError, OutboxUnusableError, OutboxWriteError)
-
-_ANSWERED: Final = frozenset({State.SENT, State.REJECTED})
 
 LASTED_S: Final = 60.0
 """Seconds after which a tenure that is lost has nothing to do with the one lost before."""
@@ -81,8 +67,9 @@ class Worker:
             ends when there are none, by whomever they were sent, but in locations that cannot go
             on. None to work until it is stopped.
         own: the locations to send for, where the session's token is not one for all.
-        deliver: told what this worker has settled, once that is durable.
-        closed: told that a location cannot go on here.
+        hand_over_s: seconds that requests in flight are given when it is stopped.
+        deliver: called with what this worker has settled, once it is durable.
+        closed: called with a location that cannot go on, which keeps its error: see `errors`.
     """
 
     def __init__(  # noqa: PLR0913 - all but two have defaults
@@ -94,6 +81,7 @@ class Worker:
         concurrency: int | None = None,
         left: Callable[[SharedOutbox], Awaitable[Mapping[str, int]]] | None = None,
         own: Callable[[], Collection[str]] | None = None,
+        hand_over_s: float = HAND_OVER_S,
         deliver: Callable[[list[Settlement]], None] = lambda _: None,
         closed: Callable[[LocationState, LeadConnectorError], None] = lambda _state, _error: None,
     ) -> None:
@@ -103,64 +91,66 @@ class Worker:
         self._concurrency = concurrency
         self._left = left
         self._own = own
+        self._hand_over_s = hand_over_s
         self._deliver = deliver
         self._closed = closed
         self._stopping = asyncio.Event()
+        self._called = asyncio.Event()
+        self._new: set[str] = set()
         self._dispatcher: Dispatcher | None = None
+        self._outbox: SharedOutbox | None = None
         self._opening: asyncio.Future[SharedOutbox] | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self.share: Share | None = None
         """What it owns now."""
-        self._now = asyncio.get_running_loop().time
-        self._began = 0.0
-        self._standing: Mapping[str, StoppedLocation] = {}
-        self._tried: dict[str, tuple[RefusedError, float]] = {}
-        """Why locations stopped here, as the store says too, and when, by the loop's time."""
-        self._moving: set[str] = set()
-        """Locations that have sent something since they were opened or tried again."""
+        self._stopped = StoppedLocations()
         self.tenures = 0
-        self._earlier = RunStats()
+        self.stats = RunStats()
+        """What was done in all tenures that have ended."""
 
     @property
-    def stats(self) -> RunStats:
-        """What was done in all tenures."""
-        found = self._earlier
-        return found if self._dispatcher is None else found + self._dispatcher.stats
+    def done(self) -> RunStats:
+        """What was done in all tenures, the present one included."""
+        total = copy(self.stats)
+        if self._dispatcher is not None and self._outbox is not None:
+            total.include(self._dispatcher.stats)
+        return total
 
     @property
     def locations(self) -> Mapping[str, LocationState]:
-        """Those that are owned now."""
+        """Those that are owned now, or were at last."""
         return {} if self._dispatcher is None else self._dispatcher.locations
 
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations cannot go on: here; or anywhere, where this worker waits for their end."""
-        others = {} if self._left is None else self._standing
-        waited = self._now() - self._began
-        return {
-            name: stop.error
-            for name, stop in others.items()
-            if not isinstance(stop.error, AccessError) or min(stop.age_s, waited) >= STANDS_S
-        } | {name: error for name, (error, _) in self._tried.items()}
+        return self._stopped.errors(everywhere=self._left is not None)
+
+    def error_of(self, location: str) -> LeadConnectorError | None:
+        """Why a location of this tenure cannot go on."""
+        state = None if self._dispatcher is None else self._dispatcher.locations.get(location)
+        error = None if state is None else state.error
+        return None if isinstance(error, OutboxError) else error  # then it is another's
 
     def stop(self) -> None:
         """Hand everything over, and let `run` return."""
         self._stopping.set()
+        self._called.set()
         if self._opening is not None:
             self._opening.cancel()
         if self._dispatcher is not None:
             self._dispatcher.stop()
 
     async def run(self) -> None:
-        """Work until it is stopped; or, with ``drain``, until nothing is left.
+        """Work until it is stopped; or, with ``left``, until nothing is left.
 
         Raises:
             OutboxError: at the beginning there is no such outbox, or it cannot be used. Later on it
                 is tried again, for ever.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
-        lost, now = 0, self._now
-        self._began = now()
+        lost, now = 0, asyncio.get_running_loop().time
+        self._stopped.begin()
         while not self._stopping.is_set():
             began = now()
             try:
@@ -175,7 +165,10 @@ class Worker:
                 _log.warning("tenure lost, the next begins in %.1f s: %s", pause, error)
                 await self._stopped_within(pause)
             else:
-                return
+                break
+            finally:
+                self._expect_nothing()
+        self._stopping.clear()  # it may be run again
 
     async def _hold_tenure(self) -> None:
         self._opening = asyncio.ensure_future(self._open_outbox())
@@ -186,8 +179,8 @@ class Worker:
                 return
             raise
         async with opened as outbox:
-            self._cut_in(2 * self._lease_s, outbox)
-            await outbox.join(self._lease_s)
+            self._expect(self._lease_s, outbox)
+            await outbox.join(self._lease_s, self.tell)
             self.tenures += 1
             dispatcher = self._dispatcher = Dispatcher(
                 self._session,
@@ -196,6 +189,7 @@ class Worker:
                 deliver=self._settled,
                 closed=self._closed,
             )
+            self._outbox = outbox
             if self._stopping.is_set():
                 return
             _log.info("tenure begins")
@@ -208,9 +202,10 @@ class Worker:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if stopped.done() or (looking.done() and looking.exception() is None):
                     await _end(keeping)
-                    self._cut_in(2 * HAND_OVER_S, outbox)
+                    self._expect(self._hand_over_s, outbox)
                     await self._finish(dispatcher, outbox, work)
             finally:
+                self._outbox = None
                 for task in tasks:
                     await _end(task)
                 self._add_up(dispatcher)
@@ -218,110 +213,107 @@ class Worker:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
-    def _cut_in(self, seconds: float, outbox: SharedOutbox) -> None:
-        """Wait no longer than this for a store that does not answer: nobody else would end it."""
-        if self._watch is not None:
-            self._watch.cancel()
-        self._watch = asyncio.get_running_loop().call_later(seconds, outbox.cut_off)
+    def _expect(self, seconds: float, outbox: SharedOutbox) -> None:
+        """Expect the store's answer: without one, what is in flight is ended after these seconds.
+
+        In twice that the store's own connections are: nobody else would end the wait for it.
+        """
+        later = asyncio.get_running_loop().call_later
+        self._expect_nothing()
+        aborting = later(seconds, self._session.transport.abort)
+        self._timers = aborting, later(2 * seconds, outbox.cut_off)
+
+    def _expect_nothing(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
 
     async def _finish(
         self, dispatcher: Dispatcher, outbox: SharedOutbox, work: asyncio.Task[None]
     ) -> None:
         dispatcher.stop()
-        await asyncio.wait([work], timeout=HAND_OVER_S)
-        await self._tell(dispatcher, outbox)
+        await asyncio.wait([work], timeout=self._hand_over_s)
+        await self._stopped.tell(dispatcher, outbox)
         if self._left is not None:
             await self._left(outbox)
 
     def _add_up(self, dispatcher: Dispatcher) -> None:
-        self._earlier, self._dispatcher = self.stats, None
+        self.stats.include(dispatcher.stats)
         for location in dispatcher.locations:
             self._session.forget(location)
 
     async def _keep(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
         """Own what is this worker's, until it is stopped."""
-        members = 0
         while not self._stopping.is_set():
             own = None if self._own is None else self._own()
             share = self.share = await outbox.share(own)
-            self._cut_in(2 * self._lease_s, outbox)
-            self._standing = share.stopped
-            self._try_again(dispatcher)
-            if share.members > members:
-                for location, (error, _) in self._tried.items():
-                    if isinstance(error, AccessError) and location in dispatcher.locations:
-                        outbox.give_away(location)
-            members = share.members
-            await self._tell(dispatcher, outbox)
+            self._expect(self._lease_s, outbox)
+            await self._stopped.update(dispatcher, outbox, share)
             if share.surplus:
                 within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
                 letting_go = [dispatcher.release(of, within) for of in share.surplus]
                 await asyncio.gather(*letting_go)
             await outbox.hand_over()
-            await self._open(dispatcher, share)
-            await self._stopped_within(TICK_S)
+            await self._open(dispatcher, share.locations)
+            await self._called_within(TICK_S, dispatcher)
 
-    async def _open(self, dispatcher: Dispatcher, share: Share) -> None:
+    def tell(self, location: str) -> None:
+        """Have a location sent that has something new, or look for any, if it is this worker's.
+
+        It is found without that too, somewhat later.
+        """
+        dispatcher, outbox = self._dispatcher, self._outbox
+        if dispatcher is None or outbox is None:
+            return
+        state = dispatcher.locations.get(location)
+        if state is not None:
+            if not self._stopped.rests(location):
+                dispatcher.feed(state)
+        elif not location or outbox.owns(location):
+            self._new.add(location)
+            self._called.set()
+
+    async def _called_within(self, seconds: float, dispatcher: Dispatcher) -> None:
+        """Wait until it is time to share again; begin meanwhile with what is told to be new."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while not self._stopping.is_set() and "" not in self._new:
+            self._called.clear()
+            new, self._new = self._new, set()
+            await self._open(dispatcher, new)
+            try:
+                async with asyncio.timeout_at(ends):
+                    await self._called.wait()
+            except TimeoutError:
+                break
+        self._new.discard("")
+
+    async def _open(self, dispatcher: Dispatcher, locations: Iterable[str]) -> None:
         """Begin with what is owned, as far as it is in time for the next look at the store."""
-        now = self._now
+        now = asyncio.get_running_loop().time
         ends = now() + self._lease_s / 4
-        for location in share.locations:
-            tried = self._tried.get(location)
-            if tried and not (isinstance(tried[0], DailyQuotaSpentError) or self._is_due(location)):
-                continue  # a day that is spent ends by itself
+        for location in locations:
+            if self._stopped.rests(location):
+                continue
             if location not in dispatcher.locations:
-                self._moving.discard(location)
+                self._stopped.begun(location)
             dispatcher.feed(await dispatcher.open(location))
             if now() > ends or self._stopping.is_set():
                 return
 
-    def _is_due(self, location: str) -> bool:
-        return self._now() - self._tried[location][1] >= AGAIN_AFTER_S
-
-    def _try_again(self, dispatcher: Dispatcher) -> None:
-        """Go on where it is time, or where the store does not say any more that it has stopped."""
-        for location, (error, _) in list(self._tried.items()):
-            is_free = location not in self._standing
-            is_due = self._is_due(location) and not isinstance(error, DailyQuotaSpentError)
-            state = dispatcher.locations.get(location)
-            if state is not None and state.error is error and (is_free or is_due):
-                self._moving.discard(location)
-                dispatcher.retry(state)
-            if is_free:
-                del self._tried[location]
-
-    async def _tell(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
-        """Write down which locations have stopped, and which go on again."""
-        for location, state in list(dispatcher.locations.items()):
-            error = state.error
-            if isinstance(error, RefusedError):
-                if self._tried.get(location, (None, 0.0))[0] is not error:
-                    await outbox.stop(state.lease, error)
-                    self._tried[location] = error, self._now()
-                    self._moving.discard(location)
-                    if isinstance(error, AccessError):
-                        outbox.give_away(location)
-            elif error is None and location in self._standing and location in self._moving:
-                await outbox.stop(state.lease, None)
-                self._tried.pop(location, None)
-
     async def _look(self, outbox: SharedOutbox) -> None:
         """Take in what stagers have left that are gone; return when nothing is waited for."""
+        now = asyncio.get_running_loop().time
         while True:
             await outbox.adopt()
-            began = self._now()
+            began = now()
             if self._left is not None:
                 left = await self._left(outbox)
                 if not any(n and name not in self.errors for name, n in left.items()):
                     return
-            await self._stopped_within(max(TICK_S, SPARED * (self._now() - began)))
+            await self._stopped_within(max(TICK_S, SPARED * (now() - began)))
 
     def _settled(self, settlements: list[Settlement]) -> None:
-        """Note what moves, and tell whoever wants to know what was settled."""
-        for settlement in settlements:
-            state = self.locations.get(settlement.claim.lease.location)
-            if settlement.state in _ANSWERED and state is not None and state.error is None:
-                self._moving.add(state.name)
+        if self._dispatcher is not None:
+            self._stopped.settled(self._dispatcher, settlements)
         self._deliver(settlements)
 
     async def _stopped_within(self, seconds: float) -> None:

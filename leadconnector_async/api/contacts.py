@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Struct
@@ -71,6 +71,25 @@ class _Meta(Struct):
 _metas: Final = msgspec.json.Decoder(_Meta)
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+def get_contact(contact: str) -> Request:
+    """One contact."""
+    return Request("GET", f"/contacts/{quote(contact, safe='')}", CONTACTS_VERSION)
+
+
+def person_of(answer: dict[str, Any]) -> dict[str, object] | None:
+    """What finds a contact elsewhere, as columns of an export; None for nothing that does."""
+    found = answer.get("contact")
+    contact: dict[str, Any] = found if isinstance(found, dict) else {}
+    names = (text_of(contact.get(name)) for name in ("firstName", "lastName"))
+    person = {
+        "contactPhone": text_of(contact.get("phone")),
+        "contactEmail": text_of(contact.get("email")),
+        "contactName": text_of(contact.get("name")) or " ".join(filter(None, names)),
+    }
+    known = bool(person["contactPhone"] or person["contactEmail"])
+    return {name: text for name, text in person.items() if text} if known else None
 
 
 def find_contact(

@@ -72,6 +72,12 @@ def list_messages(conversation: str, before: str | None = None) -> Request:
     return Request("GET", path, CONVERSATIONS_VERSION)
 
 
+def get_email(mail: str) -> Request:
+    """One mail with its text and addresses, by the id that ``meta.email.messageIds`` gives."""
+    path = f"/conversations/messages/email/{quote(mail, safe='')}"
+    return Request("GET", path, CONVERSATIONS_VERSION)
+
+
 def export_messages(
     location: str,
     *,

@@ -10,6 +10,7 @@ wrong costs that entry.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import getaddresses
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,8 @@ _MILLISECONDS: Final = 10**11
 """An epoch from here on is in milliseconds: in seconds it would be the year 5138."""
 
 _ID_SHOWN: Final = 60
+
+_TOLD_OTHERWISE: Final = frozenset({"from", "to", "cc", "bcc", "replyToMessageId", "threadId"})
 
 
 class ListedMessage(Struct, rename="camel"):
@@ -136,6 +139,64 @@ def _read_entry(entry: object, page: MessagePage) -> None:
             meta=fields.get("meta"),
         )
     )
+
+
+def entries_of(body: bytes) -> list[dict[str, Any]]:
+    """The entries of a page of messages, as they are; those that are no objects are left away."""
+    page = _json(body)
+    for _ in range(2):
+        page = page.get("messages") if isinstance(page, dict) else page
+    entries = page if isinstance(page, list) else []
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def mail_ids(entry: dict[str, Any]) -> list[str] | None:
+    """By which ids the mails of an entry's thread are asked for; None where it is no mail."""
+    if "EMAIL" not in str(entry.get("messageType")):
+        return None
+    try:
+        ids = entry["meta"]["email"]["messageIds"]
+    except (TypeError, KeyError):
+        ids = None
+    found = [id_ for id_ in ids if isinstance(id_, str)] if isinstance(ids, list) else []
+    return found or list(filter(None, [text_of(entry.get("id"))]))
+
+
+def mail_columns(mail: dict[str, Any]) -> dict[str, Any]:
+    """A single mail as an export of them has it: who wrote to whom, and which mails it answers.
+
+    The API takes one recipient; the others stand in its cc.
+    """
+    people = {
+        name: [address for _, address in getaddresses(_texts(mail.get(name))) if address]
+        for name in ("from", "to", "cc", "bcc")
+    }
+    before = [text_of(mail.get(name)) for name in ("replyToMessageId", "threadId")]
+    columns = {
+        "emailFrom": next(iter(people["from"]), None),
+        "emailTo": next(iter(people["to"]), None),
+        "emailCc": people["to"][1:] + people["cc"],
+        "emailBcc": people["bcc"],
+        "inReplyTo": [id_ for id_ in before if id_ and id_ != mail.get("id")],
+    }
+    others = {name: value for name, value in mail.items() if name not in _TOLD_OTHERWISE}
+    return others | {name: values for name, values in columns.items() if values}
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The object that is the body of a successful answer.
+
+    Raises:
+        ValueError: it is none; the message says what it is instead.
+    """
+    found = _json(body)
+    if not isinstance(found, dict):
+        raise ValueError("JSON that is no object")  # noqa: TRY004 - no type of ours
+    return found
 
 
 def conversation_of(body: bytes, contact: str) -> str | None:

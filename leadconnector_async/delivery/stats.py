@@ -31,10 +31,10 @@ class RunStats(Struct):
     enrichments: int = 0
     throttled: int = 0
 
-    def __add__(self, other: RunStats) -> RunStats:
-        """Count two runs as one."""
-        names = self.__struct_fields__
-        return RunStats(*(getattr(self, name) + getattr(other, name) for name in names))
+    def include(self, other: RunStats) -> None:
+        """Add the counts of another run."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def add(self, staged: Staged) -> None:
         """Count a batch that the outbox has taken in."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import time
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -89,6 +90,12 @@ class SourcePass:
             self._seen[end >> 3] |= 1 << (end & 7)
         self._seen[first >> 3 : end >> 3] = b"\xff" * ((end - first) >> 3)
 
+    def numbers(self) -> Iterator[int]:
+        """The records that this pass has met."""
+        for index, byte in enumerate(self._seen):
+            if byte:
+                yield from (8 * index + bit for bit in range(8) if byte >> bit & 1)
+
     def has_met(self, seq: int) -> bool:
         """Tell whether this pass has met record ``seq``."""
         index = seq >> 3
@@ -117,6 +124,21 @@ class Lease(NamedTuple):
     """The store's own number of the location."""
 
 
+class TrailEvent(NamedTuple):
+    """One step on a record's way to its end, other than a first request that stored it."""
+
+    at: int
+    """Milliseconds of the Unix epoch."""
+    what: str
+    """What was asked and what came of it. No text of a message."""
+    trace: str | None = None
+    """The API's trace id, which its support asks for."""
+
+
+MAX_TRAIL: Final = 32
+"""Events that are kept of one record; of more, the first ones and the last one."""
+
+
 class Claim(Struct, gc=False, eq=False):
     """A record that the holder of its lease may send, or must look for."""
 
@@ -128,6 +150,18 @@ class Claim(Struct, gc=False, eq=False):
     payload: bytes
     attempts: int
     deferred: str | None = None
+    trail: list[TrailEvent] | None = None
+    """What has happened to it under this lease: written down with the next settlement."""
+
+    def note(self, what: str, trace: str | None = None) -> None:
+        """Add to the trail. The same once more, as with 429s, is one event with the last time."""
+        event = TrailEvent(time.time_ns() // 1_000_000, what, trace)
+        if self.trail is None:
+            self.trail = []
+        if len(self.trail) >= MAX_TRAIL or (self.trail and self.trail[-1].what == what):
+            self.trail[-1] = event
+        else:
+            self.trail.append(event)
 
     def __repr__(self) -> str:
         place = f"location={self.lease.location!r}, seq={self.seq}"
@@ -193,6 +227,16 @@ class Submission(NamedTuple):
     seq: int
     state: State
     end: StoredOutcome | None
+
+
+class StoppedLocation(NamedTuple):
+    """Why a location cannot go on, as its owner has written it down."""
+
+    error: RefusedError
+    at: int
+    """Since when, in Unix milliseconds by the store's clock."""
+    age_s: float
+    """How long, by that clock."""
 
 
 class Outbox(Protocol):

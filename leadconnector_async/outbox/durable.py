@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from leadconnector_async.errors import RefusedError
-    from leadconnector_async.outbox.base import SourcePass, StoredOutcome
+    from leadconnector_async.outbox.base import SourcePass, StoppedLocation
     from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.selection import Selection
 
 
 DESTINATION: Final = "destination "
@@ -47,16 +47,6 @@ class Requeued(NamedTuple):
     """Unresolved ones beyond what is taken back at once: they stay until the next time."""
 
 
-class StoppedLocation(NamedTuple):
-    """Why a location cannot go on, as its owner has written it down."""
-
-    error: RefusedError
-    at: int
-    """Since when, in Unix milliseconds by the store's clock."""
-    age_s: float
-    """How long, by that clock."""
-
-
 class DurableOutbox(Outbox, Protocol):
     """An `Outbox` that outlives its process, and takes whole sources in."""
 
@@ -78,11 +68,22 @@ class DurableOutbox(Outbox, Protocol):
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """What became of the record of this number, whoever settled it; None while it is open."""
-
     async def unsent(self) -> dict[str, int]:
-        """How many records of each location have no end yet, published or not."""
+        """How many records of each location have no end yet, published or not.
+
+        Those that are left for later are not counted.
+        """
+
+    async def select(self, selection: Selection | None) -> None:
+        """Leave for later what was read from sources, is published, and is not selected.
+
+        What an earlier selection left is taken in first; None selects all. As long as others might
+        send what is not selected, none of them may: they share no location while this is open.
+
+        Raises:
+            SelectionError: nothing is known of what is to be selected. All stays as it was.
+            OutboxBusyError: another process sends.
+        """
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """The locations that cannot go on, whoever owns them; none in a file, which has one owner.
@@ -97,6 +98,12 @@ class DurableOutbox(Outbox, Protocol):
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
         """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+
+    async def forget_texts(self) -> int:
+        """Forget what the records say that are sent, left out or given up. Returns how many.
+
+        Their keys, ids and digests stay, so that they are known when they are read again.
+        """
 
     async def reader(self) -> OutboxReader:
         """Open this same outbox to be read. Whoever asks closes it."""

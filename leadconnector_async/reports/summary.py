@@ -14,11 +14,12 @@ from msgspec.structs import replace
 from leadconnector_async.outbox.base import State
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.reports.reason_counts import Reason, ReasonState
+from leadconnector_async.reports.worker_status import WorkerStatus, workers_of
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
-    from leadconnector_async.outbox.durable import StoppedLocation
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import (
         OutboxReader,
         OutboxSummary,
@@ -47,6 +48,8 @@ class LocationCounts(Struct, kw_only=True):
     """Those in flight included."""
     left_out: int = 0
     dismissed: int = 0
+    later: int = 0
+    """Those of ``pending`` that the last import did not select."""
     error: str | None = None
     """Why the location could not go on in this run; for a status, in that of any worker."""
     stopped_at: int | None = None
@@ -109,10 +112,14 @@ class OutboxStatus(Struct, kw_only=True):
     dismissed_by_reason: list[Reason] = []
     copies_lines: list[str] = []
     """Where the first copies stand."""
+    later: int = 0
+    """Those of ``pending`` that the last import did not select."""
     locations: list[LocationCounts]
     list_format: str
     """The form of the list of failed records: ``csv`` or ``jsonl``."""
     account: Tallied
+    workers: list[WorkerStatus] = []
+    """Who sends from a database now."""
 
 
 async def status_of(reader: OutboxReader) -> OutboxStatus:
@@ -147,15 +154,20 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         left_out_by_reason=_reasons(found, State.LEFT_OUT),
         dismissed_by_reason=_reasons(found, State.DISMISSED),
         copies_lines=[_place(place) for place in found.first_copies],
+        later=sum(found.later.values()),
         locations=[
-            _location(name, counts, stopped.get(name)) for name, counts in found.locations.items()
+            _location(name, counts, found.later.get(name, 0), stopped.get(name))
+            for name, counts in found.locations.items()
         ],
         list_format=failed_suffix(forms).removeprefix("."),
         account=account,
+        workers=await workers_of(found, reader),
     )
 
 
-def _location(name: str, counts: RecordCounts, stop: StoppedLocation | None) -> LocationCounts:
+def _location(
+    name: str, counts: RecordCounts, later: int, stop: StoppedLocation | None
+) -> LocationCounts:
     return LocationCounts(
         location=name,
         sent=counts.sent,
@@ -164,6 +176,7 @@ def _location(name: str, counts: RecordCounts, stop: StoppedLocation | None) -> 
         pending=counts.left,
         left_out=counts.left_out,
         dismissed=counts.dismissed,
+        later=later,
         error=None if stop is None else str(stop.error),
         stopped_at=None if stop is None else stop.at,
     )
@@ -186,7 +199,7 @@ def _place(place: SourcePosition) -> str:
     return f"{place.source}:{place.line}" if place.source else "no file"
 
 
-Ended = Literal["done", "error", "day_spent", "interrupted", "planned", "staged"]
+Ended = Literal["done", "error", "day_spent", "time_up", "interrupted", "planned", "staged"]
 
 
 class LocationPlan(Struct, kw_only=True):
@@ -225,6 +238,9 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     """Of all runs: may be stored, or not."""
     pending: int
     """Of all runs: not sent yet."""
+    later: int
+    """Those of ``pending`` that this run did not select: the same command without its ``--limit``,
+    ``--since``, ``--until`` and ``--only`` goes on with them."""
     copies: int
     """Of all runs: equal records that were read beside one that is kept."""
     left_out: int
@@ -257,8 +273,9 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     """The sum of what was ever read into the outbox."""
     outbox: str
     ended: Ended
-    """``done``; ``error`` or ``day_spent`` where a location stopped before its end; or the
-    command's own ``interrupted``, ``planned`` and ``staged``."""
+    """``done``, also where something is left for ``later``; ``error`` or ``day_spent`` where a
+    location stopped before its end; ``time_up`` where the run was to end with something left; or
+    the command's own ``interrupted``, ``planned`` and ``staged``."""
     error: str | None
     """What stopped the run, or its locations."""
     list_format: str
@@ -291,7 +308,7 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
 
     ``left`` are the records that it should have sent and are pending: None for all that are.
     """
-    left = status.pending if left is None else left
+    left = status.pending - status.later if left is None else left
     if ending.ended == "done" and left:  # whatever the cause: it is not all sent
         ending = Ending(ended="error", error=f"{left:,} records are still pending: run again")
     if ending.error is None and (fault := _fault(stats, status.account)):
@@ -306,6 +323,7 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         failed=status.failed,
         unresolved=status.unresolved,
         pending=status.pending,
+        later=status.later,
         copies=status.copies,
         left_out=status.left_out,
         dismissed=status.dismissed,

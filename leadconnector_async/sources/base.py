@@ -25,6 +25,14 @@ MAIL_LIMIT: Final = 40 << 20
 """Bytes of the longest mail that is read: an attachment as large as the API takes, encoded."""
 
 
+LOCATION_PREFIX: Final = "leadconnector:"
+
+
+def location_in(path: str) -> str | None:
+    """The location that a source is, where it is one: ``leadconnector:ID``."""
+    return path.removeprefix(LOCATION_PREFIX) if path.startswith(LOCATION_PREFIX) else None
+
+
 class SourceRow(MessageFields, forbid_unknown_fields=True):
     """A record as its source gives it: shapes are right, the rules per type are not yet checked.
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import SourceOptions
-from leadconnector_async.sources.byte_stream import open_stream
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
+from leadconnector_async.sources.mapping import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.recognition import choice_of_markup
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.text_log import TextLog, text_mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leadconnector_async.sources.base import FormatName, Source
-    from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.base import FormatName, Source, SourceOptions
+    from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
+    from leadconnector_async.sources.chat_sides import People
     from leadconnector_async.sources.date_patterns import Survey
-
-_DEFAULTS: Final = SourceOptions()
 
 _SUFFIXES: Final[dict[str, FormatName]] = {
     ".jsonl": "jsonl",
@@ -83,57 +81,50 @@ _FOREIGN: Final = (
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
 )
 
-_CHAT: Final = re.compile(
-    rb"(?:\xe2\x80\x8e|\xef\xbb\xbf)*\[?\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}[:.]\d\d\S*"
-    rb"(?:[ \xa0\xc2\xe2\x80\xaf]*[ap]\.?\s?m\.?)?(?:\] ?| - )",
-    re.IGNORECASE,
-)
-"""A day, a time and a name: ``[01.03.24, 10:00:00] Ann: hi``, ``3/1/24, 10:00 AM - Ann: hi``."""
 
-
-def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
-    """Open a file of records; ``-`` is standard input. A folder is one of mails.
-
-    The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
-    ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
-    else its beginning does. Gzip is recognised by its content. A mapping that does not fit it is
-    passed over with a warning, if it can be read without.
+def open_file(file: SourceFile, options: SourceOptions) -> Source:
+    """Open a file of records.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
     """
-    source = _opened(path, options)
-    if (
-        isinstance(source, StreamSource | Spreadsheet) and Path(path).is_file()
-    ):  # a pipe is read once
-        source.dates.again = partial(_survey, path, options)
+    source = _opened(file, options)
+    # A pipe is read once.
+    if file.size is not None and isinstance(source, StreamSource | Spreadsheet):
+        source.dates.again = partial(_survey, file, options)
+        source.sides.again = partial(_note_people, file, options)
     return source
 
 
-def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
+def _note_people(file: SourceFile, options: SourceOptions, people: People) -> None:
+    """Read a file for the people of its chats alone."""
+    with _opened(file, options) as source:
+        if isinstance(source, StreamSource | Spreadsheet):
+            source.sides.note_in(people)
+        for _ in source:
+            pass
+
+
+def _survey(file: SourceFile, options: SourceOptions, survey: Survey) -> None:
     """Read a file for its dates alone."""
-    with _opened(path, options) as source:
+    with _opened(file, options) as source:
         if isinstance(source, StreamSource | Spreadsheet):
             source.dates.vote(survey)
         for _ in source:
             pass
 
 
-def _opened(path: str, options: SourceOptions) -> Source:
-    check_mapping("standard input" if path == "-" else path, options.mapping)
-    if path != "-" and Path(path).is_dir():
-        from leadconnector_async.sources.mailbox import MailFolder  # noqa: PLC0415 - few are mails
-
-        return _unmapped(MailFolder(path, options), options)
-    name = options.format or _by_name(path)
+def _opened(file: SourceFile, options: SourceOptions) -> Source:
+    check_mapping(file.name, options.mapping)
+    name = options.format or format_by_name(file.name)
     if name in ("excel", "parquet"):
-        from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - as above
+        from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - few are such
 
         return (spreadsheet.open_excel if name == "excel" else spreadsheet.open_parquet)(
-            path, options
+            file, options
         )
     with ExitStack() as stack:
-        stream = open_stream(path)
+        stream = file.stream()
         stack.callback(stream.close)
         source = _source(name, stream, options)
         stack.pop_all()
@@ -149,6 +140,9 @@ def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions)
         single = begins_with_mail(text.head, named=False)
         if single is not None:
             return _mailbox(stream, text.chunks(), options, single=single)
+    found = text_mapping_of(text.head, options)
+    if found is not None:
+        return _text_log(stream, text, options, found)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
@@ -158,8 +152,17 @@ def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions)
     return Delimited(stream, text, options)
 
 
+def _text_log(stream: ByteStream, text: Utf8Text, options: SourceOptions, name: str) -> Source:
+    definition = with_date_format(load_mapping(name), options.date_format)
+    source = TextLog(stream, text, options, definition)
+    if name != options.mapping_file:
+        source.recognised = name
+        source.warnings.append(f"begins as what --mapping {name} reads: read by it")
+    return source
+
+
 def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - as above
+    from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - few are such
 
     name, notes = choice_of_markup(stream.name, text.head, options)
     source = XmlSource(stream, text, replace(options, mapping_file=name))
@@ -171,14 +174,11 @@ def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Sourc
 def _mailbox(
     stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
 ) -> Source:
-    from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few sources are mails
+    from leadconnector_async.sources.mailbox import UNMAPPED, Mailbox  # noqa: PLC0415 - few are such
 
-    return _unmapped(Mailbox(stream, chunks, options, single=single), options)
-
-
-def _unmapped(source: Source, options: SourceOptions) -> Source:
+    source = Mailbox(stream, chunks, options, single=single)
     if options.mapping_file is not None:
-        source.warnings.append("holds mails, which are read without --mapping")
+        source.warnings.append(UNMAPPED)
     return source
 
 
@@ -188,11 +188,6 @@ def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
     for magic, wrong, fix in _FOREIGN:
         if head.startswith(magic):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")
-    if _CHAT.match(head):
-        raise SourceError(
-            f"{stream.name}: is a chat of WhatsApp, which is not read: write its messages as CSV, "
-            "with the columns type,contact.phone,direction,date,message"
-        )
     if head.strip():
         return
     if stream.damage is not None:
@@ -200,6 +195,7 @@ def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
     raise SourceError(f"{stream.name}: is empty: name a file with records")
 
 
-def _by_name(path: str) -> FormatName | None:
+def format_by_name(path: str) -> FormatName | None:
+    """Tell what a file holds by the ending of its name, where that says so."""
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
     return _SUFFIXES.get(suffixes[-1]) if suffixes else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
@@ -10,7 +11,7 @@ from leadconnector_async.sources.fields import OUTBOX_KEY, is_plainly_ours, list
 from leadconnector_async.sources.mapping import NAMES, Definition, load_mapping, with_date_format
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from leadconnector_async.sources.base import SourceOptions
 
@@ -67,6 +68,27 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     return Choice(read_by, found, notes)
 
 
+def choice_of_holder(source: str, value: Mapping[str, object]) -> Choice | None:
+    """Choose how a file is read by the keys of its outermost object.
+
+    Raises:
+        SourceError: several systems write such, and the path of the file names none.
+    """
+    fits = [name for name in NAMES if _holds(load_mapping(name), value)]
+    path = str(Path(source).absolute()).casefold()
+    if len(fits) > 1:
+        why = f"does not tell of which system it is: give --mapping {' or '.join(fits)}"
+        fits = [name for name in fits if any(word in path for word in load_mapping(name).within)]
+        if len(fits) != 1:
+            raise SourceError(f"{source}: {why}")
+    note = "its keys are those of --mapping {0}: read by it"
+    return next((Choice(load_mapping(name), name, (note.format(name),)) for name in fits), None)
+
+
+def _holds(definition: Definition, value: Mapping[str, object]) -> bool:
+    return any(value.keys() >= {*keys} for keys in definition.holders)
+
+
 def choice_of_markup(
     source: str, head: bytes, options: SourceOptions
 ) -> tuple[str, tuple[str, ...]]:
@@ -117,6 +139,8 @@ def recognised(names: Collection[str]) -> str | None:
 def _misfit(definition: Definition, names: Collection[str]) -> str | None:
     if definition.elements:
         return "--mapping is for XML"
+    if definition.text is not None:
+        return "--mapping is for text"
     if lacking := definition.lacking(names):
         return f"has no column {listed(lacking)}, which the mapping requires"
     return None

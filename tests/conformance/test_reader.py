@@ -40,7 +40,7 @@ async def refuse(outbox: DurableOutbox, reasons: Iterable[str]) -> None:
 async def test_an_empty_outbox_has_an_empty_report(reader: OutboxReader) -> None:
     """Before anything is staged."""
     summary = await reader.summary(now_ms=AT)
-    assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0)
+    assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0, {})
     assert (summary.counts, await reader.workload(), await reader.quotas()) == (
         RecordCounts(),
         {},
@@ -91,11 +91,11 @@ async def test_a_wrong_format_of_a_whole_file_is_one_reason(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
     """However many values it shows in; the first places are those of all, and the sum is right."""
-    dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, 2_001)]
+    dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, MAX_REASONS + 2)]
     await refuse(durable, ["direction is missing", *dates, 'date is no ISO 8601 date ("1/1/24")'])
     places = [SourcePosition("h.csv", line) for line in range(7)]
     assert (await reader.summary()).reasons == [
-        ReasonGroup(State.REJECTED, "date is no ISO 8601 date", 2_001, places[2:7]),
+        ReasonGroup(State.REJECTED, "date is no ISO 8601 date", MAX_REASONS + 2, places[2:7]),
         ReasonGroup(State.REJECTED, "direction is missing", 1, places[1:2]),
     ]
 
@@ -282,3 +282,104 @@ async def test_an_outbox_is_for_one_destination(
             OutboxUnusableError, match=r"o\.db belongs to an import into the sandbox"
         ):
             await after.dedicate("https://api.example", name="o.db")
+
+
+async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: OutboxReader) -> None:
+    """Where it and its equals stand, what happened before its end, and who settled it."""
+    source = await durable.source("folder/h.csv", b"{}")
+    body = b'{"type":"SMS","direction":"inbound","contactId":"c1","date":"2023-11-14"}'
+    record = draft("ione", payload=body, date=5, line=7)
+    await durable.stage(
+        [record, draft("itwo", line=8), draft("iwrong", problem="no")], SourcePass(source)
+    )
+    again = await durable.source("copy.csv", b"{}")
+    await durable.stage([record._replace(line=3)], SourcePass(again))
+    await durable.publish()
+    second, first = await claimed(durable, 2)
+    first.note("no answer", "t1")
+    first.note("no answer", "t2")
+    first.note("looked for: found")
+    await durable.settle([fate(first, reason="found"), fate(second, State.PENDING)], ())
+    (seq,) = await reader.find("one")
+    (life,) = [life async for life in reader.lives([seq])]
+    assert (life.key, life.location, life.type, life.direction, life.date) == (
+        b"ione",
+        "l1",
+        "SMS",
+        "inbound",
+        5,
+    )
+    assert life.places == [SourcePosition("folder/h.csv", 7), SourcePosition("copy.csv", 3)]
+    trail = [(event.what, event.trace) for event in life.trail]
+    assert trail == [("no answer", "t2"), ("looked for: found", None)]
+    assert (life.state, life.at, life.attempts, life.reason) == (State.SENT, AT, 1, "found")
+    (waits,) = [life async for life in reader.lives(await reader.find("two"))]
+    assert (waits.state, waits.at, waits.worker, waits.attempts) == (State.PENDING, None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("one", 1),
+        ("h.csv:7", 1),
+        ("folder/h.csv:7", 1),
+        ("7", 1),
+        ("csv:7", 0),
+        ("other.csv:7", 0),
+        ("m-of-one", 1),
+        ("c1", 2),
+        ("+14155550101", 1),
+        ("14155550101", 1),
+        ("4155550101", 0),
+        ("c", 0),
+        ("", 0),
+    ],
+)
+async def test_records_are_found_by_what_people_know_of_them(
+    durable: DurableOutbox, reader: OutboxReader, text: str, named: int
+) -> None:
+    """Id, place, what the API answered, and whom they are with: always whole."""
+    source = await durable.source("folder/h.csv", b"{}")
+    late = '{"contact":{"phone":"+14155550101"}}'
+    batch = [
+        draft("ione", payload=b'{"contactId":"c1"}', line=7),
+        draft("itwo", payload=b'{"contactId":"c1"}', line=8),
+        draft("ithree", line=9)._replace(deferred=late),
+    ]
+    await durable.stage(batch, SourcePass(source))
+    await durable.publish()
+    claims = await claimed(durable, 3)
+    await durable.settle([fate(c, message_id=f"m-of-{c.key[1:].decode()}") for c in claims], ())
+    assert len(await reader.find(text)) == named
+
+
+async def test_texts_of_settled_records_are_forgotten(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """What failed or waits stays whole; read again, all of them are known, and another is not."""
+    text = b'{"type":"SMS","contactId":"c1","message":"secret","direction":"inbound"}'
+    source = await durable.source("h.csv", b"{}")
+    batch = [
+        draft("isent", payload=text, line=1),
+        draft("ifailed", payload=text, line=2),
+        draft("iwaits", payload=text, line=3, date=9),
+        draft("iout", payload=None, line=4)._replace(left_out="spam"),
+    ]
+    await durable.stage(batch, SourcePass(source))
+    await durable.publish()
+    claims = {claim.key: claim for claim in await claimed(durable, 2)}
+    ends = [fate(claims[b"isent"]), fate(claims[b"ifailed"], State.REJECTED, reason="no")]
+    await durable.settle(ends, ())
+    assert await durable.forget_texts() == 2
+    (sent,) = await listed(reader.sent("l1"))
+    assert b"secret" not in sent.payload
+    assert b'"contactId":"c1"' in sent.payload
+    (failed,) = await listed(reader.failed())
+    assert (failed.payload, failed.raw) == (text, batch[1].raw)
+    assert [record.payload for record in await listed(reader.queued())] == [text]
+    again = await durable.stage(batch, SourcePass(source))
+    assert (again.staged, again.skipped, again.copies, again.reused) == (0, 4, 0, ())
+    other = batch[0]._replace(payload=text.replace(b"secret", b"other"), raw=b"other", line=7)
+    elsewhere = await durable.source("other.csv", b"{}")
+    assert len((await durable.stage([other], SourcePass(elsewhere))).reused) == 1
+    assert await reader.broken() == {}

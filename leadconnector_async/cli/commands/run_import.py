@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
@@ -26,7 +27,7 @@ from leadconnector_async.cli.report_lines import (
 )
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
-from leadconnector_async.errors import LeadConnectorError
+from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.importer import import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal, shown_place
 from leadconnector_async.reports.estimate import budget_after, requests_for, seconds_needed
@@ -55,6 +56,7 @@ _CODES: Final[dict[Ended, Exit]] = {
     "done": Exit.DONE,
     "error": Exit.ERROR,
     "day_spent": Exit.DAY_SPENT,
+    "time_up": Exit.DAY_SPENT,
     "interrupted": Exit.INTERRUPTED,
     "planned": Exit.DONE,
     "staged": Exit.DONE,
@@ -119,7 +121,10 @@ class _Run:
         """Import, and count what this run did."""
         options = self._options
         path = options.outbox or ""
-        async with options.client(at.token, at.base_url, options.location) as api:
+        async with (
+            options.client(at.token, at.base_url, options.location) as api,
+            options.source_client() or nullcontext(api) as origin,
+        ):
             return await import_with(
                 self._drive,
                 api.session,
@@ -129,6 +134,8 @@ class _Run:
                 concurrency=options.concurrency,
                 location=options.location,
                 providers=options.providers,
+                piece=options.piece,
+                origin=origin,
             )
 
     async def _import(self, importer: Importer) -> None:
@@ -180,8 +187,9 @@ def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) 
     """How the run ended; an error that stopped it goes before an interruption."""
     error = None if task.cancelled() else task.exception()
     stopped = importer.ending().stopped
-    if isinstance(error, LeadConnectorError):
-        return Ending(ended="error", error=str(error), stopped=stopped)
+    if isinstance(error, LeadConnectorError):  # the day of a location that is a source can be spent
+        ended: Ended = "day_spent" if isinstance(error, DailyQuotaSpentError) else "error"
+        return Ending(ended=ended, error=str(error), stopped=stopped)
     if error is not None:
         raise error
     return Ending(ended="interrupted", stopped=stopped) if interrupted else importer.ending()
@@ -271,6 +279,7 @@ async def _plan(options: ImportOptions) -> ImportSummary:
         await outbox.dedicate(destination(options), name=shown or None)
         stager = Stager(outbox, stats, location=options.location, providers=options.providers)
         await stager.stage(reader)
+        await outbox.select(options.piece.selection)
         async with await outbox.reader() as kept:
             plans = [plan async for plan in _plans(kept, options)]
             status = await status_of(kept)
@@ -301,7 +310,9 @@ async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[
     limit, limits = options.limit(), options.limits()
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
     for location, work in (await reader.workload()).items():
-        budget = budget_after(limits.get(location, limit), snapshots.get(location), now_ms)
+        budget = budget_after(
+            limits.get(location, limit), snapshots.get(location), now_ms, options.share
+        )
         requests = requests_for(work, options.contacts)
         yield LocationPlan(
             location=location,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 from msgspec.structs import asdict, replace
 
-from leadconnector_async.cli.format import duration, rate, say
-from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.format import counted, duration, number, rate, say
+from leadconnector_async.cli.options import json_option, option, outbox_option
+from leadconnector_async.cli.progress_display import live_lines
 from leadconnector_async.cli.report_lines import (
     MAX_LOCATIONS,
     all_reasons,
@@ -21,46 +24,103 @@ from leadconnector_async.cli.report_lines import (
     location_lines,
     print_json,
     reason_sections,
+    runs_of,
+    share_of,
 )
-from leadconnector_async.outbox.open import read_outbox, shown_place
+from leadconnector_async.cli.sending_options import for_option, share_option
+from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.estimate import budget_after, slowest
 from leadconnector_async.reports.summary import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.reports.summary import OutboxStatus
 
 
+WATCH_S: Final = 2.0
+"""Seconds between two looks."""
+
+
 @click.command("status")
 @outbox_option
+@share_option
+@for_option
+@option("--watch", is_flag=True, help="Say it again every two seconds, until interrupted.")
 @json_option
-def command(outbox: str, *, as_json: bool) -> None:
+def command(
+    outbox: str, *, share: float, run_for: float | None, watch: bool, as_json: bool
+) -> None:
     """Say how many records are sent, failed and pending, how fast it goes, and how long it takes.
 
-    It only reads, and may be asked while an import runs. The time is by the documented quota.
+    It only reads, and may be asked while an import runs. The time is by the documented quota, or
+    the share of it that imports use. Of a database it names the processes that send, and what each
+    owns. With --watch, --json prints an object per line, and Ctrl-C is the usual end (exit status
+    0).
     """
-    status, estimate = asyncio.run(read_outbox(outbox, _read))
-    if as_json:
-        fields = asdict(status)
-        fields["estimate_s"] = round(estimate, 1)
-        fields["outbox"] = shown_place(outbox)
-        print_json(fields)
+    pace = _Pace(share, run_for)
+    if not watch:
+        status, estimate = asyncio.run(read_outbox(outbox, pace.read))
+        if as_json:
+            _print_json(outbox, status, estimate)
+        else:
+            say("\n".join(_lines(outbox, status, pace.lines(estimate))))
         return
-    for line in _lines(status, estimate):
-        say(line)
+    with suppress(KeyboardInterrupt), nullcontext() if as_json else live_lines() as show:
+        _watch(outbox, pace, show)
 
 
-async def _read(reader: OutboxReader) -> tuple[OutboxStatus, float]:
-    """The estimate is by the documented rate, which is not kept, and what is known of the days."""
-    status, snapshots = await status_of(reader), await reader.quotas()
-    now_ms = time.time_ns() // 1_000_000
-    return status, slowest(
-        (of.pending, budget_after(RateLimit(), snapshots.get(of.location), now_ms))
-        for of in status.locations
-    )
+def _watch(outbox: str, pace: _Pace, show: Callable[[str], None] | None) -> None:
+    """Look again and again. What fails after the first look may pass, as a restart does."""
+    seen = False
+    while True:
+        try:
+            status, estimate = asyncio.run(read_outbox(outbox, pace.read))
+        except OutboxError as error:
+            if not seen:
+                raise
+            say(f"leadconnector: {error}", err=True)
+        else:
+            seen = True
+            if show is None:
+                _print_json(outbox, status, estimate)
+            else:
+                show("\n".join([*_lines(outbox, status, pace.lines(estimate)), ""]))
+        time.sleep(WATCH_S)
+
+
+def _print_json(outbox: str, status: OutboxStatus, estimate: float) -> None:
+    fields = {"estimate_s": round(estimate, 1), "outbox": shown_place(outbox)}
+    print_json(asdict(status) | fields)
+
+
+class _Pace(NamedTuple):
+    """How imports go on: the share of the quota, and the seconds of each run."""
+
+    share: float
+    run_for: float | None
+
+    async def read(self, reader: OutboxReader) -> tuple[OutboxStatus, float]:
+        """Estimate by the documented rate, which is not kept, and what is known of the days."""
+        status, snapshots = await status_of(reader), await reader.quotas()
+        now_ms = time.time_ns() // 1_000_000
+        return status, slowest(
+            (
+                of.pending,
+                budget_after(RateLimit(), snapshots.get(of.location), now_ms, self.share),
+            )
+            for of in status.locations
+        )
+
+    def lines(self, estimate: float) -> str:
+        """Say how long what is pending takes, and in how many runs."""
+        return (
+            f"What is pending takes {duration(estimate)} at least, by {share_of(self.share)}the "
+            f"quota of 100 per 10 s.{runs_of(estimate, self.run_for or math.inf)}"
+        )
 
 
 def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
@@ -81,13 +141,14 @@ def _stopped(status: OutboxStatus) -> Iterator[str]:
         yield f"Location {of.location} stopped, {since:%Y-%m-%d %H:%M:%S} UTC: {of.error}"
 
 
-def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
+def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
+    later = f"{status.later:,} of them left for later: the last import did not select them"
     yield from figures(
         [
             ("sent", status.sent, ""),
             ("failed", status.failed, ""),
             ("unresolved", status.unresolved, "may be stored, or not"),
-            ("pending", status.pending, ""),
+            ("pending", status.pending, later if status.later else ""),
             *_others(status),
         ]
     )
@@ -96,9 +157,31 @@ def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
     if status.rate:
         yield f"Sent in the last minute: {rate(status.rate)}."
     if status.pending:
-        yield f"What is pending takes {duration(estimate)} at least, by the quota of 100 per 10 s."
+        yield time_left
     elif not (status.failed or status.unresolved):
         yield "Everything is sent."
     yield from _stopped(status)
+    if is_url(outbox):
+        yield from _worker_lines(status)
     yield from location_lines([replace(of, error=None) for of in status.locations])
     yield from reason_sections(all_reasons(status))
+
+
+def _worker_lines(status: OutboxStatus) -> Iterator[str]:
+    """A table of those who send from a database: any of them may be on another machine."""
+    if status.workers:
+        width = max(len("process"), *(len(of.worker) for of in status.workers))
+        yield ""
+        heads = "".join(f"{head:>11}" for head in ("locations", "pending", "rate"))
+        yield f"  {'process':<{width}}  {'id':<12}{heads}  left"
+    for of in status.workers:
+        left = duration(of.estimate_s) if of.pending else ""
+        yield (
+            f"  {of.worker:<{width}}  {of.id:<12}{number(of.locations):>11}"
+            f"{number(of.pending):>11}{rate(of.rate):>11}  {left}".rstrip()
+        )
+    owned = sum(of.locations_left for of in status.workers)
+    if (free := sum(of.pending > 0 for of in status.locations) - owned) > 0:
+        yield ""
+        where = counted(free, "location")
+        yield f"Nobody sends what is pending in {where}: start leadconnector worker."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 from msgspec import Struct
@@ -22,19 +23,25 @@ from leadconnector_async.cli.options import (
     option,
     outbox_option,
     output_options,
+    source_token_option,
 )
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.client import LeadConnector
+from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.locations.toml_file import read_locations
-from leadconnector_async.outbox.open import open_reader, shown_place
+from leadconnector_async.outbox.open import files_of, open_reader, shown_place
 from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import key_text
-from leadconnector_async.verify import Verification, verify
+from leadconnector_async.sources import SourceOptions, open_source
+from leadconnector_async.sources.base import location_in
+from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.verify import FoundMessages, SourceVerification, Verification, verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
+    from leadconnector_async.locations.definitions import Locations
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.verify import Difference
 
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
 @click.command("verify")
 @outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
+@source_token_option
 @locations_option
 @api_options
 @option("--location", metavar="ID", help="Compare this location alone.")
@@ -51,7 +59,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     """Read back what the API holds, page by page, and report what is missing or double.
 
     Every message of the location is read, 500 in a request, within the same quota. Reads lag
-    behind writes by seconds: wait a little after an import.
+    behind writes by seconds: wait a little after an import. What was read from another location is
+    compared with what that one has now.
 
     Exit status: 0 each record is there once, 3 some are not, 1 stopped by an error.
     """
@@ -63,9 +72,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
         raise click.UsageError(
             "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
         )
-    found, counts = asyncio.run(_verify_all(options))
-    _print(options, found, counts)
-    ctx.exit(Exit.DONE if all(one.agrees for one in found.values()) else Exit.FAILED)
+    result = asyncio.run(_verify_all(options))
+    _print(options, result)
+    ctx.exit(Exit.DONE if result.agrees else Exit.FAILED)
 
 
 MAX_SHOWN = 10
@@ -77,6 +86,7 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
 
     outbox: str
     token: str | None
+    source_token: str | None
     locations: str | None
     base_url: str | None
     api_version: str | None
@@ -84,47 +94,85 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     as_json: bool
     quiet: bool
 
+    def client(self, token: str | None, locations: Locations | None = None) -> LeadConnector:
+        """The client for a token, or for the locations of a file."""
+        return LeadConnector(
+            api_token(token, locations),
+            base_url=self.base_url or BASE_URL,
+            version=self.api_version,
+            limits={} if locations is None else locations.limits(RateLimit()),
+        )
+
     def __repr__(self) -> str:
         return f"VerifyOptions({shown_place(self.outbox)!r})"
 
 
-def _print(
-    options: VerifyOptions, found: dict[str, Verification], counts: dict[str, RecordCounts]
-) -> None:
+class _Result(NamedTuple):
+    """What was compared: locations, the sources that are other locations, and what is not sent."""
+
+    found: dict[str, Verification]
+    sources: dict[str, SourceVerification]
+    counts: dict[str, RecordCounts]
+
+    @property
+    def agrees(self) -> bool:
+        moved = all(source.agrees for source in self.sources.values())
+        return moved and all(location.agrees for location in self.found.values())
+
+
+def _print(options: VerifyOptions, result: _Result) -> None:
+    found, sources, counts = result
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
-        agrees = all(one.agrees for one in found.values())
         homeless = {key: n for key, n in others.get("", _NONE).items() if n}
-        print_json({"locations": told, "agrees": agrees, "without_location": homeless})
+        whole = {"locations": told, "agrees": result.agrees, "without_location": homeless}
+        moved = {name: asdict(one) for name, one in sources.items()}
+        print_json(whole | ({"sources": moved} if moved else {}))
     else:
         shown = {name: one for name, one in found.items() if not (options.quiet and one.agrees)}
-        for location, result in shown.items():
-            for line in _lines(location, result, others.get(location, _NONE)):
+        for location, one in shown.items():
+            for line in _lines(location, one, others.get(location, _NONE)):
+                say(line)
+        for name, source in sources.items():
+            for line in () if options.quiet and source.agrees else _source_lines(name, source):
                 say(line)
         if any(others.get("", _NONE).values()) and not options.quiet:
             say(f"Of no location, and not sent: {_terms(others[''])}.")
 
 
-async def _verify_all(
-    options: VerifyOptions,
-) -> tuple[dict[str, Verification], dict[str, RecordCounts]]:
+async def _verify_all(options: VerifyOptions) -> _Result:
     async with await open_reader(options.outbox) as reader:
-        found = await _verify_each(reader, options)
-        return found, (await reader.summary()).locations
+        with closing(FoundMessages()) as there:
+            locations = read_locations(options.locations) if options.locations else None
+            async with options.client(options.token, locations) as api:
+                found = await _verify_each(reader, options, api, there)
+                sources = await _verify_sources(await reader.sources(), options, api, there)
+        return _Result(found, sources, (await reader.summary()).locations)
 
 
-async def _verify_each(reader: OutboxReader, options: VerifyOptions) -> dict[str, Verification]:
+async def _verify_each(
+    reader: OutboxReader, options: VerifyOptions, api: LeadConnector, there: FoundMessages
+) -> dict[str, Verification]:
     counts = (await reader.summary()).locations
     chosen = [options.location] if options.location else [name for name in counts if name]
-    locations = read_locations(options.locations) if options.locations else None
-    async with LeadConnector(
-        api_token(options.token, locations),
-        base_url=options.base_url or BASE_URL,
-        version=options.api_version,
-        limits={} if locations is None else locations.limits(RateLimit()),
-    ) as api:
-        return {name: await verify(api, name, _sent(reader, name)) for name in chosen}
+    return {name: await verify(api, name, _sent(reader, name), found=there) for name in chosen}
+
+
+async def _verify_sources(
+    names: list[str], options: VerifyOptions, api: LeadConnector, there: FoundMessages
+) -> dict[str, SourceVerification]:
+    """Read the locations again that records came from, and compare."""
+    found: dict[str, SourceVerification] = {}
+    reading = SourceOptions(spool=files_of(options.outbox))
+    for name in (name for name in names if location_in(name) is not None):
+        own = options.client(options.source_token) if options.source_token else nullcontext(api)
+        async with own as origin:
+            reader = LocationReader(origin, files_of(options.outbox), None)
+            await reader.read(SourceReader([name], reading))
+        with open_source(name, reading) as source:
+            found[name] = there.compare(source)
+    return found
 
 
 async def _sent(reader: OutboxReader, location: str) -> AsyncIterator[list[tuple[str, str]]]:
@@ -173,6 +221,22 @@ def _lines(location: str, result: Verification, others: dict[str, int]) -> Itera
         yield f"{there}Not sent: {_terms(others)}."
     elif result.agrees:
         yield "Each record is there, once."
+
+
+def _source_lines(name: str, result: SourceVerification) -> Iterator[str]:
+    yield f"Source {name}"
+    yield from figures(
+        [
+            ("messages", result.messages, "that the API holds there"),
+            ("there", result.there, "came over"),
+            ("left out", result.left_out, "cannot come over"),
+            ("refused", result.refused, "are on the list of failed records"),
+            ("absent", result.absent_count, ""),
+            ("different", result.differing_count, "have another date or direction"),
+        ]
+    )
+    yield from _listed("Absent", result.absent, result.absent_count)
+    yield from _listed("Different", result.differing, result.differing_count)
 
 
 def _told(difference: Difference) -> str:

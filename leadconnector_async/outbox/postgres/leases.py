@@ -8,6 +8,7 @@ fencing token.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
@@ -16,10 +17,12 @@ from asyncpg.exceptions import LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups, stops
+from leadconnector_async.outbox.postgres import lookups, stops, trail
+from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
+from leadconnector_async.outbox.postgres.selecting import select
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.counters import Numbers
+    from leadconnector_async.outbox.selection import Selection
 
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
@@ -39,7 +43,10 @@ BORROW_MS: Final = 15_000
 SPAN_MS: Final = 10_000
 """Sent records are counted by spans of this length."""
 
-_ACQUIRE: Final = """INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
+_ACQUIRE: Final = """WITH noted AS (
+        INSERT INTO owner (location, at, worker)
+        VALUES ($1, $2, current_setting('application_name')))
+    INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
     ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
     RETURNING epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
 
@@ -89,8 +96,11 @@ _SETTLE: Final = """WITH fate AS (
     paced AS (
         INSERT INTO pace AS p (span, part, sent)
         SELECT at / $20, pg_backend_pid(), count(*) FROM fate WHERE state = 2 GROUP BY 1
-        ON CONFLICT (span, part) DO UPDATE SET sent = p.sent + excluded.sent)
-    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM gone)"""
+        ON CONFLICT (span, part) DO UPDATE SET sent = p.sent + excluded.sent),
+    told AS (DELETE FROM awaited a USING fate f WHERE f.state > 0 AND a.seq = f.seq
+        RETURNING a.seq)
+    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM gone),
+        (SELECT count(pg_notify($21, seq::text)) FROM told)"""
 
 _STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane = $2 AND state = $3
     AND seq <> $4 AND message_id IS NOT NULL"""
@@ -177,11 +187,24 @@ class Leases:
         key = self._runner.place.lock_key(LOCK_SHARD, shard_of(name))
         await self._connection.execute(f"SELECT pg_advisory_unlock({key})")
 
+    async def select(self, selection: Selection) -> None:
+        """See `DurableOutbox.select`."""
+        place = self._runner.place
+        for shard in set(range(SHARDS)) - self.shards:
+            key = place.lock_key(LOCK_SHARD, shard)
+            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                raise OutboxBusyError(
+                    f"{place.shown}: another process sends, and would send what is not selected: "
+                    "end it, or wait"
+                )
+            self.shards.add(shard)
+        await select(self._connection, selection)
+
     async def acquire(self, name: str) -> Acquired:
         """See `Outbox.acquire`."""
         await self.lock([name])
         location = await self._numbers.location(name)
-        row = await self._connection.fetchrow(_ACQUIRE, location)
+        row = await self._connection.fetchrow(_ACQUIRE, location, time.time_ns() // 1_000_000)
         assert row is not None  # noqa: S101 - it is made where there is none
         token, held, *quota = row
         lease = Lease(name, token, location)
@@ -237,11 +260,12 @@ class Leases:
         fences = [
             (lease.number, lease.token, *(used.get(lease) or _NO_QUOTA)) for lease in sorted(leases)
         ]
-        values = *fates, *columns(fences), SPAN_MS
+        values = *fates, *columns(fences), SPAN_MS, self._runner.place.channel(ENDS)
         row = await self._connection.fetchrow(_SETTLE, *values)
         ended = sum(fate.state is not State.PENDING for fate in settlements)
         if row is None or row[0] < len(leases) or row[1] < ended:
             raise _lost(leases)
+        await trail.add(self._connection, settlements)
         learned = {
             (fate.claim.lease.number, name): value
             for fate in reversed(settlements)  # the first one is kept

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
-from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.postgres import stops
+from leadconnector_async.outbox.postgres import stops, upkeep
+from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -19,11 +19,12 @@ from leadconnector_async.outbox.postgres.connection import (
     connect,
 )
 from leadconnector_async.outbox.postgres.counters import Numbers
-from leadconnector_async.outbox.postgres.leases import Leases, shard_of
+from leadconnector_async.outbox.postgres.leases import Leases
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
-from leadconnector_async.outbox.postgres.schema import prepare
+from leadconnector_async.outbox.postgres.schema import check_in, prepare
+from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.summary import unsettled
 from leadconnector_async.outbox.postgres.tenure import Tenure
@@ -42,10 +43,12 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
+        StoppedLocation,
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.durable import StoppedLocation
+    from leadconnector_async.outbox.durable import Requeued
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.shared import Share, Unsettled
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _RETRIES: Final = 5_000
-"""Records to put back in one transaction."""
+"""Records to put back, give up or forget in one transaction."""
 
 _LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
@@ -61,7 +64,9 @@ _LOCATIONS: Final = """SELECT name FROM location
 _UNSENT: Final = """SELECT name, n FROM (
         SELECT location, sum(n)::bigint FROM (
             SELECT location, n FROM tally WHERE state = 0
-            UNION ALL SELECT location, pending FROM tenure) AS parts
+            UNION ALL SELECT location, pending FROM tenure
+            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
+                GROUP BY location) AS parts
         GROUP BY location) AS of (id, n) JOIN location USING (id)
     WHERE n > 0 ORDER BY id"""
 
@@ -110,6 +115,7 @@ class PostgresOutbox:
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
+            await check_in(where, connection)
         except BaseException:
             connection.terminate()
             raise
@@ -158,14 +164,36 @@ class PostgresOutbox:
         while not await self._staging.publish():
             pass
 
+    async def select(self, selection: Selection | None) -> None:
+        """See `DurableOutbox.select`."""
+        if selection is None:
+            await self._staging.runner.run(lambda connection: connection.execute(TAKE_ALL))
+        else:
+            await self._under_lease(lambda leases: leases.select(selection))
+
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
         return [name for (name,) in rows]
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`."""
-        return await self._staging.outcome(seq)
+    async def listen(self, ended: Callable[[int], None]) -> None:
+        """See `SharedOutbox.listen`."""
+        await self._staging.runner.run(
+            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
+        )
+
+    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """See `SharedOutbox.ends`."""
+        return await self._staging.ends(seqs)
+
+    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `SharedOutbox.await_ends`."""
+        return await self._staging.await_ends(seqs)
+
+    @property
+    def is_lost(self) -> bool:
+        """See `SharedOutbox.is_lost`."""
+        return self._staging.runner.failed
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
@@ -210,11 +238,16 @@ class PostgresOutbox:
             return lambda: leases.holds(lease)
         return lambda: tenure.may_send() and leases.holds(lease)
 
-    async def join(self, lease_s: float) -> None:
+    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
         """See `SharedOutbox.join`."""
         runner, leases = await self._held()
         self._tenure = Tenure(runner, leases, lease_s)
         await self._tenure.join()
+        await runner.run(lambda connection: listen(self._where, connection, WORK, told))
+
+    def owns(self, location: str) -> bool:
+        """See `SharedOutbox.owns`."""
+        return self._joined.owns(location)
 
     async def share(self, own: Collection[str] | None = None) -> Share:
         """See `SharedOutbox.share`."""
@@ -269,21 +302,9 @@ class PostgresOutbox:
             OutboxBusyError: another process sends for one of the locations, and is no worker, which
                 would hand it over for a moment.
         """
-        runner, leases = await self._held()
-        requeuer = self._requeuer
-        assert requeuer is not None  # noqa: S101 - it is made with the leases
-        failed, left = await runner.run(lambda _: requeuer.failed())
-        total = Requeued(left=left)
-        for name, seqs in failed.items():
-            is_owned = shard_of(name) in leases.shards
-            await runner.run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
-            for at in range(0, len(seqs), _RETRIES):
-                lot = seqs[at : at + _RETRIES]
-                done = await runner.run(lambda _: requeuer.requeue(lot))  # noqa: B023 - the same
-                total = Requeued(*map(sum, zip(total, done, strict=True)))
-            if not is_owned:
-                await runner.run(lambda _: leases.give_back(name))  # noqa: B023 - the same
-        return total
+        await self._held()
+        assert self._requeuer is not None  # noqa: S101 - it is made with the leases
+        return await self._requeuer.requeue_all(_RETRIES)
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
@@ -296,6 +317,10 @@ class PostgresOutbox:
             lot = seqs[at : at + _RETRIES]
             done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
         return done
+
+    async def forget_texts(self) -> int:
+        """See `DurableOutbox.forget_texts`."""
+        return await upkeep.forget_texts(self._staging.runner, _RETRIES)
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -15,6 +15,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.connection import (
@@ -27,6 +28,8 @@ from leadconnector_async.outbox.postgres.counters import storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import check_schema
 from leadconnector_async.outbox.postgres.summary import summary
+from leadconnector_async.outbox.postgres.trail import QUERIES
+from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     HistoryRecord,
@@ -42,9 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
 
-    from leadconnector_async.outbox.durable import StoppedLocation
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.reader import KindOf
+    from leadconnector_async.outbox.reader import KindOf, RecordLife
 
 T = TypeVar("T")
 
@@ -158,7 +161,9 @@ class PostgresOutboxReader:
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         async with self.at_one_moment():
             return await self._read(
-                lambda connection: summary(connection, now, round(lately_s * 1000))
+                lambda connection: summary(
+                    connection, self._runner.place, now, round(lately_s * 1000)
+                )
             )
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
@@ -225,6 +230,25 @@ class PostgresOutboxReader:
                     raise self._damaged(error) from error
                 yield page
                 last = rows[-1][0]
+
+    async def broken(self) -> dict[str, int]:
+        """See `OutboxReader.broken`."""
+        async with self.at_one_moment():
+            found = {what: await self._rows(query) for what, query in INVARIANTS.items()}
+        counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}
+        return {what: count for what, count in counts.items() if count}
+
+    async def find(self, text: str) -> list[int]:
+        """See `OutboxReader.find`."""
+        return await find_records(self._rows, QUERIES, storable(text))
+
+    def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+        """See `OutboxReader.lives`."""
+        return lives(self._rows, QUERIES, seqs)
+
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """See `OutboxReader.ends`."""
+        return ends(self._rows, QUERIES)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

@@ -68,7 +68,23 @@ class Requeuer:
         self._connection: Connection = runner.connection
         self._leases = leases
 
-    async def failed(self) -> tuple[dict[str, list[int]], int]:
+    async def requeue_all(self, at_once: int) -> Requeued:
+        """See `DurableOutbox.requeue`. Each shard is another's again as soon as possible."""
+        run, leases = self._runner.run, self._leases
+        failed, left = await run(lambda _: self._failed())
+        total = Requeued(left=left)
+        for name, seqs in failed.items():
+            is_owned = shard_of(name) in leases.shards
+            await run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
+            for at in range(0, len(seqs), at_once):
+                lot = seqs[at : at + at_once]
+                done = await run(lambda _: self._requeue(lot))  # noqa: B023 - the same
+                total = Requeued(*map(sum, zip(total, done, strict=True)))
+            if not is_owned:
+                await run(lambda _: leases.give_back(name))  # noqa: B023 - the same
+        return total
+
+    async def _failed(self) -> tuple[dict[str, list[int]], int]:
         """Return the numbers of the records to try again, and how many have to wait.
 
         They are told by a location of their shard. All locations are to be tried again.
@@ -82,7 +98,7 @@ class Requeuer:
             by_shard.setdefault(shard_of(name), (name, []))[1].append(seq)
         return dict(by_shard.values()), max(len(unresolved) - MAX_UNKNOWN, 0)
 
-    async def requeue(self, seqs: Sequence[int]) -> Requeued:
+    async def _requeue(self, seqs: Sequence[int]) -> Requeued:
         """Take the ends of these records back."""
         rows = [tuple(row) for row in await self._connection.fetch(_CHOSEN, seqs)]
         rejected = [row for row in rows if row[4] == _REJECTED and not row[5]]

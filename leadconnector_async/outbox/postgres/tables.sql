@@ -1,4 +1,4 @@
--- The tables of an outbox. Raise schema.FORMAT with every change, and add to schema._ADDED.
+-- The tables of an outbox, as its first format had them. What changes stands in schema._ADDED.
 
 CREATE TABLE outbox_format (format int NOT NULL, readable_from int NOT NULL);
 CREATE SEQUENCE record_number INCREMENT BY 4096;
@@ -40,10 +40,6 @@ CREATE TABLE tenure (
     first_at bigint, last_at bigint,
     day_used bigint, day_ends bigint, window_used bigint, window_ends bigint, day_limit bigint)
     WITH (fillfactor = 30, autovacuum_vacuum_scale_factor = 0.02);
-
--- Why a location cannot go on, and since when, in Unix milliseconds. Written by its owner.
-CREATE TABLE stopped (
-    location int PRIMARY KEY, at bigint NOT NULL, kind text NOT NULL, refusal bytea NOT NULL);
 
 CREATE TABLE outcome (
     lane bigint NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, location int NOT NULL,

@@ -104,6 +104,7 @@ class Tenure:
         """Until when, by the first clock."""
         self._since: dict[int, float] = {}
         self._is_guest = False
+        self._own: Collection[str] | None = None
         self._random = Random()  # noqa: S311 - an order, no secret
 
     async def join(self) -> None:
@@ -127,9 +128,15 @@ class Tenure:
         """Whether the leases surely are still this process's. It does not wait for anything."""
         return all(now < until for now, until in zip(self._now(), self._until, strict=True))
 
+    def owns(self, location: str) -> bool:
+        """See `SharedOutbox.owns`."""
+        return shard_of(location) in self._leases.shards - self._surplus and (
+            self._own is None or location in self._own
+        )
+
     async def share(self, own: Collection[str] | None) -> Share:
         """See `SharedOutbox.share`."""
-        before = self._now()
+        self._own, before = own, self._now()
         found = await self._runner.run(lambda connection: self._share(connection, own))
         self._heard(before)
         return found

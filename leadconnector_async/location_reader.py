@@ -1,0 +1,263 @@
+"""Reading a location through the API: the pages of its export, its mails and its contacts.
+
+By the OpenAPI files the export gives messages of all channels but ``Email``, which has to be asked
+for beside; of a mail it gives neither text nor addresses, but the ids of all mails of its thread,
+each of which has an endpoint; and of a contact its id alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import orjson
+from msgspec.structs import replace
+
+from leadconnector_async.api.contacts import get_contact, person_of
+from leadconnector_async.api.endpoints import export_messages, get_email, with_missing_scope
+from leadconnector_async.api.listings import (
+    entries_of,
+    mail_columns,
+    mail_ids,
+    read_messages,
+    read_object,
+)
+from leadconnector_async.api.responses import (
+    Forbidden,
+    Refused,
+    Throttled,
+    classify,
+    is_success,
+)
+from leadconnector_async.errors import AccessError, RefusedError, SourceError, TransportError
+from leadconnector_async.sources.location_copy import LocationCopy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from pathlib import Path
+
+    from leadconnector_async.api.listings import MessagePage
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.sources.batch_reader import SourceReader
+    from leadconnector_async.transport.base import Request
+
+_T = TypeVar("_T")
+
+CHANNELS: Final = (None, "Email")
+"""Without a channel the export leaves e-mails out, so they are asked for beside."""
+
+_AT_ONCE: Final = 16
+"""Requests for single mails and contacts in flight: the quota paces them."""
+
+
+async def exported(
+    api: LeadConnector, location: str
+) -> AsyncGenerator[tuple[MessagePage, bytes], None]:
+    """Every page of both channels, each once, and its body.
+
+    Cursors or pages that come back would go on without end. They end the export where it has
+    given as many messages as it says that there are.
+
+    Raises:
+        AccessError, RefusedError, TransportError: as of `ask`.
+    """
+    for channel in CHANNELS:
+        cursor: str | None = None
+        met: set[str | bytes] = set()
+        given = 0
+        while True:
+            request = export_messages(location, channel=channel, cursor=cursor)
+            page, body = await ask(api, location, request, _page)
+            ids = "\0".join(message.id for message in page.messages)
+            mark = blake2b(ids.encode(), digest_size=16).digest()
+            if mark not in met:
+                yield page, body
+                given += len(page.messages)
+            cursor = page.next_cursor
+            if not cursor or not page.messages:
+                break
+            if met & {mark, cursor}:
+                if page.total is None or given < page.total:
+                    raise TransportError(f"the export goes round after {given:,} messages")
+                break
+            met |= {mark, cursor}
+
+
+def _page(body: bytes) -> tuple[MessagePage, bytes]:
+    return read_messages(body), body
+
+
+async def ask(
+    api: LeadConnector, location: str, request: Request, parse: Callable[[bytes], _T]
+) -> _T:
+    """What an answer holds, asked for again as often as it is worth.
+
+    ``parse`` raises ValueError for a body that is none.
+
+    Raises:
+        AccessError, RefusedError: the API said no.
+        TransportError: it gave no usable answer, several times.
+    """
+    policy = api.policy
+    unusable = ""
+    for attempt in range(1, policy.attempts + 1):
+        try:
+            response = await api.exchange(location, request)
+        except TransportError:
+            if attempt == policy.attempts:
+                raise
+            await asyncio.sleep(policy.delay(attempt, api.random))
+            continue
+        if is_success(response):
+            try:
+                return parse(response.body)
+            except ValueError as error:
+                unusable = f": answered {response.status} with {error}"
+        match None if is_success(response) else classify(response.status, response.body):
+            case Throttled():
+                api.pause(location, response)
+            case Forbidden(refusal):
+                raise AccessError(with_missing_scope(request, refusal))
+            case Refused(refusal):
+                raise RefusedError(refusal)
+            case _:
+                await asyncio.sleep(policy.delay(attempt, api.random))
+    raise TransportError(f"no usable answer in {policy.attempts} attempts{unusable}")
+
+
+class LocationReader:
+    """Reads the locations that are sources into copies in a folder.
+
+    ``target`` is the location that the records go to, which cannot be read into itself.
+    """
+
+    def __init__(self, api: LeadConnector, folder: Path, target: str | None) -> None:
+        self._api = api
+        self._folder = folder
+        self._target = target
+        self.reading: str | None = None
+        """The location that is being read."""
+
+    async def read(self, reader: SourceReader) -> None:
+        """Read every location among the sources of a reader, until that is stopped.
+
+        Raises:
+            SourceError: a location is none that can be read, or no copy of it can be kept.
+            AccessError: the token does not open it.
+            TransportError: the API is out of reach. What was read is kept.
+        """
+        for location in reader.locations:
+            if location == self._target:
+                raise SourceError(
+                    f"leadconnector:{location}: is the location that the records go to: "
+                    "name the one that they come from"
+                )
+            with LocationCopy(self._folder, location) as copy:
+                self.reading = location
+                try:
+                    pass_ = _ReadingPass(self._api, location, copy, lambda: reader.interrupted)
+                    await pass_.run()
+                except RefusedError as error:  # of the location as a whole
+                    words = f"{copy.name} cannot be read: {error.refusal.message}"
+                    raise type(error)(replace(error.refusal, message=words)) from None
+                finally:
+                    self.reading = None
+                reader.warnings += [
+                    f"{copy.name}: {n:,} {what}" for what, n in pass_.lost.items() if n
+                ]
+
+    def __repr__(self) -> str:
+        return f"<LocationReader into {self._folder}>"
+
+
+class _ReadingPass:
+    """One reading of a location from the first page to the last."""
+
+    def __init__(
+        self, api: LeadConnector, location: str, copy: LocationCopy, stopped: Callable[[], bool]
+    ) -> None:
+        self._api = api
+        self._location = location
+        self._copy = copy
+        self._stopped = stopped
+        self.lost: Counter[str] = Counter()
+        """What the API did not give, counted."""
+        self._failed: set[tuple[str, str]] = set()
+
+    async def run(self) -> None:
+        async for page, body in exported(self._api, self._location):
+            self.lost["entries of its export cannot be read, or not in full"] += len(page.problems)
+            await self._take(entries_of(body))
+            self._copy.commit()
+            if self._stopped():
+                return
+
+    async def _take(self, entries: list[dict[str, Any]]) -> None:
+        """Keep the messages of a page, and what has to be asked for beside."""
+        mails: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            if ids := mail_ids(entry):
+                mails |= dict.fromkeys(ids, entry)
+            else:
+                self._copy.put_message(_id_of(entry), entry)
+        contacts = {str(entry["contactId"]) for entry in entries if entry.get("contactId")}
+        new = self._copy.lacks("message", mails)
+        await self._each("message", new, lambda id_: self._mail(id_, mails[id_]))
+        new = self._copy.lacks("contact", sorted(contacts))
+        await self._each("contact", new, self._contact)
+
+    async def _each(
+        self, kind: str, ids: Iterable[str], get: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Ask for single things, several at a time, and for each once."""
+        new = [id_ for id_ in ids if (kind, id_) not in self._failed]
+        waiting = iter(new)
+
+        async def work() -> None:
+            for id_ in waiting:
+                if self._stopped():
+                    return
+                await get(id_)
+
+        tasks = [asyncio.ensure_future(work()) for _ in range(_AT_ONCE)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _mail(self, id_: str, entry: dict[str, Any]) -> None:
+        found = await self._found(get_email(id_))
+        if found is None:
+            self._failed.add(("message", id_))
+            self.lost["mails whose text the API does not give"] += 1
+        several = len(mail_ids(entry) or ()) > 1  # of a thread: the entry is not all of them
+        kept = {name: entry.get(name) for name in ("messageType", "contactId", "conversationId")}
+        mail = (kept if several else entry) | mail_columns({**(found or {}), "id": id_})
+        self._copy.put_message(id_, mail, whole=found is not None)
+
+    async def _contact(self, id_: str) -> None:
+        found = await self._found(get_contact(id_))
+        person = None if found is None else person_of(found)
+        if person is None:
+            self._failed.add(("contact", id_))
+            self.lost["contacts without a number or an address that the API gives"] += 1
+        self._copy.put_contact(id_, person)
+
+    async def _found(self, request: Request) -> dict[str, Any] | None:
+        """What an answer holds; None where the API has no such thing."""
+        try:
+            return await ask(self._api, self._location, request, read_object)
+        except RefusedError as error:
+            if type(error) is not RefusedError:
+                raise
+            return None
+
+
+def _id_of(entry: dict[str, Any]) -> str:
+    """What a message is kept under: without an id, its content."""
+    own = entry.get("id")
+    return str(own) if own else "?" + blake2b(orjson.dumps(entry), digest_size=16).hexdigest()

@@ -1,0 +1,163 @@
+"""A copy on disk of another location's messages, which is read like an export of them.
+
+A message has the names of the API, and with them ``contactPhone``, ``contactEmail`` and
+``contactName``: ids mean nothing in another location. What is in the copy stays there, so that a
+reading that broke off goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import orjson
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.base import LOCATION_PREFIX
+from leadconnector_async.sources.byte_stream import ByteStream
+from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.jsonl import JsonLayout, JsonSource
+from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.recognition import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from leadconnector_async.sources.base import Source, SourceOptions
+
+MAPPING: Final = "ghl-export"
+"""The mapping that reads a copy."""
+
+_ROWS: Final = 100
+"""Messages given at a time."""
+
+_TABLES: Final = """
+    CREATE TABLE IF NOT EXISTS message (
+        id TEXT PRIMARY KEY, contact TEXT, whole INTEGER NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS contact (
+        id TEXT PRIMARY KEY, whole INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class LocationCopy:
+    """The copy of one location in a folder. ``name`` stands in errors.
+
+    Raises:
+        SourceError: it cannot be kept there.
+    """
+
+    def __init__(self, folder: Path, location: str) -> None:
+        self.name = LOCATION_PREFIX + location
+        path = copy_path(folder, location)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(path)
+            self._db.executescript(_TABLES)
+        except (OSError, sqlite3.Error) as error:
+            raise SourceError(
+                f"{self.name}: no copy of it can be kept in {folder} ({type(error).__name__}): "
+                "choose an outbox in another folder, or remove a damaged copy"
+            ) from error
+
+    def lacks(self, table: str, ids: Iterable[str]) -> list[str]:
+        """Those of the ids of which ``message`` or ``contact`` has nothing, or not all."""
+        query = f"SELECT 1 FROM {table} WHERE id = ? AND whole"  # noqa: S608 - one of two names
+        return [one for one in ids if self._db.execute(query, (one,)).fetchone() is None]
+
+    def put_contact(self, id_: str, fields: dict[str, object] | None) -> None:
+        """Keep what finds a contact elsewhere; None where the API does not know it."""
+        row = id_, bool(fields), orjson.dumps(fields or {})
+        self._db.execute("INSERT OR REPLACE INTO contact VALUES (?, ?, ?)", row)
+
+    def put_message(self, id_: str, message: dict[str, Any], *, whole: bool = True) -> None:
+        """Keep a message, unless it is there. One that is not ``whole`` is asked for again."""
+        self._db.execute(
+            "INSERT INTO message VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
+            "SET whole = excluded.whole, body = excluded.body WHERE NOT whole",
+            (id_, message.get("contactId"), whole, orjson.dumps(message)),
+        )
+
+    def commit(self) -> None:
+        """Make what was put durable."""
+        self._db.commit()
+
+    def count(self) -> int:
+        """How many messages there are."""
+        (count,) = self._db.execute("SELECT count(*) FROM message").fetchone()
+        return int(count)
+
+    def lines(self) -> Iterator[bytes]:
+        """Give the messages, each with its contact, an object a line."""
+        cursor = self._db.execute(
+            "SELECT m.body, c.body FROM message m LEFT JOIN contact c ON c.id = m.contact "
+            "ORDER BY m.rowid"
+        )
+        while rows := cursor.fetchmany(_ROWS):
+            objects = (
+                orjson.loads(message) | orjson.loads(contact or b"{}") for message, contact in rows
+            )
+            yield b"".join(orjson.dumps(one) + b"\n" for one in objects)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.commit()
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<LocationCopy {self.name}>"
+
+
+def copy_path(folder: Path, location: str) -> Path:
+    """Where the copy of a location is.
+
+    Raises:
+        SourceError: that is no id of a location.
+    """
+    if not (location.isascii() and location.replace("-", "").replace("_", "").isalnum()):
+        raise SourceError(f"{LOCATION_PREFIX} write the id of a location behind it")
+    return folder / f"location-{location}.db"
+
+
+class _CopyFile(io.RawIOBase):
+    """The lines of a copy, as the bytes of a file."""
+
+    def __init__(self, copy: LocationCopy) -> None:
+        self._copy = copy
+        self._lines = copy.lines()
+
+    def read(self, _size: int = -1) -> bytes:
+        return next(self._lines, b"")
+
+    def close(self) -> None:
+        self._copy.close()
+
+
+def open_copy(location: str, options: SourceOptions) -> Source:
+    """Open the copy of a location as a source.
+
+    Raises:
+        SourceError: there is none.
+    """
+    name = LOCATION_PREFIX + location
+    if options.spool is None or not copy_path(options.spool, location).exists():
+        raise SourceError(
+            f"{name}: is read through the API, by import alone, which keeps a copy beside its "
+            "outbox: to send nothing yet, give --stage-only"
+        )
+    copy = LocationCopy(options.spool, location)
+    # A reader of unbuffered files asks for no more than is done here.
+    stream = ByteStream(_CopyFile(copy), name)  # type: ignore[arg-type]
+    text = Utf8Text(stream, "utf-8")
+    source = JsonSource(stream, text, options, JsonLayout(None, Choice(load_mapping(MAPPING))))
+    if not copy.count():
+        source.warnings.append("has no messages")
+    return source
