@@ -176,6 +176,9 @@ class Ingestor:
             source_pass = SourcePass()
             async for draft in self._stage(messages, outbox, source_pass):
                 yield outcome_of_refused(draft)
+            if outbox is self._durable:  # an import may have left some for later
+                await outbox.publish()
+                await outbox.select(None)
             sending = sender.outcomes(source_pass.numbers())
         elif isinstance(sender, ExclusiveSender):
             sending = sender.stream(messages, self._builder)

@@ -26,7 +26,7 @@ from leadconnector_async.outbox.postgres.leases import Leases
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
-from leadconnector_async.outbox.postgres.schema import prepare
+from leadconnector_async.outbox.postgres.schema import check_in, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.tenure import Tenure
@@ -114,6 +114,7 @@ class PostgresOutbox:
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
+            await check_in(where, connection)
         except BaseException:
             connection.terminate()
             raise
