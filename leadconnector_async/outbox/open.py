@@ -70,7 +70,12 @@ def exists(place: Place) -> bool:
     return is_url(place) or Path(place).exists()
 
 
-def _database() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
+def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
+    """What writes and what reads an outbox in a database.
+
+    Raises:
+        OutboxUnusableError: the driver is not installed.
+    """
     try:
         from leadconnector_async.outbox.postgres.outbox import PostgresOutbox  # noqa: PLC0415 - only if used
         from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader  # noqa: PLC0415 - the same
@@ -95,7 +100,7 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
         OutboxWriteError: it cannot be written.
     """
     if is_url(place):
-        return await _database()[0].open(os.fspath(place), create=create)
+        return await database_stores()[0].open(os.fspath(place), create=create)
     if not create and not exists(place):
         raise OutboxUnusableError(f"{place} does not exist: give the outbox of an earlier import")
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
@@ -109,7 +114,7 @@ async def open_shared(place: str, *, destination: str) -> SharedOutbox:
     Raises:
         OutboxError: as `open_outbox` does; or it is for another API than ``destination``.
     """
-    outbox = await _database()[0].open(place, create=False)
+    outbox = await database_stores()[0].open(place, create=False)
     try:
         await outbox.dedicate(destination)
     except BaseException:
@@ -125,7 +130,7 @@ async def open_reader(place: Place) -> OutboxReader:
         OutboxError: it does not exist, or cannot be read.
     """
     if is_url(place):
-        return await _database()[1].open(os.fspath(place))
+        return await database_stores()[1].open(os.fspath(place))
     from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader  # noqa: PLC0415 - only if used
 
     return SqliteOutboxReader(place)
@@ -231,7 +236,7 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
         OutboxError: the outbox exists and cannot be read, or there is no room for a copy.
     """
     if place and is_url(place):
-        async with await _database()[0].open(os.fspath(place), rehearsing=True) as outbox:
+        async with await database_stores()[0].open(os.fspath(place), rehearsing=True) as outbox:
             yield outbox
         return
     from leadconnector_async.outbox.sqlite.rehearsal import copy_of  # noqa: PLC0415 - only if used

@@ -29,9 +29,10 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS = range(6)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them; of
+who refreshes an installation's tokens."""
 
 _LIVES: Final = """
 -- What happened to a record on its way, but for a first request that stored it.

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_harness import leadconnector, result_of, sms, write_jsonl
 
+from leadconnector_async import LocationsError
+from leadconnector_async.locations.token_sources import tokens_of
+from leadconnector_async.locations.toml_file import read_locations
 from leadconnector_async.sandbox import (
     Fault,
     Limits,
@@ -76,6 +79,26 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "locations.toml"
     path.write_text(LOCATIONS)
     return path
+
+
+def test_tokens_of_oauth_stand_in_the_outbox_where_it_is_a_database(file: Path) -> None:
+    """Unless the file names another store; beside a file they need one of their own."""
+    there, elsewhere = "postgresql://u@h/d?schema=s", "postgresql://u@h/d?schema=t"
+    for store, outbox, found in (
+        ("", there, "<TokenDatabase postgresql://u@h/d?schema=s>"),
+        (f'store = "{elsewhere}"', there, f"<TokenDatabase {elsewhere}>"),
+        ('store = "tokens.db"', there, f"<TokenStore {file.parent / 'tokens.db'}>"),
+        ("", "import.db", "store"),
+        ("", None, "store"),
+    ):
+        file.write_text(LOCATIONS.replace('store = "tokens.db"', store), "utf-8")
+        locations = read_locations(str(file))
+        if found == "store":
+            with pytest.raises(LocationsError, match=r'write store = "tokens\.db"'):
+                tokens_of(locations, VARIABLES, outbox=outbox)
+        else:
+            oauth = tokens_of(locations, VARIABLES, outbox=outbox)._oauth
+            assert repr(oauth) == f"<OAuth app {found}>"
 
 
 def with_tokens(*arguments: object, **changes: str) -> Result:
