@@ -32,7 +32,7 @@ from leadconnector_async.records.builder import no_providers
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.progress import Notice, ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
-from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources import SourceOptions, read_people
 from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.stager import Stager
 
@@ -259,6 +259,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     mine: Iterable[str] | None = None,
     contacts: ContactMode | None = None,
     provider: str | None = None,
+    people: str | PathLike[str] | None = None,
     options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
     source_api: LeadConnector | None = None,
     concurrency: int | None = None,
@@ -283,6 +284,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         mine: the owner's own addresses, or ``@domain``; they tell sent mails from received ones.
         contacts: see `Policy.contacts`; by default as the client's policy says.
         provider: the conversation provider of calls and custom messages that name none.
+        people: a file that tells whose numbers and addresses are whose, see `read_people`.
         options: further ways to read the sources. What is given by name goes before them.
         source_api: the client that reads locations which are sources, where ``api`` has no token
             of theirs.
@@ -319,6 +321,10 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         "mine": None if mine is None else tuple(mine),
     }
     options = replace(options, **{name: v for name, v in given.items() if v is not None})
+    if people is not None:
+        possible = options.numbers == "possible"
+        found = read_people([fspath(people)], options.region, possible=possible)
+        options = replace(options, people=found)
     policy = api.policy if contacts is None else replace(api.policy, contacts=contacts)
     providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
     return await import_with(

@@ -192,6 +192,15 @@ source_options: Final = options_of(
         help="What becomes of an attachment of a type that the API does not take.",
     ),
     option(
+        "--people",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False),
+        help="Who is who: vCards, a CSV of Google's or HighLevel's contacts, or two columns. "
+        "Records that know a name alone get its number or address, and all numbers of one person "
+        "are one contact. Repeat it for more.",
+    ),
+    option(
         "--repair-text",
         is_flag=True,
         help="Mend text that was decoded wrongly before, such as Ã© for é.",
@@ -201,7 +210,7 @@ source_options: Final = options_of(
 
 def source_options_of(given: dict[str, Any]) -> SourceOptions:
     """Take the source options out of what click gives."""
-    from leadconnector_async.sources import SourceOptions  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.sources import SourceOptions, read_people  # noqa: PLC0415 - not for help
 
     leave_out = {kind for kinds in given.pop("leave_out") for kind in kinds}
     if given.pop("no_number") == "leave-out":
@@ -209,6 +218,8 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     if (groups := given.pop("groups")) == "leave-out":
         leave_out.add("groups")
         groups = "each"
+    possible = given["numbers"] == "possible"
+    people = given.pop("people")
     labels = (label for labels in given.pop("labels") for label in labels.split(","))
     return SourceOptions(
         mapping=dict(given.pop("mapping")),
@@ -216,6 +227,7 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
         groups=groups,
         labels=frozenset(label.strip().casefold() for label in labels),
         files=tuple(Path(folder) for folder in given.pop("files")),
+        people=read_people(people, given["region"], possible=possible) if people else None,
         **{name: given.pop(name) for name in _PLAIN},
     )
 
