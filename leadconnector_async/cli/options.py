@@ -210,6 +210,8 @@ source_options: Final = options_of(
 
 def source_options_of(given: dict[str, Any]) -> SourceOptions:
     """Take the source options out of what click gives."""
+    from msgspec.structs import replace  # noqa: PLC0415 - not for help
+
     from leadconnector_async.sources import SourceOptions, read_people  # noqa: PLC0415 - not for help
 
     leave_out = {kind for kinds in given.pop("leave_out") for kind in kinds}
@@ -218,18 +220,17 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     if (groups := given.pop("groups")) == "leave-out":
         leave_out.add("groups")
         groups = "each"
-    possible = given["numbers"] == "possible"
     people = given.pop("people")
     labels = (label for labels in given.pop("labels") for label in labels.split(","))
-    return SourceOptions(
+    options = SourceOptions(
         mapping=dict(given.pop("mapping")),
         leave_out=frozenset(leave_out),
         groups=groups,
         labels=frozenset(label.strip().casefold() for label in labels),
         files=tuple(Path(folder) for folder in given.pop("files")),
-        people=read_people(people, given["region"], possible=possible) if people else None,
         **{name: given.pop(name) for name in _PLAIN},
     )
+    return replace(options, people=read_people(people, options)) if people else options
 
 
 api_options: Final = options_of(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import SettledContact
+from leadconnector_async.sources.base import SettledContact, SourceOptions
 from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.csv import CsvRecords
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from leadconnector_async.models import Contact
+
+_DEFAULTS: Final = SourceOptions()
 
 _WHOLE_NAME: Final = ("name", "fullname", "contactname", "displayname")
 
@@ -106,19 +108,18 @@ class People:
         return Problem("contact.name", f"{shown(name)} {wrong} in --people", fix)
 
 
-def read_people(
-    paths: Iterable[str], region: str | None = None, *, possible: bool = False
-) -> People:
-    """Read files of people. ``region`` and ``possible`` are those of `SourceOptions`.
+def read_people(paths: Iterable[str], options: SourceOptions = _DEFAULTS) -> People:
+    """Read files of people, whose numbers are taken as the options say.
 
     Raises:
         SourceError: one cannot be read, or is of another kind.
     """
+    contacts = Contacts(options.region, possible=options.numbers == "possible")
     found: list[Person] = []
     warnings: list[str] = []
     paths = tuple(paths)
     for path in paths:
-        file = _PeopleFile(path, Contacts(region, possible=possible))
+        file = _PeopleFile(path, contacts)
         found += file.people()
         warnings += file.warnings()
     return People(_merged(found), paths, warnings)

@@ -61,7 +61,7 @@ x1,Ann,Lee,,+12125550100,ann@example.org,2024-01-01,vip,"a@example.org, b@exampl
 def people(path: Path, content: bytes) -> People:
     """Read a file of people."""
     path.write_bytes(content)
-    return read_people([str(path)], "US")
+    return read_people([str(path)], SourceOptions(region="US"))
 
 
 def told(found: People) -> dict[str, tuple[str, ...]]:
