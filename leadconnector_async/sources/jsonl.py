@@ -128,7 +128,7 @@ class JsonSource(StreamSource):
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
         coercer, dates = self._coercer, self._coercer.dates
         pause = 0
-        mapped = self._options.mapping or self._objects.definition
+        mapped = self._options.mapping or self._options.people or self._objects.definition
         wait = sys.maxsize if mapped else 0
         for number, line in enumerate(self._lines, 1):
             if wait == 0 and (row := self._fast(line)) is not None:
