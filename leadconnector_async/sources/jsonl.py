@@ -218,7 +218,11 @@ class JsonSource(StreamSource):
 
     def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:
         """Refuse a file whose records may be in a list that was not read."""
-        others = [f"{path} ({count})" for path, count in values.others.items()]
+        others = [
+            f"{path} ({count})"
+            for path, count in values.others.items()
+            if key_of(path.rpartition(".")[2].removesuffix("[*]")) not in self._objects.around
+        ]
         records = " or ".join(self._layout.records or ())
         if not others and not values.listed:
             wrong = f"has no list {records}, which the mapping names as that of its records"
