@@ -149,6 +149,7 @@ async def forget_texts(place: Place) -> int:
     """
     async with await open_outbox(place, create=False) as outbox:
         done = await outbox.forget_texts()
+    await empty_files(place)
     if is_url(place):
         from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
 
@@ -158,6 +159,18 @@ async def forget_texts(place: Place) -> int:
 
         await asyncio.to_thread(compact, os.fspath(place))
     return done
+
+
+async def empty_files(place: Place) -> None:
+    """Delete the files beside an outbox that came within sources, where no record needs them.
+
+    Raises:
+        OutboxError: the outbox cannot be read.
+    """
+    if not is_url(place) and (folder := files_of(place)).is_dir():
+        from leadconnector_async.outbox.sqlite.upkeep import empty_files  # noqa: PLC0415 - only if used
+
+        await asyncio.to_thread(empty_files, os.fspath(place), folder)
 
 
 async def back_up(place: Place, target: str) -> None:

@@ -271,6 +271,9 @@ class OutboxReader(Protocol):
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """All that is known of some records."""
 
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """What became of every record, in the order of staging, without its trail."""
+
     async def close(self) -> None:
         """Let go of the store."""
 

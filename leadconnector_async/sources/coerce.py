@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -98,6 +99,11 @@ def as_given(values: Mapping[str, object]) -> dict[str, object]:
     """Name what can be given back to be mended: where a value could not be made, its text."""
     given = ((name, _given(value)) for name, value in values.items())
     return {name: value for name, value in given if value is not None}
+
+
+def in_api_names(values: Mapping[str, object]) -> bytes:
+    """Write a record as a line of JSON that has the API's names."""
+    return json.dumps(as_given(values), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _has_content(row: SourceRow) -> bool:

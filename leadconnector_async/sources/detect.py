@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.base import FormatName, Source, SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
+    from leadconnector_async.sources.chat_sides import People
     from leadconnector_async.sources.date_patterns import Survey
 
 _SUFFIXES: Final[dict[str, FormatName]] = {
@@ -91,9 +92,17 @@ def open_file(file: SourceFile, options: SourceOptions) -> Source:
     # A pipe is read once.
     if file.size is not None and isinstance(source, StreamSource | Spreadsheet):
         source.dates.again = partial(_survey, file, options)
-        if isinstance(source, TextLog):
-            source.again = partial(_opened, file, options)
+        source.sides.again = partial(_note_people, file, options)
     return source
+
+
+def _note_people(file: SourceFile, options: SourceOptions, people: People) -> None:
+    """Read a file for the people of its chats alone."""
+    with _opened(file, options) as source:
+        if isinstance(source, StreamSource | Spreadsheet):
+            source.sides.note_in(people)
+        for _ in source:
+            pass
 
 
 def _survey(file: SourceFile, options: SourceOptions, survey: Survey) -> None:

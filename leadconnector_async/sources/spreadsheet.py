@@ -62,6 +62,7 @@ class Spreadsheet:
         self._share = share
         coercer = RowCoercer(options, file.beside)
         self.dates = coercer.dates
+        self.sides = coercer.contacts.sides
         self.table = Table(place, header, options, coercer)
         self.form = self.table.form()
 

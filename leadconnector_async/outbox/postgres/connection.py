@@ -271,6 +271,11 @@ class JobRunner:
         """Whether no more jobs are taken."""
         return self._closing is not None
 
+    @property
+    def failed(self) -> bool:
+        """Whether no job can be done any more."""
+        return self._failure is not None or self.connection.is_closed()
+
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN") -> T:
         """Run a job; return its result once it is durable.
 

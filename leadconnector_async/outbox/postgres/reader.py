@@ -15,7 +15,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import find_records, lives
+from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.connection import (
@@ -240,6 +240,10 @@ class PostgresOutboxReader:
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """See `OutboxReader.lives`."""
         return lives(self._rows, QUERIES, seqs)
+
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """See `OutboxReader.ends`."""
+        return ends(self._rows, QUERIES)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""
