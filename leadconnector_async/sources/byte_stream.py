@@ -5,19 +5,20 @@ Lines of bytes, with memory that does not grow with the length of a line.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 CHUNK: Final = 1 << 18
 """Bytes per piece."""
@@ -37,6 +38,33 @@ def open_stream(path: str) -> ByteStream:
     if path == "-":
         return ByteStream(sys.stdin.buffer, "standard input", owned=False)
     return ByteStream(_opened(path), path, folder=Path(path).absolute().parent)
+
+
+class _ChunkFile(io.RawIOBase):
+    """Pieces of bytes as a file that is read once."""
+
+    def __init__(self, chunks: Iterator[bytes], close: Callable[[], object]) -> None:
+        self._chunks = chunks
+        self._close = close
+
+    def read(self, _size: int = -1) -> bytes:
+        return next(self._chunks, b"")
+
+    def close(self) -> None:
+        super().close()
+        self._close()
+
+
+def stream_of(
+    chunks: Iterator[bytes],
+    name: str,
+    *,
+    folder: Path | None = None,
+    close: Callable[[], object] = lambda: None,
+) -> ByteStream:
+    """Take pieces of bytes, none of them empty, as a stream."""
+    # Of a file without a buffer no more is asked than this one does.
+    return ByteStream(cast("BinaryIO", _ChunkFile(chunks, close)), name, folder=folder)
 
 
 class ByteStream:

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import SourceOptions, location_in
+from leadconnector_async.sources.base import FORMATS, SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import open_stream
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
+from leadconnector_async.sources.mapping import found_in
 from leadconnector_async.sources.mbox import begins_with_mail
+from leadconnector_async.sources.plug_ins import from_plug_ins
 from leadconnector_async.sources.recognition import choice_of_markup
+from leadconnector_async.sources.singer import SingerSource, begins_as_singer
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
 
@@ -125,6 +128,18 @@ def _opened(path: str, options: SourceOptions) -> Source:
         from leadconnector_async.sources.location_copy import open_copy  # noqa: PLC0415 - as below
 
         return open_copy(location, options)
+    options = replace(options, mapping_file=found_in(options.mappings, options.mapping_file))
+    source, broken = None, list[str]()
+    if options.format not in FORMATS:
+        source, broken = from_plug_ins(path, options)
+    if source is None:
+        source = _shipped(path, options)
+    source.warnings += broken
+    return source
+
+
+def _shipped(path: str, options: SourceOptions) -> Source:
+    """Open a file with what comes with the library."""
     if path != "-" and Path(path).is_dir():
         from leadconnector_async.sources.mailbox import MailFolder  # noqa: PLC0415 - few are mails
 
@@ -144,7 +159,7 @@ def _opened(path: str, options: SourceOptions) -> Source:
     return source
 
 
-def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions) -> Source:
+def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Source:
     if name in _MAIL:
         return _mailbox(stream, stream.chunks(), options, single=name == "eml")
     text = Utf8Text(stream, options.encoding)
@@ -156,6 +171,8 @@ def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
+    if name == "singer" or (options.format is None and begins_as_singer(text.head)):
+        return SingerSource(stream, text, options)
     if name == "jsonl":
         layout = layout_of_json(stream.name, text.head, options)
         return JsonSource(stream, text, options, layout)

@@ -326,7 +326,7 @@ def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -
 def _score(names: Names, options: SourceOptions) -> int:
     """Count the names that are read."""
     given = None if options.mapping_file is None else load_mapping(options.mapping_file)
-    found = recognised(names)
+    found = recognised(names, options.mappings)
     fits = found if given is None else given.requires and not given.lacking(names)
     definition = given or load_mapping(found or "generic")
     known = {name for rule in definition.fields.values() for name in columns_of(rule)}

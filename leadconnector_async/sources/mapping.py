@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -231,12 +231,38 @@ def load_mapping(name: str) -> Definition:
     Raises:
         SourceError: there is none of that name, or it is not what a mapping has to be.
     """
-    return _shipped(name) if name in NAMES else read_mapping(name, _toml(name))
+    path = Path(name)
+    return _kept(name, 0 if name in NAMES or not path.is_file() else path.stat().st_mtime_ns)
 
 
-@cache
-def _shipped(name: str) -> Definition:
+@lru_cache(maxsize=256)
+def _kept(name: str, _changed: int) -> Definition:
     return read_mapping(name, _toml(name))
+
+
+def names_in(folders: Iterable[Path]) -> list[str]:
+    """Name the mappings in folders, by their paths, and then those that come with the library.
+
+    Raises:
+        SourceError: there is no such folder, or no mapping in it.
+    """
+    own: list[str] = []
+    for folder in folders:
+        found = sorted(str(path) for path in folder.glob("*.toml"))
+        if not found:
+            raise SourceError(
+                f"--mappings {folder}: is no folder with mappings (*.toml): check the path"
+            )
+        own += found
+    return [*own, *NAMES]
+
+
+def found_in(folders: Iterable[Path], name: str | None) -> str | None:
+    """Find a mapping by its name in folders. What is in none of them stays as it is."""
+    if name is None:
+        return None
+    paths = (folder / f"{name}.toml" for folder in folders)
+    return next((str(path) for path in paths if path.is_file()), name)
 
 
 def load_examples(name: str) -> list[Example]:

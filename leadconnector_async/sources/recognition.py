@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import OUTBOX_KEY, is_plainly_ours, listed
-from leadconnector_async.sources.mapping import NAMES, Definition, load_mapping, with_date_format
+from leadconnector_async.sources.mapping import Definition, load_mapping, names_in, with_date_format
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
 
     from leadconnector_async.sources.base import SourceOptions
 
@@ -49,7 +50,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     """
     given = options.mapping_file
     ours = is_plainly_ours(names) or "type" in options.mapping
-    found = None if ours else recognised(names)
+    found = None if ours else recognised(names, options.mappings)
     if given is not None:
         definition = load_mapping(given)
         misfit = _misfit(definition, names)
@@ -79,10 +80,11 @@ def choice_of_markup(
     if given is not None and load_mapping(given).elements:
         return given, ()
     root = root_of(head)
-    found = next((name for name in NAMES if root in load_mapping(name).root), None)
+    known = names_in(options.mappings)
+    found = next((name for name in known if root in load_mapping(name).root), None)
     if found is None:
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
-        known = [name for name in NAMES if load_mapping(name).elements]
+        known = [name for name in known if load_mapping(name).elements]
         raise SourceError(
             f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
             f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
@@ -105,9 +107,9 @@ def described(root: str) -> str:
     return f"<{root}>" + (f" ({what})" if what else "")
 
 
-def recognised(names: Collection[str]) -> str | None:
-    """Find the mapping that comes with the library whose columns are all there."""
-    for name in NAMES:
+def recognised(names: Collection[str], folders: Iterable[Path] = ()) -> str | None:
+    """Find the mapping whose columns are all there: in folders, or that comes with the library."""
+    for name in names_in(folders):
         definition = load_mapping(name)
         if definition.requires and not definition.lacking(names):
             return name
