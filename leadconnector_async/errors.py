@@ -13,6 +13,7 @@
     │   ├── NotSentError          no byte of the request reached the API
     │   └── FateUnknownError      the request may have been stored
     ├── SourceError               a file that cannot be read as records
+    ├── SelectionError            a selection of records that are not there
     ├── LocationsError            a file of locations that cannot be used
     ├── TokenStoreError           the file that keeps OAuth's tokens failed
     └── OutboxError
@@ -113,6 +114,10 @@ class FateUnknownError(TransportError):
 
 class SourceError(LeadConnectorError):
     """A source that cannot be read. The message names file, line and fix."""
+
+
+class SelectionError(LeadConnectorError):
+    """A selection that no record meets. Nothing was sent."""
 
 
 class LocationsError(LeadConnectorError):

@@ -6,6 +6,7 @@ Not a lock of SQLite, since a report must be able to read while an import runs.
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,11 @@ _SUFFIX: Final = ".lock"
 
 _FAR: Final = 1 << 30
 """Windows bars others from reading a locked byte, so this one is not where the pid stands."""
+
+
+def this_process() -> str:
+    """How people find this process: its machine and its number there."""
+    return f"{platform.node() or 'localhost'} process {os.getpid()}"
 
 
 class OwnerLock:

@@ -55,7 +55,13 @@ class Policy(Struct, frozen=True, kw_only=True):
     wait_for_day: bool = False
     """When the day's quota is spent: wait for the next day instead of stopping."""
 
+    share: float = 1.0
+    """The part of each location's quota to use, of the window and of the day: the rest is left to
+    others, whether they are there or not."""
+
     def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError("share must be more than 0, and 1 at most")
         if self.attempts < 1:
             raise ValueError("attempts must be at least 1")
         if self.on_unknown not in get_args(OnUnknown):

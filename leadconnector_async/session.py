@@ -69,12 +69,15 @@ class ApiSession:
         self.breaker = Breaker()
         self._limit = limit
         self._limits = limits
-        self._quotas: dict[str, Quota] = {}
+        self._quotas: dict[tuple[str, float], Quota] = {}
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
         self._slot_locks: dict[str, asyncio.Lock] = {}
 
     def with_policy(self, policy: Policy) -> ApiSession:
-        """The same session, quotas, tokens and breaker included, under another policy."""
+        """The same session under another policy, tokens and breaker included, and the quotas too.
+
+        But who uses another share of them has quotas of its own.
+        """
         other = copy(self)
         other.policy = policy
         return other
@@ -84,19 +87,21 @@ class ApiSession:
 
         ``snapshot`` is what was used before.
         """
-        quota = self._quotas.get(location)
+        part = location, self.policy.share
+        quota = self._quotas.get(part)
         if quota is None:
-            quota = self._quotas[location] = Quota(
+            quota = self._quotas[part] = Quota(
                 self._limits.get(location, self._limit),
                 snapshot=snapshot,
                 now=asyncio.get_running_loop().time(),
                 wall_ms=time.time_ns() // 1_000_000,
+                share=self.policy.share,
             )
         return quota
 
     def forget(self, location: str) -> None:
         """Let go of a location's quota: from now on another process uses it."""
-        self._quotas.pop(location, None)
+        self._quotas.pop((location, self.policy.share), None)
         self._slot_locks.pop(location, None)
 
     async def acquire_slot(self, location: str, quota: Quota) -> Slot:

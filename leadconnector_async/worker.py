@@ -80,7 +80,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._dispatcher: Dispatcher | None = None
         self._opening: asyncio.Future[SharedOutbox] | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self.share: Share | None = None
         """What it owns now."""
         self._left: dict[str, int] = {}
@@ -127,6 +127,8 @@ class Worker:
                 await self._stopped_within(pause)
             else:
                 return
+            finally:
+                self._expect_nothing()
 
     async def _hold_tenure(self) -> None:
         self._opening = asyncio.ensure_future(self._open_outbox())
@@ -137,7 +139,7 @@ class Worker:
                 return
             raise
         async with opened as outbox:
-            self._cut_in(2 * self._lease_s, outbox)
+            self._expect(self._lease_s, outbox)
             await outbox.join(self._lease_s)
             self.tenures += 1
             dispatcher = self._dispatcher = Dispatcher(
@@ -158,7 +160,7 @@ class Worker:
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if stopped.done() or (keeping.done() and keeping.exception() is None):
-                    self._cut_in(2 * HAND_OVER_S, outbox)
+                    self._expect(HAND_OVER_S, outbox)
                     await self._finish(dispatcher, work)
             finally:
                 for task in tasks:
@@ -169,11 +171,19 @@ class Worker:
             if error is not None:
                 raise error
 
-    def _cut_in(self, seconds: float, outbox: SharedOutbox) -> None:
-        """Wait no longer than this for a store that does not answer: nobody else would end it."""
-        if self._watch is not None:
-            self._watch.cancel()
-        self._watch = asyncio.get_running_loop().call_later(seconds, outbox.cut_off)
+    def _expect(self, seconds: float, outbox: SharedOutbox) -> None:
+        """Expect the store's answer: without one, what is in flight is ended after these seconds.
+
+        In twice that the store's own connections are: nobody else would end the wait for it.
+        """
+        later = asyncio.get_running_loop().call_later
+        self._expect_nothing()
+        aborting = later(seconds, self._session.transport.abort)
+        self._timers = aborting, later(2 * seconds, outbox.cut_off)
+
+    def _expect_nothing(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
 
     async def _finish(self, dispatcher: Dispatcher, work: asyncio.Task[None]) -> None:
         dispatcher.stop()
@@ -189,7 +199,7 @@ class Worker:
         """Own what is this worker's, until it is stopped or nothing is left."""
         while not self._stopping.is_set():
             share = self.share = await outbox.share()
-            self._cut_in(2 * self._lease_s, outbox)
+            self._expect(self._lease_s, outbox)
             if share.surplus:
                 within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
                 letting_go = [dispatcher.release(of, within) for of in share.surplus]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -26,11 +27,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Other work on the machine must not fail a test.
     """
+    _keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
     examples = 20 if config.option.markexpr == "not slow" else 100
     if os.environ.get("LEADCONNECTOR_TEST_THOROUGH"):
         examples = 2000
     settings.register_profile("leadconnector", deadline=None, max_examples=examples)
     settings.load_profile("leadconnector")
+
+
+def _keep_bytecode(folder: Path) -> None:
+    """Keep what is compiled in a folder of the tests, where none is to be beside the source.
+
+    Each process of the command, and each of pytest-xdist, would compile all modules again: more
+    work than most of them have to do.
+    """
+    if sys.dont_write_bytecode:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder)
+        sys.dont_write_bytecode = False
 
 
 @pytest.fixture

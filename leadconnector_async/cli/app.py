@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "inspect": ("inspect", "Show a file's columns, and records as they would be sent."),
     "mapping": ("mapping", "Test a mapping of another system's export by its examples."),
     "status": ("status", "Say where an import stands, also while it runs."),
+    "show": ("show", "Tell the life of single records: read, sent, looked for, settled."),
     "failed": ("failed", "Write the failed records down, each with its reason."),
     "retry": ("retry", "Put failed records back, to be tried again."),
     "worker": ("worker", "Send what is staged in a database, beside other workers."),

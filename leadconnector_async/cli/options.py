@@ -113,9 +113,8 @@ source_options: Final = options_of(
         "--mapping",
         "mapping_file",
         metavar="NAME|FILE",
-        help="How another system's export is read: generic, ghl-export, quo-calls, quo-messages, "
-        "ringcentral-messages, sms-backup-restore, twilio-calls, twilio-messages, or a TOML file "
-        "of your own.",
+        help="How another system's export is read: generic, the name of another mapping that comes "
+        "with the library (docs/mappings.md lists them), or a TOML file of your own.",
     ),
     option(
         "--mappings",
@@ -135,8 +134,8 @@ source_options: Final = options_of(
         metavar="ADDRESS",
         multiple=True,
         help="Your own address in mails, or @example.com for all of a domain: it tells sent mails "
-        "from received ones. Your own telephone number is no member of its groups. Repeat it for "
-        "more; in the environment separate them by spaces.",
+        "from received ones. Your own telephone number is no member of its groups, and your own "
+        "name is that in chats. Repeat it for more; in the environment separate them by spaces.",
     ),
     option(
         "--leave-out",

@@ -1,15 +1,22 @@
-"""Progress on standard error: a bar on a terminal, a line now and then elsewhere."""
+"""Progress on standard error: a bar on a terminal, a line now and then elsewhere.
+
+And lines on standard output that are shown anew: in their place on a terminal.
+"""
 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
-from leadconnector_async.cli.format import counted, number, rate, remaining, size
+from leadconnector_async.cli.format import counted, number, rate, remaining, say, size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from leadconnector_async.reports.progress import ImportProgress
 
 LINE_EVERY: Final = 10.0
@@ -89,3 +96,13 @@ def choose_display(*, quiet: bool, color: bool) -> Display:
     except ModuleNotFoundError:
         return LineDisplay()
     return BarDisplay(color=color)
+
+
+def live_lines() -> AbstractContextManager[Callable[[str], None]]:
+    """What shows lines in the place of those before, on a terminal and with rich; else below."""
+    if sys.stdout.isatty():
+        with suppress(ModuleNotFoundError):
+            from leadconnector_async.cli.rich_progress import replaced_lines  # noqa: PLC0415 - the same
+
+            return replaced_lines()
+    return nullcontext(say)

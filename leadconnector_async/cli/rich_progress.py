@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +14,8 @@ from rich.text import Text
 from leadconnector_async.cli.format import counted, number, rate, remaining, size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from leadconnector_async.reports.progress import ImportProgress, Notice
 
 
@@ -60,3 +63,10 @@ def _row(name: str, done: int, total: int | None, *figures: str) -> Table:
 def _notice(notice: Notice) -> Text:
     again = f" in {remaining(notice.seconds)}" if notice.seconds is not None else ""
     return Text(f"{notice.text}{again}", style="yellow")
+
+
+@contextmanager
+def replaced_lines() -> Iterator[Callable[[str], None]]:
+    """What shows lines on standard output in the place of those before; the last ones stay."""
+    with Live(auto_refresh=False, console=Console(highlight=False)) as live:
+        yield lambda text: live.update(Text(text), refresh=True)

@@ -119,6 +119,7 @@ class Dispatcher:
         state.take_in(claims)
         if self._session.policy.on_unknown == "look":
             for claim in claims:
+                claim.note(f"in doubt: {INTERRUPTED}")
                 state.lanes[claim.lane].doubts[claim.seq] = InDoubt(INTERRUPTED)
             self._wake(state)
 

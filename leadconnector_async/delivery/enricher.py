@@ -69,6 +69,9 @@ class Enricher:
     ) -> decisions.Decision | None:
         """Take the answer to the enrichment's request in."""
         self._stats.enrichments += 1
+        if enrichment.request is not None:
+            path = enrichment.request.path.partition("?")[0]
+            lane.claims[0].note(f"{enrichment.request.method} {path}: {response.status}")
         return await self._advance(state, lane, enrichment, response)
 
     async def begin_again(self, state: LocationState, lane: Lane, need: str) -> None:

@@ -205,6 +205,7 @@ class OutcomeHandler:
         where the pause lasts longer.
         """
         self.stats.throttled += 1
+        lane.claims[0].note("answered 429: the location waits")
         quota, now = state.quota, self._loop.time()
         goes_on = self._session.pause(state.name, quota, self.retry_after(response))
         state.ready.appendleft(lane)

@@ -11,6 +11,7 @@ from leadconnector_async.api.enrichment import contact_lookup, mail_lookups
 from leadconnector_async.api.reconciliation import (
     Finding,
     Found,
+    Inconclusive,
     LookupFailed,
     Search,
     SearchTarget,
@@ -121,6 +122,7 @@ class Reconciler:
         step: decisions.Decision | None = None
         for claim in [claim for claim in lane.claims if claim.seq in findings]:
             doubt, finding = lane.doubts[claim.seq], findings[claim.seq]
+            claim.note(_said_of(finding))
             doubt.lookup_failures += blame and isinstance(finding, LookupFailed)
             doubt.searches += not isinstance(finding, LookupFailed)
             after = decisions.after_search(
@@ -140,6 +142,16 @@ class Reconciler:
                     del lane.doubts[claim.seq]
                 step = step or after
         self._handler.go_on(state, lane, step)
+
+
+def _said_of(finding: Finding) -> str:
+    match finding:
+        case Found():
+            return "looked for: found"
+        case Inconclusive(reason) | LookupFailed(reason):
+            return f"looked for, and cannot be told: {reason}"
+        case _:
+            return "looked for: not there"
 
 
 def _learned(claim: Claim, who: str, finding: Finding) -> dict[str, str] | None:

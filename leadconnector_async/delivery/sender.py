@@ -88,6 +88,7 @@ class Sender:
             return
         # Whatever became of it, it can be done again; but not for ever, where a file is at fault.
         except (FateUnknownError, FileUnreadableError) as error:
+            claim.note(f"{enrichment.request.method} not answered: {error}")
             self._handler.take(state, lane, claim, self._enricher.failed(enrichment, str(error)))
             return
         except NotSentError:
@@ -126,11 +127,13 @@ class Sender:
             return
         except FateUnknownError as error:
             claim.attempts += 1
+            claim.note(f"no answer: {error}")
             self._handler.take(state, lane, claim, self._in_doubt(claim, str(error)))
             return
         except TokenStoreError:
             raise  # without a token nothing left
         except BaseException:  # a cancellation, or anything else that proves nothing
+            claim.note("no answer: the run was interrupted")
             lane.doubts[claim.seq] = InDoubt("the run was interrupted")
             raise
         classification = classify(response.status, response.body)
@@ -160,6 +163,8 @@ class Sender:
             self._handler.pause(state, lane, response)
         else:
             claim.attempts += 1
+            refusal = classification.refusal
+            claim.note(f"answered {decisions.reason_of(refusal)}", refusal.trace_id)
             step = decisions.after_response(
                 classification,
                 attempts=claim.attempts,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -117,6 +117,21 @@ class Lease(NamedTuple):
     """The store's own number of the location."""
 
 
+class TrailEvent(NamedTuple):
+    """One step on a record's way to its end, other than a first request that stored it."""
+
+    at: int
+    """Milliseconds of the Unix epoch."""
+    what: str
+    """What was asked and what came of it. No text of a message."""
+    trace: str | None = None
+    """The API's trace id, which its support asks for."""
+
+
+MAX_TRAIL: Final = 32
+"""Events that are kept of one record; of more, the first ones and the last one."""
+
+
 class Claim(Struct, gc=False, eq=False):
     """A record that the holder of its lease may send, or must look for."""
 
@@ -128,6 +143,18 @@ class Claim(Struct, gc=False, eq=False):
     payload: bytes
     attempts: int
     deferred: str | None = None
+    trail: list[TrailEvent] | None = None
+    """What has happened to it under this lease: written down with the next settlement."""
+
+    def note(self, what: str, trace: str | None = None) -> None:
+        """Add to the trail. The same once more, as with 429s, is one event with the last time."""
+        event = TrailEvent(time.time_ns() // 1_000_000, what, trace)
+        if self.trail is None:
+            self.trail = []
+        if len(self.trail) >= MAX_TRAIL or (self.trail and self.trail[-1].what == what):
+            self.trail[-1] = event
+        else:
+            self.trail.append(event)
 
     def __repr__(self) -> str:
         place = f"location={self.lease.location!r}, seq={self.seq}"

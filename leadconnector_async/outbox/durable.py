@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import SourcePass, StoredOutcome
     from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.selection import Selection
 
 
 DESTINATION: Final = "destination "
@@ -73,7 +74,21 @@ class DurableOutbox(Outbox, Protocol):
         """What became of the record of this number, whoever settled it; None while it is open."""
 
     async def unsent(self) -> dict[str, int]:
-        """How many records of each location have no end yet, published or not."""
+        """How many records of each location have no end yet, published or not.
+
+        Those that are left for later are not counted.
+        """
+
+    async def select(self, selection: Selection | None) -> None:
+        """Leave for later what was read from sources, is published, and is not selected.
+
+        What an earlier selection left is taken in first; None selects all. As long as others might
+        send what is not selected, none of them may: they share no location while this is open.
+
+        Raises:
+            SelectionError: nothing is known of what is to be selected. All stays as it was.
+            OutboxBusyError: another process sends.
+        """
 
     async def requeue(self) -> Requeued:
         """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from leadconnector_async.outbox.base import TrailEvent
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 MAX_PLACES = 5
@@ -66,6 +67,19 @@ class RecordCounts(NamedTuple):
         return sum(self)
 
 
+class Owner(NamedTuple):
+    """A process that owns locations, or is one of those that share them."""
+
+    label: str
+    """Its machine and number there, ``host/pid``, as far as it told them: they decide nothing."""
+    id: str
+    """What tells it from others of its name; '' where it did not tell."""
+    joined: bool
+    """Whether it counts where locations are shared fairly, as a worker does."""
+    locations: frozenset[str]
+    sent_lately: int
+
+
 class OutboxSummary(NamedTuple):
     """What stands in an outbox. Times are Unix milliseconds."""
 
@@ -86,6 +100,10 @@ class OutboxSummary(NamedTuple):
     first_copies: list[SourcePosition]
     sending_ms: int
     """The time in which at least one record was sent, in spans of ten seconds."""
+    later: dict[str, int]
+    """How many of those that are pending the last selection left for later, by location."""
+    owners: tuple[Owner, ...] = ()
+    """Who sends now, where several processes may. The owner of a file is not known."""
 
     @property
     def counts(self) -> RecordCounts:
@@ -138,6 +156,35 @@ class HistoryRecord(NamedTuple):
     """A `State`, as a plain integer."""
     found: bool
     """Sent, and found by looking after its answer was lost."""
+
+
+class RecordLife(NamedTuple):
+    """All that is known of one record. Times and dates are Unix milliseconds."""
+
+    key: bytes
+    location: str
+    type: str | None
+    """None where validation refused the record."""
+    direction: str | None
+    date: int | None
+    places: list[SourcePosition]
+    """Where it was read: first, where it came from; then, where its equals stand."""
+    trail: list[TrailEvent]
+    """What happened before its end, in order. Of a record in flight: before it was claimed."""
+    worker: str | None
+    """The process that settled it."""
+    state: State
+    at: int | None
+    """When it was settled."""
+    attempts: int
+    message_id: str | None
+    conversation_id: str | None
+    email_message_id: str | None
+    reason: str | None
+    detail: bytes | None
+
+    def __repr__(self) -> str:
+        return f"RecordLife(key={self.key!r}, state={self.state.name})"
 
 
 class QueuedRecord(NamedTuple):
@@ -214,6 +261,12 @@ class OutboxReader(Protocol):
 
         ``kind_of_refused`` tells what a record is that validation refused.
         """
+
+    async def find(self, text: str) -> list[int]:
+        """The numbers of the records that a text names: see `find_records`."""
+
+    def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+        """All that is known of some records."""
 
     async def close(self) -> None:
         """Let go of the store."""

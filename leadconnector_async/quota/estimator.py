@@ -146,17 +146,22 @@ class Capacity:
     promise adds to the slots where a server forgets sooner than they do. A fixed window that has
     begun anew is used to the full, and so is what a bucket refills.
 
+    Without ``promises`` only slots count: what the server has left is not all ours to use.
+
     Beside others, there is room where a slot is free that is not theirs **and** the newest figure,
     less what was sent since, leaves some.
     """
 
-    def __init__(self, limit: RateLimit, window: Window, *, wary: bool = False) -> None:
+    def __init__(
+        self, limit: RateLimit, window: Window, *, wary: bool = False, promises: bool = True
+    ) -> None:
         self._limit = limit
         self._window = window
         self._others = OtherConsumers(limit, window.taken, wary=wary)
         self._number = window.taken
         self._remaining = self._used = self._settled = 0
-        self._observed_at = self._trusted_from = -inf
+        self._observed_at = -inf
+        self._trusted_from = -inf if promises else inf
 
     def share(self, now: float) -> float:
         """How many slots are left to others."""

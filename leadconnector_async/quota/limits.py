@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from leadconnector_async.models import RateLimitHeaders
 
 
+def part(count: int, share: float) -> int:
+    """A share of a limit: rounded down, and at least one."""
+    return max(1, int(count * share))
+
+
 class QuotaSnapshot(NamedTuple):
     """How much of a location's quota is used, kept for the next start. Unix milliseconds."""
 
@@ -56,6 +61,13 @@ class RateLimit(Struct, frozen=True):
         if requests == self.requests and interval == self.interval:
             return self
         return replace(self, requests=requests, interval=interval)
+
+    def shared(self, share: float) -> RateLimit:
+        """This part of it; at least one request."""
+        if share == 1:
+            return self
+        daily = None if self.daily is None else part(self.daily, share)
+        return replace(self, requests=part(self.requests, share), daily=daily)
 
     def is_stricter_than(self, other: RateLimit) -> bool:
         """Whether requests that keep to ``other`` may break this one."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async.quota import day
 from leadconnector_async.quota.estimator import Capacity
-from leadconnector_async.quota.limits import UNLIMITED, QuotaSnapshot, RateLimit
+from leadconnector_async.quota.limits import UNLIMITED, QuotaSnapshot, RateLimit, part
 from leadconnector_async.quota.pacer import Pacer
 from leadconnector_async.quota.window import GRAINS, Slot, Window
 
@@ -38,6 +40,8 @@ class Quota:
     restart it waits a little for a slot of the earlier process to be released: what that process
     used may have been all that the limit allows. It goes even where the earlier process has used
     the day up: only the server knows whether it begins a new one, or allows more by now.
+
+    ``share`` is the part of each limit that is used, the server's own included.
     """
 
     def __init__(
@@ -47,14 +51,17 @@ class Quota:
         snapshot: QuotaSnapshot | None = None,
         now: float,
         wall_ms: int,
+        share: float = 1.0,
     ) -> None:
-        self._limit = limit or UNLIMITED
+        self._share = share
+        self._announced_day = snapshot.day_limit if snapshot else None
+        self._limit = (limit or UNLIMITED).shared(share)
         self._window = Window(self._limit.interval)
         self._day = day.Day(self._limit.daily)
         if snapshot is not None:
             self._go_on(snapshot, now, wall_ms)
         wary = self._window.used > 0
-        self._capacity = Capacity(self._limit, self._window, wary=wary)
+        self._capacity = Capacity(self._limit, self._window, wary=wary, promises=share == 1)
         self._pacer = Pacer(self._limit)
         self._weight = 1.0
         self._ready = False
@@ -154,7 +161,11 @@ class Quota:
         self._answered = True
         if now < self._deaf_until:
             return
-        self._day.learn(seen, self._window.taken - slot.number, now)
+        later = self._window.taken - slot.number
+        self._announced_day = seen.daily_limit or self._announced_day
+        if self._share < 1:
+            seen = self._within_share(seen, later)
+        self._day.learn(seen, later, now)
         self._learn_limit(seen, now)
         most = self._limit.requests
         if seen.remaining is not None and seen.remaining <= most and seen.max in (None, most):
@@ -208,14 +219,18 @@ class Quota:
             day_ends=wall_ms + round((day_ends - now) * 1000),
             window_used=self._window.used,
             window_ends=wall_ms + round((free_at - now) * 1000),
-            day_limit=self._day.announced,
+            day_limit=self._announced_day,
         )
 
     def _go_on(self, snapshot: QuotaSnapshot, now: float, wall_ms: int) -> None:
         day_ends = now + min((snapshot.day_ends - wall_ms) / 1000, day.SECONDS)
         used, day_ends = (snapshot.day_used, day_ends) if day_ends > now else (0, inf)
         self._day = day.Day(
-            self._limit.daily, used, day_ends, announced=snapshot.day_limit, inherited=used > 0
+            self._limit.daily,
+            used,
+            day_ends,
+            announced=snapshot.day_limit and part(snapshot.day_limit, self._share),
+            inherited=used > 0,
         )
         self._window.inherit(
             snapshot.window_used, now + (snapshot.window_ends - wall_ms) / 1000, now
@@ -226,6 +241,23 @@ class Quota:
         if self._capacity.may_grow(share):
             return min(release, now + self._limit.interval * LOOK_AGAIN)
         return release
+
+    def _within_share(self, seen: RateLimitHeaders, later: int) -> RateLimitHeaders:
+        """What figures say of our part: no more remains than is left of it.
+
+        They show less where others use more than theirs, which then is missing in ours.
+        """
+        most = seen.max and part(seen.max, self._share)
+        daily = seen.daily_limit and part(seen.daily_limit, self._share)
+        of_day = daily or self._day.limit
+        left = inf if of_day is None else max(0, of_day - self._day.used + later)
+        return replace(
+            seen,
+            max=most,
+            remaining=_at_most(seen.remaining, most or self._limit.requests),
+            daily_limit=daily,
+            daily_remaining=_at_most(seen.daily_remaining, left),
+        )
 
     def _learn_limit(self, seen: RateLimitHeaders, now: float) -> None:
         """Shrink at once. Grow at once too, but not within an interval of a stricter figure."""
@@ -241,4 +273,8 @@ class Quota:
         self._limit = limit
         self._window.interval = limit.interval
         self._pacer = Pacer(limit)
-        self._capacity = Capacity(limit, self._window)
+        self._capacity = Capacity(limit, self._window, promises=self._share == 1)
+
+
+def _at_most(figure: int | None, most: float) -> int | None:
+    return None if figure is None else int(min(figure, most))

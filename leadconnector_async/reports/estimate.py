@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from leadconnector_async.quota.limits import part
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -29,13 +31,17 @@ class Budget(Struct, frozen=True, kw_only=True):
     day_ends_in: float = DAY
 
 
-def budget_after(limit: RateLimit | None, snapshot: QuotaSnapshot | None, now_ms: int) -> Budget:
+def budget_after(
+    limit: RateLimit | None, snapshot: QuotaSnapshot | None, now_ms: int, share: float = 1.0
+) -> Budget:
     """The quota, with the day's limit that the API has announced, less what is used of this day's.
 
-    ``now_ms`` is in Unix milliseconds.
+    ``now_ms`` is in Unix milliseconds, ``share`` the part of each limit that is used.
     """
+    limit = limit and limit.shared(share)
     rate = math.inf if limit is None else limit.requests / limit.interval
-    daily = (snapshot.day_limit if snapshot else None) or (limit.daily if limit else None)
+    announced = snapshot.day_limit if snapshot else None
+    daily = part(announced, share) if announced else (limit.daily if limit else None)
     ends_in = (snapshot.day_ends - now_ms) / 1000 if snapshot else 0.0
     if snapshot is None or daily is None or ends_in <= 0:
         return Budget(rate=rate, daily=daily)

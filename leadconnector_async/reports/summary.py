@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from leadconnector_async.outbox.base import State
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.reports.reason_counts import Reason, ReasonState
+from leadconnector_async.reports.worker_status import WorkerStatus, workers_of
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ class OutboxStatus(Struct, kw_only=True):
     list_format: str
     """The form of the list of failed records: ``csv`` or ``jsonl``."""
     account: Tallied
+    workers: list[WorkerStatus] = []
+    """Who sends from a database now."""
 
 
 async def status_of(reader: OutboxReader) -> OutboxStatus:
@@ -147,6 +150,7 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         locations=[_location(name, counts) for name, counts in found.locations.items()],
         list_format=failed_suffix(forms).removeprefix("."),
         account=account,
+        workers=await workers_of(found, reader),
     )
 
 

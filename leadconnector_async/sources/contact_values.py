@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.phone_numbers import only_number
-from leadconnector_async.sources.values import WrongValueError, read_text
+from leadconnector_async.sources.values import WrongValueError, read_text, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,7 +76,7 @@ class Contacts:
             return read_number(text, self._region, possible=self._possible).e164[1:]
         except WrongValueError:
             bare = "" if _LETTER.search(text) else "".join(filter(str.isdigit, text))
-            return bare or text.strip()
+            return bare or stripped(text).casefold()
 
     @property
     def own(self) -> set[str]:

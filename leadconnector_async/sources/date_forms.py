@@ -64,14 +64,15 @@ _MONTH: Final = r"(?P<month>[a-z]{3,9})\.?"
 _DAY: Final = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 
 _DATES: Final = (
-    r"(?P<y>\d{4})(?P<sep>[-/.])(?P<m>\d{1,2})(?P=sep)(?P<d>\d{1,2})",
-    r"(?P<a>\d{1,2})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{4}|\d{2})",
+    r"(?P<y>\d{4})(?P<sep>[-/.])\ ?(?P<m>\d{1,2})(?P=sep)\ ?(?P<d>\d{1,2})",
+    r"(?P<a>\d{1,2})(?P<sep>[-/.])\ ?(?P<b>\d{1,2})(?P=sep)\ ?(?P<c>\d{4}|\d{2})",
     rf"{_MONTH}\ +{_DAY},?\ +(?P<year>\d{{4}})",
     rf"{_DAY}\.?[-\ /]{_MONTH}[-\ /,]\ *(?P<year>\d{{4}}|\d{{2}})",
 )
 
 _TIME: Final = (
-    r"(?P<hour>\d{1,2})(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
+    r"(?P<hour>\d{1,2})(?:(?P<colon>[:.])(?P<minute>\d\d)"
+    r"(?:(?P=colon)(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
     r"(?:\ *(?P<half>[ap])\.?\ ?m\.?)?|\ *(?P<half_alone>[ap])\.?\ ?m\.?)"
 )
 

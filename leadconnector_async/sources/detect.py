@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePath
@@ -17,13 +16,14 @@ from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
-from leadconnector_async.sources.mapping import found_in
+from leadconnector_async.sources.mapping import found_in, load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.plug_ins import from_plug_ins
 from leadconnector_async.sources.recognition import choice_of_markup
 from leadconnector_async.sources.singer import SingerSource, begins_as_singer
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.text_log import TextLog, text_mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,13 +86,6 @@ _FOREIGN: Final = (
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
 )
 
-_CHAT: Final = re.compile(
-    rb"(?:\xe2\x80\x8e|\xef\xbb\xbf)*\[?\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}[:.]\d\d\S*"
-    rb"(?:[ \xa0\xc2\xe2\x80\xaf]*[ap]\.?\s?m\.?)?(?:\] ?| - )",
-    re.IGNORECASE,
-)
-"""A day, a time and a name: ``[01.03.24, 10:00:00] Ann: hi``, ``3/1/24, 10:00 AM - Ann: hi``."""
-
 
 def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     """Open a file of records; ``-`` is standard input. A folder is one of mails.
@@ -110,6 +103,8 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
         isinstance(source, StreamSource | Spreadsheet) and Path(path).is_file()
     ):  # a pipe is read once
         source.dates.again = partial(_survey, path, options)
+        if isinstance(source, TextLog):
+            source.again = partial(_opened, path, options)
     return source
 
 
@@ -168,15 +163,30 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
         single = begins_with_mail(text.head, named=False)
         if single is not None:
             return _mailbox(stream, text.chunks(), options, single=single)
+    found = text_mapping_of(text.head, options)
+    if found is not None:
+        return _text_log(stream, text, options, found)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
+    if name in ("jsonl", "singer"):
+        return _json(name, stream, text, options)
+    return Delimited(stream, text, options)
+
+
+def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
     if name == "singer" or (options.format is None and begins_as_singer(text.head)):
         return SingerSource(stream, text, options)
-    if name == "jsonl":
-        layout = layout_of_json(stream.name, text.head, options)
-        return JsonSource(stream, text, options, layout)
-    return Delimited(stream, text, options)
+    return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
+
+
+def _text_log(stream: ByteStream, text: Utf8Text, options: SourceOptions, name: str) -> Source:
+    definition = with_date_format(load_mapping(name), options.date_format)
+    source = TextLog(stream, text, options, definition)
+    if name != options.mapping_file:
+        source.recognised = name
+        source.warnings.append(f"begins as what --mapping {name} reads: read by it")
+    return source
 
 
 def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
@@ -209,11 +219,6 @@ def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
     for magic, wrong, fix in _FOREIGN:
         if head.startswith(magic):
             raise SourceError(f"{stream.name}: {wrong}: {fix}")
-    if _CHAT.match(head):
-        raise SourceError(
-            f"{stream.name}: is a chat of WhatsApp, which is not read: write its messages as CSV, "
-            "with the columns type,contact.phone,direction,date,message"
-        )
     if head.strip():
         return
     if stream.damage is not None:

@@ -85,7 +85,7 @@ class Objects:
     def _read_by(self, definition: Definition) -> None:
         """Make the reader of a mapping's fields, and name the keys that it knows."""
         columns = {field: key_of(name) for field, name in self._mapping.items()}
-        kind = resolved(definition.table, key_of, _never_missing)
+        kind = resolved(definition.table, key_of, never_missing)
         with_columns(kind, columns)
         self._reader = RowMapper(kind, definition, self._coercer.contacts)
         self._picks = _picks_of({*columns_read(definition.table), *self._mapping.values()})
@@ -195,7 +195,8 @@ def _listed(record: Record) -> dict[str, object]:
     return {name: record[name] for name in (OUTBOX_KEY, LOCATION) if name in record}
 
 
-def _never_missing(field: str, column: str) -> SourceError:  # every key may be absent
+def never_missing(field: str, column: str) -> SourceError:
+    """Refuse no column: any may be absent."""
     raise AssertionError(field, column)
 
 

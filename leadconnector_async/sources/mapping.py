@@ -138,6 +138,22 @@ class Members(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     own: list[str] = field(default_factory=list)
 
 
+class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Text in which records follow one another, by regular expressions. Groups are columns.
+
+    ``begins`` are those of a record's first line, or first two; lines up to the next one belong to
+    its column ``text``. ``within`` are taken out of that. From a line of ``ends`` on, the rest is
+    the column ``rest``. ``own`` are names of the owner, beside those of ``--mine``; ``titles`` find
+    the name of the ``other`` side in that of the file or its folder.
+    """
+
+    begins: list[str]
+    within: list[str] = []
+    ends: list[str] = []
+    own: list[str] = []
+    titles: list[str] = []
+
+
 class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one kind of record is read: its fields, and the values of columns that leave it out."""
 
@@ -153,7 +169,7 @@ class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A mapping: of tables and JSON, or of the elements of an XML file.
+    """A mapping: of tables and JSON, of text, or of the elements of an XML file.
 
     ``requires`` are the columns by which a file is recognised, or several of which one is enough;
     ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
@@ -171,6 +187,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     leave_out: list[LeaveOut] = field(default_factory=list)
     not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     elements: dict[str, RecordKind] = field(default_factory=dict)
+    text: TextForm | None = None
 
     @property
     def table(self) -> RecordKind:
@@ -184,6 +201,8 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     def columns(self) -> set[str]:
         """Every column of a table that the mapping knows, in one spelling."""
+        if self.text is not None:
+            return set()
         required = (name for names in self.requires for name in as_list(names))
         read = (name for rule in self.fields.values() for name in columns_of(rule))
         return {folded(name) for name in (*read, *required, *columns_told_of(self.table))}

@@ -119,6 +119,8 @@ def recognised(names: Collection[str], folders: Iterable[Path] = ()) -> str | No
 def _misfit(definition: Definition, names: Collection[str]) -> str | None:
     if definition.elements:
         return "--mapping is for XML"
+    if definition.text is not None:
+        return "--mapping is for text"
     if lacking := definition.lacking(names):
         return f"has no column {listed(lacking)}, which the mapping requires"
     return None

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.errors import TransportError
     from leadconnector_async.transport.base import MaySend, Request
+    from leadconnector_async.transport.connections import Connections
 
 
 class Deadlines:
@@ -101,10 +102,11 @@ class Direct:
     or what else comes of calling what has changed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is part of where it leads, or of its limits
         self,
         connector: aiohttp.BaseConnector,
         base_url: str,
+        connections: Connections,
         *,
         seconds: float,
         connect: float,
@@ -112,6 +114,7 @@ class Direct:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._connector = connector
+        self._connections = connections
         self._timeout = aiohttp.ClientTimeout(sock_connect=connect)
         self._deadlines = Deadlines(seconds, loop)
         self._heads = Heads(base_url)
@@ -154,6 +157,8 @@ class Direct:
             connection = await self._connector.connect(self._destination, [], self._timeout)
             protocol = connection.protocol
             if protocol is not None and not protocol.should_close:
+                assert connection.transport is not None  # noqa: S101 - its protocol is connected
+                self._connections.add(connection.transport)
                 return connection
             _drop(connection)
         raise NotSentError("no connection to the API (it speaks before it is asked)")

@@ -23,13 +23,17 @@ from leadconnector_async.transport.base import (
     Response,
     WithheldError,
 )
+from leadconnector_async.transport.connections import Connections
 from leadconnector_async.transport.exceptions import translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body
 from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
+    from asyncio import WriteTransport
     from collections.abc import Coroutine, Iterator
     from ssl import SSLContext
+
+    from aiohttp.abc import AbstractStreamWriter
 
     from leadconnector_async.transport.aiohttp_direct import Direct
     from leadconnector_async.transport.base import FileUpload, MaySend, Request
@@ -93,6 +97,45 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     A limit between two pieces of an answer would cost a timer for each of them."""
 
 
+class _GuardedBody(aiohttp.BytesPayload):
+    """A body that asks ``may_send`` once it has its connection, at the first byte.
+
+    aiohttp keeps the headers back for it; before 3.12 they have left, and alone ask for nothing.
+    """
+
+    def __init__(self, body: bytes, may_send: MaySend | None, known: Connections) -> None:
+        super().__init__(body)
+        self._may_send = may_send
+        self._connections = known
+        self.withheld = False
+        self._leaving_by: WriteTransport | None = None
+
+    def _begin(self, writer: AbstractStreamWriter) -> None:
+        if self._may_send is not None and not self._may_send():
+            self.withheld = True
+            raise WithheldError(WITHHELD)
+        self._leaving_by = getattr(writer, "transport", None)
+        if self._leaving_by is not None:
+            self._connections.add(self._leaving_by)
+
+    def end(self, *, abort: bool) -> None:
+        """Leave its connection to the session, or let nothing more of it leave."""
+        if self._leaving_by is not None:
+            self._connections.discard(self._leaving_by)
+            if abort:
+                self._leaving_by.abort()
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write it, as releases before 3.12 ask."""
+        self._begin(writer)
+        await super().write(writer)
+
+    async def write_with_length(self, writer: AbstractStreamWriter, length: int | None) -> None:
+        """Write it."""
+        self._begin(writer)
+        await super().write_with_length(writer, length)
+
+
 class AiohttpTransport:
     """A `Transport` over one session: its own lean one, or one that the application hands in."""
 
@@ -115,6 +158,7 @@ class AiohttpTransport:
         self._connections = connections
         self._session = session
         self._owned = session is None
+        self._known = Connections(timeouts.read)
         self._direct: Direct | None = None
         self._closed = False
 
@@ -142,14 +186,17 @@ class AiohttpTransport:
     ) -> Response:
         """Send by the session's own means: it may be the application's, or know a proxy.
 
-        It gets its connection after ``may_send`` was asked.
+        Reads and files, which store no message, ask ``may_send`` before they have a connection.
         """
         check_target(request)
-        if may_send is not None and not may_send():
-            raise WithheldError(WITHHELD)
         headers, upload = headers_of(request, token), request.upload
         timeouts = self._timeouts
-        with multipart_body(upload) if upload else nullcontext(request.body) as body:
+        guard = None
+        if request.body is not None:
+            guard = _GuardedBody(request.body, may_send, self._known)
+        elif may_send is not None and not may_send():
+            raise WithheldError(WITHHELD)
+        with multipart_body(upload) if upload else nullcontext(guard) as body:
             response: aiohttp.ClientResponse | None = None
             try:
                 response = await session.request(
@@ -170,11 +217,20 @@ class AiohttpTransport:
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as exc:
                 error = translated(exc)
+                if guard is not None and guard.withheld:
+                    error = WithheldError(WITHHELD)
             finally:
                 # Read to its end, an answer has given its connection back; any other must not.
-                if response is not None and not response.content.is_eof():
+                ended = response is not None and response.content.is_eof()
+                if response is not None and not ended:
                     response.close()
+                if guard is not None:
+                    guard.end(abort=not ended)
         raise error  # here, where what was caught does not become its context
+
+    def abort(self) -> None:
+        """See `Transport.abort`. Idle ones of the application are left to it."""
+        self._known.abort()
 
     async def close(self) -> None:
         """Close the session, if this transport opened it. It sends nothing more."""
@@ -205,6 +261,7 @@ class AiohttpTransport:
             return Direct(
                 connector,
                 self._base,
+                self._known,
                 seconds=self._timeouts.read,
                 connect=self._timeouts.connect,
                 ssl=self._ssl,

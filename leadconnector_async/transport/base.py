@@ -92,6 +92,9 @@ class Transport(Protocol):
             ClosedError: the transport was closed before.
         """
 
+    def abort(self) -> None:
+        """End every connection that a request left by, with what it has not sent yet."""
+
     async def close(self) -> None:
         """Close what this transport opened itself, for good."""
 

@@ -40,7 +40,7 @@ async def refuse(outbox: DurableOutbox, reasons: Iterable[str]) -> None:
 async def test_an_empty_outbox_has_an_empty_report(reader: OutboxReader) -> None:
     """Before anything is staged."""
     summary = await reader.summary(now_ms=AT)
-    assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0)
+    assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0, {})
     assert (summary.counts, await reader.workload(), await reader.quotas()) == (
         RecordCounts(),
         {},
@@ -282,3 +282,72 @@ async def test_an_outbox_is_for_one_destination(
             OutboxUnusableError, match=r"o\.db belongs to an import into the sandbox"
         ):
             await after.dedicate("https://api.example", name="o.db")
+
+
+async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: OutboxReader) -> None:
+    """Where it and its equals stand, what happened before its end, and who settled it."""
+    source = await durable.source("folder/h.csv", b"{}")
+    body = b'{"type":"SMS","direction":"inbound","contactId":"c1","date":"2023-11-14"}'
+    record = draft("ione", payload=body, date=5, line=7)
+    await durable.stage(
+        [record, draft("itwo", line=8), draft("iwrong", problem="no")], SourcePass(source)
+    )
+    again = await durable.source("copy.csv", b"{}")
+    await durable.stage([record._replace(line=3)], SourcePass(again))
+    await durable.publish()
+    second, first = await claimed(durable, 2)
+    first.note("no answer", "t1")
+    first.note("no answer", "t2")
+    first.note("looked for: found")
+    await durable.settle([fate(first, reason="found"), fate(second, State.PENDING)], ())
+    (seq,) = await reader.find("one")
+    (life,) = [life async for life in reader.lives([seq])]
+    assert (life.key, life.location, life.type, life.direction, life.date) == (
+        b"ione",
+        "l1",
+        "SMS",
+        "inbound",
+        5,
+    )
+    assert life.places == [SourcePosition("folder/h.csv", 7), SourcePosition("copy.csv", 3)]
+    trail = [(event.what, event.trace) for event in life.trail]
+    assert trail == [("no answer", "t2"), ("looked for: found", None)]
+    assert (life.state, life.at, life.attempts, life.reason) == (State.SENT, AT, 1, "found")
+    (waits,) = [life async for life in reader.lives(await reader.find("two"))]
+    assert (waits.state, waits.at, waits.worker, waits.attempts) == (State.PENDING, None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("one", 1),
+        ("h.csv:7", 1),
+        ("folder/h.csv:7", 1),
+        ("7", 1),
+        ("csv:7", 0),
+        ("other.csv:7", 0),
+        ("m-of-one", 1),
+        ("c1", 2),
+        ("+14155550101", 1),
+        ("14155550101", 1),
+        ("4155550101", 0),
+        ("c", 0),
+        ("", 0),
+    ],
+)
+async def test_records_are_found_by_what_people_know_of_them(
+    durable: DurableOutbox, reader: OutboxReader, text: str, named: int
+) -> None:
+    """Id, place, what the API answered, and whom they are with: always whole."""
+    source = await durable.source("folder/h.csv", b"{}")
+    late = '{"contact":{"phone":"+14155550101"}}'
+    batch = [
+        draft("ione", payload=b'{"contactId":"c1"}', line=7),
+        draft("itwo", payload=b'{"contactId":"c1"}', line=8),
+        draft("ithree", line=9)._replace(deferred=late),
+    ]
+    await durable.stage(batch, SourcePass(source))
+    await durable.publish()
+    claims = await claimed(durable, 3)
+    await durable.settle([fate(c, message_id=f"m-of-{c.key[1:].decode()}") for c in claims], ())
+    assert len(await reader.find(text)) == named

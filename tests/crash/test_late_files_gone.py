@@ -51,6 +51,9 @@ class Thief:
                 away.rename(upload.path)
         return Response(200, CIMultiDict(), b'{"messageId":"m1","conversationId":"v1"}')
 
+    def abort(self) -> None:
+        """Nothing is in flight."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

@@ -54,6 +54,9 @@ class WorldTransport:
         reply = exchange.reply
         return Response(reply.status, CIMultiDict(reply.headers), reply.body)
 
+    def abort(self) -> None:
+        """Nothing is in flight."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

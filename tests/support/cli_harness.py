@@ -70,16 +70,18 @@ def write_jsonl(path: Path, records: Sequence[object]) -> Path:
 
 
 @contextmanager
-def started(*words: object, stdin: int | None = None) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *words: object, stdin: int | None = None, stdout: int = subprocess.PIPE, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """The command as a process of its own, which does not outlive the block."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LEADCONNECTOR_")}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: inherited
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "leadconnector_async.cli", *map(str, words)],
-        env=clean,
+        env=clean | variables,
         stdin=stdin,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

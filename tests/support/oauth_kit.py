@@ -67,6 +67,9 @@ class Direct:
         self.on_answer(request, response)
         return response
 
+    def abort(self) -> None:
+        """Nothing is in flight."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

@@ -190,12 +190,12 @@ class Client(Protocol):
         """Send until then. Go on from ``snapshot``, and return what the next process needs."""
 
 
-def our_quota(limit: RateLimit | None) -> Client:
+def our_quota(limit: RateLimit | None, share: float = 1.0) -> Client:
     """The client that this is about, which takes the limit for that until answers tell."""
 
     async def client(sender: Sender, until: float, snapshot: QuotaSnapshot | None) -> QuotaSnapshot:
         loop = asyncio.get_running_loop()
-        quota = Quota(limit, snapshot=snapshot, now=loop.time(), wall_ms=wall_ms())
+        quota = Quota(limit, snapshot=snapshot, now=loop.time(), wall_ms=wall_ms(), share=share)
         await sender.through_quota(quota, until)
         return quota.state(loop.time(), wall_ms())
 

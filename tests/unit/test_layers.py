@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,7 +42,12 @@ def modules() -> Mapping[str, Path]:
 
 
 MODULES: Final = modules()
-TREES: Final = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
+
+
+@cache
+def trees() -> Mapping[str, ast.Module]:
+    """Each module of the package, parsed where a test asks for it: it takes a while."""
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -67,7 +73,7 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
 
 def test_no_modules_import_each_other() -> None:
     """Nor in a circle of more, imports for the type checker and within functions included."""
-    graph = {name: set(imported(tree)) - {name} for name, tree in TREES.items()}
+    graph = {name: set(imported(tree)) - {name} for name, tree in trees().items()}
     assert sum(map(len, graph.values())) > 300
     assert circle(graph) == []
 
@@ -87,6 +93,6 @@ def given_up(module: str, tree: ast.Module) -> set[str]:
 
 def test_no_module_or_class_has_a_name_that_was_given_up() -> None:
     """The words are those of the glossary in docs/architecture.md."""
-    found = {name: given_up(name, tree) for name, tree in TREES.items()}
+    found = {name: given_up(name, tree) for name, tree in trees().items()}
     assert {name: words for name, words in found.items() if words} == {}
     assert given_up("x.courier", ast.parse("class _Clerk: ...")) == {"courier", "Clerk"}

@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from http_peer import serving
+from outbox_kit import drafts, published
 
 from leadconnector_async import LeadConnector
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
@@ -16,6 +18,8 @@ from leadconnector_async.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
+
+    from http_peer import Peer
 
 
 class Shared(MemoryOutbox):
@@ -60,6 +64,17 @@ class Shared(MemoryOutbox):
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+class Muted(Shared):
+    """A store that answers nothing any more once it has told what is owned."""
+
+    async def share(self) -> Share:
+        """Own one location, and say no more."""
+        if self._silent:
+            await asyncio.Event().wait()
+        self._silent = True
+        return Share(["l1"], [], 1)
 
 
 def worked(opening: Callable[[int], Awaitable[Shared]], *, stop_after: float | None = None) -> int:
@@ -120,3 +135,31 @@ def test_a_worker_that_waits_for_its_server_can_be_stopped() -> None:
         return Shared()
 
     assert worked(opening, stop_after=0.05) == 1
+
+
+def test_requests_end_with_the_lease() -> None:
+    """A store that is silent has given the locations to others: nothing may arrive later on."""
+
+    async def unanswered(peer: Peer) -> None:
+        await peer.request()
+        await peer.reader.read()
+
+    async def main() -> None:
+        store = Muted()
+        await published(store, drafts(1))
+
+        async def opening() -> Muted:
+            return store
+
+        async with (
+            serving(unanswered) as server,
+            LeadConnector("token", base_url=server.url) as api,
+        ):
+            worker = Worker(api.session, opening, lease_s=0.1)  # type: ignore[arg-type]
+            running = asyncio.create_task(worker.run())
+            await server.until(lambda: server.ended == 1)
+            assert len(server.requests) == 1
+            worker.stop()
+            await running
+
+    asyncio.run(asyncio.wait_for(main(), 30))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Final
 
 import click
 from msgspec.structs import asdict
 
-from leadconnector_async.cli.format import duration, rate, say
-from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.format import counted, duration, number, rate, say
+from leadconnector_async.cli.options import json_option, option, outbox_option
+from leadconnector_async.cli.progress_display import live_lines
 from leadconnector_async.cli.report_lines import (
     all_reasons,
     all_runs_line,
@@ -20,35 +22,67 @@ from leadconnector_async.cli.report_lines import (
     print_json,
     reason_sections,
 )
-from leadconnector_async.outbox.open import read_outbox, shown_place
+from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.estimate import budget_after, slowest
 from leadconnector_async.reports.summary import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.reports.summary import OutboxStatus
 
 
+WATCH_S: Final = 2.0
+"""Seconds between two looks."""
+
+
 @click.command("status")
 @outbox_option
+@option("--watch", is_flag=True, help="Say it again every two seconds, until interrupted.")
 @json_option
-def command(outbox: str, *, as_json: bool) -> None:
+def command(outbox: str, *, watch: bool, as_json: bool) -> None:
     """Say how many records are sent, failed and pending, how fast it goes, and how long it takes.
 
-    It only reads, and may be asked while an import runs. The time is by the documented quota.
+    It only reads, and may be asked while an import runs. The time is by the documented quota. Of a
+    database it names the processes that send, and what each owns. With --watch, --json prints an
+    object per line, and Ctrl-C is the usual end (exit status 0).
     """
-    status, estimate = asyncio.run(read_outbox(outbox, _read))
-    if as_json:
-        fields = asdict(status)
-        fields["estimate_s"] = round(estimate, 1)
-        fields["outbox"] = shown_place(outbox)
-        print_json(fields)
+    if not watch:
+        status, estimate = asyncio.run(read_outbox(outbox, _read))
+        if as_json:
+            _print_json(outbox, status, estimate)
+        else:
+            say("\n".join(_lines(outbox, status, estimate)))
         return
-    for line in _lines(status, estimate):
-        say(line)
+    with suppress(KeyboardInterrupt), nullcontext() if as_json else live_lines() as show:
+        _watch(outbox, show)
+
+
+def _watch(outbox: str, show: Callable[[str], None] | None) -> None:
+    """Look again and again. What fails after the first look may pass, as a restart does."""
+    seen = False
+    while True:
+        try:
+            status, estimate = asyncio.run(read_outbox(outbox, _read))
+        except OutboxError as error:
+            if not seen:
+                raise
+            say(f"leadconnector: {error}", err=True)
+        else:
+            seen = True
+            if show is None:
+                _print_json(outbox, status, estimate)
+            else:
+                show("\n".join([*_lines(outbox, status, estimate), ""]))
+        time.sleep(WATCH_S)
+
+
+def _print_json(outbox: str, status: OutboxStatus, estimate: float) -> None:
+    fields = {"estimate_s": round(estimate, 1), "outbox": shown_place(outbox)}
+    print_json(asdict(status) | fields)
 
 
 async def _read(reader: OutboxReader) -> tuple[OutboxStatus, float]:
@@ -71,7 +105,7 @@ def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
         yield "dismissed", status.dismissed, "given up after they had failed"
 
 
-def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
+def _lines(outbox: str, status: OutboxStatus, estimate: float) -> Iterator[str]:
     yield from figures(
         [
             ("sent", status.sent, ""),
@@ -89,5 +123,27 @@ def _lines(status: OutboxStatus, estimate: float) -> Iterator[str]:
         yield f"What is pending takes {duration(estimate)} at least, by the quota of 100 per 10 s."
     elif not (status.failed or status.unresolved):
         yield "Everything is sent."
+    if is_url(outbox):
+        yield from _worker_lines(status)
     yield from location_lines(status.locations)
     yield from reason_sections(all_reasons(status))
+
+
+def _worker_lines(status: OutboxStatus) -> Iterator[str]:
+    """A table of those who send from a database: any of them may be on another machine."""
+    if status.workers:
+        width = max(len("process"), *(len(of.worker) for of in status.workers))
+        yield ""
+        heads = "".join(f"{head:>11}" for head in ("locations", "pending", "rate"))
+        yield f"  {'process':<{width}}  {'id':<12}{heads}  left"
+    for of in status.workers:
+        left = duration(of.estimate_s) if of.pending else ""
+        yield (
+            f"  {of.worker:<{width}}  {of.id:<12}{number(of.locations):>11}"
+            f"{number(of.pending):>11}{rate(of.rate):>11}  {left}".rstrip()
+        )
+    owned = sum(of.locations_left for of in status.workers)
+    if (free := sum(of.pending > 0 for of in status.locations) - owned) > 0:
+        yield ""
+        where = counted(free, "location")
+        yield f"Nobody sends what is pending in {where}: start leadconnector worker."

@@ -8,6 +8,7 @@ came.
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -20,6 +21,7 @@ from leadconnector_async.errors import (
     OutboxUnusableError,
     OutboxWriteError,
 )
+from leadconnector_async.outbox.postgres.process_name import process_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -167,7 +169,7 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
     """
     settings = settings | {
         "search_path": f'"{place.schema}"',
-        "application_name": "leadconnector",
+        "application_name": process_name(os.getpid()),
     }
     try:
         connection: Connection = await asyncpg.connect(

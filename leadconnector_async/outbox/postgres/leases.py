@@ -8,16 +8,18 @@ fencing token.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres import lookups, trail
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
+from leadconnector_async.outbox.postgres.selecting import select
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.counters import Numbers
+    from leadconnector_async.outbox.selection import Selection
 
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
@@ -33,7 +36,10 @@ SHARDS: Final = 64
 SPAN_MS: Final = 10_000
 """Sent records are counted by spans of this length."""
 
-_ACQUIRE: Final = """INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
+_ACQUIRE: Final = """WITH noted AS (
+        INSERT INTO owner (location, at, worker)
+        VALUES ($1, $2, current_setting('application_name')))
+    INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
     ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
     RETURNING epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
 
@@ -132,11 +138,24 @@ class Leases:
                 )
             self.shards.add(shard)
 
+    async def select(self, selection: Selection) -> None:
+        """See `DurableOutbox.select`."""
+        place = self._runner.place
+        for shard in set(range(SHARDS)) - self.shards:
+            key = place.lock_key(LOCK_SHARD, shard)
+            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                raise OutboxBusyError(
+                    f"{place.shown}: another process sends, and would send what is not selected: "
+                    "end it, or wait"
+                )
+            self.shards.add(shard)
+        await select(self._connection, selection)
+
     async def acquire(self, name: str) -> Acquired:
         """See `Outbox.acquire`."""
         await self.lock([name])
         location = await self._numbers.location(name)
-        row = await self._connection.fetchrow(_ACQUIRE, location)
+        row = await self._connection.fetchrow(_ACQUIRE, location, time.time_ns() // 1_000_000)
         assert row is not None  # noqa: S101 - it is made where there is none
         token, held, *quota = row
         lease = Lease(name, token, location)
@@ -197,6 +216,7 @@ class Leases:
         ended = sum(fate.state is not State.PENDING for fate in settlements)
         if row is None or row[0] < len(leases) or row[1] < ended:
             raise _lost(leases)
+        await trail.add(self._connection, settlements)
         learned = {
             (fate.claim.lease.number, name): value
             for fate in reversed(settlements)  # the first one is kept

@@ -25,6 +25,7 @@ from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
 from leadconnector_async.outbox.postgres.schema import prepare
+from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.shared import Share
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -59,7 +61,9 @@ _LOCATIONS: Final = """SELECT name FROM location
 _UNSENT: Final = """SELECT name, n FROM (
         SELECT location, sum(n)::bigint FROM (
             SELECT location, n FROM tally WHERE state = 0
-            UNION ALL SELECT location, pending FROM tenure) AS parts
+            UNION ALL SELECT location, pending FROM tenure
+            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
+                GROUP BY location) AS parts
         GROUP BY location) AS of (id, n) JOIN location USING (id)
     WHERE n > 0 ORDER BY id"""
 
@@ -155,6 +159,13 @@ class PostgresOutbox:
         """See `Outbox.publish`."""
         while not await self._staging.publish():
             pass
+
+    async def select(self, selection: Selection | None) -> None:
+        """See `DurableOutbox.select`."""
+        if selection is None:
+            await self._staging.runner.run(lambda connection: connection.execute(TAKE_ALL))
+        else:
+            await self._under_lease(lambda leases: leases.select(selection))
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""

@@ -16,6 +16,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
+from leadconnector_async.outbox.postgres.selecting import TAKE
 from leadconnector_async.records.deferred import Trait
 from leadconnector_async.records.lane_order import answers_last, two_names_of
 
@@ -119,10 +120,14 @@ class Publisher:
         return bool(await self._connection.fetchval(_IS_PUBLISHED, seq))
 
     async def publish_known(self, seq: int) -> State:
-        """Put a record in that was staged and not published. Tells whether it is held."""
+        """Put a record in that was staged and not published, or left for later.
+
+        Tells whether it is held.
+        """
         execute = self._connection.execute
         found = await self._connection.fetchrow(_SPLIT, seq)
         if found is None:
+            await execute(TAKE, seq)
             is_held = await self._connection.fetchval(_HELD, seq)
             return State.CLAIMED if is_held else State.PENDING
         first, end, stager = found

@@ -15,6 +15,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.life import find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.connection import (
@@ -27,6 +28,7 @@ from leadconnector_async.outbox.postgres.counters import storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import check_schema
 from leadconnector_async.outbox.postgres.summary import summary
+from leadconnector_async.outbox.postgres.trail import QUERIES
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     HistoryRecord,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.reader import KindOf
+    from leadconnector_async.outbox.reader import KindOf, RecordLife
 
 T = TypeVar("T")
 
@@ -157,7 +159,9 @@ class PostgresOutboxReader:
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         async with self.at_one_moment():
             return await self._read(
-                lambda connection: summary(connection, now, round(lately_s * 1000))
+                lambda connection: summary(
+                    connection, self._runner.place, now, round(lately_s * 1000)
+                )
             )
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
@@ -220,6 +224,14 @@ class PostgresOutboxReader:
                     raise self._damaged(error) from error
                 yield page
                 last = rows[-1][0]
+
+    async def find(self, text: str) -> list[int]:
+        """See `OutboxReader.find`."""
+        return await find_records(self._rows, QUERIES, storable(text))
+
+    def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+        """See `OutboxReader.lives`."""
+        return lives(self._rows, QUERIES, seqs)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

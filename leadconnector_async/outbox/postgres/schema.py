@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raise it with every change of the tables, and say in ``_ADDED`` what changes."""
 
 OLDEST: Final = 1
@@ -36,7 +36,14 @@ LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
 of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
 
-_ADDED: Final[tuple[str, ...]] = ()
+_ADDED: Final = (
+    """CREATE TABLE trail (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL,
+        at bigint NOT NULL, what text NOT NULL, trace text);
+    CREATE INDEX trail_record ON trail (seq);
+    CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
+    CREATE INDEX owner_location ON owner (location, at)""",
+)
 """What each format from the second on has that the one before it has not."""
 
 _FOUND: Final = """SELECT to_regclass(format('%I.outbox_format', $1::text)) IS NOT NULL,

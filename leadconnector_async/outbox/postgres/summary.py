@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.postgres.leases import SPAN_MS
+from leadconnector_async.outbox.postgres.leases import SPAN_MS, shard_of
+from leadconnector_async.outbox.postgres.process_name import told_name
+from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     OutboxSummary,
+    Owner,
     ReasonGroup,
     RecordCounts,
     SourcePosition,
@@ -16,7 +19,10 @@ from leadconnector_async.outbox.reader import (
 from leadconnector_async.outbox.reasons import grouped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.outbox.reasons import Group
 
 _TOTALS: Final = """SELECT name, state, sum(n)::bigint FROM (
@@ -46,16 +52,31 @@ _COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.
 _PACE: Final = """SELECT count(DISTINCT span),
     coalesce(sum(sent) FILTER (WHERE span >= $1), 0)::bigint FROM pace"""
 
+_OWNERS: Final = """SELECT application_name, number, coalesce((
+        SELECT sum(sent) FROM pace WHERE part = pid AND span >= $2), 0)::bigint
+    FROM (SELECT pid, array_agg(objid::bigint) AS number FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 & 4294967295
+            AND objid::bigint >> 24 = ANY ($3::int[])
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        GROUP BY pid) AS of JOIN pg_stat_activity USING (pid) ORDER BY backend_start, pid"""
 
-async def summary(connection: Connection, now_ms: int, lately_ms: int) -> OutboxSummary:
+_LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
+    WHERE location < 0 GROUP BY id, name"""
+
+
+async def summary(
+    connection: Connection, place: PostgresPlace, now_ms: int, lately_ms: int
+) -> OutboxSummary:
     """Count everything, within the caller's transaction."""
     since = (now_ms - lately_ms) // SPAN_MS
     first_at, last_at = await _row(connection, _MOMENTS)
     spans, sent_lately = await _row(connection, _PACE, since)
     records, copies = await _row(connection, _KEPT)
     reasons = grouped(map(tuple, await connection.fetch(_REASONS)), MAX_PLACES)
+    counts = await _counts(connection)
+    values = place.lock_key(0) >> 32, since, [LOCK_SHARD, LOCK_MEMBER]
     return OutboxSummary(
-        await _counts(connection),
+        counts,
         [
             ReasonGroup(State(of.state), of.reason, of.count, await _first(connection, of))
             for of in reasons
@@ -68,6 +89,25 @@ async def summary(connection: Connection, now_ms: int, lately_ms: int) -> Outbox
         copies,
         [SourcePosition(*place) for place in await connection.fetch(_COPIES, MAX_PLACES)],
         spans * SPAN_MS,
+        {name: n for name, n in await connection.fetch(_LATER)},  # noqa: C416 - rows are no pairs
+        _owners(await connection.fetch(_OWNERS, *values), counts),
+    )
+
+
+def _owners(
+    rows: Iterable[tuple[str, list[int], int]], locations: Iterable[str]
+) -> tuple[Owner, ...]:
+    by_lock: dict[int, list[str]] = {}
+    for name in locations:
+        by_lock.setdefault(LOCK_SHARD << 24 | shard_of(name), []).append(name)
+    return tuple(
+        Owner(
+            *told_name(application),
+            joined=any(lock >> 24 == LOCK_MEMBER for lock in locks),
+            locations=frozenset(name for lock in locks for name in by_lock.get(lock, ())),
+            sent_lately=sent,
+        )
+        for application, locks, sent in rows
     )
 
 

@@ -57,6 +57,15 @@ CREATE TABLE pace (
     span bigint NOT NULL, part int NOT NULL, sent bigint NOT NULL, PRIMARY KEY (span, part))
     WITH (fillfactor = 50);
 
+-- What happened to a record on its way, but for a first request that stored it.
+CREATE TABLE trail (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL, at bigint NOT NULL,
+    what text NOT NULL, trace text);
+CREATE INDEX trail_record ON trail (seq);
+-- Who has owned a location, from when on.
+CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
+CREATE INDEX owner_location ON owner (location, at);
+
 -- What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
 CREATE TABLE lookup (
     location int NOT NULL, name text COLLATE "C" NOT NULL, value text NOT NULL,

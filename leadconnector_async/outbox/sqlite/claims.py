@@ -58,6 +58,11 @@ class ClaimIndex:
         """Tell whether all of these records are claimed and not settled."""
         return seqs <= self._batch_of.keys()
 
+    @property
+    def held(self) -> AbstractSet[int]:
+        """All records that are claimed and not settled."""
+        return self._batch_of.keys()
+
     def count(self, location: int) -> int:
         """How many records of a location are held."""
         return sum(map(len, self.lanes.get(location, {}).values()))

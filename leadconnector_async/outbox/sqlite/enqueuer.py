@@ -8,6 +8,7 @@ import msgspec
 
 from leadconnector_async.api.enrichment import PERSON
 from leadconnector_async.outbox.sqlite.connection import run_rows
+from leadconnector_async.outbox.sqlite.selecting import take
 from leadconnector_async.records.deferred import Trait
 from leadconnector_async.records.lane_order import answers_last, two_names_of
 
@@ -101,10 +102,12 @@ class Enqueuer:
         self._enqueue(places)
 
     def publish_known(self, place: QueuePlace) -> None:
-        """Put a record in that an earlier run staged and did not publish."""
+        """Put a record in that an earlier run staged and did not publish, or left for later."""
         if not self.is_published(place[3]):
             run_rows(self._connection, _PUBLISHED_AHEAD, [(place[3],)])
             self._enqueue([place])
+        elif take(self._connection, place):
+            self._claims.arrived(place[0])
 
     def put_back(self, place: QueuePlace) -> None:
         """Put a record in whose end was taken back. One that is not published yet has to wait."""

@@ -1,9 +1,10 @@
-"""Every record of an outbox file, as what it is and where it stands: for a final account."""
+"""Every record of an outbox file: what it is, where it stands, and the life of single ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.outbox.life import LifeQueries
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.reader import HistoryRecord
 from leadconnector_async.outbox.sqlite.counters import PENDING
@@ -56,3 +57,34 @@ def _states(connection: Connection) -> bytearray:
     for seq, state, found in connection.execute(_ENDS):
         states[seq] = state | _FOUND if found else state
     return states
+
+
+QUERIES: Final = LifeQueries(
+    by_key="""SELECT seq FROM record
+        WHERE location IN (SELECT id FROM location) AND key = ? ORDER BY seq""",
+    by_line="""WITH named (name, line) AS (VALUES (?, ?))
+        SELECT seq FROM (SELECT source, line, seq FROM origin
+                UNION SELECT source, line, seq FROM copy) AS place
+            JOIN source ON source.id = place.source JOIN named ON named.line = place.line
+        WHERE named.name IN ('', source.name)
+            OR substr(source.name, -length(named.name) - 1) = '/' || named.name
+        ORDER BY seq""",
+    by_answer="""SELECT seq FROM outcome WHERE ? IN (message_id, conversation_id)
+        ORDER BY seq""",
+    by_text="""SELECT seq FROM record
+        WHERE instr(payload, ?) OR instr(late, ?) ORDER BY date, seq""",
+    record="""SELECT key, name, r.location, date, payload, coalesce(o.state, 0), at,
+            coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
+            text, detail
+        FROM record r JOIN location ON location.id = r.location
+            LEFT JOIN outcome o USING (location, lane, seq)
+            LEFT JOIN queue q USING (location, lane, date, seq)
+            LEFT JOIN reason ON reason.id = o.reason
+        WHERE r.seq = ?""",
+    positions="""SELECT name, line FROM (
+            SELECT 0 AS place, source, line FROM origin WHERE seq = ?1
+            UNION ALL SELECT 1, source, line FROM copy WHERE seq = ?1)
+        JOIN source ON source.id = source ORDER BY place, name, line""",
+    trail="SELECT at, what, trace FROM trail WHERE seq = ? ORDER BY rowid",
+    owner="SELECT worker FROM owner WHERE at <= ?2 AND ?1 >= 0 ORDER BY at DESC LIMIT 1",
+)

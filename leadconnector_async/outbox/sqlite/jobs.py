@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import LeaseLostError
-from leadconnector_async.locking import OwnerLock
+from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
@@ -17,6 +18,7 @@ from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
 from leadconnector_async.outbox.sqlite.lookups import Lookups
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.sqlite.requeue import Dismissing, Requeuer
+from leadconnector_async.outbox.sqlite.selecting import select
 from leadconnector_async.outbox.sqlite.settler import Settler
 from leadconnector_async.outbox.staging import stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import SourcePass, Staged, Submission
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
 
@@ -41,8 +44,14 @@ _DESTINATIONS: Final = (
 _BUSY_LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT 1 FROM queue WHERE queue.location = location.id) ORDER BY id"""
 
-_UNSENT: Final = """SELECT name, n FROM tally JOIN location ON location.id = tally.location
-    WHERE state = ? AND n > 0 ORDER BY location.id"""
+_UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
+        JOIN location ON location.id = tally.location
+        LEFT JOIN (SELECT location AS id, count(*) AS later FROM queue WHERE location < 0
+            GROUP BY location) AS parked ON parked.id = -tally.location
+    WHERE state = ? AND left > 0 ORDER BY location.id"""
+
+
+_OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
 
 
 class SqliteStore:
@@ -148,8 +157,12 @@ class SqliteStore:
         """Return the locations that have records in the queue, oldest first."""
         return [name for (name,) in self.connection.execute(_BUSY_LOCATIONS)]
 
+    def select(self, selection: Selection | None) -> None:
+        """See `DurableOutbox.select`."""
+        select(self.connection, self.claims, selection)
+
     def unsent(self) -> dict[str, int]:
-        """Return how many records of each location have no end yet, published or not."""
+        """See `DurableOutbox.unsent`."""
         return dict(self.connection.execute(_UNSENT, (PENDING,)).fetchall())
 
 
@@ -176,6 +189,7 @@ def _ready(path: str, connection: Connection, lock: OwnerLock) -> SqliteStore:
     try:
         connection.execute("BEGIN IMMEDIATE")
         store = SqliteStore(connection, lock)
+        connection.execute(_OWNED, (time.time_ns() // 1_000_000, this_process()))
         connection.execute("COMMIT")
     except BaseException as error:
         connection.close()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -95,6 +96,10 @@ class SqliteOutbox:
         """See `Outbox.publish`."""
         while not await self._writer.run(lambda store: store.enqueuer.publish()):
             pass
+
+    async def select(self, selection: Selection | None) -> None:
+        """See `DurableOutbox.select`."""
+        await self._writer.run(lambda store: store.select(selection))
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""

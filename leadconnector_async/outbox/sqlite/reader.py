@@ -20,6 +20,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.life import find_records, lives
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     OutboxSummary,
@@ -30,7 +31,7 @@ from leadconnector_async.outbox.reader import (
 from leadconnector_async.outbox.sqlite import lookups, summary
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read
 from leadconnector_async.outbox.sqlite.counters import SENT
-from leadconnector_async.outbox.sqlite.history import history_pages
+from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages
 from leadconnector_async.outbox.workload import workload
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from types import TracebackType
 
-    from leadconnector_async.outbox.reader import HistoryRecord, KindOf
+    from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordLife
 
 T = TypeVar("T")
 
@@ -176,7 +177,7 @@ class SqliteOutboxReader:
 
     async def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
         """See `OutboxReader.queued`."""
-        after = (_LOWEST,) * 4
+        after = (0, _LOWEST, _LOWEST, _LOWEST)  # what is left for later stands before
         while page := await self._rows(_QUEUED, *after, not deferred_only, _PAGE):
             yield [QueuedRecord(*row[4:]) for row in page]
             after = page[-1][:4]
@@ -187,6 +188,14 @@ class SqliteOutboxReader:
             pages = await self._read(lambda connection: history_pages(connection, kind_of_refused))
             while page := await self._read(lambda _: next(pages)):
                 yield page
+
+    async def find(self, text: str) -> list[int]:
+        """See `OutboxReader.find`."""
+        return await find_records(self._rows, QUERIES, text)
+
+    def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+        """See `OutboxReader.lives`."""
+        return lives(self._rows, QUERIES, seqs)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

@@ -21,7 +21,7 @@ _log: Final = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Stored as ``user_version``. Raise it with every change of the tables."""
 
 OLDEST: Final = 1
@@ -58,11 +58,21 @@ _DAY_LIMIT: Final = "ALTER TABLE spend ADD COLUMN day_limit INTEGER"
 
 _TRAITS: Final = "ALTER TABLE record ADD COLUMN traits INTEGER NOT NULL DEFAULT 0"
 
+_LIFE: Final = (
+    # What happened to a record on its way, but for a first request that stored it.
+    """CREATE TABLE trail (
+        seq INTEGER NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, trace TEXT)""",
+    "CREATE INDEX trail_record ON trail (seq)",
+    # Who has owned the outbox, from when on.
+    "CREATE TABLE owner (at INTEGER NOT NULL, worker TEXT NOT NULL)",
+)
+
 _ADDED: Final = (
     (),
     ("ALTER TABLE record ADD COLUMN late TEXT", _LOOKUP),
     (_DAY_LIMIT, *_EQUALS),
     (_TRAITS,),
+    _LIFE,
 )
 """What each format has that the one before it has not."""
 
@@ -109,6 +119,7 @@ _TABLES: Final = (
     # What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
     _LOOKUP,
     *_EQUALS,
+    *_LIFE,
     # Records up to here are published, and beyond it those in early.
     "CREATE TABLE sealed (seq INTEGER NOT NULL)",
     "INSERT INTO sealed VALUES (0)",

@@ -28,6 +28,8 @@ _SENT: Final = """INSERT INTO outcome (location, lane, seq, state, at, attempts,
 _END: Final = """INSERT INTO outcome (location, lane, seq, state, at, attempts, message_id,
     conversation_id, email_message_id, reason, detail)"""
 
+_TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"
+
 _STAY: Final = """UPDATE queue SET attempts = ?
     WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
 
@@ -58,6 +60,8 @@ class Settler:
             self._end(ended)
         self._claims.index.drop([(c.lease.number, c.lane, c.seq) for c, *_ in settlements])
         self._give_back(given)
+        trail = [(c.seq, *event) for c, *_ in settlements for event in c.trail or ()]
+        run_rows(self._connection, _TRAIL, trail)
         self._claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
 

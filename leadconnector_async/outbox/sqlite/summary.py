@@ -54,6 +54,9 @@ _SPANS: Final = "SELECT count(*) FROM pace"
 
 _LATELY: Final = "SELECT coalesce(sum(sent), 0) FROM pace WHERE span >= ?"
 
+_LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
+    WHERE location < 0 GROUP BY id"""
+
 _FIELDS: Final = {
     PENDING: "pending",
     SENT: "sent",
@@ -86,6 +89,7 @@ def summary(connection: Connection, now_ms: int, lately_ms: int) -> OutboxSummar
         copies,
         [SourcePosition(*place) for place in execute(_COPIES, (MAX_PLACES,))],
         spans * SPAN_MS,
+        dict(execute(_LATER).fetchall()),
     )
 
 

@@ -355,3 +355,59 @@ async def test_an_announced_day_is_handed_on() -> None:
     assert heir.day_spent
     later = make(snapshot=quota.state(time(), WALL), wall_ms=WALL + 25 * 3_600_000)
     assert (later.day_limit, later.day_left) == (5, 5)
+
+
+def shared(share: float, snapshot: QuotaSnapshot | None = None) -> Quota:
+    """A part of the documented quota, that begins now."""
+    return Quota(RateLimit(), snapshot=snapshot, now=time(), wall_ms=WALL, share=share)
+
+
+@virtually
+async def test_a_share_is_a_share_of_what_is_announced() -> None:
+    """Of the window and of the day; the next run, which may use all, is told the server's own."""
+    quota = shared(0.5)
+    assert quota.limit == RateLimit(50, 10.0, 100_000)
+    seen = RateLimitHeaders(max=25, remaining=24, interval_ms=10_000, daily_limit=10_000)
+    await exchange(quota, seen)
+    assert (quota.limit.requests, quota.day_limit) == (12, 5_000)
+    assert quota.state(time(), WALL).day_limit == 10_000
+
+
+@virtually
+async def test_a_share_is_not_exceeded_where_nobody_else_is() -> None:
+    """Whatever the server has left: people at work may come at any time."""
+    quota, began = shared(0.5), time()
+    for sent in range(150):
+        await exchange(quota, RateLimitHeaders(max=100, remaining=99 - sent % 50))
+    assert time() - began > 19.5
+
+
+@virtually
+async def test_others_who_use_more_than_their_share_are_given_room() -> None:
+    """They took 70 of 100: 30 are left to a half of the quota."""
+    quota, began = shared(0.5), time()
+    for remaining in range(29, 4, -1):
+        await exchange(quota, RateLimitHeaders(max=100, remaining=remaining, interval_ms=10_000))
+    assert time() - began < 8
+    await exchange(quota, RateLimitHeaders(max=100, remaining=0, interval_ms=10_000), 5)
+    assert time() - began > 9
+
+
+@virtually
+async def test_a_day_keeps_its_share_over_restarts() -> None:
+    """What this import has used counts, and what others have left does not give it back."""
+    used = QuotaSnapshot(99_990, WALL + 3_600_000, 0, WALL, 200_000)
+    quota = shared(0.5, used)
+    assert quota.day_left == 10
+    plenty = RateLimitHeaders(daily_limit=200_000, daily_remaining=100_000)
+    await exchange(quota, plenty, 10)
+    assert quota.ready_at(time()) == inf
+    assert quota.day_spent
+
+
+@virtually
+async def test_a_day_that_others_use_up_is_up() -> None:
+    """Nobody has a share of nothing."""
+    quota = shared(0.5)
+    await exchange(quota, RateLimitHeaders(daily_limit=200_000, daily_remaining=3))
+    assert quota.day_left == 3

@@ -89,3 +89,11 @@ def test_an_hour_without_a_break() -> None:
     outcome = simulate(Scenario(kind="sliding", round_trip=0.1, seconds=3600))
     assert outcome.throttled == 0
     assert outcome.used >= 0.99
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_share_leaves_the_rest_untouched(kind: Kind) -> None:
+    """Half of the quota is used, nearly all of that half, and no request is refused."""
+    outcome = simulate(Scenario(kind=kind, round_trip=0.1), our_quota(RateLimit(), 0.5))
+    assert 0.45 <= outcome.used <= 0.52
+    assert outcome.throttled == 0

@@ -9,6 +9,7 @@ import pytest
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
+from leadconnector_async.sources.text_log import TextLog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,10 +110,12 @@ def test_the_form_holds_what_reading_again_needs(tmp_path: Path) -> None:
         "1/3/24 10:05 p. m. - Ann: hi",
     ],
 )
-def test_a_chat_of_whatsapp_is_called_what_it_is(tmp_path: Path, line: str) -> None:
+def test_a_chat_of_whatsapp_is_one_whatever_it_is_called(tmp_path: Path, line: str) -> None:
     """Not JSON that is broken, nor a table without a header."""
-    (tmp_path / "_chat.txt").write_text(f"{line}\nand more\n", "utf-8")
-    with pytest.raises(SourceError, match="is a chat of WhatsApp, which is not read"):
-        open_source(str(tmp_path / "_chat.txt"))
+    for name in ("_chat.txt", "chat.json", "chat.csv", "chat"):
+        (tmp_path / name).write_text(f"{line}\nand more\n", "utf-8")
+        with open_source(str(tmp_path / name)) as source:
+            assert isinstance(source, TextLog)
+            assert source.recognised == "whatsapp"
     (tmp_path / "log.csv").write_text("date,type,message\n01/03/2024 22:05,SMS,hi\n")
     open_source(str(tmp_path / "log.csv")).__exit__(None, None, None)

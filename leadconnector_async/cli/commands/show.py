@@ -1,0 +1,131 @@
+"""``leadconnector show``: the life of single records."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from leadconnector_async.cli.format import counted, say
+from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.report_lines import print_json
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.models import Refusal
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.open import read_outbox, shown_place
+from leadconnector_async.records.draft import key_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.outbox.reader import OutboxReader, RecordLife
+
+MAX_SHOWN: Final = 50
+"""Records that are told to a person; ``--json`` tells all."""
+
+
+_REFUSALS: Final = msgspec.json.Decoder(Refusal)
+
+
+@click.command("show")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@outbox_option
+@json_option
+def command(ids: tuple[str, ...], outbox: str, *, as_json: bool) -> None:
+    """Tell where records were read, what happened on their way, and how they ended.
+
+    ID is a record's id or outboxKey, its place in a source (history.csv:12, or 12), the id of a
+    message or a conversation, or a contact's id, number or address: then all of its records are
+    shown. It only reads, and shows no text of a message.
+    """
+    lives, more = asyncio.run(
+        read_outbox(
+            outbox, lambda reader: _read(reader, outbox, ids, None if as_json else MAX_SHOWN)
+        )
+    )
+    if as_json:
+        print_json({"outbox": shown_place(outbox), "records": [_fields(life) for life in lives]})
+        return
+    for life in lives:
+        for line in _lines(life):
+            say(line)
+        say("")
+    if more:
+        say(f"{counted(more, 'more record')}: --json shows all.")
+
+
+async def _read(
+    reader: OutboxReader, outbox: str, ids: tuple[str, ...], limit: int | None
+) -> tuple[list[RecordLife], int]:
+    found: dict[int, None] = {}
+    for one in ids:
+        seqs = await reader.find(one)
+        if not seqs:
+            raise OutboxUnusableError(
+                f"{shown_place(outbox)} has no record {one}: give an id, FILE:LINE, the id of a "
+                "message, or a contact's id, number or address"
+            )
+        found |= dict.fromkeys(seqs)
+    chosen = list(found)[:limit]
+    return [life async for life in reader.lives(chosen)], len(found) - len(chosen)
+
+
+def _moment(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _lines(life: RecordLife) -> Iterator[str]:
+    kind = f"{life.direction} {life.type}" if life.direction else life.type
+    of = "" if life.date is None else f" of {_moment(life.date)}"
+    yield f"{key_text(life.key)}: {kind or 'record'}{of}, location {life.location or '(none)'}"
+    for number, place in enumerate(life.places):
+        yield f"  {'equals' if number else 'read'}: {place.source}:{place.line}"
+    for event in life.trail:
+        trace = f" (trace id {event.trace})" if event.trace else ""
+        yield f"  {_moment(event.at)}: {event.what}{trace}"
+    yield f"  {_end(life)}"
+
+
+def _end(life: RecordLife) -> str:
+    if life.at is None:
+        return f"not settled yet: waits, or is being sent ({counted(life.attempts, 'attempt')})"
+    words = f"{_moment(life.at)}: {_ENDS[life.state]}"
+    if life.reason:
+        words += f": {life.reason}"
+    named = (
+        ("message", life.message_id),
+        ("conversation", life.conversation_id),
+        ("e-mail", life.email_message_id),
+        ("trace id", _trace(life)),
+        ("by", life.worker),
+    )
+    words += "".join(f", {name} {value}" for name, value in named if value)
+    return f"{words}, {counted(life.attempts, 'attempt')}" if life.attempts else words
+
+
+_ENDS: Final = {
+    State.SENT: "sent",
+    State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
+    State.LEFT_OUT: "left out",
+    State.DISMISSED: "dismissed",
+}
+
+
+def _trace(life: RecordLife) -> str | None:
+    return None if life.detail is None else _REFUSALS.decode(life.detail).trace_id
+
+
+def _fields(life: RecordLife) -> dict[str, Any]:
+    fields = life._asdict() | {
+        "key": key_text(life.key),
+        "state": _ENDS.get(life.state, "pending"),
+        "places": [f"{place.source}:{place.line}" for place in life.places],
+        "trail": [event._asdict() for event in life.trail],
+        "trace": _trace(life),
+    }
+    del fields["detail"]
+    return fields

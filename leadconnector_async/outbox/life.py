@@ -1,0 +1,83 @@
+"""The life of single records: where they were read, what happened on their way, how they ended.
+
+Both stores keep it alike, so that how it is put together is written once; the queries are theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from leadconnector_async.outbox.base import State, TrailEvent
+from leadconnector_async.outbox.payload_kind import kind_of
+from leadconnector_async.outbox.reader import RecordLife, SourcePosition
+from leadconnector_async.records.draft import key_from_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    Rows = Callable[..., Awaitable[Sequence[Any]]]
+
+_LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
+
+_NUMBER: Final = re.compile(r"\+?(\d{7,15})")
+
+
+class LifeQueries(NamedTuple):
+    """Each but the last four gives numbers of records. A source is named whole, or by its end."""
+
+    by_key: str
+    """With a key."""
+    by_line: str
+    """Of a source ('' for any) and a line."""
+    by_answer: str
+    """With the id of a message or a conversation that the API gave."""
+    by_text: str
+    """With a JSON string that a body, or what it lacks, holds: as bytes, and as text."""
+    record: str
+    """Key, location and its number, date, payload, state, at, attempts, ids, reason, detail."""
+    positions: str
+    trail: str
+    owner: str
+    """Who owned a location at a time."""
+
+
+async def find_records(rows: Rows, queries: LifeQueries, text: str) -> list[int]:
+    """The numbers of the records that a text names, by the first of these that it is of any.
+
+    Its id or key; the place in its source (``history.csv:12``, or the line alone); the id of its
+    message or conversation; a contact's id, number or address.
+    """
+    found = await rows(queries.by_key, key_from_text(text))
+    if not found and (place := _LINE.fullmatch(text)):
+        found = await rows(queries.by_line, place["source"] or "", int(place["line"]))
+    if not found:
+        found = await rows(queries.by_answer, text)
+    if not found:
+        number = _NUMBER.fullmatch(text)
+        quoted = msgspec.json.encode(f"+{number[1]}" if number else text)
+        found = await rows(queries.by_text, quoted, quoted.decode())
+    return [seq for (seq,) in found]
+
+
+async def lives(rows: Rows, queries: LifeQueries, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+    """What is known of each of some records."""
+    for seq in seqs:
+        for key, location, number, date, payload, state, at, *rest in await rows(
+            queries.record, seq
+        ):
+            kind = (None, None, None) if payload is None else kind_of(payload, date)
+            owners = [] if at is None else await rows(queries.owner, number, at)
+            yield RecordLife(
+                bytes(key),
+                location,
+                *kind,
+                [SourcePosition(*place) for place in await rows(queries.positions, seq)],
+                [TrailEvent(*event) for event in await rows(queries.trail, seq)],
+                owners[0][0] if owners else None,
+                State(state),
+                at,
+                *rest,
+            )

@@ -1,0 +1,138 @@
+"""A piece of an import: which records this run sends, and which are left for later.
+
+All records are staged once and keep their keys, whatever is selected; what is left for later stands
+in the queue under the negative number of its location, where nothing is claimed. The selection is
+made anew by each import, over all records that came from sources, the sent ones included: so the
+same command again sends nothing more, and one without a selection sends all the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from leadconnector_async.errors import SelectionError
+from leadconnector_async.models import Call, Contact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+
+    Candidate = tuple[int, int, int, int, bytes | None, str | None]
+    """Number, location, lane and date of a record, with its body and its deferred parts, which
+    need be there only where the selection `reads` them."""
+
+WHOLE: Final = 0
+"""As ``limit_conversations``: the conversations of what ``limit`` takes, however many they are."""
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """The records that meet all of this, in the order of their dates. Dates: Unix milliseconds."""
+
+    limit: int | None = None
+    """The first so many messages."""
+    limit_conversations: int | None = None
+    """The messages of the first so many conversations; or `WHOLE`."""
+    since: int | None = None
+    until: int | None = None
+    """Before this moment."""
+    only: tuple[str, ...] = ()
+    """Types of messages, ids of contacts and conversations, numbers and addresses: any of them."""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ValueError("limit must be at least 1")
+        if self.limit_conversations is not None and self.limit_conversations < WHOLE:
+            raise ValueError("limit_conversations must not be negative")
+        if self.limit_conversations == WHOLE and self.limit is None:
+            raise ValueError("limit_conversations without a number needs a limit of messages")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("until must be after since")
+
+    @property
+    def reads(self) -> bool:
+        """Whether it looks into the records."""
+        return bool(self.only)
+
+
+class SelectionPass:
+    """One walk over the candidates. ``held`` are in flight, or in doubt: they stay."""
+
+    def __init__(self, selection: Selection, held: AbstractSet[int]) -> None:
+        self._selection = selection
+        self._held = held
+        self._chosen = 0
+        self._lanes: set[tuple[int, int]] = set()
+        self._names = {name.casefold(): name for name in selection.only}
+        self._missing = set(self._names)
+
+    def leave(self, candidates: Iterable[Candidate]) -> Iterator[tuple[int, int, int, int]]:
+        """Yield the location, lane, date and number of those that are not selected.
+
+        ``candidates`` come by date and number, over all calls.
+        """
+        for seq, location, lane, date, payload, deferred in candidates:
+            if self._is_meant(date, payload, deferred) and self._has_room((location, lane)):
+                self._lanes.add((location, lane))
+                self._chosen += 1
+            elif seq not in self._held:
+                yield location, lane, date, seq
+
+    def check(self) -> None:
+        """See that the walk has met all that is to be selected.
+
+        Raises:
+            SelectionError: something of ``only`` is in no record.
+        """
+        if self._missing:
+            listed = ", ".join(sorted(self._names[name] for name in self._missing))
+            raise SelectionError(f"no record has the type, contact, number or address {listed}")
+
+    def _is_meant(self, date: int, payload: bytes | None, deferred: str | None) -> bool:
+        since, until = self._selection.since, self._selection.until
+        if self._names:
+            found = _names_of(payload or b"{}", deferred) & self._names.keys()
+            self._missing -= found
+            if not found:
+                return False
+        return (since is None or date >= since) and (until is None or date < until)
+
+    def _has_room(self, lane: tuple[int, int]) -> bool:
+        limit, conversations = self._selection.limit, self._selection.limit_conversations
+        if conversations and lane not in self._lanes and len(self._lanes) >= conversations:
+            return False
+        if limit is None or self._chosen < limit:
+            return True
+        return conversations == WHOLE and lane in self._lanes
+
+
+class _Named(Struct, rename="camel", gc=False):
+    type: str = ""
+    contact_id: str | None = None
+    conversation_id: str | None = None
+    email_from: str | None = None
+    email_to: str | None = None
+    call: Call | None = None
+
+
+class _DeferredContact(Struct):
+    contact: Contact | None = None
+
+
+_bodies: Final = msgspec.json.Decoder(_Named)
+
+_contacts: Final = msgspec.json.Decoder(_DeferredContact)
+
+
+def _names_of(payload: bytes, deferred: str | None) -> set[str]:
+    """All that a record can be selected by."""
+    body = _bodies.decode(payload)
+    names = [body.type, body.contact_id, body.conversation_id, body.email_from, body.email_to]
+    if body.call is not None:
+        names += [body.call.to, body.call.from_]
+    contact = _contacts.decode(deferred).contact if deferred else None
+    if contact is not None:
+        names += [contact.phone, contact.email]
+    return {name.casefold() for name in names if name}

@@ -1,0 +1,42 @@
+"""Leaving what is not selected for later. Lives in the writer's thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.outbox.selection import SelectionPass
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from leadconnector_async.outbox.selection import Selection
+    from leadconnector_async.outbox.sqlite.claims import Claims
+
+_TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
+
+_CANDIDATES: Final = """SELECT record.seq, location, lane, date, iif(?1, payload, NULL),
+        iif(?1, late, NULL)
+    FROM record CROSS JOIN origin ON origin.seq = record.seq AND source > 0
+    WHERE payload IS NOT NULL ORDER BY date, record.seq"""
+
+_LEAVE: Final = """UPDATE queue SET location = -location
+    WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
+
+_TAKE: Final = """UPDATE queue SET location = -location
+    WHERE location = -? AND lane = ? AND date = ? AND seq = ?"""
+
+
+def select(connection: Connection, claims: Claims, selection: Selection | None) -> None:
+    """See `DurableOutbox.select`."""
+    connection.execute(_TAKE_ALL)
+    if selection is not None:
+        walk = SelectionPass(selection, claims.index.held)
+        candidates = connection.execute(_CANDIDATES, (selection.reads,))
+        connection.executemany(_LEAVE, walk.leave(candidates))
+        walk.check()
+    claims.arrived(None)
+
+
+def take(connection: Connection, place: tuple[int, int, int, int]) -> bool:
+    """Take one record in that was left for later, if it was."""
+    return connection.execute(_TAKE, place).rowcount > 0

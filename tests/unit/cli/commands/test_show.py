@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+
+from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_happened_to_a_record_is_told(tmp_path: Path) -> None:
+    """A lost answer, the look that found it, and what the API made of it; no text of it."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, message="secret"), sms(2, direction=None)])
+    config = SandboxConfig(faults=(Fault("drop", when="after", nth=(1,)),))
+    with SandboxThread(config) as sandbox:
+        leadconnector("import", history, *at(sandbox, tmp_path / "o.db"), "--look-after", "0.1")
+        (stored,) = sandbox.messages
+    options = "--outbox", tmp_path / "o.db"
+    shown = leadconnector("show", "h.jsonl:1", "h.jsonl:2", *options)
+    assert shown.exit_code == 0
+    assert "no answer" in shown.stdout
+    assert "looked for: found" in shown.stdout
+    assert f"message {stored.id}" in shown.stdout
+    assert "failed: direction is missing" in shown.stdout
+    assert "secret" not in shown.stdout
+    by_message = result_of(leadconnector("show", stored.id, *options, "--json").stdout)
+    (record,) = by_message["records"]
+    assert record["state"] == "sent"
+    assert [event["what"] for event in record["trail"]][-1] == "looked for: found"
+
+
+def test_what_nobody_knows_is_an_error(tmp_path: Path) -> None:
+    """It names the forms that an ID can have."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    leadconnector("import", history, "--sandbox", "--outbox", tmp_path / "o.db")
+    run = leadconnector("show", "nobody", "--outbox", tmp_path / "o.db")
+    assert run.exit_code == 1
+    assert "has no record nobody: give an id, FILE:LINE" in run.stderr

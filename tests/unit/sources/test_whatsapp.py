@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from leadconnector_async.models import Contact
+from leadconnector_async.sources import Parsed, SourceOptions, open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KIM = "+1 303 555-0142"
+OWN_LINES = "lines that WhatsApp wrote itself, such as on encryption"
+ALONE = "messages of pictures or files alone, which the export does not hold"
+LOST = "messages had pictures or files that the export does not hold"
+DELETED = "messages that were deleted"
+
+
+def _read(
+    path: Path, *lines: str, mine: tuple[str, ...] = ("Shop",), **options: object
+) -> list[Parsed]:
+    if lines:
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+    zone = ZoneInfo("America/New_York")
+    settings = SourceOptions(mine=mine, timezone=zone, region="US", **options)  # type: ignore[arg-type]
+    with open_source(str(path), settings) as source:
+        return list(source)
+
+
+def _says(parsed: list[Parsed]) -> list[str]:
+    return [str(problem) for one in parsed for problem in one.problems]
+
+
+@pytest.mark.parametrize(
+    ("begins", "utc"),
+    [
+        ("[31/03/2024, 9:34:09 PM] ", "2024-04-01 01:34:09"),
+        ("[31.03.24, 21:34:09] ", "2024-04-01 01:34:09"),
+        ("\u200e[2024-03-31, 9:34:09\u202fp.m.] ", "2024-04-01 01:34:09"),
+        ("[31/3/24 21:34:09] ", "2024-04-01 01:34:09"),
+        ("[2024/03/31 21:34:09] ", "2024-04-01 01:34:09"),
+        ("[31. 3. 2024 21:34:09] ", "2024-04-01 01:34:09"),
+        ("3/31/24, 9:34\u202fPM - ", "2024-04-01 01:34:00"),
+        ("31/3/2024, 9:34\xa0p.\xa0m. - ", "2024-04-01 01:34:00"),
+        ("31/3/24 9:34 a. m. - ", "2024-03-31 13:34:00"),
+        ("31/03/2024, 12:34 am - ", "2024-03-31 04:34:00"),
+        ("31.03.24, 21:34 - ", "2024-04-01 01:34:00"),
+        ("31.3.2024 21.34 - ", "2024-04-01 01:34:00"),
+        ("2024-03-31, 21:34 - ", "2024-04-01 01:34:00"),
+    ],
+)
+def test_the_forms_of_a_line(tmp_path: Path, begins: str, utc: str) -> None:
+    """Of iPhones and of Android, in the forms of countries; to the second where there is one."""
+    lines = (
+        f"{begins}{KIM}: Hello",
+        f"{begins}\u202a{KIM}\u202c: and",
+        "",
+        "more",
+        f"{begins}Shop: Hi",
+    )
+    parsed = _read(tmp_path / "_chat.txt", *lines)
+    assert _says(parsed) == []
+    rows = [one.row for one in parsed if one.row]
+    assert [(row.type, row.direction, row.message) for row in rows] == [
+        ("WhatsApp", "inbound", "Hello"),
+        ("WhatsApp", "inbound", "and\n\nmore"),
+        ("WhatsApp", "outbound", "Hi"),
+    ]
+    assert {str(row.date) for row in rows} == {f"{utc}+00:00"}
+    assert {row.contact for row in rows} == {Contact(phone="+13035550142")}
+    assert [one.line for one in parsed] == [1, 2, 5]
+
+
+def test_the_whole_file_tells_day_from_month(tmp_path: Path) -> None:
+    """One day beyond the twelfth is enough; without one nothing is guessed, and the way named."""
+    path = tmp_path / "_chat.txt"
+    first, second = f"3/1/24, 9:00 AM - {KIM}: a", f"{{}}, 9:00 AM - {KIM}: b"
+    for day, month in (("1/13/24", 3), ("13/1/24", 1)):
+        parsed = _read(path, first, second.format(day), "3/1/24, 9:01 AM - Shop: c")
+        assert [one.row and one.row.date and one.row.date.month for one in parsed] == [
+            month,
+            1,
+            month,
+        ]
+    parsed = _read(path, first, second.format("4/1/24"), "3/1/24, 9:01 AM - Shop: c")
+    assert [one.row for one in parsed] == [None] * 3
+    assert "give --date-format %d/%m/%y or %m/%d/%y" in _says(parsed)[0]
+    (one, *_) = _read(path, date_format="%m/%d/%y")
+    assert one.row is not None
+    assert str(one.row.date) == "2024-03-01 14:00:00+00:00"
+
+
+def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
+    """Counted by what it is: its own lines, deleted messages, and pictures that are not there."""
+    parsed = _read(
+        tmp_path / "_chat.txt",
+        "31/03/2024, 09:04 - Messages and calls are end-to-end encrypted. Tap to learn more.",
+        f"31/03/2024, 09:05 - {KIM}: This message was deleted",
+        f"31/03/2024, 09:06 - {KIM}: <Media omitted>",
+        "31/03/2024, 09:06 - Shop: <Multimedia omitido>",
+        f"31/03/2024, 09:07 - {KIM}: <Media omitted>",
+        "with a text",
+        "31/03/2024, 09:08 - Shop: it says: image omitted",
+        f"31/03/2024, 09:08 - {KIM}: ",
+        f"31/03/2024, 09:09 - {KIM}: better <This message was edited>",
+    )
+    assert [one.left_out for one in parsed] == [
+        *(OWN_LINES, DELETED, ALONE, ALONE, None, None),
+        *("messages without any content", None),
+    ]
+    assert [one.row.message for one in parsed if one.row] == [
+        "with a text",
+        "it says: image omitted",
+        "better",
+    ]
+    assert LOST in parsed[4].notices
+    parsed = _read(
+        tmp_path / "_chat.txt",
+        "[31/03/2024, 9:04:00 AM] Kim: \u200eMessages and calls are end-to-end encrypted.",
+        "\u200e[31/03/2024, 9:05:00 AM] Kim: \u200eimage omitted",
+        "[31/03/2024, 9:06:00 AM] Shop: \u200eBild weggelassen",
+    )
+    assert [one.left_out for one in parsed] == [OWN_LINES, ALONE, ALONE]
+
+
+def test_files_beside_the_chat_are_its_attachments(tmp_path: Path) -> None:
+    """By the line of iPhones and of Android, with captions; one that is not there is told."""
+    photo, scan = "00000004-PHOTO-2024-03-31-21-08-00.jpg", "IMG-20240331-WA0001.jpg"
+    for name in (photo, scan, "our prices.pdf"):
+        (tmp_path / name).write_bytes(b"content")
+    parsed = _read(
+        tmp_path / "_chat.txt",
+        f"\u200e[31/03/2024, 9:05:00 AM] {KIM}: See here \u200e<attached: {photo}>",
+        f"[31/03/2024, 9:06:00 AM] Shop: \u200e<adjunto: {photo}>",
+        f"31/03/2024, 09:07 - Shop: {scan} (file attached)",
+        "the way here",
+        "31/03/2024, 09:07 - Shop: our prices.pdf (Datei angehängt)",
+        "31/03/2024, 09:08 - Shop: our prices.pdf (see above)",
+        "31/03/2024, 09:08 - Shop: gone.pdf (file attached)",
+    )
+    rows = [one.row for one in parsed if one.row]
+    assert [
+        (row.message, [url.rpartition("/")[2] for url in row.attachments or ()]) for row in rows
+    ] == [
+        ("See here", [photo]),
+        (None, [photo]),
+        ("the way here", [scan]),
+        (None, ["our%20prices.pdf"]),
+        ("our prices.pdf (see above)", []),
+    ]
+    assert "is a file that is not there" in _says(parsed)[0]
+
+
+def test_the_owner_is_told_by_a_name_or_by_the_name_of_the_file(tmp_path: Path) -> None:
+    """And asked for where neither tells: a direction is never guessed."""
+    lines = (f"31/03/2024, 09:05 - {KIM}: hi", "31/03/2024, 09:06 - Shop: hello")
+    directions = ["inbound", "outbound"]
+    for mine in ("shop", "Shop ", "\u200eShop"):
+        parsed = _read(tmp_path / "_chat.txt", *lines, mine=(mine, "me@example.com"))
+        assert [one.row and one.row.direction for one in parsed] == directions
+    for name in (f"WhatsApp Chat with {KIM}.txt", f"WhatsApp Chat with {KIM} (1).txt"):
+        parsed = _read(tmp_path / name, *lines, mine=())
+        assert [one.row and one.row.direction for one in parsed] == directions
+    folder = tmp_path / f"WhatsApp Chat - {KIM}"
+    folder.mkdir()
+    parsed = _read(folder / "_chat.txt", *lines, mine=())
+    assert [one.row and one.row.direction for one in parsed] == directions
+    parsed = _read(tmp_path / "_chat.txt", *lines, mine=("Kim",))
+    assert [one.row for one in parsed] == [None, None]
+    said = 'direction cannot be told: give --mine with the name that is yours: the file has "+1 303'
+    assert said in _says(parsed)[0]
+    (one,) = _read(tmp_path / "_chat.txt", lines[0], mine=())  # it may be the owner's own
+    assert one.row is None
+
+
+def test_a_chat_with_ones_own_lines_alone_is_of_whom_its_file_names(tmp_path: Path) -> None:
+    """Else it is refused."""
+    line = "31/03/2024, 09:06 - Shop: hello"
+    (one,) = _read(tmp_path / f"WhatsApp Chat with {KIM}.txt", line)
+    assert one.row is not None
+    assert (one.row.direction, one.row.contact) == ("outbound", Contact(phone="+13035550142"))
+    (one,) = _read(tmp_path / "_chat.txt", line)
+    assert "nobody else wrote" in str(one.problems[0])
+
+
+def test_a_group_is_refused_or_left_out(tmp_path: Path) -> None:
+    """As groups of other tables are; a chat whose owner is not known is no group yet."""
+    lines = [f"31/03/2024, 09:05 - {name}: hi" for name in ("Ann", "Bob", "Shop")]
+    parsed = _read(tmp_path / "_chat.txt", *lines)
+    assert [[problem.wrong for problem in one.problems] for one in parsed] == [
+        ["names several people"]
+    ] * 3
+    left_out = frozenset({"groups"})
+    parsed = _read(tmp_path / "_chat.txt", leave_out=left_out)
+    assert {one.left_out for one in parsed} == {"messages of a group"}
+    parsed = _read(tmp_path / "_chat.txt", *lines[:2], leave_out=left_out, mine=("Kim",))
+    assert {one.left_out for one in parsed} == {None}
+
+
+def test_a_name_alone_finds_nobody(tmp_path: Path) -> None:
+    """And is given back, so that a number can be put beside it."""
+    (one, _) = _read(
+        tmp_path / "_chat.txt", "31/03/2024, 09:05 - Ann Lee: hi", "31/03/2024, 09:05 - Shop: ho"
+    )
+    assert [problem.field for problem in one.problems] == ["contact.name"]
+    assert b'"contact.name": "Ann Lee"' in one.raw

@@ -1,0 +1,157 @@
+"""When a request leaves, what its system does with what nobody reads, and an end at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from http_peer import OK, POST, TOKEN, answer_all, either_way, serving, transport_to
+
+from leadconnector_async.errors import FateUnknownError
+from leadconnector_async.transport.base import WithheldError
+
+if TYPE_CHECKING:
+    from http_peer import Peer
+
+
+async def late_answer(asked: asyncio.Event, peer: Peer) -> None:
+    """Answer the first request once it is asked to, and the others at once."""
+    await peer.request()
+    await asked.wait()
+    await peer.send(OK)
+    await answer_all(peer)
+
+
+async def withheld_while_waiting(**options: Any) -> None:  # noqa: ANN401 - the transport's
+    """Send two over one connection; the right to send ends while the second waits for it."""
+    asked = asyncio.Event()
+    allowed = True
+    async with serving(lambda peer: late_answer(asked, peer)) as server:
+        if "proxy" in options:
+            options["proxy"] = server.url
+        url = "http://127.0.0.1:9" if "proxy" in options else server.url
+        async with transport_to(url, connections=1, **options) as transport:
+
+            def may_send() -> bool:
+                return allowed
+
+            first = asyncio.create_task(transport.send(POST, TOKEN, may_send))
+            await server.until(lambda: len(server.requests) == 1)
+            second = asyncio.create_task(transport.send(POST, TOKEN, may_send))
+            await asyncio.sleep(0)  # it asks, and queues for the connection
+            await asyncio.sleep(0)
+            allowed = False
+            asked.set()
+            assert (await first).status == 200
+            with pytest.raises(WithheldError):
+                await second
+            allowed = True
+            assert (await transport.send(POST, TOKEN, may_send)).status == 200
+            assert len(server.requests) == 2
+
+
+@either_way
+def test_the_right_to_send_is_asked_for_once_the_connection_is_there() -> None:
+    """By the application's own session as by the direct way: a pool can keep a request waiting."""
+    asyncio.run(withheld_while_waiting())
+
+
+def test_the_right_to_send_is_asked_for_once_the_proxy_is_reached() -> None:
+    """A proxy's connection is waited for like any other."""
+    asyncio.run(withheld_while_waiting(proxy=True))
+
+
+@either_way
+def test_connections_end_at_once() -> None:
+    """What is in flight ends without a fate; the next request opens another connection."""
+
+    async def silent_at_first(peer: Peer) -> None:
+        await peer.request()
+        if peer.server.connections == 1:
+            await peer.reader.read()
+            return
+        await peer.send(OK)
+
+    async def main() -> None:
+        async with serving(silent_at_first) as server, transport_to(server.url) as transport:
+            sending = asyncio.create_task(transport.send(POST, TOKEN))
+            await server.until(lambda: bool(server.requests))
+            transport.abort()
+            with pytest.raises(FateUnknownError):
+                await sending
+            await server.until(lambda: server.ended == 1)
+            assert (await transport.send(POST, TOKEN)).status == 200
+            assert len(server.requests) == 2
+
+    asyncio.run(main())
+
+
+STOPPED = """
+import asyncio, os, signal, sys
+from contextlib import AsyncExitStack
+import aiohttp
+from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
+from leadconnector_async.transport.base import Request
+
+def stop_once_written():
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGSTOP)
+    return True
+
+async def main():
+    limits = Timeouts(connect=30, read=0.5)
+    async with AsyncExitStack() as stack:
+        session = None
+        if sys.argv[2] == "session":
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+        transport = AiohttpTransport(sys.argv[1], timeouts=limits, connections=1, session=session)
+        request = Request("POST", "/x", "v3", b"x" * (1 << 23))
+        await transport.send(request, "pit", stop_once_written)
+
+run = asyncio.run
+if sys.argv[2] == "uvloop":
+    from uvloop import run
+run(main())
+"""
+"""Writes more than anybody takes, and is stopped with what is left of it in the system's hands."""
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system cannot do it")
+@pytest.mark.parametrize("way", ["direct", "session", "uvloop"])
+def test_the_system_drops_what_nobody_took_within_the_limit(way: str) -> None:
+    """Else a stopped process's request could arrive a quarter of an hour later."""
+    if way == "uvloop":
+        pytest.importorskip("uvloop")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.settimeout(30)
+        with subprocess.Popen([sys.executable, "-c", STOPPED, url, way]) as process:
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+                    assert is_reset(connection)
+            finally:
+                process.kill()
+
+
+def is_reset(connection: socket.socket) -> bool:
+    """Whether the other side's system has ended a connection that nobody reads; wait for it."""
+    ends = time.monotonic() + 30
+    watched = select.poll()
+    watched.register(connection, 0)  # errors and ends alone
+    while time.monotonic() < ends:
+        try:
+            connection.send(b"?")  # a system that has forgotten the connection says so when asked
+        except OSError:
+            return True
+        if watched.poll(100):
+            return True
+    return False
