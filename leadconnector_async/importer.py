@@ -30,7 +30,7 @@ from leadconnector_async.outbox.open import (
 )
 from leadconnector_async.records.builder import no_providers
 from leadconnector_async.records.validation import NEED_PROVIDER
-from leadconnector_async.reports.progress import Notice, ProgressMeter
+from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader
@@ -98,10 +98,8 @@ class Importer:
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
-        found = self._meter.snapshot(now, self.total if self.sending else None)
-        if self._origin is None or self._origin.reading is None:
-            return found
-        return replace(found, notice=Notice(f"Reading location {self._origin.reading}."))
+        reading = None if self._origin is None else self._origin.reading
+        return self._meter.snapshot(now, self.total if self.sending else None, reading)
 
     @property
     def stats(self) -> RunStats:
@@ -219,7 +217,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
 
-    ``origin`` is the client that reads the locations which are sources.
+    ``origin`` is the client of locations that are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.
@@ -284,8 +282,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         contacts: see `Policy.contacts`; by default as the client's policy says.
         provider: the conversation provider of calls and custom messages that name none.
         options: further ways to read the sources. What is given by name goes before them.
-        source_api: the client that reads locations which are sources, where ``api`` has no token
-            of theirs.
+        source_api: the client of locations that are sources; by default ``api``.
         concurrency: requests in flight at most; by default as many as the locations can use.
         on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.

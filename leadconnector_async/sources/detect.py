@@ -16,10 +16,10 @@ from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
-from leadconnector_async.sources.mapping import found_in, load_mapping, with_date_format
+from leadconnector_async.sources.mapping import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.plug_ins import from_plug_ins
-from leadconnector_async.sources.recognition import choice_of_markup
+from leadconnector_async.sources.recognition import choice_of_markup, found_in
 from leadconnector_async.sources.singer import SingerSource, begins_as_singer
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource

@@ -24,7 +24,13 @@ from leadconnector_async.sources.dates import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources.fields import FIELDS, LOCATION, NESTED, OUTBOX_KEY
-from leadconnector_async.sources.json_objects import Objects, cells_of, key_of, read_object
+from leadconnector_async.sources.json_objects import (
+    Objects,
+    cells_of,
+    empty_list,
+    key_of,
+    read_object,
+)
 from leadconnector_async.sources.json_values import (
     JsonValues,
     is_document,
@@ -265,6 +271,8 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
             return JsonLayout(None, _unseen(options))
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
         return JsonLayout(None, choice_of(source, list(value), options))
+    if isinstance(value, dict) and (name := empty_list(value)) and len(lines) == 1:
+        return JsonLayout((f"{name}[*]",), _unseen(options))
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value)) or {default: []}
     named = (
@@ -284,7 +292,11 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
 def _first_whole(lines: list[bytes]) -> object:
     values = (loaded_value(line) for line in lines[:_LINES_TRIED])
     whole = [value for value in values if value is not None]
-    told = (one for one in whole if not (isinstance(one, dict) and is_unreadable(one)))
+    told = (
+        one
+        for one in whole
+        if not (isinstance(one, dict) and (is_unreadable(one) or empty_list(one)))
+    )
     return next(told, whole[0] if whole else None)
 
 

@@ -259,31 +259,6 @@ def _kept(name: str, _changed: int) -> Definition:
     return read_mapping(name, _toml(name))
 
 
-def names_in(folders: Iterable[Path]) -> list[str]:
-    """Name the mappings in folders, by their paths, and then those that come with the library.
-
-    Raises:
-        SourceError: there is no such folder, or no mapping in it.
-    """
-    own: list[str] = []
-    for folder in folders:
-        found = sorted(str(path) for path in folder.glob("*.toml"))
-        if not found:
-            raise SourceError(
-                f"--mappings {folder}: is no folder with mappings (*.toml): check the path"
-            )
-        own += found
-    return [*own, *NAMES]
-
-
-def found_in(folders: Iterable[Path], name: str | None) -> str | None:
-    """Find a mapping by its name in folders. What is in none of them stays as it is."""
-    if name is None:
-        return None
-    paths = (folder / f"{name}.toml" for folder in folders)
-    return next((str(path) for path in paths if path.is_file()), name)
-
-
 def load_examples(name: str) -> list[Example]:
     """Read the examples that a mapping holds.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import OUTBOX_KEY, is_plainly_ours, listed
-from leadconnector_async.sources.mapping import Definition, load_mapping, names_in, with_date_format
+from leadconnector_async.sources.mapping import NAMES, Definition, load_mapping, with_date_format
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -124,3 +124,28 @@ def _misfit(definition: Definition, names: Collection[str]) -> str | None:
     if lacking := definition.lacking(names):
         return f"has no column {listed(lacking)}, which the mapping requires"
     return None
+
+
+def names_in(folders: Iterable[Path]) -> list[str]:
+    """Name the mappings in folders, by their paths, and then those that come with the library.
+
+    Raises:
+        SourceError: there is no such folder, or no mapping in it.
+    """
+    own: list[str] = []
+    for folder in folders:
+        found = sorted(str(path) for path in folder.glob("*.toml"))
+        if not found:
+            raise SourceError(
+                f"--mappings {folder}: is no folder with mappings (*.toml): check the path"
+            )
+        own += found
+    return [*own, *NAMES]
+
+
+def found_in(folders: Iterable[Path], name: str | None) -> str | None:
+    """Find a mapping by its name in folders. What is in none of them stays as it is."""
+    if name is None:
+        return None
+    paths = (folder / f"{name}.toml" for folder in folders)
+    return next((str(path) for path in paths if path.is_file()), name)
