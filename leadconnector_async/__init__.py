@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         TokenStoreError,
         TransportError,
     )
-    from leadconnector_async.importer import import_files
+    from leadconnector_async.file_importer import import_files
     from leadconnector_async.ingestor import Ingestor
     from leadconnector_async.models import (
         Call,
@@ -127,7 +127,7 @@ _HOMES: Final = {
         "TokenStoreError",
         "TransportError",
     ),
-    "importer": ("import_files",),
+    "file_importer": ("import_files",),
     "ingestor": ("Ingestor",),
     "models": (
         "Call",

@@ -8,37 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from functools import partial
-from os import fspath
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError, OutboxError
+from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import (
+    empty_files,
     exists,
     files_of,
     open_outbox,
     read_outbox,
     shown_place,
 )
+from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.records.builder import no_providers
-from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
-from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-    from os import PathLike
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.stats import RunStats
@@ -46,11 +42,21 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.reader import OutboxReader
-    from leadconnector_async.policy import ContactMode
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.reports.progress import ImportProgress
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
+    from leadconnector_async.sources import SourceOptions
+    from leadconnector_async.sources.batch_reader import SourceReader
+
+
+class Piece(Struct, frozen=True):
+    """How much of an import one run does."""
+
+    selection: Selection | None = None
+    """None: all."""
+    seconds: float = inf
+    """From the beginning of the run; then what is in flight is finished."""
 
 
 class Importer:
@@ -63,6 +69,7 @@ class Importer:
         concurrency: requests in flight at most; None for as many as the locations can use.
         location: the location of records that name none; None refuses these.
         providers: for a location, the provider's id by type of message, where records name none.
+        piece: which records to send, and for how long.
         origin: what reads the locations that are sources.
     """
 
@@ -75,10 +82,14 @@ class Importer:
         concurrency: int | None = None,
         location: str | None = None,
         providers: Providers = no_providers,
+        piece: Piece = Piece(),  # noqa: B008 - frozen
         origin: LocationReader | None = None,
     ) -> None:
         self._origin = origin
         self._outbox = outbox
+        self._selection = piece.selection
+        self._ends_at = asyncio.get_running_loop().time() + piece.seconds
+        self._time_is_up = False
         self.reader = reader
         self.dispatcher = Dispatcher(
             session,
@@ -128,9 +139,13 @@ class Importer:
 
     async def stage(self) -> None:
         """Do the first half of `run`."""
+        if self._selection is not None and self._outbox.is_shared:
+            await self._outbox.select(self._selection)  # before others could send what is staged
         if self._origin is not None:
             await self._origin.read(self.reader)
         await self.stager.stage(self.reader)
+        if not self.reader.interrupted:
+            await self._outbox.select(self._selection)
 
     async def send(self) -> None:
         """Do the second half of `run`."""
@@ -142,8 +157,20 @@ class Importer:
             self.left[state.name] = unsent.get(location, 0)
         self.total = sum(self.left.values())
         self.sending = True
-        if not self.reader.interrupted:
+        loop = asyncio.get_running_loop()
+        if self.reader.interrupted or loop.time() >= self._ends_at:
+            self._time_is_up = not self.reader.interrupted
+            return
+        end = loop.call_at(self._ends_at, self._end) if self._ends_at < inf else None
+        try:
             await self.dispatcher.work()
+        finally:
+            if end is not None:
+                end.cancel()
+
+    def _end(self) -> None:
+        self._time_is_up = True
+        self.dispatcher.stop()
 
     def stop(self) -> None:
         """Stage and start nothing more; `run` returns when what is in flight is answered."""
@@ -156,6 +183,8 @@ class Importer:
         barred = [e for e in self.errors.values() if not isinstance(e, DailyQuotaSpentError)]
         if barred:
             return Ending(ended="error", error=_together(barred), stopped=stopped)
+        if self._time_is_up and any(self.left.values()):
+            return Ending(ended="time_up", stopped=stopped)
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
 
     def _deliver(self, settlements: list[Settlement]) -> None:
@@ -213,6 +242,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
     concurrency: int | None,
     location: str | None,
     providers: Providers,
+    piece: Piece = Piece(),  # noqa: B008 - frozen
     origin: LeadConnector,
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
@@ -233,9 +263,11 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
             concurrency=concurrency,
             location=location,
             providers=providers,
+            piece=piece,
             origin=LocationReader(origin, files_of(outbox), location),
         )
         ending = await drive(importer)
+        await empty_files(outbox)
     return summary_of(
         importer.stats,
         await read_outbox(outbox, status_of),
@@ -244,109 +276,3 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
         elapsed_s=time.monotonic() - started,
         outbox=shown_place(outbox),
     )
-
-
-async def import_files(  # noqa: PLR0913 - all but three have defaults
-    api: LeadConnector,
-    sources: Iterable[str | PathLike[str]],
-    *,
-    outbox: str | PathLike[str],
-    mapping: Mapping[str, str] | str | PathLike[str] | None = None,
-    timezone: ZoneInfo | str | None = None,
-    region: str | None = None,
-    mine: Iterable[str] | None = None,
-    contacts: ContactMode | None = None,
-    provider: str | None = None,
-    options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
-    source_api: LeadConnector | None = None,
-    concurrency: int | None = None,
-    on_progress: Callable[[ImportProgress], object] | None = None,
-    every: float = 1.0,
-) -> ImportSummary:
-    """Import files, as ``leadconnector import`` does: stage all, send, sum up.
-
-    The same call again goes on where the last one ended, the command's included: nothing is sent
-    twice. Signals are the program's own. When the call is cancelled, what is known is settled.
-    Reading a file holds the event loop for up to some tenths of a second at a time.
-
-    Args:
-        api: the client. Records that name no location belong to its ``location_id``.
-        sources: paths of files, or of folders of mails; ``-`` is standard input, and
-            ``leadconnector:ID`` another location. None: only what is pending in the outbox is sent.
-        outbox: path of the file that keeps what became of each record, or the URL of a database:
-            ``postgresql://USER@HOST/DATABASE?schema=NAME``.
-        mapping: field to column; or the name or path of a mapping of another system's export.
-        timezone: of dates without an offset, such as ``America/New_York``.
-        region: the country of telephone numbers without a country code, such as ``US``.
-        mine: the owner's own addresses, or ``@domain``; they tell sent mails from received ones.
-        contacts: see `Policy.contacts`; by default as the client's policy says.
-        provider: the conversation provider of calls and custom messages that name none.
-        options: further ways to read the sources. What is given by name goes before them.
-        source_api: the client of locations that are sources; by default ``api``.
-        concurrency: requests in flight at most; by default as many as the locations can use.
-        on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
-        every: seconds between two calls of ``on_progress``.
-
-    Returns:
-        The counts. Records that failed are in them. So is a location that stopped before its end,
-        with the reason, while others went on, or where the day's quota is spent.
-
-    Raises:
-        SourceError: a source cannot be read; nothing was sent.
-        OutboxError: the outbox cannot be used, or belongs to an import into another API.
-        AccessError, ThrottledError: no location could go on.
-        NotSentError: the API was out of reach for longer than the policy's patience.
-        ClosedError: the client was closed before.
-        ZoneInfoNotFoundError: there is no such time zone.
-
-    Example:
-        >>> async with LeadConnector(token, location_id="ve9EPM428h8vShlRW1KT") as api:
-        ...     summary = await import_files(api, ["history.csv"], outbox="import.db", region="US")
-        ...     print(summary.sent, summary.failed, summary.by_reason)
-    """
-    if api.closed:
-        raise ClosedError(CLOSED)
-    path = fspath(outbox)
-    given = {
-        "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
-        "mapping" if isinstance(mapping, Mapping) else "mapping_file": (
-            mapping if mapping is None or isinstance(mapping, Mapping) else fspath(mapping)
-        ),
-        "region": region,
-        "mine": None if mine is None else tuple(mine),
-    }
-    options = replace(options, **{name: v for name, v in given.items() if v is not None})
-    policy = api.policy if contacts is None else replace(api.policy, contacts=contacts)
-    providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
-    return await import_with(
-        partial(_run, on_progress=on_progress or (lambda _: None), every=every),
-        api.session.with_policy(policy),
-        SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
-        outbox=path,
-        destination=api.base_url.rstrip("/"),
-        concurrency=concurrency,
-        location=api.location_id,
-        providers=lambda _: providers,
-        origin=source_api or api,
-    )
-
-
-async def _run(
-    importer: Importer, *, on_progress: Callable[[ImportProgress], object], every: float
-) -> Ending:
-    """Run an importer to its end, and tell how far it is."""
-    running = asyncio.create_task(importer.run())
-    try:
-        while not (await asyncio.wait([running], timeout=every))[0]:
-            on_progress(importer.snapshot())
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-    running.result()
-    on_progress(importer.snapshot())
-    errors = importer.errors.values()
-    if len(errors) == len(importer.dispatcher.locations):
-        for error in errors:
-            if not isinstance(error, DailyQuotaSpentError):
-                raise error
-    return importer.ending()

@@ -15,6 +15,6 @@ class Exit(IntEnum):
     FAILED = 3
     """Finished, and some records failed or are unresolved."""
     DAY_SPENT = 4
-    """The day's quota is spent: run again later."""
+    """The day's quota, or the time that the run was given, is spent: run again later."""
     INTERRUPTED = 130
     """Run again to go on."""

@@ -5,8 +5,9 @@ That is the API, or a sandbox inside this program.
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import click
 from msgspec import Struct
@@ -17,10 +18,11 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.cli.format import counted
 from leadconnector_async.cli.option_types import OFF, QuotaValue
 from leadconnector_async.client import LeadConnector
-from leadconnector_async.importer import reading_options
+from leadconnector_async.importer import Piece, reading_options
 from leadconnector_async.locations.definitions import Locations
 from leadconnector_async.locations.token_sources import LocationTokens, tokens_of
 from leadconnector_async.outbox.open import read_outbox
+from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.policy import ContactMode, Policy
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.validation import NEED_PROVIDER
@@ -53,6 +55,7 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
     wait: bool
     quota: QuotaValue | str | None
     daily: int | None
+    share: float
 
     def policy(self) -> Policy:
         """How patient to be."""
@@ -64,6 +67,7 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
             patience=self.patience,
             contacts=self.contacts,
             wait_for_day=self.wait,
+            share=self.share,
         )
 
     def limit(self) -> RateLimit | None:
@@ -118,6 +122,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     dry_run: bool
     stage_only: bool
     provider: str | None
+    piece: Piece
     source_token: str | None
     as_json: bool
     quiet: bool
@@ -148,6 +153,19 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ImportOptions({', '.join(self.sources)})"
+
+
+def piece_of(source: SourceOptions, seconds: float | None, selecting: dict[str, Any]) -> Piece:
+    """The piece that the user asks for.
+
+    Raises:
+        click.UsageError: there can be none such.
+    """
+    try:
+        selection = selection_of(timezone=source.timezone, region=source.region, **selecting)
+    except ValueError as error:
+        raise click.UsageError(f"nothing can be selected so: {error}") from None
+    return Piece(selection, math.inf if seconds is None else seconds)
 
 
 class WorkerOptions(SendingOptions, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import click
@@ -148,6 +149,54 @@ class _KindsType(_Type):
                 self.fail(f"{name!r} is no kind: give one of {', '.join(LEAVE_OUT)}", param, ctx)
         return names
 
+
+class _DurationType(_Type):
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read ``2h``, ``1h30m``, ``90s`` or a plain number of seconds."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip().lower().replace(" ", "")
+        seconds = 0.0
+        if _DURATION.fullmatch(text):
+            parts = _PART_OF_TIME.findall(text)
+            seconds = sum(float(count) * _SECONDS[unit] for count, unit in parts)
+        if not 0 < seconds < math.inf:
+            self.fail(f"{value!r} is no time: give one such as 2h, 1h30m or 90s", param, ctx)
+        return seconds
+
+
+class _ShareType(_Type):
+    name = "percent"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read ``50%``, or 0.5."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            self.fail(f"{value!r} is no share: give one such as 50%", param, ctx)
+        return share
+
+
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+
+_PART_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)(min|[smhd]?)")
+
+_DURATION: Final = re.compile(r"\d+(?:\.\d+)?|(?:\d+(?:\.\d+)?(?:min|[smhd]))+")
+
+DURATION: Final = _DurationType()
+
+SHARE: Final = _ShareType()
 
 KINDS: Final = _KindsType()
 

@@ -5,6 +5,7 @@ That of a dry run says what an import would do, and how long it would take.
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ import click
 import msgspec
 
 from leadconnector_async.cli.format import counted, duration, number, places, rate, width, wrapped
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import shown_place
 from leadconnector_async.sources import SourceOptions
 
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
         Tallied,
     )
 
+
+STATES: Final = {
+    State.PENDING: "pending",
+    State.CLAIMED: "pending",
+    State.SENT: "sent",
+    State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
+    State.LEFT_OUT: "left out",
+    State.DISMISSED: "dismissed",
+}
+"""What people call what became of a record."""
 
 MAX_REASONS: Final = 20
 
@@ -125,7 +138,9 @@ _NOWHERE: Final = " It went into the sandbox: nothing has left this machine."
 HEADINGS: Final = {
     "done": "The import is finished.",
     "error": "The import was stopped by an error.",
+    "selected": "The import of what was selected is finished.",
     "day_spent": "The day's quota is spent.",
+    "time_up": "The time is up.",
     "interrupted": "The import was interrupted.",
     "staged": "All records are staged, and none was sent.",
     "planned": "Dry run: nothing was sent, and nothing written.",
@@ -134,7 +149,9 @@ HEADINGS: Final = {
 
 def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     """The whole report, line by line."""
-    yield HEADINGS[summary.ended] + (_NOWHERE if options.sandbox else "")
+    is_piece = summary.ended == "done" and summary.later
+    heading = HEADINGS["selected" if is_piece else summary.ended]
+    yield heading + (_NOWHERE if options.sandbox else "")
     yield ""
     yield from figures(_figures(summary))
     yield ""
@@ -159,6 +176,7 @@ def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
         ("failed", summary.failed, ""),
         ("unresolved", summary.unresolved, "may be stored, or not"),
         ("pending", summary.pending, "not sent yet"),
+        ("left for later", summary.later, "of those pending: this run did not select them"),
         ("copies", summary.copies, copies_remark(summary)),
         ("left out", summary.left_out, ""),
         ("dismissed", summary.dismissed, "given up after they had failed"),
@@ -184,7 +202,9 @@ def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
         yield "  Workers send what is pending, where the outbox is in a database:"
         yield f"    leadconnector worker --outbox {outbox}"
         yield "  So does the same command without --stage-only."
-    elif summary.pending:
+    if summary.later:
+        yield "  The same command without its selection goes on with what is left for later."
+    if summary.ended != "staged" and summary.pending > summary.later:
         when = ", tomorrow," if summary.ended == "day_spent" else ""
         yield f"  The same command again{when} goes on with what is pending."
     if summary.failed:
@@ -255,7 +275,8 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
     most = sum(of.requests_most for of in plan)
     up_to = f"at least, {number(most)} at most, if none fails" if most > least else ""
     rows = [
-        ("to send", summary.pending, ""),
+        ("to send", summary.pending - summary.later, ""),
+        ("left for later", summary.later, "not selected"),
         ("known already", summary.skipped, "are in the outbox already"),
         ("failed", summary.failed, "would be on the list of failed records"),
         ("copies", summary.copies, copies_remark(summary)),
@@ -271,13 +292,27 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
 
 def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
     limit, least, most = options.limit(), summary.estimate_s, summary.estimate_most_s or 0.0
+    part, runs = share_of(options.share), runs_of(most or least or 0.0, options.piece.seconds)
     if least and any(own != limit for own in options.limits().values()):
-        return f"Sending takes {_span(least, most)} at least, by each location's quota."
+        return f"Sending takes {_span(least, most)} at least, by {part}each location's quota.{runs}"
     if limit is None or summary.estimate_s is None:
         return "No quota limits the speed."
     daily = f" and {number(limit.daily)} a day" if limit.daily else ""
     quota = f"{number(limit.requests)} per {limit.interval:g} s{daily}"
-    return f"Sending takes {_span(least or 0.0, most)} at least, by the quota of {quota}."
+    return (
+        f"Sending takes {_span(least or 0.0, most)} at least, by {part}the quota of {quota}.{runs}"
+    )
+
+
+def share_of(share: float) -> str:
+    """What stands before "the quota", where it is a part of it."""
+    return "" if share == 1 else f"{share * 100:g} % of "
+
+
+def runs_of(needed: float, each: float) -> str:
+    """In how many runs of so many seconds that is done, where they are bounded."""
+    count = math.ceil(needed / each)
+    return f" That is {counted(count, 'run')} of {duration(each)}." if count else ""
 
 
 def _span(least: float, most: float) -> str:

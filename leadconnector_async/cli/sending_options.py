@@ -6,8 +6,66 @@ from typing import Final
 
 import click
 
-from leadconnector_async.cli.option_types import QUOTA_OR_OFF
+from leadconnector_async.cli.option_types import DURATION, QUOTA_OR_OFF, SHARE
 from leadconnector_async.cli.options import option, options_of
+
+share_option: Final = option(
+    "--share",
+    metavar="PERCENT",
+    type=SHARE,
+    default="100%",
+    show_default=True,
+    help="How much of each location's quota to use, such as 50%, of the 10 seconds and of the day: "
+    "the rest is left to people at work.",
+)
+
+for_option: Final = option(
+    "--for",
+    "run_for",
+    metavar="TIME",
+    type=DURATION,
+    help="Begin nothing more after such a time, as 2h or 1h30m, and end with exit status 4 if "
+    "something is left.",
+)
+
+piece_options: Final = options_of(
+    option(
+        "--limit",
+        "first",
+        metavar="N",
+        type=click.IntRange(1),
+        help="Send the first N messages alone, by their dates and over all runs. All are staged; "
+        "the same command without this and the next four options sends the rest.",
+    ),
+    option(
+        "--limit-conversations",
+        metavar="[N]",
+        type=click.IntRange(0),
+        is_flag=False,
+        flag_value="0",
+        help="Send the first N conversations alone, each whole. Without N: those of the messages "
+        "that --limit takes.",
+    ),
+    option(
+        "--since",
+        metavar="DATE",
+        help="Send messages from then on alone: a day, such as 2024-01-31, or a moment. Without an "
+        "offset it is one of --timezone, else of UTC.",
+    ),
+    option(
+        "--until",
+        metavar="DATE",
+        help="Send messages up to the end of that day, or before that moment, alone.",
+    ),
+    option(
+        "--only",
+        metavar="WHAT",
+        multiple=True,
+        help="Send messages of this type, contact (or conversation) id, telephone number or "
+        "address alone. Repeat it for more; in the environment separate them by spaces.",
+    ),
+    for_option,
+)
 
 sending_options: Final = options_of(
     option(
@@ -80,6 +138,7 @@ sending_options: Final = options_of(
         "is changed. upsert does the same as create: the API's own upsert can delete the first "
         "address of a contact.",
     ),
+    share_option,
     option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4."),
     option(
         "--quota",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from leadconnector_async.outbox.base import SourcePass, StoredOutcome
+    from leadconnector_async.outbox.base import SourcePass
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 
@@ -70,9 +70,6 @@ class DurableOutbox(Outbox, Protocol):
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """What became of the record of this number, whoever settled it; None while it is open."""
-
     async def unsent(self) -> dict[str, int]:
         """How many records of each location have no end yet, published or not.
 
@@ -97,6 +94,12 @@ class DurableOutbox(Outbox, Protocol):
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
         """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
+
+    async def forget_texts(self) -> int:
+        """Forget what the records say that are sent, left out or given up. Returns how many.
+
+        Their keys, ids and digests stay, so that they are known when they are read again.
+        """
 
     async def reader(self) -> OutboxReader:
         """Open this same outbox to be read. Whoever asks closes it."""

@@ -8,6 +8,8 @@ same command again sends nothing more, and one without a selection sends all the
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,14 +17,24 @@ from msgspec import Struct
 
 from leadconnector_async.errors import SelectionError
 from leadconnector_async.models import Call, Contact
+from leadconnector_async.records.draft import milliseconds
+from leadconnector_async.sources.contact_values import Contacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
+    from datetime import date, tzinfo
+
+    Day = str | date
+    """A day or a moment: in ISO 8601, or an object."""
 
     Candidate = tuple[int, int, int, int, bytes | None, str | None]
     """Number, location, lane and date of a record, with its body and its deferred parts, which
     need be there only where the selection `reads` them."""
+
+_PUNCTUATED: Final = re.compile(r"[\d\s()+./-]*\d{3}[\d\s()+./-]*")
+
+_E164: Final = re.compile(r"\+\d+")
 
 WHOLE: Final = 0
 """As ``limit_conversations``: the conversations of what ``limit`` takes, however many they are."""
@@ -57,6 +69,54 @@ class Selection(Struct, frozen=True, kw_only=True):
         return bool(self.only)
 
 
+def selection_of(  # noqa: PLR0913 - one argument for each thing to select by
+    *,
+    limit: int | None = None,
+    limit_conversations: int | None = None,
+    since: Day | None = None,
+    until: Day | None = None,
+    only: Iterable[str] = (),
+    timezone: tzinfo | None = None,
+    region: str | None = None,
+) -> Selection | None:
+    """The selection that a user means; None where it is all.
+
+    A moment without an offset is one of ``timezone``, else of UTC. A day without a time begins
+    ``since``, and ``until`` ends with it. Numbers without a country code are those of ``region``.
+
+    Raises:
+        ValueError: a date cannot be read, or nothing can be both.
+    """
+    names = tuple(_number(name.strip(), region) for name in only)
+    if not all(names):
+        raise ValueError("only needs a type, a contact, a number or an address")
+    selection = Selection(
+        limit=limit,
+        limit_conversations=limit_conversations,
+        since=None if since is None else _moment(since, timezone),
+        until=None if until is None else _moment(until, timezone, ends=True),
+        only=names,
+    )
+    return None if selection == Selection() else selection
+
+
+def _number(name: str, region: str | None) -> str:
+    """A telephone number as records spell it; anything else as it is."""
+    if not _PUNCTUATED.fullmatch(name) or _E164.fullmatch(name):
+        return name
+    return f"+{Contacts(region, possible=True).same(name)}"
+
+
+def _moment(value: Day, timezone: tzinfo | None, *, ends: bool = False) -> int:
+    found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    is_day = not isinstance(found, datetime) or (isinstance(value, str) and ":" not in value)
+    if not isinstance(found, datetime):
+        found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - see below
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=timezone or UTC)
+    return milliseconds(found + timedelta(days=1) if is_day and ends else found)
+
+
 class SelectionPass:
     """One walk over the candidates. ``held`` are in flight, or in doubt: they stay."""
 
@@ -73,12 +133,12 @@ class SelectionPass:
 
         ``candidates`` come by date and number, over all calls.
         """
-        for seq, location, lane, date, payload, deferred in candidates:
-            if self._is_meant(date, payload, deferred) and self._has_room((location, lane)):
+        for seq, location, lane, at, payload, deferred in candidates:
+            if self._is_meant(at, payload, deferred) and self._has_room((location, lane)):
                 self._lanes.add((location, lane))
                 self._chosen += 1
             elif seq not in self._held:
-                yield location, lane, date, seq
+                yield location, lane, at, seq
 
     def check(self) -> None:
         """See that the walk has met all that is to be selected.
@@ -90,14 +150,14 @@ class SelectionPass:
             listed = ", ".join(sorted(self._names[name] for name in self._missing))
             raise SelectionError(f"no record has the type, contact, number or address {listed}")
 
-    def _is_meant(self, date: int, payload: bytes | None, deferred: str | None) -> bool:
+    def _is_meant(self, at: int, payload: bytes | None, deferred: str | None) -> bool:
         since, until = self._selection.since, self._selection.until
         if self._names:
             found = _names_of(payload or b"{}", deferred) & self._names.keys()
             self._missing -= found
             if not found:
                 return False
-        return (since is None or date >= since) and (until is None or date < until)
+        return (since is None or at >= since) and (until is None or at < until)
 
     def _has_room(self, lane: tuple[int, int]) -> bool:
         limit, conversations = self._selection.limit, self._selection.limit_conversations

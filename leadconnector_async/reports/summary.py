@@ -47,6 +47,8 @@ class LocationCounts(Struct, kw_only=True):
     """Those in flight included."""
     left_out: int = 0
     dismissed: int = 0
+    later: int = 0
+    """Those of ``pending`` that the last import did not select."""
     error: str | None = None
     """Why the location could not go on in this run."""
 
@@ -107,6 +109,8 @@ class OutboxStatus(Struct, kw_only=True):
     dismissed_by_reason: list[Reason] = []
     copies_lines: list[str] = []
     """Where the first copies stand."""
+    later: int = 0
+    """Those of ``pending`` that the last import did not select."""
     locations: list[LocationCounts]
     list_format: str
     """The form of the list of failed records: ``csv`` or ``jsonl``."""
@@ -147,14 +151,18 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         left_out_by_reason=_reasons(found, State.LEFT_OUT),
         dismissed_by_reason=_reasons(found, State.DISMISSED),
         copies_lines=[_place(place) for place in found.first_copies],
-        locations=[_location(name, counts) for name, counts in found.locations.items()],
+        later=sum(found.later.values()),
+        locations=[
+            _location(name, counts, found.later.get(name, 0))
+            for name, counts in found.locations.items()
+        ],
         list_format=failed_suffix(forms).removeprefix("."),
         account=account,
         workers=await workers_of(found, reader),
     )
 
 
-def _location(name: str, counts: RecordCounts) -> LocationCounts:
+def _location(name: str, counts: RecordCounts, later: int) -> LocationCounts:
     return LocationCounts(
         location=name,
         sent=counts.sent,
@@ -163,6 +171,7 @@ def _location(name: str, counts: RecordCounts) -> LocationCounts:
         pending=counts.left,
         left_out=counts.left_out,
         dismissed=counts.dismissed,
+        later=later,
     )
 
 
@@ -183,7 +192,7 @@ def _place(place: SourcePosition) -> str:
     return f"{place.source}:{place.line}" if place.source else "no file"
 
 
-Ended = Literal["done", "error", "day_spent", "interrupted", "planned", "staged"]
+Ended = Literal["done", "error", "day_spent", "time_up", "interrupted", "planned", "staged"]
 
 
 class LocationPlan(Struct, kw_only=True):
@@ -222,6 +231,9 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     """Of all runs: may be stored, or not."""
     pending: int
     """Of all runs: not sent yet."""
+    later: int
+    """Those of ``pending`` that this run did not select: the same command without its ``--limit``,
+    ``--since``, ``--until`` and ``--only`` goes on with them."""
     copies: int
     """Of all runs: equal records that were read beside one that is kept."""
     left_out: int
@@ -254,8 +266,9 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     """The sum of what was ever read into the outbox."""
     outbox: str
     ended: Ended
-    """``done``; ``error`` or ``day_spent`` where a location stopped before its end; or the
-    command's own ``interrupted``, ``planned`` and ``staged``."""
+    """``done``, also where something is left for ``later``; ``error`` or ``day_spent`` where a
+    location stopped before its end; ``time_up`` where the run was to end with something left; or
+    the command's own ``interrupted``, ``planned`` and ``staged``."""
     error: str | None
     """What stopped the run, or its locations."""
     list_format: str
@@ -284,8 +297,9 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
     outbox: str,
 ) -> ImportSummary:
     """Put together what is known of a run at its end, and see that no record is missing in it."""
-    if ending.ended == "done" and status.pending:  # whatever the cause: it is not all sent
-        left = f"{status.pending:,} records are still pending: run again"
+    left_over = status.pending - status.later
+    if ending.ended == "done" and left_over:  # whatever the cause: it is not all sent
+        left = f"{left_over:,} records are still pending: run again"
         ending = Ending(ended="error", error=left)
     if ending.error is None and (fault := _fault(stats, status.account)):
         ending = Ending(ended="error", error=fault)
@@ -299,6 +313,7 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         failed=status.failed,
         unresolved=status.unresolved,
         pending=status.pending,
+        later=status.later,
         copies=status.copies,
         left_out=status.left_out,
         dismissed=status.dismissed,

@@ -10,14 +10,13 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import orjson
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import FORMATS
-from leadconnector_async.sources.byte_stream import stream_of
+from leadconnector_async.sources.byte_stream import SourceFile, stream_of
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
@@ -92,7 +91,8 @@ def _opened(point: EntryPoint, path: str, options: SourceOptions) -> Source | st
         raise
     except Exception as error:  # noqa: BLE001 - whatever another's code raises
         return f"{_called(point)} failed ({type(error).__name__})"
-    stream = stream_of(lines, path, folder=Path(path).absolute().parent)
+    stream = stream_of(lines, path)
+    stream.beside = SourceFile.at(path).beside
     text = Utf8Text(stream, "utf-8")
     return JsonSource(stream, text, options, layout_of_json(path, text.head, options))
 

@@ -47,7 +47,7 @@ def client(sandbox: Sandbox) -> LeadConnector:
 
 def tasks_of_ours() -> list[str]:
     """The tasks of the library that still run, by the names of their coroutines."""
-    ours = ("Dispatcher", "OutboxBatcher", "Ingestor", "ApiSession")
+    ours = ("Dispatcher", "OutboxBatcher", "Ingestor", "ExclusiveSender", "ApiSession")
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
     return [name for name in names if name.startswith(ours)]
 

@@ -142,3 +142,19 @@ def test_what_a_callback_raises_ends_the_import(sandbox: SandboxThread, tmp_path
     summary = imported(sandbox, history, tmp_path / "o.db")
     assert (summary.pending, summary.unresolved, summary.ended) == (0, 0, "done")
     assert len({message.alt_id for message in sandbox.messages}) == len(sandbox.messages) == 500
+
+
+def test_a_piece_from_a_program(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """With the options of the command; the same call without them goes on."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(30)])
+    outbox = tmp_path / "o.db"
+    found = imported(sandbox, source, outbox, limit=5, share=0.5)
+    assert (found.sent, found.later, found.ended) == (5, 25, "done")
+    found = imported(sandbox, source, outbox, until="2024-01-01T00:00:10Z", only=["SMS"])
+    assert (found.sent, found.later) == (5, 20)
+    found = imported(sandbox, source, outbox, run_for=0.0)
+    assert (found.sent, found.pending, found.ended) == (0, 20, "time_up")
+    found = imported(sandbox, source, outbox)
+    assert (found.sent, found.later) == (20, 0)
+    with pytest.raises(ValueError, match="limit must be"):
+        imported(sandbox, source, outbox, limit=0)

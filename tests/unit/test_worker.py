@@ -31,7 +31,7 @@ class Shared(MemoryOutbox):
         self._silent = silent
         self._cut = asyncio.Event()
 
-    async def join(self, lease_s: float) -> None:
+    async def join(self, lease_s: float, told: object) -> None:
         """Join nobody."""
 
     async def share(self) -> Share:

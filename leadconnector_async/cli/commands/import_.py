@@ -19,10 +19,12 @@ from leadconnector_async.cli.options import (
     source_token_option,
     sources,
 )
-from leadconnector_async.cli.sending_options import sending_options
+from leadconnector_async.cli.sending_options import piece_options, sending_options
 from leadconnector_async.outbox.open import exists
 
 SANDBOX_LOCATION: Final = "sandbox"
+
+_SELECTING: Final = ("limit_conversations", "since", "until", "only")
 
 SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
@@ -75,18 +77,19 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     help="The conversation provider of calls and custom messages that name none: exports of other "
     "systems do not know it.",
 )
+@piece_options
 @sending_options
 @output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Import message history from files.
 
-    SOURCE is a file of JSON Lines, CSV, mails (mbox, .eml or a folder of them), XML, Excel or
-    Parquet, text also gzip-compressed, or - for standard input; or leadconnector:ID, another
-    location, which is read through the API. All records are checked and written to the outbox
-    before the first is sent. The same command again goes on where the last one ended: nothing is
-    sent twice, and new records are added. Without a SOURCE, only what is pending in the outbox is
-    sent.
+    SOURCE is a file of JSON Lines, CSV, mails (mbox, .eml), XML, Excel or Parquet, text also
+    gzip-compressed, a folder or a zip archive of such files, or - for standard input; or
+    leadconnector:ID, another location, which is read through the API. All records are checked and
+    written to the outbox before the first is sent. The same command again goes on where the last
+    one ended: nothing is sent twice, and new records are added. Without a SOURCE, only what is
+    pending in the outbox is sent.
 
     Ctrl-C once: finish what is in flight. Twice: stop now; what was in flight is looked for the
     next time.
@@ -94,11 +97,15 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     _check_origin(given)
     _fill_in(given)
     from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.cli.import_options import ImportOptions  # noqa: PLC0415 - the same
+    from leadconnector_async.cli.import_options import ImportOptions, piece_of  # noqa: PLC0415 - the same
 
     obey_output_options(ctx, given)
     _fill_in_location(given)
-    options = ImportOptions(source=source_options_of(given), **given)
+    selecting = {name: given.pop(name) for name in _SELECTING}
+    selecting["limit"], run_for = given.pop("first"), given.pop("run_for")
+    source = source_options_of(given)
+    piece = piece_of(source, run_for, selecting)
+    options = ImportOptions(source=source, piece=piece, **given)
     ctx.exit(run(options, color=ctx.color is not False))
 
 

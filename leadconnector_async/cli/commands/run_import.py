@@ -56,6 +56,7 @@ _CODES: Final[dict[Ended, Exit]] = {
     "done": Exit.DONE,
     "error": Exit.ERROR,
     "day_spent": Exit.DAY_SPENT,
+    "time_up": Exit.DAY_SPENT,
     "interrupted": Exit.INTERRUPTED,
     "planned": Exit.DONE,
     "staged": Exit.DONE,
@@ -133,6 +134,7 @@ class _Run:
                 concurrency=options.concurrency,
                 location=options.location,
                 providers=options.providers,
+                piece=options.piece,
                 origin=origin,
             )
 
@@ -277,6 +279,7 @@ async def _plan(options: ImportOptions) -> ImportSummary:
         await outbox.dedicate(destination(options), name=shown or None)
         stager = Stager(outbox, stats, location=options.location, providers=options.providers)
         await stager.stage(reader)
+        await outbox.select(options.piece.selection)
         async with await outbox.reader() as kept:
             plans = [plan async for plan in _plans(kept, options)]
             status = await status_of(kept)
@@ -307,7 +310,9 @@ async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[
     limit, limits = options.limit(), options.limits()
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
     for location, work in (await reader.workload()).items():
-        budget = budget_after(limits.get(location, limit), snapshots.get(location), now_ms)
+        budget = budget_after(
+            limits.get(location, limit), snapshots.get(location), now_ms, options.share
+        )
         requests = requests_for(work, options.contacts)
         yield LocationPlan(
             location=location,

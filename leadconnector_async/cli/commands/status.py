@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 from msgspec.structs import asdict
@@ -21,7 +22,10 @@ from leadconnector_async.cli.report_lines import (
     location_lines,
     print_json,
     reason_sections,
+    runs_of,
+    share_of,
 )
+from leadconnector_async.cli.sending_options import for_option, share_option
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
@@ -41,32 +45,38 @@ WATCH_S: Final = 2.0
 
 @click.command("status")
 @outbox_option
+@share_option
+@for_option
 @option("--watch", is_flag=True, help="Say it again every two seconds, until interrupted.")
 @json_option
-def command(outbox: str, *, watch: bool, as_json: bool) -> None:
+def command(
+    outbox: str, *, share: float, run_for: float | None, watch: bool, as_json: bool
+) -> None:
     """Say how many records are sent, failed and pending, how fast it goes, and how long it takes.
 
-    It only reads, and may be asked while an import runs. The time is by the documented quota. Of a
-    database it names the processes that send, and what each owns. With --watch, --json prints an
-    object per line, and Ctrl-C is the usual end (exit status 0).
+    It only reads, and may be asked while an import runs. The time is by the documented quota, or
+    the share of it that imports use. Of a database it names the processes that send, and what each
+    owns. With --watch, --json prints an object per line, and Ctrl-C is the usual end (exit status
+    0).
     """
+    pace = _Pace(share, run_for)
     if not watch:
-        status, estimate = asyncio.run(read_outbox(outbox, _read))
+        status, estimate = asyncio.run(read_outbox(outbox, pace.read))
         if as_json:
             _print_json(outbox, status, estimate)
         else:
-            say("\n".join(_lines(outbox, status, estimate)))
+            say("\n".join(_lines(outbox, status, pace.lines(estimate))))
         return
     with suppress(KeyboardInterrupt), nullcontext() if as_json else live_lines() as show:
-        _watch(outbox, show)
+        _watch(outbox, pace, show)
 
 
-def _watch(outbox: str, show: Callable[[str], None] | None) -> None:
+def _watch(outbox: str, pace: _Pace, show: Callable[[str], None] | None) -> None:
     """Look again and again. What fails after the first look may pass, as a restart does."""
     seen = False
     while True:
         try:
-            status, estimate = asyncio.run(read_outbox(outbox, _read))
+            status, estimate = asyncio.run(read_outbox(outbox, pace.read))
         except OutboxError as error:
             if not seen:
                 raise
@@ -76,7 +86,7 @@ def _watch(outbox: str, show: Callable[[str], None] | None) -> None:
             if show is None:
                 _print_json(outbox, status, estimate)
             else:
-                show("\n".join([*_lines(outbox, status, estimate), ""]))
+                show("\n".join([*_lines(outbox, status, pace.lines(estimate)), ""]))
         time.sleep(WATCH_S)
 
 
@@ -85,14 +95,30 @@ def _print_json(outbox: str, status: OutboxStatus, estimate: float) -> None:
     print_json(asdict(status) | fields)
 
 
-async def _read(reader: OutboxReader) -> tuple[OutboxStatus, float]:
-    """The estimate is by the documented rate, which is not kept, and what is known of the days."""
-    status, snapshots = await status_of(reader), await reader.quotas()
-    now_ms = time.time_ns() // 1_000_000
-    return status, slowest(
-        (of.pending, budget_after(RateLimit(), snapshots.get(of.location), now_ms))
-        for of in status.locations
-    )
+class _Pace(NamedTuple):
+    """How imports go on: the share of the quota, and the seconds of each run."""
+
+    share: float
+    run_for: float | None
+
+    async def read(self, reader: OutboxReader) -> tuple[OutboxStatus, float]:
+        """Estimate by the documented rate, which is not kept, and what is known of the days."""
+        status, snapshots = await status_of(reader), await reader.quotas()
+        now_ms = time.time_ns() // 1_000_000
+        return status, slowest(
+            (
+                of.pending,
+                budget_after(RateLimit(), snapshots.get(of.location), now_ms, self.share),
+            )
+            for of in status.locations
+        )
+
+    def lines(self, estimate: float) -> str:
+        """Say how long what is pending takes, and in how many runs."""
+        return (
+            f"What is pending takes {duration(estimate)} at least, by {share_of(self.share)}the "
+            f"quota of 100 per 10 s.{runs_of(estimate, self.run_for or math.inf)}"
+        )
 
 
 def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
@@ -105,13 +131,14 @@ def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
         yield "dismissed", status.dismissed, "given up after they had failed"
 
 
-def _lines(outbox: str, status: OutboxStatus, estimate: float) -> Iterator[str]:
+def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
+    later = f"{status.later:,} of them left for later: the last import did not select them"
     yield from figures(
         [
             ("sent", status.sent, ""),
             ("failed", status.failed, ""),
             ("unresolved", status.unresolved, "may be stored, or not"),
-            ("pending", status.pending, ""),
+            ("pending", status.pending, later if status.later else ""),
             *_others(status),
         ]
     )
@@ -120,7 +147,7 @@ def _lines(outbox: str, status: OutboxStatus, estimate: float) -> Iterator[str]:
     if status.rate:
         yield f"Sent in the last minute: {rate(status.rate)}."
     if status.pending:
-        yield f"What is pending takes {duration(estimate)} at least, by the quota of 100 per 10 s."
+        yield time_left
     elif not (status.failed or status.unresolved):
         yield "Everything is sent."
     if is_url(outbox):

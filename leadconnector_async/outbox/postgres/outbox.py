@@ -10,6 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.postgres import upkeep
+from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -24,7 +26,7 @@ from leadconnector_async.outbox.postgres.leases import Leases
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
-from leadconnector_async.outbox.postgres.schema import prepare
+from leadconnector_async.outbox.postgres.schema import check_in, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.tenure import Tenure
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _RETRIES: Final = 5_000
-"""Records to put back in one transaction."""
+"""Records to put back, give up or forget in one transaction."""
 
 _LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
@@ -112,6 +114,7 @@ class PostgresOutbox:
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
+            await check_in(where, connection)
         except BaseException:
             connection.terminate()
             raise
@@ -172,9 +175,24 @@ class PostgresOutbox:
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
         return [name for (name,) in rows]
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`."""
-        return await self._staging.outcome(seq)
+    async def listen(self, ended: Callable[[int], None]) -> None:
+        """See `SharedOutbox.listen`."""
+        await self._staging.runner.run(
+            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
+        )
+
+    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """See `SharedOutbox.ends`."""
+        return await self._staging.ends(seqs)
+
+    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `SharedOutbox.await_ends`."""
+        return await self._staging.await_ends(seqs)
+
+    @property
+    def is_lost(self) -> bool:
+        """See `SharedOutbox.is_lost`."""
+        return self._staging.runner.failed
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
@@ -198,11 +216,16 @@ class PostgresOutbox:
             return lambda: leases.holds(lease)
         return lambda: tenure.may_send() and leases.holds(lease)
 
-    async def join(self, lease_s: float) -> None:
+    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
         """See `SharedOutbox.join`."""
         runner, leases = await self._held()
         self._tenure = Tenure(runner, leases, lease_s)
         await self._tenure.join()
+        await runner.run(lambda connection: listen(self._where, connection, WORK, told))
+
+    def owns(self, location: str) -> bool:
+        """See `SharedOutbox.owns`."""
+        return self._joined.owns(location)
 
     async def share(self) -> Share:
         """See `SharedOutbox.share`."""
@@ -274,6 +297,21 @@ class PostgresOutbox:
             lot = seqs[at : at + _RETRIES]
             done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
         return done
+
+    async def forget_texts(self) -> int:
+        """See `DurableOutbox.forget_texts`."""
+        total, last = 0, -1
+        while True:
+            done, end = await self._forget(last)
+            total += done
+            if end == last:
+                return total
+            last = end
+
+    async def _forget(self, after: int) -> tuple[int, int]:
+        return await self._staging.runner.run(
+            lambda connection: upkeep.forget_texts(connection, after, _RETRIES)
+        )
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -60,6 +60,7 @@ _OWNERS: Final = """SELECT application_name, number, coalesce((
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         GROUP BY pid) AS of JOIN pg_stat_activity USING (pid) ORDER BY backend_start, pid"""
 
+
 _LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
     WHERE location < 0 GROUP BY id, name"""
 

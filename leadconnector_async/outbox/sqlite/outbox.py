@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.record_store import at_once
+from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
-        StoredOutcome,
         Submission,
     )
     from leadconnector_async.outbox.selection import Selection
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 
 _RETRIES: Final = 5_000
-"""Records to put back in one transaction."""
+"""Records to put back, give up or forget in one transaction."""
 
 
 class SqliteOutbox:
@@ -105,10 +104,6 @@ class SqliteOutbox:
         """See `Outbox.locations`."""
         return await self._writer.run(lambda store: store.locations())
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`."""
-        return await self._writer.run(lambda store: at_once(store.records.end_of(seq)))
-
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
@@ -169,6 +164,21 @@ class SqliteOutbox:
 
     async def _dismiss(self, seqs: Sequence[int]) -> int:
         return await self._writer.run(lambda store: store.dismissing.dismiss(seqs))
+
+    async def forget_texts(self) -> int:
+        """See `DurableOutbox.forget_texts`."""
+        total, last = 0, -1
+        while True:
+            done, end = await self._forget(last)
+            total += done
+            if end == last:
+                return total
+            last = end
+
+    async def _forget(self, after: int) -> tuple[int, int]:
+        return await self._writer.run(
+            lambda store: upkeep.forget_texts(store.connection, after, _RETRIES)
+        )
 
     async def reader(self) -> SqliteOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -1,0 +1,167 @@
+"""The import of files in one call, for programs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from math import inf
+from os import fspath
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
+from leadconnector_async.importer import Piece, import_with, reading_options
+from leadconnector_async.outbox.selection import selection_of
+from leadconnector_async.records.validation import NEED_PROVIDER
+from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources.batch_reader import SourceReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import date
+    from os import PathLike
+
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.importer import Importer
+    from leadconnector_async.policy import ContactMode
+    from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.summary import Ending, ImportSummary
+
+
+async def import_files(  # noqa: PLR0913 - all but three have defaults
+    api: LeadConnector,
+    sources: Iterable[str | PathLike[str]],
+    *,
+    outbox: str | PathLike[str],
+    mapping: Mapping[str, str] | str | PathLike[str] | None = None,
+    timezone: ZoneInfo | str | None = None,
+    region: str | None = None,
+    mine: Iterable[str] | None = None,
+    contacts: ContactMode | None = None,
+    provider: str | None = None,
+    options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+    source_api: LeadConnector | None = None,
+    limit: int | None = None,
+    limit_conversations: int | None = None,
+    since: str | date | None = None,
+    until: str | date | None = None,
+    only: Iterable[str] = (),
+    run_for: float | None = None,
+    share: float | None = None,
+    concurrency: int | None = None,
+    on_progress: Callable[[ImportProgress], object] | None = None,
+    every: float = 1.0,
+) -> ImportSummary:
+    """Import files, as ``leadconnector import`` does: stage all, send, sum up.
+
+    The same call again goes on where the last one ended, the command's included: nothing is sent
+    twice. Signals are the program's own. When the call is cancelled, what is known is settled.
+    Reading a file holds the event loop for up to some tenths of a second at a time.
+
+    Args:
+        api: the client. Records that name no location belong to its ``location_id``.
+        sources: paths of files, or of folders of mails; ``-`` is standard input, and
+            ``leadconnector:ID`` another location. None: only what is pending in the outbox is sent.
+        outbox: path of the file that keeps what became of each record, or the URL of a database:
+            ``postgresql://USER@HOST/DATABASE?schema=NAME``.
+        mapping: field to column; or the name or path of a mapping of another system's export.
+        timezone: of dates without an offset, such as ``America/New_York``.
+        region: the country of telephone numbers without a country code, such as ``US``.
+        mine: the owner's own addresses, or ``@domain``; they tell sent mails from received ones.
+        contacts: see `Policy.contacts`; by default as the client's policy says.
+        provider: the conversation provider of calls and custom messages that name none.
+        options: further ways to read the sources. What is given by name goes before them.
+        source_api: the client that reads locations which are sources, where ``api`` has no token
+            of theirs.
+        limit: send the first so many messages alone, by their dates, over all runs. What is left
+            for later is sent by the same call without this and the next four.
+        limit_conversations: the messages of the first so many conversations alone; with 0, the
+            whole conversations of the messages that ``limit`` takes.
+        since: messages from this day or moment on alone, such as ``2024-01-31``.
+        until: messages up to the end of this day, or before this moment, alone.
+        only: messages of these types, contacts, numbers and addresses alone.
+        run_for: seconds after which nothing more is begun.
+        share: the part of each location's quota to use, such as 0.5; by default as the policy says.
+        concurrency: requests in flight at most; by default as many as the locations can use.
+        on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
+        every: seconds between two calls of ``on_progress``.
+
+    Returns:
+        The counts. Records that failed are in them. So is a location that stopped before its end,
+        with the reason, while others went on, or where the day's quota is spent.
+
+    Raises:
+        SourceError: a source cannot be read; nothing was sent.
+        SelectionError: no record meets something of ``only``; nothing was sent.
+        ValueError: nothing can be selected so.
+        OutboxError: the outbox cannot be used, or belongs to an import into another API.
+        AccessError, ThrottledError: no location could go on.
+        NotSentError: the API was out of reach for longer than the policy's patience.
+        ClosedError: the client was closed before.
+        ZoneInfoNotFoundError: there is no such time zone.
+
+    Example:
+        >>> async with LeadConnector(token, location_id="ve9EPM428h8vShlRW1KT") as api:
+        ...     summary = await import_files(api, ["history.csv"], outbox="import.db", region="US")
+        ...     print(summary.sent, summary.failed, summary.by_reason)
+    """
+    if api.closed:
+        raise ClosedError(CLOSED)
+    path = fspath(outbox)
+    given = {
+        "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
+        "mapping" if isinstance(mapping, Mapping) else "mapping_file": (
+            mapping if mapping is None or isinstance(mapping, Mapping) else fspath(mapping)
+        ),
+        "region": region,
+        "mine": None if mine is None else tuple(mine),
+    }
+    options = replace(options, **{name: v for name, v in given.items() if v is not None})
+    changes = {"contacts": contacts, "share": share}
+    policy = replace(api.policy, **{name: v for name, v in changes.items() if v is not None})
+    selection = selection_of(
+        limit=limit,
+        limit_conversations=limit_conversations,
+        since=since,
+        until=until,
+        only=only,
+        timezone=options.timezone,
+        region=options.region,
+    )
+    providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
+    return await import_with(
+        partial(_run, on_progress=on_progress or (lambda _: None), every=every),
+        api.session.with_policy(policy),
+        SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
+        outbox=path,
+        destination=api.base_url.rstrip("/"),
+        concurrency=concurrency,
+        location=api.location_id,
+        providers=lambda _: providers,
+        origin=source_api or api,
+        piece=Piece(selection, inf if run_for is None else run_for),
+    )
+
+
+async def _run(
+    importer: Importer, *, on_progress: Callable[[ImportProgress], object], every: float
+) -> Ending:
+    """Run an importer to its end, and tell how far it is."""
+    running = asyncio.create_task(importer.run())
+    try:
+        while not (await asyncio.wait([running], timeout=every))[0]:
+            on_progress(importer.snapshot())
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    running.result()
+    on_progress(importer.snapshot())
+    errors = importer.errors.values()
+    if len(errors) == len(importer.dispatcher.locations):
+        for error in errors:
+            if not isinstance(error, DailyQuotaSpentError):
+                raise error
+    return importer.ending()
