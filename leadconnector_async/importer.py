@@ -21,6 +21,7 @@ from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import (
+    empty_files,
     exists,
     files_of,
     open_outbox,
@@ -293,6 +294,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
             origin=LocationReader(origin, files_of(outbox), location),
         )
         ending = await drive(importer)
+        await empty_files(outbox)
     return summary_of(
         importer.stats,
         await read_outbox(outbox, status_of),

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from leadconnector_async.cli.format import counted, duration, number, places, rate, width, wrapped
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import shown_place
 from leadconnector_async.sources import SourceOptions
 
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
         Tallied,
     )
 
+
+STATES: Final = {
+    State.PENDING: "pending",
+    State.CLAIMED: "pending",
+    State.SENT: "sent",
+    State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
+    State.LEFT_OUT: "left out",
+    State.DISMISSED: "dismissed",
+}
+"""What people call what became of a record."""
 
 MAX_REASONS: Final = 20
 

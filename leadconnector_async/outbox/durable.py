@@ -123,6 +123,12 @@ class DurableOutbox(Outbox, Protocol):
     ) -> int:
         """Give up for good what failed: by keys and locations, or by reasons. Returns how many."""
 
+    async def forget_texts(self) -> int:
+        """Forget what the records say that are sent, left out or given up. Returns how many.
+
+        Their keys, ids and digests stay, so that they are known when they are read again.
+        """
+
     async def reader(self) -> OutboxReader:
         """Open this same outbox to be read. Whoever asks closes it."""
 

@@ -5,10 +5,12 @@ A place is the path of a file, for `SqliteOutbox`; or the URL of a database, for
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -135,6 +137,57 @@ async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]
     """
     async with await open_reader(place) as reader:
         return await work(reader)
+
+
+async def forget_texts(place: Place) -> int:
+    """Forget what the records of an outbox say that are settled, and free what they took.
+
+    Returns how many there were: see `DurableOutbox.forget_texts`.
+
+    Raises:
+        OutboxError: the outbox does not exist, is in use, or cannot be written.
+    """
+    async with await open_outbox(place, create=False) as outbox:
+        done = await outbox.forget_texts()
+    await empty_files(place)
+    if is_url(place):
+        from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
+
+        await upkeep.compact(os.fspath(place))
+    else:
+        from leadconnector_async.outbox.sqlite.upkeep import compact  # noqa: PLC0415 - only if used
+
+        await asyncio.to_thread(compact, os.fspath(place))
+    return done
+
+
+async def empty_files(place: Place) -> None:
+    """Delete the files beside an outbox that came within sources, where no record needs them.
+
+    Raises:
+        OutboxError: the outbox cannot be read.
+    """
+    if not is_url(place) and (folder := files_of(place)).is_dir():
+        from leadconnector_async.outbox.sqlite.upkeep import empty_files  # noqa: PLC0415 - only if used
+
+        await asyncio.to_thread(empty_files, os.fspath(place), folder)
+
+
+async def back_up(place: Place, target: str) -> None:
+    """Copy an outbox to a file, beside whoever writes it, and its folder of files with it.
+
+    Raises:
+        OutboxError: it is in a database, cannot be read, or the copy cannot be written.
+    """
+    if is_url(place):
+        raise OutboxUnusableError(
+            f"{shown_place(place)} is in a database: copy it with pg_dump --schema, or move it"
+        )
+    from leadconnector_async.outbox.sqlite.upkeep import backup  # noqa: PLC0415 - only if used
+
+    await asyncio.to_thread(backup, os.fspath(place), target)
+    if (files := files_of(place)).is_dir():
+        await asyncio.to_thread(copytree, files, files_of(target), dirs_exist_ok=True)
 
 
 @asynccontextmanager

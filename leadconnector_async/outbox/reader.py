@@ -265,11 +265,17 @@ class OutboxReader(Protocol):
         ``kind_of_refused`` tells what a record is that validation refused.
         """
 
+    async def broken(self) -> dict[str, int]:
+        """How many rows break each rule of the store that any does break."""
+
     async def find(self, text: str) -> list[int]:
         """The numbers of the records that a text names: see `find_records`."""
 
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """All that is known of some records."""
+
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """What became of every record, in the order of staging, without its trail."""
 
     async def close(self) -> None:
         """Let go of the store."""

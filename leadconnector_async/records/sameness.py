@@ -22,6 +22,13 @@ _TEXTS: Final = ("subject", "message", "html")
 
 _NOTHING: Final = Deferred()
 
+_KEPT: Final = (
+    *("type", "direction", "date"),
+    *("contactId", "conversationId", "conversationProviderId"),
+)
+
+_FORGOTTEN: Final = re.compile(rb'"forgotten":"([0-9a-f]{32})([0-9a-f]{32})"}$')
+
 _SHORT_NUMBERS: Final = 0xFFFF
 
 BY_MAIL: Final = b"m"
@@ -34,6 +41,8 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
     The copies of a ``mail`` in several folders differ in what was read of their heads: it says
     who wrote what, and which files go with it.
     """
+    if known := _FORGOTTEN.search(payload):
+        return bytes.fromhex(known[2 if mail else 1].decode())
     lacks = read_deferred(deferred) if deferred else _NOTHING
     files = [item if isinstance(item, str) else item.digest for item in lacks.attachments]
     if mail:
@@ -45,6 +54,16 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
         who = "" if lacks.contact is None else lacks.contact.key
         said = _OF_OPTIONS.sub(b"", payload) + "\0".join((who, *files)).encode()
     return blake2b(said, digest_size=16).digest()
+
+
+def forgotten(payload: bytes, deferred: str | None) -> bytes:
+    """A body that says no more what was written, and still is told from all others by it."""
+    if _FORGOTTEN.search(payload):
+        return payload
+    body = orjson.loads(payload)
+    digests = (content_digest(payload, deferred, mail=mail).hex() for mail in (False, True))
+    kept = {name: body[name] for name in _KEPT if name in body}
+    return orjson.dumps(kept | {"forgotten": "".join(digests)})
 
 
 def reused_digest(own: bytes, payload: bytes, deferred: str | None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leadconnector_async.sources.base import Identity, Parsed, Source, SourceOptions, SourceRow
-from leadconnector_async.sources.detect import open_source
+from leadconnector_async.sources.exports import open_source, open_sources
 from leadconnector_async.sources.failed_list import FailedRow, failed_suffix, write_failed
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "SourceRow",
     "failed_suffix",
     "open_source",
+    "open_sources",
     "write_failed",
 ]

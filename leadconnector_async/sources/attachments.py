@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.members import Beside, Members
 
 LARGEST: Final = 5 << 20
 """Bytes of the largest file that the API takes."""
@@ -76,11 +77,10 @@ class Reach:
     such records can come from anywhere.
     """
 
-    def __init__(self, folder: Path | None, others: Sequence[Path], kept: Path | None) -> None:
-        starts = (*others,) if folder is None else (folder, *others)
+    def __init__(self, starts: Sequence[Path], kept: Path | None, *, piped: bool) -> None:
         self._starts = [Path(os.path.realpath(start)) for start in starts]
         self._homes = [*self._starts, *(() if kept is None else (Path(os.path.realpath(kept)),))]
-        self._piped = folder is None
+        self._piped = piped
 
     def find(self, item: str) -> Path:
         """Find a file, by a URL or by a path that starts at one of the folders.
@@ -108,6 +108,10 @@ class Reach:
         """The file in the first folder that has it. If none has, its place in the first folder."""
         given = _path(item) if item.lower().startswith(_LOCAL) else Path(item.strip())
         starts = self._homes[:1] if given.is_absolute() else self._starts
+        if not (starts or self._piped):
+            raise WrongValueError(
+                "is a file that is not in the archive of its source", _GIVE_FOLDER
+            )
         try:
             places = [Path(os.path.realpath(start / given)) for start in starts]
         except ValueError:
@@ -150,8 +154,12 @@ def _unfit(status: os.stat_result) -> WrongValueError | None:
     if not stat.S_ISREG(status.st_mode):
         return WrongValueError("is no regular file", "name a file")
     if status.st_size == 0:
-        return WrongValueError("is an empty file", "export it again, or take it out of the list")
+        return _empty()
     return None
+
+
+def _empty() -> WrongValueError:
+    return WrongValueError("is an empty file", "export it again, or take it out of the list")
 
 
 if TYPE_CHECKING:
@@ -210,8 +218,10 @@ class Attachments:
     that the API does not take is packed, left out, or refused, as its owner says.
     """
 
-    def __init__(self, options: SourceOptions, folder: Path | None) -> None:
-        self._reach = Reach(folder, options.files, options.spool)
+    def __init__(self, options: SourceOptions, beside: Beside) -> None:
+        starts = [*beside.folders, *options.files]
+        self._reach = Reach(starts, options.spool, piped=beside.members is None)
+        self._beside = beside
         self._spool = Spool(options.spool)
         self._other = options.other_files
 
@@ -265,7 +275,10 @@ class Attachments:
 
     def _named(self, number: int, item: str, most: int, warn: Warn) -> str | None:
         try:
+            if (archived := self._beside.archived(item)) is not None:
+                return self._from_archive(*archived, most, warn)
             path = self._reach.find(item)
+            self._beside.take(path)
             ending = self._ending(path.name, path.stat().st_size, most, warn)
             if not ending:
                 return path.as_uri() if ending == "" else None
@@ -275,6 +288,13 @@ class Attachments:
         except OSError as error:
             wrong = f"item {number} is a file that cannot be read ({error.strerror})"
             raise WrongValueError(wrong, "check its permissions") from None
+
+    def _from_archive(self, members: Members, name: str, most: int, warn: Warn) -> str | None:
+        size = members.size(name)
+        if not size:
+            raise _empty()
+        ending = self._ending(name, size, most, warn)
+        return None if ending is None else self._kept(name, members.read(name), ending)
 
     def _ending(self, name: str, size: int, most: int, warn: Warn) -> str | None:
         """Tell what a file's name ends with when it is sent, beside its own: "" or ".zip".

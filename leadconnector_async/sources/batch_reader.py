@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.sources import open_source
+from leadconnector_async.sources import open_sources
 from leadconnector_async.sources.base import location_in
 
 if TYPE_CHECKING:
@@ -55,11 +55,10 @@ class SourceReader:
         """
         for path in self._paths:
             # Pipes give their content once, and a location is read later.
-            if path == "-" or location_in(path) is not None:
+            if path == "-" or _is_pipe(path) or location_in(path) is not None:
                 continue
-            if Path(path).is_file() or not Path(path).exists():
-                with open_source(path, self._options):
-                    pass
+            for source in open_sources(path, self._options):
+                source.__exit__(None, None, None)
 
     @property
     def locations(self) -> list[str]:
@@ -79,14 +78,19 @@ class SourceReader:
             SourceError: it cannot be opened.
         """
         for path in self._paths:
-            source = self._guarded(partial(open_source, path, self._options))
-            if source is None:
+            sources = self._guarded(partial(open_sources, path, self._options))
+            if sources is None:
                 return
-            self._source, self._records = source, iter(source)
-            try:
-                yield source
-            finally:
-                self._close(source)
+            opened = iter(sources)
+            while source := self._guarded(partial(next, opened, None)):
+                self._source, self._records = source, iter(source)
+                try:
+                    yield source
+                finally:
+                    self._close(source)
+            if self.interrupted:
+                return
+            self.warnings += [f"{path}: {warning}" for warning in sources.warnings]
 
     def batch(self) -> list[Parsed]:
         """The next records of the current source; empty at its end, and once interrupted.
@@ -130,6 +134,10 @@ class SourceReader:
 
     def __repr__(self) -> str:
         return f"<SourceReader {len(self._paths)} sources, {self.bytes_read} bytes read>"
+
+
+def _is_pipe(path: str) -> bool:
+    return Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir())
 
 
 def _total_size(paths: Sequence[str]) -> int | None:

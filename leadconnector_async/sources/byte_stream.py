@@ -9,12 +9,20 @@ import os
 import stat
 import sys
 import zlib
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT
+from leadconnector_async.sources.members import (
+    DAMAGED,
+    MAX_WHOLE,
+    Beside,
+    FolderMembers,
+    Members,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,26 +42,104 @@ def open_stream(path: str) -> ByteStream:
     Raises:
         SourceError: there is no such file, or it may not be read.
     """
-    if path == "-":
-        return ByteStream(sys.stdin.buffer, "standard input", owned=False)
-    return ByteStream(_opened(path), path, folder=Path(path).absolute().parent)
+    return SourceFile.at(path).stream()
+
+
+class SourceFile(NamedTuple):
+    """A file as problems name it, and where it is: standard input has no ``members``."""
+
+    name: str
+    members: Members | None
+    member: str = ""
+
+    @classmethod
+    def at(cls, path: str) -> SourceFile:
+        """Find a file by its path; ``-`` is standard input."""
+        if path == "-":
+            return cls("standard input", None)
+        file = Path(path).absolute()
+        return cls(path, FolderMembers(str(file.parent), deep=False), file.name)
+
+    @property
+    def beside(self) -> Beside:
+        """What lies with it."""
+        return Beside(self.members, self.member.rpartition("/")[0])
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of it as they are stored; None where they cannot be known."""
+        if self.members is None or not self.members.size(self.member):
+            return None
+        return round(self.members.size(self.member) * self.members.share(self.member))
+
+    def stream(self) -> ByteStream:
+        """Open it.
+
+        Raises:
+            SourceError: there is no such file, or it may not be read.
+        """
+        if self.members is None:
+            return ByteStream(sys.stdin.buffer, self.name, owned=False)
+        stream = ByteStream(self.members.open(self.member, self.name), self.name)
+        stream.beside = self.beside
+        if stream.size is None:
+            stream.size, stream.share = self.size, self.members.share(self.member)
+        return stream
+
+    def peek(self) -> tuple[bytes, Problem | None]:
+        """Give its first piece, unpacked, and what is wrong with it as a file.
+
+        There is nothing of one that cannot be opened or read.
+        """
+        try:
+            stream = self.stream()
+        except SourceError:
+            return b"", None
+        try:
+            return next(stream.chunks(), b""), stream.damage
+        except SourceError:
+            return b"", None
+        finally:
+            stream.close()
+
+    def whole(self, what: str) -> str | BytesIO:
+        """Give what can be opened that is read from its end: a path, or all of it.
+
+        Raises:
+            SourceError: it is no regular file, or too large to be taken out of its archive.
+        """
+        if self.members is None:
+            raise SourceError(f"{self.name}: cannot be read as {what}: save it in a file")
+        if not (size := self.members.size(self.member)):
+            raise SourceError(f"{self.name}: there is no such file, or it is empty: check the path")
+        if folders := self.beside.folders:
+            return str(folders[0] / PurePath(self.member).name)
+        if size > MAX_WHOLE:
+            raise SourceError(
+                f"{self.name}: is larger than {MAX_WHOLE >> 20} MB: unpack the archive"
+            )
+        return BytesIO(self.members.read(self.member))
 
 
 class ByteStream:
     """One pass over a file's bytes. Closes the file if it is ``owned``."""
 
-    def __init__(
-        self, file: BinaryIO, name: str, *, owned: bool = True, folder: Path | None = None
-    ) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, owned: bool = True) -> None:
         self.name = name
-        self.folder = folder
-        """Where the file lies; None for standard input."""
+        self.beside = Beside()
+        self.share = 1.0
+        """How many bytes are stored for each one that the file gives."""
         self._file = file
         self._owned = owned
         self.size = _size(file)
-        self.bytes_read = 0
+        self._read_so_far = 0
         self.damage: Problem | None = None
         """Set when the bytes ended before their time. What came before is whole."""
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file is read, in bytes as they are stored."""
+        return round(self._read_so_far * self.share)
 
     def close(self) -> None:
         """Close the file, but not standard input."""
@@ -84,7 +170,11 @@ class ByteStream:
                 f"{self.name}: cannot be read after byte {self.bytes_read} ({error.strerror}): "
                 "check the disk or the network drive"
             ) from error
-        self.bytes_read += len(data)
+        except DAMAGED as error:
+            wrong = f"is damaged: its archive is wrong or breaks off within it ({error})"
+            self.damage = Problem("file", wrong, "copy or export the archive again")
+            return b""
+        self._read_so_far += len(data)
         return data
 
     def _unpacked(self, data: bytes) -> Iterator[bytes]:
@@ -122,19 +212,6 @@ def _salvage(unpacker: zlib._Decompress, data: bytes) -> bytes:
     except zlib.error:
         pass
     return bytes(whole)
-
-
-def _opened(path: str) -> BinaryIO:
-    try:
-        return Path(path).open("rb", buffering=0)
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: there is no such file: check the path") from error
-    except IsADirectoryError as error:
-        raise SourceError(f"{path}: is a folder: name the files in it") from error
-    except PermissionError as error:
-        raise SourceError(f"{path}: may not be read by you: change its permissions") from error
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be opened ({error.strerror}): check the path") from error
 
 
 def _size(file: BinaryIO) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ from leadconnector_async.sources.fields import (
     near_field,
     shown,
 )
+from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.values import (
     MAX_LISTED,
     WrongValueError,
@@ -35,7 +37,6 @@ from leadconnector_async.sources.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from leadconnector_async.sources.base import SourceOptions
 
@@ -64,6 +65,8 @@ _NAME_ALONE: Final = Problem(
 )
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
+
+_ALONE: Final = Beside()
 
 _FILES_ALONE: Final = "messages that hold nothing but files of other types"
 
@@ -98,6 +101,11 @@ def as_given(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in given if value is not None}
 
 
+def in_api_names(values: Mapping[str, object]) -> bytes:
+    """Write a record as a line of JSON that has the API's names."""
+    return json.dumps(as_given(values), ensure_ascii=False).encode("utf-8", "replace")
+
+
 def _has_content(row: SourceRow) -> bool:
     return bool(row.message or row.html or row.attachments or row.call)
 
@@ -119,11 +127,11 @@ def _said(value: object) -> str | None:
 class RowCoercer:
     """Makes rows of named values, for one source. ``unknown`` collects what it passed over.
 
-    ``folder`` is where paths of attachments start. ``notices`` are those of the record that is
+    Paths of attachments start ``beside`` the source. ``notices`` are those of the record that is
     being read: its readers add to them.
     """
 
-    def __init__(self, options: SourceOptions, folder: Path | None = None) -> None:
+    def __init__(self, options: SourceOptions, beside: Beside = _ALONE) -> None:
         self._leave_out = options.leave_out
         self._undated_now = options.undated == "now"
         self._repair = options.repair_text
@@ -136,7 +144,7 @@ class RowCoercer:
             notice=self.notices.append,
             mine=options.mine,
         )
-        self.files = Attachments(options, folder)
+        self.files = Attachments(options, beside)
         self._type: object = None
         readers = {
             **_READERS,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.phone_numbers import only_number
 from leadconnector_async.sources.values import WrongValueError, read_text, stripped
 
@@ -40,7 +41,8 @@ class Contacts:
     """Reads what names a contact. ``region`` is the country of numbers without a country code.
 
     ``possible`` takes numbers that nobody can have, if they have the length of one. ``notice`` is
-    told what its owner should know of how a number was read. ``mine`` are the owner's own numbers.
+    told what its owner should know of how a number was read. ``mine`` are the owner's own numbers,
+    addresses and names, or ``@domain``.
 
     The packages that know numbers and addresses are imported with the first of either.
 
@@ -60,8 +62,10 @@ class Contacts:
         self._possible = possible
         self._notice = notice
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
-        self._mine = [number for number in mine if "@" not in number]
+        self._mine = list(mine)
         self._own: set[str] | None = None
+        self.sides = ChatSides(self)
+        """What tells the owner of a chat from the others."""
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""
@@ -80,17 +84,22 @@ class Contacts:
 
     @property
     def own(self) -> set[str]:
-        """The owner's numbers, as `same` spells them. Whoever learns of one adds it."""
+        """The owner's numbers and names, as `same` spells them. Whoever learns of one adds it."""
         if self._own is None:  # the package that reads them is not always there
             self._own = {self.same(number) for number in self._mine}
         return self._own
+
+    def is_own(self, text: str) -> bool:
+        """Tell a number, an address or a name of the owner."""
+        same = self.same(text)
+        return same in self.own or f"@{same.rpartition('@')[2]}" in self.own
 
     def others(self, addresses: Iterable[str]) -> list[str]:
         """Name each once, and the owner not at all."""
         spelled: dict[str, str] = {}
         for address in addresses:
             same = self.same(address)
-            if same not in self.own and not spelled.get(same, "").startswith("+"):
+            if not self.is_own(address) and not spelled.get(same, "").startswith("+"):
                 spelled[same] = address
         return list(spelled.values())
 

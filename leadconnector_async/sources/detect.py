@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import SourceOptions, location_in
-from leadconnector_async.sources.byte_stream import open_stream
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
@@ -26,11 +24,10 @@ from leadconnector_async.sources.text_log import TextLog, text_mapping_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leadconnector_async.sources.base import FormatName, Source
-    from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.base import FormatName, Source, SourceOptions
+    from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
+    from leadconnector_async.sources.chat_sides import People
     from leadconnector_async.sources.date_patterns import Survey
-
-_DEFAULTS: Final = SourceOptions()
 
 _SUFFIXES: Final[dict[str, FormatName]] = {
     ".jsonl": "jsonl",
@@ -85,55 +82,49 @@ _FOREIGN: Final = (
 )
 
 
-def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
-    """Open a file of records; ``-`` is standard input. A folder is one of mails.
-
-    The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
-    ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
-    else its beginning does. Gzip is recognised by its content. A mapping that does not fit it is
-    passed over with a warning, if it can be read without.
+def open_file(file: SourceFile, options: SourceOptions) -> Source:
+    """Open a file of records.
 
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable.
     """
-    source = _opened(path, options)
-    if (
-        isinstance(source, StreamSource | Spreadsheet) and Path(path).is_file()
-    ):  # a pipe is read once
-        source.dates.again = partial(_survey, path, options)
-        if isinstance(source, TextLog):
-            source.again = partial(_opened, path, options)
+    source = _opened(file, options)
+    # A pipe is read once.
+    if file.size is not None and isinstance(source, StreamSource | Spreadsheet):
+        source.dates.again = partial(_survey, file, options)
+        source.sides.again = partial(_note_people, file, options)
     return source
 
 
-def _survey(path: str, options: SourceOptions, survey: Survey) -> None:
+def _note_people(file: SourceFile, options: SourceOptions, people: People) -> None:
+    """Read a file for the people of its chats alone."""
+    with _opened(file, options) as source:
+        if isinstance(source, StreamSource | Spreadsheet):
+            source.sides.note_in(people)
+        for _ in source:
+            pass
+
+
+def _survey(file: SourceFile, options: SourceOptions, survey: Survey) -> None:
     """Read a file for its dates alone."""
-    with _opened(path, options) as source:
+    with _opened(file, options) as source:
         if isinstance(source, StreamSource | Spreadsheet):
             source.dates.vote(survey)
         for _ in source:
             pass
 
 
-def _opened(path: str, options: SourceOptions) -> Source:
-    check_mapping("standard input" if path == "-" else path, options.mapping)
-    if (location := location_in(path)) is not None:
-        from leadconnector_async.sources.location_copy import open_copy  # noqa: PLC0415 - as below
-
-        return open_copy(location, options)
-    if path != "-" and Path(path).is_dir():
-        from leadconnector_async.sources.mailbox import MailFolder  # noqa: PLC0415 - few are mails
-
-        return _unmapped(MailFolder(path, options), options)
-    name = options.format or _by_name(path)
+def _opened(file: SourceFile, options: SourceOptions) -> Source:
+    check_mapping(file.name, options.mapping)
+    name = options.format or format_by_name(file.name)
     if name in ("excel", "parquet"):
-        from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - as above
+        from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - few are such
 
         return (spreadsheet.open_excel if name == "excel" else spreadsheet.open_parquet)(
-            path, options
+            file, options
         )
     with ExitStack() as stack:
-        stream = open_stream(path)
+        stream = file.stream()
         stack.callback(stream.close)
         source = _source(name, stream, options)
         stack.pop_all()
@@ -171,7 +162,7 @@ def _text_log(stream: ByteStream, text: Utf8Text, options: SourceOptions, name: 
 
 
 def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
-    from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - as above
+    from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - few are such
 
     name, notes = choice_of_markup(stream.name, text.head, options)
     source = XmlSource(stream, text, replace(options, mapping_file=name))
@@ -183,14 +174,11 @@ def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Sourc
 def _mailbox(
     stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
 ) -> Source:
-    from leadconnector_async.sources.mailbox import Mailbox  # noqa: PLC0415 - few sources are mails
+    from leadconnector_async.sources.mailbox import UNMAPPED, Mailbox  # noqa: PLC0415 - few are such
 
-    return _unmapped(Mailbox(stream, chunks, options, single=single), options)
-
-
-def _unmapped(source: Source, options: SourceOptions) -> Source:
+    source = Mailbox(stream, chunks, options, single=single)
     if options.mapping_file is not None:
-        source.warnings.append("holds mails, which are read without --mapping")
+        source.warnings.append(UNMAPPED)
     return source
 
 
@@ -207,6 +195,7 @@ def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
     raise SourceError(f"{stream.name}: is empty: name a file with records")
 
 
-def _by_name(path: str) -> FormatName | None:
+def format_by_name(path: str) -> FormatName | None:
+    """Tell what a file holds by the ending of its name, where that says so."""
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
     return _SUFFIXES.get(suffixes[-1]) if suffixes else None

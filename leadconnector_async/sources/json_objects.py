@@ -11,7 +11,7 @@ import orjson
 
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.coerce import identity_of
+from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     LOCATION,
@@ -55,6 +55,9 @@ _INDEX: Final = re.compile(r"\[\d+\]")
 
 _MAX_UNUSED: Final = 100
 
+AROUND: Final = "^"
+"""What paths into the object around a record begin with."""
+
 _HINT: Final = (
     "its names are not the API's: inspect shows whether a mapping that is there reads it, and "
     "docs/mappings.md how to write one"
@@ -79,6 +82,7 @@ class Objects:
         self.definition = choice.definition
         self._unused: dict[str, None] = {}
         self._has_foreign = False
+        self._around: set[str] = set()
         if self.definition is not None:
             self._read_by(self.definition)
 
@@ -87,11 +91,14 @@ class Objects:
         columns = {field: key_of(name) for field, name in self._mapping.items()}
         kind = resolved(definition.table, key_of, never_missing)
         with_columns(kind, columns)
+        self._repairs = definition.repair
         self._reader = RowMapper(kind, definition, self._coercer.contacts)
         self._picks = _picks_of({*columns_read(definition.table), *self._mapping.values()})
         listed = (*REASON_NAMES, OUTBOX_KEY, LOCATION)
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
+        around = (name for name in self._used if name.startswith(f"{AROUND}."))
+        self._around = {re.split(r"[.\[]", name)[1] for name in around}
 
     @property
     def warnings(self) -> list[str]:
@@ -107,9 +114,16 @@ class Objects:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
         values, reason, told = self._reader.read(self._row(record))
+        if self.definition.chat is not None:
+            raw = in_api_names(values)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
         return self._coercer.parsed(line, raw, values | _listed(record), notices + told)
+
+    def with_holder(self, record: Record, holder: Mapping[str, object]) -> Record:
+        """Add what the mapping reads of the object around a record."""
+        known = {key: value for key, value in holder.items() if key_of(key) in self._around}
+        return record | {AROUND: known} if known else record
 
     def identity(self, record: Record) -> Identity:
         """Read which record a refused one is."""
@@ -135,8 +149,9 @@ class Objects:
 
     def _row(self, record: Record) -> dict[str, Cell]:
         row: dict[str, Cell] = {}
-        for path, cell in cells_of(record):
+        for path, given in cells_of(record):
             key = key_of(path)
+            cell = _repaired(given) if self._repairs else given
             if isinstance(cell, list):
                 picked = (
                     (key_of(pick.name), pick.of(cell)) for pick in self._picks if pick.list == key
@@ -227,10 +242,22 @@ def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
     yield from ((name, tuple(texts)) for name, texts in found.items())
 
 
+def _repaired(cell: Cell) -> Cell:
+    """Mend text of a system whose exports are always UTF-8 that was decoded as Latin-1."""
+    if isinstance(cell, list):
+        return cell
+    if not isinstance(cell, str):
+        return tuple(str(_repaired(text)) for text in cell)
+    try:
+        return cell if cell.isascii() else cell.encode("latin-1").decode()
+    except UnicodeError:  # one that was written otherwise
+        return cell
+
+
 @lru_cache(maxsize=4096)
 def key_of(path: str) -> str:
     """Spell a path without case and separators, but those of its levels."""
-    return re.sub(r"[^\w.\[\]*]|_", "", path.casefold())
+    return re.sub(r"[^\w.\[\]*^]|_", "", path.casefold())
 
 
 def read_object(

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
+from msgspec import Struct
 
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT
@@ -38,6 +39,9 @@ _GOES_ON: Final = (b"{", b"[", b",", b":")
 _CONTINUES: Final = (b",", b"]", b"}", b":")
 """What a line begins with if its value began before it."""
 
+_MAX_HEAD: Final = 1 << 18
+"""Bytes of an object before its records that are kept: a chat says there who is in it."""
+
 _MAX_OTHERS: Final = 20
 """Lists beside the records' that are named at the end."""
 
@@ -52,11 +56,15 @@ class Item(NamedTuple):
         return f"Item(line={self.line}, {len(self.raw)} bytes)"
 
 
-class _Frame(NamedTuple):
-    """An open object or list, and the path of what it holds: ``messages[*]`` for a list."""
+class _Frame(Struct):
+    """An open object or list, and the path of what it holds: ``messages[*]`` for a list.
+
+    ``start`` is where an object began, as long as what it says before its records is kept.
+    """
 
     closer: bytes
     path: str
+    start: int | None
 
 
 class JsonValues:
@@ -65,7 +73,8 @@ class JsonValues:
     ``""`` are the outermost values. Memory holds one record and one piece of the text. ``problem``
     is set where the text ends too early or is no JSON: the items before it are whole. ``others``
     counts the objects in other lists, which are passed over. ``listed`` tells whether there was a
-    list, or an object, that can be one of ``records``.
+    list, or an object, that can be one of ``records``. ``holder`` is what the object around the
+    records that come says before them.
 
     Readers of JSON in events would tell neither where a record begins nor how it was written.
     """
@@ -85,6 +94,7 @@ class JsonValues:
         self.problem: Problem | None = None
         self.others: dict[str, int] = {}
         self.listed = False
+        self.holder: dict[str, object] = {}
 
     def __iter__(self) -> Iterator[Item]:
         for chunk in self._chunks:
@@ -173,6 +183,8 @@ class JsonValues:
             begins = path in self._records and (bracket == b"{" or _is_list(frame))
         self.listed = self.listed or begins or f"{path}[*]" in self._records
         if begins:
+            if frame is not None and not _is_list(frame):
+                self._note_holder(at)
             self._count_lines(at)
             self._record_line, self._start = self.line, at
             self._closers.append(_CLOSERS[bracket])
@@ -181,25 +193,48 @@ class JsonValues:
         is_other = bracket == b"{" and frame is not None and _is_list(frame) and not is_page
         if is_other and (path in self.others or len(self.others) < _MAX_OTHERS):
             self.others[path] = self.others.get(path, 0) + 1
-        self._frames.append(_Frame(_CLOSERS[bracket], path + "[*]" * (bracket == b"[")))
+        inner = path + "[*]" * (bracket == b"[")
+        if inner in self._records:
+            self._note_holder(at)
+        self._frames.append(_Frame(_CLOSERS[bracket], inner, at if bracket == b"{" else None))
         if len(self._frames) > _DEEPEST:
             self._fail(f"nests more than {_DEEPEST} levels deep around its records", at)
 
+    def _note_holder(self, at: int) -> None:
+        """Read what the innermost object says before its list of records."""
+        start = self._frames[-1].start if self._frames else None
+        held = None if start is None else opening_value(self._buffer[start:at])
+        self.holder = held if isinstance(held, dict) else {}
+        for frame in self._frames:
+            frame.start = None
+
     def _let_go(self) -> None:
-        """Forget what was read, but an open record that is not too long."""
+        """Forget what was read, but an open record that is not too long, and what is around it."""
         in_record = bool(self._closers)
         if in_record and (self._dropped or len(self._buffer) - self._start > LINE_LIMIT):
             self._dropped += self._at - self._start
             self._start = self._at
-        keep = self._start if in_record else self._at
-        self._count_lines(keep)
+        keep = self._start if in_record else self._kept()
+        self._count_lines(max(keep, self._counted))
         self._buffer = self._buffer[keep:]
         self._at -= keep
-        self._start = self._counted = 0
+        self._counted -= keep
+        self._start = 0
         if self._dropped and in_record:
             self._shorten()
         elif not in_record and len(self._buffer) > LINE_LIMIT:
             self._fail(f"has a value over {LINE_LIMIT} bytes around its records", 0)
+
+    def _kept(self) -> int:
+        """Find where the objects begin whose head is short enough to be kept."""
+        held = [frame for frame in self._frames if frame.start is not None]
+        for frame in held:
+            if self._at - (frame.start or 0) > _MAX_HEAD:
+                frame.start = None
+        keep = min((frame.start for frame in held if frame.start is not None), default=self._at)
+        for frame in held:
+            frame.start = None if frame.start is None else frame.start - keep
+        return keep
 
     def _shorten(self) -> None:
         """Of a string that has not ended, in a record that is too long, keep that it is open."""

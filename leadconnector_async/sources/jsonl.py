@@ -17,7 +17,7 @@ from msgspec.structs import fields
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact, Problem
 from leadconnector_async.sources.attachments import are_remote
-from leadconnector_async.sources.base import Identity, Parsed, SourceRow
+from leadconnector_async.sources.base import LINE_LIMIT, Identity, Parsed, SourceRow
 from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.dates import EARLIEST
@@ -32,7 +32,7 @@ from leadconnector_async.sources.json_values import (
     opening_value,
 )
 from leadconnector_async.sources.mapping import as_list, columns_of, load_mapping
-from leadconnector_async.sources.recognition import Choice, choice_of, recognised
+from leadconnector_async.sources.recognition import Choice, choice_of, choice_of_holder, recognised
 from leadconnector_async.sources.stream_source import StreamSource, source_format_of
 from leadconnector_async.sources.values import WrongValueError
 
@@ -52,6 +52,8 @@ _INNER: Final = {
 }
 
 _MAX_PAUSE: Final = 64
+
+_NONE: Final[Mapping[str, object]] = {}
 
 _FIX_LINE: Final = "write one JSON object per line"
 
@@ -80,9 +82,17 @@ class JsonSource(StreamSource):
         self._latest = self._coercer.dates.latest
         self.recognised = layout.choice.recognised
         marked = self._marked and layout.records is None
-        self.form = source_format_of(
-            options, "jsonl", marked=marked, table=layout.choice.definition
-        ).encoded()
+        definition = layout.choice.definition
+        table = None if definition is None or definition.chat is not None else definition
+        self.form = source_format_of(options, "jsonl", marked=marked, table=table).encoded()
+
+    @property
+    def is_known(self) -> bool:
+        """Tell records from other JSON, such as the settings in an export."""
+        layout, mapped = self._layout, self._options.mapping
+        return layout.choice.definition is not None or (
+            not {"type", OUTBOX_KEY, *mapped.values()}.isdisjoint(layout.names)
+        )
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
@@ -91,16 +101,26 @@ class JsonSource(StreamSource):
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())
+        common = self._beside()
         found = False
         for line, raw in values:
             found = True
             if isinstance(raw, TooLong):
                 yield Parsed(line, b"", None, (raw.problem("record"),))
             else:
-                yield self._object(line, raw, "record", _FIX_RECORD)
+                yield self._object(line, raw, "record", _FIX_RECORD, common | values.holder)
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
+
+    def _beside(self) -> dict[str, object]:
+        """Read the object beside the file that the mapping names."""
+        definition = self._objects.definition
+        if definition is None or definition.beside is None:
+            return {}
+        text = self._stream.beside.read(definition.beside, LINE_LIMIT)
+        held = None if text is None else loaded_value(text)
+        return held if isinstance(held, dict) else {}
 
     def _in_lines(self) -> Iterator[Parsed]:
         number = 0
@@ -171,7 +191,9 @@ class JsonSource(StreamSource):
         line = line.strip().removeprefix(codecs.BOM_UTF8)
         return self._object(number, line, "line", _FIX_LINE) if line else None
 
-    def _object(self, number: int, raw: bytes, what: str, fix: str) -> Parsed:
+    def _object(
+        self, number: int, raw: bytes, what: str, fix: str, holder: Mapping[str, object] = _NONE
+    ) -> Parsed:
         record, notices = read_object(raw, self._text, what, fix)
         if isinstance(record, Problem):
             return Parsed(number, raw, None, (record,), self._identity(raw))
@@ -180,6 +202,7 @@ class JsonSource(StreamSource):
             if isinstance(mended, Problem):
                 return Parsed(number, raw, None, (mended,), identity_of(record))
             record = mended
+        record = self._objects.with_holder(record, holder)
         return self._objects.parsed(number, raw, record, notices)
 
     def _identity(self, line: bytes) -> Identity | None:
@@ -244,6 +267,8 @@ class JsonLayout(NamedTuple):
     records: tuple[str, ...] | None = None
     """Paths as `JsonValues` has them. None: each line is a record."""
     choice: Choice = Choice(None)
+    names: tuple[str, ...] = ()
+    """Those of the first record."""
 
 
 def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayout:
@@ -264,7 +289,11 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         if in_lines:  # a line that is no record
             return JsonLayout(None, _unseen(options))
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
-        return JsonLayout(None, choice_of(source, list(value), options))
+        return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
+    if options.mapping_file is None and isinstance(value, dict):
+        held = choice_of_holder(source, value)
+        if held is not None and held.definition is not None:
+            return JsonLayout(tuple(as_list(held.definition.records)), held)
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value)) or {default: []}
     named = (
@@ -276,9 +305,10 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         path = _chosen(source, samples, options)
     names = samples.get(path)
     choice = choice_of(source, names, options) if names else _unseen(options)
+    keys = tuple(names or ())
     if named and choice.definition is not None and choice.recognised is None:
-        return JsonLayout(tuple(named), choice)
-    return JsonLayout(None if in_lines and path == "" else (path,), choice)
+        return JsonLayout(tuple(named), choice, keys)
+    return JsonLayout(None if in_lines and path == "" else (path,), choice, keys)
 
 
 def _first_whole(lines: list[bytes]) -> object:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.csv import Delimited
-from leadconnector_async.sources.detect import open_source
+from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.jsonl import JsonSource
 from leadconnector_async.sources.mapping import NAMES, load_mapping
 from leadconnector_async.sources.spreadsheet import Spreadsheet

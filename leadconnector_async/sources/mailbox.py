@@ -6,16 +6,14 @@ Folders of mails, and of folders: Maildir, mbox files, ``.eml`` and ``.emlx`` fi
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
-from leadconnector_async.sources.byte_stream import LineSplitter, open_stream
+from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
-from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mail_message import OPEN_END, MailOptions, OwnAddresses, read_mail
 from leadconnector_async.sources.mail_selection import LeftOutError, Selection, states_of_folders
 from leadconnector_async.sources.mbox import Piece, begins_with_mail, split, whole
@@ -25,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
+    from leadconnector_async.sources.members import Members
+
+UNMAPPED: Final = "holds mails, which are read without --mapping"
 
 NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header after them'
 
@@ -178,72 +179,66 @@ _MBOX: Final = (".mbox", ".mbx", ".mbox.gz", ".mbx.gz")
 _INDEX: Final = (".msf", "table_of_contents", "maildirfolder", "maildirsize", "subscriptions")
 """Ends of the names of files that mail programs keep beside mails."""
 
-_MAX_NAMED: Final = 10
+
+def holds_mail(file: SourceFile) -> bool | None:
+    """Tell a file of one mail from one of many; None for one of none."""
+    assert file.members is not None  # noqa: S101 - of an export
+    folder, _, name = file.member.rpartition("/")
+    lower = name.lower()
+    if lower.endswith(_SINGLE):
+        return True
+    if is_passed_over(file.member):
+        return None
+    if PurePath(folder).name in _MAILS:
+        return True
+    if lower.endswith(_MBOX):
+        return False
+    if not file.members.size(file.member):
+        return None
+    return begins_with_mail(file.peek()[0], named="." in name)
 
 
-class _File(NamedTuple):
-    path: Path
-    single: bool
+def is_passed_over(name: str) -> bool:
+    """Tell what systems and mail programs keep beside what is their owner's."""
+    name = name.rpartition("/")[2].lower()
+    return name[0] == "." or name.endswith(_INDEX)
 
 
 class MailFolder:
-    """Reads every mail in a folder and the folders in it, by the order of their names.
+    """Reads the mails in these files of a folder or an archive, in their order.
 
-    The line of a record is that in its mbox file; of a mail that is a file, the number of the file
-    in that order, from 1.
+    Each comes with whether it is a single mail. The line of a record is that in its mbox file; of a
+    mail that is a file, the number of the file, from 1.
 
     Raises:
-        SourceError: the folder holds no mail, or the owner's addresses are not given.
+        SourceError: the owner's addresses are not given.
     """
 
-    def __init__(self, path: str, options: SourceOptions) -> None:
-        self.name = path
+    def __init__(
+        self, members: Members, files: list[tuple[SourceFile, bool]], options: SourceOptions
+    ) -> None:
+        self.name = members.name
         self.size = None
         self.bytes_read = 0
         self.warnings: list[str] = []
-        self._folder = Path(path)
-        self._others: list[str] = []
-        if next(self._files(), None) is None:
-            raise SourceError(
-                f"{path}: is a folder without mails: name the files in it, or a folder with mbox, "
-                ".eml or .emlx files, or a Maildir"
-            )
-        self._reader = MailReader(path, options)
+        self._files = files
+        self._reader = MailReader(self.name, options)
         self.form = self._reader.form
+        if options.mapping_file is not None:
+            self.warnings.append(UNMAPPED)
 
     def __iter__(self) -> Iterator[Parsed]:
-        self._others.clear()
-        for number, file in enumerate(self._files(), 1):
-            name = str(file.path.relative_to(self._folder))
-            for parsed in self._read(file, name):
-                if file.single:
+        for number, (file, single) in enumerate(self._files, 1):
+            name = file.member
+            for parsed in self._read(file, name, single=single):
+                if single:
                     yield parsed._replace(line=number, within=name)
                 else:
                     yield parsed._replace(within=f"{name}:{parsed.line}")
-        if self._others:
-            count = len(self._others)
-            what = "1 file that is" if count == 1 else f"{count:,} files that are"
-            named = listed(self._others, _MAX_NAMED)
-            self.warnings.append(f"{what} no mails, and not read: {named}")
 
-    def _files(self) -> Iterator[_File]:
-        for folder, folders, files in os.walk(self._folder):
-            folders.sort()
-            if _MAILS.intersection(folders) and "tmp" in folders:
-                folders.remove("tmp")  # of a Maildir: what is being delivered
-            for name in sorted(files):
-                path = Path(folder, name)
-                single = _is_single(path)
-                if single is not None:
-                    yield _File(path, single)
-                elif name[0] != "." and not name.endswith(_INDEX) and _is_filled(path):
-                    self._others.append(str(path.relative_to(self._folder)))
-            links = (path for name in folders if (path := Path(folder, name)).is_symlink())
-            self._others += (str(path.relative_to(self._folder)) for path in links)
-
-    def _read(self, file: _File, name: str) -> Iterator[Parsed]:
+    def _read(self, file: SourceFile, name: str, *, single: bool) -> Iterator[Parsed]:
         try:
-            stream = open_stream(str(file.path))
+            stream = file.stream()
         except SourceError:  # a mail program can move or delete it at any moment
             yield _refused(
                 name,
@@ -252,8 +247,9 @@ class MailFolder:
             return
         lost, found = LostLines(), False
         try:
-            pieces = mails_in(stream, stream.chunks(), lost, single=file.single)
-            states = states_of_folders([self._folder.name, *Path(name).parts]) | _flagged(name)
+            pieces = mails_in(stream, stream.chunks(), lost, single=single)
+            states = states_of_folders([PurePath(self.name).name, *PurePath(name).parts])
+            states |= _flagged(name)
             for parsed in self._reader.mails(pieces, stream, states, name):
                 found = True
                 yield parsed
@@ -271,39 +267,6 @@ class MailFolder:
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: each file is closed when it is read."""
-
-
-def _is_single(path: Path) -> bool | None:
-    """Tell a file of one mail from one of many; None for one of none."""
-    name = path.name.lower()
-    if name.endswith(_SINGLE):
-        return True
-    if name[0] == ".":
-        return None
-    if path.parent.name in _MAILS:
-        return True
-    if name.endswith(_MBOX):
-        return False
-    if name.endswith(_INDEX):
-        return None
-    return begins_with_mail(_beginning(path), named="." in name) if _is_filled(path) else None
-
-
-def _is_filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
-
-
-def _beginning(path: Path) -> bytes:
-    try:
-        stream = open_stream(str(path))
-    except SourceError:
-        return b""
-    try:
-        return next(stream.chunks(), b"")
-    except SourceError:
-        return b""
-    finally:
-        stream.close()
 
 
 def _flagged(name: str) -> set[str]:

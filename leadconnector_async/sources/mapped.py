@@ -64,6 +64,7 @@ class RowMapper:
         }
         self._empty = empty
         self._contacts = contacts
+        self._chat = kind.chat
         plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
@@ -105,6 +106,8 @@ class RowMapper:
         if reason is not None:
             return {}, reason, []
         values = self.values(row)
+        if self._chat is not None:
+            values = self._contacts.sides.of(self._chat, row, values) | values
         return values, *self.not_carried(row, values)
 
     def values(self, row: Mapping[str, Cell]) -> Values:
@@ -158,9 +161,11 @@ class RowMapper:
             return settled or None
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.is_list:
-            cells = [one for name in columns if (one := self._cell((name,), row)) is not None]
+            cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
             return _unique(item for one in cells for item in _items(one, rule)) or rule.default
         found = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
+        if rule.glue is not None and isinstance(found, list | tuple):
+            found = rule.glue.join(_text_of(item) for item in found) or None
         cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
         if isinstance(cell, WrongValueError):
             return cell
@@ -305,6 +310,11 @@ def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
         if all(row.get(name) in as_list(given) for name, given in case.where.items()):
             return case.value if case.column is None else str(row.get(case.column, ""))
     return rule.constant
+
+
+def _text_of(item: object) -> str:
+    """Give a piece of a text: as it is, or as an object that says how it looks."""
+    return str(item.get("text", "") if isinstance(item, dict) else item)
 
 
 def _longest_first(prefix: tuple[str, str]) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime, tzinfo
 
-    from leadconnector_async.sources.mapping import ColumnNames, RecordKind
+    from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
 
 if TYPE_CHECKING:
     Cell = str | list[object] | tuple[str, ...]
@@ -51,6 +51,7 @@ def resolved(
         leave_out=spelling.leave_out(kind.leave_out),
         without_content=spelling.leave_out(kind.without_content),
         not_carried=spelling.named(kind.not_carried),
+        chat=kind.chat and spelling.chat(kind.chat),
     )
 
 
@@ -90,6 +91,20 @@ class _Spelling:
             for rule in self._known(rules)
         ]
 
+    def chat(self, form: ChatForm) -> ChatForm:
+        return replace(
+            form,
+            author=self._all(form.author),
+            name=self._all(form.name),
+            other=self._all(form.other),
+            people=self._all(form.people),
+            session=self._all(form.session),
+            title=self._all(form.title),
+        )
+
+    def _all(self, columns: list[str]) -> list[str]:
+        return [found for column in columns if (found := self._find(column)) is not None]
+
     def named(self, rules: Mapping[str, _T]) -> dict[str, _T]:
         return {found: rule for name, rule in rules.items() if (found := self._find(name))}
 
@@ -99,7 +114,7 @@ class _Spelling:
             if found is None:
                 raise self._missing(field, columns)
             return found
-        return [found for column in columns if (found := self._find(column)) is not None]
+        return self._all(columns)
 
     def _known(self, rules: Iterable[_Where]) -> Iterator[_Where]:
         """Drop rules on columns that are not there: nobody can tell what they hold."""

@@ -67,6 +67,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     formats: list[str] = field(default_factory=list)
     zone: str | None = None
     separator: str | None = None
+    glue: str | None = None
     phone: bool = False
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
@@ -142,16 +143,41 @@ class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Text in which records follow one another, by regular expressions. Groups are columns.
 
     ``begins`` are those of a record's first line, or first two; lines up to the next one belong to
-    its column ``text``. ``within`` are taken out of that. From a line of ``ends`` on, the rest is
-    the column ``rest``. ``own`` are names of the owner, beside those of ``--mine``; ``titles`` find
-    the name of the ``other`` side in that of the file or its folder.
+    its column ``text``. ``within`` are taken out of that. A line of ``ends`` ends it before.
     """
 
     begins: list[str]
     within: list[str] = []
     ends: list[str] = []
-    own: list[str] = []
+
+
+class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How rows of a chat tell its sides: columns, of which the first that is filled counts.
+
+    ``author`` wrote it, or, where it is empty, the owner did; ``strip`` is taken away before it.
+    ``name`` names one who has several authors' numbers. ``other`` is the author of the other side,
+    ``people`` are the lists of everybody. Without these, all who write in the ``session``, or else
+    the file, are. ``title`` names the other side, and ``titles`` find the ``other`` in the name of
+    the file or its folder. ``own`` are names of the owner, beside those of ``--mine``. ``types``
+    tell the type of message by the beginning of the other side's number, which is taken away.
+    """
+
+    author: list[str] = []
+    name: list[str] = []
+    other: list[str] = []
+    people: list[str] = []
+    session: list[str] = []
+    title: list[str] = []
     titles: list[str] = []
+    own: list[str] = []
+    types: dict[str, str] = {}
+    strip: list[str] = []
+
+    @property
+    def columns(self) -> set[str]:
+        """Every column that it reads."""
+        groups = (self.author, self.name, self.other, self.people, self.session, self.title)
+        return {name for names in groups for name in names}
 
 
 class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -163,6 +189,7 @@ class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     without_content: list[LeaveOut] = field(default_factory=list)
     """As ``leave_out``, but of records that have neither text nor files."""
     not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
+    chat: ChatForm | None = None
     inner: dict[str, Inner] = field(default_factory=dict)
     files: Files | None = None
     members: Members | None = None
@@ -173,7 +200,10 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     ``requires`` are the columns by which a file is recognised, or several of which one is enough;
     ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
-    ``records`` are the lists in JSON whose objects are records.
+    ``records`` are the lists in JSON whose objects are records, and ``holders`` the keys of an
+    outermost object by which such a file is recognised; where those of several mappings are, by
+    one of the words ``within`` its path. ``beside`` is the file of an object that is around all
+    records. ``repair`` mends text that is always decoded wrongly.
     """
 
     about: str = ""
@@ -181,6 +211,10 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     root: list[str] = field(default_factory=list)
     wants: dict[str, str] = field(default_factory=dict)
     records: ColumnNames = field(default_factory=list)
+    holders: list[list[str]] = field(default_factory=list)
+    within: list[str] = field(default_factory=list)
+    beside: str | None = None
+    repair: bool = False
     empty: list[str] = field(default_factory=list)
     fields: dict[str, FieldRule] = field(default_factory=dict)
     skip: dict[str, list[str]] = field(default_factory=dict)
@@ -188,6 +222,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     elements: dict[str, RecordKind] = field(default_factory=dict)
     text: TextForm | None = None
+    chat: ChatForm | None = None
 
     @property
     def table(self) -> RecordKind:
@@ -197,6 +232,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             skip=self.skip,
             leave_out=self.leave_out,
             not_carried=self.not_carried,
+            chat=self.chat,
         )
 
     def columns(self) -> set[str]:
@@ -241,7 +277,8 @@ def columns_told_of(kind: RecordKind) -> set[str]:
     """Every column that decides what is left out, or whose loss is told with its records."""
     cases = (case.where for rule in kind.fields.values() for case in rule.cases)
     wheres = (*cases, *((*rule.where, *rule.but) for rule in kind.leave_out))
-    return {*kind.skip, *kind.not_carried, *(column for where in wheres for column in where)}
+    chat = () if kind.chat is None else kind.chat.columns
+    return {*kind.skip, *kind.not_carried, *chat, *(name for where in wheres for name in where)}
 
 
 def load_mapping(name: str) -> Definition:
@@ -301,10 +338,9 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     Raises:
         SourceError: a key is not known, a value of a wrong type, a field not the API's.
     """
-    kinds = [data, *_tables(data.get("elements")).values()]
-    for kind in kinds:
-        if isinstance(kind, dict) and "fields" in kind:
-            kind["fields"] = _flat(kind["fields"])
+    for given in [data, *_tables(data.get("elements")).values()]:
+        if isinstance(given, dict) and "fields" in given:
+            given["fields"] = _flat(given["fields"])
     shown = {key: value for key, value in data.items() if key != "examples"}
     definition = _converted(name, shown, Definition)
     if bool(definition.fields) == bool(definition.elements):
@@ -312,8 +348,8 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
             f"--mapping {name}: describes no record: "
             "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
         )
-    for fields in (definition.fields, *(kind.fields for kind in definition.elements.values())):
-        _check(name, fields)
+    for kind in (definition.table, *definition.elements.values()):
+        _check(name, kind.fields, {} if kind.chat is None else kind.chat.types)
     return definition
 
 
@@ -342,7 +378,7 @@ def _flat(fields: object) -> object:
     }
 
 
-def _check(name: str, fields: Mapping[str, FieldRule]) -> None:
+def _check(name: str, fields: Mapping[str, FieldRule], types: Mapping[str, str]) -> None:
     if not fields:
         return
     for key in fields:
@@ -350,7 +386,7 @@ def _check(name: str, fields: Mapping[str, FieldRule]) -> None:
             meant = near_field(key)
             fix = f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
             raise SourceError(f"--mapping {name}: {key} is no field: {fix}")
-    if "type" not in fields:
+    if "type" not in fields and not types:
         raise SourceError(
             f'--mapping {name}: makes no type: add type = {{ constant = "SMS" }}, or a column'
         )

@@ -12,7 +12,7 @@ import msgspec
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import SourceOptions
-from leadconnector_async.sources.detect import open_source
+from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.fields import flat
 from leadconnector_async.sources.mapping import load_examples, load_mapping
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
@@ -10,7 +11,7 @@ from leadconnector_async.sources.fields import OUTBOX_KEY, is_plainly_ours, list
 from leadconnector_async.sources.mapping import NAMES, Definition, load_mapping, with_date_format
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from leadconnector_async.sources.base import SourceOptions
 
@@ -65,6 +66,27 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
     read_by = with_date_format(load_mapping(found), options.date_format) if found else None
     return Choice(read_by, found, notes)
+
+
+def choice_of_holder(source: str, value: Mapping[str, object]) -> Choice | None:
+    """Choose how a file is read by the keys of its outermost object.
+
+    Raises:
+        SourceError: several systems write such, and the path of the file names none.
+    """
+    fits = [name for name in NAMES if _holds(load_mapping(name), value)]
+    path = str(Path(source).absolute()).casefold()
+    if len(fits) > 1:
+        why = f"does not tell of which system it is: give --mapping {' or '.join(fits)}"
+        fits = [name for name in fits if any(word in path for word in load_mapping(name).within)]
+        if len(fits) != 1:
+            raise SourceError(f"{source}: {why}")
+    note = "its keys are those of --mapping {0}: read by it"
+    return next((Choice(load_mapping(name), name, (note.format(name),)) for name in fits), None)
+
+
+def _holds(definition: Definition, value: Mapping[str, object]) -> bool:
+    return any(value.keys() >= {*keys} for keys in definition.holders)
 
 
 def choice_of_markup(

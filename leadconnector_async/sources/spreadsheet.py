@@ -9,7 +9,6 @@ Parquet: read in batches, columns of structs by dotted names.
 from __future__ import annotations
 
 from itertools import accumulate, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
     from leadconnector_async.sources.base import Parsed, SourceOptions
+    from leadconnector_async.sources.byte_stream import SourceFile
 
 
 class GridRow(NamedTuple):
@@ -47,7 +47,7 @@ class Spreadsheet:
 
     def __init__(  # noqa: PLR0913 - one argument for each thing that differs between files
         self,
-        path: str,
+        file: SourceFile,
         header: Sequence[str],
         rows: Iterator[GridRow],
         options: SourceOptions,
@@ -55,13 +55,14 @@ class Spreadsheet:
         share: Callable[[], float],
         place: str,
     ) -> None:
-        self.name = path
-        self.size = Path(path).stat().st_size
+        self.name = file.name
+        self.size = file.size or 0
         self.warnings: list[str] = []
         self._rows = rows
         self._share = share
-        coercer = RowCoercer(options, Path(path).absolute().parent)
+        coercer = RowCoercer(options, file.beside)
         self.dates = coercer.dates
+        self.sides = coercer.contacts.sides
         self.table = Table(place, header, options, coercer)
         self.form = self.table.form()
 
@@ -110,19 +111,6 @@ def _item(value: object) -> str:
     return text.replace(";", "%3B") if "://" in text else text
 
 
-def local_file(path: str, what: str) -> str:
-    """Refuse standard input: these files are read from their end.
-
-    Raises:
-        SourceError: it is no regular file.
-    """
-    if path == "-":
-        raise SourceError(f"standard input: cannot be read as {what}: save it in a file")
-    if not Path(path).is_file():
-        raise SourceError(f"{path}: there is no such file: check the path")
-    return path
-
-
 def missing_extra(path: str, package: str, extra: str) -> SourceError:
     """Say which extra a file needs."""
     return SourceError(
@@ -134,7 +122,7 @@ _SHEET: Final = "sheet"
 """The column that says where a row was, where rows come from several sheets."""
 
 
-def open_excel(path: str, options: SourceOptions) -> Spreadsheet:
+def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     """Open a workbook. Of each sheet, the first row that can be a header is it.
 
     Read are the sheet of the first such header, and all others that have the same columns and are
@@ -144,12 +132,13 @@ def open_excel(path: str, options: SourceOptions) -> Spreadsheet:
         SourceError: it cannot be read, is empty, has no such sheet, or its package is not
             installed.
     """
+    path = file.name
     try:
         from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise missing_extra(path, "python-calamine", "excel") from error
     try:
-        book = _Book(load_workbook(local_file(path, "an Excel workbook")))
+        book = _Book(load_workbook(file.whole("an Excel workbook")))
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError) as error:
         raise SourceError(f"{path}: cannot be read as an Excel workbook: save it anew") from error
@@ -157,7 +146,7 @@ def open_excel(path: str, options: SourceOptions) -> Spreadsheet:
         raise SourceError(f"{path}: is empty: name a file with records")
     if options.sheet is not None:
         looks = [_named(path, options.sheet, book, looks)]
-    return _grid(path, book, looks, options)
+    return _grid(file, book, looks, options)
 
 
 class _Book:
@@ -226,7 +215,9 @@ def _named(path: str, name: str, book: _Book, looks: list[_SheetHead]) -> _Sheet
     )
 
 
-def _grid(path: str, book: _Book, looks: list[_SheetHead], options: SourceOptions) -> Spreadsheet:
+def _grid(
+    file: SourceFile, book: _Book, looks: list[_SheetHead], options: SourceOptions
+) -> Spreadsheet:
     order = sorted(looks, key=lambda look: (look.hidden, not look.known))
     main = order[0]
     read = [
@@ -254,9 +245,9 @@ def _grid(path: str, book: _Book, looks: list[_SheetHead], options: SourceOption
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
     added = next(name for name in (_SHEET, "sheet of row", "") if name not in main.columns)
     header = [*main.header, added] if several else main.header
-    place = f"{path}: {where}line {main.line}"
+    place = f"{file.name}: {where}line {main.line}"
     spreadsheet = Spreadsheet(
-        path, header, rows(), options, share=lambda: done / total, place=place
+        file, header, rows(), options, share=lambda: done / total, place=place
     )
     spreadsheet.warnings += _warnings(book, looks, read)
     if several and added in spreadsheet.table.columns.unknown:
@@ -291,34 +282,35 @@ _BATCH: Final = 2_000
 """Rows in memory at once."""
 
 
-def open_parquet(path: str, options: SourceOptions) -> Spreadsheet:
+def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     """Open a file. The line of a record is its number, from 1.
 
     Raises:
         SourceError: it cannot be read, or its package is not installed.
     """
+    path = file.name
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         from pyarrow import parquet  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise missing_extra(path, "pyarrow", "parquet") from error
     try:
-        file = parquet.ParquetFile(local_file(path, "Parquet"))
-        header = pa.Table.from_batches([], file.schema_arrow).flatten().column_names
+        table = parquet.ParquetFile(file.whole("Parquet"))
+        header = pa.Table.from_batches([], table.schema_arrow).flatten().column_names
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path}: cannot be read as Parquet: export it again") from error
-    done, total = 0, file.metadata.num_rows
+    done, total = 0, table.metadata.num_rows
 
     def rows() -> Iterator[GridRow]:
         nonlocal done
-        for batch in _batches(path, file, pa):
+        for batch in _batches(path, table, pa):
             columns = [column.to_pylist() for column in batch.flatten().columns]
             for cells in zip(*columns, strict=True):
                 done += 1
                 yield GridRow(done, [as_text(cell) for cell in cells])
 
     return Spreadsheet(
-        path, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
+        file, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
     )
 
 

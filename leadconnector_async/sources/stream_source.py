@@ -18,6 +18,7 @@ from leadconnector_async.sources.mapping import Definition
 if TYPE_CHECKING:
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
+    from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.dates import Dates
     from leadconnector_async.sources.encoding import Utf8Text
 
@@ -117,12 +118,18 @@ class StreamSource(OpenSource):
         self._text = text
         self._options = options
         self._lines = LineSplitter(text.chunks(), stream)
-        self._coercer = RowCoercer(options, stream.folder)
+        self._coercer = RowCoercer(options, stream.beside)
+        self.sides.name = stream.name
 
     @property
     def dates(self) -> Dates:
         """What reads its dates."""
         return self._coercer.dates
+
+    @property
+    def sides(self) -> ChatSides:
+        """What tells the sides of its chats."""
+        return self._coercer.contacts.sides
 
     @property
     def _marked(self) -> bool:

@@ -8,6 +8,7 @@ import orjson
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import Parsed
+from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
@@ -134,6 +135,7 @@ class Table:
         self._choice = choice_of(place, names, options)
         self._definition = self._choice.definition
         self.recognised = self._choice.recognised
+        self._is_chat = self._definition is not None and self._definition.chat is not None
         self._coercer = coercer
         self.columns = (
             NamedColumns(place, header, options.mapping)
@@ -142,7 +144,12 @@ class Table:
         )
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
-        """What a list of failed records needs to know: it is CSV with the same columns."""
+        """What a list of failed records needs to know: it is CSV with the same columns.
+
+        One of chats has the API's names: whom a row is with only the whole file tells.
+        """
+        if self._is_chat:
+            return source_format_of(self._options, "jsonl", marked=False).encoded()
         return source_format_of(
             self._options,
             "csv",
@@ -156,8 +163,8 @@ class Table:
         """Read a row that has as many cells as the header. None for one that is no record."""
         if not cells[0].strip() and is_blank(cells):
             return None
-        raw = orjson.dumps(cells)
         values, reason, told = self.columns.read(cells)
+        raw = in_api_names(values) if self._is_chat else orjson.dumps(cells)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
         return self._coercer.parsed(line, raw, values, told)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import chain, pairwise
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -14,28 +13,21 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed
 from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.mapping import NAMES, load_mapping
-from leadconnector_async.sources.named_rows import ChatSides, RowSource
+from leadconnector_async.sources.named_rows import RowSource
 from leadconnector_async.sources.values import stripped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from leadconnector_async.sources.base import Source, SourceOptions
+    from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapping import Definition, TextForm
 
-AUTHOR: Final = "author"
-
 TEXT: Final = "text"
-
-REST: Final = "rest"
 
 _LOOKED_AT: Final = 10
 """Lines of the beginning, one of which begins a record."""
-
-_MAX_PEOPLE: Final = 1000
-"""Of one chat, WhatsApp has at most 1,024; memory has to stay bounded."""
 
 _TOO_LONG: Final = Problem(
     "message",
@@ -92,11 +84,7 @@ class _Entry(Struct):
 
 
 class TextLog(RowSource):
-    """Reads text by a mapping that has a ``text``. ``again`` opens the same file once more.
-
-    Who is the owner, and whom a chat is with, all who write in the file tell together, so it is
-    read twice.
-    """
+    """Reads text by a mapping that has a ``text``."""
 
     def __init__(
         self, stream: ByteStream, text: Utf8Text, options: SourceOptions, definition: Definition
@@ -108,42 +96,19 @@ class TextLog(RowSource):
         self._within = [re.compile(pattern) for pattern in self._form.within]
         self._ends = [re.compile(pattern) for pattern in self._form.ends]
         self._reader = self.reader_of(definition.table, definition)
-        self._sides = ChatSides(self._coercer.contacts, self._form.own)
-        self.again: Callable[[], Source] | None = None
 
     def __iter__(self) -> Iterator[Parsed]:
-        if self.again is not None:
-            with self.again() as other:
-                people = other.people() if isinstance(other, TextLog) else ()
-            self._sides.settle(people, self._title())
         number = 0
         for entry in self._entries():
             number = entry.line
             if entry.problem is not None:
                 yield Parsed(number, b"{}", None, (entry.problem,))
                 continue
-            author = stripped(entry.columns.get(AUTHOR) or "")
-            row = self._row(entry)
-            yield self.made(self._reader, number, row, self._sides.of(author) if author else {})
+            yield self.made(self._reader, number, self._row(entry))
         if self._stream.damage is not None:
             yield Parsed(number + 1, b"{}", None, (self._stream.damage,))
         elif not number:
             raise SourceError(f"{self.name}: holds no record of the mapping: choose another")
-
-    def people(self) -> list[str]:
-        """Name everybody who writes in the file."""
-        names: dict[str, None] = {}
-        for entry in self._entries():
-            if len(names) < _MAX_PEOPLE:
-                names[stripped(entry.columns.get(AUTHOR) or "")] = None
-        return list(names)
-
-    def _title(self) -> str:
-        """Find whom the file, or its folder, is named after."""
-        path = PurePath(self.name)
-        names = (path.name, path.parent.name)
-        found = (re.fullmatch(one, name) for one in self._form.titles for name in names)
-        return next((stripped(match["other"]) for match in found if match), "")
 
     def _entries(self) -> Iterator[_Entry]:
         entry: _Entry | None = None
@@ -182,12 +147,12 @@ class TextLog(RowSource):
         row = {name: stripped(value) or value.strip() for name, value in entry.columns.items()}
         lines, rest = entry.lines, len(entry.lines)
         for at, line in enumerate(lines):
-            if any(pattern.match(line) for pattern in self._ends):
+            if end := next((found for one in self._ends if (found := one.match(line))), None):
                 rest = at
+                row |= end.groupdict("")
                 break
         kept = [left for line in lines[:rest] if (left := self._taken(line, row)) is not None]
         row[TEXT] = stripped("\n".join(kept))
-        row[REST] = "\n".join(lines[rest:])
         return row
 
     def _taken(self, line: str, row: dict[str, str]) -> str | None:

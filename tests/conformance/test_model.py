@@ -177,6 +177,14 @@ class DurableMachine(OutboxMachine):
         for key in chosen:
             self.model[key].state = State.DISMISSED
 
+    @rule()
+    def forget(self) -> None:
+        """Forget what settled records say: it changes nothing of what they are told by."""
+        settled = len(self.of_state(State.SENT, State.LEFT_OUT, State.DISMISSED))
+        assert self.run(self.outbox.forget_texts()) <= settled
+        assert self.run(self.outbox.forget_texts()) == 0
+        assert self.run(self.reader.broken()) == {}
+
     @rule(is_crash=st.booleans())
     def reopen(self, is_crash: bool) -> None:  # noqa: FBT001 - hypothesis gives it by name
         """End in good order, or go on with what a crash at this moment leaves."""

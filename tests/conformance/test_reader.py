@@ -91,11 +91,11 @@ async def test_a_wrong_format_of_a_whole_file_is_one_reason(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
     """However many values it shows in; the first places are those of all, and the sum is right."""
-    dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, 2_001)]
+    dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, MAX_REASONS + 2)]
     await refuse(durable, ["direction is missing", *dates, 'date is no ISO 8601 date ("1/1/24")'])
     places = [SourcePosition("h.csv", line) for line in range(7)]
     assert (await reader.summary()).reasons == [
-        ReasonGroup(State.REJECTED, "date is no ISO 8601 date", 2_001, places[2:7]),
+        ReasonGroup(State.REJECTED, "date is no ISO 8601 date", MAX_REASONS + 2, places[2:7]),
         ReasonGroup(State.REJECTED, "direction is missing", 1, places[1:2]),
     ]
 
@@ -351,3 +351,35 @@ async def test_records_are_found_by_what_people_know_of_them(
     claims = await claimed(durable, 3)
     await durable.settle([fate(c, message_id=f"m-of-{c.key[1:].decode()}") for c in claims], ())
     assert len(await reader.find(text)) == named
+
+
+async def test_texts_of_settled_records_are_forgotten(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """What failed or waits stays whole; read again, all of them are known, and another is not."""
+    text = b'{"type":"SMS","contactId":"c1","message":"secret","direction":"inbound"}'
+    source = await durable.source("h.csv", b"{}")
+    batch = [
+        draft("isent", payload=text, line=1),
+        draft("ifailed", payload=text, line=2),
+        draft("iwaits", payload=text, line=3, date=9),
+        draft("iout", payload=None, line=4)._replace(left_out="spam"),
+    ]
+    await durable.stage(batch, SourcePass(source))
+    await durable.publish()
+    claims = {claim.key: claim for claim in await claimed(durable, 2)}
+    ends = [fate(claims[b"isent"]), fate(claims[b"ifailed"], State.REJECTED, reason="no")]
+    await durable.settle(ends, ())
+    assert await durable.forget_texts() == 2
+    (sent,) = await listed(reader.sent("l1"))
+    assert b"secret" not in sent.payload
+    assert b'"contactId":"c1"' in sent.payload
+    (failed,) = await listed(reader.failed())
+    assert (failed.payload, failed.raw) == (text, batch[1].raw)
+    assert [record.payload for record in await listed(reader.queued())] == [text]
+    again = await durable.stage(batch, SourcePass(source))
+    assert (again.staged, again.skipped, again.copies, again.reused) == (0, 4, 0, ())
+    other = batch[0]._replace(payload=text.replace(b"secret", b"other"), raw=b"other", line=7)
+    elsewhere = await durable.source("other.csv", b"{}")
+    assert len((await durable.stage([other], SourcePass(elsewhere))).reused) == 1
+    assert await reader.broken() == {}

@@ -58,7 +58,8 @@ def start_import(sandbox: SandboxThread, history: Path, outbox: Path) -> subproc
         "LOCATION": sandbox.location_id,
         "BASE_URL": sandbox.url,
         "OUTBOX": str(outbox),
-        "LOOK_AFTER": "0.3",
+        "LOOK_AFTER": "0.15",
+        "QUOTA": "off",
     }
     environment = os.environ | {f"LEADCONNECTOR_{name}": value for name, value in options.items()}
     return subprocess.Popen(

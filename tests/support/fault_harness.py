@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.server import SandboxBase
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
-QUICK = Policy(backoff=0.01, backoff_cap=0.1, look_after=(0.05, 0.25), attempts=6)
-"""The default policy with its waits made short; the read lag of these tests is shorter still."""
+LAG_S = 0.03
+QUICK = Policy(backoff=0.002, backoff_cap=0.02, look_after=(0.01, LAG_S + 0.02), attempts=6)
+"""The default policy with its waits made short. Where reads lag, they do so by `LAG_S`, which is
+over before the last look, however busy the machine is: both count by one clock."""
 TIMEOUTS = Timeouts(connect=2.0, read=0.5)
 """For tests in which something hangs, and for no others: a busy machine answers as late as that."""
 

@@ -84,12 +84,12 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Import message history from files.
 
-    SOURCE is a file of JSON Lines, CSV, mails (mbox, .eml or a folder of them), XML, Excel or
-    Parquet, text also gzip-compressed, or - for standard input; or leadconnector:ID, another
-    location, which is read through the API. All records are checked and written to the outbox
-    before the first is sent. The same command again goes on where the last one ended: nothing is
-    sent twice, and new records are added. Without a SOURCE, only what is pending in the outbox is
-    sent.
+    SOURCE is a file of JSON Lines, CSV, mails (mbox, .eml), XML, Excel or Parquet, text also
+    gzip-compressed, a folder or a zip archive of such files, or - for standard input; or
+    leadconnector:ID, another location, which is read through the API. All records are checked and
+    written to the outbox before the first is sent. The same command again goes on where the last
+    one ended: nothing is sent twice, and new records are added. Without a SOURCE, only what is
+    pending in the outbox is sent.
 
     Ctrl-C once: finish what is in flight. Twice: stop now; what was in flight is looked for the
     next time.

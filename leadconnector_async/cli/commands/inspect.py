@@ -10,16 +10,18 @@ from urllib.parse import unquote
 import click
 import msgspec
 
-from leadconnector_async.cli.format import say
+from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import source_options, source_options_of
 from leadconnector_async.reports.row_checker import RowChecker
-from leadconnector_async.sources import open_source
+from leadconnector_async.sources import open_sources
+from leadconnector_async.sources.exports import Export
+from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.layout import about, guess, is_recognised, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.sources import Parsed, SourceOptions, SourceRow
+    from leadconnector_async.sources import Parsed, Source, SourceOptions, SourceRow
     from leadconnector_async.sources.layout import TableLayout
 
 
@@ -30,21 +32,42 @@ def command(path: str, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Look at a file before it is imported.
 
     Its columns are shown, which field each feeds, and its first three records as they would be
-    sent, texts included. Where the columns are not named like the API's fields, the mapping is
-    guessed that reads them. Nothing is stored or sent.
+    sent, texts included; of a folder or a zip archive those of each source in it. Where the columns
+    are not named like the API's fields, the mapping is guessed that reads them. Nothing is stored
+    or sent.
     """
     options = source_options_of(given)
-    guessed = guess(path, options)
-    with open_source(path, guessed) as source:
-        for line in _heading(guessed, layout_of(source), given=guessed is options):
-            say(line)
-        found = list(islice(source, RECORDS))
-        say("\nFirst records:" if found else "\nIt holds no records.")
-        with closing(RowChecker()) as checker:
-            for parsed in found:
-                for line in _record(parsed, source.name, checker):
-                    say(line)
+    sources = open_sources(path, options)
+    is_export = isinstance(sources, Export)
+    guessed = options if is_export else guess(path, options)
+    shown = sources if is_export else open_sources(path, guessed)
+    with closing(RowChecker()) as checker:
+        for number, source in enumerate(shown, 1):
+            with source:
+                if is_export and number <= SOURCES:
+                    say(f"Source: {source.name}")
+                if number <= SOURCES:
+                    _show(source, checker, _heading(guessed, layout_of(source), options))
+    if isinstance(shown, Export):
+        if number > SOURCES:
+            say(f"{counted(number - SOURCES, 'source')} more")
+        if shown.others:
+            say(f"Other files, named by records or not read: {listed(shown.others)}")
 
+
+def _show(source: Source, checker: RowChecker, heading: Iterable[str]) -> None:
+    for line in heading:
+        say(line)
+    found = list(islice(source, RECORDS))
+    say("\nFirst records:" if found else "\nIt holds no records.")
+    for parsed in found:
+        for line in _record(parsed, source.name, checker):
+            say(line)
+    say()
+
+
+SOURCES: Final = 10
+"""Of an export, those that are shown."""
 
 RECORDS: Final = 3
 
@@ -52,11 +75,13 @@ _OURS: Final = ("id", "locationId", "outboxKey")
 """Fields that no message has."""
 
 
-def _heading(options: SourceOptions, layout: TableLayout | None, *, given: bool) -> Iterator[str]:
+def _heading(
+    options: SourceOptions, layout: TableLayout | None, given: SourceOptions
+) -> Iterator[str]:
     name = options.mapping_file
     if name is not None:
         yield f"Mapping: {name} ({about(name) or 'your own'})"
-        if not given:
+        if options is not given:
             yield f"         guessed: {_how_to_import(name)}"
     if layout is None:
         return

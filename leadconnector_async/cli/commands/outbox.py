@@ -1,27 +1,37 @@
-"""``leadconnector outbox``: making an outbox before it is needed, and upgrading it.
-
-An import does both where it may. These are for an owner of the database, where the import's own
-user may make no tables.
-"""
+"""``leadconnector outbox``: an outbox made before it is needed, looked after, and put away."""
 
 from __future__ import annotations
 
 import asyncio
+import shlex
+from typing import TYPE_CHECKING
 
 import click
 
-from leadconnector_async.cli.format import say
+from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.option_types import OUTBOX
-from leadconnector_async.outbox.open import open_outbox
+from leadconnector_async.cli.options import json_option, option, outbox_option
+from leadconnector_async.cli.report_lines import print_json
+from leadconnector_async.outbox.open import (
+    back_up,
+    forget_texts,
+    open_outbox,
+    read_outbox,
+    shown_place,
+)
 
-_place = click.argument(
+if TYPE_CHECKING:
+    from leadconnector_async.outbox.reader import OutboxReader
+
+_url = click.argument(
     "outbox", metavar="URL", type=OUTBOX, envvar="LEADCONNECTOR_OUTBOX", required=True
 )
 
 
 @click.group("outbox")
 def command() -> None:
-    """Make an outbox in a database, or bring it up to date.
+    """Make an outbox in a database, see that one is sound, copy it, or forget its texts.
 
     URL is postgresql://USER@HOST:PORT/DATABASE?schema=NAME; the schema is "leadconnector" by
     default. Better give it in LEADCONNECTOR_OUTBOX, and the password in PGPASSWORD.
@@ -29,14 +39,14 @@ def command() -> None:
 
 
 @command.command("init")
-@_place
+@_url
 def init(outbox: str) -> None:
-    """Make the schema and its tables, where they are not there yet."""
+    """Make the schema and its tables in a database, where they are not there yet."""
     _open(outbox, create=True)
 
 
 @command.command("upgrade")
-@_place
+@_url
 def upgrade(outbox: str) -> None:
     """Bring the tables of an older version up to date."""
     _open(outbox, create=False)
@@ -48,3 +58,65 @@ def _open(outbox: str, *, create: bool) -> None:
             return store.place
 
     say(f"{asyncio.run(opened())} is ready.")
+
+
+@command.command("check")
+@outbox_option
+@json_option
+def check(outbox: str, *, as_json: bool) -> None:
+    """See that every record is accounted for, and all counts are right.
+
+    It only reads, and may be asked while an import runs. Exit status 1: something is wrong.
+    """
+
+    async def read(reader: OutboxReader) -> tuple[int, dict[str, int]]:
+        async with reader.at_one_moment():
+            return (await reader.summary()).records, await reader.broken()
+
+    records, broken = asyncio.run(read_outbox(outbox, read))
+    if as_json:
+        print_json({"outbox": shown_place(outbox), "records": records, "broken": broken})
+    elif not broken:
+        say(f"{counted(records, 'record')}: each is accounted for.")
+    for what, count in {} if as_json else broken.items():
+        say(f"{count:,} {what}")
+    if broken:
+        say(
+            "The outbox is damaged: keep it, restore a copy beside it, and import the same files "
+            "into that. What was sent since is looked for where the API is asked to "
+            "(leadconnector verify).",
+            err=True,
+        )
+        click.get_current_context().exit(Exit.ERROR)
+
+
+@command.command("backup")
+@outbox_option
+@option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    required=True,
+    help="The copy, which must not exist yet.",
+)
+def backup(outbox: str, output: str) -> None:
+    """Copy an outbox as it is now, also while an import runs, and its folder of files with it."""
+    asyncio.run(back_up(outbox, output))
+    say(f"{output} is a copy: leadconnector status --outbox {shlex.quote(output)}")
+
+
+@command.command("forget")
+@outbox_option
+@option("--yes", is_flag=True, help="Do it: the texts cannot be had back.")
+def forget(outbox: str, *, yes: bool) -> None:
+    """Forget what settled messages say, and whom they are with; for good.
+
+    That is what is sent, left out or dismissed: texts, names, numbers, addresses, and the lines of
+    the sources. Their keys, ids and digests stay, so that the same import knows them, and verify
+    works. What failed or is still to be sent stays whole.
+    """
+    if not yes:
+        raise click.UsageError("what is forgotten cannot be had back: give --yes to do it")
+    done = asyncio.run(forget_texts(outbox))
+    say(f"{counted(done, 'record')} forgotten. Copies of the outbox still have them.")

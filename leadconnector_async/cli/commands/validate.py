@@ -19,7 +19,7 @@ from leadconnector_async.cli.options import (
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
 from leadconnector_async.reports.reason_counts import Notes, Reasons
 from leadconnector_async.reports.row_checker import RowChecker
-from leadconnector_async.sources import open_source
+from leadconnector_async.sources import open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read files of records, and print what is wrong with them. Nothing is stored or sent.
 
-    SOURCE is a file of JSON Lines, CSV, mails (mbox, .eml or a folder of them), XML, Excel or
-    Parquet, text also gzip-compressed, or - for standard input. Exit status: 0 if
-    every record is good, 3 if some are not.
+    SOURCE is a file of JSON Lines, CSV, mails (mbox, .eml), XML, Excel or Parquet, text also
+    gzip-compressed, a folder or a zip archive of such files, or - for standard input. Exit
+    status: 0 if every record is good, 3 if some are not.
     """
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
     check = Check(source_options_of(given), echo=not (as_json or quiet))
@@ -74,9 +74,12 @@ class Check:
 
     def _read_all(self, paths: Sequence[str], checker: RowChecker) -> None:
         for path in paths:
-            with open_source(path, self._options) as source:
-                self._read(source, checker)
-                self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
+            sources = open_sources(path, self._options)
+            for opened in sources:
+                with opened as source:
+                    self._read(source, checker)
+                    self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
+            self.warnings += [f"{path}: {warning}" for warning in sources.warnings]
 
     def _read(self, source: Source, checker: RowChecker) -> None:
         for parsed in source:

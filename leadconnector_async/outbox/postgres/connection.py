@@ -8,6 +8,7 @@ came.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     """That of the driver, which has no types."""
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 _CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
 """The driver's own. It raises the second where a connection ends in the middle of an operation."""
@@ -205,8 +208,10 @@ async def check_server(
     try:
         async with connection.transaction():
             row = await connection.fetchrow(
-                "SELECT pg_backend_pid(), pg_is_in_recovery(), version_num::int FROM"
-                " (SELECT current_setting('server_version_num')) AS _ (version_num)"
+                "SELECT pg_backend_pid(), pg_is_in_recovery(),"
+                " current_setting('server_version_num')::int,"
+                " CASE WHEN current_setting('synchronous_standby_names') = '' THEN"
+                " (SELECT count(*) FROM pg_stat_replication) ELSE 0 END"
             )
         assert row is not None  # noqa: S101 - it has one row
         if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
@@ -217,6 +222,14 @@ async def check_server(
         raise OutboxUnusableError(f"{place.shown}: {_READ_ONLY}")
     if row[2] < _OLDEST:
         raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
+    if row[3] and not to_read:
+        _log.warning(_ASYNCHRONOUS, place.shown)
+
+
+_ASYNCHRONOUS: Final = (
+    "%s: standbys follow the server, and none is synchronous: after a failover the last commits "
+    "are gone, and what they had sent may be sent again: set synchronous_standby_names"
+)
 
 
 _OLDEST: Final = 140_000

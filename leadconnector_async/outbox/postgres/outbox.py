@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres import lookups, upkeep
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -25,7 +25,7 @@ from leadconnector_async.outbox.postgres.leases import Leases
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
-from leadconnector_async.outbox.postgres.schema import prepare
+from leadconnector_async.outbox.postgres.schema import check_in, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.tenure import Tenure
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _RETRIES: Final = 5_000
-"""Records to put back in one transaction."""
+"""Records to put back, give up or forget in one transaction."""
 
 _LOCATIONS: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
@@ -114,6 +114,7 @@ class PostgresOutbox:
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
+            await check_in(where, connection)
         except BaseException:
             connection.terminate()
             raise
@@ -290,6 +291,21 @@ class PostgresOutbox:
             lot = seqs[at : at + _RETRIES]
             done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
         return done
+
+    async def forget_texts(self) -> int:
+        """See `DurableOutbox.forget_texts`."""
+        total, last = 0, -1
+        while True:
+            done, end = await self._forget(last)
+            total += done
+            if end == last:
+                return total
+            last = end
+
+    async def _forget(self, after: int) -> tuple[int, int]:
+        return await self._staging.runner.run(
+            lambda connection: upkeep.forget_texts(connection, after, _RETRIES)
+        )
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -15,7 +15,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import find_records, lives
+from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.connection import (
@@ -29,6 +29,7 @@ from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import check_schema
 from leadconnector_async.outbox.postgres.summary import summary
 from leadconnector_async.outbox.postgres.trail import QUERIES
+from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     HistoryRecord,
@@ -232,6 +233,13 @@ class PostgresOutboxReader:
                 yield page
                 last = rows[-1][0]
 
+    async def broken(self) -> dict[str, int]:
+        """See `OutboxReader.broken`."""
+        async with self.at_one_moment():
+            found = {what: await self._rows(query) for what, query in INVARIANTS.items()}
+        counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}
+        return {what: count for what, count in counts.items() if count}
+
     async def find(self, text: str) -> list[int]:
         """See `OutboxReader.find`."""
         return await find_records(self._rows, QUERIES, storable(text))
@@ -239,6 +247,10 @@ class PostgresOutboxReader:
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """See `OutboxReader.lives`."""
         return lives(self._rows, QUERIES, seqs)
+
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """See `OutboxReader.ends`."""
+        return ends(self._rows, QUERIES)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

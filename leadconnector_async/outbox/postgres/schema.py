@@ -11,7 +11,7 @@ import logging
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.outbox.postgres.connection import FAULTS, explained
 
 if TYPE_CHECKING:
@@ -50,11 +50,17 @@ _FOUND: Final = """SELECT to_regclass(format('%I.outbox_format', $1::text)) IS N
     EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))),
     to_regnamespace(quote_ident($1)) IS NOT NULL"""
 
+_OTHERS: Final = """SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND pid <> pg_backend_pid() AND classid::bigint = $1 & 4294967295
+    AND objid::bigint >> 24 <> $2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
 
 async def prepare(place: PostgresPlace, connection: Connection, *, create: bool = True) -> None:
     """See that the schema holds an outbox of this format; make it or bring it up to date.
 
     Raises:
+        OutboxBusyError: it is to be upgraded, and others have it open.
         OutboxUnusableError: it holds something else, or the outbox of a newer version; or it is
             not there, and ``create`` is False.
     """
@@ -70,7 +76,25 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
             if found is None:
                 await _create(place, connection)
             elif found < FORMAT:
+                others = await connection.fetchval(_OTHERS, key >> 32, LOCK_FORMAT)
+                if others:
+                    raise _in_use(place, others)
                 await _upgrade(connection, found)
+    except FAULTS as error:
+        raise explained(place, error) from None
+
+
+async def check_in(place: PostgresPlace, connection: Connection) -> None:
+    """See that nobody has upgraded the outbox before this process was seen to use it.
+
+    Raises:
+        OutboxUnusableError: somebody has, and this version cannot use it any more.
+    """
+    try:
+        async with connection.transaction():
+            key = place.lock_key(LOCK_FORMAT)
+            await connection.execute(f"SELECT pg_advisory_xact_lock_shared({key})")
+            await _format(place, connection)
     except FAULTS as error:
         raise explained(place, error) from None
 
@@ -92,6 +116,13 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
         raise OutboxUnusableError(
             f"{place.shown} has format {found}, and this version reads {FORMAT}: {fix}"
         )
+
+
+def _in_use(place: PostgresPlace, others: int) -> OutboxBusyError:
+    return OutboxBusyError(
+        f"{place.shown} is to be upgraded, and programs have it open ({others} connections), which "
+        "an upgrade would disturb: end workers, imports and programs of the older version first"
+    )
 
 
 def _missing(place: PostgresPlace) -> OutboxUnusableError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.record_store import at_once
+from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 _RETRIES: Final = 5_000
-"""Records to put back in one transaction."""
+"""Records to put back, give up or forget in one transaction."""
 
 
 class SqliteOutbox:
@@ -182,6 +183,21 @@ class SqliteOutbox:
 
     async def _dismiss(self, seqs: Sequence[int]) -> int:
         return await self._writer.run(lambda store: store.dismissing.dismiss(seqs))
+
+    async def forget_texts(self) -> int:
+        """See `DurableOutbox.forget_texts`."""
+        total, last = 0, -1
+        while True:
+            done, end = await self._forget(last)
+            total += done
+            if end == last:
+                return total
+            last = end
+
+    async def _forget(self, after: int) -> tuple[int, int]:
+        return await self._writer.run(
+            lambda store: upkeep.forget_texts(store.connection, after, _RETRIES)
+        )
 
     async def reader(self) -> SqliteOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -20,7 +20,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import find_records, lives
+from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     OutboxSummary,
@@ -32,6 +32,7 @@ from leadconnector_async.outbox.sqlite import lookups, summary
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read
 from leadconnector_async.outbox.sqlite.counters import SENT
 from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages
+from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
 from leadconnector_async.outbox.workload import workload
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -196,6 +197,15 @@ class SqliteOutboxReader:
             while page := await self._read(lambda _: next(pages)):
                 yield page
 
+    async def broken(self) -> dict[str, int]:
+        """See `OutboxReader.broken`."""
+        (sound,) = (await self._rows("PRAGMA quick_check(1)"))[0]
+        found = {} if sound == "ok" else {f"pages of the file ({sound})": 1}
+        async with self.at_one_moment():
+            for what, query in INVARIANTS.items():
+                found[what] = sum(count for (count,) in await self._rows(query))
+        return {what: count for what, count in found.items() if count}
+
     async def find(self, text: str) -> list[int]:
         """See `OutboxReader.find`."""
         return await find_records(self._rows, QUERIES, text)
@@ -203,6 +213,10 @@ class SqliteOutboxReader:
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """See `OutboxReader.lives`."""
         return lives(self._rows, QUERIES, seqs)
+
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """See `OutboxReader.ends`."""
+        return ends(self._rows, QUERIES)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

@@ -15,6 +15,7 @@ from leadconnector_async.sources.attachments import (
     Attachments,
     anchored,
 )
+from leadconnector_async.sources.members import Beside, FolderMembers
 from leadconnector_async.sources.values import WrongValueError
 
 
@@ -23,7 +24,8 @@ def read_attachments(
 ) -> list[str] | None:
     """Read a record's attachments, without packing anything."""
     options = SourceOptions(files=files, other_files="fail")
-    return Attachments(options, folder).read(value, type_, lambda _: None)
+    members = None if folder is None else FolderMembers(str(folder), deep=False)
+    return Attachments(options, Beside(members)).read(value, type_, lambda _: None)
 
 
 def test_urls_pass_untouched(tmp_path: Path) -> None:

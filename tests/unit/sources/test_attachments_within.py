@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from leadconnector_async.sandbox import SandboxThread
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.attachments import LARGEST, Attached, Attachments
+from leadconnector_async.sources.members import Beside, FolderMembers
 from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_a_file_of_another_type_is_packed(tmp_path: Path) -> None:
 
 def test_packing_is_the_same_at_any_time_on_any_machine(tmp_path: Path) -> None:
     """Else a record without an id would be another one when its file is read again."""
-    files = Attachments(SourceOptions(), tmp_path)
+    files = Attachments(SourceOptions(), Beside(FolderMembers(str(tmp_path))))
     (url,) = files.keep([Attached("a.heic", b"picture")], "SMS", lambda _: None)  # type: ignore[misc] # no Wrong
     assert url.rsplit("/", 2)[1] == "047566f6a67b1a17314be67edbb0426b"
 
@@ -222,7 +223,7 @@ def test_a_broken_file_of_a_backup_keeps_the_others(tmp_path: Path) -> None:
 
 def test_wrong_lists_are_told(tmp_path: Path) -> None:
     """As for any field."""
-    files = Attachments(SourceOptions(), tmp_path)
+    files = Attachments(SourceOptions(), Beside(FolderMembers(str(tmp_path))))
     with pytest.raises(WrongValueError, match="item 1 is a number"):
         files.read([1], "SMS", lambda _: None)
     assert files.read([], "SMS", lambda _: None) is None

@@ -240,7 +240,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         return most
 
     peak(10)
-    assert peak(4_000) < 1.5 * peak(2_000)
+    assert peak(2_000) < 1.5 * peak(1_000)
 
 
 def test_what_is_no_object_in_a_list_fails_alone() -> None:

@@ -66,8 +66,10 @@ def test_a_mail_that_cannot_be_opened_costs_no_other(tmp_path: Path) -> None:
     assert parsed[1].problems[0].wrong == "cannot be opened"
 
 
-def test_a_folder_without_mails_is_an_error(tmp_path: Path) -> None:
-    """It says what may be in it."""
-    (tmp_path / "history.csv").write_bytes(b"type\n")
-    with pytest.raises(SourceError, match="is a folder without mails: name the files in it"):
+def test_a_folder_without_records_is_an_error(tmp_path: Path) -> None:
+    """It says what is in it, and what may be."""
+    with pytest.raises(SourceError, match="holds no records: name a file, or a folder or a zip"):
+        open_source(str(tmp_path), ME)
+    (tmp_path / "notes.txt").write_bytes(b"nothing")
+    with pytest.raises(SourceError, match=r"nothing that is read: notes\.txt line 1: no column is"):
         open_source(str(tmp_path), ME)

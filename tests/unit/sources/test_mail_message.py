@@ -16,13 +16,14 @@ from leadconnector_async.sources.mail_message import MailOptions, OwnAddresses, 
 from leadconnector_async.sources.mail_selection import LeftOutError, Selection
 from leadconnector_async.sources.mailbox import MailReader
 from leadconnector_async.sources.mbox import Piece
+from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed
 
 MINE = OwnAddresses("inbox", ME.mine)
-FILES = Attachments(ME, None)
+FILES = Attachments(ME, Beside())
 SAMPLES = list(samples().values())
 TOKENS = [
     b"=?utf-8?b?####?=",

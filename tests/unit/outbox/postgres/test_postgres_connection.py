@@ -163,11 +163,21 @@ def test_two_make_it_at_once(postgres_place: str) -> None:
     asyncio.run(both())
 
 
+async def replicated(url: str) -> None:
+    """Wait until a standby follows the server."""
+    connection = await connect(read_place(url), {})
+    try:
+        while not await connection.fetchval("SELECT count(*) FROM pg_stat_replication"):  # noqa: ASYNC110 - another process does it
+            await asyncio.sleep(0.02)
+    finally:
+        await connection.close()
+
+
 @pytest.mark.slow
 def test_a_standby_is_read_and_not_written(
-    own_postgres: PostgresServer, postgres_place: str
+    own_postgres: PostgresServer, postgres_place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Reports may be made where they burden nobody."""
+    """Reports may be made where they burden nobody. What a failover to it would lose is told."""
 
     async def stage() -> None:
         async with await open_outbox(postgres_place) as outbox:
@@ -179,6 +189,10 @@ def test_a_standby_is_read_and_not_written(
         place = second.outbox(read_place(postgres_place).schema)
         assert "give the address of the primary" in refusal(place)
         assert asyncio.run(read_outbox(place, status_of)).pending == 3
+        assert "synchronous" not in caplog.text
+        asyncio.run(replicated(postgres_place))
+        asyncio.run(opened(postgres_place))
+        assert "none is synchronous: after a failover the last commits are gone" in caplog.text
     finally:
         second.stop()
 

@@ -1,0 +1,110 @@
+"""What an owner does with an outbox in a database besides importing: checking, forgetting.
+
+Copies are the server's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.outbox.postgres.connection import FAULTS, connect, explained
+from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.postgres.place import read_place
+from leadconnector_async.records.draft import line_key
+from leadconnector_async.records.sameness import forgotten
+
+if TYPE_CHECKING:
+    from leadconnector_async.outbox.postgres.connection import Connection
+
+_SETTLED: Final = """SELECT r.seq, payload, late, raw
+    FROM record r JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
+    WHERE r.seq > $1 AND o.state IN (2, 5, 6) AND (payload IS NOT NULL OR raw IS NOT NULL)
+    ORDER BY r.seq LIMIT $2"""
+
+_FORGET: Final = """UPDATE record SET payload = f.payload, late = NULL, traits = 0, raw = NULL
+    FROM unnest($1::bigint[], $2::bytea[]) AS f (seq, payload) WHERE record.seq = f.seq"""
+
+_FORMER: Final = """INSERT INTO former (seq, line)
+    SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"""
+
+_PLACE: Final = "(r.location, r.lane, r.seq)"
+
+_WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
+    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
+
+_ENDS: Final = f"outcome o ON (o.location, o.lane, o.seq) = {_PLACE}"
+
+INVARIANTS: Final = {
+    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {_WAITS}
+        LEFT JOIN {_ENDS} WHERE q.seq IS NULL AND o.seq IS NULL AND (payload IS NULL
+            OR NOT EXISTS (SELECT FROM unpublished WHERE r.seq >= first AND r.seq < "end"))""",  # noqa: S608 - our own names
+    "records that wait and have an end": f"""SELECT count(*) FROM record r {_WAITS}
+        JOIN {_ENDS} WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names
+    "places in the queue without their record": """SELECT count(*) FROM queue q LEFT JOIN record r
+        ON (r.seq, r.lane, r.date) = (q.seq, q.lane, q.date)
+            AND q.location IN (r.location, -r.location)
+        WHERE r.seq IS NULL""",
+    "ends without their record": f"""SELECT count(*) FROM record r RIGHT JOIN {_ENDS}
+        WHERE r.seq IS NULL""",  # noqa: S608 - our own names
+    "claims that wait in no queue": """SELECT count(*) FROM (
+            SELECT location, unnest(held) AS seq FROM tenure) AS h
+        WHERE NOT EXISTS (SELECT FROM record r JOIN queue q
+            ON (q.location, q.lane, q.date, q.seq) = (r.location, r.lane, r.date, r.seq)
+            WHERE r.seq = h.seq AND r.location = h.location)""",
+    "notes on records that are not there": " UNION ALL ".join(
+        f"SELECT count(*) FROM {table} t LEFT JOIN record r USING (seq) WHERE r.seq IS NULL"  # noqa: S608 - our own names
+        for table in ("copy", "former", "reused", "trail")
+    ),
+    "records whose location, source or reason is not there": """
+        SELECT count(*) FROM record WHERE location NOT IN (SELECT id FROM location)
+        UNION ALL SELECT count(*) FROM record
+            WHERE source > 0 AND source NOT IN (SELECT id FROM source)
+        UNION ALL SELECT count(*) FROM outcome
+            WHERE reason IS NOT NULL AND reason NOT IN (SELECT id FROM reason)""",
+    "counts of a location that differ from its records": f"""SELECT count(*) FROM (
+            SELECT location, state, sum(n) FROM (
+                SELECT location, state, n FROM tally
+                UNION ALL SELECT location, state, n FROM tenure, LATERAL (VALUES
+                    (0::smallint, pending), (2, sent), (3, rejected), (4, unresolved)
+                ) AS of (state, n)
+                UNION ALL SELECT r.location, coalesce(o.state, 0::smallint), -count(*)
+                    FROM record r LEFT JOIN {_ENDS} GROUP BY 1, 2) AS all_counts
+            GROUP BY 1, 2 HAVING sum(n) <> 0) AS differing""",  # noqa: S608 - our own names
+}
+"""What counts that have to be 0 are of."""
+
+
+async def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, int]:
+    """Forget what some settled records say. Returns how many, and the number of the last."""
+    rows = await connection.fetch(_SETTLED, after, limit)
+    if not rows:
+        return 0, after
+    less = [
+        (seq, None if payload is None else forgotten(payload, deferred))
+        for seq, payload, deferred, _ in rows
+    ]
+    done = sum(
+        raw is not None or said != payload
+        for (_, payload, _, raw), (_, said) in zip(rows, less, strict=True)
+    )
+    await connection.execute(_FORGET, *columns(less))
+    lines = [(seq, line_key(raw)) for seq, _, _, raw in rows if raw is not None]
+    if lines:
+        await connection.execute(_FORMER, *columns(lines))
+    return done, rows[-1][0]
+
+
+async def compact(place: str) -> None:
+    """Free what dead rows hold, for the table's own use; `VACUUM FULL` gives it back.
+
+    Raises:
+        OutboxError: it cannot be done.
+    """
+    where = read_place(place)
+    connection = await connect(where, {})
+    try:
+        await connection.execute("VACUUM record")
+    except FAULTS as error:
+        raise explained(where, error) from None
+    finally:
+        connection.terminate()

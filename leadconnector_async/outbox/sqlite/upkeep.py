@@ -1,0 +1,155 @@
+"""What an owner does with an outbox file besides importing: checking, copying, forgetting."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.locking import OwnerLock
+from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
+from leadconnector_async.records.draft import line_key
+from leadconnector_async.records.sameness import forgotten
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_SETTLED: Final = """SELECT r.seq, payload, late, raw
+    FROM record r CROSS JOIN outcome o USING (location, lane, seq)
+        LEFT JOIN origin ON origin.seq = r.seq
+    WHERE r.seq > ? AND o.state IN (2, 5, 6) AND (payload IS NOT NULL OR raw IS NOT NULL)
+    ORDER BY r.seq LIMIT ?"""
+
+_DIGEST: Final = re.compile("[0-9a-f]{32}")
+
+_NEEDING: Final = """SELECT late, iif(o.state = 3, raw, NULL)
+    FROM record r LEFT JOIN outcome o USING (location, lane, seq)
+        LEFT JOIN origin ON origin.seq = r.seq
+    WHERE (late IS NOT NULL OR raw IS NOT NULL) AND coalesce(o.state, 0) NOT IN (2, 5, 6)"""
+
+_FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE seq = ?"
+
+_FORGET_LINE: Final = "UPDATE origin SET raw = NULL WHERE seq = ?"
+
+_FORMER: Final = "INSERT OR IGNORE INTO former (seq, line) VALUES (?, ?)"
+
+_WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
+    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
+
+INVARIANTS: Final = {
+    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {_WAITS}
+        LEFT JOIN outcome o USING (location, lane, seq)
+        WHERE q.seq IS NULL AND o.seq IS NULL
+            AND (payload IS NULL OR r.seq <= (SELECT seq FROM sealed))""",  # noqa: S608 - our own names
+    "records that wait and have an end": f"""SELECT count(*) FROM record r {_WAITS}
+        JOIN outcome o USING (location, lane, seq) WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names
+    "places in the queue without their record": """SELECT count(*) FROM queue q LEFT JOIN record r
+        ON (r.seq, r.lane, r.date) = (q.seq, q.lane, q.date)
+            AND q.location IN (r.location, -r.location)
+        WHERE r.seq IS NULL""",
+    "ends without their record": """SELECT count(*) FROM outcome o
+        LEFT JOIN record r USING (location, lane, seq) WHERE r.seq IS NULL""",
+    "notes on records that are not there": " UNION ALL ".join(
+        f"SELECT count(*) FROM {table} WHERE seq NOT IN (SELECT seq FROM record)"  # noqa: S608 - our own names
+        for table in ("origin", "copy", "former", "reused", "trail")
+    ),
+    "records whose location, source or reason is not there": """
+        SELECT count(*) FROM record WHERE location NOT IN (SELECT id FROM location)
+        UNION ALL SELECT count(*) FROM origin
+            WHERE source > 0 AND source NOT IN (SELECT id FROM source)
+        UNION ALL SELECT count(*) FROM outcome
+            WHERE reason IS NOT NULL AND reason NOT IN (SELECT id FROM reason)""",
+    "counts of a location that differ from its records": """
+        SELECT count(*) FROM (
+            SELECT location, state, sum(n) FROM (
+                SELECT location, state, n FROM tally
+                UNION ALL SELECT r.location, coalesce(o.state, 0), -count(*) FROM record r
+                    LEFT JOIN outcome o USING (location, lane, seq) GROUP BY 1, 2)
+            GROUP BY 1, 2 HAVING sum(n) != 0)""",
+}
+"""What counts that have to be 0 are of."""
+
+
+def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, int]:
+    """Forget what some settled records say. Returns how many, and the number of the last."""
+    connection.execute("PRAGMA secure_delete = ON")
+    rows = connection.execute(_SETTLED, (after, limit)).fetchall()
+    done = 0
+    for seq, payload, deferred, raw in rows:
+        less = None if payload is None else forgotten(payload, deferred)
+        done += less != payload or raw is not None
+        connection.execute(_FORGET, (less, seq))
+        if raw is not None:
+            connection.execute(_FORMER, (seq, line_key(raw)))
+            connection.execute(_FORGET_LINE, (seq,))
+    return done, rows[-1][0] if rows else after
+
+
+def empty_files(path: str, folder: Path) -> None:
+    """Delete the files of a folder that came within sources, and that no record needs any more.
+
+    Those of failed records stay: the lines of their sources name them by their digests.
+
+    Raises:
+        OutboxError: the outbox cannot be read.
+    """
+    kept = [entry for entry in folder.iterdir() if _DIGEST.fullmatch(entry.name)]
+    if not kept:
+        return
+    with closing(open_to_read(path)) as connection:
+        rows = connection.execute(_NEEDING)
+        needed = {name for row in rows for text in row if text for name in _names_in(text)}
+    for entry in kept:
+        if entry.name not in needed:
+            rmtree(entry, ignore_errors=True)
+
+
+def _names_in(text: str | bytes) -> list[str]:
+    return _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
+
+
+def compact(path: str) -> None:
+    """Give free pages back, and with them what they held.
+
+    Raises:
+        OutboxBusyError: someone else has it open.
+        OutboxError: it cannot be written, or there is no room for a second copy of it.
+    """
+    lock = OwnerLock(path)
+    try:
+        with closing(open_to_write(path, sqlite3.connect)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+    finally:
+        lock.release()
+
+
+def backup(path: str, target: str) -> None:
+    """Copy an outbox as it is at one moment, whoever writes it meanwhile.
+
+    Raises:
+        OutboxError: it cannot be read, or the copy cannot be written, or there is such a file.
+    """
+    if Path(target).exists():
+        raise OutboxUnusableError(f"{target} exists already: name another file for the copy")
+    half = f"{target}.part"
+    try:
+        with closing(open_to_read(path)) as connection:
+            os.close(os.open(half, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+            connection.execute("VACUUM INTO ?", (half,))
+        descriptor = os.open(half, os.O_RDWR)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        Path(half).rename(target)
+    except (sqlite3.Error, OSError) as error:
+        raise explained(target, error) from error
+    finally:
+        with suppress(OSError):
+            Path(half).unlink()

@@ -1,0 +1,190 @@
+"""Who of a chat is its owner, and whom the chat is with.
+
+In chats people often have no number, and the owner is one of them. Which side wrote, and whom it
+wrote to, all rows of a chat tell together: so the file is read once more, before, for its people.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, Protocol
+
+from leadconnector_async.sources.fields import FINDERS, listed
+from leadconnector_async.sources.values import WrongValueError, stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from leadconnector_async.sources.mapped_rules import Cell
+    from leadconnector_async.sources.mapping import ChatForm
+
+if TYPE_CHECKING:
+    Values = dict[str, object]
+    People = dict[str, dict[str, str]]
+    """Of each chat, by its session: what names everybody, with the number or address of each."""
+
+_MAX_PEOPLE: Final = 500_000
+"""Of all chats of a file: memory has to stay bounded. Who comes later is not known."""
+
+_TWO: Final = 2
+
+_MAX_NAMED: Final = 5
+
+_GROUP: Final = "give --leave-out groups: the API has no field for a group"
+
+_TITLED: Final = "name the file as it was exported, after whom the chat is with"
+
+
+class KnownPeople(Protocol):
+    """What tells the owner from others, by names or numbers."""
+
+    @property
+    def own(self) -> set[str]:
+        """Those of the owner, as `same` spells them."""
+
+    def same(self, text: str) -> str:
+        """Spell one to be compared."""
+
+    def is_own(self, text: str) -> bool:
+        """Tell one of the owner."""
+
+    def others(self, addresses: Iterable[str]) -> list[str]:
+        """Name each once, and the owner not at all."""
+
+
+class _Chat:
+    """The sides of one chat. ``others`` are all but the owner, with the number of each, or a name.
+
+    The other one of two is the owner, if the chat is named after the first.
+    """
+
+    def __init__(self, people: Mapping[str, str], title: str, contacts: KnownPeople) -> None:
+        others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
+        self.is_owner_known = len(others) < len(people)
+        if not others and title:
+            others = [title]
+        elif title in others and not self.is_owner_known and len(others) <= _TWO:
+            contacts.own.update(contacts.same(one) for one in others if one != title)
+            others, self.is_owner_known = [title], True
+        self.others = {name: people.get(name) or name for name in others}
+
+    def person(self, *, is_owner_known: bool) -> Values:
+        """Name whom it is with."""
+        if len(self.others) == 1:
+            ((name, handle),) = self.others.items()
+            return _named(handle) if handle == name else {"contact.name": name} | _named(handle)
+        if not self.others:
+            return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", _TITLED)}
+        kind = "groups" if is_owner_known else None
+        given = "; ".join(self.others)
+        return {"contact.phone": WrongValueError("names several people", _GROUP, given, kind=kind)}
+
+
+class ChatSides:
+    """Tells the sides of the chats of a source, which has a name.
+
+    ``again`` reads the source once more, and notes everybody in it.
+    """
+
+    def __init__(self, contacts: KnownPeople) -> None:
+        self._contacts = contacts
+        self.name = ""
+        self.again: Callable[[People], None] | None = None
+        self._noted: People | None = None
+        self._found: People | None = None
+        self._chats: dict[str, _Chat] = {}
+        self._count = 0
+
+    def note_in(self, people: People) -> None:
+        """Let everybody be noted there, and nothing be told."""
+        self._noted = people
+
+    def of(self, form: ChatForm, row: Mapping[str, Cell], values: Collection[str]) -> Values:
+        """Name the direction of a row, and whom it is with, where its values do not."""
+        self._contacts.own.update(map(self._contacts.same, form.own))
+        author = _first(form.author, row)
+        for prefix in form.strip:
+            author = author.removeprefix(prefix)
+        if self._noted is not None:
+            self._note(self._noted, form, row, author)
+            return {}
+        told: Values = {}
+        other = _first(form.other, row)
+        chat = None if other else self._chat(form, row)
+        if "direction" not in values:
+            told["direction"] = self._direction(author, other, chat)
+        if chat is None and (title := _first(form.title, row)):
+            return told | _named(title)
+        if chat is not None and FINDERS.isdisjoint(values):
+            told |= chat.person(is_owner_known=not author or chat.is_owner_known)
+            told |= _typed(form.types, told.get("contact.phone"))
+        return told
+
+    def _note(self, noted: People, form: ChatForm, row: Mapping[str, Cell], author: str) -> None:
+        name = _first(form.name, row) or author
+        people = noted.setdefault(_first(form.session, row), {})
+        if author and name not in people and self._count < _MAX_PEOPLE:
+            people[name] = author
+            self._count += 1
+
+    def _chat(self, form: ChatForm, row: Mapping[str, Cell]) -> _Chat:
+        named = [name for column in form.people for name in _texts(row.get(column, ""))]
+        if named:
+            return _Chat(dict.fromkeys(named, ""), "", self._contacts)
+        if self._found is None:
+            self._found = {}
+            if self.again is not None:
+                self.again(self._found)
+        session = _first(form.session, row)
+        if session not in self._chats:
+            title = _first(form.title, row) or self._file_title(form.titles)
+            people = self._found.get(session, {})
+            self._chats[session] = _Chat(people, title, self._contacts)
+        return self._chats[session]
+
+    def _direction(self, author: str, other: str, chat: _Chat | None) -> str | WrongValueError:
+        same = self._contacts.same
+        if other or chat is None:
+            return "inbound" if same(author) == same(other) else "outbound"
+        if self._contacts.is_own(author):
+            return "outbound"
+        if chat.is_owner_known:
+            return "inbound"
+        names = listed(list(chat.others), _MAX_NAMED)
+        fix = f"give --mine with the name that is yours: the file has {names}"
+        return WrongValueError("cannot be told", fix)
+
+    def _file_title(self, titles: Iterable[str]) -> str:
+        """Find whom the file, or its folder, is named after."""
+        path = PurePath(self.name)
+        found = (
+            re.fullmatch(one, name) for one in titles for name in (path.name, path.parent.name)
+        )
+        return next((stripped(match["other"]) for match in found if match), "")
+
+
+def _first(columns: Iterable[str], row: Mapping[str, Cell]) -> str:
+    return next((text for column in columns for text in _texts(row.get(column, ""))), "")
+
+
+def _texts(cell: Cell) -> list[str]:
+    texts = [cell] if isinstance(cell, str) else [one for one in cell if isinstance(one, str)]
+    return [text for one in texts if (text := stripped(one))]
+
+
+def _typed(types: Mapping[str, str], phone: object) -> Values:
+    """Tell the type of message by what stands before a number, and take that away."""
+    prefix = next((one for one in types if isinstance(phone, str) and phone.startswith(one)), None)
+    if prefix is None:
+        return {}
+    return {"type": types[prefix], "contact.phone": str(phone).removeprefix(prefix)}
+
+
+def _named(text: str) -> Values:
+    """Name somebody by a number or an address, if the text is one; else it is a name."""
+    if "@" in text and " " not in text:
+        return {"contact.email": text}
+    number = text.partition(":")[2] or text  # whatsapp:+1…
+    is_name = any(char.isalpha() for char in number) or not any(char.isdigit() for char in number)
+    return {"contact.name" if is_name else "contact.phone": text}

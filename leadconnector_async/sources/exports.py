@@ -1,0 +1,213 @@
+"""From a path to its sources: a file is one, and a folder or a zip archive may hold several."""
+
+from __future__ import annotations
+
+from functools import partial
+from mimetypes import guess_type
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from msgspec.structs import replace
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.base import SourceOptions, location_in
+from leadconnector_async.sources.byte_stream import SourceFile
+from leadconnector_async.sources.columns import check_mapping
+from leadconnector_async.sources.detect import format_by_name, open_file
+from leadconnector_async.sources.fields import listed
+from leadconnector_async.sources.mailbox import Mailbox, MailFolder, holds_mail, is_passed_over
+from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from leadconnector_async.sources.base import Source
+    from leadconnector_async.sources.members import Members
+
+_DEFAULTS: Final = SourceOptions()
+
+_MAX_NAMED: Final = 10
+
+_WORKBOOKS: Final = frozenset({"excel", "parquet"})
+
+_LINK: Final = "is a link to a folder"
+
+_MEDIA: Final = frozenset({"audio", "font", "image", "video"})
+
+
+def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
+    """Open a file of records; ``-`` is standard input. A folder or an archive may hold it.
+
+    The name says what it holds (``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.mbox``,
+    ``.eml``, ``.emlx``, ``.xml``, each also with ``.gz``; ``.xlsx`` and its kin, ``.parquet``),
+    else its beginning does. Gzip and zip are recognised by their content. A mapping that does not
+    fit it is passed over with a warning, if it can be read without.
+
+    Raises:
+        SourceError: there is no such file, it holds no records, or its header is not usable; or it
+            holds several sources, which `open_sources` gives.
+    """
+    sources = open_sources(path, options)
+    first, *others = iter(sources)
+    if not others:
+        first.warnings += sources.warnings
+        return first
+    for source in (first, *others):
+        source.__exit__(None, None, None)
+    raise SourceError(
+        f"{path}: holds {len(others) + 1} sources, such as {first.name} and {others[0].name}: name "
+        "one of them"
+    )
+
+
+def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
+    """Find the sources of a path.
+
+    Raises:
+        SourceError: it is an archive that cannot be read.
+    """
+    check_mapping("standard input" if path == "-" else path, options.mapping)
+    if (location := location_in(path)) is not None:
+        from leadconnector_async.sources.location_copy import open_copy  # noqa: PLC0415 - few are such
+
+        return Sources(partial(open_copy, location, options))
+    if path != "-" and Path(path).is_dir():
+        return Export(FolderMembers(path), options)
+    file = SourceFile.at(path)
+    known = options.format or format_by_name(path)
+    if file.size is None or known in _WORKBOOKS or not is_archive(file):
+        return Sources(partial(open_file, file, options))
+    members = ZipMembers(path, path)
+    if members.is_workbook():
+        return Sources(partial(open_file, file, replace(options, format="excel")))
+    return Export(members, options)
+
+
+class Sources:
+    """The sources of a path, to be closed by whoever takes them; here the only one.
+
+    ``warnings`` are complete when all are read.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+
+    def __init__(self, opened: Callable[[], Source]) -> None:
+        self.warnings: list[str] = []
+        self._opened = opened
+
+    def __iter__(self) -> Iterator[Source]:
+        yield self._opened()
+
+
+class Export(Sources):
+    """The sources in a folder or an archive.
+
+    Mails come first, then what else can be read, in the order of the names, and archives last, but
+    for those that a record names. What is left is told in ``warnings``.
+
+    Raises:
+        SourceError: it holds none, or a file of it is damaged.
+    """
+
+    def __init__(self, members: Members, options: SourceOptions, *, inner: bool = False) -> None:
+        super().__init__(self._refuse)
+        self.members = members
+        self._options = options
+        self._is_inner = inner
+        self.is_empty = False
+        self._left: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Source]:
+        self._left.clear()
+        self.warnings.clear()
+        mails, others = self._sorted()
+        if mails:
+            yield MailFolder(self.members, mails, self._options)
+        found, archives = False, []
+        for file in others:
+            if format_by_name(file.name) is None and is_archive(file):
+                archives.append(file)
+            elif source := self._source(file):
+                found = True
+                yield source
+        for file in archives:
+            for source in self._inner(file):
+                found = True
+                yield source
+        self._left |= dict.fromkeys(self.members.links, _LINK)
+        self.is_empty = not (mails or found)
+        if self.is_empty and not self._is_inner:
+            self._refuse()
+        self.warnings += [*self._told("source" if found else "mail")]
+
+    @property
+    def others(self) -> list[str]:
+        """Files that are no source, and that no record has named so far."""
+        return sorted(self._left.keys() - self.members.taken)
+
+    def _sorted(self) -> tuple[list[tuple[SourceFile, bool]], list[SourceFile]]:
+        """Tell mails from other files, and these from pictures and the like."""
+        mails: list[tuple[SourceFile, bool]] = []
+        others: list[SourceFile] = []
+        for name in self.members.names:
+            file = SourceFile(f"{self.members.name}/{name}", self.members, name)
+            if (guess_type(name)[0] or "").partition("/")[0] in _MEDIA:
+                self._left[name] = ""
+            elif (single := holds_mail(file)) is not None:
+                mails.append((file, single))
+            elif not is_passed_over(name) and self.members.size(name):
+                others.append(file)
+        return mails, others
+
+    def _source(self, file: SourceFile) -> Source | None:
+        try:
+            source = open_file(file, self._options)
+        except SourceError as error:
+            if file.peek()[1] is not None:  # damaged, and perhaps a source
+                raise
+            self._left[file.member] = str(error).removeprefix(f"{file.name}: ")
+            return None
+        # Text that reads like a mail is none here: see `holds_mail`.
+        if not isinstance(source, Mailbox) and getattr(source, "is_known", True):
+            return source
+        source.__exit__(None, None, None)
+        self._left[file.member] = "holds no records that are known"
+        return None
+
+    def _inner(self, file: SourceFile) -> Iterator[Source]:
+        if file.member in self.members.taken:
+            return
+        if self._is_inner:
+            self._left[file.member] = "is an archive in an archive in one: unpack it"
+            return
+        members = ZipMembers(file.name, file.whole("a zip archive"))
+        export = Export(members, self._options, inner=True)
+        yield from export
+        if export.is_empty:
+            self._left[file.member] = "holds nothing that is read"
+        else:
+            self.warnings += [f"{file.member}: {warning}" for warning in export.warnings]
+
+    def _refuse(self) -> NoReturn:
+        for name, why in self._left.items():
+            if why:
+                raise SourceError(f"{self.members.name}: holds nothing that is read: {name} {why}")
+        raise SourceError(
+            f"{self.members.name}: holds no records: name a file, or a folder or a zip archive "
+            "with tables, JSON, mails or another source in it"
+        )
+
+    def _told(self, what: str) -> Iterator[str]:
+        left = self.others
+        if left:
+            files = "1 file that is" if len(left) == 1 else f"{len(left):,} files that are"
+            what += "s" if what == "mail" or len(left) > 1 else ""
+            yield f"{files} no {what}, and not read: {listed(left, _MAX_NAMED)}"
+        tables = [name for name in left if format_by_name(name) is not None]
+        yield from (f"{name}: {self._left[name]}" for name in tables[:_MAX_NAMED])
+
+
+def is_archive(file: SourceFile) -> bool:
+    """Tell a zip archive, or what is one in its form."""
+    return file.peek()[0].startswith(ZIP_MAGIC)

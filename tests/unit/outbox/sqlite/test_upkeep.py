@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from outbox_kit import claimed, drafts, fate, in_outbox, published
+
+from leadconnector_async.errors import OutboxUnusableError, OutboxWriteError
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.open import back_up, read_outbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+
+
+async def fill(outbox: SqliteOutbox) -> None:
+    """Records of all kinds: sent, failed, in flight and waiting."""
+    await published(outbox, drafts(6))
+    claims = await claimed(outbox, 4)
+    await outbox.settle([fate(claims[0]), fate(claims[1], State.REJECTED, reason="no")], ())
+
+
+BREAKS = {
+    "records that neither wait nor have an end": "DELETE FROM queue WHERE seq = 6",
+    "records that wait and have an end": "INSERT INTO queue VALUES (1, 0, 0, 1, 0)",
+    "places in the queue without their record": "UPDATE queue SET date = 99 WHERE seq = 6",
+    "ends without their record": "UPDATE outcome SET seq = 99 WHERE seq = 1",
+    "notes on records that are not there": "INSERT INTO former VALUES (99, x'00')",
+    "records whose location, source or reason is not there": "DELETE FROM reason",
+    "counts of a location that differ from its records": "UPDATE tally SET n = n + 1",
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_what_is_damaged_is_found(tmp_path: Path, what: str) -> None:
+    """Each rule, broken by hand; and nothing where it is sound."""
+    path = tmp_path / "o.db"
+    in_outbox(path, fill)
+    assert asyncio.run(read_outbox(path, lambda reader: reader.broken())) == {}
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(BREAKS[what])
+        connection.commit()
+    assert what in asyncio.run(read_outbox(path, lambda reader: reader.broken()))
+
+
+def test_a_copy_is_made_beside_the_owner(tmp_path: Path) -> None:
+    """As it is at that moment, private, with the folder of files; never over another file."""
+    path, target = tmp_path / "o.db", tmp_path / "copy.db"
+    files = tmp_path / "o.db.files" / "ab"
+    files.mkdir(parents=True)
+    (files / "a.txt").write_text("attached")
+
+    async def copy(outbox: SqliteOutbox) -> None:
+        await fill(outbox)
+        await back_up(path, str(target))
+        await published(outbox, drafts(3, location="l2"))
+
+    in_outbox(path, copy)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    summary = asyncio.run(read_outbox(target, lambda reader: reader.summary()))
+    assert summary.records == 6
+    assert asyncio.run(read_outbox(target, lambda reader: reader.broken())) == {}
+    assert (tmp_path / "copy.db.files" / "ab" / "a.txt").read_text() == "attached"
+    with pytest.raises(OutboxUnusableError, match="exists already"):
+        asyncio.run(back_up(path, str(target)))
+    with pytest.raises((OutboxUnusableError, OutboxWriteError), match="there is no folder"):
+        asyncio.run(back_up(path, str(tmp_path / "no" / "copy.db")))
+    assert [item.name for item in tmp_path.glob("*.part")] == []
