@@ -194,7 +194,7 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
         raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
     async with await open_outbox(place, create=False) as outbox:
         await outbox.publish()
-    _database()  # or what is missing is told
+    database_stores()  # or what is missing is told
     from leadconnector_async.outbox.postgres.transfer import moving  # noqa: PLC0415 - only if used
     from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to  # noqa: PLC0415 - the same
 
