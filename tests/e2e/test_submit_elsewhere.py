@@ -55,7 +55,7 @@ def test_who_is_left_takes_over(postgres_place: str) -> None:
                 await first.submit(record(0))
                 first.stop()
                 waiting = asyncio.create_task(second.submit(record(1)))
-                await asyncio.wait([waiting], timeout=0.3)
+                await asyncio.wait([waiting], timeout=0.1)
                 assert not waiting.done()
             assert isinstance(await waiting, Sent)
             assert second.stats.sent == 1

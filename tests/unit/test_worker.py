@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from virtual_time import in_virtual_time
 
 from leadconnector_async import LeadConnector
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
@@ -78,7 +79,7 @@ def worked(opening: Callable[[int], Awaitable[Shared]], *, stop_after: float | N
                 asyncio.get_running_loop().call_later(stop_after, worker.stop)
             await asyncio.wait_for(worker.run(), 5)
 
-    asyncio.run(scenario())
+    in_virtual_time(scenario())
     return opened
 
 
