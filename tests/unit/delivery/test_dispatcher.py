@@ -17,7 +17,7 @@ from leadconnector_async.delivery.scheduler import LocationState
 from leadconnector_async.outbox.base import Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.records.draft import draft
-from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
+from leadconnector_async.sandbox import Fault, Latency, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim, Lease
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
-EACH = 60
+EACH = 30
 
 
 async def staged(outbox: MemoryOutbox) -> None:
@@ -184,9 +184,9 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
     async def scenario() -> None:
         outbox = MemoryOutbox()
         await staged(outbox)
-        slow = SandboxConfig(latency=Latency(up=0.0, down=0.1), trusting=True)
+        late = Fault("hang", when="after", location="here", nth=(1,), seconds=0.5)
         async with (
-            Sandbox(slow) as sandbox,
+            Sandbox(SandboxConfig(faults=(late,), trusting=True)) as sandbox,
             LeadConnector(sandbox.token, base_url=sandbox.url) as api,
         ):
             one = Watched(api, outbox)
