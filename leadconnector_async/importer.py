@@ -29,7 +29,7 @@ from leadconnector_async.outbox.open import (
 )
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.records.builder import no_providers
-from leadconnector_async.reports.progress import Notice, ProgressMeter
+from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.sending import sending_from
 from leadconnector_async.stager import Stager
@@ -91,11 +91,15 @@ class Importer:
         self._ends_at = asyncio.get_running_loop().time() + piece.seconds
         self._time_is_up = False
         self.reader = reader
-        self._sending = sending_from(
-            session, outbox, alone=self._selection is not None, concurrency=concurrency
-        )
         self._staged = RunStats()
         self.stager = Stager(outbox, self._staged, location=location, providers=providers)
+        self._sending = sending_from(
+            session,
+            outbox,
+            alone=self._selection is not None or session.policy.mark_read,
+            concurrency=concurrency,
+            notice=self.stager.notes.notices.add,
+        )
         self.left = self._sending.left
         """Records without a fate, by location, where this run has some to send."""
         self.breaker = session.breaker
@@ -103,10 +107,9 @@ class Importer:
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
-        found = self._meter.snapshot(asyncio.get_running_loop().time(), self._sending.total)
-        if self._origin is None or self._origin.reading is None:
-            return found
-        return replace(found, notice=Notice(f"Reading location {self._origin.reading}."))
+        now = asyncio.get_running_loop().time()
+        reading = None if self._origin is None else self._origin.reading
+        return self._meter.snapshot(now, self._sending.total, reading)
 
     @property
     def total(self) -> int:
@@ -246,7 +249,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
 
-    ``origin`` is the client that reads the locations which are sources.
+    ``origin`` is the client of locations that are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.

@@ -8,12 +8,13 @@ from msgspec.structs import replace
 
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.shared import SharedOutbox, Unsettled
 from leadconnector_async.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
@@ -65,7 +66,12 @@ class OwnerSending:
     """Sends all that the outbox holds, as its one owner."""
 
     def __init__(
-        self, session: ApiSession, outbox: DurableOutbox, *, concurrency: int | None
+        self,
+        session: ApiSession,
+        outbox: DurableOutbox,
+        *,
+        concurrency: int | None,
+        notice: Callable[[str, str], None],
     ) -> None:
         self._outbox = outbox
         self._dispatcher = Dispatcher(
@@ -74,6 +80,12 @@ class OwnerSending:
             concurrency=concurrency,
             deliver=self._deliver,
             closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
+        )
+        of = self._dispatcher
+        self._marker = (
+            ReadMarker(session, outbox, of.stats, of.locations, notice)
+            if session.policy.mark_read
+            else None
         )
         self._stopping = False
         self.left: dict[str, int] = {}
@@ -115,13 +127,21 @@ class OwnerSending:
 
     async def send(self) -> None:
         """See `Sending.send`."""
-        if not self._stopping:
+        if self._stopping:
+            return
+        if self._marker is None:
             await self._dispatcher.work()
+            return
+        for location in await self._outbox.marking():  # left by a run that was cut off
+            await self._dispatcher.open(location)
+        await self._marker.beside(self._dispatcher.work())
 
     def stop(self) -> None:
         """See `Sending.stop`."""
         self._stopping = True
         self._dispatcher.stop()
+        if self._marker is not None:
+            self._marker.stop()
 
     def _deliver(self, settlements: list[Settlement]) -> None:
         left, pending = self.left, State.PENDING
@@ -214,9 +234,17 @@ def _together(counts: Iterable[Unsettled]) -> Unsettled:
 
 
 def sending_from(
-    session: ApiSession, outbox: DurableOutbox, *, alone: bool, concurrency: int | None
+    session: ApiSession,
+    outbox: DurableOutbox,
+    *,
+    alone: bool,
+    concurrency: int | None,
+    notice: Callable[[str, str], None],
 ) -> Sending:
-    """Return the way to send from an outbox: ``alone``, or as its other users do too."""
+    """Return the way to send from an outbox: ``alone``, or as its other users do too.
+
+    ``notice`` is told what could not be marked as read.
+    """
     if outbox.is_shared and not alone:
         return WorkerSending(session, cast("SharedOutbox", outbox), concurrency=concurrency)
-    return OwnerSending(session, outbox, concurrency=concurrency)
+    return OwnerSending(session, outbox, concurrency=concurrency, notice=notice)

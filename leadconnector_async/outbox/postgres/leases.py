@@ -325,6 +325,11 @@ class Leases:
         await self._fence(lease)
         await stops.stop(self._connection, lease.number, error)
 
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        await self._fence(lease)
+        await lookups.forget(self._connection, lease.number, names)
+
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
         place = claim.lease.number, claim.lane, int(State.SENT), claim.seq
