@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import binascii
 import os
-import platform
 import shutil
 import sqlite3
 import time
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.api.probes import Probe
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.reports.finding import FindingState
     from leadconnector_async.transport.base import Response
@@ -116,19 +114,14 @@ async def examine(
     api: LeadConnector, location: str, *, outbox: str | None, needs: Needs | None
 ) -> list[Finding]:
     """Look at everything that can be looked at without changing anything."""
-    found = [*versions(is_file=outbox is None or not is_url(outbox))]
+    found = []
+    if outbox is None or not is_url(outbox):
+        found.append(sqlite_finding(sqlite3.sqlite_version_info))
     if outbox is not None:
         found += [finding async for finding in _outbox(outbox, api.base_url.rstrip("/"), needs)]
     if needs is not None:
         found += _sources(needs)
     return found + [finding async for finding in _account(api, location, needs)]
-
-
-def versions(*, is_file: bool) -> Iterator[Finding]:
-    """Python's, and SQLite's where the outbox is a file."""
-    yield Finding("python", "ok", f"Python {platform.python_version()}, {platform.platform()}")
-    if is_file:
-        yield sqlite_finding(sqlite3.sqlite_version_info)
 
 
 def sqlite_finding(version: tuple[int, ...]) -> Finding:
@@ -157,7 +150,7 @@ async def _outbox(place: str, destination: str, needs: Needs | None) -> AsyncIte
         if not is_url(place) and not exists(place):
             yield Finding("outbox", "ok", f"{shown} does not exist yet: the import makes it")
             return
-        names = await read_outbox(place, _sources_of)
+        names = await read_outbox(place, lambda reader: reader.sources())
         known = [name.removeprefix(DESTINATION) for name in names if name.startswith(DESTINATION)]
         check_destination(shown, known, destination)
         yield Finding("outbox", "ok", f"{shown} can be gone on with")
@@ -166,10 +159,6 @@ async def _outbox(place: str, destination: str, needs: Needs | None) -> AsyncIte
             yield Finding("outbox", "ok", f"{shown} does not exist yet: the import makes it")
         else:
             yield Finding("outbox", "fault", str(error), "see what the message says")
-
-
-async def _sources_of(reader: OutboxReader) -> list[str]:
-    return await reader.sources()
 
 
 def room_finding(place: str, needs: Needs | None) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -157,7 +158,8 @@ async def _examine(
 
     location = given["location"]
     async with _client(given, base_url, token) as api:
-        found = [Finding("version", "ok", f"leadconnector-async {__version__}")]
+        ours = f"leadconnector-async {__version__}, Python {platform.python_version()}"
+        found = [Finding("version", "ok", ours)]
         found += await examine(api, location, outbox=given["outbox"], needs=needs)
         if given["canary"] and needs is not None and not _is_barred(found):
             found += await fly(api, location, needs.kinds)
