@@ -30,7 +30,7 @@ from leadconnector_async.outbox.open import (
 )
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.records.builder import no_providers
-from leadconnector_async.reports.progress import Notice, ProgressMeter
+from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.stager import Stager
 
@@ -121,10 +121,8 @@ class Importer:
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
-        found = self._meter.snapshot(now, self.total if self.sending else None)
-        if self._origin is None or self._origin.reading is None:
-            return found
-        return replace(found, notice=Notice(f"Reading location {self._origin.reading}."))
+        reading = None if self._origin is None else self._origin.reading
+        return self._meter.snapshot(now, self.total if self.sending else None, reading)
 
     @property
     def stats(self) -> RunStats:
@@ -274,7 +272,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
 
-    ``origin`` is the client that reads the locations which are sources.
+    ``origin`` is the client of locations that are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.

@@ -213,7 +213,9 @@ def target(options: ImportOptions) -> Iterator[ApiTarget]:
         LocationsError: a variable that the file of locations names is not set.
     """
     if not options.sandbox:
-        yield ApiTarget(destination(options), api_token(options.token, options.locations))
+        yield ApiTarget(
+            destination(options), api_token(options.token, options.locations, options.outbox)
+        )
         return
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
@@ -221,13 +223,15 @@ def target(options: ImportOptions) -> Iterator[ApiTarget]:
         yield ApiTarget(sandbox.url, _sandbox_token(sandbox.token, options.locations))
 
 
-def api_token(token: str | None, locations: Locations | None) -> str | TokenProvider:
+def api_token(
+    token: str | None, locations: Locations | None, outbox: str | None
+) -> str | TokenProvider:
     """What the API is to be asked with.
 
     Raises:
         LocationsError: a variable that the file of locations names is not set.
     """
-    return (token or "") if locations is None else tokens_of(locations)
+    return (token or "") if locations is None else tokens_of(locations, outbox=outbox)
 
 
 def _sandbox_token(token: str, locations: Locations | None) -> str | TokenProvider:

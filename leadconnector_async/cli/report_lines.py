@@ -253,6 +253,7 @@ def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
             yield name, value
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))
     yield from (("files", folder) for folder in source.files)
+    yield from (("people", path) for path in (source.people.paths if source.people else ()))
 
 
 def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:

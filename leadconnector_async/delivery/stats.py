@@ -33,6 +33,11 @@ class RunStats(Struct):
     throttled: int = 0
     marked: int = 0
 
+    def include(self, other: RunStats) -> None:
+        """Add the counts of another run."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def add(self, staged: Staged) -> None:
         """Count a batch that the outbox has taken in."""
         self.staged += staged.staged

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from leadconnector_async.outbox.base import Lease, SourcePass, StoredOutcome
+    from leadconnector_async.outbox.base import Lease, SourcePass
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 
@@ -85,9 +85,6 @@ class DurableOutbox(Outbox, Protocol):
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """Forget faults of a source that was read to its end, whose keys begin with ``prefix``."""
-
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """What became of the record of this number, whoever settled it; None while it is open."""
 
     async def unsent(self) -> dict[str, int]:
         """How many records of each location have no end yet, published or not.

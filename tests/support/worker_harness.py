@@ -22,7 +22,7 @@ from leadconnector_async.records.draft import draft
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leadconnector_async.sandbox import SandboxThread
+    from leadconnector_async.sandbox import Sandbox, SandboxThread
 
 LEASE_S: Final = 3.0
 
@@ -130,7 +130,7 @@ async def takeovers(url: str) -> int:
         await connection.close()
 
 
-def how_often(sandbox: SandboxThread) -> Counter[str]:
+def how_often(sandbox: SandboxThread | Sandbox) -> Counter[str]:
     """Each text, and how often it was stored."""
     return Counter(str(message.fields["message"]) for message in sandbox.messages)
 

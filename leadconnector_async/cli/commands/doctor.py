@@ -140,7 +140,10 @@ def _target(given: dict[str, Any]) -> Iterator[tuple[str, str | TokenProvider]]:
         from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not needed for help
         from leadconnector_async.cli.import_options import api_token  # noqa: PLC0415 - the same
 
-        yield given["base_url"] or BASE_URL, api_token(given["token"], given["locations"])
+        yield (
+            given["base_url"] or BASE_URL,
+            api_token(given["token"], given["locations"], given["outbox"]),
+        )
         return
     from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread  # noqa: PLC0415 - a server's imports
 

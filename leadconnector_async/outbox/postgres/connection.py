@@ -285,6 +285,11 @@ class JobRunner:
         """Whether no more jobs are taken."""
         return self._closing is not None
 
+    @property
+    def failed(self) -> bool:
+        """Whether no job can be done any more."""
+        return self._failure is not None or self.connection.is_closed()
+
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN") -> T:
         """Run a job; return its result once it is durable.
 
@@ -309,6 +314,12 @@ class JobRunner:
                 raise type(self._failure)(*self._failure.args)
             try:
                 return await self._in_transaction(work, begin)
+            except AttributeError as error:
+                if not self.connection.is_closed():
+                    raise
+                # The driver's own, where its connection is ended amid a call.
+                self._failure = explained(self.place, ConnectionError())
+                raise self._failure from error
             except FAULTS as error:
                 if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):

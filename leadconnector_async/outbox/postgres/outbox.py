@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.postgres import lookups, upkeep
+from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -175,9 +176,24 @@ class PostgresOutbox:
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
         return [name for (name,) in rows]
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`."""
-        return await self._staging.outcome(seq)
+    async def listen(self, ended: Callable[[int], None]) -> None:
+        """See `SharedOutbox.listen`."""
+        await self._staging.runner.run(
+            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
+        )
+
+    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """See `SharedOutbox.ends`."""
+        return await self._staging.ends(seqs)
+
+    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `SharedOutbox.await_ends`."""
+        return await self._staging.await_ends(seqs)
+
+    @property
+    def is_lost(self) -> bool:
+        """See `SharedOutbox.is_lost`."""
+        return self._staging.runner.failed
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
@@ -201,11 +217,16 @@ class PostgresOutbox:
             return lambda: leases.holds(lease)
         return lambda: tenure.may_send() and leases.holds(lease)
 
-    async def join(self, lease_s: float) -> None:
+    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
         """See `SharedOutbox.join`."""
         runner, leases = await self._held()
         self._tenure = Tenure(runner, leases, lease_s)
         await self._tenure.join()
+        await runner.run(lambda connection: listen(self._where, connection, WORK, told))
+
+    def owns(self, location: str) -> bool:
+        """See `SharedOutbox.owns`."""
+        return self._joined.owns(location)
 
     async def share(self) -> Share:
         """See `SharedOutbox.share`."""

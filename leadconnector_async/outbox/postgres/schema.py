@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-FORMAT: Final = 2
-"""Raise it with every change of the tables, and say in ``_ADDED`` what changes."""
-
 OLDEST: Final = 1
-"""The oldest format that is brought up to date."""
+"""The oldest format that is brought up to date: that of ``tables.sql``."""
 
 BLOCK: Final = 4096
 """Numbers of records that a process takes at once: what their sequence grows by."""
@@ -32,19 +29,47 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS = range(6)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them; of
+who refreshes an installation's tokens."""
 
-_ADDED: Final = (
-    """CREATE TABLE trail (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL,
-        at bigint NOT NULL, what text NOT NULL, trace text);
-    CREATE INDEX trail_record ON trail (seq);
-    CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
-    CREATE INDEX owner_location ON owner (location, at)""",
-)
+_LIVES: Final = """
+-- What happened to a record on its way, but for a first request that stored it.
+CREATE TABLE trail (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL, at bigint NOT NULL,
+    what text NOT NULL, trace text);
+CREATE INDEX trail_record ON trail (seq);
+-- Who has owned a location, from when on.
+CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
+CREATE INDEX owner_location ON owner (location, at);
+"""
+
+_AWAITED_FILES_TOKENS: Final = """
+-- Records whose end somebody waits for: who settles one tells it.
+CREATE TABLE awaited (seq bigint PRIMARY KEY);
+
+-- What files hold that records have which are not sent: in pieces, once for each content.
+CREATE TABLE file (digest text COLLATE "C" PRIMARY KEY);
+CREATE TABLE file_piece (
+    digest text COLLATE "C" NOT NULL, n int NOT NULL, content bytea NOT NULL,
+    PRIMARY KEY (digest, n));
+ALTER TABLE file_piece ALTER content SET STORAGE EXTERNAL; -- pictures are compressed already
+CREATE TABLE file_use (
+    seq bigint NOT NULL, digest text COLLATE "C" NOT NULL, PRIMARY KEY (seq, digest));
+CREATE INDEX file_use_digest ON file_use (digest);
+
+-- What OAuth gave, by installation: see auth.store.StoredTokens.
+CREATE TABLE installation (
+    name text COLLATE "C" PRIMARY KEY, access text, renew_at float8, ends_at float8, refresh text,
+    seed bytea, asked bytea, asked_at float8);
+"""
+
+_ADDED: Final = (_LIVES, _AWAITED_FILES_TOKENS)
 """What each format from the second on has that the one before it has not."""
+
+FORMAT: Final = OLDEST + len(_ADDED)
+"""It grows with every change of the tables."""
 
 _FOUND: Final = """SELECT to_regclass(format('%I.outbox_format', $1::text)) IS NOT NULL,
     EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))),
@@ -76,9 +101,7 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
             if found is None:
                 await _create(place, connection)
             elif found < FORMAT:
-                others = await connection.fetchval(_OTHERS, key >> 32, LOCK_FORMAT)
-                if others:
-                    raise _in_use(place, others)
+                await _check_alone(place, connection, "upgraded")
                 await _upgrade(connection, found)
     except FAULTS as error:
         raise explained(place, error) from None
@@ -118,11 +141,25 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
         )
 
 
-def _in_use(place: PostgresPlace, others: int) -> OutboxBusyError:
-    return OutboxBusyError(
-        f"{place.shown} is to be upgraded, and programs have it open ({others} connections), which "
-        "an upgrade would disturb: end workers, imports and programs of the older version first"
-    )
+async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
+    """Keep others from opening the outbox until the transaction ends.
+
+    Raises:
+        OutboxBusyError: some have it open.
+    """
+    key = place.lock_key(LOCK_FORMAT)
+    await connection.execute(f"SELECT pg_advisory_xact_lock({key})")
+    await _check_alone(place, connection, "moved")
+
+
+async def _check_alone(place: PostgresPlace, connection: Connection, done: str) -> None:
+    key = place.lock_key(LOCK_FORMAT)
+    others = await connection.fetchval(_OTHERS, key >> 32, LOCK_FORMAT)
+    if others:
+        raise OutboxBusyError(
+            f"{place.shown} is to be {done}, and programs have it open ({others} connections), "
+            "which that would disturb: end workers, imports and programs first"
+        )
 
 
 def _missing(place: PostgresPlace) -> OutboxUnusableError:
@@ -158,8 +195,9 @@ async def _create(place: PostgresPlace, connection: Connection) -> None:
     row = await connection.fetchrow(_FOUND, place.schema)
     if row is not None and not row[2]:  # where it is there, no right to make one is needed
         await connection.execute(f'CREATE SCHEMA "{place.schema}"')
-    await connection.execute(files(__package__).joinpath("tables.sql").read_text("utf-8"))
-    await connection.execute("INSERT INTO outbox_format VALUES ($1, $2)", FORMAT, OLDEST)
+    for statements in (files(__package__).joinpath("tables.sql").read_text("utf-8"), *_ADDED):
+        await connection.execute(statements)
+    await connection.execute("INSERT INTO outbox_format VALUES ($1, $1)", FORMAT)
     _log.info("outbox made, of format %d", FORMAT)
 
 

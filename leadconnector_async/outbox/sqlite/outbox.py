@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
-        StoredOutcome,
         Submission,
     )
     from leadconnector_async.outbox.durable import ReadMark
@@ -106,10 +104,6 @@ class SqliteOutbox:
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
         return await self._writer.run(lambda store: store.locations())
-
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`."""
-        return await self._writer.run(lambda store: at_once(store.records.end_of(seq)))
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
