@@ -132,6 +132,19 @@ async def open_reader(place: Place) -> OutboxReader:
     return SqliteOutboxReader(place)
 
 
+async def server_of(place: str) -> str:
+    """The version of the server that a URL names.
+
+    Raises:
+        OutboxError: it cannot be reached, or used for an outbox.
+    """
+    database_stores()
+    from leadconnector_async.outbox.postgres.connection import server_version  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - the same
+
+    return await server_version(read_place(place))
+
+
 async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]) -> T:
     """Let ``work`` read an outbox, and close it.
 
