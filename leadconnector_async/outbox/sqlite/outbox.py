@@ -133,6 +133,9 @@ class SqliteOutbox:
         """See `Outbox.put_lookups`."""
         await self._writer.run(lambda store: store.put_lookups(lease, lookups))
 
+    async def fetch_file(self, digest: str) -> None:
+        """See `Outbox.fetch_file`."""
+
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
         return await self._writer.run(lambda store: store.settler.stored(claim))
