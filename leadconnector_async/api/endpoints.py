@@ -49,6 +49,13 @@ def get_conversation(conversation: str) -> Request:
     return Request("GET", f"/conversations/{quote(conversation, safe='')}", CONVERSATIONS_VERSION)
 
 
+def mark_read(location: str, conversation: str) -> Request:
+    """Set a conversation's count of unread messages to 0. Doing it again changes nothing."""
+    path = f"/conversations/{quote(conversation, safe='')}"
+    body = orjson.dumps({"locationId": location, "unreadCount": 0})
+    return Request("PUT", path, CONVERSATIONS_VERSION, body)
+
+
 class Upload(NamedTuple):
     """A file of this machine, and what it is to be called."""
 
@@ -106,6 +113,7 @@ _SCOPES: Final = (
     ("POST", "/conversations/messages/", "conversations/message.write"),
     ("GET", "/conversations/", "conversations.readonly"),
     ("POST", "/conversations/", "conversations.write"),
+    ("PUT", "/conversations/", "conversations.write"),
 )
 """By the OpenAPI files' ``security``; the first that fits."""
 

@@ -123,6 +123,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     stage_only: bool
     provider: str | None
     piece: Piece
+    mark_read: bool
     source_token: str | None
     as_json: bool
     quiet: bool
@@ -132,6 +133,10 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         if not self.source_token:
             return None
         return self.client(self.source_token, self.base_url or BASE_URL)
+
+    def policy(self) -> Policy:
+        """How patient to be, and whether to mark what is read."""
+        return replace(super().policy(), mark_read=self.mark_read)
 
     async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""

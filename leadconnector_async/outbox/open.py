@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from shutil import copytree
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.transfer import transfer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.outbox.shared import SharedOutbox
+    from leadconnector_async.outbox.transfer import TransferSource, TransferTarget
 
     Place = str | os.PathLike[str]
 
@@ -176,6 +178,37 @@ async def empty_files(place: Place) -> None:
         from leadconnector_async.outbox.sqlite.upkeep import empty_files  # noqa: PLC0415 - only if used
 
         await asyncio.to_thread(empty_files, os.fspath(place), folder)
+
+
+async def move_outbox(place: str, target: str) -> tuple[int, str]:
+    """Move an outbox from a file to a database, or back.
+
+    Returns the number of its records, and the name under which the old one is kept: nobody may go
+    on with both.
+
+    Raises:
+        OutboxError: both are files, or databases; one is in use, cannot be used, or the target
+            exists already. All stays as it was.
+    """
+    if is_url(place) is is_url(target):
+        raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
+    async with await open_outbox(place, create=False) as outbox:
+        await outbox.publish()
+    database_stores()  # or what is missing is told
+    from leadconnector_async.outbox.postgres.transfer import moving  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to  # noqa: PLC0415 - the same
+
+    async with AsyncExitStack() as stack:
+        source: TransferSource
+        to: TransferTarget
+        if is_url(place):
+            source = await stack.enter_async_context(moving(place, new=False))
+            to = stack.enter_context(moving_to(target))
+        else:
+            source = stack.enter_context(moving_from(place))
+            to = await stack.enter_async_context(moving(target, new=True))
+        records = await transfer(source, to)
+        return records, await source.retire()
 
 
 async def back_up(place: Place, target: str) -> None:
