@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.base import State
@@ -99,6 +100,17 @@ class Importer:
             closed=lambda _state, _error: None,  # the site keeps its error: see `errors`
         )
         self.stager = Stager(outbox, self.dispatcher.stats, location=location, providers=providers)
+        self._marker = (
+            ReadMarker(
+                session,
+                outbox,
+                self.dispatcher.stats,
+                self.dispatcher.locations,
+                self.stager.notes.notices.add,
+            )
+            if session.policy.mark_read
+            else None
+        )
         self.left: dict[str, int] = {}
         """Records without a fate, by location."""
         self.total = 0
@@ -163,19 +175,32 @@ class Importer:
             return
         end = loop.call_at(self._ends_at, self._end) if self._ends_at < inf else None
         try:
-            await self.dispatcher.work()
+            await self._work()
         finally:
             if end is not None:
                 end.cancel()
 
+    async def _work(self) -> None:
+        if self._marker is None:
+            await self.dispatcher.work()
+            return
+        for location in await self._outbox.marking():  # left by a run that was cut off
+            await self.dispatcher.open(location)
+        await self._marker.beside(self.dispatcher.work())
+
     def _end(self) -> None:
         self._time_is_up = True
+        self._stop_sending()
+
+    def _stop_sending(self) -> None:
         self.dispatcher.stop()
+        if self._marker is not None:
+            self._marker.stop()
 
     def stop(self) -> None:
         """Stage and start nothing more; `run` returns when what is in flight is answered."""
         self.reader.stop()
-        self.dispatcher.stop()
+        self._stop_sending()
 
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""

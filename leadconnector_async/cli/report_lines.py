@@ -173,6 +173,7 @@ def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
         ("sent", summary.sent, found if summary.found else ""),
         ("sent before", summary.sent_before, "by earlier runs"),
         ("known already", summary.skipped, "are in the outbox already"),
+        ("marked read", summary.marked_read, "conversations"),
         ("failed", summary.failed, ""),
         ("unresolved", summary.unresolved, "may be stored, or not"),
         ("pending", summary.pending, "not sent yet"),
@@ -252,6 +253,7 @@ def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
             yield name, value
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))
     yield from (("files", folder) for folder in source.files)
+    yield from (("people", path) for path in (source.people.paths if source.people else ()))
 
 
 def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:

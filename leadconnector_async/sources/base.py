@@ -54,6 +54,12 @@ class SourceRow(MessageFields, forbid_unknown_fields=True):
     in_reply_to: list[str] | None = None
 
 
+class SettledContact(Contact, frozen=True, kw_only=True):
+    """Whom a record is with, by a `Directory`. ``said`` is what the record itself says of that."""
+
+    said: str
+
+
 class Identity(NamedTuple):
     """Which record a refused one is, as far as it says so."""
 
@@ -93,6 +99,19 @@ class Parsed(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Parsed(line={self.line}, row={self.row!r}, problems={self.problems!r})"
+
+
+class Directory(Protocol):
+    """Whose numbers and addresses are whose, by the files of ``paths``.
+
+    ``warnings`` tell what of them could not be read.
+    """
+
+    paths: tuple[str, ...]
+    warnings: list[str]
+
+    def settle(self, contact: Contact) -> Contact | Problem:
+        """Give what is known of whom a record names, or say why it is not."""
 
 
 class SourceOptions(Struct, frozen=True, kw_only=True):
@@ -137,6 +156,7 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
     ``files`` are folders, beside the source's own, that paths of attachments may reach.
     ``other_files`` is what becomes of an attachment of a type that the API does not take.
+    ``people`` tells whose numbers and addresses are whose, as `read_people` gives it.
     ``repair_text`` mends text that was decoded wrongly before it came here.
     """
 
@@ -159,6 +179,7 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     sheet: str | None = None
     files: tuple[Path, ...] = ()
     other_files: Literal["zip", "leave-out", "fail"] = "zip"
+    people: Directory | None = None
     repair_text: bool = False
 
 

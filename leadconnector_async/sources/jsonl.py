@@ -134,7 +134,7 @@ class JsonSource(StreamSource):
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
         coercer, dates = self._coercer, self._coercer.dates
         pause = 0
-        mapped = self._options.mapping or self._objects.definition
+        mapped = self._options.mapping or self._options.people or self._objects.definition
         wait = sys.maxsize if mapped else 0
         for number, line in enumerate(self._lines, 1):
             if wait == 0 and (row := self._fast(line)) is not None:
@@ -224,7 +224,11 @@ class JsonSource(StreamSource):
 
     def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:
         """Refuse a file whose records may be in a list that was not read."""
-        others = [f"{path} ({count})" for path, count in values.others.items()]
+        others = [
+            f"{path} ({count})"
+            for path, count in values.others.items()
+            if key_of(path.rpartition(".")[2].removesuffix("[*]")) not in self._objects.around
+        ]
         records = " or ".join(self._layout.records or ())
         if not others and not values.listed:
             wrong = f"has no list {records}, which the mapping names as that of its records"

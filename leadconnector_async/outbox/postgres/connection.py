@@ -300,6 +300,12 @@ class JobRunner:
                 raise type(self._failure)(*self._failure.args)
             try:
                 return await self._in_transaction(work, begin)
+            except AttributeError as error:
+                if not self.connection.is_closed():
+                    raise
+                # The driver's own, where its connection is ended amid a call.
+                self._failure = explained(self.place, ConnectionError())
+                raise self._failure from error
             except FAULTS as error:
                 if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):

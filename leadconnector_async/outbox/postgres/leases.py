@@ -271,6 +271,13 @@ class Leases:
         rows = [(lease.number, name, value) for name, value in values.items()]
         await lookups.put(self._connection, rows)
 
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        self._check([lease])
+        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
+            raise _lost([lease])
+        await lookups.forget(self._connection, lease.number, names)
+
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
         place = claim.lease.number, claim.lane, int(State.SENT), claim.seq

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.postgres import upkeep
+from leadconnector_async.outbox.postgres import lookups, upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
@@ -33,7 +33,7 @@ from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import TypeVar
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
+    from leadconnector_async.outbox.durable import ReadMark
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.shared import Share
     from leadconnector_async.quota.limits import QuotaSnapshot
@@ -264,6 +265,20 @@ class PostgresOutbox:
     async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
         await self._under_lease(lambda leases: leases.put_lookups(lease, lookups))
+
+    async def finished(self, lease: Lease) -> list[ReadMark]:
+        """See `DurableOutbox.finished`."""
+        runner, _ = await self._held()
+        return await runner.run(lambda connection: lookups.finished(connection, lease.number))
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        await self._under_lease(lambda leases: leases.forget_lookups(lease, names))
+
+    async def marking(self) -> list[str]:
+        """See `DurableOutbox.marking`."""
+        rows = await self._staging.runner.run(lambda c: c.fetch(lookups.MARKING))
+        return [name for (name,) in rows]
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

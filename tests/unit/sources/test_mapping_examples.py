@@ -47,7 +47,8 @@ def test_a_vendors_json_is_recognised_by_its_content(
     """Without a mapping, packed or not, in UTF-16 too, and under any name."""
     example = load_examples(name)[number]
     data = example.given.lstrip().encode("utf-16" if packed else "utf-8")
-    path = tmp_path / "export"
+    path = tmp_path / name / "export"  # of two systems the path alone tells which it is
+    path.parent.mkdir()
     path.write_bytes(gzip.compress(data) if packed else data)
     options = SourceOptions(mine=tuple(example.mine))
     with open_source(str(path), options) as source:
