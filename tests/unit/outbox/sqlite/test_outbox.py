@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from outbox_kit import (
     ENVIRONMENT,
-    Reading,
+    OutboxFile,
     claimed,
     draft,
     drafts,
@@ -96,7 +96,7 @@ def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert durable
-    with Reading(path) as reader:
+    with OutboxFile(path) as reader:
         assert durable <= reader.summary().counts.pending <= durable + 50
     in_outbox(path, lambda outbox: published(outbox, drafts(500, location="more")))
 
