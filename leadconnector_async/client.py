@@ -93,6 +93,7 @@ class LeadConnector:
         self.location_id = location_id
         self.policy = policy
         self.base_url = base_url
+        self.timeouts = timeouts
         self._connections = connections
         transport = AiohttpTransport(
             base_url,

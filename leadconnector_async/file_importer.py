@@ -16,7 +16,7 @@ from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
-from leadconnector_async.sources import SourceOptions
+from leadconnector_async.sources import SourceOptions, read_people
 from leadconnector_async.sources.batch_reader import SourceReader
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     mine: Iterable[str] | None = None,
     contacts: ContactMode | None = None,
     provider: str | None = None,
+    people: str | PathLike[str] | None = None,
     options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
     source_api: LeadConnector | None = None,
     limit: int | None = None,
@@ -51,6 +52,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     only: Iterable[str] = (),
     run_for: float | None = None,
     share: float | None = None,
+    mark_read: bool | None = None,
     concurrency: int | None = None,
     on_progress: Callable[[ImportProgress], object] | None = None,
     every: float = 1.0,
@@ -63,7 +65,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
 
     Args:
         api: the client. Records that name no location belong to its ``location_id``.
-        sources: paths of files, or of folders of mails; ``-`` is standard input, and
+        sources: paths of files, folders or zip archives; ``-`` is standard input, and
             ``leadconnector:ID`` another location. None: only what is pending in the outbox is sent.
         outbox: path of the file that keeps what became of each record, or the URL of a database:
             ``postgresql://USER@HOST/DATABASE?schema=NAME``.
@@ -73,6 +75,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         mine: the owner's own addresses, or ``@domain``; they tell sent mails from received ones.
         contacts: see `Policy.contacts`; by default as the client's policy says.
         provider: the conversation provider of calls and custom messages that name none.
+        people: a file of contacts, which tells whose numbers and addresses are whose.
         options: further ways to read the sources. What is given by name goes before them.
         source_api: the client that reads locations which are sources, where ``api`` has no token
             of theirs.
@@ -85,6 +88,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         only: messages of these types, contacts, numbers and addresses alone.
         run_for: seconds after which nothing more is begun.
         share: the part of each location's quota to use, such as 0.5; by default as the policy says.
+        mark_read: set each conversation's unread count to 0 once its last message is settled,
+            unless it was unread before; by default as the policy says.
         concurrency: requests in flight at most; by default as many as the locations can use.
         on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.
@@ -120,7 +125,9 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         "mine": None if mine is None else tuple(mine),
     }
     options = replace(options, **{name: v for name, v in given.items() if v is not None})
-    changes = {"contacts": contacts, "share": share}
+    if people is not None:
+        options = replace(options, people=read_people([fspath(people)], options))
+    changes = {"contacts": contacts, "share": share, "mark_read": mark_read}
     policy = replace(api.policy, **{name: v for name, v in changes.items() if v is not None})
     selection = selection_of(
         limit=limit,

@@ -4,42 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, Self
+from os import fspath
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.delivery.owned import MAX_LOOK_S, OwnedLocations
-from leadconnector_async.delivery.results import (
-    OutcomeQueue,
-    Waiters,
-    outcome_of,
-    outcome_of_refused,
-)
-from leadconnector_async.errors import CLOSED, ClosedError, NotSentError
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
+from leadconnector_async.delivery.results import outcome_of_refused
+from leadconnector_async.errors import CLOSED, ClosedError
+from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.memory import MemoryOutbox
-from leadconnector_async.outbox.open import open_outbox
+from leadconnector_async.outbox.open import is_url, open_outbox, open_shared
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
 from leadconnector_async.records.draft import fault_key
+from leadconnector_async.submitter import Submitter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator
     from os import PathLike
     from types import TracebackType
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
-    from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.models import InboundMessage, Outcome, Record
-    from leadconnector_async.outbox.base import Outbox, Settlement
+    from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
     from leadconnector_async.records.draft import Draft
-    from leadconnector_async.sources import Source
 
 
-FIRST_LOOK_S: Final = 0.05
-"""Seconds until the first look at what another process made of a message."""
+Role = Literal["both", "submit"]
+"""Whether a process sends too, or leaves that to others."""
 
 
 class Ingestor:
@@ -55,6 +48,11 @@ class Ingestor:
             what is in hand is lost with the process.
         concurrency: requests in flight at most; by default as many as the locations can use.
         buffer: messages in hand at most, for `submit` and for streaming; what comes beyond waits.
+        role: with a database, whether this process sends too, as one more of its workers
+            (``"both"``), or leaves that to others (``"submit"``).
+
+    Raises:
+        ValueError: the role is none, or leaves the sending to others where there cannot be any.
     """
 
     def __init__(
@@ -64,33 +62,57 @@ class Ingestor:
         outbox: str | PathLike[str] | None = None,
         concurrency: int | None = None,
         buffer: int = 2_000,
+        role: Role = "both",
     ) -> None:
+        if role not in get_args(Role):
+            raise ValueError('the role is none: give "both" or "submit"')
+        self._is_shared = outbox is not None and is_url(outbox)
+        if role == "submit" and not self._is_shared:
+            raise ValueError(
+                'role="submit" needs workers: give the URL of a database as the outbox'
+            )
         self._api = api
         self._path = outbox
+        self._sends = role == "both"
         self._concurrency = concurrency
         self._in_flight = InFlightLimit(buffer)
-        self._waiters = Waiters()
-        self._queue: OutcomeQueue | None = None
-        self._work: asyncio.Task[None] | None = None
         self._running = False
         self._is_open = False
 
     async def __aenter__(self) -> Self:
         if self._api.closed:
             raise ClosedError(CLOSED)
-        self._durable = None if self._path is None else await open_outbox(self._path)
-        self._outbox: Outbox = self._durable or MemoryOutbox()
-        self._dispatcher = Dispatcher(
-            self._api.session,
-            self._outbox,
-            concurrency=self._concurrency,
-            deliver=self._deliver,
-            closed=self._closed,
-        )
-        self._owned = OwnedLocations(self._dispatcher, self._outbox)
         self._builder = RecordBuilder(self._api.location_of, self._api.location_id)
+        self._durable: DurableOutbox | None = None
+        self._sender: ExclusiveSender | Submitter
+        if self._is_shared:
+            self._sender = await self._shared(fspath(self._path or ""))
+        else:
+            self._durable = None if self._path is None else await open_outbox(self._path)
+            self._sender = ExclusiveSender(
+                self._api.session,
+                self._durable or MemoryOutbox(),
+                self._in_flight,
+                is_durable=self._durable is not None,
+                concurrency=self._concurrency,
+            )
         self._is_open = True
         return self
+
+    async def _shared(self, place: str) -> Submitter:
+        """Open an outbox that others may send from too."""
+        destination = self._api.base_url.rstrip("/")
+        async with await open_outbox(place) as made:  # it may not be there yet
+            await made.dedicate(destination)
+        submitter = Submitter(
+            lambda: open_shared(place, destination=destination),
+            self._in_flight,
+            self._api.session if self._sends else None,
+            concurrency=self._concurrency,
+            request_limit_s=self._api.timeouts.read,
+        )
+        await submitter.open()
+        return submitter
 
     async def __aexit__(
         self,
@@ -99,15 +121,12 @@ class Ingestor:
         traceback: TracebackType | None,
     ) -> None:
         self._is_open = False
-        try:
-            await self._finish_work()
-        finally:
-            await self._outbox.close()
+        await self._sender.close()
 
     @property
     def stats(self) -> RunStats:
         """What was done so far, in numbers."""
-        return self._dispatcher.stats
+        return self._sender.stats
 
     @property
     def in_hand(self) -> int:
@@ -116,14 +135,16 @@ class Ingestor:
 
     def stop(self) -> None:
         """Send nothing more. `run` ends when what is in flight has been answered."""
-        self._dispatcher.stop()
+        self._sender.stop()
 
     async def run(self, messages: Messages = ()) -> AsyncGenerator[Outcome, None]:
         """Send all messages; yield each outcome once it is durable.
 
         With an outbox, all messages are staged before the first is sent, and what earlier runs
         left behind is sent too; messages whose outcome is known already are skipped. Without one,
-        they are taken from the iterable as fast as they can be sent.
+        they are taken from the iterable as fast as they can be sent. In a database, this process
+        is one of its workers, and what is yielded are the outcomes of these messages alone,
+        whoever has sent them.
 
         ``messages`` may be what `leadconnector_async.sources.open_source` gives: its rows are
         checked and known again as the command does it, and what is left out is `Rejected`.
@@ -133,7 +154,7 @@ class Ingestor:
                 others were done.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
-            RuntimeError: another `run`, or a `submit`, is under way.
+            RuntimeError: another `run`, or a `submit`, is under way; in a database, a `run`.
         """
         self._check_open()
         if self._running:
@@ -147,18 +168,21 @@ class Ingestor:
             self._running = False
 
     async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
-        if self._work is not None and not self._work.done():
-            if self._waiters:
-                raise RuntimeError("run() cannot be used while submit() calls are waiting")
-            await self._finish_work()
-        self._queue = OutcomeQueue(self._dispatcher.room)
-        if self._path is None:
-            self._work = asyncio.create_task(self._stream(messages))
-        else:
-            async for draft in self._stage(messages):
+        sender = self._sender
+        if isinstance(sender, ExclusiveSender):
+            await sender.free()
+        outbox = sender.outbox if isinstance(sender, Submitter) else self._durable
+        if outbox is not None:
+            source_pass = SourcePass()
+            async for draft in self._stage(messages, outbox, source_pass):
                 yield outcome_of_refused(draft)
-            self._work = asyncio.create_task(self._dispatcher.work())
-        async with aclosing(self._outcomes(self._work, self._queue)) as outcomes:
+            if outbox is self._durable:  # an import may have left some for later
+                await outbox.publish()
+                await outbox.select(None)
+            sending = sender.outcomes(source_pass.numbers())
+        elif isinstance(sender, ExclusiveSender):
+            sending = sender.stream(messages, self._builder)
+        async with aclosing(sending) as outcomes:
             async for outcome in outcomes:
                 yield outcome
 
@@ -169,8 +193,8 @@ class Ingestor:
         message back: with an outbox it is sent all the same. A message that is known already, by
         its id or else by its content and date, is not sent again: its outcome is returned. One
         without id and date is always a new one. One that has the id of another message, which
-        says something else, is `Rejected`. Where another process owns the location, of an outbox in
-        a database, it is that one which sends; the outcome is the same.
+        says something else, is `Rejected`. In a database, whoever owns the location sends; the
+        outcome is the same. Where the database is out of reach for a while, it is waited for.
 
         Raises:
             AccessError, DailyQuotaSpentError, ThrottledError: its location cannot go on; it
@@ -184,163 +208,27 @@ class Ingestor:
             return outcome_of_refused(draft)
         await self._in_flight.has_space()
         self._in_flight.take(1)
-        await self._ensure_working()
-        return await asyncio.shield(asyncio.create_task(self._submit(draft)))
+        return await asyncio.shield(asyncio.create_task(self._sender.submit(draft)))
 
     def _check_open(self) -> None:
         if not self._is_open:
             raise RuntimeError("the ingestor is not open: use it within `async with`")
 
-    async def _submit(self, draft: Draft) -> Outcome:
-        is_new = False
-        try:
-            state = await self._owned.state_of(draft.location)
-            if state is None:
-                return await self._wait_elsewhere(draft)
-            with self._waiters.submission():
-                submission = await self._outbox.submit(draft)
-                if submission.end is not None:
-                    return outcome_of(submission.end, draft.location)
-                waiter, is_new = self._waiters.wait_for(submission.seq, state)
-        finally:
-            if not is_new:
-                self._in_flight.leave(1)
-        self._dispatcher.feed(state)
-        if state.error is not None:
-            self._waiters.fail_location(state, state.error)
-        return await waiter
-
-    async def _wait_elsewhere(self, draft: Draft) -> Outcome:
-        """Stage a message for the process that owns its location, and wait for its end."""
-        assert self._durable is not None  # noqa: S101 - in memory there is no other process
-        submission = await self._durable.submit(draft)
-        end, pause = submission.end, FIRST_LOOK_S
-        while end is None:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, MAX_LOOK_S)
-            state = await self._owned.state_of(draft.location)
-            waiter = None if state is None else self._waiters.wait_for(submission.seq, state)[0]
-            end = await self._durable.outcome(submission.seq)
-            if end is None and state is not None and waiter is not None:  # its owner is gone
-                self._dispatcher.feed(state)
-                return await waiter
-        outcome = outcome_of(end, draft.location)
-        self._waiters.take(submission.seq, outcome)
-        return outcome
-
-    async def _stage(self, messages: Messages) -> AsyncGenerator[Draft, None]:
+    async def _stage(
+        self, messages: Messages, outbox: DurableOutbox, source_pass: SourcePass
+    ) -> AsyncGenerator[Draft, None]:
+        """Stage all; yield what is refused or left out."""
         source = source_of(messages)
-        source_pass = SourcePass(await self._number_of(source))
+        if source is not None:
+            source_pass.source = await outbox.source(source.name, source.form)
         async for batch in self._builder.batches(messages):
-            staged = await self._outbox.stage(batch, source_pass)
-            self._dispatcher.stats.add(staged)
+            staged = await outbox.stage(batch, source_pass)
+            self._sender.staged.add(staged)
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
                     yield draft
-        if source is not None and self._durable is not None:
-            await self._durable.end(source_pass, fault_key(source.name))
-        await self._publish()
-
-    async def _number_of(self, source: Source | None) -> int:
-        """The number of a source in the outbox; 0 for an application's own messages."""
-        if source is None or self._durable is None:
-            return 0
-        return await self._durable.source(source.name, source.form)
-
-    async def _publish(self) -> None:
-        """Let all that is staged be sent, what an earlier process left included."""
-        await self._outbox.publish()
-        if self._durable is not None and not self._durable.is_shared:
-            await self._durable.select(None)
-        await self._feed(await self._outbox.locations())
-
-    async def _feed(self, locations: Iterable[str]) -> None:
-        for location in locations:
-            self._dispatcher.feed(await self._dispatcher.open(location))
-
-    async def _stream(self, messages: Messages) -> None:
-        feeder = asyncio.create_task(self._feed_stream(messages))
-        feeder.add_done_callback(lambda _: self._dispatcher.finish())
-        try:
-            await self._dispatcher.work(forever=True)
-        finally:
-            feeder.cancel()
-            await asyncio.wait([feeder])
-        if not feeder.cancelled():
-            feeder.result()
-
-    async def _feed_stream(self, messages: Messages) -> None:
-        source_pass = SourcePass()
-        async for batch in self._builder.pieces(messages):
-            drafts = [draft for draft in batch if draft.payload is not None]
-            staged = await self._outbox.stage(drafts, source_pass)
-            for draft in (*batch, *staged.reused):
-                if draft.payload is None:
-                    self._put(outcome_of_refused(draft))
-            await self._outbox.publish()
-            self._in_flight.take(staged.staged - staged.refused)
-            self._dispatcher.stats.staged += len(batch)
-            await self._feed({draft.location for draft in drafts})
-            await self._in_flight.has_space()
-
-    async def _outcomes(
-        self, work: asyncio.Task[None], queue: OutcomeQueue
-    ) -> AsyncGenerator[Outcome, None]:
-        work.add_done_callback(lambda _: queue.end())
-        try:
-            async for outcome in queue.drain():
-                yield outcome
-        except GeneratorExit:
-            await self._finish_work()
-            raise
-        except asyncio.CancelledError:
-            work.cancel()
-            await asyncio.wait([work])
-            raise
-        work.result()
-        for state in self._dispatcher.locations.values():
-            if state.error is not None:
-                raise state.error
-
-    def _deliver(self, settlements: list[Settlement]) -> None:
-        left = 0
-        for settlement in settlements:
-            if settlement.state is State.PENDING:
-                continue
-            outcome = outcome_of(settlement.end, settlement.claim.lease.location)
-            waited_for = self._waiters.take(settlement.claim.seq, outcome)
-            left += waited_for or self._path is None
-            if not waited_for:
-                self._put(outcome)
-        self._in_flight.leave(left)
-
-    def _put(self, outcome: Outcome) -> None:
-        if self._queue is not None:
-            self._queue.put(outcome)
-
-    def _closed(self, state: LocationState, error: LeadConnectorError) -> None:
-        self._waiters.fail_location(state, error)
-        if self._queue is not None and self._path is None:
-            self._dispatcher.stop()
-
-    def _work_ended(self, work: asyncio.Task[None]) -> None:
-        error = None if work.cancelled() else work.exception()
-        self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
-
-    async def _ensure_working(self) -> None:
-        if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._dispatcher.work(forever=True))
-            self._work.add_done_callback(self._work_ended)
-            await self._outbox.publish()
-            await self._owned.feed()
-            if self._durable is not None and self._durable.is_shared:
-                watch = asyncio.create_task(self._owned.watch(self._work))
-                self._work.add_done_callback(lambda _: watch.cancel())
-
-    async def _finish_work(self) -> None:
-        if self._work is not None and not self._work.done():
-            self._dispatcher.stop()
-            await asyncio.wait([self._work])
+        if source is not None:
+            await outbox.end(source_pass, fault_key(source.name))
 
 
 name_public_place(globals())

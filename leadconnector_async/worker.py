@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
@@ -16,14 +17,17 @@ from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.errors import (
     LeaseLostError,
     OutboxBusyError,
+    OutboxError,
     OutboxUnusableError,
     OutboxWriteError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
+    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.shared import Share, SharedOutbox
     from leadconnector_async.session import ApiSession
 
@@ -59,6 +63,9 @@ class Worker:
         request_limit_s: the longest that a request of any worker may take. What another owner left
             in doubt is looked for after that: until then it may still arrive.
         drain: end when nothing is left that can be sent, by whomever.
+        hand_over_s: seconds that requests in flight are given when it is stopped.
+        deliver: called with what this worker has settled, once it is durable.
+        closed: called with a location that cannot go on, which keeps its error: see `errors`.
     """
 
     def __init__(  # noqa: PLR0913 - all but two have defaults
@@ -70,6 +77,9 @@ class Worker:
         request_limit_s: float = 60.0,
         concurrency: int | None = None,
         drain: bool = False,
+        hand_over_s: float = HAND_OVER_S,
+        deliver: Callable[[list[Settlement]], None] = lambda _: None,
+        closed: Callable[[LocationState, LeadConnectorError], None] = lambda _state, _error: None,
     ) -> None:
         self._session = session
         self._open_outbox = open_outbox
@@ -77,8 +87,14 @@ class Worker:
         self._request_limit_s = request_limit_s
         self._concurrency = concurrency
         self._drain = drain
+        self._hand_over_s = hand_over_s
+        self._deliver = deliver
+        self._closed = closed
         self._stopping = asyncio.Event()
+        self._called = asyncio.Event()
+        self._new: set[str] = set()
         self._dispatcher: Dispatcher | None = None
+        self._outbox: SharedOutbox | None = None
         self._opening: asyncio.Future[SharedOutbox] | None = None
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self.share: Share | None = None
@@ -90,14 +106,29 @@ class Worker:
         """What was done in all tenures that have ended."""
 
     @property
+    def done(self) -> RunStats:
+        """What was done in all tenures, the present one included."""
+        total = copy(self.stats)
+        if self._dispatcher is not None and self._outbox is not None:
+            total.include(self._dispatcher.stats)
+        return total
+
+    @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations of this tenure could not go on."""
         locations = {} if self._dispatcher is None else self._dispatcher.locations
         return {name: of.error for name, of in locations.items() if of.error is not None}
 
+    def error_of(self, location: str) -> LeadConnectorError | None:
+        """Why a location of this tenure cannot go on."""
+        state = None if self._dispatcher is None else self._dispatcher.locations.get(location)
+        error = None if state is None else state.error
+        return None if isinstance(error, OutboxError) else error  # then it is another's
+
     def stop(self) -> None:
         """Hand everything over, and let `run` return."""
         self._stopping.set()
+        self._called.set()
         if self._opening is not None:
             self._opening.cancel()
         if self._dispatcher is not None:
@@ -126,9 +157,10 @@ class Worker:
                 _log.warning("tenure lost, the next begins in %.1f s: %s", pause, error)
                 await self._stopped_within(pause)
             else:
-                return
+                break
             finally:
                 self._expect_nothing()
+        self._stopping.clear()  # it may be run again
 
     async def _hold_tenure(self) -> None:
         self._opening = asyncio.ensure_future(self._open_outbox())
@@ -140,16 +172,17 @@ class Worker:
             raise
         async with opened as outbox:
             self._expect(self._lease_s, outbox)
-            await outbox.join(self._lease_s)
+            await outbox.join(self._lease_s, self.tell)
             self.tenures += 1
             dispatcher = self._dispatcher = Dispatcher(
                 self._session,
                 outbox,
                 concurrency=self._concurrency,
-                deliver=lambda _: None,
-                closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
+                deliver=self._deliver,
+                closed=self._closed,
                 takeover_s=self._request_limit_s,
             )
+            self._outbox = outbox
             if self._stopping.is_set():
                 return
             _log.info("tenure begins")
@@ -160,9 +193,10 @@ class Worker:
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if stopped.done() or (keeping.done() and keeping.exception() is None):
-                    self._expect(HAND_OVER_S, outbox)
+                    self._expect(self._hand_over_s, outbox)
                     await self._finish(dispatcher, work)
             finally:
+                self._outbox = None
                 for task in tasks:
                     await _end(task)
                 self._add_up(dispatcher)
@@ -187,11 +221,10 @@ class Worker:
 
     async def _finish(self, dispatcher: Dispatcher, work: asyncio.Task[None]) -> None:
         dispatcher.stop()
-        await asyncio.wait([work], timeout=HAND_OVER_S)
+        await asyncio.wait([work], timeout=self._hand_over_s)
 
     def _add_up(self, dispatcher: Dispatcher) -> None:
-        for name in self.stats.__struct_fields__:
-            setattr(self.stats, name, getattr(self.stats, name) + getattr(dispatcher.stats, name))
+        self.stats.include(dispatcher.stats)
         for location in dispatcher.locations:
             self._session.forget(location)
 
@@ -208,14 +241,43 @@ class Worker:
             # First, since what is fed is tried again, and would never be seen to have stopped.
             if self._drain and await self._is_drained(dispatcher, outbox):
                 return
-            await self._open(dispatcher, share)
-            await self._stopped_within(TICK_S)
+            await self._open(dispatcher, share.locations)
+            await self._called_within(TICK_S, dispatcher)
 
-    async def _open(self, dispatcher: Dispatcher, share: Share) -> None:
+    def tell(self, location: str) -> None:
+        """Have a location sent that has something new, or look for any, if it is this worker's.
+
+        It is found without that too, somewhat later.
+        """
+        dispatcher, outbox = self._dispatcher, self._outbox
+        if dispatcher is None or outbox is None:
+            return
+        state = dispatcher.locations.get(location)
+        if state is not None:
+            dispatcher.feed(state)
+        elif not location or outbox.owns(location):
+            self._new.add(location)
+            self._called.set()
+
+    async def _called_within(self, seconds: float, dispatcher: Dispatcher) -> None:
+        """Wait until it is time to share again; begin meanwhile with what is told to be new."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while not self._stopping.is_set() and "" not in self._new:
+            self._called.clear()
+            new, self._new = self._new, set()
+            await self._open(dispatcher, new)
+            try:
+                async with asyncio.timeout_at(ends):
+                    await self._called.wait()
+            except TimeoutError:
+                break
+        self._new.discard("")
+
+    async def _open(self, dispatcher: Dispatcher, locations: Iterable[str]) -> None:
         """Begin with what is owned, as far as it is in time for the next look at the store."""
         now = asyncio.get_running_loop().time
         ends = now() + self._lease_s / 4
-        for location in share.locations:
+        for location in locations:
             dispatcher.feed(await dispatcher.open(location))
             if now() > ends or self._stopping.is_set():
                 return

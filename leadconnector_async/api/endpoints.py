@@ -50,6 +50,13 @@ def get_conversation(conversation: str) -> Request:
     return Request("GET", f"/conversations/{quote(conversation, safe='')}", CONVERSATIONS_VERSION)
 
 
+def mark_read(location: str, conversation: str) -> Request:
+    """Set a conversation's count of unread messages to 0. Doing it again changes nothing."""
+    path = f"/conversations/{quote(conversation, safe='')}"
+    body = orjson.dumps({"locationId": location, "unreadCount": 0})
+    return Request("PUT", path, CONVERSATIONS_VERSION, body)
+
+
 def upload(file: LocalFile, location: str, contact: str, conversation: str | None) -> Request:
     """Give a file of this machine a public URL. A contact is enough (highlevel-api-docs 149)."""
     path = Path(file.path)
@@ -101,6 +108,7 @@ _SCOPES: Final = (
     ("POST", "/conversations/messages/", "conversations/message.write"),
     ("GET", "/conversations/", "conversations.readonly"),
     ("POST", "/conversations/", "conversations.write"),
+    ("PUT", "/conversations/", "conversations.write"),
 )
 """By the OpenAPI files' ``security``; the first that fits."""
 

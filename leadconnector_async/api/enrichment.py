@@ -11,6 +11,7 @@ name                 value
 ``file:DIGEST``      URL of the uploaded file with this content
 ``mail:WHO:ID``      ``emailMessageId`` of the thread that mail ID belongs to
 ``person:WHO``       number, address and name of who has this number or address
+``unread:``, ``mark:``  see `leadconnector_async.api.unread`
 ``needs:WHAT``       that WHAT, a call or an upload, was refused without a conversation
 ===================  ==========================================================
 
@@ -40,6 +41,7 @@ from leadconnector_async.api.effects import (
     content_of,
 )
 from leadconnector_async.api.responses import lacks_conversation
+from leadconnector_async.api.unread import note_unread
 from leadconnector_async.models import Contact
 from leadconnector_async.records.deferred import LocalFile
 
@@ -134,14 +136,24 @@ PERSON: Final = "person:"
 
 
 def enrich(
-    payload: bytes, deferred: Deferred, *, location: str, mode: ContactMode
+    payload: bytes,
+    deferred: Deferred,
+    *,
+    location: str,
+    mode: ContactMode,
+    unread_of: int | None = None,
 ) -> Flow[EnrichedRequest]:
-    """Complete one message."""
+    """Complete one message.
+
+    ``unread_of`` is its lane, where it matters whether the conversation was unread before.
+    """
     ids = _ids.decode(payload)
     contact, conversation = ids.contact_id, ids.conversation_id
     added: dict[str, object] = {}
     if deferred.contact is not None and not contact and not conversation:
         contact = added["contactId"] = yield from _contact(deferred.contact, location, mode)
+    if unread_of is not None:
+        yield from note_unread(location, unread_of, contact, conversation)
     who = contact or conversation or ""  # as the record says it, whatever else is learned below
     if deferred.files:
         where = location, contact, conversation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.option_types import DELIMITER, KINDS, MAPPING, OUTBOX, ZONE
+from leadconnector_async.cli.option_types import DELIMITER, FORMAT, KINDS, MAPPING, OUTBOX, ZONE
 from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
 
 if TYPE_CHECKING:
@@ -98,8 +98,10 @@ source_options: Final = options_of(
     ),
     option(
         "--format",
-        type=click.Choice(["jsonl", "csv", "mbox", "eml", "xml", "excel", "parquet"]),
-        help="What the files hold. By default their names say, or else their beginning.",
+        metavar="NAME",
+        type=FORMAT,
+        help="What the files hold: jsonl, csv, mbox, eml, xml, excel, parquet, singer, or what a "
+        "plug-in reads. By default their names say, or else their beginning.",
     ),
     option(
         "--delimiter",
@@ -113,6 +115,14 @@ source_options: Final = options_of(
         metavar="NAME|FILE",
         help="How another system's export is read: generic, the name of another mapping that comes "
         "with the library (docs/mappings.md lists them), or a TOML file of your own.",
+    ),
+    option(
+        "--mappings",
+        metavar="FOLDER",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False),
+        help="A folder of mappings of your own, which have names and are recognised like the "
+        "library's. Repeat it for more.",
     ),
     option(
         "--region",
@@ -192,6 +202,15 @@ source_options: Final = options_of(
         help="What becomes of an attachment of a type that the API does not take.",
     ),
     option(
+        "--people",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False),
+        help="Who is who: vCards, a CSV of Google's or HighLevel's contacts, or two columns. "
+        "Records that know a name alone get its number or address, and all numbers of one person "
+        "are one contact. Repeat it for more.",
+    ),
+    option(
         "--repair-text",
         is_flag=True,
         help="Mend text that was decoded wrongly before, such as Ã© for é.",
@@ -201,7 +220,9 @@ source_options: Final = options_of(
 
 def source_options_of(given: dict[str, Any]) -> SourceOptions:
     """Take the source options out of what click gives."""
-    from leadconnector_async.sources import SourceOptions  # noqa: PLC0415 - not needed for help
+    from msgspec.structs import replace  # noqa: PLC0415 - not for help
+
+    from leadconnector_async.sources import SourceOptions, read_people  # noqa: PLC0415 - not for help
 
     leave_out = {kind for kinds in given.pop("leave_out") for kind in kinds}
     if given.pop("no_number") == "leave-out":
@@ -209,15 +230,18 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
     if (groups := given.pop("groups")) == "leave-out":
         leave_out.add("groups")
         groups = "each"
+    people = given.pop("people")
     labels = (label for labels in given.pop("labels") for label in labels.split(","))
-    return SourceOptions(
+    options = SourceOptions(
         mapping=dict(given.pop("mapping")),
         leave_out=frozenset(leave_out),
         groups=groups,
         labels=frozenset(label.strip().casefold() for label in labels),
         files=tuple(Path(folder) for folder in given.pop("files")),
+        mappings=tuple(Path(folder) for folder in given.pop("mappings")),
         **{name: given.pop(name) for name in _PLAIN},
     )
+    return replace(options, people=read_people(people, options)) if people else options
 
 
 api_options: Final = options_of(

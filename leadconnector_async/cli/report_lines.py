@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from leadconnector_async.cli.format import counted, duration, number, places, rate, width, wrapped
+from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import shown_place
 from leadconnector_async.sources import SourceOptions
 
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
         Tallied,
     )
 
+
+STATES: Final = {
+    State.PENDING: "pending",
+    State.CLAIMED: "pending",
+    State.SENT: "sent",
+    State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
+    State.LEFT_OUT: "left out",
+    State.DISMISSED: "dismissed",
+}
+"""What people call what became of a record."""
 
 MAX_REASONS: Final = 20
 
@@ -161,6 +173,7 @@ def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
         ("sent", summary.sent, found if summary.found else ""),
         ("sent before", summary.sent_before, "by earlier runs"),
         ("known already", summary.skipped, "are in the outbox already"),
+        ("marked read", summary.marked_read, "conversations"),
         ("failed", summary.failed, ""),
         ("unresolved", summary.unresolved, "may be stored, or not"),
         ("pending", summary.pending, "not sent yet"),
@@ -240,6 +253,7 @@ def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
             yield name, value
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))
     yield from (("files", folder) for folder in source.files)
+    yield from (("people", path) for path in (source.people.paths if source.people else ()))
 
 
 def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:

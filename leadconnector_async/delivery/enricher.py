@@ -61,6 +61,7 @@ class Enricher:
             enrichment.deferred,
             location=state.name,
             mode=self._session.policy.contacts,
+            unread_of=lane.id if self._session.policy.mark_read else None,
         )
         return await self._advance(state, lane, enrichment, None)
 
@@ -192,10 +193,11 @@ def _of_whom(lookups: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in lookups.items() if name.startswith(_OF_WHOM)}
 
 
-_SHARED: Final = "file:"
-"""Contacts and conversations belong to one lane, files to all of a location."""
+_SHARED: Final = ("file:", "unread:")
+"""Contacts and conversations belong to one lane, files to all of a location; whether a conversation
+is unread is asked by the first of the lanes that are with its contact."""
 
 _BEING_LEARNED: Final = 0.1
 """Seconds until a lane looks again whether another one has learned what it needs."""
 
-_OF_WHOM: Final = ("contact:", "conversation:", "owner:")
+_OF_WHOM: Final = ("contact:", "conversation:", "owner:", "mark:")

@@ -14,9 +14,8 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.records.draft import key_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Collection, Iterator
 
-    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import StoredOutcome
     from leadconnector_async.records.draft import Draft
 
@@ -89,7 +88,7 @@ class Waiters:
     """Callers that wait for the outcome of one record each, or several for the same."""
 
     def __init__(self) -> None:
-        self._futures: dict[int, tuple[asyncio.Future[Outcome], LocationState]] = {}
+        self._futures: dict[int, tuple[asyncio.Future[Outcome], str]] = {}
         self._submissions = 0
         self._unclaimed: dict[int, Outcome] = {}
 
@@ -104,7 +103,17 @@ class Waiters:
             if not self._submissions:
                 self._unclaimed.clear()
 
-    def wait_for(self, seq: int, state: LocationState) -> tuple[asyncio.Future[Outcome], bool]:
+    @property
+    def open(self) -> Collection[int]:
+        """The numbers of the records that are waited for."""
+        return self._futures.keys()
+
+    @property
+    def submitting(self) -> bool:
+        """Whether a caller is about to wait for a record, and does not know its number yet."""
+        return self._submissions > 0
+
+    def wait_for(self, seq: int, location: str) -> tuple[asyncio.Future[Outcome], bool]:
         """The future of a record's outcome, and whether it is a new one."""
         known = self._futures.get(seq)
         if known is not None:
@@ -114,7 +123,7 @@ class Waiters:
         if early is not None:
             future.set_result(early)
             return future, False
-        self._futures[seq] = future, state
+        self._futures[seq] = future, location
         return future, True
 
     def take(self, seq: int, outcome: Outcome) -> bool:
@@ -128,9 +137,9 @@ class Waiters:
             known[0].set_result(outcome)
         return True
 
-    def fail_location(self, state: LocationState, error: BaseException) -> None:
+    def fail_location(self, location: str, error: BaseException) -> None:
         """The location cannot go on."""
-        for seq in [seq for seq, (_, of) in self._futures.items() if of is state]:
+        for seq in [seq for seq, (_, of) in self._futures.items() if of == location]:
             _fail(self._futures.pop(seq)[0], error)
 
     def fail_all(self, error: BaseException) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
@@ -88,6 +88,12 @@ class SourcePass:
             end -= 1
             self._seen[end >> 3] |= 1 << (end & 7)
         self._seen[first >> 3 : end >> 3] = b"\xff" * ((end - first) >> 3)
+
+    def numbers(self) -> Iterator[int]:
+        """The records that this pass has met."""
+        for index, byte in enumerate(self._seen):
+            if byte:
+                yield from (8 * index + bit for bit in range(8) if byte >> bit & 1)
 
     def has_met(self, seq: int) -> bool:
         """Tell whether this pass has met record ``seq``."""

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 
+_PAGE: Final = 500
+
 _NUMBER: Final = re.compile(r"\+?(\d{7,15})")
 
 
 class LifeQueries(NamedTuple):
-    """Each but the last four gives numbers of records. A source is named whole, or by its end."""
+    """The first four give numbers of records. A source is named whole, or by its end."""
 
     by_key: str
     """With a key."""
@@ -36,8 +38,9 @@ class LifeQueries(NamedTuple):
     """With the id of a message or a conversation that the API gave."""
     by_text: str
     """With a JSON string that a body, or what it lacks, holds: as bytes, and as text."""
-    record: str
-    """Key, location and its number, date, payload, state, at, attempts, ids, reason, detail."""
+    records: str
+    """Beyond a number, so many: the next number, key, location and its number, date, body, source,
+    line, state, when, attempts, ids, reason and detail of each."""
     positions: str
     trail: str
     owner: str
@@ -65,19 +68,26 @@ async def find_records(rows: Rows, queries: LifeQueries, text: str) -> list[int]
 async def lives(rows: Rows, queries: LifeQueries, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
     """What is known of each of some records."""
     for seq in seqs:
-        for key, location, number, date, payload, state, at, *rest in await rows(
-            queries.record, seq
-        ):
-            kind = (None, None, None) if payload is None else kind_of(payload, date)
-            owners = [] if at is None else await rows(queries.owner, number, at)
-            yield RecordLife(
-                bytes(key),
-                location,
-                *kind,
-                [SourcePosition(*place) for place in await rows(queries.positions, seq)],
-                [TrailEvent(*event) for event in await rows(queries.trail, seq)],
-                owners[0][0] if owners else None,
-                State(state),
-                at,
-                *rest,
+        for row in await rows(queries.records, seq - 1, 1):
+            life = _life(row)
+            owners = [] if life.at is None else await rows(queries.owner, row[3], life.at)
+            yield life._replace(
+                places=[SourcePosition(*place) for place in await rows(queries.positions, seq)],
+                trail=[TrailEvent(*event) for event in await rows(queries.trail, seq)],
+                worker=owners[0][0] if owners else None,
             )
+
+
+async def ends(rows: Rows, queries: LifeQueries) -> AsyncIterator[list[RecordLife]]:
+    """What became of every record, in the order of staging, without what happened before."""
+    last = 0
+    while page := await rows(queries.records, last, _PAGE):
+        yield [_life(row) for row in page]
+        last = page[-1][0]
+
+
+def _life(row: Sequence[Any]) -> RecordLife:
+    _, key, location, _, date, payload, source, line, state, *rest = row
+    kind = (None, None, None) if payload is None else kind_of(payload, date)
+    places = [SourcePosition(source, line)] if source else []
+    return RecordLife(bytes(key), location, *kind, places, [], None, State(state), *rest)

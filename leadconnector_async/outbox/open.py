@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from shutil import copytree
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.transfer import transfer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.outbox.shared import SharedOutbox
+    from leadconnector_async.outbox.transfer import TransferSource, TransferTarget
 
     Place = str | os.PathLike[str]
 
@@ -68,7 +70,12 @@ def exists(place: Place) -> bool:
     return is_url(place) or Path(place).exists()
 
 
-def _database() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
+def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
+    """What writes and what reads an outbox in a database.
+
+    Raises:
+        OutboxUnusableError: the driver is not installed.
+    """
     try:
         from leadconnector_async.outbox.postgres.outbox import PostgresOutbox  # noqa: PLC0415 - only if used
         from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader  # noqa: PLC0415 - the same
@@ -93,7 +100,7 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
         OutboxWriteError: it cannot be written.
     """
     if is_url(place):
-        return await _database()[0].open(os.fspath(place), create=create)
+        return await database_stores()[0].open(os.fspath(place), create=create)
     if not create and not exists(place):
         raise OutboxUnusableError(f"{place} does not exist: give the outbox of an earlier import")
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
@@ -107,7 +114,7 @@ async def open_shared(place: str, *, destination: str) -> SharedOutbox:
     Raises:
         OutboxError: as `open_outbox` does; or it is for another API than ``destination``.
     """
-    outbox = await _database()[0].open(place, create=False)
+    outbox = await database_stores()[0].open(place, create=False)
     try:
         await outbox.dedicate(destination)
     except BaseException:
@@ -123,7 +130,7 @@ async def open_reader(place: Place) -> OutboxReader:
         OutboxError: it does not exist, or cannot be read.
     """
     if is_url(place):
-        return await _database()[1].open(os.fspath(place))
+        return await database_stores()[1].open(os.fspath(place))
     from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader  # noqa: PLC0415 - only if used
 
     return SqliteOutboxReader(place)
@@ -149,6 +156,7 @@ async def forget_texts(place: Place) -> int:
     """
     async with await open_outbox(place, create=False) as outbox:
         done = await outbox.forget_texts()
+    await empty_files(place)
     if is_url(place):
         from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
 
@@ -158,6 +166,49 @@ async def forget_texts(place: Place) -> int:
 
         await asyncio.to_thread(compact, os.fspath(place))
     return done
+
+
+async def empty_files(place: Place) -> None:
+    """Delete the files beside an outbox that came within sources, where no record needs them.
+
+    Raises:
+        OutboxError: the outbox cannot be read.
+    """
+    if not is_url(place) and (folder := files_of(place)).is_dir():
+        from leadconnector_async.outbox.sqlite.upkeep import empty_files  # noqa: PLC0415 - only if used
+
+        await asyncio.to_thread(empty_files, os.fspath(place), folder)
+
+
+async def move_outbox(place: str, target: str) -> tuple[int, str]:
+    """Move an outbox from a file to a database, or back.
+
+    Returns the number of its records, and the name under which the old one is kept: nobody may go
+    on with both.
+
+    Raises:
+        OutboxError: both are files, or databases; one is in use, cannot be used, or the target
+            exists already. All stays as it was.
+    """
+    if is_url(place) is is_url(target):
+        raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
+    async with await open_outbox(place, create=False) as outbox:
+        await outbox.publish()
+    database_stores()  # or what is missing is told
+    from leadconnector_async.outbox.postgres.transfer import moving  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to  # noqa: PLC0415 - the same
+
+    async with AsyncExitStack() as stack:
+        source: TransferSource
+        to: TransferTarget
+        if is_url(place):
+            source = await stack.enter_async_context(moving(place, new=False))
+            to = stack.enter_context(moving_to(target))
+        else:
+            source = stack.enter_context(moving_from(place))
+            to = await stack.enter_async_context(moving(target, new=True))
+        records = await transfer(source, to)
+        return records, await source.retire()
 
 
 async def back_up(place: Place, target: str) -> None:
@@ -185,7 +236,7 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
         OutboxError: the outbox exists and cannot be read, or there is no room for a copy.
     """
     if place and is_url(place):
-        async with await _database()[0].open(os.fspath(place), rehearsing=True) as outbox:
+        async with await database_stores()[0].open(os.fspath(place), rehearsing=True) as outbox:
             yield outbox
         return
     from leadconnector_async.outbox.sqlite.rehearsal import copy_of  # noqa: PLC0415 - only if used

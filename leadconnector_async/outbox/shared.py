@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from leadconnector_async.outbox.durable import DurableOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from leadconnector_async.outbox.base import StoredOutcome
 
 
 class Share(NamedTuple):
@@ -28,18 +30,38 @@ class Share(NamedTuple):
 class SharedOutbox(DurableOutbox, Protocol):
     """A `DurableOutbox` whose locations several processes share."""
 
-    async def join(self, lease_s: float) -> None:
+    async def join(self, lease_s: float, told: Callable[[str], None] = ...) -> None:
         """Become one of those that share the locations.
 
         From then on a lease holds as long as the store has been heard of within ``lease_s``
         seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
+        ``told`` is called with a location that has something to send, or "" for any; not surely.
         """
+
+    def owns(self, location: str) -> bool:
+        """Whether a location is this process's, and is to stay so, as `share` has told last."""
 
     async def share(self) -> Share:
         """Take what is free of a fair share, and tell what this process owns."""
 
     async def hand_over(self) -> None:
         """Let others have the surplus that `share` told, whose leases end here."""
+
+    async def listen(self, ended: Callable[[int], None]) -> None:
+        """Have ``ended`` called with each record that is waited for and has an end; not surely."""
+
+    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """What became of records, whoever settled them, and in which location: those with an end.
+
+        Who submits a record without an end, or asks for it by `await_ends`, is told: see `listen`.
+        """
+
+    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
+        """Which of these records are to be sent and have no end, and in which location."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no call can succeed any more: it has to be opened again."""
 
     def cut_off(self) -> None:
         """End all connections at once: whatever waits for the store fails."""

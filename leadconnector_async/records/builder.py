@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
-from leadconnector_async.models import InboundMessage, Problem, Record
+from leadconnector_async.models import Contact, InboundMessage, Problem, Record
 from leadconnector_async.records.deferred import Deferred, is_outbound_call, with_contact
 from leadconnector_async.records.draft import (
     draft,
@@ -27,6 +27,7 @@ from leadconnector_async.records.draft import (
 )
 from leadconnector_async.records.files import FileLostError, are_local, located
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
+from leadconnector_async.sources.base import SettledContact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
@@ -323,11 +324,15 @@ def late_parts(row: SourceRow) -> Deferred | None:
     contact = None if row.contact_id or row.conversation_id else row.contact
     if contact is None and not (is_mail or outbound_call or has_files):
         return None
+    said = None
+    if isinstance(contact, SettledContact):
+        said, contact = contact.said, Contact(contact.phone, contact.email, contact.name)
     attachments = located(row.attachments or ()) if has_files else []
     if has_files:
         row.attachments = [item for item in attachments if isinstance(item, str)]
     return Deferred(
         contact=contact,
+        said=said,
         attachments=attachments,
         mail=row.alt_id if is_mail else None,
         answers=(row.in_reply_to or []) if is_mail else [],

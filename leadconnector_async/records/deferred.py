@@ -34,17 +34,25 @@ class LocalFile(Struct, frozen=True):
 class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The deferred parts of one message.
 
-    ``contact`` says who it is with, where no id does. ``attachments`` are all of them, in order,
+    ``contact`` says who it is with, where no id does; ``said`` is what the record itself says of
+    that, where a directory of people gave the contact: what is known of people may change, and the
+    record stays the same. ``attachments`` are all of them, in order,
     where one or more have to be uploaded. ``mail`` is the message's own id as a mail, ``answers``
     are those of the earlier mails of its thread, nearest first. ``outbound_call``: it goes to the
     endpoint for calls that were made elsewhere.
     """
 
     contact: Contact | None = None
+    said: str | None = None
     attachments: list[str | LocalFile] = []
     mail: str | None = None
     answers: list[str] = []
     outbound_call: bool = False
+
+    @property
+    def who(self) -> str | None:
+        """Whom the record says that it is with."""
+        return self.said or (None if self.contact is None else self.contact.key)
 
     @property
     def files(self) -> list[LocalFile]:

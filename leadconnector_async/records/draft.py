@@ -284,7 +284,7 @@ def content_key(
     canonical = orjson.dumps(
         (
             location,
-            _who(message, deferred),
+            message.contact_id or message.conversation_id or (deferred and deferred.who) or None,
             kind or message.type,
             message.direction,
             message.message,

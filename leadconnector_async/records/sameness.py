@@ -51,8 +51,7 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
         files = sorted(files or body.get("attachments", []))
         said = orjson.dumps((body.get("emailFrom", "").lower(), *texts, *files))
     else:
-        who = "" if lacks.contact is None else lacks.contact.key
-        said = _OF_OPTIONS.sub(b"", payload) + "\0".join((who, *files)).encode()
+        said = _OF_OPTIONS.sub(b"", payload) + "\0".join((lacks.who or "", *files)).encode()
     return blake2b(said, digest_size=16).digest()
 
 

@@ -23,6 +23,7 @@ from leadconnector_async.sandbox.conversation_endpoints import (
     create_conversation,
     get_conversation,
     search_conversations,
+    update_conversation,
 )
 from leadconnector_async.sandbox.faults import WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbound_call
@@ -163,6 +164,7 @@ ROUTES: Final = (
     Route("messages", "GET", "/conversations/{}/messages", _READ, list_messages),
     Route("search", "GET", "/conversations/search", _FIND, search_conversations),
     Route("conversation", "GET", "/conversations/{}", _FIND, get_conversation),
+    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, update_conversation),
     Route("open_conversation", "POST", "/conversations/", _OPEN, create_conversation),
     Route("find_contact", "GET", "/contacts/search/duplicate", "contacts.readonly", find_duplicate),
     Route("create_contact", "POST", "/contacts/", "contacts.write", create_contact),

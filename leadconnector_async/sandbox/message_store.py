@@ -213,6 +213,7 @@ class Conversation:
         self.location_id = location_id
         self.contact_id = contact_id
         self.opened_at = at
+        self.unread = 0
         self.timeline = Timeline()
 
     def __repr__(self) -> str:
@@ -266,6 +267,7 @@ class MessageStore:
         if not self._keep:
             return
         self._messages[stored.id] = stored
+        conversation.unread += stored.direction == "inbound"
         conversation.timeline.add(stored)
         self.timeline(stored.location_id).add(stored)
         if stored.email_message_id and stored.thread_id:

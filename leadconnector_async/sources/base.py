@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, get_args
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LINE_LIMIT: Final = 4 << 20
 """Bytes of the longest record that is read. A longer one is a problem of its own line."""
 
-FormatName = Literal["jsonl", "csv", "eml", "mbox", "xml", "excel", "parquet"]
+FormatName = Literal["jsonl", "csv", "eml", "mbox", "xml", "excel", "parquet", "singer"]
+
+FORMATS: Final[tuple[str, ...]] = get_args(FormatName)
 
 MAIL_LIMIT: Final = 40 << 20
 """Bytes of the longest mail that is read: an attachment as large as the API takes, encoded."""
@@ -50,6 +52,12 @@ class SourceRow(MessageFields, forbid_unknown_fields=True):
     outbox_key: str | None = None
     contact: Contact | None = None
     in_reply_to: list[str] | None = None
+
+
+class SettledContact(Contact, frozen=True, kw_only=True):
+    """Whom a record is with, by a `Directory`. ``said`` is what the record itself says of that."""
+
+    said: str
 
 
 class Identity(NamedTuple):
@@ -93,6 +101,19 @@ class Parsed(NamedTuple):
         return f"Parsed(line={self.line}, row={self.row!r}, problems={self.problems!r})"
 
 
+class Directory(Protocol):
+    """Whose numbers and addresses are whose, by the files of ``paths``.
+
+    ``warnings`` tell what of them could not be read.
+    """
+
+    paths: tuple[str, ...]
+    warnings: list[str]
+
+    def settle(self, contact: Contact) -> Contact | Problem:
+        """Give what is known of whom a record names, or say why it is not."""
+
+
 class SourceOptions(Struct, frozen=True, kw_only=True):
     """How to read a source.
 
@@ -105,7 +126,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
     ``encoding`` is a name that Python knows. A byte order mark in the file wins over it.
 
-    ``delimiter`` and ``format`` default to what the file's name and beginning say.
+    ``delimiter`` and ``format`` default to what the file's name and beginning say. A format may be
+    the name of a plug-in.
 
     ``region`` is the country, such as ``US``, whose national forms telephone numbers without a
     country code are in.
@@ -116,7 +138,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     uploaded; without one they are named, and written nowhere.
 
     ``mapping_file`` is a mapping of another system's export: the name of one that comes with the
-    library, or a path. ``mapping`` goes before it.
+    library, or a path. ``mapping`` goes before it. ``mappings`` are folders of more of them, which
+    have names and are recognised as those of the library are, and go before these.
 
     ``leave_out`` are kinds (see `LEAVE_OUT`) that are not to be sent. Without them those that name
     nobody to send to are refused.
@@ -133,6 +156,7 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
     ``files`` are folders, beside the source's own, that paths of attachments may reach.
     ``other_files`` is what becomes of an attachment of a type that the API does not take.
+    ``people`` tells whose numbers and addresses are whose, as `read_people` gives it.
     ``repair_text`` mends text that was decoded wrongly before it came here.
     """
 
@@ -140,11 +164,12 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     timezone: ZoneInfo | None = None
     encoding: str | None = None
     delimiter: str | None = None
-    format: FormatName | None = None
+    format: str | None = None
     region: str | None = None
     mine: tuple[str, ...] = ()
     spool: Path | None = None
     mapping_file: str | None = None
+    mappings: tuple[Path, ...] = ()
     leave_out: frozenset[str] = frozenset()
     numbers: Literal["valid", "possible"] = "valid"
     groups: Literal["each", "first"] = "each"
@@ -154,6 +179,7 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     sheet: str | None = None
     files: tuple[Path, ...] = ()
     other_files: Literal["zip", "leave-out", "fail"] = "zip"
+    people: Directory | None = None
     repair_text: bool = False
 
 

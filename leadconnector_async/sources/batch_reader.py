@@ -44,7 +44,7 @@ class SourceReader:
         self.size = _total_size(self._paths)
         self.reading = False
         self.interrupted = False
-        self.warnings: list[str] = []
+        self.warnings = [] if options.people is None else list(options.people.warnings)
         """What was passed over, with the name of the source. Complete when the reading is."""
 
     def check(self) -> None:

@@ -61,7 +61,9 @@ _UNDATED: Final = Problem(
 _NOW: Final = "date is missing: the message takes the time of the import"
 
 _NAME_ALONE: Final = Problem(
-    "contact.name", "stands alone", "give contact.phone or contact.email: names find no contact"
+    "contact.name",
+    "stands alone",
+    "give contact.phone or contact.email, or --people FILE: names find no contact",
 )
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
@@ -144,6 +146,7 @@ class RowCoercer:
             notice=self.notices.append,
             mine=options.mine,
         )
+        self._people = options.people
         self.files = Attachments(options, beside)
         self._type: object = None
         readers = {
@@ -221,9 +224,19 @@ class RowCoercer:
             problems.insert(0, _NO_TYPE)
         if fields.get("date") is None:
             self._miss_date(problems)
-        if "contact" in nested and _is_name_alone(values):
+        if "contact" in nested and self._people is None and _is_name_alone(values):
             problems.append(_NAME_ALONE)
-        return (None, tuple(problems)) if problems else (_row(fields, nested), ())
+        return (None, tuple(problems)) if problems else self._settled(_row(fields, nested))
+
+    def _settled(self, row: SourceRow) -> tuple[SourceRow | None, tuple[Problem, ...]]:
+        """Look up whom a record is with among the people that are given."""
+        is_known = row.contact_id or row.conversation_id
+        if self._people is not None and row.contact is not None and not is_known:
+            settled = self._people.settle(row.contact)
+            if isinstance(settled, Problem):
+                return None, (settled,)
+            row.contact = settled
+        return row, ()
 
     def _miss_date(self, problems: list[Problem]) -> None:
         missed = [problem for problem in problems if problem.field == "date"]

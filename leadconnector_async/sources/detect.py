@@ -18,6 +18,7 @@ from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
 from leadconnector_async.sources.mapping import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.recognition import choice_of_markup
+from leadconnector_async.sources.singer import SingerSource, begins_as_singer
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.text_log import TextLog, text_mapping_of
@@ -132,7 +133,7 @@ def _opened(file: SourceFile, options: SourceOptions) -> Source:
     return source
 
 
-def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions) -> Source:
+def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Source:
     if name in _MAIL:
         return _mailbox(stream, stream.chunks(), options, single=name == "eml")
     text = Utf8Text(stream, options.encoding)
@@ -148,10 +149,15 @@ def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
-    if name == "jsonl":
-        layout = layout_of_json(stream.name, text.head, options)
-        return JsonSource(stream, text, options, layout)
+    if name in ("jsonl", "singer"):
+        return _json(name, stream, text, options)
     return Delimited(stream, text, options)
+
+
+def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    if name == "singer" or (options.format is None and begins_as_singer(text.head)):
+        return SingerSource(stream, text, options)
+    return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
 
 
 def _by(

@@ -15,8 +15,9 @@ from urllib.parse import unquote
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed
 from leadconnector_async.sources.byte_stream import TooLong
-from leadconnector_async.sources.mapping import NAMES, load_mapping
+from leadconnector_async.sources.mapping import load_mapping
 from leadconnector_async.sources.named_rows import RowSource
+from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.spreadsheet import missing_extra
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def html_mapping_of(head: bytes, options: SourceOptions) -> str | None:
         return given
     if not head.lstrip().startswith(b"<"):
         return None
-    pages = (name for name in NAMES if load_mapping(name).is_html)
+    pages = (name for name in names_in(options.mappings) if load_mapping(name).is_html)
     return next((name for name in pages if _beginnings(load_mapping(name)).search(head)), None)
 
 

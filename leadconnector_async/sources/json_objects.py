@@ -261,6 +261,14 @@ def key_of(path: str) -> str:
     return re.sub(r"[^\w.\[\]*^]|_", "", path.casefold())
 
 
+def empty_list(page: Record) -> str | None:
+    """Name the list that is empty in what is no record, but a page without any."""
+    if is_plainly_ours(page) or any(isinstance(inner, dict) for inner in page.values()):
+        return None
+    lists = [key for key, inner in page.items() if isinstance(inner, list)]
+    return lists[0] if len(lists) == 1 and not page[lists[0]] else None
+
+
 def read_object(
     raw: bytes, text: Utf8Text, field: str, fix: str
 ) -> tuple[Record | Problem, list[str]]:

@@ -24,7 +24,13 @@ from leadconnector_async.sources.dates import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources.fields import FIELDS, LOCATION, NESTED, OUTBOX_KEY
-from leadconnector_async.sources.json_objects import Objects, cells_of, key_of, read_object
+from leadconnector_async.sources.json_objects import (
+    Objects,
+    cells_of,
+    empty_list,
+    key_of,
+    read_object,
+)
 from leadconnector_async.sources.json_values import (
     JsonValues,
     is_document,
@@ -128,7 +134,7 @@ class JsonSource(StreamSource):
         # the slow way could read, the fast one is not tried for a while, each time a longer one.
         coercer, dates = self._coercer, self._coercer.dates
         pause = 0
-        mapped = self._options.mapping or self._objects.definition
+        mapped = self._options.mapping or self._options.people or self._objects.definition
         wait = sys.maxsize if mapped else 0
         for number, line in enumerate(self._lines, 1):
             if wait == 0 and (row := self._fast(line)) is not None:
@@ -295,9 +301,11 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
         return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
     if options.mapping_file is None and isinstance(value, dict):
-        held = choice_of_holder(source, value)
+        held = choice_of_holder(source, value, options.mappings)
         if held is not None and held.definition is not None:
             return JsonLayout(tuple(as_list(held.definition.records)), held)
+    if isinstance(value, dict) and (name := empty_list(value)) and len(lines) == 1:
+        return JsonLayout((f"{name}[*]",), _unseen(options))
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value)) or {default: []}
     named = (
@@ -318,7 +326,11 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
 def _first_whole(lines: list[bytes]) -> object:
     values = (loaded_value(line) for line in lines[:_LINES_TRIED])
     whole = [value for value in values if value is not None]
-    told = (one for one in whole if not (isinstance(one, dict) and is_unreadable(one)))
+    told = (
+        one
+        for one in whole
+        if not (isinstance(one, dict) and (is_unreadable(one) or empty_list(one)))
+    )
     return next(told, whole[0] if whole else None)
 
 
@@ -360,7 +372,7 @@ def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -
 def _score(names: Names, options: SourceOptions) -> int:
     """Count the names that are read."""
     given = None if options.mapping_file is None else load_mapping(options.mapping_file)
-    found = recognised(names)
+    found = recognised(names, options.mappings)
     fits = found if given is None else given.requires and not given.lacking(names)
     definition = given or load_mapping(found or "generic")
     known = {name for rule in definition.fields.values() for name in columns_of(rule)}

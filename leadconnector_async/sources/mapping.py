@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -313,11 +313,12 @@ def load_mapping(name: str) -> Definition:
     Raises:
         SourceError: there is none of that name, or it is not what a mapping has to be.
     """
-    return _shipped(name) if name in NAMES else read_mapping(name, _toml(name))
+    path = Path(name)
+    return _kept(name, 0 if name in NAMES or not path.is_file() else path.stat().st_mtime_ns)
 
 
-@cache
-def _shipped(name: str) -> Definition:
+@lru_cache(maxsize=256)
+def _kept(name: str, _changed: int) -> Definition:
     return read_mapping(name, _toml(name))
 
 

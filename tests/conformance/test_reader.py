@@ -91,11 +91,11 @@ async def test_a_wrong_format_of_a_whole_file_is_one_reason(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
     """However many values it shows in; the first places are those of all, and the sum is right."""
-    dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, 2_001)]
+    dates = [f'date is no ISO 8601 date ("{n}/1/24")' for n in range(1, MAX_REASONS + 2)]
     await refuse(durable, ["direction is missing", *dates, 'date is no ISO 8601 date ("1/1/24")'])
     places = [SourcePosition("h.csv", line) for line in range(7)]
     assert (await reader.summary()).reasons == [
-        ReasonGroup(State.REJECTED, "date is no ISO 8601 date", 2_001, places[2:7]),
+        ReasonGroup(State.REJECTED, "date is no ISO 8601 date", MAX_REASONS + 2, places[2:7]),
         ReasonGroup(State.REJECTED, "direction is missing", 1, places[1:2]),
     ]
 

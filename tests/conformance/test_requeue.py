@@ -71,10 +71,10 @@ async def test_there_may_be_nothing_to_requeue(durable: DurableOutbox) -> None:
 
 async def test_many_are_requeued(durable: DurableOutbox) -> None:
     """However many there are."""
-    await published(durable, drafts(6_000, lanes=60))
-    claims = await claimed(durable, 6_000)
+    await published(durable, drafts(3_000, lanes=60))
+    claims = await claimed(durable, 3_000)
     await durable.settle([fate(claim, State.REJECTED) for claim in claims], ())
-    assert await durable.requeue() == Requeued(pending=6_000)
+    assert await durable.requeue() == Requeued(pending=3_000)
 
 
 async def test_what_is_dismissed_is_chosen_by_key_or_by_reason(

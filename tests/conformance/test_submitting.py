@@ -147,15 +147,3 @@ async def test_a_submitted_record_is_known_to_a_later_reading(durable: DurableOu
     await durable.submit(draft("a"))
     batch = [draft("a"), draft("b")]
     assert await durable.stage(batch, SourcePass()) == Staged(1, 1, 0)
-
-
-async def test_what_became_of_a_record_is_told_by_its_number(durable: DurableOutbox) -> None:
-    """Whoever settled it; nothing while it is open."""
-    submission = await durable.submit(draft("a"))
-    assert await durable.outcome(submission.seq) is None
-    (claim,) = await claimed(durable, 1)
-    assert await durable.outcome(submission.seq) is None
-    await durable.settle([fate(claim, conversation_id="c")], ())
-    end = await durable.outcome(submission.seq)
-    assert end is not None
-    assert (end.state, end.message_id, end.conversation_id) == (State.SENT, f"m{claim.seq}", "c")

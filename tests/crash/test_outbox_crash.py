@@ -12,7 +12,7 @@ from outbox_kit import ENVIRONMENT, Reading, fate, in_outbox, keys
 if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
-ROUNDS = 4
+ROUNDS = 3
 VICTIM = Path(__file__).parents[1] / "support" / "outbox_victim.py"
 
 

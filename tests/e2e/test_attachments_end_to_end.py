@@ -161,3 +161,29 @@ def test_an_import_without_the_right_to_upload_stops(files: Path) -> None:
         done = leadconnector("import", history, *at(sandbox, files / "o.db"))
         assert done.exit_code == 1
         assert "it lacks conversations/message.write" in done.stderr
+
+
+def test_files_that_came_within_mails_go_when_they_are_needed_no_more(tmp_path: Path) -> None:
+    """Those of a mail that failed stay, until it is sent after all; then the folder is empty."""
+    source = tmp_path / "mails"
+    source.mkdir()
+    for number, content in enumerate((b"first", b"second")):
+        mail = EmailMessage()
+        mail["From"], mail["To"] = "kim@example.org", ME
+        mail["Date"] = f"Wed, 31 Jan 2024 10:3{number}:00 +0000"
+        mail["Message-ID"] = f"<m{number}@x>"
+        mail.set_content("see the picture")
+        mail.add_attachment(content, maintype="image", subtype="png", filename="a.png")
+        (source / f"{number}.eml").write_bytes(bytes(mail))
+    outbox = tmp_path / "o.db"
+    with SandboxThread(CLOSED) as sandbox:
+        sandbox.set_faults(Fault("422", endpoint="inbound", nth=(2,)))
+        options = *at(sandbox, outbox), "--mine", ME, "--json"
+        assert result_of(leadconnector("import", source, *options).stdout)["failed"] == 1
+        (kept,) = (tmp_path / "o.db.files").iterdir()
+        assert (kept / "a.png").read_bytes() == b"second"
+        leadconnector("retry", "--outbox", outbox)
+        sandbox.set_faults()
+        assert result_of(leadconnector("import", *options).stdout)["sent"] == 1
+        assert not list((tmp_path / "o.db.files").iterdir())
+        assert contents(sandbox, 1) == [b"second"]

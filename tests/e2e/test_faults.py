@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fault_harness import (
+    LAG_S,
     QUICK,
     TIMEOUTS,
     assert_lanes_in_order,
@@ -64,7 +65,7 @@ def test_a_server_that_hangs_loses_and_doubles_nothing(when: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
-@sampled("alt_id, lag", [True, False], [0.0, 0.15])
+@sampled("alt_id, lag", [True, False], [0.0, LAG_S])
 def test_all_faults_mixed_over_many_records(
     count: int,
     alt_id: bool,  # noqa: FBT001 - a parameter of the test
@@ -164,7 +165,7 @@ def test_a_quota_that_others_use_too_costs_time_and_no_record(tmp_path: Path) ->
     """429s charge no record an attempt, whoever caused them."""
 
     async def scenario() -> None:
-        limits = Limits(window="sliding", max=60, interval=0.5)
+        limits = Limits(window="sliding", max=60, interval=0.1)
         async with Sandbox(SandboxConfig(limits=limits)) as sandbox:
             asked = records(100)
             policy = replace(QUICK, attempts=1)
@@ -173,7 +174,7 @@ def test_a_quota_that_others_use_too_costs_time_and_no_record(tmp_path: Path) ->
             )
             while not importing.done():
                 sandbox.consume(n=5)
-                await asyncio.wait([importing], timeout=0.1)
+                await asyncio.wait([importing], timeout=0.02)
             assert_once_or_told(sandbox, asked, importing.result())
             assert all(isinstance(outcome, Sent) for outcome in importing.result())
 

@@ -41,13 +41,13 @@ def client(sandbox: Sandbox) -> LeadConnector:
         location_id=sandbox.location_id,
         base_url=sandbox.url,
         policy=QUICK,
-        limit=RateLimit(100_000, 1.0, None),
+        limit=RateLimit(100_000, 0.1, None),
     )
 
 
 def tasks_of_ours() -> list[str]:
     """The tasks of the library that still run, by the names of their coroutines."""
-    ours = ("Dispatcher", "OutboxBatcher", "Ingestor", "ApiSession")
+    ours = ("Dispatcher", "OutboxBatcher", "Ingestor", "ExclusiveSender", "ApiSession")
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
     return [name for name in names if name.startswith(ours)]
 

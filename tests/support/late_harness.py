@@ -25,7 +25,7 @@ KNOWN = (
     SandboxContact(id="lee", phone=LEE, email="lee@example.org", name="Lee"),
 )
 CLOSED = SandboxConfig(closed=True, contacts=KNOWN, strict_threads=True)
-QUICK = ("--look-after", "0.2", "--attempts", "6")
+QUICK = ("--look-after", "0.05", "--attempts", "6")
 
 
 def named(number: int, phone: str | None = KIM, **fields: object) -> dict[str, object]:
@@ -70,7 +70,7 @@ def import_quickly(
             base_url=sandbox.url,
             policy=policy,
             timeouts=timeouts or Timeouts(),
-            limit=RateLimit(100_000, 1.0, None),
+            limit=RateLimit(100_000, 0.1, None),
         ) as api:
             return await import_files(api, [source], outbox=source.parent / "o.db", **options)
 

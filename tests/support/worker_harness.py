@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,9 +21,8 @@ from leadconnector_async.records.draft import draft
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from random import Random
 
-    from leadconnector_async.sandbox import SandboxThread
+    from leadconnector_async.sandbox import Sandbox, SandboxThread
 
 LEASE_S: Final = 3.0
 
@@ -38,11 +35,14 @@ STARTED: Final[list[subprocess.Popen[bytes]]] = []
 NEVER_ASKED: Final = """
 import sys
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+from leadconnector_async.transport.aiohttp_session import AiohttpTransport
 PostgresOutbox.may_send = lambda self, lease: None
+AiohttpTransport.abort = lambda self: None
 from leadconnector_async.cli import main
 sys.exit(main())
 """
-"""The command without the check of the lease right before a request leaves."""
+"""The command without the check of the lease right before a request leaves, and without an end of
+its connections when that is over."""
 
 
 def contact(location: int, lane: int) -> str:
@@ -50,8 +50,8 @@ def contact(location: int, lane: int) -> str:
     return f"c{location:03}l{lane}".ljust(20, "x")
 
 
-async def stage(url: str, locations: int, each: int) -> None:
-    """Stage records, numbered in the order of their dates within each lane."""
+async def stage(url: str, locations: int, each: int, begin: int = 0) -> None:
+    """Stage records, numbered from ``begin`` in the order of their dates within each lane."""
     first = datetime(2024, 1, 1, tzinfo=UTC)
     async with await PostgresOutbox.open(url) as outbox:
         for location in range(locations):
@@ -68,7 +68,7 @@ async def stage(url: str, locations: int, each: int) -> None:
                     id=f"{location}-{n}",
                     now_ms=0,
                 )
-                for n in range(each)
+                for n in range(begin, begin + each)
             ]
             await outbox.stage(drafts, SourcePass())
         await outbox.publish()
@@ -94,13 +94,6 @@ def end_all() -> None:
         worker = STARTED.pop()
         worker.kill()
         worker.wait()
-
-
-def pause(worker: subprocess.Popen[bytes], seconds: float) -> None:
-    """Stop a worker for a while, in the middle of whatever it does."""
-    worker.send_signal(signal.SIGSTOP)
-    time.sleep(seconds)
-    worker.send_signal(signal.SIGCONT)
 
 
 def wait_for(sandbox: SandboxThread, count: int) -> None:
@@ -137,7 +130,7 @@ async def takeovers(url: str) -> int:
         await connection.close()
 
 
-def how_often(sandbox: SandboxThread) -> Counter[str]:
+def how_often(sandbox: SandboxThread | Sandbox) -> Counter[str]:
     """Each text, and how often it was stored."""
     return Counter(str(message.fields["message"]) for message in sandbox.messages)
 
@@ -153,14 +146,3 @@ def out_of_order(sandbox: SandboxThread) -> list[str]:
             found.append(text)
         latest[lane] = max(latest[lane], number)
     return found
-
-
-def faults(random: Random, count: int) -> list[str]:
-    """What is to happen to workers and to the database."""
-    kinds = ["kill", "pause", "cut", "stop", "join"]
-    return [*random.sample(kinds, len(kinds)), *random.choices(kinds, k=count - len(kinds))]
-
-
-def processors() -> int:
-    """How many workers make sense here."""
-    return min(4, max(2, os.cpu_count() or 2))

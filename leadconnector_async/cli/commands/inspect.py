@@ -12,11 +12,14 @@ import msgspec
 
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import source_options, source_options_of
+from leadconnector_async.models import Contact
 from leadconnector_async.reports.row_checker import RowChecker
 from leadconnector_async.sources import open_sources
+from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.exports import Export
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.layout import about, guess, is_recognised, layout_of
+from leadconnector_async.sources.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,17 +29,59 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
+@click.argument("path", metavar="[FILE]", required=False, type=click.Path(allow_dash=True))
 @source_options
-def command(path: str, **given: Any) -> None:  # noqa: ANN401 - click's values
+def command(path: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Look at a file before it is imported.
 
     Its columns are shown, which field each feeds, and its first three records as they would be
     sent, texts included; of a folder or a zip archive those of each source in it. Where the columns
-    are not named like the API's fields, the mapping is guessed that reads them. Nothing is stored
-    or sent.
+    are not named like the API's fields, the mapping is guessed that reads them. With --people it
+    shows who is who, and whom it cannot tell apart, with or without a FILE. Nothing is stored or
+    sent.
     """
     options = source_options_of(given)
+    if isinstance(options.people, People):
+        for line in _people(options.people):
+            say(line)
+    elif path is None:
+        raise click.UsageError("name a FILE, or give --people FILE to look at that")
+    if path is not None:
+        _look(path, options)
+
+
+def _people(people: People) -> Iterator[str]:
+    """Tell who is who, and what of it nobody can tell."""
+    everybody = people.everybody
+    phones, emails = sum(len(p.phones) for p in everybody), sum(len(p.emails) for p in everybody)
+    yield f"People: {len(everybody):,}, with {phones:,} numbers and {emails:,} addresses"
+    groups = {
+        "Several numbers, which become one contact, the first one's": [
+            f"{person.name}: {', '.join(person.phones)}"
+            for person in everybody
+            if len(person.phones) > 1
+        ],
+        "One name of several people: records with the name alone are refused": [
+            f"{some[0].name}: {', '.join(place for person in some for place in person.places)}"
+            for some in people.by_name.values()
+            if len(some) > 1
+        ],
+        "One number or address of several names: each record keeps what it has": [
+            f"{handle}: {', '.join(person.name for person in some)}"
+            for handle, some in people.by_handle.items()
+            if len(some) > 1
+        ],
+        "Not read": people.warnings,
+    }
+    for title, lines in groups.items():
+        if lines:
+            yield f"\n{title} ({len(lines):,}):"
+            yield from (f"  {line}" for line in lines[:PEOPLE])
+            yield from (f"  and {len(lines) - PEOPLE:,} more" for _ in lines[PEOPLE:][:1])
+    yield ""
+
+
+def _look(path: str, options: SourceOptions) -> None:
     sources = open_sources(path, options)
     is_export = isinstance(sources, Export)
     guessed = options if is_export else guess(path, options)
@@ -65,6 +110,9 @@ def _show(source: Source, checker: RowChecker, heading: Iterable[str]) -> None:
             say(line)
     say()
 
+
+PEOPLE: Final = 20
+"""Of each kind, those that are shown."""
 
 SOURCES: Final = 10
 """Of an export, those that are shown."""
@@ -120,5 +168,8 @@ def _file_name(url: object) -> str:
 
 
 def _body(row: SourceRow) -> bytes:
+    contact = row.contact
+    if isinstance(contact, SettledContact):
+        row.contact = Contact(contact.phone, contact.email, contact.name)
     fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_file_name)
     return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})

@@ -16,6 +16,7 @@ from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.outbox.open import (
     back_up,
     forget_texts,
+    move_outbox,
     open_outbox,
     read_outbox,
     shown_place,
@@ -120,3 +121,16 @@ def forget(outbox: str, *, yes: bool) -> None:
         raise click.UsageError("what is forgotten cannot be had back: give --yes to do it")
     done = asyncio.run(forget_texts(outbox))
     say(f"{counted(done, 'record')} forgotten. Copies of the outbox still have them.")
+
+
+@command.command("move")
+@outbox_option
+@option("--to", metavar="FILE|URL", type=OUTBOX, required=True, help="Where it is from now on.")
+def move(outbox: str, to: str) -> None:
+    """Move an outbox from a file to a database, or back, with all that it knows.
+
+    Nobody may use it meanwhile. The old one is kept under another name, so that nobody goes on
+    with both.
+    """
+    records, kept = asyncio.run(move_outbox(outbox, to))
+    say(f"{counted(records, 'record')} moved to {shown_place(to)}. The old one is kept: {kept}.")

@@ -1,17 +1,25 @@
-"""``leadconnector report``: a page on the whole import, to be handed on."""
+"""``leadconnector report``: a page on the whole import, to be handed on, or a table of it."""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import option, outbox_option
+from leadconnector_async.cli.report_lines import STATES
+from leadconnector_async.records.draft import key_text
+
+if TYPE_CHECKING:
+    from leadconnector_async.outbox.reader import OutboxReader, RecordLife
 
 
 @click.command("report")
@@ -23,19 +31,37 @@ from leadconnector_async.cli.options import option, outbox_option
     help="The file to write, such as report.html, or - for standard output. An earlier page there "
     "is replaced.",
 )
+@option(
+    "--csv",
+    "as_csv",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="A table with one row for each record, such as report.csv, or - for standard output.",
+)
 @option("--title", metavar="TEXT", help="What stands above it, such as the client's name.")
-def command(outbox: str, html: str | None, title: str | None) -> None:
-    """Write one HTML page on what became of all messages: by time, type, location and reason.
+def command(outbox: str, html: str | None, as_csv: str | None, title: str | None) -> None:
+    """Write down what became of all messages: as one HTML page, or as a table of the records.
 
-    It needs no other file and no network, and can be printed. It holds no text of a message and
-    no contact. It only reads the outbox, and may be asked while an import runs.
+    The page tells it by time, type, location and reason. It needs no other file and no network,
+    and can be printed. Neither holds the text of a message or a contact, but a reason in the table
+    quotes the value that was wrong. The outbox is only read, also while an import runs.
     """
-    if html is None:
-        raise click.UsageError("give --html FILE, the file to write, such as --html report.html")
-    if html != "-":
-        _refuse_outbox(outbox, html)
+    if html is None and as_csv is None:
+        raise click.UsageError("give --html FILE or --csv FILE, such as --html report.html")
+    for given, what in ((html, "--html"), (as_csv, "--csv")):
+        if given is not None and given != "-":
+            _refuse_outbox(outbox, given, what)
     import asyncio  # noqa: PLC0415 - not needed for help
 
+    from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - the same
+
+    if html is not None:
+        asyncio.run(read_outbox(outbox, lambda reader: _write_page(reader, html, title)))
+    if as_csv is not None:
+        asyncio.run(read_outbox(outbox, lambda reader: _write_table(reader, as_csv)))
+
+
+async def _write_page(reader: OutboxReader, html: str, title: str | None) -> None:
     try:
         from leadconnector_async.cli.html_report.page import page  # noqa: PLC0415 - the same
     except ModuleNotFoundError as error:
@@ -44,10 +70,9 @@ def command(outbox: str, html: str | None, title: str | None) -> None:
         raise click.ClickException(
             "jinja2 is missing: pip install 'leadconnector-async[cli]'"
         ) from error
-    from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - the same
     from leadconnector_async.reports.history_report import history_report_of  # noqa: PLC0415 - the same
 
-    report = asyncio.run(read_outbox(outbox, history_report_of))
+    report = await history_report_of(reader)
     text = page(report, title=(title or "").strip() or None, made_ms=time.time_ns() // 1_000_000)
     with atomic_write(html) as file:
         file.write(text.encode())
@@ -56,19 +81,55 @@ def command(outbox: str, html: str | None, title: str | None) -> None:
         say(f"A report on {counts} is in {html}.", err=True)
 
 
+async def _write_table(reader: OutboxReader, path: str) -> None:
+    count = 0
+    with atomic_write(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        try:
+            writer = csv.writer(text)
+            writer.writerow(_COLUMNS)
+            async with reader.at_one_moment():
+                async for page in reader.ends():
+                    writer.writerows(map(_row, page))
+                    count += len(page)
+        finally:
+            text.detach()
+    if path != "-":
+        say(f"{counted(count, 'row')} on what became of each record in {path}.", err=True)
+
+
+_COLUMNS: Final = (
+    *("source", "line", "key", "location", "type", "direction", "date"),
+    *("state", "reason", "settledAt", "attempts", "messageId", "conversationId"),
+)
+
+
+def _row(life: RecordLife) -> tuple[object, ...]:
+    source, line = life.places[0] if life.places else ("", "")
+    return (
+        *(source, line, key_text(life.key), life.location, life.type, life.direction),
+        *(_moment(life.date), STATES[life.state], life.reason, _moment(life.at)),
+        *(life.attempts, life.message_id, life.conversation_id),
+    )
+
+
+def _moment(ms: int | None) -> str:
+    return "" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 _DATABASE: Final = b"SQLite format 3\0"
 
 _BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
 """The outbox and the files that belong to it."""
 
 
-def _refuse_outbox(outbox: str, html: str) -> None:
+def _refuse_outbox(outbox: str, file: str, option: str) -> None:
     """Neither this outbox nor another may be lost to a slip of the hand."""
-    target = Path(html)
+    target = Path(file)
     own = {os.path.realpath(outbox) + suffix for suffix in _BESIDE}
     if os.path.realpath(target) in own or _is_database(target):
         raise click.UsageError(
-            f"--html {html} is an outbox: give another file, such as report.html"
+            f"{option} {file} is an outbox: give another file, such as report.{option[2:]}"
         )
 
 

@@ -11,10 +11,9 @@ import msgspec
 
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import json_option, outbox_option
-from leadconnector_async.cli.report_lines import print_json
+from leadconnector_async.cli.report_lines import STATES, print_json
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.models import Refusal
-from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox, shown_place
 from leadconnector_async.records.draft import key_text
 
@@ -92,7 +91,7 @@ def _lines(life: RecordLife) -> Iterator[str]:
 def _end(life: RecordLife) -> str:
     if life.at is None:
         return f"not settled yet: waits, or is being sent ({counted(life.attempts, 'attempt')})"
-    words = f"{_moment(life.at)}: {_ENDS[life.state]}"
+    words = f"{_moment(life.at)}: {STATES[life.state]}"
     if life.reason:
         words += f": {life.reason}"
     named = (
@@ -106,15 +105,6 @@ def _end(life: RecordLife) -> str:
     return f"{words}, {counted(life.attempts, 'attempt')}" if life.attempts else words
 
 
-_ENDS: Final = {
-    State.SENT: "sent",
-    State.REJECTED: "failed",
-    State.UNRESOLVED: "unresolved",
-    State.LEFT_OUT: "left out",
-    State.DISMISSED: "dismissed",
-}
-
-
 def _trace(life: RecordLife) -> str | None:
     return None if life.detail is None else _REFUSALS.decode(life.detail).trace_id
 
@@ -122,7 +112,7 @@ def _trace(life: RecordLife) -> str | None:
 def _fields(life: RecordLife) -> dict[str, Any]:
     fields = life._asdict() | {
         "key": key_text(life.key),
-        "state": _ENDS.get(life.state, "pending"),
+        "state": STATES[life.state],
         "places": [f"{place.source}:{place.line}" for place in life.places],
         "trail": [event._asdict() for event in life.trail],
         "trace": _trace(life),

@@ -61,7 +61,7 @@ class Check:
         self.without_location = 0
         self.reasons = Reasons()
         self.notes = Notes()
-        self.warnings: list[str] = []
+        self.warnings = [] if options.people is None else list(options.people.warnings)
 
     def read(self, paths: Sequence[str]) -> None:
         """Read every record of every source.

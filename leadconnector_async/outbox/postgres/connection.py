@@ -8,6 +8,7 @@ came.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     """That of the driver, which has no types."""
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 _CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
 """The driver's own. It raises the second where a connection ends in the middle of an operation."""
@@ -205,8 +208,10 @@ async def check_server(
     try:
         async with connection.transaction():
             row = await connection.fetchrow(
-                "SELECT pg_backend_pid(), pg_is_in_recovery(), version_num::int FROM"
-                " (SELECT current_setting('server_version_num')) AS _ (version_num)"
+                "SELECT pg_backend_pid(), pg_is_in_recovery(),"
+                " current_setting('server_version_num')::int,"
+                " CASE WHEN current_setting('synchronous_standby_names') = '' THEN"
+                " (SELECT count(*) FROM pg_stat_replication) ELSE 0 END"
             )
         assert row is not None  # noqa: S101 - it has one row
         if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
@@ -217,6 +222,14 @@ async def check_server(
         raise OutboxUnusableError(f"{place.shown}: {_READ_ONLY}")
     if row[2] < _OLDEST:
         raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
+    if row[3] and not to_read:
+        _log.warning(_ASYNCHRONOUS, place.shown)
+
+
+_ASYNCHRONOUS: Final = (
+    "%s: standbys follow the server, and none is synchronous: after a failover the last commits "
+    "are gone, and what they had sent may be sent again: set synchronous_standby_names"
+)
 
 
 _OLDEST: Final = 140_000
@@ -258,6 +271,11 @@ class JobRunner:
         """Whether no more jobs are taken."""
         return self._closing is not None
 
+    @property
+    def failed(self) -> bool:
+        """Whether no job can be done any more."""
+        return self._failure is not None or self.connection.is_closed()
+
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, begin: str = "BEGIN") -> T:
         """Run a job; return its result once it is durable.
 
@@ -282,6 +300,12 @@ class JobRunner:
                 raise type(self._failure)(*self._failure.args)
             try:
                 return await self._in_transaction(work, begin)
+            except AttributeError as error:
+                if not self.connection.is_closed():
+                    raise
+                # The driver's own, where its connection is ended amid a call.
+                self._failure = explained(self.place, ConnectionError())
+                raise self._failure from error
             except FAULTS as error:
                 if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):

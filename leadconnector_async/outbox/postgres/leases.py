@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
 from leadconnector_async.outbox.postgres import lookups, trail
+from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
@@ -89,8 +90,11 @@ _SETTLE: Final = """WITH fate AS (
     paced AS (
         INSERT INTO pace AS p (span, part, sent)
         SELECT at / $20, pg_backend_pid(), count(*) FROM fate WHERE state = 2 GROUP BY 1
-        ON CONFLICT (span, part) DO UPDATE SET sent = p.sent + excluded.sent)
-    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM gone)"""
+        ON CONFLICT (span, part) DO UPDATE SET sent = p.sent + excluded.sent),
+    told AS (DELETE FROM awaited a USING fate f WHERE f.state > 0 AND a.seq = f.seq
+        RETURNING a.seq)
+    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM gone),
+        (SELECT count(pg_notify($21, seq::text)) FROM told)"""
 
 _STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane = $2 AND state = $3
     AND seq <> $4 AND message_id IS NOT NULL"""
@@ -211,7 +215,7 @@ class Leases:
         fences = [
             (lease.number, lease.token, *(used.get(lease) or _NO_QUOTA)) for lease in sorted(leases)
         ]
-        values = *fates, *columns(fences), SPAN_MS
+        values = *fates, *columns(fences), SPAN_MS, self._runner.place.channel(ENDS)
         row = await self._connection.fetchrow(_SETTLE, *values)
         ended = sum(fate.state is not State.PENDING for fate in settlements)
         if row is None or row[0] < len(leases) or row[1] < ended:
@@ -266,6 +270,13 @@ class Leases:
             raise _lost([lease])
         rows = [(lease.number, name, value) for name, value in values.items()]
         await lookups.put(self._connection, rows)
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        self._check([lease])
+        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
+            raise _lost([lease])
+        await lookups.forget(self._connection, lease.number, names)
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

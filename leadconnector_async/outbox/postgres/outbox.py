@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.postgres import upkeep
+from leadconnector_async.outbox.postgres import lookups, upkeep
+from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -25,14 +26,14 @@ from leadconnector_async.outbox.postgres.leases import Leases
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.requeue import Requeuer
-from leadconnector_async.outbox.postgres.schema import prepare
+from leadconnector_async.outbox.postgres.schema import check_in, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import TypeVar
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
+    from leadconnector_async.outbox.durable import ReadMark
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.shared import Share
     from leadconnector_async.quota.limits import QuotaSnapshot
@@ -113,6 +115,7 @@ class PostgresOutbox:
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
+            await check_in(where, connection)
         except BaseException:
             connection.terminate()
             raise
@@ -173,9 +176,24 @@ class PostgresOutbox:
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
         return [name for (name,) in rows]
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`."""
-        return await self._staging.outcome(seq)
+    async def listen(self, ended: Callable[[int], None]) -> None:
+        """See `SharedOutbox.listen`."""
+        await self._staging.runner.run(
+            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
+        )
+
+    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """See `SharedOutbox.ends`."""
+        return await self._staging.ends(seqs)
+
+    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `SharedOutbox.await_ends`."""
+        return await self._staging.await_ends(seqs)
+
+    @property
+    def is_lost(self) -> bool:
+        """See `SharedOutbox.is_lost`."""
+        return self._staging.runner.failed
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
@@ -199,11 +217,16 @@ class PostgresOutbox:
             return lambda: leases.holds(lease)
         return lambda: tenure.may_send() and leases.holds(lease)
 
-    async def join(self, lease_s: float) -> None:
+    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
         """See `SharedOutbox.join`."""
         runner, leases = await self._held()
         self._tenure = Tenure(runner, leases, lease_s)
         await self._tenure.join()
+        await runner.run(lambda connection: listen(self._where, connection, WORK, told))
+
+    def owns(self, location: str) -> bool:
+        """See `SharedOutbox.owns`."""
+        return self._joined.owns(location)
 
     async def share(self) -> Share:
         """See `SharedOutbox.share`."""
@@ -242,6 +265,20 @@ class PostgresOutbox:
     async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
         await self._under_lease(lambda leases: leases.put_lookups(lease, lookups))
+
+    async def finished(self, lease: Lease) -> list[ReadMark]:
+        """See `DurableOutbox.finished`."""
+        runner, _ = await self._held()
+        return await runner.run(lambda connection: lookups.finished(connection, lease.number))
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        await self._under_lease(lambda leases: leases.forget_lookups(lease, names))
+
+    async def marking(self) -> list[str]:
+        """See `DurableOutbox.marking`."""
+        rows = await self._staging.runner.run(lambda c: c.fetch(lookups.MARKING))
+        return [name for (name,) in rows]
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

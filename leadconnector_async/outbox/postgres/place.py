@@ -48,6 +48,10 @@ class PostgresPlace(NamedTuple):
         digest = blake2b(self.schema.encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big", signed=True) << 32 | kind << 24 | number
 
+    def channel(self, of: str) -> str:
+        """The channel in which processes tell each other of something."""
+        return f"leadconnector_{blake2b(self.schema.encode(), digest_size=8).hexdigest()}_{of}"
+
     def __repr__(self) -> str:
         return f"PostgresPlace({self.shown!r})"
 

@@ -15,7 +15,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import find_records, lives
+from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.connection import (
@@ -74,6 +74,9 @@ _FAILED_PAGES: Final = """SELECT r.key, location.name, o.state, text, o.detail,
 
 _FORMS: Final = """SELECT DISTINCT form FROM outcome JOIN record r USING (seq)
     LEFT JOIN source ON source.id = r.source WHERE state > 2 AND state IN (3, 4)"""
+
+_LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
+    JOIN location ON location.id = location GROUP BY location.id, name"""
 
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
@@ -173,6 +176,10 @@ class PostgresOutboxReader:
         """See `OutboxReader.workload`."""
         return await workload(self)
 
+    async def lanes(self) -> dict[str, int]:
+        """See `OutboxReader.lanes`."""
+        return {name: n for name, n in await self._rows(_LANES)}  # noqa: C416 - rows are no pairs
+
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""
         found = await self._rows(_LOCATION, storable(location))
@@ -240,6 +247,10 @@ class PostgresOutboxReader:
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """See `OutboxReader.lives`."""
         return lives(self._rows, QUERIES, seqs)
+
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """See `OutboxReader.ends`."""
+        return ends(self._rows, QUERIES)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

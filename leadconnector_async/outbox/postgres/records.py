@@ -97,10 +97,12 @@ _FORGET: Final = tuple(
     for table in ("record", "copy", "former", "reused")
 )
 
-_END: Final = """SELECT r.key, o.state, message_id, conversation_id, email_message_id, text, detail
-    FROM record r JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
-        LEFT JOIN reason ON reason.id = o.reason
-    WHERE r.seq = $1"""
+_ENDS: Final = """SELECT r.seq, l.name, r.key, o.state, message_id, conversation_id,
+        email_message_id, text, detail
+    FROM unnest($1::bigint[]) AS w (seq) JOIN record r USING (seq)
+        JOIN location l ON l.id = r.location
+        JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
+        LEFT JOIN reason ON reason.id = o.reason"""
 
 _PENDING: Final = int(State.PENDING)
 
@@ -298,11 +300,16 @@ class PostgresRecords:
 
     async def end_of(self, seq: int) -> StoredOutcome | None:
         """See `SubmitStore.end_of`."""
-        row = await self._connection.fetchrow(_END, seq)
-        if row is None:
-            return None
-        key, state, *rest = row
-        return StoredOutcome(key, State(state), *rest)
+        found = (await self.ends_of([seq])).get(seq)
+        return None if found is None else found[1]
+
+    async def ends_of(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """What became of records, and in which location, of those that have an end."""
+        rows = await self._connection.fetch(_ENDS, seqs)
+        return {
+            seq: (location, StoredOutcome(key, State(state), *rest))
+            for seq, location, key, state, *rest in rows
+        }
 
 
 def _kept(draft: Draft) -> bytes | None:

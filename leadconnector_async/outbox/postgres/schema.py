@@ -11,7 +11,7 @@ import logging
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.outbox.postgres.connection import FAULTS, explained
 
 if TYPE_CHECKING:
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-FORMAT: Final = 2
-"""Raise it with every change of the tables, and say in ``_ADDED`` what changes."""
-
 OLDEST: Final = 1
-"""The oldest format that is brought up to date."""
+"""The oldest format that is brought up to date: that of ``tables.sql``."""
 
 BLOCK: Final = 4096
 """Numbers of records that a process takes at once: what their sequence grows by."""
@@ -32,29 +29,63 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS = range(6)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them; of
+who refreshes an installation's tokens."""
 
-_ADDED: Final = (
-    """CREATE TABLE trail (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL,
-        at bigint NOT NULL, what text NOT NULL, trace text);
-    CREATE INDEX trail_record ON trail (seq);
-    CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
-    CREATE INDEX owner_location ON owner (location, at)""",
-)
+_LIVES: Final = """
+-- What happened to a record on its way, but for a first request that stored it.
+CREATE TABLE trail (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL, at bigint NOT NULL,
+    what text NOT NULL, trace text);
+CREATE INDEX trail_record ON trail (seq);
+-- Who has owned a location, from when on.
+CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
+CREATE INDEX owner_location ON owner (location, at);
+"""
+
+_AWAITED_FILES_TOKENS: Final = """
+-- Records whose end somebody waits for: who settles one tells it.
+CREATE TABLE awaited (seq bigint PRIMARY KEY);
+
+-- What files hold that records have which are not sent: in pieces, once for each content.
+CREATE TABLE file (digest text COLLATE "C" PRIMARY KEY);
+CREATE TABLE file_piece (
+    digest text COLLATE "C" NOT NULL, n int NOT NULL, content bytea NOT NULL,
+    PRIMARY KEY (digest, n));
+ALTER TABLE file_piece ALTER content SET STORAGE EXTERNAL; -- pictures are compressed already
+CREATE TABLE file_use (
+    seq bigint NOT NULL, digest text COLLATE "C" NOT NULL, PRIMARY KEY (seq, digest));
+CREATE INDEX file_use_digest ON file_use (digest);
+
+-- What OAuth gave, by installation: see auth.store.StoredTokens.
+CREATE TABLE installation (
+    name text COLLATE "C" PRIMARY KEY, access text, renew_at float8, ends_at float8, refresh text,
+    seed bytea, asked bytea, asked_at float8);
+"""
+
+_ADDED: Final = (_LIVES, _AWAITED_FILES_TOKENS)
 """What each format from the second on has that the one before it has not."""
+
+FORMAT: Final = OLDEST + len(_ADDED)
+"""It grows with every change of the tables."""
 
 _FOUND: Final = """SELECT to_regclass(format('%I.outbox_format', $1::text)) IS NOT NULL,
     EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident($1))),
     to_regnamespace(quote_ident($1)) IS NOT NULL"""
+
+_OTHERS: Final = """SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND pid <> pg_backend_pid() AND classid::bigint = $1 & 4294967295
+    AND objid::bigint >> 24 <> $2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 async def prepare(place: PostgresPlace, connection: Connection, *, create: bool = True) -> None:
     """See that the schema holds an outbox of this format; make it or bring it up to date.
 
     Raises:
+        OutboxBusyError: it is to be upgraded, and others have it open.
         OutboxUnusableError: it holds something else, or the outbox of a newer version; or it is
             not there, and ``create`` is False.
     """
@@ -70,7 +101,23 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
             if found is None:
                 await _create(place, connection)
             elif found < FORMAT:
+                await _check_alone(place, connection, "upgraded")
                 await _upgrade(connection, found)
+    except FAULTS as error:
+        raise explained(place, error) from None
+
+
+async def check_in(place: PostgresPlace, connection: Connection) -> None:
+    """See that nobody has upgraded the outbox before this process was seen to use it.
+
+    Raises:
+        OutboxUnusableError: somebody has, and this version cannot use it any more.
+    """
+    try:
+        async with connection.transaction():
+            key = place.lock_key(LOCK_FORMAT)
+            await connection.execute(f"SELECT pg_advisory_xact_lock_shared({key})")
+            await _format(place, connection)
     except FAULTS as error:
         raise explained(place, error) from None
 
@@ -91,6 +138,27 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
         fix = "leadconnector outbox upgrade brings it up to date"
         raise OutboxUnusableError(
             f"{place.shown} has format {found}, and this version reads {FORMAT}: {fix}"
+        )
+
+
+async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
+    """Keep others from opening the outbox until the transaction ends.
+
+    Raises:
+        OutboxBusyError: some have it open.
+    """
+    key = place.lock_key(LOCK_FORMAT)
+    await connection.execute(f"SELECT pg_advisory_xact_lock({key})")
+    await _check_alone(place, connection, "moved")
+
+
+async def _check_alone(place: PostgresPlace, connection: Connection, done: str) -> None:
+    key = place.lock_key(LOCK_FORMAT)
+    others = await connection.fetchval(_OTHERS, key >> 32, LOCK_FORMAT)
+    if others:
+        raise OutboxBusyError(
+            f"{place.shown} is to be {done}, and programs have it open ({others} connections), "
+            "which that would disturb: end workers, imports and programs first"
         )
 
 
@@ -127,8 +195,9 @@ async def _create(place: PostgresPlace, connection: Connection) -> None:
     row = await connection.fetchrow(_FOUND, place.schema)
     if row is not None and not row[2]:  # where it is there, no right to make one is needed
         await connection.execute(f'CREATE SCHEMA "{place.schema}"')
-    await connection.execute(files(__package__).joinpath("tables.sql").read_text("utf-8"))
-    await connection.execute("INSERT INTO outbox_format VALUES ($1, $2)", FORMAT, OLDEST)
+    for statements in (files(__package__).joinpath("tables.sql").read_text("utf-8"), *_ADDED):
+        await connection.execute(statements)
+    await connection.execute("INSERT INTO outbox_format VALUES ($1, $1)", FORMAT)
     _log.info("outbox made, of format %d", FORMAT)
 
 

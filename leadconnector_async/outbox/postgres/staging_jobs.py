@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
+from leadconnector_async.outbox.postgres.announcements import announce, await_open
 from leadconnector_async.outbox.postgres.counters import (
     Counters,
     NumberBlocks,
@@ -86,17 +87,36 @@ class StagingJobs:
 
     async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
         """See `Outbox.submit`."""
-        return await self._run(lambda records: submit(records, drafts), records=self._submitted)
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`. It waits for nobody's turn."""
-        return await self.runner.run(lambda _: self._submitted.end_of(seq))
+        async def job(records: PostgresRecords) -> list[Submission]:
+            answers = await submit(records, drafts)
+            open_ = {
+                answer.seq: draft.location
+                for answer, draft in zip(answers, drafts, strict=True)
+                if answer.end is None
+            }
+            if open_:
+                await announce(
+                    self.runner.place, self.runner.connection, open_.values(), list(open_)
+                )
+            return answers
+
+        return await self._run(job, records=self._submitted)
+
+    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
+        """See `SharedOutbox.ends`. It waits for nobody's turn."""
+        return await self.runner.run(lambda _: self._submitted.ends_of(seqs))
+
+    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
+        """See `SharedOutbox.await_ends`."""
+        return await self._run(lambda _: await_open(self.runner.connection, seqs))
 
     async def publish(self) -> bool:
         """Publish the next lot. False if there may be more."""
 
         async def job(_: PostgresRecords) -> bool:
             self._blocks.drop()
+            await announce(self.runner.place, self.runner.connection, [""])
             return await self._publisher.publish()
 
         return await self._run(job)

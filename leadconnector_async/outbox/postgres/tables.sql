@@ -1,4 +1,4 @@
--- The tables of an outbox. Raise schema.FORMAT with every change, and add to schema._ADDED.
+-- The tables of an outbox, as its first format had them. What changes stands in schema._ADDED.
 
 CREATE TABLE outbox_format (format int NOT NULL, readable_from int NOT NULL);
 CREATE SEQUENCE record_number INCREMENT BY 4096;
@@ -56,15 +56,6 @@ CREATE TABLE tally (
 CREATE TABLE pace (
     span bigint NOT NULL, part int NOT NULL, sent bigint NOT NULL, PRIMARY KEY (span, part))
     WITH (fillfactor = 50);
-
--- What happened to a record on its way, but for a first request that stored it.
-CREATE TABLE trail (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq bigint NOT NULL, at bigint NOT NULL,
-    what text NOT NULL, trace text);
-CREATE INDEX trail_record ON trail (seq);
--- Who has owned a location, from when on.
-CREATE TABLE owner (location int NOT NULL, at bigint NOT NULL, worker text NOT NULL);
-CREATE INDEX owner_location ON owner (location, at);
 
 -- What the API's answers taught: ids of contacts and conversations, URLs of files, threads.
 CREATE TABLE lookup (

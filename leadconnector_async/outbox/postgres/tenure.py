@@ -101,6 +101,10 @@ class Tenure:
         """Whether the leases surely are still this process's. It does not wait for anything."""
         return all(now < until for now, until in zip(self._now(), self._until, strict=True))
 
+    def owns(self, location: str) -> bool:
+        """See `SharedOutbox.owns`."""
+        return shard_of(location) in self._leases.shards - self._surplus
+
     async def share(self) -> Share:
         """See `SharedOutbox.share`."""
         before = self._now()

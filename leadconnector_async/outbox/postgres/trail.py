@@ -28,7 +28,8 @@ QUERIES: Final = LifeQueries(
         ORDER BY seq""",
     by_text="""SELECT seq FROM record
         WHERE position($1::bytea IN payload) > 0 OR strpos(late, $2) > 0 ORDER BY date, seq""",
-    record="""SELECT key, name, r.location, r.date, payload, coalesce(o.state, 0), at,
+    records="""SELECT r.seq, key, location.name, r.location, r.date, payload,
+            coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
             coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
             text, detail
         FROM record r JOIN location ON location.id = r.location
@@ -36,7 +37,8 @@ QUERIES: Final = LifeQueries(
             LEFT JOIN queue q ON q.location IN (r.location, -r.location)
                 AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
             LEFT JOIN reason ON reason.id = o.reason
-        WHERE r.seq = $1""",
+            LEFT JOIN source ON source.id = r.source
+        WHERE r.seq > $1 ORDER BY r.seq LIMIT $2""",
     positions="""SELECT name, line FROM (
             SELECT 0 AS place, source, line FROM record WHERE seq = $1
             UNION ALL SELECT 1, source, line FROM copy WHERE seq = $1) AS found

@@ -73,7 +73,8 @@ QUERIES: Final = LifeQueries(
         ORDER BY seq""",
     by_text="""SELECT seq FROM record
         WHERE instr(payload, ?) OR instr(late, ?) ORDER BY date, seq""",
-    record="""SELECT key, name, r.location, r.date, payload, coalesce(o.state, 0), at,
+    records="""SELECT r.seq, key, location.name, r.location, r.date, payload,
+            coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
             coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
             text, detail
         FROM record r JOIN location ON location.id = r.location
@@ -81,7 +82,8 @@ QUERIES: Final = LifeQueries(
             LEFT JOIN queue q ON q.location IN (r.location, -r.location)
                 AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
             LEFT JOIN reason ON reason.id = o.reason
-        WHERE r.seq = ?""",
+            LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
+        WHERE r.seq > ? ORDER BY r.seq LIMIT ?""",
     positions="""SELECT name, line FROM (
             SELECT 0 AS place, source, line FROM origin WHERE seq = ?1
             UNION ALL SELECT 1, source, line FROM copy WHERE seq = ?1)

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
@@ -17,7 +16,7 @@ from leadconnector_async.outbox.sqlite.writer import Writer
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from leadconnector_async.outbox.base import (
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
-        StoredOutcome,
         Submission,
     )
+    from leadconnector_async.outbox.durable import ReadMark
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.quota.limits import QuotaSnapshot
@@ -106,10 +105,6 @@ class SqliteOutbox:
         """See `Outbox.locations`."""
         return await self._writer.run(lambda store: store.locations())
 
-    async def outcome(self, seq: int) -> StoredOutcome | None:
-        """See `DurableOutbox.outcome`."""
-        return await self._writer.run(lambda store: at_once(store.records.end_of(seq)))
-
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
@@ -138,6 +133,18 @@ class SqliteOutbox:
     async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
         await self._writer.run(lambda store: store.put_lookups(lease, lookups))
+
+    async def finished(self, lease: Lease) -> list[ReadMark]:
+        """See `DurableOutbox.finished`."""
+        return await self._writer.run(lambda store: store.lookups.finished(lease.number))
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        await self._writer.run(lambda store: store.forget_lookups(lease, names))
+
+    async def marking(self) -> list[str]:
+        """See `DurableOutbox.marking`."""
+        return await self._writer.run(lambda store: store.lookups.marking())
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

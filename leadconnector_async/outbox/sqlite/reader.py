@@ -20,7 +20,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import find_records, lives
+from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     OutboxSummary,
@@ -68,6 +68,9 @@ _FORMS: Final = """SELECT DISTINCT form FROM (
         SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
         WHERE state > 2 AND state < 5)
     LEFT JOIN source ON source.id = source"""
+
+_LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
+    JOIN location ON location.id = location GROUP BY location"""
 
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
@@ -139,6 +142,10 @@ class SqliteOutboxReader:
         """See `OutboxReader.workload`."""
         return await workload(self)
 
+    async def lanes(self) -> dict[str, int]:
+        """See `OutboxReader.lanes`."""
+        return dict(await self._rows(_LANES))
+
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""
         found = await self._rows(_LOCATION, location)
@@ -206,6 +213,10 @@ class SqliteOutboxReader:
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """See `OutboxReader.lives`."""
         return lives(self._rows, QUERIES, seqs)
+
+    def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """See `OutboxReader.ends`."""
+        return ends(self._rows, QUERIES)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -22,6 +24,13 @@ _SETTLED: Final = """SELECT r.seq, payload, late, raw
         LEFT JOIN origin ON origin.seq = r.seq
     WHERE r.seq > ? AND o.state IN (2, 5, 6) AND (payload IS NOT NULL OR raw IS NOT NULL)
     ORDER BY r.seq LIMIT ?"""
+
+_DIGEST: Final = re.compile("[0-9a-f]{32}")
+
+_NEEDING: Final = """SELECT late, iif(o.state = 3, raw, NULL)
+    FROM record r LEFT JOIN outcome o USING (location, lane, seq)
+        LEFT JOIN origin ON origin.seq = r.seq
+    WHERE (late IS NOT NULL OR raw IS NOT NULL) AND coalesce(o.state, 0) NOT IN (2, 5, 6)"""
 
 _FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE seq = ?"
 
@@ -79,6 +88,29 @@ def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, i
             connection.execute(_FORMER, (seq, line_key(raw)))
             connection.execute(_FORGET_LINE, (seq,))
     return done, rows[-1][0] if rows else after
+
+
+def empty_files(path: str, folder: Path) -> None:
+    """Delete the files of a folder that came within sources, and that no record needs any more.
+
+    Those of failed records stay: the lines of their sources name them by their digests.
+
+    Raises:
+        OutboxError: the outbox cannot be read.
+    """
+    kept = [entry for entry in folder.iterdir() if _DIGEST.fullmatch(entry.name)]
+    if not kept:
+        return
+    with closing(open_to_read(path)) as connection:
+        rows = connection.execute(_NEEDING)
+        needed = {name for row in rows for text in row if text for name in _names_in(text)}
+    for entry in kept:
+        if entry.name not in needed:
+            rmtree(entry, ignore_errors=True)
+
+
+def _names_in(text: str | bytes) -> list[str]:
+    return _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
 
 
 def compact(path: str) -> None:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_the_numbers_of_equal_records_do_not_fill_memory() -> None:
+def test_the_numbers_of_equal_records_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long stream the latest are remembered."""
+    monkeypatch.setattr(memory, "MAX_LOOKUPS", 1_000)
     again = [draft("2-5", counted=True), draft("0-5", counted=True)]
 
     async def main() -> None:

@@ -155,7 +155,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         finally:
             tracemalloc.stop()
 
-    small, large = peak(2_000), peak(8_000)
+    small, large = peak(1_000), peak(4_000)
     assert large < small * 1.2
 
 

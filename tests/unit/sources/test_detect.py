@@ -71,7 +71,7 @@ def test_standard_input_is_a_source(monkeypatch: pytest.MonkeyPatch, content: by
 def test_progress_is_known_while_reading(tmp_path: Path) -> None:
     """Bytes read never pass the size, and reach it."""
     path = tmp_path / "a.jsonl"
-    path.write_bytes(JSONL * 50_000)
+    path.write_bytes(JSONL * 10_000)
     with open_source(str(path), SourceOptions(undated="now")) as source:
         assert source.size == path.stat().st_size
         seen = [source.bytes_read for _ in source]

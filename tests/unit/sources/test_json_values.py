@@ -92,7 +92,10 @@ def test_objects_of_other_lists_are_counted() -> None:
     assert values.others == {"users[*]": 2, "x.y[*]": 1}
 
 
-@pytest.mark.parametrize("piece", [b"x", b"\\\\", b'\\"', b"x\n", b"{"])
+@pytest.mark.parametrize(
+    "piece",
+    [b'\\"', b"x\n", *(pytest.param(of, marks=pytest.mark.slow) for of in (b"x", b"\\\\", b"{"))],
+)
 def test_a_record_that_is_too_long_costs_itself(piece: bytes) -> None:
     """Without being held: its length is told, and the next one is read, on its line."""
     text = b'[{"t":"' + piece * (LINE_LIMIT // len(piece) * 5 // 4) + b'"},\n{"b":2}]'

@@ -19,7 +19,7 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.open import open_outbox, read_outbox
-from leadconnector_async.outbox.postgres.connection import WRITING, connect, explained
+from leadconnector_async.outbox.postgres.connection import WRITING, JobRunner, connect, explained
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import FORMAT
@@ -163,11 +163,21 @@ def test_two_make_it_at_once(postgres_place: str) -> None:
     asyncio.run(both())
 
 
+async def replicated(url: str) -> None:
+    """Wait until a standby follows the server."""
+    connection = await connect(read_place(url), {})
+    try:
+        while not await connection.fetchval("SELECT count(*) FROM pg_stat_replication"):  # noqa: ASYNC110 - another process does it
+            await asyncio.sleep(0.02)
+    finally:
+        await connection.close()
+
+
 @pytest.mark.slow
 def test_a_standby_is_read_and_not_written(
-    own_postgres: PostgresServer, postgres_place: str
+    own_postgres: PostgresServer, postgres_place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Reports may be made where they burden nobody."""
+    """Reports may be made where they burden nobody. What a failover to it would lose is told."""
 
     async def stage() -> None:
         async with await open_outbox(postgres_place) as outbox:
@@ -179,6 +189,10 @@ def test_a_standby_is_read_and_not_written(
         place = second.outbox(read_place(postgres_place).schema)
         assert "give the address of the primary" in refusal(place)
         assert asyncio.run(read_outbox(place, status_of)).pending == 3
+        assert "synchronous" not in caplog.text
+        asyncio.run(replicated(postgres_place))
+        asyncio.run(opened(postgres_place))
+        assert "none is synchronous: after a failover the last commits are gone" in caplog.text
     finally:
         second.stop()
 
@@ -270,3 +284,29 @@ def test_a_pooler_in_transaction_mode_is_refused(
             assert "connection pooler in transaction mode" in refusal(place)
         finally:
             process.terminate()
+
+
+class Ended:
+    """A connection that asyncpg has taken apart while a call of it waited to go on."""
+
+    def __init__(self, *, closed: bool) -> None:
+        self._closed = closed
+
+    def is_closed(self) -> bool:
+        """As the driver says."""
+        return self._closed
+
+    async def execute(self, _: str) -> None:
+        """Complain as the driver does."""
+        raise AttributeError("'NoneType' object has no attribute 'get_settings'")
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_connection_that_is_ended_amid_a_call_was_lost(*, closed: bool) -> None:
+    """The driver's own complaint ends no worker; one with another cause is a fault of ours."""
+
+    async def main() -> None:
+        await JobRunner(read_place("postgresql://h/d"), Ended(closed=closed)).run(opened)
+
+    with pytest.raises(OutboxWriteError if closed else AttributeError, match=r"lost|get_settings"):
+        asyncio.run(main())

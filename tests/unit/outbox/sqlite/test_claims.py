@@ -17,7 +17,7 @@ def test_a_large_claim_takes_several_records_of_a_lane(tmp_path: Path) -> None:
     """So that it touches few pages; but of enough lanes to keep all requests busy."""
 
     async def work(outbox: SqliteOutbox) -> Counter[int]:
-        await published(outbox, drafts(40_000, lanes=400))
+        await published(outbox, drafts(4 * DEPTH * LANES, lanes=2 * LANES))
         return Counter(claim.lane for claim in await claimed(outbox, DEPTH * LANES))
 
     taken = in_outbox(tmp_path / "o.db", work)

@@ -1,0 +1,227 @@
+"""Sending from an outbox that is this process's alone: a file, or memory."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.results import (
+    OutcomeQueue,
+    Waiters,
+    outcome_of,
+    outcome_of_refused,
+)
+from leadconnector_async.errors import NotSentError
+from leadconnector_async.outbox.base import SourcePass, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.errors import LeadConnectorError
+    from leadconnector_async.models import Outcome
+    from leadconnector_async.outbox.base import Outbox, Settlement
+    from leadconnector_async.records.builder import InFlightLimit, Messages, RecordBuilder
+    from leadconnector_async.records.draft import Draft
+    from leadconnector_async.session import ApiSession
+
+
+class ExclusiveSender:
+    """Stages, sends, and hands the outcomes to whoever asked for them.
+
+    Args:
+        session: the way to the API.
+        outbox: what is sent. It is closed with this.
+        in_flight: counts what was taken in and has no outcome yet.
+        is_durable: whether the outbox outlives the process.
+        concurrency: requests in flight at most; None for as many as the locations can use.
+    """
+
+    def __init__(
+        self,
+        session: ApiSession,
+        outbox: Outbox,
+        in_flight: InFlightLimit,
+        *,
+        is_durable: bool,
+        concurrency: int | None,
+    ) -> None:
+        self._outbox = outbox
+        self._in_flight = in_flight
+        self._is_durable = is_durable
+        self._dispatcher = Dispatcher(
+            session,
+            outbox,
+            concurrency=concurrency,
+            deliver=self._deliver,
+            closed=self._closed,
+        )
+        self.staged = self._dispatcher.stats
+        """Where what is staged is counted."""
+        self._waiters = Waiters()
+        self._queue: OutcomeQueue | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    @property
+    def stats(self) -> RunStats:
+        """What was done so far, in numbers."""
+        return self._dispatcher.stats
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._dispatcher.stop()
+
+    async def close(self) -> None:
+        """End when what is in flight has been answered."""
+        try:
+            await self._finish_work()
+        finally:
+            await self._outbox.close()
+
+    async def submit(self, draft: Draft) -> Outcome:
+        """See `Ingestor.submit`. The record is counted as taken in already."""
+        is_new = False
+        try:
+            await self._ensure_working()
+            state = await self._dispatcher.open(draft.location)
+            with self._waiters.submission():
+                submission = await self._outbox.submit(draft)
+                if submission.end is not None:
+                    return outcome_of(submission.end, draft.location)
+                waiter, is_new = self._waiters.wait_for(submission.seq, draft.location)
+        finally:
+            if not is_new:
+                self._in_flight.leave(1)
+        self._dispatcher.feed(state)
+        if state.error is not None:
+            self._waiters.fail_location(draft.location, state.error)
+        return await waiter
+
+    async def free(self) -> None:
+        """End what was begun for calls of `submit`, none of which waits any more.
+
+        Raises:
+            RuntimeError: some do.
+        """
+        if self._work is not None and not self._work.done():
+            if self._waiters:
+                raise RuntimeError("run() cannot be used while submit() calls are waiting")
+            await self._finish_work()
+
+    async def outcomes(self, _seqs: Iterable[int]) -> AsyncGenerator[Outcome, None]:
+        """Send all that is staged, by whatever run; yield what becomes of it.
+
+        Raises:
+            LeadConnectorError: a location could not go on, after the others were done; or all.
+        """
+        queue = self._queue = OutcomeQueue(self._dispatcher.room)
+        await self._publish()
+        self._work = asyncio.create_task(self._dispatcher.work())
+        async with aclosing(self._outcomes(self._work, queue)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async def stream(
+        self, messages: Messages, builder: RecordBuilder
+    ) -> AsyncGenerator[Outcome, None]:
+        """Send messages as fast as they come and can be sent. Raises as `outcomes` does."""
+        queue = self._queue = OutcomeQueue(self._dispatcher.room)
+        self._work = asyncio.create_task(self._stream(messages, builder))
+        async with aclosing(self._outcomes(self._work, queue)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async def _publish(self) -> None:
+        """Let all that is staged be sent, what an earlier process left included."""
+        await self._outbox.publish()
+        await self._feed(await self._outbox.locations())
+
+    async def _feed(self, locations: Iterable[str]) -> None:
+        for location in locations:
+            self._dispatcher.feed(await self._dispatcher.open(location))
+
+    async def _stream(self, messages: Messages, builder: RecordBuilder) -> None:
+        feeder = asyncio.create_task(self._feed_stream(messages, builder))
+        feeder.add_done_callback(lambda _: self._dispatcher.finish())
+        try:
+            await self._dispatcher.work(forever=True)
+        finally:
+            feeder.cancel()
+            await asyncio.wait([feeder])
+        if not feeder.cancelled():
+            feeder.result()
+
+    async def _feed_stream(self, messages: Messages, builder: RecordBuilder) -> None:
+        source_pass = SourcePass()
+        async for batch in builder.pieces(messages):
+            drafts = [draft for draft in batch if draft.payload is not None]
+            staged = await self._outbox.stage(drafts, source_pass)
+            for draft in (*batch, *staged.reused):
+                if draft.payload is None:
+                    self._put(outcome_of_refused(draft))
+            await self._outbox.publish()
+            self._in_flight.take(staged.staged - staged.refused)
+            self._dispatcher.stats.staged += len(batch)
+            await self._feed({draft.location for draft in drafts})
+            await self._in_flight.has_space()
+
+    async def _outcomes(
+        self, work: asyncio.Task[None], queue: OutcomeQueue
+    ) -> AsyncGenerator[Outcome, None]:
+        work.add_done_callback(lambda _: queue.end())
+        try:
+            async for outcome in queue.drain():
+                yield outcome
+        except GeneratorExit:
+            await self._finish_work()
+            raise
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        work.result()
+        for state in self._dispatcher.locations.values():
+            if state.error is not None:
+                raise state.error
+
+    def _deliver(self, settlements: list[Settlement]) -> None:
+        left = 0
+        for settlement in settlements:
+            if settlement.state is State.PENDING:
+                continue
+            outcome = outcome_of(settlement.end, settlement.claim.lease.location)
+            waited_for = self._waiters.take(settlement.claim.seq, outcome)
+            left += waited_for or not self._is_durable
+            if not waited_for:
+                self._put(outcome)
+        self._in_flight.leave(left)
+
+    def _put(self, outcome: Outcome) -> None:
+        if self._queue is not None:
+            self._queue.put(outcome)
+
+    def _closed(self, state: LocationState, error: LeadConnectorError) -> None:
+        self._waiters.fail_location(state.name, error)
+        if self._queue is not None and not self._is_durable:
+            self._dispatcher.stop()
+
+    def _work_ended(self, work: asyncio.Task[None]) -> None:
+        error = None if work.cancelled() else work.exception()
+        self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
+
+    async def _ensure_working(self) -> None:
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._dispatcher.work(forever=True))
+            self._work.add_done_callback(self._work_ended)
+            await self._publish()
+
+    async def _finish_work(self) -> None:
+        if self._work is not None and not self._work.done():
+            self._dispatcher.stop()
+            await asyncio.wait([self._work])
+
+    def __repr__(self) -> str:
+        return f"<ExclusiveSender {self._dispatcher!r}>"

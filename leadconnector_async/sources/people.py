@@ -1,0 +1,298 @@
+"""Files of people: whose name has which numbers and addresses, and which of them are one person's.
+
+vCards are taken apart by vobject, which knows all versions, the encodings of 2.1 and the groups
+of Apple's. Tables are Google's, HighLevel's, or any with a name and numbers or addresses.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import SettledContact, SourceOptions
+from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
+from leadconnector_async.sources.contact_values import Contacts
+from leadconnector_async.sources.csv import CsvRecords
+from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.fields import folded, shown
+from leadconnector_async.sources.values import WrongValueError, stripped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from leadconnector_async.models import Contact
+
+_DEFAULTS: Final = SourceOptions()
+
+_WHOLE_NAME: Final = ("name", "fullname", "contactname", "displayname")
+
+_PARTS: Final = (
+    ("firstname", "givenname"),
+    ("middlename", "additionalname"),
+    ("lastname", "familyname"),
+)
+
+_COMPANY: Final = frozenset({"company", "companyname", "businessname", "organizationname"})
+"""What a business is called that has no name of a person."""
+
+_HANDLE: Final = re.compile(r"phone|mobile|cell|whatsapp|^(?:tel|number|to|address)$|mail")
+
+_OTHER: Final = re.compile(r"type|label|mailing|status|dnd|opt|count|date|valid|verif")
+"""What columns tell of a number or an address that do not hold it."""
+
+_BETWEEN: Final = re.compile(r":::|[;,|\n]")
+
+_NUMBER: Final = re.compile(r"\D*(?:\d\D*){7,}|[^@\s]+@[^@\s]+")
+
+_MAX_LISTED: Final = 20
+
+
+class Person(NamedTuple):
+    """Somebody, by the lines of the file that say so. Numbers and addresses in their order."""
+
+    name: str
+    places: tuple[str, ...]
+    phones: tuple[str, ...]
+    emails: tuple[str, ...]
+
+    @property
+    def handles(self) -> tuple[str, ...]:
+        """Numbers and addresses."""
+        return self.phones + self.emails
+
+
+class People:
+    """Finds people by name, by number and by address.
+
+    ``warnings`` tell what of the files could not be read.
+    """
+
+    def __init__(
+        self, everybody: Iterable[Person], paths: Sequence[str] = (), warnings: Sequence[str] = ()
+    ) -> None:
+        self.paths = tuple(paths)
+        self.everybody = list(everybody)
+        self.warnings = list(warnings)
+        self.by_name: dict[str, list[Person]] = {}
+        self.by_handle: dict[str, list[Person]] = {}
+        for person in self.everybody:
+            self.by_name.setdefault(_key(person.name), []).append(person)
+            for handle in person.handles:
+                self.by_handle.setdefault(handle, []).append(person)
+
+    def settle(self, contact: Contact) -> Contact | Problem:
+        """Give what is known of whom a record names, or say why it is not.
+
+        One of several numbers of a person becomes the first, so that all are one contact. Where a
+        number or a name is that of several people, nobody can tell which.
+        """
+        name = contact.name or ""
+        found = self.by_handle.get(contact.key, []) if contact.key else self.by_name.get(_key(name))
+        if found and len(found) == 1:
+            person = found[0]
+            return SettledContact(
+                phone=person.phones[0] if person.phones else contact.phone,
+                email=contact.email or next(iter(person.emails), None),
+                name=contact.name or person.name,
+                said=contact.key or _key(name),
+            )
+        if contact.key:
+            return contact
+        if found:
+            wrong, fix = "names several people", "give each of them a name of its own there"
+        else:
+            wrong, fix = "is not there", "add it with a number or an address"
+        return Problem("contact.name", f"{shown(name)} {wrong} in --people", fix)
+
+
+def read_people(paths: Iterable[str], options: SourceOptions = _DEFAULTS) -> People:
+    """Read files of people, whose numbers are taken as the options say.
+
+    Raises:
+        SourceError: one cannot be read, or is of another kind.
+    """
+    contacts = Contacts(options.region, possible=options.numbers == "possible")
+    found: list[Person] = []
+    warnings: list[str] = []
+    paths = tuple(paths)
+    for path in paths:
+        file = _PeopleFile(path, contacts)
+        found += file.people()
+        warnings += file.warnings()
+    return People(_merged(found), paths, warnings)
+
+
+class _Entry(NamedTuple):
+    """What a line, or a card, says of somebody."""
+
+    line: int
+    name: str
+    handles: list[str]
+
+
+class _PeopleFile:
+    """Reads one file, and keeps the lines of what it cannot read."""
+
+    def __init__(self, path: str, contacts: Contacts) -> None:
+        self._path = path
+        self._contacts = contacts
+        self._unread: dict[str, list[int]] = {}
+
+    def people(self) -> list[Person]:
+        """Give everybody whom a name and a number or an address tell."""
+        stream = SourceFile.at(self._path).stream()
+        try:
+            text = Utf8Text(stream, None)
+            lines = LineSplitter(text.chunks(), stream)
+            is_cards = text.head.lstrip()[:11].upper() == b"BEGIN:VCARD"
+            entries = self._cards(lines) if is_cards else self._rows(lines, text)
+            people = [person for entry in entries if (person := self._person(entry))]
+        finally:
+            stream.close()
+        if stream.damage is not None:
+            raise SourceError(f"{self._path}: {stream.damage}")
+        return people
+
+    def warnings(self) -> list[str]:
+        """Tell what is not read."""
+        return [
+            f"{self._path}: {len(lines):,} {what}: not read: {_listed(lines)}"
+            for what, lines in self._unread.items()
+        ]
+
+    def _miss(self, what: str, line: int) -> None:
+        self._unread.setdefault(what, []).append(line)
+
+    def _person(self, entry: _Entry) -> Person | None:
+        phones: dict[str, None] = {}
+        emails: dict[str, None] = {}
+        for handle in entry.handles:
+            try:
+                if "@" in handle:
+                    emails[self._contacts.email(handle)] = None
+                else:
+                    phones[self._contacts.phone(handle)] = None
+            except WrongValueError:
+                self._miss("numbers or addresses that are none", entry.line)
+        if not entry.name or not (phones or emails):
+            self._miss("entries without a name, or without a number and an address", entry.line)
+            return None
+        return Person(entry.name, (f"{self._path}:{entry.line}",), (*phones,), (*emails,))
+
+    def _cards(self, lines: Iterable[bytes]) -> Iterator[_Entry]:
+        try:
+            import vobject  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            how = "pip install 'leadconnector-async[people]'"
+            raise SourceError(f"{self._path}: needs the package vobject: {how}") from error
+        for start, text in _split_cards(lines):
+            try:
+                card = vobject.readOne(text, allowQP=True).contents
+            except Exception:  # noqa: BLE001 - it raises what its parsing comes upon
+                self._miss("cards that are damaged", start)
+                continue
+            texts = {name: [str(one.value) for one in card.get(name, [])] for name in _OF_CARD}
+            names = (" ".join(text.split()) for text in (*texts["fn"], *texts["n"], *texts["org"]))
+            yield _Entry(start, next(filter(None, names), ""), [*texts["tel"], *texts["email"]])
+
+    def _rows(self, lines: Iterable[bytes], text: Utf8Text) -> Iterator[_Entry]:
+        first = text.head.split(b"\n", 1)[0].decode(errors="replace")
+        records = CsvRecords(lines, max(",;\t|", key=first.count), text)
+        columns: _TableColumns | None = None
+        told: dict[str, _Entry] = {}
+        for cells in records:
+            if columns is None:
+                columns = _TableColumns(self._path, cells)
+                if columns.is_headed:
+                    continue
+            if records.problem is not None or len(cells) != columns.width:
+                self._miss("lines that are damaged", records.line)
+            elif columns.are_two:  # where several lines are the only way to several numbers
+                entry = columns.entry(records.line, cells)
+                told.setdefault(_key(entry.name), entry._replace(handles=[])).handles.extend(
+                    entry.handles
+                )
+            elif any(cells):
+                yield columns.entry(records.line, cells)
+        yield from told.values()
+
+
+_OF_CARD: Final = ("fn", "n", "org", "tel", "email")
+
+
+def _split_cards(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    start, card = 0, bytearray()
+    for number, line in enumerate(lines, 1):
+        word = line.strip().upper()
+        if word == b"BEGIN:VCARD":
+            start, card = number, bytearray()
+        card += line + b"\n"
+        if word == b"END:VCARD":
+            yield start, card.decode(errors="replace")
+
+
+class _TableColumns:
+    """Which columns hold names, numbers and addresses."""
+
+    def __init__(self, path: str, header: Sequence[str]) -> None:
+        names = [folded(name) for name in header]
+        self.width = len(names)
+        self._names = [n for n, name in enumerate(names) if name in _WHOLE_NAME]
+        self._parts = [n for part in _PARTS for n, name in enumerate(names) if name in part]
+        self._others = [n for n, name in enumerate(names) if name in _COMPANY]
+        self._handles = [
+            n for n, name in enumerate(names) if _HANDLE.search(name) and not _OTHER.search(name)
+        ]
+        self.are_two = self.width == 2  # noqa: PLR2004 - a name, and a number or an address
+        self.is_headed = not self.are_two or _NUMBER.fullmatch(header[1].strip()) is None
+        if self.are_two and (not self.is_headed or not (self._names and self._handles)):
+            self._names, self._handles = [0], [1]
+        if not self._handles or not (self._names or self._parts or self._others):
+            raise SourceError(
+                f"{path}: is no vCard, and no table of people: it has to have a column Name (or "
+                "First Name and Last Name) and columns such as Phone and Email, or two columns"
+            )
+
+    def entry(self, line: int, cells: Sequence[str]) -> _Entry:
+        """Read a row."""
+        whole = [cells[n] for n in self._names]
+        parts = " ".join(cells[n] for n in self._parts)
+        names = (
+            " ".join(stripped(n).split())
+            for n in (*whole, parts, *map(cells.__getitem__, self._others))
+        )
+        handles = (part for n in self._handles for part in _BETWEEN.split(cells[n]))
+        found = [handle for one in handles if (handle := stripped(one))]
+        return _Entry(line, next(filter(None, names), ""), found)
+
+
+def _merged(people: Iterable[Person]) -> Iterator[Person]:
+    """Make one of those who have the same name and a number or an address in common."""
+    groups: dict[str, list[Person]] = {}
+    for person in people:
+        same = groups.setdefault(_key(person.name), [])
+        kin = [one for one in same if not set(one.handles).isdisjoint(person.handles)]
+        for one in kin:
+            same.remove(one)
+        joined = [*kin, person]
+        same.append(
+            Person(
+                joined[0].name,
+                tuple(place for one in joined for place in one.places),
+                tuple(dict.fromkeys(phone for one in joined for phone in one.phones)),
+                tuple(dict.fromkeys(email for one in joined for email in one.emails)),
+            )
+        )
+    return (person for same in groups.values() for person in same)
+
+
+def _key(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", stripped(name)).casefold().split())
+
+
+def _listed(lines: Sequence[int]) -> str:
+    more = f" and {len(lines) - _MAX_LISTED:,} more" if len(lines) > _MAX_LISTED else ""
+    return f"line {', '.join(map(str, lines[:_MAX_LISTED]))}{more}"

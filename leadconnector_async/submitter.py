@@ -1,0 +1,320 @@
+"""An outbox that several processes send from, as a program uses it: stage, and wait for the ends.
+
+A record is staged for whoever owns its location. Its end comes from this process's own worker, or
+is told by the outbox; since that may get lost, the outbox is asked too, now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+from copy import copy
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
+from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.errors import ClosedError, LeadConnectorError, NotSentError, OutboxError
+from leadconnector_async.outbox.base import State
+from leadconnector_async.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.models import Outcome
+    from leadconnector_async.outbox.base import Settlement, StoredOutcome
+    from leadconnector_async.outbox.shared import SharedOutbox
+    from leadconnector_async.records.builder import InFlightLimit
+    from leadconnector_async.records.draft import Draft
+    from leadconnector_async.session import ApiSession
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.5
+
+_BUSY: Final = 20
+"""A look is made at most so many times as seldom as it takes long."""
+
+_AT_ONCE: Final = 2_000
+"""Records that are asked for in one statement."""
+
+_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)
+"""Seconds between attempts to go on where the outbox was lost: a server is restarted meanwhile."""
+
+_ENDED: Final = "the ingestor was closed"
+
+HAND_OVER_S: Final = 5.0
+"""Seconds that requests in flight are given to be answered before others look for them."""
+
+
+class Submitter:
+    """Stages and waits, and sends too where it has a session.
+
+    Args:
+        open_outbox: opens the outbox; again where it was lost, and once for each of the worker's
+            tenures.
+        in_flight: counts what was taken in and has no outcome yet.
+        session: the way to the API; None to leave the sending to others.
+        concurrency, request_limit_s: see `Worker`.
+        look_s: seconds between two looks at all that is waited for.
+    """
+
+    def __init__(  # noqa: PLR0913 - four have defaults
+        self,
+        open_outbox: Callable[[], Awaitable[SharedOutbox]],
+        in_flight: InFlightLimit,
+        session: ApiSession | None = None,
+        *,
+        concurrency: int | None = None,
+        request_limit_s: float = 60.0,
+        look_s: float = LOOK_S,
+    ) -> None:
+        self._open_outbox = open_outbox
+        self._look_s = look_s
+        self._worker = (
+            None
+            if session is None
+            else Worker(
+                session,
+                open_outbox,
+                concurrency=concurrency,
+                request_limit_s=request_limit_s,
+                hand_over_s=HAND_OVER_S,
+                deliver=self._deliver,
+                closed=self._location_closed,
+            )
+        )
+        self._work: asyncio.Task[None] | None = None
+        self.staged = RunStats()
+        """What was staged."""
+        self._in_flight = in_flight
+        self._waiters = Waiters()
+        self._open: dict[int, str] = {}
+        """The records of a run without an end yet, and their locations."""
+        self._queue: OutcomeQueue | None = None
+        self._errors: dict[str, BaseException] = {}
+        self._told: set[int] = set()
+        self._called = asyncio.Event()
+        self._reopening = asyncio.Lock()
+        self._closed = False
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def stats(self) -> RunStats:
+        """What was staged, and what this process has sent."""
+        total = copy(self.staged)
+        if self._worker is not None:
+            total.include(self._worker.done)
+        return total
+
+    async def open(self) -> None:
+        """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
+        self.outbox = await self._opened()
+        self._watching = asyncio.create_task(self._watch())
+        self._send()
+
+    def _send(self) -> None:
+        """Let the worker work, also after it has stopped."""
+        if self._worker is not None and (self._work is None or self._work.done()):
+            self._work = asyncio.create_task(self._worker.run())
+            self._work.add_done_callback(self._work_ended)
+
+    def _work_ended(self, work: asyncio.Task[None]) -> None:
+        error = None if work.cancelled() else work.exception()
+        self.end(error)
+
+    def stop(self) -> None:
+        """Send nothing more, and wait for nothing more."""
+        if self._worker is None:
+            self.end()
+        else:
+            self._worker.stop()
+
+    async def close(self) -> None:
+        """End. What is staged stays so, and whoever waits is told."""
+        self._closed = True
+        self.stop()
+        if self._work is not None:
+            await asyncio.wait([self._work])
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        self.end()
+        await self.outbox.close()
+
+    async def submit(self, draft: Draft) -> Outcome:
+        """See `Ingestor.submit`. The record is counted as taken in already."""
+        try:
+            return await self._submit(draft)
+        finally:
+            self._in_flight.leave(1)
+
+    async def _submit(self, draft: Draft) -> Outcome:
+        """Stage one record, wherever it is sent, and return its outcome.
+
+        Raises:
+            LeadConnectorError: its location cannot go on; or what `end` was given.
+        """
+        self._send()
+        with self._waiters.submission():
+            submission = await self.durably(lambda outbox: outbox.submit(draft))
+            if submission.end is not None:
+                return outcome_of(submission.end, draft.location)
+            waiter, _ = self._waiters.wait_for(submission.seq, draft.location)
+        if submission.seq in self._told:
+            self._called.set()
+        if self._closed:
+            self.end()
+        self._tell_worker(draft.location)
+        return await waiter
+
+    async def outcomes(self, seqs: Iterable[int]) -> AsyncGenerator[Outcome, None]:
+        """Publish what is staged; yield the outcomes of those of these records without one.
+
+        Raises:
+            LeadConnectorError: a location could not go on, after the others were done; or what
+                `end` was given.
+        """
+        self._send()
+        queue = self._queue = OutcomeQueue(asyncio.Event())
+        self._errors.clear()
+        try:
+            for lot in _lots(list(seqs)):
+                self._open |= await self.durably(lambda outbox: outbox.await_ends(lot))  # noqa: B023 - awaited here
+            await self.durably(lambda outbox: outbox.publish())
+            for location in set(self._open.values()):
+                self._tell_worker(location)
+            self._end_if_done()
+            async with aclosing(queue.drain()) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+            for error in self._errors.values():
+                raise error
+        finally:
+            self._queue = None
+            self._open.clear()
+
+    def _tell_worker(self, location: str) -> None:
+        """Have a location sent from here, if it is this process's; unless it cannot go on."""
+        if self._worker is not None:
+            self._worker.tell(location)
+            error = self._worker.error_of(location)
+            if error is not None:
+                self.location_stopped(location, error)
+
+    def _deliver(self, settlements: list[Settlement]) -> None:
+        for fate in settlements:
+            if fate.state is not State.PENDING:
+                self._ended(fate.claim.seq, fate.claim.lease.location, fate.end)
+
+    def _location_closed(self, state: LocationState, error: LeadConnectorError) -> None:
+        if not isinstance(error, OutboxError):  # then it is another's
+            self.location_stopped(state.name, error)
+
+    def _ended(self, seq: int, location: str, end: StoredOutcome) -> None:
+        """A record has an end, which is durable."""
+        outcome = outcome_of(end, location)
+        self._waiters.take(seq, outcome)
+        if self._open.pop(seq, None) is not None and self._queue is not None:
+            self._queue.put(outcome)
+            self._end_if_done()
+
+    def location_stopped(self, location: str, error: LeadConnectorError) -> None:
+        """A location cannot go on: whoever waits for a record of it is told."""
+        self._waiters.fail_location(location, error)
+        stopped = [seq for seq, of in self._open.items() if of == location]
+        for seq in stopped:
+            del self._open[seq]
+        if stopped:
+            self._errors[location] = error
+            self._end_if_done()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Nothing more is waited for: for an error, or since it was stopped."""
+        self._waiters.fail_all(error or NotSentError(_ENDED))
+        if self._queue is not None:
+            if error is not None:
+                self._errors[""] = error
+            self._queue.end()
+
+    def _end_if_done(self) -> None:
+        if not self._open and self._queue is not None:
+            self._queue.end()
+
+    async def durably(self, work: Callable[[SharedOutbox], Awaitable[T]]) -> T:
+        """Let the outbox do work that may be done twice, opened again where it was lost.
+
+        Raises:
+            OutboxError: it stays lost, or the work is at fault.
+        """
+        for pause in (*_AGAIN_S, None):
+            outbox = self.outbox
+            try:
+                return await work(outbox)
+            except OutboxError as error:
+                if self._closed:
+                    raise ClosedError(_ENDED) from error
+                if pause is None or not outbox.is_lost:
+                    raise
+                _log.warning("outbox lost, opened again in %.1f s: %s", pause, error)
+            await asyncio.sleep(pause)
+            await self._reopen(outbox)
+        raise AssertionError
+
+    async def _reopen(self, lost: SharedOutbox) -> None:
+        async with self._reopening:
+            if self.outbox is lost and not self._closed:
+                with suppress(OutboxError):  # the next attempt says so
+                    self.outbox = await self._opened()
+                    await lost.close()
+
+    async def _opened(self) -> SharedOutbox:
+        outbox = await self._open_outbox()
+        try:
+            await outbox.listen(self._tell)
+        except BaseException:
+            await outbox.close()
+            raise
+        return outbox
+
+    def _tell(self, seq: int) -> None:
+        """A record has an end, perhaps one that is waited for here."""
+        if self._waiters.submitting or seq in self._waiters.open or seq in self._open:
+            self._told.add(seq)
+            self._called.set()
+
+    async def _watch(self) -> None:
+        """See what became of records that others have sent."""
+        now = asyncio.get_running_loop().time
+        look_at = now() + self._look_s
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(look_at):
+                    await self._called.wait()
+            self._called.clear()
+            began = now()
+            waiting = self._waiters.open | self._open.keys()
+            told = self._told & waiting
+            self._told = self._told - waiting if self._waiters.submitting else set()
+            try:
+                await self._look(list(waiting if began >= look_at else told))
+            except LeadConnectorError as error:
+                self.end(error)
+            if began >= look_at:
+                look_at = now() + max(self._look_s, _BUSY * (now() - began))
+
+    async def _look(self, seqs: Sequence[int]) -> None:
+        for lot in _lots(seqs):
+            ends = await self.durably(lambda outbox: outbox.ends(lot))  # noqa: B023 - awaited here
+            for seq, (location, end) in ends.items():
+                self._ended(seq, location, end)
+
+    def __repr__(self) -> str:
+        return f"<Submitter {len(self._waiters.open)} calls, {len(self._open)} records of a run>"
+
+
+def _lots(seqs: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (seqs[at : at + _AT_ONCE] for at in range(0, len(seqs), _AT_ONCE))
