@@ -38,6 +38,11 @@ def inbound(payload: bytes) -> Request:
     return Request("POST", INBOUND_PATH, CONVERSATIONS_VERSION, payload)
 
 
+def post_message(path: str, body: bytes) -> Request:
+    """Add one message, by the endpoint that its kind has."""
+    return Request("POST", path, CONVERSATIONS_VERSION, body)
+
+
 def open_conversation(location: str, contact: str) -> Request:
     """Open the conversation of a contact. Without its trailing slash the path is another one."""
     body = orjson.dumps({"locationId": location, "contactId": contact})
