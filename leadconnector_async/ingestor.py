@@ -109,7 +109,6 @@ class Ingestor:
             self._in_flight,
             self._api.session if self._sends else None,
             concurrency=self._concurrency,
-            request_limit_s=self._api.timeouts.read,
         )
         await submitter.open()
         return submitter

@@ -38,28 +38,40 @@ class Stager:
         self._stats = stats
         self._location = location
         self._providers = providers
+        self._pass: SourcePass | None = None
         self.notes = Notes(location)
 
     async def stage(self, reader: SourceReader) -> None:
-        """Read to the end, or until the reader is stopped; then make the records claimable.
+        """Read to the end, or until the reader is stopped; then make the records claimable."""
+        await self.read(reader)
+        if not reader.interrupted:
+            await self.publish()
+
+    async def read(self, reader: SourceReader) -> None:
+        """Read to the end, or until the reader is stopped.
 
         Raises:
             SourceError: a source cannot be read. What came before it stays staged.
             OutboxError: the store failed.
         """
         drafter = RowDrafter(self._location, time.time_ns() // 1_000_000, self._providers)
-        source_pass: SourcePass | None = None
         for source in reader.sources():
             batch = reader.batch()
             self._refuse_homeless(source.name, batch)
-            source_pass = SourcePass(
-                await self._outbox.source(source.name, source.form), source_pass
-            )
+            number = await self._outbox.source(source.name, source.form)
+            source_pass = self._pass = SourcePass(number, self._pass)
             await self._stage(reader, batch, drafter, source_pass, source.name)
             if not reader.interrupted:
                 await self._outbox.end(source_pass, fault_key(source.name))
-        if not reader.interrupted:
-            await self._outbox.publish()
+
+    async def publish(self) -> None:
+        """Make what was read claimable."""
+        await self._outbox.publish()
+
+    @property
+    def met(self) -> bytes | None:
+        """The records that were read, new or known, as `SourcePass.all_met`; None for no source."""
+        return None if self._pass is None else self._pass.all_met()
 
     def _refuse_homeless(self, name: str, batch: list[Parsed]) -> None:
         """Refuse a source at once, rather than each of its records, where --location is missing."""

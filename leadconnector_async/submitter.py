@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
 from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import ClosedError, LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.worker import Worker
@@ -58,18 +59,17 @@ class Submitter:
             tenures.
         in_flight: counts what was taken in and has no outcome yet.
         session: the way to the API; None to leave the sending to others.
-        concurrency, request_limit_s: see `Worker`.
+        concurrency: see `Worker`.
         look_s: seconds between two looks at all that is waited for.
     """
 
-    def __init__(  # noqa: PLR0913 - four have defaults
+    def __init__(
         self,
         open_outbox: Callable[[], Awaitable[SharedOutbox]],
         in_flight: InFlightLimit,
         session: ApiSession | None = None,
         *,
         concurrency: int | None = None,
-        request_limit_s: float = 60.0,
         look_s: float = LOOK_S,
     ) -> None:
         self._open_outbox = open_outbox
@@ -81,7 +81,6 @@ class Submitter:
                 session,
                 open_outbox,
                 concurrency=concurrency,
-                request_limit_s=request_limit_s,
                 hand_over_s=HAND_OVER_S,
                 deliver=self._deliver,
                 closed=self._location_closed,
@@ -312,6 +311,8 @@ class Submitter:
             self._told = self._told - waiting if self._waiters.submitting else set()
             try:
                 await self._look(list(waiting if began >= look_at else told))
+                if waiting and began >= look_at:
+                    await self._look_at_stopped()
             except LeadConnectorError as error:
                 self.end(error)
             if began >= look_at:
@@ -322,6 +323,13 @@ class Submitter:
             ends = await self.durably(lambda outbox: outbox.ends(lot))  # noqa: B023 - awaited here
             for seq, (location, end) in ends.items():
                 self._ended(seq, location, end)
+
+    async def _look_at_stopped(self) -> None:
+        """See which locations cannot go on elsewhere."""
+        stopped = await self.durably(lambda outbox: outbox.stopped())
+        for location, stop in stopped.items():
+            if is_final(stop, stop.age_s):
+                self.location_stopped(location, stop.error)
 
     def __repr__(self) -> str:
         return f"<Submitter {len(self._waiters.open)} calls, {len(self._open)} records of a run>"

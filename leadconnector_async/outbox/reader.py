@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from leadconnector_async.outbox.base import TrailEvent
+    from leadconnector_async.outbox.base import StoppedLocation, TrailEvent
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 MAX_PLACES = 5
@@ -234,6 +234,9 @@ class OutboxReader(Protocol):
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
         """How much of each location's quota was used, where anything was."""
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
 
     async def workload(self) -> dict[str, Workload]:
         """What is left to do for the records of each location."""

@@ -17,7 +17,7 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
-from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.connection import (
     READING,
     JobRunner,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
 
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.reader import KindOf, RecordLife
 
@@ -171,6 +172,10 @@ class PostgresOutboxReader:
     async def quotas(self) -> dict[str, QuotaSnapshot]:
         """See `OutboxReader.quotas`."""
         return {name: QuotaSnapshot(*of) for name, *of in await self._rows(_QUOTAS)}
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `OutboxReader.stopped`."""
+        return await self._read(stops.stopped)
 
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""

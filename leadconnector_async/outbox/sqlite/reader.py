@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from types import TracebackType
 
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordLife
 
 T = TypeVar("T")
@@ -137,6 +138,10 @@ class SqliteOutboxReader:
         """See `OutboxReader.quotas`."""
         rows = await self._rows(_SPENDS)
         return {name: QuotaSnapshot(*of) for name, *of in rows}
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return {}
 
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""
