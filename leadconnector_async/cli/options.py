@@ -31,6 +31,7 @@ _PLAIN: Final = (
     "date_format",
     "sheet",
     "other_files",
+    "call_notes",
     "repair_text",
 )
 """Source options that are passed on as click gives them."""
@@ -190,6 +191,14 @@ source_options: Final = options_of(
         default="zip",
         show_default=True,
         help="What becomes of an attachment of a type that the API does not take.",
+    ),
+    option(
+        "--call-notes",
+        type=click.Choice(["on", "off"]),
+        default="on",
+        show_default=True,
+        help="Write durations and transcripts of calls, for which the API has no field, into the "
+        "text of the call.",
     ),
     option(
         "--people",
