@@ -52,6 +52,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     only: Iterable[str] = (),
     run_for: float | None = None,
     share: float | None = None,
+    mark_read: bool | None = None,
     concurrency: int | None = None,
     on_progress: Callable[[ImportProgress], object] | None = None,
     every: float = 1.0,
@@ -87,6 +88,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         only: messages of these types, contacts, numbers and addresses alone.
         run_for: seconds after which nothing more is begun.
         share: the part of each location's quota to use, such as 0.5; by default as the policy says.
+        mark_read: set each conversation's unread count to 0 once its last message is settled,
+            unless it was unread before; by default as the policy says.
         concurrency: requests in flight at most; by default as many as the locations can use.
         on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.
@@ -124,7 +127,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     options = replace(options, **{name: v for name, v in given.items() if v is not None})
     if people is not None:
         options = replace(options, people=read_people([fspath(people)], options))
-    changes = {"contacts": contacts, "share": share}
+    changes = {"contacts": contacts, "share": share, "mark_read": mark_read}
     policy = replace(api.policy, **{name: v for name, v in changes.items() if v is not None})
     selection = selection_of(
         limit=limit,

@@ -16,20 +16,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import (
-    empty_files,
-    exists,
-    files_of,
-    open_outbox,
-    read_outbox,
-    shown_place,
-)
+from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
+from leadconnector_async.outbox.upkeep import empty_files
 from leadconnector_async.records.builder import no_providers
-from leadconnector_async.reports.progress import Notice, ProgressMeter
+from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
 from leadconnector_async.stager import Stager
 
@@ -99,6 +94,17 @@ class Importer:
             closed=lambda _state, _error: None,  # the site keeps its error: see `errors`
         )
         self.stager = Stager(outbox, self.dispatcher.stats, location=location, providers=providers)
+        self._marker = (
+            ReadMarker(
+                session,
+                outbox,
+                self.dispatcher.stats,
+                self.dispatcher.locations,
+                self.stager.notes.notices.add,
+            )
+            if session.policy.mark_read
+            else None
+        )
         self.left: dict[str, int] = {}
         """Records without a fate, by location."""
         self.total = 0
@@ -109,10 +115,8 @@ class Importer:
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
-        found = self._meter.snapshot(now, self.total if self.sending else None)
-        if self._origin is None or self._origin.reading is None:
-            return found
-        return replace(found, notice=Notice(f"Reading location {self._origin.reading}."))
+        reading = None if self._origin is None else self._origin.reading
+        return self._meter.snapshot(now, self.total if self.sending else None, reading)
 
     @property
     def stats(self) -> RunStats:
@@ -165,19 +169,32 @@ class Importer:
             return
         end = loop.call_at(self._ends_at, self._end) if self._ends_at < inf else None
         try:
-            await self.dispatcher.work()
+            await self._work()
         finally:
             if end is not None:
                 end.cancel()
 
+    async def _work(self) -> None:
+        if self._marker is None:
+            await self.dispatcher.work()
+            return
+        for location in await self._outbox.marking():  # left by a run that was cut off
+            await self.dispatcher.open(location)
+        await self._marker.beside(self.dispatcher.work())
+
     def _end(self) -> None:
         self._time_is_up = True
+        self._stop_sending()
+
+    def _stop_sending(self) -> None:
         self.dispatcher.stop()
+        if self._marker is not None:
+            self._marker.stop()
 
     def stop(self) -> None:
         """Stage and start nothing more; `run` returns when what is in flight is answered."""
         self.reader.stop()
-        self.dispatcher.stop()
+        self._stop_sending()
 
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""
@@ -249,7 +266,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
 
-    ``origin`` is the client that reads the locations which are sources.
+    ``origin`` is the client of locations that are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.

@@ -55,6 +55,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     wait_for_day: bool = False
     """When the day's quota is spent: wait for the next day instead of stopping."""
 
+    mark_read: bool = False
+    """Set the unread count of each conversation to 0 once its last message is settled, unless it
+    was unread before the first one was sent. Of imports of files alone."""
+
     share: float = 1.0
     """The part of each location's quota to use, of the window and of the day: the rest is left to
     others, whether they are there or not."""

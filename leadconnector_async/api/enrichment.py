@@ -11,6 +11,7 @@ name                 value
 ``file:DIGEST``      URL of the uploaded file with this content
 ``mail:WHO:ID``      ``emailMessageId`` of the thread that mail ID belongs to
 ``person:WHO``       number, address and name of who has this number or address
+``unread:``, ``mark:``  see `leadconnector_async.api.unread`
 ``needs:WHAT``       that WHAT, a call or an upload, was refused without a conversation
 ===================  ==========================================================
 
@@ -22,7 +23,7 @@ told by highlevel-api-docs 234 and 149; where it is refused all the same, a conv
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -32,6 +33,7 @@ from msgspec import Struct
 from leadconnector_async.api import endpoints
 from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
 from leadconnector_async.api.effects import (
+    FetchFile,
     GetLookups,
     HashFile,
     PutLookups,
@@ -40,6 +42,7 @@ from leadconnector_async.api.effects import (
     content_of,
 )
 from leadconnector_async.api.responses import lacks_conversation
+from leadconnector_async.api.unread import note_unread
 from leadconnector_async.models import Contact
 from leadconnector_async.records.deferred import LocalFile
 
@@ -134,14 +137,24 @@ PERSON: Final = "person:"
 
 
 def enrich(
-    payload: bytes, deferred: Deferred, *, location: str, mode: ContactMode
+    payload: bytes,
+    deferred: Deferred,
+    *,
+    location: str,
+    mode: ContactMode,
+    unread_of: int | None = None,
 ) -> Flow[EnrichedRequest]:
-    """Complete one message."""
+    """Complete one message.
+
+    ``unread_of`` is its lane, where it matters whether the conversation was unread before.
+    """
     ids = _ids.decode(payload)
     contact, conversation = ids.contact_id, ids.conversation_id
     added: dict[str, object] = {}
     if deferred.contact is not None and not contact and not conversation:
         contact = added["contactId"] = yield from _contact(deferred.contact, location, mode)
+    if unread_of is not None:
+        yield from note_unread(location, unread_of, contact, conversation)
     who = contact or conversation or ""  # as the record says it, whatever else is learned below
     if deferred.files:
         where = location, contact, conversation
@@ -202,13 +215,16 @@ def _attachments(items: list[str | LocalFile], where: _Place) -> Flow[list[str]]
 
 def _upload(file: LocalFile, number: int, where: _Place) -> Flow[str]:
     digest: str | None = yield HashFile(file.path)
+    path: str | None = file.path
     if digest != file.digest:
+        path = yield FetchFile(file.digest)
+    if path is None:
         how = "is gone" if digest is None else "has changed"
         raise StepRefusedError(f"attachments item {number} {how} since it was read")
     what = f"attachments item {number} could not be uploaded"
-    response = yield from _answer_to_upload(file, *where)
+    name = PureWindowsPath(file.path).name  # of either kind of path: it may be another machine's
+    response = yield from _answer_to_upload(endpoints.Upload(path, name), *where)
     uploaded = content_of(response, _Uploaded, what).uploaded_files
-    name = Path(file.path).name
     url = uploaded.get(name) or next(iter(uploaded.values()), None)
     if not url:
         raise StepFailedError(f"{what}: the answer names no URL")
@@ -216,7 +232,7 @@ def _upload(file: LocalFile, number: int, where: _Place) -> Flow[str]:
 
 
 def _answer_to_upload(
-    file: LocalFile, location: str, contact: str | None, conversation: str | None
+    file: endpoints.Upload, location: str, contact: str | None, conversation: str | None
 ) -> Flow[Response]:
     response: Response
     if contact is None:

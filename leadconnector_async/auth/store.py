@@ -1,24 +1,27 @@
-"""The file that keeps what OAuth gives: a SQLite file that its owner alone may read.
+"""Where what OAuth gives is kept; and the file that keeps it, which its owner alone may read.
 
-It is opened for each call and closed after it: calls are rare, and another process can use the file
-meanwhile. Nothing here knows an event loop; call it from a thread.
+The SQLite file is opened for each call and closed after it: calls are rare, and another process can
+use it meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
 
-from leadconnector_async.errors import TokenStoreError
+from leadconnector_async.errors import OutboxBusyError, TokenStoreError
+from leadconnector_async.locking import OwnerLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
 
 _APPLICATION: Final = 0x4C43544B
 """Marks the file as ours ("LCTK")."""
@@ -80,11 +83,87 @@ def digest(token: str) -> bytes:
     return blake2b(token.encode(), digest_size=16).digest()
 
 
-class TokenStore:
-    """Access and refresh tokens by the name of their installation.
+ASK_AGAIN_S: Final = 0.05
+"""Seconds between two looks whether another process has done with an installation."""
 
-    Every call may raise `TokenStoreError`.
+
+class TokenPlace(Protocol):
+    """Where tokens are kept, by the name of their installation.
+
+    Every call may raise `TokenStoreError`; or `NotSentError`, where the place is out of reach for
+    now.
     """
+
+    async def read(self, name: str) -> StoredTokens:
+        """What is kept, or `NOTHING`."""
+
+    async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
+        """Note, before it is sent, which refresh token is; or, afterwards, that nothing came.
+
+        Only within `alone`.
+        """
+
+    async def keep(self, name: str, kept: StoredTokens) -> None:
+        """Write a new pair. It is durable when this returns."""
+
+    def alone(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Keep out everyone who refreshes this installation, until the block ends or the process.
+
+        One who is kept out waits.
+        """
+
+    async def close(self) -> None:
+        """Let go of what is open. It is opened again where it is needed."""
+
+
+class TokenFile:
+    """A `TokenPlace` in a file."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._store = TokenStore(path)
+
+    async def read(self, name: str) -> StoredTokens:
+        """See `TokenPlace.read`."""
+        return await asyncio.to_thread(self._store.read, name)
+
+    async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
+        """See `TokenPlace.ask`."""
+        await asyncio.to_thread(self._store.ask, name, asked, asked_at)
+
+    async def keep(self, name: str, kept: StoredTokens) -> None:
+        """See `TokenPlace.keep`."""
+        await asyncio.to_thread(self._store.keep, name, kept)
+
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[None]:
+        """See `TokenPlace.alone`."""
+        path = f"{self._store.path}.{digest(name).hex()[:12]}"
+        while True:
+            try:
+                lock = OwnerLock(path)
+            except OutboxBusyError:
+                await asyncio.sleep(ASK_AGAIN_S)
+            except OSError as error:
+                raise TokenStoreError(
+                    f"{path}.lock cannot be made ({error.strerror}): the token store needs a "
+                    "folder that can be written"
+                ) from error
+            else:
+                break
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def close(self) -> None:
+        """Nothing is open between two calls."""
+
+    def __repr__(self) -> str:
+        return repr(self._store)
+
+
+class TokenStore:
+    """The file itself. Nothing here knows an event loop: call it from a thread."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)

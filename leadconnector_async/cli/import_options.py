@@ -123,6 +123,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     stage_only: bool
     provider: str | None
     piece: Piece
+    mark_read: bool
     source_token: str | None
     as_json: bool
     quiet: bool
@@ -132,6 +133,10 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         if not self.source_token:
             return None
         return self.client(self.source_token, self.base_url or BASE_URL)
+
+    def policy(self) -> Policy:
+        """How patient to be, and whether to mark what is read."""
+        return replace(super().policy(), mark_read=self.mark_read)
 
     async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""
@@ -208,7 +213,9 @@ def target(options: ImportOptions) -> Iterator[ApiTarget]:
         LocationsError: a variable that the file of locations names is not set.
     """
     if not options.sandbox:
-        yield ApiTarget(destination(options), api_token(options.token, options.locations))
+        yield ApiTarget(
+            destination(options), api_token(options.token, options.locations, options.outbox)
+        )
         return
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
@@ -216,13 +223,15 @@ def target(options: ImportOptions) -> Iterator[ApiTarget]:
         yield ApiTarget(sandbox.url, _sandbox_token(sandbox.token, options.locations))
 
 
-def api_token(token: str | None, locations: Locations | None) -> str | TokenProvider:
+def api_token(
+    token: str | None, locations: Locations | None, outbox: str | None
+) -> str | TokenProvider:
     """What the API is to be asked with.
 
     Raises:
         LocationsError: a variable that the file of locations names is not set.
     """
-    return (token or "") if locations is None else tokens_of(locations)
+    return (token or "") if locations is None else tokens_of(locations, outbox=outbox)
 
 
 def _sandbox_token(token: str, locations: Locations | None) -> str | TokenProvider:

@@ -105,6 +105,22 @@ class _QuotaType(_Type):
         return quota
 
 
+class _FormatType(_Type):
+    name = "format"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Know the formats, and the plug-ins that are installed."""
+        from leadconnector_async.sources.base import FORMATS  # noqa: PLC0415 - not for help
+        from leadconnector_async.sources.plug_ins import plug_ins, unknown_format  # noqa: PLC0415 - the same
+
+        name = str(value)
+        if name not in FORMATS and name not in [point.name for point in plug_ins()]:
+            self.fail(unknown_format(name), param, ctx)
+        return name
+
+
 class _DelimiterType(_Type):
     name = "char"
 
@@ -191,5 +207,7 @@ MAPPING: Final = _MappingType()
 QUOTA: Final = _QuotaType(may_be_off=False)
 
 QUOTA_OR_OFF: Final = _QuotaType(may_be_off=True)
+
+FORMAT: Final = _FormatType()
 
 DELIMITER: Final = _DelimiterType()

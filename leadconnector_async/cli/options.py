@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.option_types import DELIMITER, KINDS, MAPPING, OUTBOX, ZONE
+from leadconnector_async.cli.option_types import DELIMITER, FORMAT, KINDS, MAPPING, OUTBOX, ZONE
 from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
 
 if TYPE_CHECKING:
@@ -99,8 +99,10 @@ source_options: Final = options_of(
     ),
     option(
         "--format",
-        type=click.Choice(["jsonl", "csv", "mbox", "eml", "xml", "excel", "parquet"]),
-        help="What the files hold. By default their names say, or else their beginning.",
+        metavar="NAME",
+        type=FORMAT,
+        help="What the files hold: jsonl, csv, mbox, eml, xml, excel, parquet, singer, or what a "
+        "plug-in reads. By default their names say, or else their beginning.",
     ),
     option(
         "--delimiter",
@@ -114,6 +116,14 @@ source_options: Final = options_of(
         metavar="NAME|FILE",
         help="How another system's export is read: generic, the name of another mapping that comes "
         "with the library (docs/mappings.md lists them), or a TOML file of your own.",
+    ),
+    option(
+        "--mappings",
+        metavar="FOLDER",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False),
+        help="A folder of mappings of your own, which have names and are recognised like the "
+        "library's. Repeat it for more.",
     ),
     option(
         "--region",
@@ -237,6 +247,7 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
         groups=groups,
         labels=frozenset(label.strip().casefold() for label in labels),
         files=tuple(Path(folder) for folder in given.pop("files")),
+        mappings=tuple(Path(folder) for folder in given.pop("mappings")),
         **{name: given.pop(name) for name in _PLAIN},
     )
     return replace(options, people=read_people(people, options)) if people else options

@@ -173,6 +173,7 @@ def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
         ("sent", summary.sent, found if summary.found else ""),
         ("sent before", summary.sent_before, "by earlier runs"),
         ("known already", summary.skipped, "are in the outbox already"),
+        ("marked read", summary.marked_read, "conversations"),
         ("failed", summary.failed, ""),
         ("unresolved", summary.unresolved, "may be stored, or not"),
         ("pending", summary.pending, "not sent yet"),

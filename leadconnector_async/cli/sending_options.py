@@ -65,6 +65,12 @@ piece_options: Final = options_of(
         "address alone. Repeat it for more; in the environment separate them by spaces.",
     ),
     for_option,
+    option(
+        "--mark-read",
+        is_flag=True,
+        help="Set each conversation's unread count to 0 once its last message is settled, unless "
+        "it was unread before the first one was sent. Takes two requests each.",
+    ),
 )
 
 sending_options: Final = options_of(

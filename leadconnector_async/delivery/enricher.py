@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.api.effects import (
     Effect,
+    FetchFile,
     GetLookups,
     HashFile,
     PutLookups,
@@ -61,6 +62,7 @@ class Enricher:
             enrichment.deferred,
             location=state.name,
             mode=self._session.policy.contacts,
+            unread_of=lane.id if self._session.policy.mark_read else None,
         )
         return await self._advance(state, lane, enrichment, None)
 
@@ -118,6 +120,7 @@ class Enricher:
             return decisions.Retry(_BEING_LEARNED)
         except StopIteration as end:
             enrichment.completed = end.value
+            enrichment.drop_file()
             return None
         except StepFailedError as error:
             return self.failed(enrichment, str(error), lags=isinstance(error, StepLagsError))
@@ -140,6 +143,10 @@ class Enricher:
                     return await asyncio.to_thread(current_digest, path)
                 except OSError:
                     return None
+            case FetchFile(digest):
+                enrichment.drop_file()
+                enrichment.fetched = await self._lookups.fetch_file(digest)
+                return enrichment.fetched
         return None
 
     async def _get_lookups(
@@ -192,10 +199,11 @@ def _of_whom(lookups: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in lookups.items() if name.startswith(_OF_WHOM)}
 
 
-_SHARED: Final = "file:"
-"""Contacts and conversations belong to one lane, files to all of a location."""
+_SHARED: Final = ("file:", "unread:")
+"""Contacts and conversations belong to one lane, files to all of a location; whether a conversation
+is unread is asked by the first of the lanes that are with its contact."""
 
 _BEING_LEARNED: Final = 0.1
 """Seconds until a lane looks again whether another one has learned what it needs."""
 
-_OF_WHOM: Final = ("contact:", "conversation:", "owner:")
+_OF_WHOM: Final = ("contact:", "conversation:", "owner:", "mark:")

@@ -66,7 +66,9 @@ class Sender:
         if claim.seq in lane.doubts:
             return self._reconciler.resolve(state, lane)
         enrichment = lane.enrichment
-        if claim.deferred is None or (enrichment is not None and enrichment.completed is not None):
+        if (claim.deferred is None and not self._policy.mark_read) or (
+            enrichment is not None and enrichment.completed is not None
+        ):
             return self._send(state, lane, claim, enrichment)
         return self._complete(state, lane, enrichment)
 

@@ -14,7 +14,8 @@ class RunStats(Struct):
     """Counts of one run. ``copies`` are those of ``skipped`` that stand elsewhere too.
 
     ``found`` are those of ``sent`` whose answer was lost; ``looks`` and ``enrichments`` those of
-    ``requests`` that looked for a record, or completed one before it was sent.
+    ``requests`` that looked for a record, or completed one before it was sent; ``marked`` the
+    conversations that were marked as read.
     """
 
     read: int = 0
@@ -30,6 +31,7 @@ class RunStats(Struct):
     searches: int = 0
     enrichments: int = 0
     throttled: int = 0
+    marked: int = 0
 
     def include(self, other: RunStats) -> None:
         """Add the counts of another run."""

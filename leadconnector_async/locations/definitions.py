@@ -48,11 +48,11 @@ Source = FromVariable | FromCommand | Installed | FromCompany
 
 
 class AppSettings(Struct, frozen=True):
-    """An OAuth app. ``store`` is the path of its token store."""
+    """An OAuth app. ``store`` is the path or URL of its token store; None for the outbox's."""
 
     client_id: str
     secret_variable: str
-    store: str
+    store: str | None
 
 
 class StatedRate(Struct, frozen=True):

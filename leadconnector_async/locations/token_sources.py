@@ -18,6 +18,7 @@ from leadconnector_async.locations.definitions import (
     Locations,
 )
 from leadconnector_async.models import Refusal
+from leadconnector_async.outbox.open import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,13 +78,18 @@ class LocationTokens:
         return f"<LocationTokens of {self._locations.file}, {len(self._sources)} locations>"
 
 
-def tokens_of(locations: Locations, environ: Mapping[str, str] = os.environ) -> LocationTokens:
+def tokens_of(
+    locations: Locations, environ: Mapping[str, str] = os.environ, *, outbox: str | None = None
+) -> LocationTokens:
     """Make the provider. Variables are read now, commands when their token is first needed.
 
+    OAuth's tokens stand in the ``outbox`` where it is a database, and the file names no store.
+
     Raises:
-        LocationsError: a variable is not set, or holds no token.
+        LocationsError: a variable is not set, or holds no token; or OAuth's tokens have no store.
+        OutboxUnusableError: their store is a URL that cannot be read, or lacks its driver.
     """
-    oauth = _oauth(locations, environ) if locations.app is not None else None
+    oauth = _oauth(locations, environ, outbox) if locations.app is not None else None
     turns = asyncio.Semaphore(_MAX_COMMANDS)
     sources = {
         id_: _source(locations, location, environ, oauth, turns)
@@ -120,9 +126,15 @@ def _value(name: str, where: str, environ: Mapping[str, str]) -> str:
     return value
 
 
-def _oauth(locations: Locations, environ: Mapping[str, str]) -> OAuth:
+def _oauth(locations: Locations, environ: Mapping[str, str], outbox: str | None) -> OAuth:
     app = locations.app
     assert app is not None  # noqa: S101 - tells the type checker
+    store = app.store or (outbox if outbox and is_url(outbox) else None)
+    if store is None:
+        raise LocationsError(
+            f'{locations.file}: [oauth] has no store: write store = "tokens.db", or keep the '
+            "outbox in a database"
+        )
     variables = dict(locations.companies)
     companies: dict[str, str] = {}
     for id_, location in locations.locations.items():
@@ -133,7 +145,7 @@ def _oauth(locations: Locations, environ: Mapping[str, str]) -> OAuth:
     return OAuth(
         app.client_id,
         _value(app.secret_variable, f"{locations.file}: [oauth]: client_secret_env", environ),
-        store=app.store,
+        store=store,
         refresh_tokens={id_: environ[name] for id_, name in variables.items() if environ.get(name)},
         company_of=companies.get,
         remedies={

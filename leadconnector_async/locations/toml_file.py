@@ -22,6 +22,7 @@ from leadconnector_async.locations.definitions import (
     StatedRate,
 )
 from leadconnector_async.models import MESSAGE_TYPES
+from leadconnector_async.outbox.open import is_url
 
 if TYPE_CHECKING:
     from leadconnector_async.locations.definitions import Source
@@ -36,7 +37,7 @@ _EITHER: Final = f"{', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}"
 class _OAuthTable(Struct, frozen=True, forbid_unknown_fields=True):
     client_id: str
     client_secret_env: str
-    store: str
+    store: str | None = None
 
 
 class _CompanyTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,10 +120,13 @@ class _LocationsReader:
         if table is None:
             return None
         found: _OAuthTable = self._converted("[oauth]", table, _OAuthTable)
+        store = found.store
         for key in _OAuthTable.__struct_fields__:
-            self._filled("[oauth]", key, getattr(found, key))
-        store = Path(self._path).parent / found.store
-        return AppSettings(found.client_id, found.client_secret_env, str(store))
+            if (value := getattr(found, key)) is not None:
+                self._filled("[oauth]", key, value)
+        if store is not None and not is_url(store):
+            store = str(Path(self._path).parent / store)
+        return AppSettings(found.client_id, found.client_secret_env, store)
 
     def _filled(self, place: str, key: str, value: str) -> None:
         if not value.strip():

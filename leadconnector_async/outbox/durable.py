@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from leadconnector_async.api.unread import LEAVE
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
-    from leadconnector_async.outbox.base import SourcePass
+    from leadconnector_async.outbox.base import Lease, SourcePass
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 
@@ -45,6 +46,21 @@ class Requeued(NamedTuple):
     """Were refused by validation: only a mended record helps. They stay as they are."""
     left: int = 0
     """Unresolved ones beyond what is taken back at once: they stay until the next time."""
+
+
+class ReadMark(NamedTuple):
+    """A conversation whose last message is settled, and the lookup that says what is to be done.
+
+    ``conversation`` is None where nothing is: it was unread before, or nothing was stored in it.
+    """
+
+    name: str
+    conversation: str | None
+
+
+def read_mark(name: str, value: str, sent_to: str | None) -> ReadMark:
+    """Tell what is to be done; ``sent_to`` is the conversation of what was stored, if anything."""
+    return ReadMark(name, None if value == LEAVE or sent_to is None else value or sent_to)
 
 
 class DurableOutbox(Outbox, Protocol):
@@ -86,6 +102,15 @@ class DurableOutbox(Outbox, Protocol):
             SelectionError: nothing is known of what is to be selected. All stays as it was.
             OutboxBusyError: another process sends.
         """
+
+    async def finished(self, lease: Lease) -> list[ReadMark]:
+        """The lookups `leadconnector_async.api.unread` made for lanes that have nothing to send."""
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """Forget lookups of a location. Durable when this returns."""
+
+    async def marking(self) -> list[str]:
+        """The locations that have such lookups."""
 
     async def requeue(self) -> Requeued:
         """Put failed records back: rejected ones to be sent, unresolved ones to be looked for."""

@@ -5,12 +5,10 @@ A place is the path of a file, for `SqliteOutbox`; or the URL of a database, for
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
-from shutil import copytree
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
@@ -68,7 +66,12 @@ def exists(place: Place) -> bool:
     return is_url(place) or Path(place).exists()
 
 
-def _database() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
+def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
+    """What writes and what reads an outbox in a database.
+
+    Raises:
+        OutboxUnusableError: the driver is not installed.
+    """
     try:
         from leadconnector_async.outbox.postgres.outbox import PostgresOutbox  # noqa: PLC0415 - only if used
         from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader  # noqa: PLC0415 - the same
@@ -93,7 +96,7 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
         OutboxWriteError: it cannot be written.
     """
     if is_url(place):
-        return await _database()[0].open(os.fspath(place), create=create)
+        return await database_stores()[0].open(os.fspath(place), create=create)
     if not create and not exists(place):
         raise OutboxUnusableError(f"{place} does not exist: give the outbox of an earlier import")
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
@@ -107,7 +110,7 @@ async def open_shared(place: str, *, destination: str) -> SharedOutbox:
     Raises:
         OutboxError: as `open_outbox` does; or it is for another API than ``destination``.
     """
-    outbox = await _database()[0].open(place, create=False)
+    outbox = await database_stores()[0].open(place, create=False)
     try:
         await outbox.dedicate(destination)
     except BaseException:
@@ -123,10 +126,23 @@ async def open_reader(place: Place) -> OutboxReader:
         OutboxError: it does not exist, or cannot be read.
     """
     if is_url(place):
-        return await _database()[1].open(os.fspath(place))
+        return await database_stores()[1].open(os.fspath(place))
     from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader  # noqa: PLC0415 - only if used
 
     return SqliteOutboxReader(place)
+
+
+async def server_of(place: str) -> str:
+    """The version of the server that a URL names.
+
+    Raises:
+        OutboxError: it cannot be reached, or used for an outbox.
+    """
+    database_stores()
+    from leadconnector_async.outbox.postgres.connection import server_version  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - the same
+
+    return await server_version(read_place(place))
 
 
 async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]) -> T:
@@ -139,57 +155,6 @@ async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]
         return await work(reader)
 
 
-async def forget_texts(place: Place) -> int:
-    """Forget what the records of an outbox say that are settled, and free what they took.
-
-    Returns how many there were: see `DurableOutbox.forget_texts`.
-
-    Raises:
-        OutboxError: the outbox does not exist, is in use, or cannot be written.
-    """
-    async with await open_outbox(place, create=False) as outbox:
-        done = await outbox.forget_texts()
-    await empty_files(place)
-    if is_url(place):
-        from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
-
-        await upkeep.compact(os.fspath(place))
-    else:
-        from leadconnector_async.outbox.sqlite.upkeep import compact  # noqa: PLC0415 - only if used
-
-        await asyncio.to_thread(compact, os.fspath(place))
-    return done
-
-
-async def empty_files(place: Place) -> None:
-    """Delete the files beside an outbox that came within sources, where no record needs them.
-
-    Raises:
-        OutboxError: the outbox cannot be read.
-    """
-    if not is_url(place) and (folder := files_of(place)).is_dir():
-        from leadconnector_async.outbox.sqlite.upkeep import empty_files  # noqa: PLC0415 - only if used
-
-        await asyncio.to_thread(empty_files, os.fspath(place), folder)
-
-
-async def back_up(place: Place, target: str) -> None:
-    """Copy an outbox to a file, beside whoever writes it, and its folder of files with it.
-
-    Raises:
-        OutboxError: it is in a database, cannot be read, or the copy cannot be written.
-    """
-    if is_url(place):
-        raise OutboxUnusableError(
-            f"{shown_place(place)} is in a database: copy it with pg_dump --schema, or move it"
-        )
-    from leadconnector_async.outbox.sqlite.upkeep import backup  # noqa: PLC0415 - only if used
-
-    await asyncio.to_thread(backup, os.fspath(place), target)
-    if (files := files_of(place)).is_dir():
-        await asyncio.to_thread(copytree, files, files_of(target), dirs_exist_ok=True)
-
-
 @asynccontextmanager
 async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
     """Open what stands in for an outbox: what is written to it is gone afterwards.
@@ -198,7 +163,7 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
         OutboxError: the outbox exists and cannot be read, or there is no room for a copy.
     """
     if place and is_url(place):
-        async with await _database()[0].open(os.fspath(place), rehearsing=True) as outbox:
+        async with await database_stores()[0].open(os.fspath(place), rehearsing=True) as outbox:
             yield outbox
         return
     from leadconnector_async.outbox.sqlite.rehearsal import copy_of  # noqa: PLC0415 - only if used

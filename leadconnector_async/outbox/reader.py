@@ -238,6 +238,9 @@ class OutboxReader(Protocol):
     async def workload(self) -> dict[str, Workload]:
         """What is left to do for the records of each location."""
 
+    async def lanes(self) -> dict[str, int]:
+        """How many lanes of each location have something to send."""
+
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """Those of the named lookups of a location that are known."""
 

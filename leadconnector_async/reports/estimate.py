@@ -76,13 +76,13 @@ class Requests(Struct, frozen=True):
     most: int
 
 
-def requests_for(work: Workload, mode: ContactMode) -> Requests:
+def requests_for(work: Workload, mode: ContactMode, marks: int = 0) -> Requests:
     """Count the requests that a location's records take, those before the sending included.
 
     A contact may be found by the first look-up; or by none, and is created. A conversation that
-    exists already has to be searched for.
+    exists already has to be searched for. Of ``marks`` conversations, each is looked at and marked.
     """
-    alike = work.records + work.files + work.owners
+    alike = work.records + work.files + work.owners + 2 * marks
     contacts = work.ways + work.handles * (mode != "find")
     return Requests(
         alike + work.handles + work.conversations, alike + contacts + 2 * work.conversations

@@ -128,11 +128,14 @@ class ProgressMeter:
         self._throttled = 0
         self._throttled_at = -math.inf
 
-    def snapshot(self, now: float, total: int | None) -> ImportProgress:
-        """What the import does now; ``total`` is None while it reads."""
+    def snapshot(
+        self, now: float, total: int | None, location: str | None = None
+    ) -> ImportProgress:
+        """What the import does now; ``total`` is None while it reads, perhaps a ``location``."""
         stats, sending = self._dispatcher.stats, total is not None
         if sending:
             self._pace.note(now, self._left)
+        reading = Notice(f"Reading location {location}.") if location else None
         known = sending and self._pace.span > 0
         estimate = slowest(self._needs(now)) if known else math.inf
         return ImportProgress(
@@ -148,7 +151,7 @@ class ProgressMeter:
             total=total or 0,
             rate=self._pace.total if known else None,
             seconds_left=estimate if math.isfinite(estimate) else None,
-            notice=self._notice(now) if sending else None,
+            notice=self._notice(now) if sending else reading,
         )
 
     def _needs(self, now: float) -> Iterator[tuple[int, Budget]]:

@@ -252,6 +252,8 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     errands: int
     """Those of ``requests`` that completed a record before it was sent: they found its contact,
     uploaded a file, and so on."""
+    marked_read: int
+    """Conversations that this run marked as read."""
     by_reason: list[Reason]
     """Why records failed or are unresolved, the most frequent reason first."""
     left_out_by_reason: list[Reason]
@@ -323,6 +325,7 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         found=stats.found,
         looks=stats.searches,
         errands=stats.enrichments,
+        marked_read=stats.marked,
         by_reason=status.by_reason,
         left_out_by_reason=status.left_out_by_reason,
         dismissed_by_reason=status.dismissed_by_reason,

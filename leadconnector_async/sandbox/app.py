@@ -15,6 +15,7 @@ from msgspec import Struct
 from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.contact_endpoints import (
     create_contact,
+    delete_contact,
     find_duplicate,
     get_contact,
     upsert_contact,
@@ -22,7 +23,9 @@ from leadconnector_async.sandbox.contact_endpoints import (
 from leadconnector_async.sandbox.conversation_endpoints import (
     create_conversation,
     get_conversation,
+    list_workflows,
     search_conversations,
+    update_conversation,
 )
 from leadconnector_async.sandbox.faults import WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbound_call
@@ -163,10 +166,13 @@ ROUTES: Final = (
     Route("messages", "GET", "/conversations/{}/messages", _READ, list_messages),
     Route("search", "GET", "/conversations/search", _FIND, search_conversations),
     Route("conversation", "GET", "/conversations/{}", _FIND, get_conversation),
+    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, update_conversation),
     Route("open_conversation", "POST", "/conversations/", _OPEN, create_conversation),
     Route("find_contact", "GET", "/contacts/search/duplicate", "contacts.readonly", find_duplicate),
     Route("create_contact", "POST", "/contacts/", "contacts.write", create_contact),
     Route("upsert_contact", "POST", "/contacts/upsert", "contacts.write", upsert_contact),
+    Route("workflows", "GET", "/workflows/", "workflows.readonly", list_workflows),
+    Route("delete_contact", "DELETE", "/contacts/{}", "contacts.write", delete_contact),
     Route("contact", "GET", "/contacts/{}", "contacts.readonly", get_contact),
     Route("token", "POST", "/oauth/token", "", refresh, public=True),
     Route("location_token", "POST", "/oauth/locationToken", "oauth.write", location_token),

@@ -53,18 +53,42 @@ def create_conversation(state: SandboxState, request: ApiRequest) -> Reply:
 
 def get_conversation(state: SandboxState, request: ApiRequest) -> Reply:
     """``GET /conversations/{id}``."""
-    conversation = known_conversation(state, request)
-    view = {
+    return json_reply(200, _single(known_conversation(state, request)))
+
+
+def _single(conversation: Conversation) -> dict[str, Any]:
+    return {
         "id": conversation.id,
         "contactId": conversation.contact_id,
         "locationId": conversation.location_id,
         "deleted": False,
         "inbox": True,
         "type": 1,
-        "unreadCount": 0,
+        "unreadCount": conversation.unread,
         "starred": False,
     }
-    return json_reply(200, view)
+
+
+def update_conversation(state: SandboxState, request: ApiRequest) -> Reply:
+    """``PUT /conversations/{id}``: of what the API lets be set, the count of unread messages."""
+    fields = request.json()
+    request.location(fields.get("locationId"))
+    conversation = known_conversation(state, request)
+    count = fields.get("unreadCount", conversation.unread)
+    if type(count) is not int or count < 0:
+        raise ApiError(unprocessable("unreadCount must be a number"))
+    conversation.unread = count
+    return json_reply(200, {"success": True, "conversation": _single(conversation)})
+
+
+def list_workflows(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /workflows/``: the account's automations, all of them published."""
+    location = request.location(request.query.get("locationId"))
+    found = [
+        {"id": f"w{number}", "name": name, "status": "published", "locationId": location}
+        for number, name in enumerate(state.config.workflows, 1)
+    ]
+    return json_reply(200, {"workflows": found})
 
 
 def search_conversations(state: SandboxState, request: ApiRequest) -> Reply:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from leadconnector_async.sandbox.message_store import derived_id
 from leadconnector_async.sandbox.replies import (
     BAD_TOKEN,
+    NO_LOCATION_ACCESS,
     SERVER_ERROR,
     THROTTLED,
     Reply,
@@ -43,6 +44,8 @@ endless   a chunked body that goes on for ``seconds``
 ReplyKind = Literal[
     "401",
     "401_nested",
+    "403",
+    "404",
     "422",
     "429",
     "500",
@@ -64,6 +67,7 @@ ReplyKind = Literal[
 
 401                  the token is called invalid
 401_nested           the same in v3's other envelope: ``{"error": {"code", "message"}}``
+403 404              the location is another's; what the path names is not there
 422                  a rule is called broken: for contacts, the API does so after creating them too
 429                  with ``Retry-After: seconds`` where ``seconds`` is given
 500 503 504          the API's JSON error body; 502 is a proxy's HTML page
@@ -236,6 +240,8 @@ def _redirect(status: int, fault: Fault) -> Reply:
 _SPOILERS: Final[dict[str, Callable[[Fault, Reply], Reply]]] = {
     "401": lambda _, __: BAD_TOKEN,
     "401_nested": lambda _, __: json_reply(401, _NESTED),
+    "403": lambda _, __: NO_LOCATION_ACCESS,
+    "404": lambda _, __: error(404, "Not Found"),
     "422": lambda _, __: unprocessable("the sandbox was told to refuse this"),
     "429": lambda fault, _: _throttled(fault, None),
     "500": lambda _, __: SERVER_ERROR,

@@ -157,7 +157,7 @@ def conversation_view(
         "lastMessageType": message_type(last)[0] if last else "TYPE_SMS",
         "lastMessageDate": last.date if last else 0,
         "type": "TYPE_PHONE",
-        "unreadCount": 0,
+        "unreadCount": conversation.unread,
         "fullName": name,
         "contactName": name,
         "email": contact.get("email") or "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, get_args
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LINE_LIMIT: Final = 4 << 20
 """Bytes of the longest record that is read. A longer one is a problem of its own line."""
 
-FormatName = Literal["jsonl", "csv", "eml", "mbox", "xml", "excel", "parquet"]
+FormatName = Literal["jsonl", "csv", "eml", "mbox", "xml", "excel", "parquet", "singer"]
+
+FORMATS: Final[tuple[str, ...]] = get_args(FormatName)
 
 MAIL_LIMIT: Final = 40 << 20
 """Bytes of the longest mail that is read: an attachment as large as the API takes, encoded."""
@@ -124,7 +126,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
     ``encoding`` is a name that Python knows. A byte order mark in the file wins over it.
 
-    ``delimiter`` and ``format`` default to what the file's name and beginning say.
+    ``delimiter`` and ``format`` default to what the file's name and beginning say. A format may be
+    the name of a plug-in.
 
     ``region`` is the country, such as ``US``, whose national forms telephone numbers without a
     country code are in.
@@ -135,7 +138,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     uploaded; without one they are named, and written nowhere.
 
     ``mapping_file`` is a mapping of another system's export: the name of one that comes with the
-    library, or a path. ``mapping`` goes before it.
+    library, or a path. ``mapping`` goes before it. ``mappings`` are folders of more of them, which
+    have names and are recognised as those of the library are, and go before these.
 
     ``leave_out`` are kinds (see `LEAVE_OUT`) that are not to be sent. Without them those that name
     nobody to send to are refused.
@@ -162,11 +166,12 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     timezone: ZoneInfo | None = None
     encoding: str | None = None
     delimiter: str | None = None
-    format: FormatName | None = None
+    format: str | None = None
     region: str | None = None
     mine: tuple[str, ...] = ()
     spool: Path | None = None
     mapping_file: str | None = None
+    mappings: tuple[Path, ...] = ()
     leave_out: frozenset[str] = frozenset()
     numbers: Literal["valid", "possible"] = "valid"
     groups: Literal["each", "first"] = "each"

@@ -9,9 +9,9 @@ import os
 import stat
 import sys
 import zlib
-from io import BytesIO
+from io import BytesIO, RawIOBase
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -25,7 +25,7 @@ from leadconnector_async.sources.members import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 CHUNK: Final = 1 << 18
 """Bytes per piece."""
@@ -119,6 +119,29 @@ class SourceFile(NamedTuple):
                 f"{self.name}: is larger than {MAX_WHOLE >> 20} MB: unpack the archive"
             )
         return BytesIO(self.members.read(self.member))
+
+
+class _ChunkFile(RawIOBase):
+    """Pieces of bytes as a file that is read once."""
+
+    def __init__(self, chunks: Iterator[bytes], close: Callable[[], object]) -> None:
+        self._chunks = chunks
+        self._close = close
+
+    def read(self, _size: int = -1) -> bytes:
+        return next(self._chunks, b"")
+
+    def close(self) -> None:
+        super().close()
+        self._close()
+
+
+def stream_of(
+    chunks: Iterator[bytes], name: str, *, close: Callable[[], object] = lambda: None
+) -> ByteStream:
+    """Take pieces of bytes, none of them empty, as a stream."""
+    # Of a file without a buffer no more is asked than this one does.
+    return ByteStream(cast("BinaryIO", _ChunkFile(chunks, close)), name)
 
 
 class ByteStream:

@@ -32,7 +32,8 @@ from leadconnector_async.sources.fields import (
     near_field,
     shown,
 )
-from leadconnector_async.sources.mapping import NAMES, load_mapping
+from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.values import stripped
 
 if TYPE_CHECKING:
@@ -240,7 +241,8 @@ class Vocabulary:
     """Names that columns may have under these options, in one spelling."""
 
     def __init__(self, options: SourceOptions) -> None:
-        mappings = NAMES if options.mapping_file is None else (options.mapping_file,)
+        given = options.mapping_file
+        mappings = names_in(options.mappings) if given is None else [given]
         names = {*FIELDS, *REASON_NAMES, *options.mapping.values()}
         self._known = {folded(name) for name in names}.union(
             *(load_mapping(name).columns() for name in mappings)

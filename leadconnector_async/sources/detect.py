@@ -13,10 +13,12 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.html_log import HtmlLog, html_mapping_of
 from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
 from leadconnector_async.sources.mapping import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.recognition import choice_of_markup
+from leadconnector_async.sources.singer import SingerSource, begins_as_singer
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.text_log import TextLog, text_mapping_of
@@ -131,7 +133,7 @@ def _opened(file: SourceFile, options: SourceOptions) -> Source:
     return source
 
 
-def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions) -> Source:
+def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Source:
     if name in _MAIL:
         return _mailbox(stream, stream.chunks(), options, single=name == "eml")
     text = Utf8Text(stream, options.encoding)
@@ -140,21 +142,32 @@ def _source(name: FormatName | None, stream: ByteStream, options: SourceOptions)
         single = begins_with_mail(text.head, named=False)
         if single is not None:
             return _mailbox(stream, text.chunks(), options, single=single)
-    found = text_mapping_of(text.head, options)
-    if found is not None:
-        return _text_log(stream, text, options, found)
+    kind: type[TextLog | HtmlLog]
+    for kind, mapping_of in ((TextLog, text_mapping_of), (HtmlLog, html_mapping_of)):
+        if (found := mapping_of(text.head, options)) is not None:
+            return _by(kind, stream, text, options, found)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
-    if name == "jsonl":
-        layout = layout_of_json(stream.name, text.head, options)
-        return JsonSource(stream, text, options, layout)
+    if name in ("jsonl", "singer"):
+        return _json(name, stream, text, options)
     return Delimited(stream, text, options)
 
 
-def _text_log(stream: ByteStream, text: Utf8Text, options: SourceOptions, name: str) -> Source:
-    definition = with_date_format(load_mapping(name), options.date_format)
-    source = TextLog(stream, text, options, definition)
+def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    if name == "singer" or (options.format is None and begins_as_singer(text.head)):
+        return SingerSource(stream, text, options)
+    return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
+
+
+def _by(
+    kind: type[TextLog | HtmlLog],
+    stream: ByteStream,
+    text: Utf8Text,
+    options: SourceOptions,
+    name: str,
+) -> Source:
+    source = kind(stream, text, options, with_date_format(load_mapping(name), options.date_format))
     if name != options.mapping_file:
         source.recognised = name
         source.warnings.append(f"begins as what --mapping {name} reads: read by it")

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import SourceOptions, location_in
+from leadconnector_async.sources.base import FORMATS, SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import SourceFile
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.detect import format_by_name, open_file
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder, holds_mail, is_passed_over
 from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
+from leadconnector_async.sources.plug_ins import from_plug_ins
+from leadconnector_async.sources.recognition import found_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,6 +73,21 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
         from leadconnector_async.sources.location_copy import open_copy  # noqa: PLC0415 - few are such
 
         return Sources(partial(open_copy, location, options))
+    options = replace(options, mapping_file=found_in(options.mappings, options.mapping_file))
+    found, broken = None, list[str]()
+    if options.format not in FORMATS:
+        found, broken = from_plug_ins(path, options)
+    sources = _shipped(path, options) if found is None else Sources(partial(_taken, found))
+    sources.before = broken
+    return sources
+
+
+def _taken(source: Source) -> Source:
+    return source
+
+
+def _shipped(path: str, options: SourceOptions) -> Sources:
+    """Find the sources that the library itself reads."""
     if path != "-" and Path(path).is_dir():
         return Export(FolderMembers(path), options)
     file = SourceFile.at(path)
@@ -86,7 +103,7 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
 class Sources:
     """The sources of a path, to be closed by whoever takes them; here the only one.
 
-    ``warnings`` are complete when all are read.
+    ``warnings`` are complete when all are read, and begin with those of ``before``.
 
     Raises:
         SourceError: it cannot be opened.
@@ -94,9 +111,11 @@ class Sources:
 
     def __init__(self, opened: Callable[[], Source]) -> None:
         self.warnings: list[str] = []
+        self.before: list[str] = []
         self._opened = opened
 
     def __iter__(self) -> Iterator[Source]:
+        self.warnings[:] = self.before
         yield self._opened()
 
 
@@ -120,7 +139,7 @@ class Export(Sources):
 
     def __iter__(self) -> Iterator[Source]:
         self._left.clear()
-        self.warnings.clear()
+        self.warnings[:] = self.before
         mails, others = self._sorted()
         if mails:
             yield MailFolder(self.members, mails, self._options)

@@ -82,7 +82,8 @@ class Objects:
         self.definition = choice.definition
         self._unused: dict[str, None] = {}
         self._has_foreign = False
-        self._around: set[str] = set()
+        self.around: set[str] = set()
+        """Keys of the object around a record that are read."""
         if self.definition is not None:
             self._read_by(self.definition)
 
@@ -98,7 +99,7 @@ class Objects:
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
         around = (name for name in self._used if name.startswith(f"{AROUND}."))
-        self._around = {re.split(r"[.\[]", name)[1] for name in around}
+        self.around = {re.split(r"[.\[]", name)[1] for name in around}
 
     @property
     def warnings(self) -> list[str]:
@@ -122,7 +123,7 @@ class Objects:
 
     def with_holder(self, record: Record, holder: Mapping[str, object]) -> Record:
         """Add what the mapping reads of the object around a record."""
-        known = {key: value for key, value in holder.items() if key_of(key) in self._around}
+        known = {key: value for key, value in holder.items() if key_of(key) in self.around}
         return record | {AROUND: known} if known else record
 
     def identity(self, record: Record) -> Identity:
@@ -258,6 +259,14 @@ def _repaired(cell: Cell) -> Cell:
 def key_of(path: str) -> str:
     """Spell a path without case and separators, but those of its levels."""
     return re.sub(r"[^\w.\[\]*^]|_", "", path.casefold())
+
+
+def empty_list(page: Record) -> str | None:
+    """Name the list that is empty in what is no record, but a page without any."""
+    if is_plainly_ours(page) or any(isinstance(inner, dict) for inner in page.values()):
+        return None
+    lists = [key for key, inner in page.items() if isinstance(inner, list)]
+    return lists[0] if len(lists) == 1 and not page[lists[0]] else None
 
 
 def read_object(

@@ -24,7 +24,13 @@ from leadconnector_async.sources.dates import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources.fields import FIELDS, LOCATION, NESTED, OUTBOX_KEY
-from leadconnector_async.sources.json_objects import Objects, cells_of, key_of, read_object
+from leadconnector_async.sources.json_objects import (
+    Objects,
+    cells_of,
+    empty_list,
+    key_of,
+    read_object,
+)
 from leadconnector_async.sources.json_values import (
     JsonValues,
     is_document,
@@ -218,7 +224,11 @@ class JsonSource(StreamSource):
 
     def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:
         """Refuse a file whose records may be in a list that was not read."""
-        others = [f"{path} ({count})" for path, count in values.others.items()]
+        others = [
+            f"{path} ({count})"
+            for path, count in values.others.items()
+            if key_of(path.rpartition(".")[2].removesuffix("[*]")) not in self._objects.around
+        ]
         records = " or ".join(self._layout.records or ())
         if not others and not values.listed:
             wrong = f"has no list {records}, which the mapping names as that of its records"
@@ -291,9 +301,11 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
         return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
     if options.mapping_file is None and isinstance(value, dict):
-        held = choice_of_holder(source, value)
+        held = choice_of_holder(source, value, options.mappings)
         if held is not None and held.definition is not None:
             return JsonLayout(tuple(as_list(held.definition.records)), held)
+    if isinstance(value, dict) and (name := empty_list(value)) and len(lines) == 1:
+        return JsonLayout((f"{name}[*]",), _unseen(options))
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value)) or {default: []}
     named = (
@@ -314,7 +326,11 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
 def _first_whole(lines: list[bytes]) -> object:
     values = (loaded_value(line) for line in lines[:_LINES_TRIED])
     whole = [value for value in values if value is not None]
-    told = (one for one in whole if not (isinstance(one, dict) and is_unreadable(one)))
+    told = (
+        one
+        for one in whole
+        if not (isinstance(one, dict) and (is_unreadable(one) or empty_list(one)))
+    )
     return next(told, whole[0] if whole else None)
 
 
@@ -356,7 +372,7 @@ def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -
 def _score(names: Names, options: SourceOptions) -> int:
     """Count the names that are read."""
     given = None if options.mapping_file is None else load_mapping(options.mapping_file)
-    found = recognised(names)
+    found = recognised(names, options.mappings)
     fits = found if given is None else given.requires and not given.lacking(names)
     definition = given or load_mapping(found or "generic")
     known = {name for rule in definition.fields.values() for name in columns_of(rule)}

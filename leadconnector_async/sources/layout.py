@@ -12,7 +12,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.jsonl import JsonSource
-from leadconnector_async.sources.mapping import NAMES, load_mapping
+from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
 
@@ -77,7 +78,8 @@ def _is_foreign_json(source: Source, options: SourceOptions) -> bool:
 def _first_that_reads(path: str, options: SourceOptions) -> str | None:
     if path == "-" or options.mapping_file is not None:
         return None
-    return next((name for name in _ordered() if _reads(path, options, name)), None)
+    names = sorted(names_in(options.mappings), key=lambda name: name == _LAST)
+    return next((name for name in names if _reads(path, options, name)), None)
 
 
 def _table_of(source: Source) -> Table | None:
@@ -101,12 +103,7 @@ def about(name: str) -> str:
 
 def is_recognised(name: str) -> bool:
     """Tell whether a file is read by this mapping without being told so."""
-    definition = load_mapping(name)
-    return bool(definition.requires or definition.root)
-
-
-def _ordered() -> list[str]:
-    return [*(name for name in NAMES if name != _LAST), _LAST]
+    return load_mapping(name).is_recognised
 
 
 def _reads(path: str, options: SourceOptions, name: str) -> bool:

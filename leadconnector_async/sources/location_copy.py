@@ -7,7 +7,6 @@ reading that broke off goes on.
 
 from __future__ import annotations
 
-import io
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,7 +14,7 @@ import orjson
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import LOCATION_PREFIX
-from leadconnector_async.sources.byte_stream import ByteStream
+from leadconnector_async.sources.byte_stream import stream_of
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.jsonl import JsonLayout, JsonSource
 from leadconnector_async.sources.mapping import load_mapping
@@ -127,20 +126,6 @@ def copy_path(folder: Path, location: str) -> Path:
     return folder / f"location-{location}.db"
 
 
-class _CopyFile(io.RawIOBase):
-    """The lines of a copy, as the bytes of a file."""
-
-    def __init__(self, copy: LocationCopy) -> None:
-        self._copy = copy
-        self._lines = copy.lines()
-
-    def read(self, _size: int = -1) -> bytes:
-        return next(self._lines, b"")
-
-    def close(self) -> None:
-        self._copy.close()
-
-
 def open_copy(location: str, options: SourceOptions) -> Source:
     """Open the copy of a location as a source.
 
@@ -154,8 +139,7 @@ def open_copy(location: str, options: SourceOptions) -> Source:
             "outbox: to send nothing yet, give --stage-only"
         )
     copy = LocationCopy(options.spool, location)
-    # A reader of unbuffered files asks for no more than is done here.
-    stream = ByteStream(_CopyFile(copy), name)  # type: ignore[arg-type]
+    stream = stream_of(copy.lines(), name, close=copy.close)
     text = Utf8Text(stream, "utf-8")
     source = JsonSource(stream, text, options, JsonLayout(None, Choice(load_mapping(MAPPING))))
     if not copy.count():

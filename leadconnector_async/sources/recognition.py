@@ -11,7 +11,7 @@ from leadconnector_async.sources.fields import OUTBOX_KEY, is_plainly_ours, list
 from leadconnector_async.sources.mapping import NAMES, Definition, load_mapping, with_date_format
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from leadconnector_async.sources.base import SourceOptions
 
@@ -50,7 +50,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     """
     given = options.mapping_file
     ours = is_plainly_ours(names) or "type" in options.mapping
-    found = None if ours else recognised(names)
+    found = None if ours else recognised(names, options.mappings)
     if given is not None:
         definition = load_mapping(given)
         misfit = _misfit(definition, names)
@@ -68,13 +68,15 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     return Choice(read_by, found, notes)
 
 
-def choice_of_holder(source: str, value: Mapping[str, object]) -> Choice | None:
+def choice_of_holder(
+    source: str, value: Mapping[str, object], folders: Iterable[Path] = ()
+) -> Choice | None:
     """Choose how a file is read by the keys of its outermost object.
 
     Raises:
         SourceError: several systems write such, and the path of the file names none.
     """
-    fits = [name for name in NAMES if _holds(load_mapping(name), value)]
+    fits = [name for name in names_in(folders) if _holds(load_mapping(name), value)]
     path = str(Path(source).absolute()).casefold()
     if len(fits) > 1:
         why = f"does not tell of which system it is: give --mapping {' or '.join(fits)}"
@@ -98,13 +100,14 @@ def choice_of_markup(
         SourceError: the mapping that is given reads no XML, or none is given and recognised.
     """
     given = options.mapping_file
-    if given is not None and load_mapping(given).elements:
+    if given is not None and load_mapping(given).elements and not load_mapping(given).is_html:
         return given, ()
     root = root_of(head)
-    found = next((name for name in NAMES if root in load_mapping(name).root), None)
+    known = names_in(options.mappings)
+    found = next((name for name in known if root in load_mapping(name).root), None)
     if found is None:
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
-        known = [name for name in NAMES if load_mapping(name).elements]
+        known = [name for name in known if load_mapping(name).root]
         raise SourceError(
             f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
             f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
@@ -127,9 +130,9 @@ def described(root: str) -> str:
     return f"<{root}>" + (f" ({what})" if what else "")
 
 
-def recognised(names: Collection[str]) -> str | None:
-    """Find the mapping that comes with the library whose columns are all there."""
-    for name in NAMES:
+def recognised(names: Collection[str], folders: Iterable[Path] = ()) -> str | None:
+    """Find the mapping whose columns are all there: in folders, or that comes with the library."""
+    for name in names_in(folders):
         definition = load_mapping(name)
         if definition.requires and not definition.lacking(names):
             return name
@@ -137,6 +140,8 @@ def recognised(names: Collection[str]) -> str | None:
 
 
 def _misfit(definition: Definition, names: Collection[str]) -> str | None:
+    if definition.is_html:
+        return "--mapping is for pages of HTML"
     if definition.elements:
         return "--mapping is for XML"
     if definition.text is not None:
@@ -144,3 +149,28 @@ def _misfit(definition: Definition, names: Collection[str]) -> str | None:
     if lacking := definition.lacking(names):
         return f"has no column {listed(lacking)}, which the mapping requires"
     return None
+
+
+def names_in(folders: Iterable[Path]) -> list[str]:
+    """Name the mappings in folders, by their paths, and then those that come with the library.
+
+    Raises:
+        SourceError: there is no such folder, or no mapping in it.
+    """
+    own: list[str] = []
+    for folder in folders:
+        found = sorted(str(path) for path in folder.glob("*.toml"))
+        if not found:
+            raise SourceError(
+                f"--mappings {folder}: is no folder with mappings (*.toml): check the path"
+            )
+        own += found
+    return [*own, *NAMES]
+
+
+def found_in(folders: Iterable[Path], name: str | None) -> str | None:
+    """Find a mapping by its name in folders. What is in none of them stays as it is."""
+    if name is None:
+        return None
+    paths = (folder / f"{name}.toml" for folder in folders)
+    return next((str(path) for path in paths if path.is_file()), name)

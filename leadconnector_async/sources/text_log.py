@@ -12,8 +12,9 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed
 from leadconnector_async.sources.byte_stream import TooLong
-from leadconnector_async.sources.mapping import NAMES, load_mapping
+from leadconnector_async.sources.mapping import load_mapping
 from leadconnector_async.sources.named_rows import RowSource
+from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.values import stripped
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def text_mapping_of(head: bytes, options: SourceOptions) -> str | None:
     if given is not None and load_mapping(given).text is not None:
         return given
     lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]
-    for name in NAMES:
+    for name in names_in(options.mappings):
         form = load_mapping(name).text
         if form is not None and any(_Beginnings(form).find(*two) for two in pairwise([*lines, ""])):
             return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from inspect import iscoroutinefunction, signature
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +12,22 @@ from outbox_places import STORES, DurablePlace, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from leadconnector_async.outbox.base import Outbox
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.reader import OutboxReader
 
+HERE = Path(__file__).parent
 DURABLE = [store for store in STORES if issubclass(store, DurablePlace)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most of the store that takes its time to the whole run: each fourth test is fast."""
+    here = [item for item in items if item.path.parent == HERE and "Postgres" in item.name]
+    for number, item in enumerate(here):
+        if number % 4:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -38,14 +38,15 @@ def test_whatever_becomes_of_workers_each_record_is_sent_once_and_in_order(
 ) -> None:
     """Killed, paused past every deadline, starved, cut off, left and joined by others.
 
-    And with connections that end one by one and all at once, a database that restarts, and clocks
-    that jump.
+    And with connections that end one by one and all at once, a database that restarts, clocks that
+    jump, and another version of the program, which may work beside this one but upgrade nothing.
     """
     url = f"{server.url}&schema=chaos"
     with SandboxThread(SLOW) as sandbox:
         crew = Crew(sandbox, server, url, tmp_path, FAULTS)
         try:
             crew.feed()
+            asyncio.run(crew.let_a_newer_version_in())
             crew.suffer(FAULTS)
             crew.finish()
         finally:

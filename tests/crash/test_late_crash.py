@@ -22,19 +22,19 @@ from leadconnector_async.sandbox import Latency, Reads, SandboxThread
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "10"))
 SLOW = replace(
     CLOSED, latency=Latency(up=0.005, down=0.005, jitter=0.02), reads=Reads(lag=0.1, search_lag=0.1)
 )
 
 
-def kill_and_finish(
-    sandbox: SandboxThread, source: Path, outbox: Path, seed: int, times: int = KILLS
-) -> None:
+def kill_and_finish(sandbox: SandboxThread, source: Path, outbox: Path, seed: int) -> None:
     """Kill the import again and again, and then let it end."""
     random = Random(seed)
     kills = 0
-    while kills < times and kill_at_random(
+    while kills < KILLS and kill_at_random(
         start_import(sandbox, source, outbox), sandbox, random, per_life=30
     ):
         kills += 1
@@ -42,25 +42,21 @@ def kill_and_finish(
     output, errors = last.communicate(timeout=120)
     assert last.returncode == 0, errors + output
     assert json.loads(output)["pending"] == 0
-    assert kills >= min(times, 5), f"the import was done after {kills} kills"
+    assert kills >= min(KILLS, 5), f"the import was done after {kills} kills"
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(KILLS, marks=pytest.mark.slow)])
-def test_killed_imports_make_no_contact_and_store_no_record_twice(
-    times: int, tmp_path: Path
-) -> None:
+def test_killed_imports_make_no_contact_and_store_no_record_twice(tmp_path: Path) -> None:
     """With contacts to make, files to upload, and conversations to open."""
-    records = history(tmp_path, times * 20 + 20)
+    records = history(tmp_path, KILLS * 20 + 20)
     source = write_jsonl(tmp_path / "h.jsonl", records)
     with SandboxThread(SLOW) as sandbox:
-        kill_and_finish(sandbox, source, tmp_path / "o.db", 21, times)
+        kill_and_finish(sandbox, source, tmp_path / "o.db", 21)
         assert_all_is_well(sandbox, records)
         # What was asked and not yet written down may be asked for once more in the next life.
-        assert asked(sandbox, "find_contact") <= 4 + 4 * times
-        assert asked(sandbox, "upload") <= 3 + 3 * times
+        assert asked(sandbox, "find_contact") <= 4 + 4 * KILLS
+        assert asked(sandbox, "upload") <= 3 + 3 * KILLS
 
 
-@pytest.mark.slow
 def test_killed_imports_keep_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each mail is once in the thread of its first."""
     mails, of_thread = [], {}

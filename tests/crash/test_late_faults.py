@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import write_jsonl
-from fault_harness import LAG_S, QUICK, TIMEOUTS
+from fault_harness import LAG_S, QUICK, SHORT_PAUSES, TIMEOUTS
 from late_harness import CLOSED, KIM, LEE, import_quickly, named
 from msgspec.structs import replace
 from samples import sampled
 
 from leadconnector_async import Contact, InboundMessage, Ingestor, LeadConnector, Record, Sent
-from leadconnector_async.sandbox import Fault, Limits, Reads, Sandbox, SandboxThread
+from leadconnector_async.sandbox import Fault, Reads, Sandbox, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +78,7 @@ def test_each_enrichment_may_fail_and_everything_is_stored_once(
         )
         for endpoint in (*ENRICHMENTS, "inbound")
     ]
-    limits = Limits(window="off", max=10_000_000, interval=0.1, daily=None)  # a 429 waits for one
-    config = replace(CLOSED, reads=Reads(lag=LAG_S, search_lag=LAG_S), limits=limits, seed=5)
+    config = replace(CLOSED, reads=Reads(lag=LAG_S, search_lag=LAG_S), limits=SHORT_PAUSES, seed=5)
     with SandboxThread(config) as sandbox:
         sandbox.set_faults(*faults)
         records = history(tmp_path, 24)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLOW = SandboxConfig(latency=Latency(up=0.02, down=0.02))
-COUNT = 400
+COUNT = 200
 
 
 def ids(sandbox: SandboxThread) -> list[str]:
@@ -41,7 +41,9 @@ def waiting_in(pipe: int) -> int:
     return size[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_one_signal_finishes_what_is_in_flight(number: int, tmp_path: Path) -> None:
     """Exit 130, all answers settled; the same command again sends the rest, and only the rest."""
     history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(COUNT)])
@@ -67,7 +69,7 @@ def test_two_signals_stop_at_once_and_lose_nothing(tmp_path: Path) -> None:
     history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(100)])
     hang = Fault("hang", when="after", nth=tuple(range(30, 36)), seconds=60.0)
     with SandboxThread(SandboxConfig(faults=(hang,))) as sandbox:
-        words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--look-after", "0.2"]
+        words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--look-after", "0.05"]
         with started(*words, "--json") as process:
             wait_until(lambda: sandbox.faults_fired["hang"] > 0)
             process.send_signal(signal.SIGINT)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox import Stored
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "migration.md"
 ADDRESS: Final = "http://127.0.0.1:8700"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cli_harness import sms
-from late_harness import CLOSED, asked, import_records
+from cli_harness import sms, write_jsonl
+from fault_harness import QUICK as PATIENT
+from late_harness import CLOSED, asked, import_quickly, import_records
 from msgspec.structs import replace
 
 from leadconnector_async.sandbox import Fault, SandboxThread
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OPEN = replace(CLOSED, closed=False)
-QUICK = ("--look-after", "0.1", "--attempts", "4", "--concurrency", "2")
+QUICK = ("--look-after", "0.05", "--attempts", "4", "--concurrency", "2")
 
 
 def custom(number: int, provider: str) -> dict[str, object]:
@@ -42,5 +43,5 @@ def test_a_server_that_has_trouble_is_no_failing_provider(tmp_path: Path) -> Non
     records = [custom(number, "right") for number in range(6)]
     with SandboxThread(OPEN) as sandbox:
         sandbox.set_faults(Fault("500", endpoint="inbound", probability=0.4))
-        options = ("--look-after", "0.1", "--attempts", "20")
-        assert import_records(sandbox, tmp_path, records, *options)["sent"] == 6
+        source, policy = write_jsonl(tmp_path / "h.jsonl", records), replace(PATIENT, attempts=20)
+        assert import_quickly(sandbox, source, policy).sent == 6

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import OWN_FORM, at, leadconnector, sms, started, write_jsonl
-from fault_harness import QUICK, import_into, records
+from fault_harness import QUICK, SHORT_PAUSES, import_into, records
 from msgspec.structs import replace
 
 from leadconnector_async import (
@@ -19,7 +19,7 @@ from leadconnector_async import (
     Rejected,
 )
 from leadconnector_async.models import Contact
-from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import Fault, Sandbox, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +34,7 @@ def test_what_an_operator_asks_for_is_logged(
     """A run's start and end, a pause after 429, doubt and finding; no text, token or person."""
 
     async def scenario() -> str:
-        limits = Limits(window="off", interval=0.1)  # a 429 waits for one
-        async with Sandbox(SandboxConfig(limits=limits)) as sandbox:
+        async with Sandbox(SandboxConfig(limits=SHORT_PAUSES)) as sandbox:
             sandbox.set_faults(
                 Fault("429", nth=(3,), seconds=0.01), Fault("500", when="after", nth=(5,))
             )
@@ -143,7 +142,7 @@ def test_verbose_shows_the_log(tmp_path: Path) -> None:
 def test_without_verbose_no_warning_is_shown_either(tmp_path: Path) -> None:
     """Python shows a warning that no handler takes, even with --quiet."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(1, contactId=OWN_FORM)])
-    with SandboxThread() as sandbox:
+    with SandboxThread(SandboxConfig(limits=SHORT_PAUSES)) as sandbox:
         for words, shown in ((["--quiet"], False), (["--quiet", "--verbose"], True)):
             sandbox.set_faults(Fault("429", nth=(1,), seconds=0.01))
             options = [*at(sandbox, tmp_path / f"{shown}.db"), *words]

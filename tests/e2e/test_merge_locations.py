@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -20,9 +21,11 @@ from leadconnector_async import (
     TransportError,
     import_files,
 )
+from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.models import Problem
 from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
-from leadconnector_async.sources import Identity, Parsed, SourceRow
+from leadconnector_async.sources import Identity, Parsed, SourceOptions, SourceRow
+from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.verify import FoundMessages
 
 if TYPE_CHECKING:
@@ -318,3 +321,90 @@ def test_another_date_or_direction_is_told() -> None:
     assert (result.messages, result.there, result.left_out, result.refused) == (7, 4, 1, 1)
     assert (result.absent, result.differing) == (["d"], ["b", "c"])
     assert not result.agrees
+
+
+def test_who_has_no_number_is_listed_and_mended(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """The list of what failed goes to the new location, though it shows the ids of the old one."""
+    sandbox.know(location=OLD, contacts=["nobody"])
+    fill(sandbox, tmp_path, [sms(1, contactId="nobody"), *history()[:2]])
+    code, result = merge(sandbox, tmp_path)
+    assert (code, result["sent"], result["failed"]) == (3, 2, 1)
+    failed = tmp_path / "failed.jsonl"
+    leadconnector("failed", "--outbox", tmp_path / "merge.db", "-o", failed)
+    (record,) = map(json.loads, failed.read_text().splitlines())
+    assert "contact.phone is missing" in record["error"]
+    write_jsonl(failed, [record | {"contactPhone": "+13035550163"}])
+    words = [*account(sandbox, "new-token", NEW), "--outbox", tmp_path / "merge.db", "--json"]
+    result = result_of(leadconnector("import", failed, *words).stdout)
+    assert (result["sent"], result["failed"]) == (1, 0)
+    assert sandbox.stored == {OLD: 3, NEW: 3}
+
+
+def test_a_reading_can_be_stopped(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """As by Ctrl-C: nothing more is asked for, and nothing is staged."""
+    fill(sandbox, tmp_path, history())
+
+    async def scenario() -> None:
+        async with LeadConnector("old-token", base_url=sandbox.url, limit=None) as old:
+            reader = SourceReader([f"leadconnector:{OLD}"], SourceOptions(spool=tmp_path / "f"))
+            reader.stop()
+            await LocationReader(old, tmp_path / "f", NEW).read(reader)
+
+    asyncio.run(scenario())
+    assert sandbox.requests["export", 200] == 1
+    assert not sandbox.requests["email", 200]
+    assert not sandbox.requests["contact", 200]
+
+
+def test_the_copy_is_for_its_owner_alone(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """It holds the messages. One that is damaged is told, and can be deleted."""
+    fill(sandbox, tmp_path, history())
+    merge(sandbox, tmp_path)
+    (copy,) = (tmp_path / "merge.db.files").glob("*.db")
+    assert copy.stat().st_mode & 0o077 == 0
+    copy.write_bytes(b"no database at all" * 100)
+    with pytest.raises(SourceError, match="no copy of it can be kept"):
+        from_program(sandbox, tmp_path)
+    copy.unlink()
+    assert from_program(sandbox, tmp_path).skipped == 10
+
+
+def test_odd_answers_lose_no_message(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """A mail that the API does not give fails, and comes with a later import."""
+    fill(sandbox, tmp_path, history()[5:6])
+    sandbox.set_faults(Fault("422", endpoint="email", nth=(1,)))
+    done = leadconnector(
+        *("import", f"leadconnector:{OLD}", *account(sandbox, "new-token", NEW)[:-1]),
+        *("--source-token", "old-token", "--outbox", tmp_path / "merge.db"),
+    )
+    assert done.exit_code == 3
+    assert "1 mails whose text the API does not give" in done.stderr
+    assert "message is missing" in done.stdout
+    code, result = merge(sandbox, tmp_path)
+    assert (code, result["sent"]) == (0, 1)
+    assert shown(sandbox, NEW) == shown(sandbox, OLD)
+
+
+def test_a_file_of_locations_has_both_tokens(
+    sandbox: SandboxThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a quota for each; then no token of the source's has to be given."""
+    fill(sandbox, tmp_path, history())
+    locations = tmp_path / "locations.toml"
+    locations.write_text(
+        "".join(
+            f'[[location]]\nid = "{id_}"\ntoken_env = "{name}"\nlimit = "500/1"\n'
+            f'providers = {{ Call = "{PROVIDER}" }}\n'
+            for id_, name in ((OLD, "OLD_TOKEN"), (NEW, "NEW_TOKEN"))
+        )
+    )
+    tokens = {"OLD_TOKEN": "old-token", "NEW_TOKEN": "new-token"}
+    for name, token in tokens.items():
+        monkeypatch.setenv(name, token)
+    words = ["--locations", locations, "--outbox", tmp_path / "m.db", "--base-url", sandbox.url]
+    done = leadconnector("import", f"leadconnector:{OLD}", "--location", NEW, *words, "--json")
+    assert (done.exit_code, result_of(done.stdout)["sent"]) == (0, 10)
+    assert shown(sandbox, NEW) == shown(sandbox, OLD)
+    done = leadconnector("verify", *words)
+    assert done.exit_code == 0
+    assert f"Source leadconnector:{OLD}" in done.stdout

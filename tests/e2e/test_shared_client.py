@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fault_harness import QUICK, TIMEOUTS, records
 from test_cancellation import RECORDS, engine_for, stage
+from virtual_time import in_virtual_time
 
 from leadconnector_async import FateUnknownError, Ingestor, LeadConnector
 from leadconnector_async.breaker import FAILURES_TO_OPEN
@@ -82,4 +83,4 @@ def test_a_probe_that_is_anothers_is_not_waited_for_without_end() -> None:
             await work
         assert dispatcher.stats.sent == RECORDS
 
-    asyncio.run(scenario())
+    in_virtual_time(scenario())

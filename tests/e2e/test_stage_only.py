@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 from worker_harness import drained, start
 
@@ -37,6 +38,7 @@ def test_a_record_that_is_wrong_is_exit_3(tmp_path: Path) -> None:
     assert (run.exit_code, found["ended"], found["failed"], found["pending"]) == (3, "staged", 1, 1)
 
 
+@pytest.mark.slow
 def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_place: str) -> None:
     """Two of them, each some of the locations; afterwards the outbox says that all is sent."""
     records = [sms(n, contactId=f"c{n:019}", locationId=f"location{n % 8:012}") for n in range(80)]

@@ -41,7 +41,7 @@ def client(sandbox: Sandbox) -> LeadConnector:
         location_id=sandbox.location_id,
         base_url=sandbox.url,
         policy=QUICK,
-        limit=RateLimit(100_000, 1.0, None),
+        limit=RateLimit(100_000, 0.1, None),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from fault_harness import QUICK, records
+from fault_harness import QUICK, SHORT_PAUSES, records
 from msgspec.structs import replace
 
 from leadconnector_async import Ingestor, LeadConnector, RateLimit, Record, Sent, ThrottledError
@@ -52,9 +52,9 @@ def both(count: int) -> list[Record]:
     ]
 
 
-LIMITS = Limits(window="off", max=10_000, interval=0.1)
-"""An interval so short that pauses are."""
-CONFIG = SandboxConfig(tokens={"quiet": "quiet", "busy": "busy"}, limits=LIMITS, faults=(ALWAYS,))
+CONFIG = SandboxConfig(
+    tokens={"quiet": "quiet", "busy": "busy"}, limits=SHORT_PAUSES, faults=(ALWAYS,)
+)
 
 
 @pytest.mark.parametrize("fault", [ALWAYS, replace(ALWAYS, seconds=600.0)])
@@ -66,7 +66,7 @@ def test_a_location_that_is_only_throttled_stops_alone(fault: Fault, tmp_path: P
             outcomes: list[Outcome] = []
             began = time.monotonic()
             async with (
-                client(sandbox, 1.5) as api,
+                client(sandbox, 0.5) as api,
                 Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
             ):
                 with pytest.raises(  # noqa: PT012 - the loop raises
@@ -74,7 +74,7 @@ def test_a_location_that_is_only_throttled_stops_alone(fault: Fault, tmp_path: P
                 ):
                     async for outcome in ingestor.run(both(20)):
                         outcomes.append(outcome)  # noqa: PERF401 - an error must keep them
-            assert time.monotonic() - began > 1.5
+            assert time.monotonic() - began > 0.5
             assert {outcome.location_id for outcome in outcomes} == {"quiet"}
             assert len(outcomes) == len(sandbox.messages) == 20
             assert sandbox.faults_fired["429"] < 60
@@ -109,7 +109,7 @@ def test_a_worker_tries_again_with_the_next_message(tmp_path: Path) -> None:
         async with Sandbox(CONFIG) as sandbox:
             first, *rest = [record for record in both(4) if record.location_id == "busy"]
             async with (
-                client(sandbox, 0.3) as api,
+                client(sandbox, 0.15) as api,
                 Ingestor(api, outbox=tmp_path / "o.db") as ingestor,
             ):
                 with pytest.raises(ThrottledError):
@@ -129,7 +129,7 @@ def test_the_command_ends_with_the_reason(tmp_path: Path) -> None:
     """Exit 1; the records stay pending, and the next run sends them."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(30)])
     with SandboxThread(SandboxConfig(faults=(Fault("429"),))) as sandbox:
-        words = ("import", history, *at(sandbox, tmp_path / "o.db"), "--json", "--patience", "0.3")
+        words = ("import", history, *at(sandbox, tmp_path / "o.db"), "--json", "--patience", "0.1")
         done = leadconnector(*words)
         assert done.exit_code == 1
         assert "answers 429 to everything since" in done.stderr

@@ -64,6 +64,15 @@ sys.exit(main())
 """
 """The command on a machine of its own, whose clock people set."""
 
+NEWER: Final = """
+import sys
+from leadconnector_async.outbox.postgres import schema
+schema.FORMAT += 2
+from leadconnector_async.cli import main
+sys.exit(main())
+"""
+"""The command of a later version, whose tables have more."""
+
 _ONE: Final = """SELECT pid FROM pg_stat_activity
     WHERE application_name LIKE 'leadconnector %' AND pid <> pg_backend_pid()
     ORDER BY random() LIMIT 1"""
@@ -132,6 +141,7 @@ class Crew:
             "restart": self._server.restart,
             "join": lambda: self._resize(1),
             "leave": lambda: self._resize(-1),
+            "upgrade": lambda: self._do(self._upgrade),
             "clock": lambda: self._any().set_clock(self._random.choice([-7200, -5, 5, 7200])),
         }
 
@@ -228,6 +238,24 @@ class Crew:
     async def _unsent(self) -> dict[str, int]:
         async with await PostgresOutbox.open(self._url) as outbox:
             return await outbox.unsent()
+
+    async def let_a_newer_version_in(self) -> None:
+        """Let the tables be those of a later version that this one may work beside."""
+        connection = await connect(read_place(self._url), {})
+        try:
+            await connection.execute("UPDATE outbox_format SET format = format + 1")
+        finally:
+            connection.terminate()
+
+    async def _upgrade(self) -> None:
+        """Try to bring the tables to a format that these workers do not know."""
+        command = [sys.executable, "-c", NEWER, "outbox", "upgrade", self._url]
+        async with await PostgresOutbox.open(self._url):  # so that somebody surely is there
+            done = await asyncio.to_thread(
+                subprocess.run, command, env=ENVIRONMENT, capture_output=True, check=False
+            )
+        assert done.returncode == 1
+        assert b"end workers" in done.stderr
 
     async def _cut_one(self) -> None:
         connection = await connect(read_place(self._url), {})

@@ -46,7 +46,7 @@ def at(sandbox: SandboxThread, outbox: Path | str) -> list[str]:
     """The options that import into a running sandbox, without pacing."""
     return [
         *("--base-url", sandbox.url, "--token", sandbox.token, "--location", sandbox.location_id),
-        *("--outbox", str(outbox), "--quota", "100000/1"),
+        *("--outbox", str(outbox), "--quota", "100000/0.1"),
     ]
 
 

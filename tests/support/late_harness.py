@@ -70,7 +70,7 @@ def import_quickly(
             base_url=sandbox.url,
             policy=policy,
             timeouts=timeouts or Timeouts(),
-            limit=RateLimit(100_000, 1.0, None),
+            limit=RateLimit(100_000, 0.1, None),
         ) as api:
             return await import_files(api, [source], outbox=source.parent / "o.db", **options)
 

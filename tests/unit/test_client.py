@@ -328,13 +328,13 @@ def test_without_a_location_there_is_a_clear_error() -> None:
 
 
 def test_a_quota_is_shared_by_all_calls_of_a_client() -> None:
-    """Thirty calls at once under a limit of ten per half a second cause no 429."""
+    """Thirty calls at once under a limit of ten per fifth of a second cause no 429."""
 
     async def scenario() -> None:
-        limits = Limits(window="sliding", max=10, interval=0.5)
+        limits = Limits(window="sliding", max=10, interval=0.2)
         async with (
             Sandbox(SandboxConfig(limits=limits)) as sandbox,
-            client(sandbox, limit=RateLimit(10, 0.5, None)) as api,
+            client(sandbox, limit=RateLimit(10, 0.2, None)) as api,
         ):
             await asyncio.gather(*(api.add_inbound_message(text()) for _ in range(30)))
             assert sandbox.requests == {("inbound", 200): 30}

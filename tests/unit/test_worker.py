@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from http_peer import serving
 from outbox_kit import drafts, published
+from virtual_time import in_virtual_time
 
 from leadconnector_async import LeadConnector
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
@@ -93,7 +94,7 @@ def worked(opening: Callable[[int], Awaitable[Shared]], *, stop_after: float | N
                 asyncio.get_running_loop().call_later(stop_after, worker.stop)
             await asyncio.wait_for(worker.run(), 5)
 
-    asyncio.run(scenario())
+    in_virtual_time(scenario())
     return opened
 
 

@@ -139,6 +139,8 @@ def _fill_in(given: dict[str, Any]) -> None:
         given["token"] = given["token"] or "not-sent"  # a client wants one, and nothing is sent
     elif given["token"] and given["locations"]:
         raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+    if given["stage_only"] and given["mark_read"]:
+        raise click.UsageError("--mark-read is for the import that sends, not for --stage-only")
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
 

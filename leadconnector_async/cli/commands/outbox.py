@@ -13,13 +13,8 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import json_option, option, outbox_option
 from leadconnector_async.cli.report_lines import print_json
-from leadconnector_async.outbox.open import (
-    back_up,
-    forget_texts,
-    open_outbox,
-    read_outbox,
-    shown_place,
-)
+from leadconnector_async.outbox.open import open_outbox, read_outbox, shown_place
+from leadconnector_async.outbox.upkeep import back_up, forget_texts, move_outbox
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader
@@ -120,3 +115,16 @@ def forget(outbox: str, *, yes: bool) -> None:
         raise click.UsageError("what is forgotten cannot be had back: give --yes to do it")
     done = asyncio.run(forget_texts(outbox))
     say(f"{counted(done, 'record')} forgotten. Copies of the outbox still have them.")
+
+
+@command.command("move")
+@outbox_option
+@option("--to", metavar="FILE|URL", type=OUTBOX, required=True, help="Where it is from now on.")
+def move(outbox: str, to: str) -> None:
+    """Move an outbox from a file to a database, or back, with all that it knows.
+
+    Nobody may use it meanwhile. The old one is kept under another name, so that nobody goes on
+    with both.
+    """
+    records, kept = asyncio.run(move_outbox(outbox, to))
+    say(f"{counted(records, 'record')} moved to {shown_place(to)}. The old one is kept: {kept}.")

@@ -309,11 +309,12 @@ async def _plan(options: ImportOptions) -> ImportSummary:
 async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[LocationPlan]:
     limit, limits = options.limit(), options.limits()
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
+    marks = await reader.lanes() if options.mark_read else {}
     for location, work in (await reader.workload()).items():
         budget = budget_after(
             limits.get(location, limit), snapshots.get(location), now_ms, options.share
         )
-        requests = requests_for(work, options.contacts)
+        requests = requests_for(work, options.contacts, marks.get(location, 0))
         yield LocationPlan(
             location=location,
             records=work.records,

@@ -97,7 +97,7 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     def client(self, token: str | None, locations: Locations | None = None) -> LeadConnector:
         """The client for a token, or for the locations of a file."""
         return LeadConnector(
-            api_token(token, locations),
+            api_token(token, locations, self.outbox),
             base_url=self.base_url or BASE_URL,
             version=self.api_version,
             limits={} if locations is None else locations.limits(RateLimit()),

@@ -87,7 +87,8 @@ async def _work(options: WorkerOptions) -> Exit:
     from leadconnector_async.worker import Worker  # noqa: PLC0415 - the same
 
     base_url = options.base_url or BASE_URL
-    async with options.client(api_token(options.token, options.locations), base_url) as api:
+    token = api_token(options.token, options.locations, options.outbox)
+    async with options.client(token, base_url) as api:
         worker = Worker(
             api.session,
             lambda: open_shared(options.outbox, destination=base_url.rstrip("/")),

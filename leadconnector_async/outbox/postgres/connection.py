@@ -226,6 +226,20 @@ async def check_server(
         _log.warning(_ASYNCHRONOUS, place.shown)
 
 
+async def server_version(place: PostgresPlace) -> str:
+    """The version of a server that an outbox can be on.
+
+    Raises:
+        OutboxError: as `connect` and `check_server` do.
+    """
+    connection = await connect(place, WRITING)
+    try:
+        await check_server(place, connection)
+        return str(await connection.fetchval("SHOW server_version"))
+    finally:
+        connection.terminate()
+
+
 _ASYNCHRONOUS: Final = (
     "%s: standbys follow the server, and none is synchronous: after a failover the last commits "
     "are gone, and what they had sent may be sent again: set synchronous_standby_names"
@@ -300,6 +314,12 @@ class JobRunner:
                 raise type(self._failure)(*self._failure.args)
             try:
                 return await self._in_transaction(work, begin)
+            except AttributeError as error:
+                if not self.connection.is_closed():
+                    raise
+                # The driver's own, where its connection is ended amid a call.
+                self._failure = explained(self.place, ConnectionError())
+                raise self._failure from error
             except FAULTS as error:
                 if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):

@@ -75,6 +75,9 @@ _FAILED_PAGES: Final = """SELECT r.key, location.name, o.state, text, o.detail,
 _FORMS: Final = """SELECT DISTINCT form FROM outcome JOIN record r USING (seq)
     LEFT JOIN source ON source.id = r.source WHERE state > 2 AND state IN (3, 4)"""
 
+_LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
+    JOIN location ON location.id = location GROUP BY location.id, name"""
+
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
 _LOCATION: Final = "SELECT id FROM location WHERE md5(name) = md5($1)"
@@ -172,6 +175,10 @@ class PostgresOutboxReader:
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""
         return await workload(self)
+
+    async def lanes(self) -> dict[str, int]:
+        """See `OutboxReader.lanes`."""
+        return {name: n for name, n in await self._rows(_LANES)}  # noqa: C416 - rows are no pairs
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""

@@ -29,9 +29,10 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER = range(5)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS = range(6)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
-of each process that stages, as long as it lives; of each shard's owner; of all that share them."""
+of each process that stages, as long as it lives; of each shard's owner; of all that share them; of
+who refreshes an installation's tokens."""
 
 _LIVES: Final = """
 -- What happened to a record on its way, but for a first request that stored it.
@@ -100,9 +101,7 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
             if found is None:
                 await _create(place, connection)
             elif found < FORMAT:
-                others = await connection.fetchval(_OTHERS, key >> 32, LOCK_FORMAT)
-                if others:
-                    raise _in_use(place, others)
+                await _check_alone(place, connection, "upgraded")
                 await _upgrade(connection, found)
     except FAULTS as error:
         raise explained(place, error) from None
@@ -142,11 +141,25 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
         )
 
 
-def _in_use(place: PostgresPlace, others: int) -> OutboxBusyError:
-    return OutboxBusyError(
-        f"{place.shown} is to be upgraded, and programs have it open ({others} connections), which "
-        "an upgrade would disturb: end workers, imports and programs of the older version first"
-    )
+async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
+    """Keep others from opening the outbox until the transaction ends.
+
+    Raises:
+        OutboxBusyError: some have it open.
+    """
+    key = place.lock_key(LOCK_FORMAT)
+    await connection.execute(f"SELECT pg_advisory_xact_lock({key})")
+    await _check_alone(place, connection, "moved")
+
+
+async def _check_alone(place: PostgresPlace, connection: Connection, done: str) -> None:
+    key = place.lock_key(LOCK_FORMAT)
+    others = await connection.fetchval(_OTHERS, key >> 32, LOCK_FORMAT)
+    if others:
+        raise OutboxBusyError(
+            f"{place.shown} is to be {done}, and programs have it open ({others} connections), "
+            "which that would disturb: end workers, imports and programs first"
+        )
 
 
 def _missing(place: PostgresPlace) -> OutboxUnusableError:

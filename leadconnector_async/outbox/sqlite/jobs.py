@@ -24,7 +24,7 @@ from leadconnector_async.outbox.staging import stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import SourcePass, Staged, Submission
@@ -124,6 +124,11 @@ class SqliteStore:
         """See `Outbox.put_lookups`."""
         self._check([lease])
         self.lookups.put(lease.number, lookups)
+
+    def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        self._check([lease])
+        self.lookups.forget(lease.number, names)
 
     def source(self, name: str, form: bytes) -> int:
         """Return the number of a source, new if its name or form is."""

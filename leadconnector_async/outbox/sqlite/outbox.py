@@ -16,7 +16,7 @@ from leadconnector_async.outbox.sqlite.writer import Writer
 from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from leadconnector_async.outbox.base import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Staged,
         Submission,
     )
+    from leadconnector_async.outbox.durable import ReadMark
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.quota.limits import QuotaSnapshot
@@ -132,6 +133,21 @@ class SqliteOutbox:
     async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
         await self._writer.run(lambda store: store.put_lookups(lease, lookups))
+
+    async def finished(self, lease: Lease) -> list[ReadMark]:
+        """See `DurableOutbox.finished`."""
+        return await self._writer.run(lambda store: store.lookups.finished(lease.number))
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        await self._writer.run(lambda store: store.forget_lookups(lease, names))
+
+    async def marking(self) -> list[str]:
+        """See `DurableOutbox.marking`."""
+        return await self._writer.run(lambda store: store.lookups.marking())
+
+    async def fetch_file(self, digest: str) -> None:
+        """See `Outbox.fetch_file`."""
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

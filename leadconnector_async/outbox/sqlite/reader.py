@@ -69,6 +69,9 @@ _FORMS: Final = """SELECT DISTINCT form FROM (
         WHERE state > 2 AND state < 5)
     LEFT JOIN source ON source.id = source"""
 
+_LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
+    JOIN location ON location.id = location GROUP BY location"""
+
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
 _LOCATION: Final = "SELECT id FROM location WHERE name = ?"
@@ -138,6 +141,10 @@ class SqliteOutboxReader:
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""
         return await workload(self)
+
+    async def lanes(self) -> dict[str, int]:
+        """See `OutboxReader.lanes`."""
+        return dict(await self._rows(_LANES))
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from leadconnector_async.delivery.scheduler import LocationState
 from leadconnector_async.outbox.base import Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.records.draft import draft
-from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
+from leadconnector_async.sandbox import Fault, Latency, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim, Lease
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
-EACH = 60
+EACH = 30
 
 
 async def staged(outbox: MemoryOutbox) -> None:
@@ -183,9 +184,9 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
     async def scenario() -> None:
         outbox = MemoryOutbox()
         await staged(outbox)
-        slow = SandboxConfig(latency=Latency(up=0.0, down=0.1), trusting=True)
+        late = Fault("hang", when="after", location="here", nth=(1,), seconds=0.5)
         async with (
-            Sandbox(slow) as sandbox,
+            Sandbox(SandboxConfig(faults=(late,), trusting=True)) as sandbox,
             LeadConnector(sandbox.token, base_url=sandbox.url) as api,
         ):
             one = Watched(api, outbox)
@@ -242,6 +243,36 @@ def test_what_is_known_is_written_down_though_a_claim_failed() -> None:
         assert [fate.claim for fate in written] == [claim]
 
     asyncio.run(scenario())
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_not_told_on_the_screen() -> None:
+    """Its loop was ended; whatever comes of the store, the next call of it says the same."""
+    told: list[object] = []
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        outbox = Refusing()
+        await staged(outbox)
+        lease = (await outbox.acquire("here")).lease
+        async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
+            state = LocationState(lease, api.session.quota("here", None))
+            batcher = OutboxBatcher(
+                outbox, deliver=lambda _: None, moved=lambda _: None, idle=lambda: None
+            )
+            loops = asyncio.create_task(_loops(batcher))
+            batcher.wants_claims(state)
+            await outbox.asked.wait()
+            loops.cancel()
+            await asyncio.wait([loops])
+            outbox.refuse.set()
+            await asyncio.sleep(0)  # the claim is refused
+            await asyncio.sleep(0)
+            await batcher.wind_up([])
+        del batcher, state
+        gc.collect()
+
+    asyncio.run(scenario())
+    assert told == []
 
 
 async def _loops(batcher: OutboxBatcher) -> None:

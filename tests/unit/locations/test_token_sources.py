@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_harness import leadconnector, result_of, sms, write_jsonl
 
+from leadconnector_async import LocationsError
+from leadconnector_async.locations.token_sources import tokens_of
+from leadconnector_async.locations.toml_file import read_locations
 from leadconnector_async.sandbox import (
     Fault,
     Limits,
@@ -78,6 +81,26 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def test_tokens_of_oauth_stand_in_the_outbox_where_it_is_a_database(file: Path) -> None:
+    """Unless the file names another store; beside a file they need one of their own."""
+    there, elsewhere = "postgresql://u@h/d?schema=s", "postgresql://u@h/d?schema=t"
+    for store, outbox, found in (
+        ("", there, "<TokenDatabase postgresql://u@h/d?schema=s>"),
+        (f'store = "{elsewhere}"', there, f"<TokenDatabase {elsewhere}>"),
+        ('store = "tokens.db"', there, f"<TokenStore {file.parent / 'tokens.db'}>"),
+        ("", "import.db", "store"),
+        ("", None, "store"),
+    ):
+        file.write_text(LOCATIONS.replace('store = "tokens.db"', store), "utf-8")
+        locations = read_locations(str(file))
+        if found == "store":
+            with pytest.raises(LocationsError, match=r'write store = "tokens\.db"'):
+                tokens_of(locations, VARIABLES, outbox=outbox)
+        else:
+            oauth = tokens_of(locations, VARIABLES, outbox=outbox)._oauth
+            assert repr(oauth) == f"<OAuth app {found}>"
+
+
 def with_tokens(*arguments: object, **changes: str) -> Result:
     """Run the command with the variables that the file names."""
     return leadconnector(*arguments, stdin=None, **(VARIABLES | changes))
@@ -134,7 +157,7 @@ def test_tokens_that_end_in_the_middle_are_renewed_once(
     ticks = count(1)
     sandbox.state.clock = lambda: float(next(ticks))
     source = history(tmp_path, "derived", each=200)
-    run = with_tokens(*words(sandbox, file), source, "--quota", "100000/1")
+    run = with_tokens(*words(sandbox, file), source, "--quota", "100000/0.1")
     assert run.exit_code == 0, run.output
     assert len({message.fields["altId"] for message in sandbox.messages}) == 200
     assert len(sandbox.messages) == 200
@@ -222,18 +245,18 @@ def test_the_only_location_is_the_default(sandbox: SandboxThread, tmp_path: Path
 
 def test_each_location_has_its_own_quota(tmp_path: Path) -> None:
     """The one with the lower figures is never told to slow down; the dry run counts with them."""
-    limits = {"low": Limits(max=10, interval=1.0, headers=False)}
+    limits = {"low": Limits(max=10, interval=0.5, headers=False)}
     config = SandboxConfig(tokens={"t1": "low", "t2": "high"}, location_limits=limits)
     file = tmp_path / "l.toml"
     file.write_text(
-        '[[location]]\nid = "low"\ntoken_env = "T1"\nlimit = "10/1"\n'
+        '[[location]]\nid = "low"\ntoken_env = "T1"\nlimit = "10/0.5"\n'
         '[[location]]\nid = "high"\ntoken_env = "T2"\nlimit = "10000/1"\n'
     )
     source = history(tmp_path, "low", "high", each=20)
     with SandboxThread(config) as sandbox:
         planned = leadconnector(*words(sandbox, file), source, "--dry-run")
         assert planned.exit_code == 0, planned.output
-        assert result_of(planned.stdout)["estimate_s"] == 2.0
+        assert result_of(planned.stdout)["estimate_s"] == 1.0
         run = leadconnector(*words(sandbox, file), source, T1="t1", T2="t2")
         assert run.exit_code == 0, run.output
         assert result_of(run.stdout)["throttled"] == 0

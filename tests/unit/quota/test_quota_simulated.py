@@ -52,7 +52,10 @@ def test_others_that_come_in_bursts_are_left_their_third(kind: Kind) -> None:
         assert outcome.used >= 0.95
 
 
-@pytest.mark.parametrize(("kind", "share"), [("fixed", 0.985), ("bucket", 0.995)])
+@pytest.mark.parametrize(
+    ("kind", "share"),
+    [("fixed", 0.985), pytest.param("bucket", 0.995, marks=pytest.mark.slow)],
+)
 def test_a_server_that_forgets_early_is_used_to_the_full(kind: Kind, share: float) -> None:
     """Of the limit itself, with no round trip deducted: its own figures say that it may be."""
     longer, shorter = (

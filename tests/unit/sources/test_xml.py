@@ -92,6 +92,7 @@ def test_a_broken_file_gives_what_came_before(tmp_path: Path) -> None:
         assert said in parsed[1].problems[0].wrong
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Elements go as they come."""
     path = tmp_path / "sms.xml"
@@ -110,12 +111,20 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert peak(6) < 1.3 * peak(2)
 
 
-def test_a_file_without_records_does_not_fill_the_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("inner", "count", "said"),
+    [
+        (b"<a/>", 20_000, "10000 elements"),
+        pytest.param(b" ", MAIL_LIMIT, "bytes", marks=pytest.mark.slow),
+    ],
+)
+def test_a_file_without_records_does_not_fill_the_memory(
+    inner: bytes, count: int, said: str, tmp_path: Path
+) -> None:
     """Nor one whose records never end."""
-    for inner, said in ((b"<a/>" * 20_000, "10000 elements"), (b" " * MAIL_LIMIT, "bytes")):
-        content = b"<smses><sms>" + inner + b"</sms></smses>"
-        with pytest.raises(SourceError, match=f"{said} without the end of a record"):
-            _read(content, tmp_path / "sms.xml")
+    content = b"<smses><sms>" + inner * count + b"</sms></smses>"
+    with pytest.raises(SourceError, match=f"{said} without the end of a record"):
+        _read(content, tmp_path / "sms.xml")
 
 
 def test_what_a_backup_holds_that_is_no_file(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_harness import at, leadconnector, sms, started, write_jsonl
 from click.testing import CliRunner
+from fault_harness import SHORT_PAUSES
 
 from leadconnector_async.cli.app import app
-from leadconnector_async.sandbox import Fault, SandboxThread
+from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ RED = "\x1b[31mm"
 @pytest.fixture
 def sandbox() -> Iterator[SandboxThread]:
     """A sandbox that asks to slow down once."""
-    with SandboxThread() as running:
+    with SandboxThread(SandboxConfig(limits=SHORT_PAUSES)) as running:
         yield running
 
 

@@ -19,7 +19,7 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.open import open_outbox, read_outbox
-from leadconnector_async.outbox.postgres.connection import WRITING, connect, explained
+from leadconnector_async.outbox.postgres.connection import WRITING, JobRunner, connect, explained
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import FORMAT
@@ -284,3 +284,29 @@ def test_a_pooler_in_transaction_mode_is_refused(
             assert "connection pooler in transaction mode" in refusal(place)
         finally:
             process.terminate()
+
+
+class Ended:
+    """A connection that asyncpg has taken apart while a call of it waited to go on."""
+
+    def __init__(self, *, closed: bool) -> None:
+        self._closed = closed
+
+    def is_closed(self) -> bool:
+        """As the driver says."""
+        return self._closed
+
+    async def execute(self, _: str) -> None:
+        """Complain as the driver does."""
+        raise AttributeError("'NoneType' object has no attribute 'get_settings'")
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_connection_that_is_ended_amid_a_call_was_lost(*, closed: bool) -> None:
+    """The driver's own complaint ends no worker; one with another cause is a fault of ours."""
+
+    async def main() -> None:
+        await JobRunner(read_place("postgresql://h/d"), Ended(closed=closed)).run(opened)
+
+    with pytest.raises(OutboxWriteError if closed else AttributeError, match=r"lost|get_settings"):
+        asyncio.run(main())

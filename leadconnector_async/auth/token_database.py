@@ -1,0 +1,147 @@
+"""OAuth's tokens in a database, among the tables of an outbox: for providers on several machines.
+
+One connection is kept for all calls. While an installation's tokens are refreshed it holds an
+advisory lock, so that nobody else refreshes them; the lock goes with the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from leadconnector_async.auth.store import ASK_AGAIN_S, NOTHING, StoredTokens, digest
+from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
+from leadconnector_async.outbox.postgres.connection import (
+    FAULTS,
+    WRITING,
+    check_server,
+    connect,
+    explained,
+)
+from leadconnector_async.outbox.postgres.place import read_place
+from leadconnector_async.outbox.postgres.schema import LOCK_TOKENS, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from leadconnector_async.outbox.postgres.connection import Connection
+
+T = TypeVar("T")
+
+_READ: Final = """SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at
+    FROM installation WHERE name = $1"""
+
+_ASK: Final = """INSERT INTO installation (name, asked, asked_at) VALUES ($1, $2, $3)
+    ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at"""
+
+_KEEP: Final = """INSERT INTO installation (name, access, renew_at, ends_at, refresh, seed)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET
+        access = excluded.access, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
+        refresh = excluded.refresh, seed = excluded.seed, asked = NULL, asked_at = NULL"""
+
+_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0)
+"""Seconds between attempts where the connection is lost: a pair that is not kept is gone."""
+
+
+class TokenDatabase:
+    """A `TokenPlace` in a database. ``url`` is that of an outbox, which is made if need be.
+
+    Raises:
+        OutboxUnusableError: it is no such URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._place = read_place(url)
+        self._connection: Connection | None = None
+        self._was_open = False
+        self._turn = asyncio.Lock()
+        self._held: dict[str, Connection] = {}
+        """The installations that are refreshed here, and the connection that holds each's lock."""
+
+    async def read(self, name: str) -> StoredTokens:
+        """See `TokenPlace.read`."""
+        row = await self._run(lambda connection: connection.fetchrow(_READ, name))
+        return NOTHING if row is None else StoredTokens(**dict(row))
+
+    async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
+        """See `TokenPlace.ask`.
+
+        Raises:
+            NotSentError: the lock was lost meanwhile. Another provider may have sent the token.
+        """
+
+        async def note(connection: Connection) -> None:
+            if name not in self._held or self._held[name] is not connection:
+                raise NotSentError(f"the connection to {self._place.shown} was lost")
+            await connection.execute(_ASK, name, asked, asked_at)
+
+        await self._run(note)
+
+    async def keep(self, name: str, kept: StoredTokens) -> None:
+        """See `TokenPlace.keep`."""
+        values = kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed
+        await self._run(lambda connection: connection.execute(_KEEP, name, *values))
+
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[None]:
+        """See `TokenPlace.alone`."""
+        key = self._place.lock_key(LOCK_TOKENS, int.from_bytes(digest(name)[:3], "big"))
+
+        async def lock(connection: Connection) -> bool:
+            if name in self._held:
+                return False
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                return False
+            self._held[name] = connection
+            return True
+
+        while not await self._run(lock):  # noqa: ASYNC110 - it may be another process's
+            await asyncio.sleep(ASK_AGAIN_S)
+        try:
+            yield
+        finally:
+            async with self._turn:
+                with suppress(*FAULTS):  # a lock that is lost is free
+                    await self._held.pop(name).execute("SELECT pg_advisory_unlock($1)", key)
+
+    async def close(self) -> None:
+        """See `TokenPlace.close`."""
+        connection, self._connection = self._connection, None
+        self._turn = asyncio.Lock()  # the next call may come in another loop
+        if connection is not None:
+            connection.terminate()
+
+    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do one thing after the other, again where the connection was lost."""
+        async with self._turn:
+            for pause in (*_AGAIN_S, None):
+                try:
+                    return await work(await self._connected())
+                except (OutboxError, *FAULTS) as error:
+                    why, is_lost = explained(self._place, error), self._is_lost
+                if not is_lost or not self._was_open:
+                    raise TokenStoreError(f"the token store cannot be used: {why}")
+                if pause is None:
+                    raise NotSentError(f"the token store is out of reach: {why}")
+                await asyncio.sleep(pause)
+        raise AssertionError
+
+    @property
+    def _is_lost(self) -> bool:
+        return self._connection is None or self._connection.is_closed()
+
+    async def _connected(self) -> Connection:
+        if self._is_lost:
+            connection = await connect(self._place, WRITING)
+            try:
+                await check_server(self._place, connection)
+                await prepare(self._place, connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection, self._was_open = connection, True
+        return self._connection
+
+    def __repr__(self) -> str:
+        return f"<TokenDatabase {self._place.shown}>"

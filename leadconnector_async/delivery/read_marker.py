@@ -1,0 +1,168 @@
+"""The read marker: sets the unread count of conversations to 0 once their last message is settled.
+
+It asks the outbox now and then, whose lookups tell what is to be done: so nothing is forgotten by a
+crash, and what was done is not done again. A mark whose answer was lost is made again, which
+changes nothing. It works beside the dispatcher, within the same quotas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from leadconnector_async.api.endpoints import mark_read, with_missing_scope
+from leadconnector_async.api.responses import (
+    Throttled,
+    classify,
+    is_refusal,
+    is_success,
+    is_unauthorized,
+    read_refusal,
+    retry_after,
+)
+from leadconnector_async.api.unread import unread_name
+from leadconnector_async.errors import DailyQuotaSpentError, RefusedError, TransportError
+from leadconnector_async.transport.base import WithheldError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.outbox.durable import DurableOutbox, ReadMark
+    from leadconnector_async.session import ApiSession
+
+LONGEST_SLEEP_S: Final = 60.0
+
+EVERY_S: Final = 1.0
+
+AT_ONCE: Final = 8
+"""Requests of one location in flight at most."""
+
+
+class ReadMarker:
+    """Marks what is finished in the locations that are open. ``notice`` is told what is not."""
+
+    def __init__(
+        self,
+        session: ApiSession,
+        outbox: DurableOutbox,
+        stats: RunStats,
+        locations: Mapping[str, LocationState],
+        notice: Callable[[str, str], None],
+    ) -> None:
+        self._session = session
+        self._outbox = outbox
+        self._stats = stats
+        self._locations = locations
+        self._notice = notice
+        self._tries: Counter[str] = Counter()
+        self._barred: set[str] = set()
+        self._random = Random()  # noqa: S311 - jitter, not secrets
+        self._ended = asyncio.Event()
+        self._stopping = False
+
+    async def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await ``work``, and mark what it finishes; at its end, all that is finished by then."""
+        marking = asyncio.ensure_future(self._mark_all())
+        try:
+            await work
+        except BaseException:
+            marking.cancel()
+            await asyncio.wait([marking])
+            raise
+        self._ended.set()
+        await marking
+
+    def stop(self) -> None:
+        """Begin nothing more once ``work`` has ended: the next run goes on."""
+        self._stopping = True
+
+    async def _mark_all(self) -> None:
+        while not self._ended.is_set():
+            await self._round()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), EVERY_S)
+        while not self._stopping and await self._round():
+            pass
+
+    async def _round(self) -> int:
+        """Try each mark that is due once. Returns how many were tried."""
+        rounds = [
+            self._of_location(state)
+            for state in list(self._locations.values())
+            if state.error is None and state.name not in self._barred
+        ]
+        return sum(await asyncio.gather(*rounds))
+
+    async def _of_location(self, state: LocationState) -> int:
+        most = self._session.policy.attempts
+        found = await self._outbox.finished(state.lease)
+        due = [mark for mark in found if self._tries[mark.name] < most]
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(mark: ReadMark) -> None:
+            async with turns:
+                if state.name not in self._barred and await self._is_done(state, mark):
+                    names = mark.name, unread_name(mark.name)
+                    await self._outbox.forget_lookups(state.lease, names)
+
+        await asyncio.gather(*map(in_turn, due))
+        return len(due)
+
+    async def _is_done(self, state: LocationState, mark: ReadMark) -> bool:
+        """Make one request, if one is due. True: there is no more to be done."""
+        if mark.conversation is None:
+            return True
+        self._tries[mark.name] += 1
+        request = mark_read(state.name, mark.conversation)
+        try:
+            slot = await self._session.acquire_slot(state.name, state.quota)
+            self._stats.requests += 1
+            response = await self._session.exchange(
+                state.name, state.quota, slot, request, state.may_send
+            )
+        except DailyQuotaSpentError:
+            await self._wait_for_day(state, mark)
+            return False
+        except (RefusedError, TransportError, WithheldError) as error:
+            bars = not isinstance(error, TransportError)
+            return await self._put_off(state, mark, str(error), bars=bars)
+        if is_success(response):
+            self._stats.marked += 1
+            return True
+        refusal = with_missing_scope(request, read_refusal(response.status, response.body))
+        why = f"{refusal.status} {refusal.message}"
+        bars = is_unauthorized(response)
+        if bars or not is_refusal(response):
+            if isinstance(classify(response.status, response.body), Throttled):
+                after = retry_after(response, self._session.policy.retry_after_cap)
+                self._session.pause(state.name, state.quota, after)
+            return await self._put_off(state, mark, why, bars=bars)
+        self._notice(f"conversations that could not be marked as read: {why}", mark.conversation)
+        return True
+
+    async def _put_off(self, state: LocationState, mark: ReadMark, why: str, *, bars: bool) -> bool:
+        """Try again later: in this run, or where that is in vain, in the next one."""
+        if bars:
+            self._barred.add(state.name)
+        if bars or self._tries[mark.name] >= self._session.policy.attempts:
+            what = "conversations are not marked as read yet, and are with the same command again"
+            self._notice(f"{what}: {why}", mark.conversation or "")
+        else:
+            await asyncio.sleep(self._session.policy.delay(self._tries[mark.name], self._random))
+        return False
+
+    async def _wait_for_day(self, state: LocationState, mark: ReadMark) -> None:
+        if self._session.policy.wait_for_day:
+            self._tries[mark.name] -= 1
+            now = asyncio.get_running_loop().time()
+            await asyncio.sleep(min(max(state.quota.day_ends - now, 0.0), LONGEST_SLEEP_S))
+        else:
+            self._barred.add(state.name)
+
+    def __repr__(self) -> str:
+        return f"<ReadMarker {self._stats.marked} marked>"

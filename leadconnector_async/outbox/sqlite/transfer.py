@@ -1,0 +1,171 @@
+"""An outbox file as one end of a move to another store.
+
+What it does holds the event loop: a move is a program of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.locking import OwnerLock
+from leadconnector_async.outbox.sqlite.claims import ClaimIndex, packed
+from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
+from leadconnector_async.outbox.transfer import BATCH, RELATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from leadconnector_async.outbox.transfer import Rows
+
+_READ: Final = {
+    "record": """SELECT seq, location, lane, date, key, payload, late, traits, source, line, raw
+        FROM record LEFT JOIN origin USING (seq) ORDER BY seq""",
+    "outcome": f"SELECT {RELATIONS['outcome'].replace(' ', ', ')} FROM outcome ORDER BY id",  # noqa: S608 - our own names
+    "lookup": "SELECT location, name, value FROM fact",
+    "copy": "SELECT source, seq, n, met, reading, line FROM copy",
+    "quota": f"SELECT {RELATIONS['quota'].replace(' ', ', ')} FROM spend",  # noqa: S608 - our own names
+    "trail": "SELECT seq, at, what, trace FROM trail ORDER BY rowid",
+    "owner": "SELECT 0, at, worker FROM owner",
+}
+
+_TABLES: Final = {"lookup": "fact", "quota": "spend"}
+
+_RENAMED: Final = {"source_pass": "reading"}
+
+_FINISH: Final = """
+INSERT INTO tally (location, state, n, first_at, last_at)
+    SELECT r.location, coalesce(state, 0), count(*),
+        min(iif(attempts > 0, at, NULL)), max(iif(attempts > 0, at, NULL))
+    FROM record r LEFT JOIN outcome USING (location, lane, seq) GROUP BY 1, 2;
+UPDATE sealed SET seq = (SELECT coalesce(max(seq), 0) FROM record);
+"""
+
+
+class SqliteTransfer:
+    """`TransferSource` and `TransferTarget` over a connection that owns its file."""
+
+    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+        self._held: list[int] = []
+        self.retired: str | None = None
+        """The name that the file has now, if it is retired."""
+
+    async def rows(self, relation: str) -> AsyncIterator[Rows]:
+        """See `TransferSource.rows`."""
+        if relation == "held":
+            index = ClaimIndex(self._connection)
+            held = [
+                (location, seq)
+                for location, lanes in index.lanes.items()
+                for seqs in lanes.values()
+                for seq in seqs
+            ]
+            yield held
+            return
+        names = RELATIONS[relation].replace(" ", ", ")
+        query = _READ.get(relation, f"SELECT {names} FROM {relation}")  # noqa: S608 - our own names
+        cursor = self._connection.execute(query)
+        while page := cursor.fetchmany(BATCH):
+            yield page
+
+    async def retire(self) -> str:
+        """See `TransferSource.retire`."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.retired = f"{self._path}.moved"
+        _rename(self._path, self.retired)
+        return self.retired
+
+    async def write(self, relation: str, rows: Rows) -> None:
+        """See `TransferTarget.write`."""
+        if relation == "held":
+            self._held += [seq for _, seq in rows]
+            return
+        if relation == "record":
+            self._insert("record", _COLUMNS[:8], [row[:8] for row in rows])
+            origins = [(row[0], *row[8:]) for row in rows if row[8] is not None or row[10]]
+            self._insert("origin", ("seq", *_COLUMNS[8:]), origins)
+            return
+        names = [_RENAMED.get(name, name) for name in RELATIONS[relation].split()]
+        if relation == "owner":
+            names, rows = names[1:], [row[1:] for row in rows]
+        self._insert(_TABLES.get(relation, relation), names, rows)
+
+    def _insert(self, table: str, names: Sequence[str], rows: Rows) -> None:
+        marks = ", ".join("?" * len(names))
+        query = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - our own names
+        self._connection.executemany(query, rows)
+
+    async def finish(self) -> None:
+        """See `TransferTarget.finish`."""
+        for statement in _FINISH.split(";\n"):
+            self._connection.execute(statement)
+        if self._held:
+            row = (1, packed(self._held))
+            self._connection.execute("INSERT INTO claimed (batch, seqs) VALUES (?, ?)", row)
+        self._connection.execute("COMMIT")
+
+
+_COLUMNS: Final = RELATIONS["record"].split()
+
+
+@contextmanager
+def moving_from(path: str) -> Iterator[SqliteTransfer]:
+    """Own a file to move what it holds.
+
+    Raises:
+        OutboxError: it cannot be used, or is in use; or there is a file that was moved before.
+    """
+    if Path(f"{path}.moved").exists():
+        raise OutboxUnusableError(f"{path}.moved exists already: put it elsewhere, and move again")
+    lock = OwnerLock(path)
+    try:
+        with _open(path) as connection:
+            source = SqliteTransfer(path, connection)
+            try:
+                yield source
+            except BaseException:
+                if source.retired is not None:
+                    _rename(source.retired, path)
+                raise
+    finally:
+        lock.release()
+
+
+@contextmanager
+def moving_to(path: str) -> Iterator[SqliteTransfer]:
+    """Make a new file, which takes its name when the block ends well.
+
+    Raises:
+        OutboxError: it exists already, or cannot be written.
+    """
+    if Path(path).exists():
+        raise OutboxUnusableError(f"{path} exists already: name another file")
+    half = f"{path}.part"
+    try:
+        with _open(half) as connection:
+            connection.execute("BEGIN")
+            yield SqliteTransfer(path, connection)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _rename(half, path)
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                Path(half + suffix).unlink()
+
+
+@contextmanager
+def _open(path: str) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(open_to_write(path, sqlite3.connect)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+
+
+def _rename(path: str, name: str) -> None:
+    Path(path).rename(name)

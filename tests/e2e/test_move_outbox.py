@@ -1,0 +1,143 @@
+"""An outbox that moves from a file to a database, and back, with all that it knows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+from outbox_kit import claimed, draft, drafts, fate, in_outbox, listed, said
+
+from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
+from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.open import open_outbox, read_outbox
+from leadconnector_async.outbox.selection import Selection
+from leadconnector_async.outbox.upkeep import move_outbox
+from leadconnector_async.quota.limits import QuotaSnapshot
+from leadconnector_async.sandbox import SandboxThread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from postgres_server import PostgresServer
+
+    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
+
+SPENT = QuotaSnapshot(7, 9, 3, 4, 200)
+
+
+async def fill(outbox: SqliteOutbox) -> None:
+    """Records of all kinds, of which some are in flight, copies, lookups, trails and quota."""
+    source = await outbox.source("h.csv", b"{}")
+    batch = [draft(f"i{n}", payload=said(n), date=n, lane=n % 3, line=n + 1) for n in range(20)]
+    wrong = draft("iwrong", problem="no", line=30)
+    await outbox.stage([*batch, wrong, *drafts(2, location="l2")], SourcePass(source))
+    await outbox.publish()
+    other = await outbox.source("other.csv", b"{}")
+    await outbox.stage(batch[:2], SourcePass(other))
+    claims = await claimed(outbox, 8)
+    claims[0].note("no answer", "t1")
+    ends = [
+        fate(claims[0], lookups={"contact:+1": "c1"}, conversation_id="v1"),
+        fate(claims[1], State.REJECTED, reason="no"),
+        fate(claims[2], State.UNRESOLVED, reason="may be"),
+        fate(claims[3], State.PENDING),
+    ]
+    await outbox.settle(ends, [(claims[0].lease, SPENT)])
+    await outbox.select(Selection(limit=12))
+
+
+async def seen(reader: OutboxReader) -> dict[str, Any]:
+    """All that an outbox tells, but for who owns it."""
+    summary = await reader.summary(now_ms=0)
+    seqs = [
+        seq for name in ("i0", "i1", "i2", "i3", "iwrong") for seq in await reader.find(name[1:])
+    ]
+    return {
+        "summary": summary._replace(owners=()),
+        "failed": await listed(reader.failed()),
+        "sent": await listed(reader.sent("l1")),
+        "queued": await listed(reader.queued()),
+        "quotas": await reader.quotas(),
+        "lookups": await reader.lookups("l1", ["contact:+1"]),
+        "lives": [life._replace(worker=None) async for life in reader.lives(seqs)],
+        "broken": await reader.broken(),
+    }
+
+
+async def in_doubt(place: str) -> set[bytes]:
+    """What the next owner is handed."""
+    async with await open_outbox(place) as outbox:
+        return {claim.key for claim in (await outbox.acquire("l1")).unknown}
+
+
+def test_all_that_is_known_moves_to_a_database_and_back(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """The old one is kept under another name; each store counts as it should."""
+    path, url = str(tmp_path / "o.db"), postgres.outbox()
+    in_outbox(tmp_path / "o.db", fill)
+    before = asyncio.run(read_outbox(path, seen))
+    assert before["broken"] == {}
+    assert asyncio.run(move_outbox(path, url)) == (23, f"{path}.moved")
+    assert not (tmp_path / "o.db").exists()
+    assert asyncio.run(read_outbox(url, seen)) == before
+    records, kept = asyncio.run(move_outbox(url, path))
+    assert (records, kept.startswith("the schema ")) == (23, True)
+    assert asyncio.run(read_outbox(path, seen)) == before
+    assert len(asyncio.run(in_doubt(path))) == 4
+    with pytest.raises(OutboxUnusableError, match="does not exist"):
+        asyncio.run(read_outbox(url, seen))
+
+
+def test_what_is_in_flight_is_handed_over_in_the_database(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """It is in doubt there as it was in the file."""
+    path, url = str(tmp_path / "o.db"), postgres.outbox()
+    in_outbox(tmp_path / "o.db", fill)
+    asyncio.run(move_outbox(path, url))
+    assert len(asyncio.run(in_doubt(url))) == 4
+    assert asyncio.run(read_outbox(url, lambda reader: reader.broken())) == {}
+
+
+def test_what_cannot_be_moved_stays_as_it_was(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Two files; a target that has records; an outbox that is in use."""
+    path, url = str(tmp_path / "o.db"), postgres.outbox()
+    in_outbox(tmp_path / "o.db", fill)
+    with pytest.raises(OutboxUnusableError, match="a file and a URL"):
+        asyncio.run(move_outbox(path, str(tmp_path / "p.db")))
+
+    async def busy() -> None:
+        async with await open_outbox(path):
+            with pytest.raises(OutboxBusyError):
+                await move_outbox(path, url)
+        async with await open_outbox(url) as there:
+            await there.submit(draft("other", payload=b"{}"))
+            with pytest.raises(OutboxBusyError, match="end workers, imports and programs"):
+                await move_outbox(path, url)
+        with pytest.raises(OutboxUnusableError, match="holds records already"):
+            await move_outbox(path, url)
+
+    asyncio.run(busy())
+    assert sorted(item.name for item in tmp_path.glob("o.db*")) == ["o.db"]
+    assert asyncio.run(read_outbox(path, seen))["summary"].records == 23
+
+
+def test_an_import_goes_on_where_it_moved_to(tmp_path: Path, postgres: PostgresServer) -> None:
+    """The same command with the new place knows what was sent, and sends what was not."""
+    first = write_jsonl(tmp_path / "a.jsonl", [sms(n) for n in range(5)])
+    url = postgres.outbox()
+    with SandboxThread() as sandbox:
+        leadconnector("import", first, *at(sandbox, tmp_path / "o.db"))
+        run = leadconnector("outbox", "move", "--outbox", tmp_path / "o.db", "--to", url)
+        assert run.exit_code == 0
+        assert "5 records moved" in run.stdout
+        more = write_jsonl(tmp_path / "a.jsonl", [sms(n) for n in range(7)])
+        result = result_of(leadconnector("import", more, *at(sandbox, url), "--json").stdout)
+        assert (result["sent"], result["skipped"], result["failed"]) == (2, 5, 0)
+        assert len(sandbox.messages) == 7
+    checked = leadconnector("outbox", "check", "--outbox", url)
+    assert (checked.exit_code, "7 records: each is accounted for" in checked.stdout) == (0, True)

@@ -1,0 +1,194 @@
+"""Exports of chats as JSON: whole files of one chat or of many, and the files beside them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+import pytest
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Contact
+from leadconnector_async.sources import Parsed, SourceOptions, open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KIM = Contact(phone="+13035550142")
+NUMBER = "+1 303 555 0142"
+WHEN = 1711724801
+
+
+def _read(path: Path, content: object = None, **options: object) -> tuple[list[Parsed], list[str]]:
+    if content is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1), "utf-8")
+    settings = SourceOptions(region="US", **options)  # type: ignore[arg-type]
+    with open_source(str(path), settings) as source:
+        return list(source), source.warnings
+
+
+def _said(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
+    return {"id": 2, "type": "message", "date_unixtime": str(WHEN), "from_id": "user71"} | fields
+
+
+def _chat(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+    head = {"name": NUMBER, "type": "personal_chat", "id": 71} | fields
+    return head | {"messages": [*messages]}
+
+
+def test_telegram_tells_sides_by_the_id_of_the_chat(tmp_path: Path) -> None:
+    """Also where both have one name; the text is put together of its pieces."""
+    pieces = ["see ", {"type": "bold", "text": "here"}, "."]
+    content = _chat(_said(text=pieces), _said(id=3, from_id="user5", text="hi"))
+    (one, other), warnings = _read(tmp_path / "result.json", content)
+    assert one.row is not None
+    assert other.row is not None
+    assert (one.row.direction, other.row.direction) == ("inbound", "outbound")
+    assert (one.row.type, one.row.message, one.row.contact) == ("Custom", "see here.", KIM)
+    assert str(one.row.date) == "2024-03-29 15:06:41+00:00"
+    assert warnings[0] == "its keys are those of --mapping telegram: read by it"
+
+
+def test_the_whole_export_of_telegram(tmp_path: Path) -> None:
+    """Each chat has a head of its own; groups are left out, and the other lists told."""
+    chats = [_chat(_said(text="one")), _chat(_said(text="two"), type="private_group")]
+    content = {
+        "about": "Here is the data",
+        "personal_information": {"user_id": 5, "bio": "x" * 300_000},
+        "contacts": {"list": [{"first_name": "Kim", "phone_number": "001"}]},
+        "chats": {"about": "All", "list": [*chats, _chat(_said(text="three"), name="Ann")]},
+    }
+    (one, two, three), warnings = _read(tmp_path / "result.json", content)
+    assert one.row is not None
+    assert one.row.contact == KIM
+    assert two.left_out == "messages of groups, channels and bots, which are with no one person"
+    assert [problem.field for problem in three.problems] == ["contact.name"]
+    assert b'"contact.name": "Ann"' in three.raw
+    assert any("contacts.list[*] (1)" in one for one in warnings)
+
+
+def test_files_of_telegram_lie_beside_it(tmp_path: Path) -> None:
+    """Those that were not exported are counted, alone or with a text."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(b"picture")
+    gone = "(File not included. Change data exporting settings to download.)"
+    content = _chat(
+        _said(photo="photos/one.jpg", text=""),
+        _said(photo=gone, text=[{"type": "plain", "text": "look"}]),
+        _said(file=gone, text=""),
+    )
+    (one, two, three), _ = _read(tmp_path / "result.json", content)
+    assert one.row is not None
+    assert two.row is not None
+    assert [url.rpartition("/")[2] for url in one.row.attachments or ()] == ["one.jpg"]
+    assert two.notices == ("messages had pictures or files that the export does not hold",)
+    assert three.left_out == ("messages of pictures or files alone, which the export does not hold")
+
+
+META = {
+    "participants": [{"name": NUMBER}, {"name": "Caf\u00c3\u00a9"}],
+    "messages": [
+        {
+            "sender_name": "Caf\u00c3\u00a9",
+            "timestamp_ms": WHEN * 1000 + 500,
+            "content": "h\u00c3\u00a9",
+        },
+        {"sender_name": NUMBER, "timestamp_ms": WHEN * 1000, "photos": [{"uri": "media/a.jpg"}]},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("folder", "type_"), [("facebook-shop", "FB"), ("instagram-shop/messages", "IG")]
+)
+def test_downloads_of_meta_are_mended(tmp_path: Path, folder: str, type_: str) -> None:
+    """Texts and names; the path tells the system, and files start at the folder."""
+    path = tmp_path / folder / "message_1.json"
+    path.parent.mkdir(parents=True)
+    (path.parent / "media").mkdir()
+    (path.parent / "media" / "a.jpg").write_bytes(b"picture")
+    (one, other), _ = _read(path, META, mine=("Café",))
+    assert one.row is not None
+    assert other.row is not None
+    assert {(row.type, row.contact) for row in (one.row, other.row)} == {(type_, KIM)}
+    assert (one.row.direction, one.row.message, str(one.row.date)[:19]) == (
+        *("outbound", "hé", "2024-03-29 15:06:41"),
+    )
+    assert (other.row.direction, len(other.row.attachments or ())) == ("inbound", 1)
+
+
+def test_a_download_of_meta_whose_path_tells_nothing_is_asked(tmp_path: Path) -> None:
+    """A mapping says which it is; and --mine, which side is the owner's."""
+    path = tmp_path / "message_1.json"
+    with pytest.raises(SourceError, match="give --mapping instagram or messenger"):
+        _read(path, META)
+    (one, other), _ = _read(path, mapping_file="instagram")
+    assert one.row is None
+    assert "direction cannot be told: give --mine" in str(one.problems[0])
+    assert other.row is None
+
+
+def test_chats_of_meta_that_were_encrypted(tmp_path: Path) -> None:
+    """Their form has other names, and needs no mending."""
+    content = {
+        "participants": [NUMBER, "Shop"],
+        "threadName": "Kim_12",
+        "messages": [
+            {"senderName": NUMBER, "text": "hé", "timestamp": WHEN * 1000, "isUnsent": False},
+            {"senderName": "Shop", "text": "", "timestamp": WHEN * 1000, "isUnsent": True},
+        ],
+    }
+    (one, other), _ = _read(tmp_path / "facebook" / "Kim_12.json", content, mine=("Shop",))
+    assert one.row is not None
+    assert (one.row.direction, one.row.message, one.row.contact) == ("inbound", "hé", KIM)
+    assert other.left_out == "messages that were taken back"
+
+
+def _google(email: str, **fields: object) -> dict[str, object]:
+    creator = {"name": email.partition("@")[0], "email": email, "user_type": "Human"}
+    when = "Friday, March 29, 2024 at 3:06:41\u202fPM UTC"
+    return {"creator": creator, "created_date": when, "topic_id": "T", "message_id": "M"} | fields
+
+
+def test_google_chat_has_its_members_beside_it(tmp_path: Path) -> None:
+    """So that a chat of the owner's messages alone is with the other one; three are a group."""
+    folder = tmp_path / "DM 1"
+    people = [
+        {"name": "Kim", "email": "kim@example.org"},
+        {"name": "S", "email": "me@shop.example"},
+    ]
+    content = {"messages": [_google("me@shop.example", text="hi")]}
+    (one,), _ = _read(folder / "messages.json", content, mine=("@shop.example",))
+    assert "nobody else wrote" in str(one.problems[0])
+    (folder / "group_info.json").write_text(json.dumps({"members": people}))
+    (one,), _ = _read(folder / "messages.json", content, mine=("@shop.example",))
+    assert one.row is not None
+    assert (one.row.type, one.row.direction, one.row.contact, str(one.row.date)[:19]) == (
+        *("Custom", "outbound", Contact(email="kim@example.org"), "2024-03-29 15:06:41"),
+    )
+    people.append({"name": "Bob", "email": "bob@example.org"})
+    (folder / "group_info.json").write_text(json.dumps({"members": people}))
+    (one,), _ = _read(folder / "messages.json", content, mine=("@shop.example",))
+    assert [problem.wrong for problem in one.problems] == ["names several people"]
+
+
+def test_a_takeout_is_read_as_the_archive_that_it_is(tmp_path: Path) -> None:
+    """The members and files of each chat are those in its own folder."""
+    content = {
+        "messages": [
+            _google("kim@example.org", attached_files=[{"export_name": "File-a.jpg"}]),
+            _google("me@shop.example", text="hi"),
+        ]
+    }
+    people = [{"email": "kim@example.org"}, {"email": "me@shop.example"}]
+    with ZipFile(tmp_path / "takeout.zip", "w") as archive:
+        inner = "Takeout/Google Chat/Groups/DM 1"
+        archive.writestr(f"{inner}/messages.json", json.dumps(content))
+        archive.writestr(f"{inner}/group_info.json", json.dumps({"members": people}))
+        archive.writestr(f"{inner}/File-a.jpg", b"picture")
+    parsed, _ = _read(tmp_path / "takeout.zip", mine=("me@shop.example",))
+    assert [one.row and one.row.direction for one in parsed] == ["inbound", "outbound"]
+    assert parsed[0].row is not None
+    assert [url.rpartition("/")[2] for url in parsed[0].row.attachments or ()] == ["File-a.jpg"]
