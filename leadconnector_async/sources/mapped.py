@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 DIRECTION: Final = "direction"
 
+PHONE: Final = "contact.phone"
+
+NAME: Final = "contact.name"
+
 _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
@@ -124,7 +128,10 @@ class RowMapper:
                 values[plan.field] = value
         if (address := _address_for_a_number(values)) is not None:
             values["contact.email"] = address
-            del values["contact.phone"]
+            del values[PHONE]
+        name = values.get(NAME)
+        if isinstance(name, str) and not any(map(str.isalpha, name)) and PHONE in values:
+            del values[NAME]  # the number once more
         for plan in self._missing:
             is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
             if plan.field not in values and not is_finder:
@@ -337,7 +344,7 @@ def _unique(items: Iterable[object]) -> list[object]:
 
 def _address_for_a_number(values: Values) -> str | None:
     """Find the address of a sender who is named by it where others are by their number."""
-    phone = values.get("contact.phone")
+    phone = values.get(PHONE)
     if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
         return None
     other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us

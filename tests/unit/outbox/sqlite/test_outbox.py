@@ -173,7 +173,9 @@ def test_errors_hold_no_text_of_a_message(tmp_path: Path) -> None:
     fault = sqlite3.OperationalError("disk I/O error")
 
     async def main() -> None:
-        async with await SqliteOutbox.open(path, connect=failing(fault, "INSERT")) as outbox:
+        async with await SqliteOutbox.open(
+            path, connect=failing(fault, "INSERT OR IGNORE")
+        ) as outbox:
             with pytest.raises(OutboxError) as caught:
                 await outbox.stage([secret], SourcePass())
         assert "secret" not in repr(caught.value)
