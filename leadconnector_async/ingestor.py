@@ -168,8 +168,7 @@ class Ingestor:
 
     async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
         sender = self._sender
-        if isinstance(sender, ExclusiveSender):
-            await sender.free()
+        await sender.free()
         outbox = sender.outbox if isinstance(sender, Submitter) else self._durable
         if outbox is not None:
             source_pass = SourcePass()

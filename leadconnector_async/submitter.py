@@ -93,6 +93,8 @@ class Submitter:
         self._waiters = Waiters()
         self._open: dict[int, str] = {}
         """The records of a run without an end yet, and their locations."""
+        self._published = False
+        """Whether all of these are known."""
         self._queue: OutcomeQueue | None = None
         self._errors: dict[str, BaseException] = {}
         self._told: set[int] = set()
@@ -117,7 +119,9 @@ class Submitter:
 
     def _send(self) -> None:
         """Let the worker work, also after it has stopped."""
-        if self._worker is not None and (self._work is None or self._work.done()):
+        if self._worker is None or self._closed:
+            return
+        if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._worker.run())
             self._work.add_done_callback(self._work_ended)
 
@@ -170,6 +174,11 @@ class Submitter:
         self._tell_worker(draft.location)
         return await waiter
 
+    async def free(self) -> None:
+        """Open the outbox again where it was lost: a run stages over what is open."""
+        if self.outbox.is_lost:
+            await self._reopen(self.outbox)
+
     async def outcomes(self, seqs: Iterable[int]) -> AsyncGenerator[Outcome, None]:
         """Publish what is staged; yield the outcomes of those of these records without one.
 
@@ -180,10 +189,12 @@ class Submitter:
         self._send()
         queue = self._queue = OutcomeQueue(asyncio.Event())
         self._errors.clear()
+        self._published = False
         try:
             for lot in _lots(list(seqs)):
                 self._open |= await self.durably(lambda outbox: outbox.await_ends(lot))  # noqa: B023 - awaited here
             await self.durably(lambda outbox: outbox.publish())
+            self._published = True
             for location in set(self._open.values()):
                 self._tell_worker(location)
             self._end_if_done()
@@ -240,7 +251,7 @@ class Submitter:
             self._queue.end()
 
     def _end_if_done(self) -> None:
-        if not self._open and self._queue is not None:
+        if self._published and not self._open and self._queue is not None:
             self._queue.end()
 
     async def durably(self, work: Callable[[SharedOutbox], Awaitable[T]]) -> T:
