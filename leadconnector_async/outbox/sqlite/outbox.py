@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
+        StoppedLocation,
         Submission,
     )
     from leadconnector_async.outbox.durable import ReadMark
@@ -108,6 +109,10 @@ class SqliteOutbox:
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return {}
 
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`."""
