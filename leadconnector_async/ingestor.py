@@ -109,7 +109,6 @@ class Ingestor:
             self._in_flight,
             self._api.session if self._sends else None,
             concurrency=self._concurrency,
-            request_limit_s=self._api.timeouts.read,
         )
         await submitter.open()
         return submitter
@@ -169,8 +168,7 @@ class Ingestor:
 
     async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
         sender = self._sender
-        if isinstance(sender, ExclusiveSender):
-            await sender.free()
+        await sender.free()
         outbox = sender.outbox if isinstance(sender, Submitter) else self._durable
         if outbox is not None:
             source_pass = SourcePass()

@@ -115,6 +115,8 @@ class MemoryOutbox:
     not kept.
     """
 
+    is_shared = False
+
     def __init__(self) -> None:
         self._locations: list[_MemoryLocation] = []
         self._by_name: dict[str, _MemoryLocation] = {}
@@ -256,6 +258,9 @@ class MemoryOutbox:
         self._held(lease)
         for name, value in lookups.items():
             self._lookups.put((lease.number, name), value)
+
+    async def fetch_file(self, digest: str) -> None:
+        """See `Outbox.fetch_file`."""
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""

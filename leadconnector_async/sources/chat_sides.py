@@ -59,9 +59,11 @@ class _Chat:
     The other one of two is the owner, if the chat is named after the first.
     """
 
-    def __init__(self, people: Mapping[str, str], title: str, contacts: KnownPeople) -> None:
+    def __init__(
+        self, people: Mapping[str, str], title: str, contacts: KnownPeople, *, signed: bool
+    ) -> None:
         others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
-        self.is_owner_known = len(others) < len(people)
+        self.is_owner_known = signed or len(others) < len(people)
         if not others and title:
             others = [title]
         elif title in others and not self.is_owner_known and len(others) <= _TWO:
@@ -73,7 +75,8 @@ class _Chat:
         """Name whom it is with."""
         if len(self.others) == 1:
             ((name, handle),) = self.others.items()
-            return _named(handle) if handle == name else {"contact.name": name} | _named(handle)
+            is_name = name != handle and any(char.isalpha() for char in name)
+            return ({"contact.name": name} if is_name else {}) | _named(handle)
         if not self.others:
             return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", _TITLED)}
         kind = "groups" if is_owner_known else None
@@ -113,7 +116,10 @@ class ChatSides:
         other = _first(form.other, row)
         chat = None if other else self._chat(form, row)
         if "direction" not in values:
-            told["direction"] = self._direction(author, other, chat)
+            is_own = self._contacts.is_own(author) or self._contacts.is_own(_first(form.name, row))
+            told["direction"] = (
+                "outbound" if is_own and not other else self._direction(author, other, chat)
+            )
         if chat is None and (title := _first(form.title, row)):
             return told | _named(title)
         if chat is not None and FINDERS.isdisjoint(values):
@@ -131,7 +137,7 @@ class ChatSides:
     def _chat(self, form: ChatForm, row: Mapping[str, Cell]) -> _Chat:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
         if named:
-            return _Chat(dict.fromkeys(named, ""), "", self._contacts)
+            return _Chat(dict.fromkeys(named, ""), "", self._contacts, signed=bool(form.own))
         if self._found is None:
             self._found = {}
             if self.again is not None:
@@ -140,15 +146,14 @@ class ChatSides:
         if session not in self._chats:
             title = _first(form.title, row) or self._file_title(form.titles)
             people = self._found.get(session, {})
-            self._chats[session] = _Chat(people, title, self._contacts)
+            signed = bool(form.own)
+            self._chats[session] = _Chat(people, title, self._contacts, signed=signed)
         return self._chats[session]
 
     def _direction(self, author: str, other: str, chat: _Chat | None) -> str | WrongValueError:
         same = self._contacts.same
         if other or chat is None:
             return "inbound" if same(author) == same(other) else "outbound"
-        if self._contacts.is_own(author):
-            return "outbound"
         if chat.is_owner_known:
             return "inbound"
         names = listed(list(chat.others), _MAX_NAMED)

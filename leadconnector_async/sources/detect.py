@@ -13,6 +13,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.html_log import HtmlLog, html_mapping_of
 from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
 from leadconnector_async.sources.mapping import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
@@ -141,9 +142,10 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
         single = begins_with_mail(text.head, named=False)
         if single is not None:
             return _mailbox(stream, text.chunks(), options, single=single)
-    found = text_mapping_of(text.head, options)
-    if found is not None:
-        return _text_log(stream, text, options, found)
+    kind: type[TextLog | HtmlLog]
+    for kind, mapping_of in ((TextLog, text_mapping_of), (HtmlLog, html_mapping_of)):
+        if (found := mapping_of(text.head, options)) is not None:
+            return _by(kind, stream, text, options, found)
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)
@@ -158,9 +160,14 @@ def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions)
     return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
 
 
-def _text_log(stream: ByteStream, text: Utf8Text, options: SourceOptions, name: str) -> Source:
-    definition = with_date_format(load_mapping(name), options.date_format)
-    source = TextLog(stream, text, options, definition)
+def _by(
+    kind: type[TextLog | HtmlLog],
+    stream: ByteStream,
+    text: Utf8Text,
+    options: SourceOptions,
+    name: str,
+) -> Source:
+    source = kind(stream, text, options, with_date_format(load_mapping(name), options.date_format))
     if name != options.mapping_file:
         source.recognised = name
         source.warnings.append(f"begins as what --mapping {name} reads: read by it")

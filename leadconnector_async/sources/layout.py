@@ -103,8 +103,7 @@ def about(name: str) -> str:
 
 def is_recognised(name: str) -> bool:
     """Tell whether a file is read by this mapping without being told so."""
-    definition = load_mapping(name)
-    return bool(definition.requires or definition.root)
+    return load_mapping(name).is_recognised
 
 
 def _reads(path: str, options: SourceOptions, name: str) -> bool:

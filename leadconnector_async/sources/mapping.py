@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -92,11 +92,14 @@ class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     """What is told of records in which a column is filled: the API has no place for it.
 
     Not where the field ``unless`` was made. Records without any content are ``alone``: left out.
+    Of a call it is a ``note``, under that word in its text; ``unit`` is that of a duration.
     """
 
     told: str
     unless: str | None = None
     alone: str | None = None
+    note: str | None = None
+    unit: Literal["s", "ms"] | None = None
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
@@ -180,6 +183,19 @@ class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         return {name for names in groups for name in names}
 
 
+class Pick(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A column of HTML: what a selector of CSS finds in a record, or on the ``page`` before it.
+
+    It is the text of the first, or of ``all``; or an ``attribute``, which may name a ``file``.
+    """
+
+    select: str
+    attribute: str | None = None
+    all: bool = False
+    page: bool = False
+    file: bool = False
+
+
 class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one kind of record is read: its fields, and the values of columns that leave it out."""
 
@@ -193,6 +209,9 @@ class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     inner: dict[str, Inner] = field(default_factory=dict)
     files: Files | None = None
     members: Members | None = None
+    begins: str = ""
+    """In HTML: a regular expression for what a record begins with."""
+    picks: dict[str, Pick] = field(default_factory=dict)
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -223,6 +242,16 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     elements: dict[str, RecordKind] = field(default_factory=dict)
     text: TextForm | None = None
     chat: ChatForm | None = None
+
+    @property
+    def is_html(self) -> bool:
+        """Tell a mapping of pages of HTML."""
+        return any(kind.begins for kind in self.elements.values())
+
+    @property
+    def is_recognised(self) -> bool:
+        """Tell whether a file is known by its columns, keys or beginning."""
+        return bool(self.requires or self.root or self.text or self.holders or self.is_html)
 
     @property
     def table(self) -> RecordKind:

@@ -100,14 +100,14 @@ def choice_of_markup(
         SourceError: the mapping that is given reads no XML, or none is given and recognised.
     """
     given = options.mapping_file
-    if given is not None and load_mapping(given).elements:
+    if given is not None and load_mapping(given).elements and not load_mapping(given).is_html:
         return given, ()
     root = root_of(head)
     known = names_in(options.mappings)
     found = next((name for name in known if root in load_mapping(name).root), None)
     if found is None:
         what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
-        known = [name for name in known if load_mapping(name).elements]
+        known = [name for name in known if load_mapping(name).root]
         raise SourceError(
             f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
             f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
@@ -140,6 +140,8 @@ def recognised(names: Collection[str], folders: Iterable[Path] = ()) -> str | No
 
 
 def _misfit(definition: Definition, names: Collection[str]) -> str | None:
+    if definition.is_html:
+        return "--mapping is for pages of HTML"
     if definition.elements:
         return "--mapping is for XML"
     if definition.text is not None:

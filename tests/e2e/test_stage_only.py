@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 from worker_harness import drained, start
 
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from click.testing import Result
 
 
 def test_what_is_staged_is_sent_by_the_same_command_later(tmp_path: Path) -> None:
@@ -68,12 +72,15 @@ def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place
         assert len(sandbox.messages) == 8
         status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
         assert (status["sent"], status["pending"], status["later"]) == (8, 32, 32)
-        worker = start(sandbox, postgres_place, "--lease", "5")
-        wait_for_owner(postgres_place)
-        run = leadconnector("import", history, *words, "--limit", "9")
-        assert run.exit_code == 1
-        assert "another process sends" in run.output
+        refused = asyncio.run(while_another_sends(postgres_place, history, words))
+        assert (refused.exit_code, "another process sends" in refused.output) == (1, True)
         assert leadconnector("import", history, *words).exit_code == 0
-        wait_until(lambda: len(sandbox.messages) == 40)
-        worker.terminate()
-        worker.wait()
+        drained([start(sandbox, postgres_place)])
+        assert len(sandbox.messages) == 40
+
+
+async def while_another_sends(place: str, history: Path, words: tuple[str, ...]) -> Result:
+    """Import a piece while a process has a location of the outbox."""
+    async with await PostgresOutbox.open(place) as outbox:
+        await outbox.acquire("location00000001")
+        return await asyncio.to_thread(leadconnector, "import", history, *words, "--limit", "9")

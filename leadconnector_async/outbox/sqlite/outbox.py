@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
+        StoppedLocation,
         Submission,
     )
     from leadconnector_async.outbox.durable import ReadMark
@@ -109,6 +110,10 @@ class SqliteOutbox:
         """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
 
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return {}
+
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`."""
         return await self._writer.run(lambda store: store.acquire(location))
@@ -145,6 +150,9 @@ class SqliteOutbox:
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
         return await self._writer.run(lambda store: store.lookups.marking())
+
+    async def fetch_file(self, digest: str) -> None:
+        """See `Outbox.fetch_file`."""
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
