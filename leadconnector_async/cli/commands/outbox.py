@@ -77,8 +77,8 @@ def check(outbox: str, *, as_json: bool) -> None:
         say(f"{counted(records, 'record')}: each is accounted for.")
     if overtaken and not as_json:
         say(
-            f"{counted(overtaken, 'message')} sent before an earlier one of the conversation, which "
-            "was read, put back or selected later."
+            f"{counted(overtaken, 'message')} sent before an earlier one of the conversation, "
+            "which was read, put back or selected later."
         )
     for what, count in {} if as_json else broken.items():
         say(f"{count:,} {what}")
