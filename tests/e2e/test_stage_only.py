@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from worker_harness import drained, start
+from cli_harness import at, leadconnector, result_of, sms, wait_until, write_jsonl
+from worker_harness import drained, end_all, start
 
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_is_left() -> Iterator[None]:
+    yield
+    end_all()
 
 
 def test_what_is_staged_is_sent_by_the_same_command_later(tmp_path: Path) -> None:
@@ -68,8 +75,8 @@ def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place
         assert len(sandbox.messages) == 8
         status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
         assert (status["sent"], status["pending"], status["later"]) == (8, 32, 32)
-        worker = start(sandbox, postgres_place, "--lease", "5")
-        wait_for_owner(postgres_place)
+        worker = start(sandbox, postgres_place, drain=False)
+        wait_until(lambda: owns_locations(postgres_place))
         run = leadconnector("import", history, *words, "--limit", "9")
         assert run.exit_code == 1
         assert "another process sends" in run.output
@@ -77,3 +84,9 @@ def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place
         wait_until(lambda: len(sandbox.messages) == 40)
         worker.terminate()
         worker.wait()
+
+
+def owns_locations(url: str) -> bool:
+    """Tell whether a worker owns a location."""
+    status = result_of(leadconnector("status", "--outbox", url, "--json").stdout)
+    return any(worker["locations"] for worker in status["workers"])
