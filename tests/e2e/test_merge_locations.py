@@ -466,3 +466,15 @@ def test_a_copy_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
         LocationCopy(tmp_path, OLD),
     ):
         raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_move_can_be_rehearsed(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """The location is read from the API, and nothing goes there: the stand-in takes it."""
+    fill(sandbox, tmp_path, history())
+    done = leadconnector(
+        *("import", f"leadconnector:{OLD}", "--sandbox", "--outbox", tmp_path / "r.db", "--json"),
+        *("--base-url", sandbox.url, "--provider", PROVIDER),
+        LEADCONNECTOR_SOURCE_TOKEN="old-token",  # noqa: S106 - the sandbox's
+    )
+    assert (done.exit_code, result_of(done.stdout)["sent"]) == (0, 10)
+    assert sandbox.stored == {OLD: 10}
