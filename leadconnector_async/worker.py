@@ -13,6 +13,7 @@ import logging
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.stopped_locations import StoppedLocations
@@ -51,8 +52,16 @@ AGAIN_S: Final = (0.2, 1.0, 5.0)
 
 _PASSING: Final = (LeaseLostError, OutboxBusyError, OutboxUnusableError, OutboxWriteError)
 
+OPENED: Final = 250
+"""Locations to begin with at once."""
+
 LASTED_S: Final = 60.0
 """Seconds after which a tenure that is lost has nothing to do with the one lost before."""
+
+
+def is_one_locations(session: ApiSession) -> bool:
+    """Tell whether its token is one location's: others' records would be stored in that one."""
+    return isinstance(session.tokens, StaticToken)
 
 
 class Worker:
@@ -290,12 +299,15 @@ class Worker:
         """Begin with what is owned, as far as it is in time for the next look at the store."""
         now = asyncio.get_running_loop().time
         ends = now() + self._lease_s / 4
-        for location in locations:
-            if self._stopped.rests(location):
-                continue
-            if location not in dispatcher.locations:
-                self._stopped.begun(location)
-            dispatcher.feed(await dispatcher.open(location))
+        names = [name for name in locations if not self._stopped.rests(name)]
+        for at in range(0, len(names), OPENED):
+            some = names[at : at + OPENED]
+            for name in some:
+                if name not in dispatcher.locations:
+                    self._stopped.begun(name)
+            await dispatcher.open_all(some)
+            for name in some:
+                dispatcher.feed(await dispatcher.open(name))
             if now() > ends or self._stopping.is_set():
                 return
 

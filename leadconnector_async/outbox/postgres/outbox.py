@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.postgres import lookups, stops, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
@@ -33,7 +34,6 @@ from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.summary import unsettled
 from leadconnector_async.outbox.postgres.tenure import Tenure
-from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -97,7 +97,10 @@ class PostgresOutbox:
         self._opening = asyncio.Lock()
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
-        self._submissions = SubmitBatcher(staging.submit, asyncio.Lock())
+        self._submissions = CallBatcher(staging.submit, asyncio.Lock())
+        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
+            lambda names: self._under_lease(lambda leases: leases.acquire(names))
+        )
 
     @classmethod
     async def open(
@@ -164,7 +167,7 @@ class PostgresOutbox:
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
-        return await self._submissions.submit(draft)
+        return await self._submissions.call(draft)
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""
@@ -234,7 +237,7 @@ class PostgresOutbox:
         Raises:
             OutboxBusyError: another process has a lease of it, or of its shard.
         """
-        return await self._under_lease(lambda leases: leases.acquire(location))
+        return await self._acquisitions.call(location)
 
     def may_send(self, lease: Lease) -> Callable[[], bool]:
         """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
