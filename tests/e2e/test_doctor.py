@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_harness import leadconnector, result_of, sms, write_jsonl
+from cli_harness import leadconnector, result_of, sms, started, wait_until, write_jsonl
 
 from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
 from leadconnector_async.sandbox.config import Reads
@@ -253,3 +254,17 @@ def test_without_an_account(tmp_path: Path) -> None:
     end = leadconnector("doctor", source, "--sandbox", "--canary")
     assert end.exit_code == 0, end.output
     assert end.output.endswith("An import would work.\n")
+
+
+def test_an_interrupted_canary_is_removed(tmp_path: Path) -> None:
+    """Ctrl-C ends the writing, and not the removal."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    config = SandboxConfig(faults=(Fault("hang", endpoint="inbound", nth=(2,), seconds=60.0),))
+    with SandboxThread(config) as sandbox:
+        given = ("--base-url", sandbox.url, "--token", "t", "--location", sandbox.location_id)
+        with started("doctor", source, "--canary", "--json", *given) as process:
+            wait_until(lambda: sandbox.requests["inbound", 0] == 1)
+            process.send_signal(signal.SIGINT)
+            assert "was interrupted" in process.communicate()[0]
+            assert process.returncode == 3
+        assert not sandbox.contacts
