@@ -60,18 +60,23 @@ class Submitter:
         in_flight: counts what was taken in and has no outcome yet.
         session: the way to the API; None to leave the sending to others.
         concurrency: see `Worker`.
+        location: the one that the session's token is for, where it is one location's. Nothing is
+            sent for others but those that are submitted here.
         look_s: seconds between two looks at all that is waited for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four have defaults
         self,
         open_outbox: Callable[[], Awaitable[SharedOutbox]],
         in_flight: InFlightLimit,
         session: ApiSession | None = None,
         *,
         concurrency: int | None = None,
+        location: str | None = None,
         look_s: float = LOOK_S,
     ) -> None:
+        self._own = None if location is None else {location}
+        self._opened_at = asyncio.get_running_loop().time()
         self._open_outbox = open_outbox
         self._look_s = look_s
         self._worker = (
@@ -81,6 +86,7 @@ class Submitter:
                 session,
                 open_outbox,
                 concurrency=concurrency,
+                own=None if self._own is None else lambda: self._own or (),
                 hand_over_s=HAND_OVER_S,
                 deliver=self._deliver,
                 closed=self._location_closed,
@@ -209,6 +215,8 @@ class Submitter:
 
     def _tell_worker(self, location: str) -> None:
         """Have a location sent from here, if it is this process's; unless it cannot go on."""
+        if self._own is not None:
+            self._own.add(location)
         if self._worker is not None:
             self._worker.tell(location)
             error = self._worker.error_of(location)
@@ -327,8 +335,9 @@ class Submitter:
     async def _look_at_stopped(self) -> None:
         """See which locations cannot go on elsewhere."""
         stopped = await self.durably(lambda outbox: outbox.stopped())
+        waited = asyncio.get_running_loop().time() - self._opened_at
         for location, stop in stopped.items():
-            if is_final(stop, stop.age_s):
+            if is_final(stop, waited):
                 self.location_stopped(location, stop.error)
 
     def __repr__(self) -> str:

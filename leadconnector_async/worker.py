@@ -13,6 +13,7 @@ import logging
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.stopped_locations import StoppedLocations
@@ -56,6 +57,11 @@ OPENED: Final = 250
 
 LASTED_S: Final = 60.0
 """Seconds after which a tenure that is lost has nothing to do with the one lost before."""
+
+
+def is_one_locations(session: ApiSession) -> bool:
+    """Tell whether its token is one location's: others' records would be stored in that one."""
+    return isinstance(session.tokens, StaticToken)
 
 
 class Worker:
