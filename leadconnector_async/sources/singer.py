@@ -18,7 +18,8 @@ from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.fields import is_plainly_ours, listed
 from leadconnector_async.sources.json_objects import Objects, cells_of, read_object
 from leadconnector_async.sources.json_values import loaded_value
-from leadconnector_async.sources.mapping import as_list, load_mapping, with_date_format
+from leadconnector_async.sources.mapping import as_list
+from leadconnector_async.sources.mapping_files import load_mapping, with_date_format
 from leadconnector_async.sources.recognition import Choice, choice_of
 from leadconnector_async.sources.stream_source import StreamSource, source_format_of
 
