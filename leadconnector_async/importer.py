@@ -20,15 +20,9 @@ from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import (
-    empty_files,
-    exists,
-    files_of,
-    open_outbox,
-    read_outbox,
-    shown_place,
-)
+from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
+from leadconnector_async.outbox.upkeep import empty_files
 from leadconnector_async.records.builder import no_providers
 from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of

@@ -111,7 +111,7 @@ def find_contact(
         raise StepRefusedError(
             _OTHER if others else "no contact has this number or address, and none is created"
         )
-    response: Response = yield _make(location, person)
+    response: Response = yield make_contact(location, person)
     if is_refusal(response):
         known = _duplicate_of(response.body)
         if known in others:
@@ -186,7 +186,22 @@ def _look_up(location: str, field: str, value: str) -> Request:
     return Request("GET", f"/contacts/search/duplicate?{query}", CONTACTS_VERSION)
 
 
-def _make(location: str, contact: Contact) -> Request:
+def made_contact(response: Response) -> str | None:
+    """The id of the contact that was made, where one was: also by an answer that says otherwise."""
+    try:
+        found = content_of(response, _ContactHits, _MAKE)
+    except (StepFailedError, StepRefusedError):
+        return None
+    return _id_in(found.contact)
+
+
+def delete_contact(contact: str) -> Request:
+    """Remove a contact, and its conversation with it."""
+    return Request("DELETE", f"/contacts/{quote(contact, safe='')}", CONTACTS_VERSION)
+
+
+def make_contact(location: str, contact: Contact) -> Request:
+    """Make a contact. One that exists is refused, with its id."""
     fields = {"locationId": location} | msgspec.to_builtins(contact)
     return Request("POST", "/contacts/", CONTACTS_VERSION, _encode(fields))
 

@@ -9,6 +9,7 @@ yields        is sent                      meaning
 `GetLookups`  a dict of the known lookups  what earlier conversations learned
 `PutLookups`  None, once it is durable     remember this
 `HashFile`    a digest; None: unreadable   look what a file holds now
+`FetchFile`   a path; None: it has none    get it from where it was staged
 ============  ===========================  ===================================
 
 Answers 401, 403 and 429 are dealt with by whoever makes the requests: they say nothing of a record.
@@ -46,7 +47,16 @@ class HashFile(Struct, frozen=True):
     path: str
 
 
-Effect: TypeAlias = Request | GetLookups | PutLookups | HashFile
+class FetchFile(Struct, frozen=True):
+    """Get a file that is not here any more, or never was, by the digest of what it held.
+
+    It is there until the flow ends, or fetches the next one.
+    """
+
+    digest: str
+
+
+Effect: TypeAlias = Request | GetLookups | PutLookups | HashFile | FetchFile
 
 Flow: TypeAlias = Generator[Effect, Any, T]
 

@@ -7,7 +7,7 @@ another version, its transport sends that with every request.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -17,7 +17,6 @@ from leadconnector_async.transport.base import FileUpload, Request
 
 if TYPE_CHECKING:
     from leadconnector_async.models import Refusal
-    from leadconnector_async.records.deferred import LocalFile
 
 BASE_URL: Final = "https://services.leadconnectorhq.com"
 
@@ -39,6 +38,11 @@ def inbound(payload: bytes) -> Request:
     return Request("POST", INBOUND_PATH, CONVERSATIONS_VERSION, payload)
 
 
+def post_message(path: str, body: bytes) -> Request:
+    """Add one message, by the endpoint that its kind has."""
+    return Request("POST", path, CONVERSATIONS_VERSION, body)
+
+
 def open_conversation(location: str, contact: str) -> Request:
     """Open the conversation of a contact. Without its trailing slash the path is another one."""
     body = orjson.dumps({"locationId": location, "contactId": contact})
@@ -57,12 +61,18 @@ def mark_read(location: str, conversation: str) -> Request:
     return Request("PUT", path, CONVERSATIONS_VERSION, body)
 
 
-def upload(file: LocalFile, location: str, contact: str, conversation: str | None) -> Request:
+class Upload(NamedTuple):
+    """A file of this machine, and what it is to be called."""
+
+    path: str
+    name: str
+
+
+def upload(file: Upload, location: str, contact: str, conversation: str | None) -> Request:
     """Give a file of this machine a public URL. A contact is enough (highlevel-api-docs 149)."""
-    path = Path(file.path)
     fields = {"conversationId": conversation} if conversation else {}
     fields |= {"contactId": contact, "locationId": location}
-    body = FileUpload(fields, "fileAttachment", path, path.name)
+    body = FileUpload(fields, "fileAttachment", Path(file.path), file.name)
     return Request("POST", "/conversations/messages/upload", CONVERSATIONS_VERSION, upload=body)
 
 

@@ -23,7 +23,7 @@ told by highlevel-api-docs 234 and 149; where it is refused all the same, a conv
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -33,6 +33,7 @@ from msgspec import Struct
 from leadconnector_async.api import endpoints
 from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
 from leadconnector_async.api.effects import (
+    FetchFile,
     GetLookups,
     HashFile,
     PutLookups,
@@ -214,13 +215,16 @@ def _attachments(items: list[str | LocalFile], where: _Place) -> Flow[list[str]]
 
 def _upload(file: LocalFile, number: int, where: _Place) -> Flow[str]:
     digest: str | None = yield HashFile(file.path)
+    path: str | None = file.path
     if digest != file.digest:
+        path = yield FetchFile(file.digest)
+    if path is None:
         how = "is gone" if digest is None else "has changed"
         raise StepRefusedError(f"attachments item {number} {how} since it was read")
     what = f"attachments item {number} could not be uploaded"
-    response = yield from _answer_to_upload(file, *where)
+    name = PureWindowsPath(file.path).name  # of either kind of path: it may be another machine's
+    response = yield from _answer_to_upload(endpoints.Upload(path, name), *where)
     uploaded = content_of(response, _Uploaded, what).uploaded_files
-    name = Path(file.path).name
     url = uploaded.get(name) or next(iter(uploaded.values()), None)
     if not url:
         raise StepFailedError(f"{what}: the answer names no URL")
@@ -228,7 +232,7 @@ def _upload(file: LocalFile, number: int, where: _Place) -> Flow[str]:
 
 
 def _answer_to_upload(
-    file: LocalFile, location: str, contact: str | None, conversation: str | None
+    file: endpoints.Upload, location: str, contact: str | None, conversation: str | None
 ) -> Flow[Response]:
     response: Response
     if contact is None:

@@ -160,6 +160,11 @@ def is_unauthorized(response: Response) -> bool:
     return response.status == 401
 
 
+def is_access_refused(response: Response) -> bool:
+    """Whether it is the token that is refused, and not what was asked."""
+    return response.status in (401, 403)
+
+
 def is_grant_denied(response: Response) -> bool:
     """Whether no token is given for what was sent; RFC 6749, 5.2, and the OpenAPI files."""
     return response.status in (400, 401, 403, 404, 422)

@@ -15,6 +15,7 @@ from leadconnector_async.errors import LeadConnectorError
 
 COMMANDS: Final = {
     "import": ("import_", "Import files: stage, send, report. Run again to go on."),
+    "doctor": ("doctor", "Say whether an import would work, before the first one."),
     "validate": ("validate", "Say what is wrong with files, line by line."),
     "inspect": ("inspect", "Show a file's columns, and records as they would be sent."),
     "mapping": ("mapping", "Test a mapping of another system's export by its examples."),

@@ -242,6 +242,10 @@ class Dispatcher:
         if self.locations.get(state.name) is state:
             await self._outbox.put_lookups(state.lease, lookups)
 
+    async def fetch_file(self, digest: str) -> str | None:
+        """See `LookupStore.fetch_file`."""
+        return await self._outbox.fetch_file(digest)
+
     def _settle(self, settlement: Settlement) -> None:
         """Write a fate down; not where its location was let go of before its answer came."""
         lease = settlement.claim.lease

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.api.effects import (
     Effect,
+    FetchFile,
     GetLookups,
     HashFile,
     PutLookups,
@@ -119,6 +120,7 @@ class Enricher:
             return decisions.Retry(_BEING_LEARNED)
         except StopIteration as end:
             enrichment.completed = end.value
+            enrichment.drop_file()
             return None
         except StepFailedError as error:
             return self.failed(enrichment, str(error), lags=isinstance(error, StepLagsError))
@@ -141,6 +143,10 @@ class Enricher:
                     return await asyncio.to_thread(current_digest, path)
                 except OSError:
                     return None
+            case FetchFile(digest):
+                enrichment.drop_file()
+                enrichment.fetched = await self._lookups.fetch_file(digest)
+                return enrichment.fetched
         return None
 
     async def _get_lookups(

@@ -105,6 +105,9 @@ class LookupStore(Protocol):
     async def put_lookups(self, state: LocationState, lookups: Mapping[str, str]) -> None:
         """Write lookups down."""
 
+    async def fetch_file(self, digest: str) -> str | None:
+        """See `Outbox.fetch_file`."""
+
 
 class LaneControl(LookupStore, Protocol):
     """Where the sender hands in what came of its enrichments."""

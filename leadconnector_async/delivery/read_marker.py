@@ -14,7 +14,15 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.api.endpoints import mark_read, with_missing_scope
-from leadconnector_async.api.responses import is_refusal, is_success, read_refusal, retry_after
+from leadconnector_async.api.responses import (
+    Throttled,
+    classify,
+    is_refusal,
+    is_success,
+    is_unauthorized,
+    read_refusal,
+    retry_after,
+)
 from leadconnector_async.api.unread import unread_name
 from leadconnector_async.errors import DailyQuotaSpentError, RefusedError, TransportError
 from leadconnector_async.transport.base import WithheldError
@@ -26,10 +34,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.outbox.durable import DurableOutbox, ReadMark
     from leadconnector_async.session import ApiSession
-
-UNAUTHORIZED: Final = 401
-
-TOO_MANY: Final = 429
 
 LONGEST_SLEEP_S: Final = 60.0
 
@@ -132,11 +136,12 @@ class ReadMarker:
             return True
         refusal = with_missing_scope(request, read_refusal(response.status, response.body))
         why = f"{refusal.status} {refusal.message}"
-        if response.status == UNAUTHORIZED or not is_refusal(response):
-            if response.status == TOO_MANY:
+        bars = is_unauthorized(response)
+        if bars or not is_refusal(response):
+            if isinstance(classify(response.status, response.body), Throttled):
                 after = retry_after(response, self._session.policy.retry_after_cap)
                 self._session.pause(state.name, state.quota, after)
-            return await self._put_off(state, mark, why, bars=response.status == UNAUTHORIZED)
+            return await self._put_off(state, mark, why, bars=bars)
         self._notice(f"conversations that could not be marked as read: {why}", mark.conversation)
         return True
 

@@ -11,6 +11,7 @@ from collections import deque
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
@@ -297,7 +298,16 @@ class Enrichment(Struct, weakref=True):
     failures: int = 0
     learning: str | None = None
     """The lookup that it is about to learn for other lanes too."""
+    fetched: str | None = None
+    """The file that was fetched for it, which nobody else needs."""
 
     def start_over(self) -> None:
         """Forget how far it is: what was learned is remembered, and is not asked for again."""
         self.steps = self.request = self.learning = None
+        self.drop_file()
+
+    def drop_file(self) -> None:
+        """Remove the file that was fetched for it, if there is one."""
+        if self.fetched is not None:
+            Path(self.fetched).unlink(missing_ok=True)
+            self.fetched = None

@@ -283,5 +283,11 @@ class Outbox(Protocol):
     async def stored(self, claim: Claim) -> set[str]:
         """The message ids that are known to belong to other records of the claim's lane."""
 
+    async def fetch_file(self, digest: str) -> str | None:
+        """Write a file of a record that is not sent yet to this machine, where it is kept.
+
+        Returns the path. None if the store keeps no files, or this one could not be read.
+        """
+
     async def close(self) -> None:
         """Commit, and let the next owner in."""

@@ -257,6 +257,9 @@ class MemoryOutbox:
         for name, value in lookups.items():
             self._lookups.put((lease.number, name), value)
 
+    async def fetch_file(self, digest: str) -> None:
+        """See `Outbox.fetch_file`."""
+
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""
         return {

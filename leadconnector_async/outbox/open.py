@@ -5,16 +5,13 @@ A place is the path of a file, for `SqliteOutbox`; or the URL of a database, for
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
-from shutil import copytree
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.transfer import transfer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.outbox.shared import SharedOutbox
-    from leadconnector_async.outbox.transfer import TransferSource, TransferTarget
 
     Place = str | os.PathLike[str]
 
@@ -136,6 +132,19 @@ async def open_reader(place: Place) -> OutboxReader:
     return SqliteOutboxReader(place)
 
 
+async def server_of(place: str) -> str:
+    """The version of the server that a URL names.
+
+    Raises:
+        OutboxError: it cannot be reached, or used for an outbox.
+    """
+    database_stores()
+    from leadconnector_async.outbox.postgres.connection import server_version  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - the same
+
+    return await server_version(read_place(place))
+
+
 async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]) -> T:
     """Let ``work`` read an outbox, and close it.
 
@@ -144,88 +153,6 @@ async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]
     """
     async with await open_reader(place) as reader:
         return await work(reader)
-
-
-async def forget_texts(place: Place) -> int:
-    """Forget what the records of an outbox say that are settled, and free what they took.
-
-    Returns how many there were: see `DurableOutbox.forget_texts`.
-
-    Raises:
-        OutboxError: the outbox does not exist, is in use, or cannot be written.
-    """
-    async with await open_outbox(place, create=False) as outbox:
-        done = await outbox.forget_texts()
-    await empty_files(place)
-    if is_url(place):
-        from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
-
-        await upkeep.compact(os.fspath(place))
-    else:
-        from leadconnector_async.outbox.sqlite.upkeep import compact  # noqa: PLC0415 - only if used
-
-        await asyncio.to_thread(compact, os.fspath(place))
-    return done
-
-
-async def empty_files(place: Place) -> None:
-    """Delete the files beside an outbox that came within sources, where no record needs them.
-
-    Raises:
-        OutboxError: the outbox cannot be read.
-    """
-    if not is_url(place) and (folder := files_of(place)).is_dir():
-        from leadconnector_async.outbox.sqlite.upkeep import empty_files  # noqa: PLC0415 - only if used
-
-        await asyncio.to_thread(empty_files, os.fspath(place), folder)
-
-
-async def move_outbox(place: str, target: str) -> tuple[int, str]:
-    """Move an outbox from a file to a database, or back.
-
-    Returns the number of its records, and the name under which the old one is kept: nobody may go
-    on with both.
-
-    Raises:
-        OutboxError: both are files, or databases; one is in use, cannot be used, or the target
-            exists already. All stays as it was.
-    """
-    if is_url(place) is is_url(target):
-        raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
-    async with await open_outbox(place, create=False) as outbox:
-        await outbox.publish()
-    database_stores()  # or what is missing is told
-    from leadconnector_async.outbox.postgres.transfer import moving  # noqa: PLC0415 - only if used
-    from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to  # noqa: PLC0415 - the same
-
-    async with AsyncExitStack() as stack:
-        source: TransferSource
-        to: TransferTarget
-        if is_url(place):
-            source = await stack.enter_async_context(moving(place, new=False))
-            to = stack.enter_context(moving_to(target))
-        else:
-            source = stack.enter_context(moving_from(place))
-            to = await stack.enter_async_context(moving(target, new=True))
-        records = await transfer(source, to)
-        return records, await source.retire()
-
-
-async def back_up(place: Place, target: str) -> None:
-    """Copy an outbox to a file, beside whoever writes it, and its folder of files with it.
-
-    Raises:
-        OutboxError: it is in a database, cannot be read, or the copy cannot be written.
-    """
-    if is_url(place):
-        raise OutboxUnusableError(
-            f"{shown_place(place)} is in a database: copy it with pg_dump --schema, or move it"
-        )
-    from leadconnector_async.outbox.sqlite.upkeep import backup  # noqa: PLC0415 - only if used
-
-    await asyncio.to_thread(backup, os.fspath(place), target)
-    if (files := files_of(place)).is_dir():
-        await asyncio.to_thread(copytree, files, files_of(target), dirs_exist_ok=True)
 
 
 @asynccontextmanager

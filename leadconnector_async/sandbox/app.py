@@ -15,6 +15,7 @@ from msgspec import Struct
 from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.contact_endpoints import (
     create_contact,
+    delete_contact,
     find_duplicate,
     get_contact,
     upsert_contact,
@@ -22,6 +23,7 @@ from leadconnector_async.sandbox.contact_endpoints import (
 from leadconnector_async.sandbox.conversation_endpoints import (
     create_conversation,
     get_conversation,
+    list_workflows,
     search_conversations,
     update_conversation,
 )
@@ -169,6 +171,8 @@ ROUTES: Final = (
     Route("find_contact", "GET", "/contacts/search/duplicate", "contacts.readonly", find_duplicate),
     Route("create_contact", "POST", "/contacts/", "contacts.write", create_contact),
     Route("upsert_contact", "POST", "/contacts/upsert", "contacts.write", upsert_contact),
+    Route("workflows", "GET", "/workflows/", "workflows.readonly", list_workflows),
+    Route("delete_contact", "DELETE", "/contacts/{}", "contacts.write", delete_contact),
     Route("contact", "GET", "/contacts/{}", "contacts.readonly", get_contact),
     Route("token", "POST", "/oauth/token", "", refresh, public=True),
     Route("location_token", "POST", "/oauth/locationToken", "oauth.write", location_token),

@@ -151,6 +151,8 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     custom_vanishes: bool = True
     conversation_first: bool = False
     created_status: Literal[200, 201] = 200
+    workflows: tuple[str, ...] = ()
+    answer: str | None = None
     upload_limit: int = 5 * 1024 * 1024
     faults: tuple[Fault, ...] = ()
     keep_messages: bool = True

@@ -33,6 +33,16 @@ def get_contact(state: SandboxState, request: ApiRequest) -> Reply:
     return json_reply(200, {"contact": _view(found), "traceId": TRACE_ID})
 
 
+def delete_contact(state: SandboxState, request: ApiRequest) -> Reply:
+    """``DELETE /contacts/{id}``, and with it its conversation."""
+    location, contact = request.grant.location, request.params[0]
+    if state.contacts.get(location, contact) is None:
+        raise ApiError(error(400, f"Contact with id {contact} not found"))
+    state.contacts.remove(location, contact)
+    state.store.drop(location, contact)
+    return json_reply(200, {"succeded": True})
+
+
 def find_duplicate(state: SandboxState, request: ApiRequest) -> Reply:
     """``GET /contacts/search/duplicate``: by email, else by number; ``contact`` may be null.
 

@@ -81,6 +81,16 @@ def update_conversation(state: SandboxState, request: ApiRequest) -> Reply:
     return json_reply(200, {"success": True, "conversation": _single(conversation)})
 
 
+def list_workflows(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /workflows/``: the account's automations, all of them published."""
+    location = request.location(request.query.get("locationId"))
+    found = [
+        {"id": f"w{number}", "name": name, "status": "published", "locationId": location}
+        for number, name in enumerate(state.config.workflows, 1)
+    ]
+    return json_reply(200, {"workflows": found})
+
+
 def search_conversations(state: SandboxState, request: ApiRequest) -> Reply:
     """``GET /conversations/search``: the index learns of a conversation with its lag."""
     location = request.location(request.query.get("locationId"))

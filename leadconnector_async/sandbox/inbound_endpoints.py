@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.sandbox.api_request import parse_ms
 from leadconnector_async.sandbox.message_store import Conversation, Stored, iso
@@ -217,6 +219,12 @@ def _store(
         thread_id=_thread(state, location, fields, email_id) if email_id else None,
     )
     state.store.add(stored, conversation)
+    if state.config.answer is not None and stored.direction == "inbound":
+        own = {"type": "SMS", "direction": "outbound", "message": state.config.answer}
+        answer = replace(
+            stored, seq=stored.seq + 1, id=state.ids(), type="SMS", direction="outbound"
+        )
+        state.store.add(replace(answer, date=stored_ms, fields=own), conversation)
     return json_reply(state.config.created_status, _receipt(stored))
 
 

@@ -260,6 +260,18 @@ class MessageStore:
         self._of_contact.setdefault((location, contact_id), opened)
         return opened
 
+    def drop(self, location: str, contact_id: str) -> None:
+        """Forget a contact's conversation and its messages."""
+        gone = self._of_contact.pop((location, contact_id), None)
+        if gone is None:
+            return
+        del self._conversations[location, gone.id]
+        for stored in gone.timeline.by_arrival:
+            self._messages.pop(stored.id, None)
+        kept = self._messages.values()
+        self._locations[location] = Timeline()
+        self._locations[location].by_arrival += [one for one in kept if one.location_id == location]
+
     def add(self, stored: Stored, conversation: Conversation) -> None:
         """Store a message."""
         self.total += 1

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outbox_kit import ENVIRONMENT, Reading, fate, in_outbox, keys
+from outbox_kit import ENVIRONMENT, OutboxFile, fate, in_outbox, keys
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
@@ -54,7 +54,7 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(tmp_path: Pa
                 held.difference_update(names)
 
         unknown = set(keys(in_outbox(path, lambda outbox: outbox.acquire("l1")).unknown))
-        with Reading(path) as reader:
+        with OutboxFile(path) as reader:
             ended = [sent.key.decode() for sent in reader.sent("l1")]
             counts = reader.summary().counts
         assert len(ended) == len(set(ended)) == counts.sent
@@ -85,7 +85,7 @@ def test_after_all_crashes_each_record_ends_once(tmp_path: Path) -> None:
             await outbox.settle([fate(claim) for claim in claims], ())
 
     in_outbox(path, finish)
-    with Reading(path) as reader:
+    with OutboxFile(path) as reader:
         ended = [sent.key.decode() for sent in reader.sent("l1")]
         counts = reader.summary().counts
     assert staged <= set(ended)

@@ -383,3 +383,28 @@ def test_odd_answers_lose_no_message(sandbox: SandboxThread, tmp_path: Path) -> 
     code, result = merge(sandbox, tmp_path)
     assert (code, result["sent"]) == (0, 1)
     assert shown(sandbox, NEW) == shown(sandbox, OLD)
+
+
+def test_a_file_of_locations_has_both_tokens(
+    sandbox: SandboxThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a quota for each; then no token of the source's has to be given."""
+    fill(sandbox, tmp_path, history())
+    locations = tmp_path / "locations.toml"
+    locations.write_text(
+        "".join(
+            f'[[location]]\nid = "{id_}"\ntoken_env = "{name}"\nlimit = "500/1"\n'
+            f'providers = {{ Call = "{PROVIDER}" }}\n'
+            for id_, name in ((OLD, "OLD_TOKEN"), (NEW, "NEW_TOKEN"))
+        )
+    )
+    tokens = {"OLD_TOKEN": "old-token", "NEW_TOKEN": "new-token"}
+    for name, token in tokens.items():
+        monkeypatch.setenv(name, token)
+    words = ["--locations", locations, "--outbox", tmp_path / "m.db", "--base-url", sandbox.url]
+    done = leadconnector("import", f"leadconnector:{OLD}", "--location", NEW, *words, "--json")
+    assert (done.exit_code, result_of(done.stdout)["sent"]) == (0, 10)
+    assert shown(sandbox, NEW) == shown(sandbox, OLD)
+    done = leadconnector("verify", *words)
+    assert done.exit_code == 0
+    assert f"Source leadconnector:{OLD}" in done.stdout

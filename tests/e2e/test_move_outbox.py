@@ -11,8 +11,9 @@ from outbox_kit import claimed, draft, drafts, fate, in_outbox, listed, said
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.outbox.base import SourcePass, State
-from leadconnector_async.outbox.open import move_outbox, open_outbox, read_outbox
+from leadconnector_async.outbox.open import open_outbox, read_outbox
 from leadconnector_async.outbox.selection import Selection
+from leadconnector_async.outbox.upkeep import move_outbox
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.sandbox import SandboxThread
 

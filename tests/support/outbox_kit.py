@@ -83,7 +83,7 @@ def run_apart(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-class Reading:
+class OutboxFile:
     """An outbox file as a test reads it: without a loop, and beside one."""
 
     def __init__(self, path: Path) -> None:

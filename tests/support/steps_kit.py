@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from leadconnector_async.api.effects import GetLookups, HashFile, PutLookups
+from leadconnector_async.api.effects import FetchFile, GetLookups, HashFile, PutLookups
 from leadconnector_async.transport.base import Request, Response
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Played:
                     sent = None
                 case HashFile(path):
                     sent = self._files.get(path)
+                case FetchFile():
+                    sent = None
 
     @property
     def asked(self) -> list[str]:

@@ -13,14 +13,8 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import json_option, option, outbox_option
 from leadconnector_async.cli.report_lines import print_json
-from leadconnector_async.outbox.open import (
-    back_up,
-    forget_texts,
-    move_outbox,
-    open_outbox,
-    read_outbox,
-    shown_place,
-)
+from leadconnector_async.outbox.open import open_outbox, read_outbox, shown_place
+from leadconnector_async.outbox.upkeep import back_up, forget_texts, move_outbox
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader

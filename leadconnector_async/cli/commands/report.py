@@ -15,8 +15,6 @@ import click
 from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import option, outbox_option
-from leadconnector_async.cli.report_lines import STATES
-from leadconnector_async.records.draft import key_text
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader, RecordLife
@@ -56,20 +54,23 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
     from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - the same
 
     if html is not None:
+        _check_page()
         asyncio.run(read_outbox(outbox, lambda reader: _write_page(reader, html, title)))
     if as_csv is not None:
         asyncio.run(read_outbox(outbox, lambda reader: _write_table(reader, as_csv)))
 
 
-async def _write_page(reader: OutboxReader, html: str, title: str | None) -> None:
+def _check_page() -> None:
     try:
-        from leadconnector_async.cli.html_report.page import page  # noqa: PLC0415 - the same
+        import jinja2  # noqa: F401, PLC0415 - only whether it is there
     except ModuleNotFoundError as error:
-        if error.name != "jinja2":
-            raise
         raise click.ClickException(
             "jinja2 is missing: pip install 'leadconnector-async[cli]'"
         ) from error
+
+
+async def _write_page(reader: OutboxReader, html: str, title: str | None) -> None:
+    from leadconnector_async.cli.html_report.page import page  # noqa: PLC0415 - the same
     from leadconnector_async.reports.history_report import history_report_of  # noqa: PLC0415 - the same
 
     report = await history_report_of(reader)
@@ -105,6 +106,9 @@ _COLUMNS: Final = (
 
 
 def _row(life: RecordLife) -> tuple[object, ...]:
+    from leadconnector_async.cli.report_lines import STATES  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.records.draft import key_text  # noqa: PLC0415 - the same
+
     source, line = life.places[0] if life.places else ("", "")
     return (
         *(source, line, key_text(life.key), life.location, life.type, life.direction),

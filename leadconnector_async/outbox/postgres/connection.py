@@ -226,6 +226,20 @@ async def check_server(
         _log.warning(_ASYNCHRONOUS, place.shown)
 
 
+async def server_version(place: PostgresPlace) -> str:
+    """The version of a server that an outbox can be on.
+
+    Raises:
+        OutboxError: as `connect` and `check_server` do.
+    """
+    connection = await connect(place, WRITING)
+    try:
+        await check_server(place, connection)
+        return str(await connection.fetchval("SHOW server_version"))
+    finally:
+        connection.terminate()
+
+
 _ASYNCHRONOUS: Final = (
     "%s: standbys follow the server, and none is synchronous: after a failover the last commits "
     "are gone, and what they had sent may be sent again: set synchronous_standby_names"

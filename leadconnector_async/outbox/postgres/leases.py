@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups, trail
+from leadconnector_async.outbox.postgres import lookups, stored_files, trail
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
@@ -122,6 +122,8 @@ class Leases:
         self.names: dict[str, int] = {}
         """Locations that have a lease here, and their numbers."""
         self._tokens: dict[int, int] = {}
+        self.unused_files: set[str] = set()
+        """Digests of files whose records were sent: others may need them."""
         self.claims = Claims(runner.connection)
 
     async def lock(self, names: Iterable[str]) -> None:
@@ -221,6 +223,10 @@ class Leases:
         if row is None or row[0] < len(leases) or row[1] < ended:
             raise _lost(leases)
         await trail.add(self._connection, settlements)
+        done = [fate.claim for fate in settlements if fate.state is State.SENT]
+        unused = await stored_files.unuse(
+            self._connection, [of.seq for of in done if stored_files.local_files(of.deferred)]
+        )
         learned = {
             (fate.claim.lease.number, name): value
             for fate in reversed(settlements)  # the first one is kept
@@ -228,6 +234,7 @@ class Leases:
         }
         await lookups.add(self._connection, [(*of, value) for of, value in learned.items()])
         self._runner.committed.append(lambda: self._dropped(settlements))
+        self._runner.committed.append(lambda: self.unused_files.update(unused))
 
     def _dropped(self, settlements: Sequence[Settlement]) -> None:
         for fate in settlements:

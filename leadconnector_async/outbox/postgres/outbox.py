@@ -7,10 +7,15 @@ holds the leases, once there is one. Neither is shared through a pool: their loc
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Self
 
+from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.postgres import lookups, upkeep
+from leadconnector_async.outbox.postgres import lookups, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
@@ -90,6 +95,8 @@ class PostgresOutbox:
         self._requeuer: Requeuer | None = None
         self._leasing: JobRunner | None = None
         self._opening = asyncio.Lock()
+        self._folder: TemporaryDirectory[str] | None = None
+        self._fetched = count()
         self._submissions = SubmitBatcher(staging.submit, asyncio.Lock())
 
     @classmethod
@@ -235,6 +242,23 @@ class PostgresOutbox:
     async def hand_over(self) -> None:
         """See `SharedOutbox.hand_over`."""
         await self._joined.hand_over()
+        await self._remove_files()
+
+    async def _remove_files(self) -> None:
+        """Remove the files of what was sent, but for those that others need."""
+        if self._leases is not None and self._leases.unused_files:
+            unused, self._leases.unused_files = self._leases.unused_files, set()
+            await self._staging.remove_files(list(unused))
+
+    async def fetch_file(self, digest: str) -> str | None:
+        """See `Outbox.fetch_file`. Whoever asks removes it."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="leadconnector-")
+        path = Path(self._folder.name) / f"{next(self._fetched)}"
+        found = await stored_files.fetch(self._staging.runner, digest, path)
+        if not found:
+            path.unlink()
+        return str(path) if found else None
 
     def cut_off(self) -> None:
         """See `SharedOutbox.cut_off`."""
@@ -311,6 +335,8 @@ class PostgresOutbox:
         for at in range(0, len(seqs), _RETRIES):
             lot = seqs[at : at + _RETRIES]
             done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
+        if done:
+            await self._staging.remove_files()
         return done
 
     async def forget_texts(self) -> int:
@@ -336,6 +362,11 @@ class PostgresOutbox:
 
     async def close(self) -> None:
         """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""
+        with suppress(OutboxError):
+            if not self.is_lost:
+                await self._remove_files()
+        if self._folder is not None:
+            self._folder.cleanup()
         for runner in (self._leasing, self._staging.runner):
             if runner is not None:
                 await runner.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State, StoredOutcome
 from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import (
     MAX_LEFT_OUT,
     ExistingRecord,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.counters import Counters, NumberBlocks, Numbers
     from leadconnector_async.outbox.postgres.publisher import Publisher
     from leadconnector_async.outbox.record_store import Copy, LineKey
+    from leadconnector_async.records.deferred import LocalFile
     from leadconnector_async.records.draft import Draft
 
 _RECORD: Final = """INSERT INTO record
@@ -94,7 +96,7 @@ _REUSED: Final = """INSERT INTO reused VALUES ($1, $2)
 
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE seq = $1"  # noqa: S608 - our own names
-    for table in ("record", "copy", "former", "reused")
+    for table in ("record", "copy", "former", "reused", "file_use")
 )
 
 _ENDS: Final = """SELECT r.seq, l.name, r.key, o.state, message_id, conversation_id,
@@ -125,11 +127,14 @@ class PostgresRecords:
         self._publisher = publisher
         self._has_former: bool | None = None
         self._source = 0
+        self.files: list[tuple[int, LocalFile]] = []
+        """The files of the job's records."""
 
     def begin(self, source: int = 0) -> None:
         """Begin a job for a source; forget what others may have changed since the last one."""
         self._has_former = None
         self._source = source
+        self.files.clear()
 
     async def location(self, name: str) -> int:
         """See `RecordStore.location`."""
@@ -164,6 +169,7 @@ class PostgresRecords:
 
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:  # noqa: ARG002 - see begin
         """See `RecordStore.enter`. Where they came from was written with them."""
+        self._note_files(created)
         ended = [record for record in created if record.draft.payload is None]
         totals = Counter([(location, _PENDING) for _, location, _ in created])
         if ended:
@@ -174,6 +180,11 @@ class PostgresRecords:
             totals.update([(location, int(end_of(draft))) for _, location, draft in ended])
         await self._counters.add(totals)
         return sum(record.draft.problem is not None for record in ended)
+
+    def _note_files(self, records: Sequence[NewRecord]) -> None:
+        self.files += [
+            (seq, file) for seq, _, draft in records for file in local_files(draft.deferred)
+        ]
 
     async def _note_unkept(self, seq: int, draft: Draft) -> None:
         """Note the digest of a line that is not kept."""
@@ -237,6 +248,8 @@ class PostgresRecords:
         values = lane, date, payload, late, traits, line or 0, kept
         await execute(_REPLACE, seq, source, *values)
         await self._note_unkept(seq, draft)
+        await unuse(self._connection, [seq])
+        self._note_files([NewRecord(seq, location, draft)])
         after = end_of(draft)
         if draft.payload is None:
             await self._refuse([NewRecord(seq, location, draft)])

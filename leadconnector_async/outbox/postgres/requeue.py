@@ -10,6 +10,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.postgres.stored_files import unuse
 from leadconnector_async.outbox.reasons import gist
 from leadconnector_async.records.deferred import read_deferred
 
@@ -126,7 +127,7 @@ _DISMISS: Final = """UPDATE outcome o SET state = $2 FROM (
             JOIN outcome f ON (f.location, f.lane, f.seq) = (r.location, r.lane, r.seq)
         WHERE f.state IN (3, 4) FOR UPDATE OF f) AS old
     WHERE (o.location, o.lane, o.seq) = (old.location, old.lane, old.seq)
-    RETURNING o.location, old.state"""
+    RETURNING o.seq, o.location, old.state"""
 
 
 class Dismissing:
@@ -149,7 +150,8 @@ class Dismissing:
     async def dismiss(self, seqs: Sequence[int]) -> int:
         """Give up those of the records that failed or are unresolved. Returns how many did."""
         rows: list[Any] = await self._connection.fetch(_DISMISS, seqs, _DISMISSED)
-        counts = Counter((location, _DISMISSED) for location, _ in rows)
-        counts.subtract((location, state) for location, state in rows)
+        await unuse(self._connection, [seq for seq, *_ in rows])
+        counts = Counter((location, _DISMISSED) for _, location, _ in rows)
+        counts.subtract((location, state) for _, location, state in rows)
         await self._counters.add(counts)
         return len(rows)

@@ -6,9 +6,12 @@ other.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.outbox.base import Staged
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
+from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import announce, await_open
 from leadconnector_async.outbox.postgres.counters import (
     Counters,
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeVar
 
-    from leadconnector_async.outbox.base import SourcePass, Staged, StoredOutcome, Submission
+    from leadconnector_async.outbox.base import SourcePass, StoredOutcome, Submission
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.records.draft import Draft
@@ -44,7 +47,10 @@ _MAX_STAGERS: Final = 1 << 24
 
 
 class StagingJobs:
-    """What is done over the connection that stages: each method is one job."""
+    """What is done over the connection that stages: each method is one job.
+
+    ``part`` is that of a rehearsal, where 0 is none.
+    """
 
     def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
         connection = runner.connection
@@ -58,6 +64,7 @@ class StagingJobs:
         self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
         self.dismissing = Dismissing(connection, counters)
         key = runner.place.lock_key(LOCK_STAGING)
+        self._keeps_files = not part
         self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({key})"
 
     async def _run(
@@ -76,10 +83,30 @@ class StagingJobs:
         return await self.runner.run(job, begin=self._begin)
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
-        """See `Outbox.stage`."""
-        return await self._run(
-            lambda records: stage(records, drafts, source_pass), source=source_pass.source
+        """See `Outbox.stage`. Files go with their records, some in each transaction."""
+        found = [
+            await self._run(partial(self._stage, lot, source_pass), source=source_pass.source)
+            for lot in stored_files.lots(drafts)
+        ]
+        return Staged(
+            sum(of.staged for of in found),
+            sum(of.skipped for of in found),
+            sum(of.refused for of in found),
+            sum(of.copies for of in found),
+            tuple(draft for of in found for draft in of.reused),
         )
+
+    async def _stage(
+        self, drafts: Sequence[Draft], source_pass: SourcePass, records: PostgresRecords
+    ) -> Staged:
+        staged = await stage(records, drafts, source_pass)
+        if self._keeps_files:
+            await stored_files.keep(self.runner.connection, records.files)
+        return staged
+
+    async def remove_files(self, digests: Sequence[str] | None = None) -> None:
+        """Remove those of some files, or of all, that no record needs any more."""
+        await self._run(lambda _: stored_files.remove_unused(self.runner.connection, digests))
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """See `DurableOutbox.end`."""

@@ -53,7 +53,7 @@ INVARIANTS: Final = {
             WHERE r.seq = h.seq AND r.location = h.location)""",
     "notes on records that are not there": " UNION ALL ".join(
         f"SELECT count(*) FROM {table} t LEFT JOIN record r USING (seq) WHERE r.seq IS NULL"  # noqa: S608 - our own names
-        for table in ("copy", "former", "reused", "trail")
+        for table in ("awaited", "copy", "file_use", "former", "reused", "trail")
     ),
     "records whose location, source or reason is not there": """
         SELECT count(*) FROM record WHERE location NOT IN (SELECT id FROM location)

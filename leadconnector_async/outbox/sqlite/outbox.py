@@ -146,6 +146,9 @@ class SqliteOutbox:
         """See `DurableOutbox.marking`."""
         return await self._writer.run(lambda store: store.lookups.marking())
 
+    async def fetch_file(self, digest: str) -> None:
+        """See `Outbox.fetch_file`."""
+
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
         return await self._writer.run(lambda store: store.settler.stored(claim))

@@ -48,6 +48,9 @@ class Notebook:
         await self.open.wait()
         self.lookups |= lookups
 
+    async def fetch_file(self, digest: str) -> None:
+        """None is kept."""
+
 
 def make_enricher(memory: Notebook, breaker: Breaker | None = None, **policy: object) -> Enricher:
     """A enricher that only finds contacts."""

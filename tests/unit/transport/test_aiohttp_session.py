@@ -339,7 +339,7 @@ def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
         await asyncio.sleep(60)
 
     async def run() -> None:
-        timeouts = Timeouts(connect=5, read=0.3)
+        timeouts = Timeouts(connect=5, read=0.1)
         for handler in (too_long, hang_in_body, endless):
             async with serving(handler) as server, transport_to(server.url, timeouts) as transport:
                 for _ in range(2):

@@ -69,7 +69,7 @@ def test_an_upgrade_waits_until_nobody_of_the_older_version_is_left(
     runner.run(of_first_format.execute(f"SELECT pg_advisory_lock_shared({member})"))
     refused = leadconnector(*upgrade)
     assert refused.exit_code == 1
-    assert "end workers, imports and programs of the older version first" in refused.stderr
+    assert "end workers, imports and programs first" in refused.stderr
     assert format_of(runner, of_first_format) == OLDEST
     runner.run(of_first_format.execute(f"SELECT pg_advisory_unlock_shared({member})"))
     assert leadconnector(*upgrade).exit_code == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from outbox_kit import (
     ENVIRONMENT,
-    Reading,
+    OutboxFile,
     claimed,
     draft,
     drafts,
@@ -96,7 +96,7 @@ def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert durable
-    with Reading(path) as reader:
+    with OutboxFile(path) as reader:
         assert durable <= reader.summary().counts.pending <= durable + 50
     in_outbox(path, lambda outbox: published(outbox, drafts(500, location="more")))
 
@@ -173,7 +173,9 @@ def test_errors_hold_no_text_of_a_message(tmp_path: Path) -> None:
     fault = sqlite3.OperationalError("disk I/O error")
 
     async def main() -> None:
-        async with await SqliteOutbox.open(path, connect=failing(fault, "INSERT")) as outbox:
+        async with await SqliteOutbox.open(
+            path, connect=failing(fault, "INSERT OR IGNORE")
+        ) as outbox:
             with pytest.raises(OutboxError) as caught:
                 await outbox.stage([secret], SourcePass())
         assert "secret" not in repr(caught.value)

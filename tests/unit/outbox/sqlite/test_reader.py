@@ -7,7 +7,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
-from outbox_kit import AT, Reading, draft, drafts, in_outbox, listed, published
+from outbox_kit import AT, OutboxFile, draft, drafts, in_outbox, listed, published
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import SourcePass
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 def report(path: Path) -> OutboxSummary:
     """What a status report would be based on."""
-    with Reading(path) as reader:
+    with OutboxFile(path) as reader:
         return reader.summary(now_ms=AT)
 
 
 def failed_in(path: Path) -> list[FailedRecord]:
     """What a list of failed records would hold."""
-    with Reading(path) as reader:
+    with OutboxFile(path) as reader:
         return list(reader.failed())
 
 
@@ -82,7 +82,7 @@ def test_damage_is_reported_as_such(tmp_path: Path) -> None:
     path.write_bytes(content)
     with (
         pytest.raises(OutboxUnusableError, match=r"o\.db is damaged"),
-        Reading(path) as reader,
+        OutboxFile(path) as reader,
     ):
         reader.summary()
 

@@ -11,7 +11,8 @@ from outbox_kit import claimed, drafts, fate, in_outbox, published
 
 from leadconnector_async.errors import OutboxUnusableError, OutboxWriteError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import back_up, read_outbox
+from leadconnector_async.outbox.open import read_outbox
+from leadconnector_async.outbox.upkeep import back_up
 
 if TYPE_CHECKING:
     from pathlib import Path

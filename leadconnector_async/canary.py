@@ -1,0 +1,269 @@
+"""The canary: one message of each kind to a contact that cannot exist, read back and removed again.
+
+It tells what no reading can: whether the token may write, whether a provider fits a type, what the
+account makes of dates, directions and threads, and what it does with an imported message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.api import endpoints
+from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
+from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages, read_object
+from leadconnector_async.api.responses import (
+    Accepted,
+    classify,
+    is_absent,
+    is_success,
+    read_refusal,
+)
+from leadconnector_async.doctor import Kind
+from leadconnector_async.errors import LeadConnectorError
+from leadconnector_async.models import Contact, Receipt
+from leadconnector_async.records.validation import RULES
+from leadconnector_async.reports.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.models import Refusal
+
+FIRST: Final = datetime(2020, 1, 1, 12, 0, tzinfo=UTC)
+"""The date of the first message: long ago, as those of a history are."""
+
+TEXT: Final = "leadconnector doctor: a trial message, to be removed"
+
+SLACK_MS: Final = 1000
+
+
+class _Trial(Struct):
+    """One message, and what became of it."""
+
+    kind: Kind
+    date: datetime
+    answers: str | None = None
+    """The ``emailMessageId`` of the thread that it is to join."""
+    receipt: Receipt | None = None
+    read: ListedMessage | None = None
+
+
+async def fly(api: LeadConnector, location: str, kinds: Iterable[Kind]) -> list[Finding]:
+    """Write, read back, and remove.
+
+    Whatever happens on the way, and however often this is cancelled, the contact is removed, or
+    named in a finding.
+    """
+    flight = _Flight(api, location)
+    found: list[Finding] = []
+    try:
+        found += [finding async for finding in flight.make()]
+        if flight.contact is not None:
+            found += [finding async for finding in flight.write(sorted(kinds))]
+            found += [finding async for finding in flight.read()]
+    except LeadConnectorError as error:
+        found.append(Finding("canary", "fault", str(error), "try again; see what the message says"))
+    finally:
+        removal = asyncio.ensure_future(flight.remove())
+        while not removal.done():
+            await asyncio.wait([asyncio.shield(removal)])
+    return found + removal.result()
+
+
+class _Flight:
+    def __init__(self, api: LeadConnector, location: str) -> None:
+        self._api = api
+        self._location = location
+        self.contact: str | None = None
+        self._number = f"+1202555{secrets.randbelow(100) + 100:04}"
+        self._trials: list[_Trial] = []
+        self._conversation: str | None = None
+
+    async def make(self) -> AsyncIterator[Finding]:
+        """Make the contact."""
+        tag = secrets.token_hex(4)
+        who = Contact(self._number, f"canary-{tag}@example.com", f"leadconnector doctor {tag}")
+        response = await self._api.exchange(self._location, make_contact(self._location, who))
+        self.contact = made_contact(response)
+        if self.contact is None:
+            refusal = read_refusal(response.status, response.body)
+            what = f"no contact with {self._number} could be made (see that none was)"
+            yield _refused("canary contact", what, refusal)
+            return
+        yield Finding("canary contact", "ok", f"made {self.contact} with {self._number}")
+
+    async def write(self, kinds: list[Kind]) -> AsyncIterator[Finding]:
+        """Write one message of each kind, and a second mail into the first one's thread."""
+        for kind in kinds:
+            first = await self._add(kind, None)
+            yield self._written(first)
+            if kind.type == "Email" and first[0].receipt is not None:
+                thread = first[0].receipt.email_message_id
+                if thread is None:
+                    found = "the answer to a mail names no emailMessageId: threads cannot be kept"
+                    yield Finding("canary thread", "warning", found, "none is known")
+                else:
+                    yield self._written(await self._add(kind, thread))
+
+    async def _add(self, kind: Kind, answers: str | None) -> tuple[_Trial, Refusal | None]:
+        date = FIRST.replace(minute=len(self._trials))
+        trial = _Trial(kind, date, answers)
+        self._trials.append(trial)
+        path = endpoints.OUTBOUND_CALL_PATH if kind.outbound_call else endpoints.INBOUND_PATH
+        request = endpoints.post_message(path, self._body(trial))
+        response = await self._api.exchange(self._location, request)
+        answer = classify(response.status, response.body)
+        if not isinstance(answer, Accepted):
+            return trial, answer.refusal
+        trial.receipt = answer.receipt
+        self._conversation = answer.receipt.conversation_id or self._conversation
+        return trial, None
+
+    def _body(self, trial: _Trial) -> bytes:
+        kind, rule = trial.kind, RULES[trial.kind.type]  # type: ignore[index]  # as it was checked
+        fields: dict[str, Any] = {
+            "type": kind.type,
+            "contactId": self.contact,
+            "direction": "outbound" if kind.outbound_call else "inbound",
+            "date": trial.date.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "altId": f"leadconnector-doctor-{len(self._trials)}",
+        }
+        if kind.provider:
+            fields["conversationProviderId"] = kind.provider
+        if rule.call:
+            ends = ("to", "from") if kind.outbound_call else ("from", "to")
+            fields["call"] = {ends[0]: self._number, ends[1]: _OTHER, "status": "completed"}
+        else:
+            fields["message"] = TEXT
+        if kind.type == "Email":
+            fields |= {"subject": TEXT, "html": f"<p>{TEXT}</p>"}
+        if trial.answers:
+            fields["emailMessageId"] = trial.answers
+        if kind.outbound_call:
+            del fields["direction"]
+        return orjson.dumps(fields)
+
+    def _written(self, added: tuple[_Trial, Refusal | None]) -> Finding:
+        trial, refusal = added
+        check = f"canary {trial.kind.text}"
+        if refusal is not None:
+            return _refused(check, "the message was not stored", refusal)
+        return Finding(check, "ok", "stored")
+
+    async def read(self) -> AsyncIterator[Finding]:
+        """Read all back, once it shows; then say what the account did with it."""
+        if self._conversation is None:
+            return
+        written = {t.receipt.message_id: t for t in self._trials if t.receipt is not None}
+        others: list[ListedMessage] = []
+        waits = (0.0, *self._api.policy.look_after)
+        for before, after in pairwise(waits):
+            await asyncio.sleep(after - before)
+            request = endpoints.list_messages(self._conversation)
+            response = await self._api.exchange(self._location, request)
+            if not is_success(response):
+                refusal = read_refusal(response.status, response.body)
+                yield _refused("canary read", "nothing could be read back", refusal)
+                return
+            try:
+                listed = read_messages(response.body).messages
+            except ValueError as error:
+                yield Finding("canary read", "fault", f"the listing is {error}", "report it")
+                return
+            for message in listed:
+                if message.id in written:
+                    written[message.id].read = message
+            others = [message for message in listed if message.id not in written]
+            if all(trial.read is not None for trial in written.values()):
+                break
+        for trial in written.values():
+            yield _compared(trial)
+        yield _answered(others)
+        yield await self._unread(len(written))
+
+    async def _unread(self, count: int) -> Finding:
+        request = endpoints.get_conversation(self._conversation or "")
+        response = await self._api.exchange(self._location, request)
+        try:
+            unread = read_object(response.body).get("unreadCount") if is_success(response) else None
+        except ValueError:
+            unread = None
+        if not isinstance(unread, int):
+            return Finding("canary unread", "note", "the account does not say what is unread")
+        if unread:
+            found = f"the account counts {unread} of {count} imported messages as unread"
+            return Finding("canary unread", "warning", found, "give --mark-read to the import")
+        return Finding("canary unread", "ok", "the account counts none of them as unread")
+
+    async def remove(self) -> list[Finding]:
+        """Remove the contact, and with it its conversation."""
+        if self.contact is None:
+            return []
+        why = ""
+        for _ in range(self._api.policy.attempts):
+            try:
+                response = await self._api.exchange(self._location, delete_contact(self.contact))
+            except LeadConnectorError as error:
+                why = str(error)
+            else:
+                if is_success(response) or is_absent(response):
+                    return [Finding("canary removal", "ok", f"removed {self.contact}")]
+                why = str(read_refusal(response.status, response.body))
+            await asyncio.sleep(self._api.policy.delay(1, self._api.random))
+        found = f"contact {self.contact} ({self._number}) could not be removed: {why}"
+        return [Finding("canary removal", "fault", found, "remove it in the account")]
+
+
+_OTHER: Final = "+12025550100"
+
+
+def _refused(check: str, what: str, refusal: Refusal) -> Finding:
+    fix = "give the token the scope, or the message's type the provider, that the answer asks for"
+    return Finding(check, "fault", f"{what}: {refusal.status} {refusal.message}", fix)
+
+
+def _compared(trial: _Trial) -> Finding:
+    """Say whether a message reads as it was written."""
+    check, read, kind = f"canary {trial.kind.text} read", trial.read, trial.kind
+    if read is None:
+        found = "it does not show in its conversation: what is in doubt could not be found there"
+        return Finding(check, "fault", found, "wait and try again, or raise --look-after")
+    wrong = list(_differences(trial, read))
+    if wrong:
+        fix = "imported messages will look so: decide whether that is good enough"
+        return Finding(check, "warning", f"it reads otherwise: {', '.join(wrong)}", fix)
+    thread = ", in its thread" if trial.answers else ""
+    said = f"{kind.type}, {read.direction}, {trial.date:%Y-%m-%d %H:%M:%S} UTC{thread}"
+    return Finding(check, "ok", f"it reads as it was written: {said}")
+
+
+def _differences(trial: _Trial, read: ListedMessage) -> Iterator[str]:
+    shown_as = RULES[trial.kind.type].read_as  # type: ignore[index]  # as it was checked
+    if shown_as and read.message_type not in (trial.kind.type, *shown_as):
+        yield f"its type is {read.message_type}"
+    direction = "outbound" if trial.kind.outbound_call else "inbound"
+    if read.direction != direction:
+        yield f"its direction is {read.direction}"
+    if read.date_added is None:
+        yield "it has no date"
+    elif abs(date_ms(read.date_added) - trial.date.timestamp() * 1000) > SLACK_MS:
+        yield f"its date is {read.date_added:%Y-%m-%d %H:%M:%S}"
+    if trial.answers and read.thread != trial.answers:
+        yield "it is not in its thread"
+
+
+def _answered(others: list[ListedMessage]) -> Finding:
+    if not others:
+        return Finding("canary answer", "ok", "nothing answered: no workflow, and no AI")
+    kinds = ", ".join(sorted({str(message.message_type) for message in others}))
+    found = f"the account answered with {len(others)} messages of its own ({kinds})"
+    fix = "pause the workflows and the AI that answer inbound messages, and try again"
+    return Finding("canary answer", "warning", found, fix)

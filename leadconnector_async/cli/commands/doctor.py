@@ -1,0 +1,199 @@
+"""``leadconnector doctor``: whether an import would work, and what to do first."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from leadconnector_async import __version__
+from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.format import say, width, wrapped
+from leadconnector_async.cli.option_types import OUTBOX
+from leadconnector_async.cli.options import (
+    ONE_SOURCE_OF_TOKENS,
+    api_options,
+    locations_option,
+    obey_output_options,
+    option,
+    output_options,
+    source_options,
+    source_options_of,
+    sources,
+)
+from leadconnector_async.cli.report_lines import print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.doctor import Needs
+    from leadconnector_async.reports.finding import Finding
+    from leadconnector_async.sources import SourceOptions
+
+SANDBOX_LOCATION: Final = "sandbox"
+
+_SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAULT"}
+
+
+@click.command("doctor")
+@sources(required=False)
+@option("--location", metavar="ID", help="The location to import into.")
+@option(
+    "--outbox",
+    metavar="FILE|URL",
+    type=OUTBOX,
+    help="The outbox that the import is to have: its room, its server and its state are looked at.",
+)
+@option("--token", help="The private integration token. Better given in the environment.")
+@locations_option
+@api_options
+@option("--sandbox", is_flag=True, help="Examine a stand-in for the API inside this program.")
+@option(
+    "--canary",
+    is_flag=True,
+    help="Make one contact with a number that cannot exist, write one message of each type that "
+    "the files use, read each back, say what the account did with it, and remove the contact.",
+)
+@source_options
+@option("--provider", metavar="ID", help="The conversation provider of calls and custom messages.")
+@output_options
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
+    """Say whether an import would work, before the first one: each finding names its fix.
+
+    SOURCE are the files that are to be imported. Token and scopes, quota, clock, automations,
+    versions, disk space and the outbox are looked at; nothing is changed but by --canary. What may
+    be written is asked with requests that the API refuses for their fields.
+
+    Exit status: 0 an import would work, 3 something stands in its way, 1 stopped by an error.
+    """
+    obey_output_options(ctx, given)
+    _check(given)
+    source = source_options_of(given)
+    needs = _needs(given, source) if given["sources"] else None
+    with _target(given) as (base_url, token):
+        found = asyncio.run(_examine(given, base_url, token, needs))
+    works = not any(finding.state == "fault" for finding in found)
+    if given["as_json"]:
+        print_json({"works": works, "findings": found})
+    else:
+        say("\n".join(_lines(found, works=works, quiet=given["quiet"])))
+    ctx.exit(Exit.DONE if works else Exit.FAILED)
+
+
+def _check(given: dict[str, Any]) -> None:
+    if given["token"] and given["locations"]:
+        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+    if given["locations"]:
+        from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
+
+        given["locations"] = read_locations(given["locations"])
+        given["location"] = given["location"] or given["locations"].only
+    if given["sandbox"]:
+        given["location"] = given["location"] or SANDBOX_LOCATION
+    elif not (given["token"] or given["locations"]):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's, or try it "
+            "with --sandbox"
+        )
+    if not given["location"]:
+        raise click.UsageError("give --location ID: the one to import into")
+    if given["canary"] and not given["sources"]:
+        raise click.UsageError("--canary needs a SOURCE: it writes what the files use")
+
+
+def _needs(given: dict[str, Any], options: SourceOptions) -> Needs:
+    """Read the files through, once.
+
+    Raises:
+        SourceError: one cannot be read.
+    """
+    from leadconnector_async.doctor import Needs, note_record  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.records.builder import RowDrafter  # noqa: PLC0415 - the same
+    from leadconnector_async.records.validation import NEED_PROVIDER  # noqa: PLC0415 - the same
+    from leadconnector_async.sources.batch_reader import SourceReader  # noqa: PLC0415 - the same
+
+    common = dict.fromkeys(NEED_PROVIDER, given["provider"]) if given["provider"] else {}
+    listed = given["locations"]
+    drafter = RowDrafter(
+        given["location"], 0, lambda of: common | (listed.providers(of) if listed else {})
+    )
+    reader = SourceReader(given["sources"], options)
+    needs = Needs(size=reader.size or 0)
+    reader.check()
+    for source in reader.sources():
+        while batch := reader.batch():
+            for parsed in batch:
+                note_record(needs, drafter.draft_of(parsed, source.name))
+    return needs
+
+
+@contextmanager
+def _target(given: dict[str, Any]) -> Iterator[tuple[str, str | TokenProvider]]:
+    """The API, or a sandbox that runs as long as the block."""
+    if not given["sandbox"]:
+        from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not needed for help
+        from leadconnector_async.cli.import_options import api_token  # noqa: PLC0415 - the same
+
+        yield (
+            given["base_url"] or BASE_URL,
+            api_token(given["token"], given["locations"], given["outbox"]),
+        )
+        return
+    from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread  # noqa: PLC0415 - a server's imports
+
+    config = SandboxConfig(location_id=given["location"], trusting=True, limits=Limits())
+    with SandboxThread(config) as sandbox:
+        yield sandbox.url, sandbox.token
+
+
+async def _examine(
+    given: dict[str, Any], base_url: str, token: str | TokenProvider, needs: Needs | None
+) -> list[Finding]:
+    from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.doctor import examine  # noqa: PLC0415 - the same
+    from leadconnector_async.reports.finding import Finding  # noqa: PLC0415 - the same
+
+    location = given["location"]
+    async with _client(given, base_url, token) as api:
+        ours = f"leadconnector-async {__version__}, Python {platform.python_version()}"
+        found = [Finding("version", "ok", ours)]
+        found += await examine(api, location, outbox=given["outbox"], needs=needs)
+        if given["canary"] and needs is not None and not _is_barred(found):
+            found += await fly(api, location, needs.kinds)
+        return found
+
+
+def _is_barred(found: list[Finding]) -> bool:
+    """Whether a canary could not even begin."""
+    return any(one.state == "fault" and one.check in ("api", "token", "sources") for one in found)
+
+
+def _client(given: dict[str, Any], base_url: str, token: str | TokenProvider) -> LeadConnector:
+    from leadconnector_async.client import LeadConnector  # noqa: PLC0415 - not needed for help
+
+    try:
+        return LeadConnector(
+            token, location_id=given["location"], base_url=base_url, version=given["api_version"]
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _lines(found: list[Finding], *, works: bool, quiet: bool) -> Iterator[str]:
+    shown = [one for one in found if not quiet or one.state in ("warning", "fault")]
+    for finding in shown:
+        sign = _SIGNS[finding.state]
+        head, *rest = wrapped(f"{finding.check}: {finding.found}", width() - 9)
+        yield f"{sign:<9}{head}"
+        yield from (" " * 9 + line for line in rest)
+        if finding.fix is not None:
+            yield from (" " * 9 + line for line in wrapped(f"Fix: {finding.fix}.", width() - 9))
+    if not quiet:
+        yield ""
+    yield "An import would work." if works else "An import would not work: see what is a FAULT."

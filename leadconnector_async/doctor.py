@@ -1,0 +1,348 @@
+"""What is to be known before the first real import: each finding names its fix.
+
+Nothing here changes anything, in the account or on disk.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+import shutil
+import sqlite3
+import time
+from base64 import urlsafe_b64decode
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from leadconnector_async.api.probes import (
+    is_permitted,
+    lacks_scope,
+    list_workflows,
+    probes,
+    published_workflows,
+)
+from leadconnector_async.api.responses import (
+    SILENT,
+    is_access_refused,
+    read_rate_limit_headers,
+    read_refusal,
+)
+from leadconnector_async.errors import LeadConnectorError, OutboxError
+from leadconnector_async.outbox.durable import DESTINATION, check_destination
+from leadconnector_async.outbox.open import exists, is_url, read_outbox, server_of, shown_place
+from leadconnector_async.records.deferred import Deferred, read_deferred
+from leadconnector_async.reports.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from leadconnector_async.api.probes import Probe
+    from leadconnector_async.client import LeadConnector
+    from leadconnector_async.records.draft import Draft
+    from leadconnector_async.reports.finding import FindingState
+    from leadconnector_async.transport.base import Response
+
+SOUND_WAL: Final = (3, 51, 3)
+
+BACKPORTED: Final = {(3, 50): 7, (3, 44): 6}
+"""Older lines of SQLite, and the release of each that has the repair too."""
+
+SKEW_S: Final = 5.0
+
+MAX_SKEW_S: Final = 60.0
+"""From here on a record without a date cannot be told from others: see `api.reconciliation`."""
+
+GROWTH: Final = 4
+"""Bytes of an outbox for each byte of the sources: texts stand in it twice, beside keys and log."""
+
+LEAST_ROOM: Final = 100_000_000
+
+
+class Kind(Struct, frozen=True, order=True):
+    """Records that the API treats alike."""
+
+    type: str
+    provider: str = ""
+    outbound_call: bool = False
+
+    @property
+    def text(self) -> str:
+        """As people read it."""
+        call = " (outbound)" if self.outbound_call else ""
+        return f"{self.type}{call}" + (f" by provider {self.provider}" if self.provider else "")
+
+
+class Needs(Struct):
+    """What the sources of an import hold."""
+
+    records: int = 0
+    wrong: int = 0
+    size: int = 0
+    """Bytes."""
+    by_handle: int = 0
+    """Records that name their contact by number or address."""
+    kinds: set[Kind] = set()
+
+
+class _Body(Struct, rename="camel"):
+    type: str
+    conversation_provider_id: str | None = None
+
+
+_bodies: Final = msgspec.json.Decoder(_Body)
+
+
+def note_record(needs: Needs, draft: Draft) -> None:
+    """Take a record in that an import would send, or would not."""
+    needs.records += draft.left_out is None
+    if draft.payload is None:
+        needs.wrong += draft.left_out is None
+        return
+    body = _bodies.decode(draft.payload)
+    deferred = read_deferred(draft.deferred) if draft.deferred else Deferred()
+    needs.by_handle += deferred.contact is not None
+    provider = body.conversation_provider_id or ""
+    needs.kinds.add(Kind(body.type, provider, deferred.outbound_call))
+
+
+async def examine(
+    api: LeadConnector, location: str, *, outbox: str | None, needs: Needs | None
+) -> list[Finding]:
+    """Look at everything that can be looked at without changing anything."""
+    found = []
+    if outbox is None or not is_url(outbox):
+        found.append(sqlite_finding(sqlite3.sqlite_version_info))
+    if outbox is not None:
+        found += [finding async for finding in _outbox(outbox, api.base_url.rstrip("/"), needs)]
+    if needs is not None:
+        found += _sources(needs)
+    return found + [finding async for finding in _account(api, location, needs)]
+
+
+def sqlite_finding(version: tuple[int, ...]) -> Finding:
+    """Name the fault of SQLite's that a file may meet."""
+    shown = f"SQLite {'.'.join(map(str, version[:3]))}"
+    repaired = BACKPORTED.get((version[0], version[1]))
+    if version >= SOUND_WAL or (repaired is not None and version[2] >= repaired):
+        return Finding("sqlite", "ok", shown)
+    return Finding(
+        "sqlite",
+        "warning",
+        f"{shown} has the fault in WAL mode that 3.51.3 repairs: two connections that write or "
+        "reset the log at the same moment can damage the file. One process alone writes an outbox",
+        "open the outbox with no other program while an import runs, or use a Python with SQLite "
+        "3.51.3 or later",
+    )
+
+
+async def _outbox(place: str, destination: str, needs: Needs | None) -> AsyncIterator[Finding]:
+    shown = shown_place(place)
+    try:
+        if is_url(place):
+            yield Finding("postgresql", "ok", f"PostgreSQL {await server_of(place)} at {shown}")
+        else:
+            yield room_finding(place, needs)
+        if not is_url(place) and not exists(place):
+            yield Finding("outbox", "ok", f"{shown} does not exist yet: the import makes it")
+            return
+        names = await read_outbox(place, lambda reader: reader.sources())
+        known = [name.removeprefix(DESTINATION) for name in names if name.startswith(DESTINATION)]
+        check_destination(shown, known, destination)
+        yield Finding("outbox", "ok", f"{shown} can be gone on with")
+    except OutboxError as error:
+        if is_url(place) and "does not exist" in str(error):
+            yield Finding("outbox", "ok", f"{shown} does not exist yet: the import makes it")
+        else:
+            yield Finding("outbox", "fault", str(error), "see what the message says")
+
+
+def room_finding(place: str, needs: Needs | None) -> Finding:
+    """Whether the outbox's drive has room for what the sources hold."""
+    folder = Path(place).absolute().parent
+    if not folder.is_dir():
+        fix = "make it, or choose another outbox"
+        return Finding("disk", "fault", f"the folder {folder} does not exist", fix)
+    if not os.access(folder, os.W_OK):
+        fix = "give yourself the right to, or choose another outbox"
+        return Finding("disk", "fault", f"the folder {folder} cannot be written", fix)
+    free = shutil.disk_usage(folder).free
+    wanted = LEAST_ROOM + GROWTH * (needs.size if needs else 0)
+    found = f"{free / 1e9:,.1f} GB are free in {folder}, {wanted / 1e9:,.1f} GB are wanted"
+    if free < wanted:
+        return Finding("disk", "fault", found, "make room, or choose an outbox on another drive")
+    return Finding("disk", "ok", found)
+
+
+def _sources(needs: Needs) -> Iterator[Finding]:
+    kinds = ", ".join(kind.text for kind in sorted(needs.kinds))
+    if not needs.kinds:
+        fix = "see leadconnector validate, and leadconnector inspect"
+        yield Finding("sources", "fault", "no record of the sources can be sent", fix)
+        return
+    yield Finding("sources", "ok", f"{needs.records:,} records: {kinds}")
+    if needs.wrong:
+        found = f"{needs.wrong:,} of {needs.records:,} records are wrong, and would not be sent"
+        yield Finding("sources", "warning", found, "see leadconnector validate")
+
+
+async def _account(
+    api: LeadConnector, location: str, needs: Needs | None
+) -> AsyncIterator[Finding]:
+    """What the API itself says, with one request for each scope and one for automations."""
+    token = ""
+    try:
+        token = await api.session.tokens.token(location)
+        yield app_finding(token)
+        last: Response | None = None
+        for probe in probes(location):
+            sent_at = time.time()
+            response = await api.exchange(location, probe.request)
+            if last is None:
+                yield clock_finding(response.headers.get("Date"), (sent_at + time.time()) / 2)
+                if is_access_refused(response) and not lacks_scope(response):
+                    yield _refused_access(location, response)
+                    return
+            yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
+            last = response
+        assert last is not None  # noqa: S101 - there are probes
+        for finding in quota_findings(last, needs):
+            yield finding
+        yield automations_finding(await api.exchange(location, list_workflows(location)))
+        for finding in provider_findings(needs, token):
+            yield finding
+    except LeadConnectorError as error:
+        yield Finding("api", "fault", str(error), _fix_of(error))
+
+
+def _fix_of(error: LeadConnectorError) -> str:
+    if hasattr(error, "refusal"):
+        return "give a token that is in force, of this location: see Settings, Private Integrations"
+    return "see that this machine reaches the API, and that --base-url is right"
+
+
+def _refused_access(location: str, response: Response) -> Finding:
+    refusal = read_refusal(response.status, response.body)
+    found = f"the token is refused for location {location}: {refusal.status} {refusal.message}"
+    return Finding(
+        "token", "fault", found, "give the token and the id of one and the same location"
+    )
+
+
+def app_finding(token: str) -> Finding:
+    """Whose token it is, by its form: nothing of the token itself is told."""
+    if token.startswith("pit-"):
+        return Finding("app", "ok", "the token is a private integration's")
+    claims = _claims(token)
+    if claims is None:
+        return Finding("app", "note", "the token's form does not tell which app it is of")
+    meta = claims.get("oauthMeta")
+    client = (meta.get("client") if isinstance(meta, dict) else None) or claims.get("sourceId")
+    kind = claims.get("authClass") or "unknown"
+    return Finding("app", "ok", f"the token is of app {client or 'unknown'}, for a {kind}")
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    try:
+        _, body, _ = token.split(".")
+        claims = orjson.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (ValueError, binascii.Error):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def clock_finding(date: str | None, now: float) -> Finding:
+    """How far this machine's clock (``now``, in Unix seconds) is from the API's ``Date``."""
+    try:
+        there = parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, OverflowError):
+        return Finding("clock", "note", "the API sends no Date to compare this clock with")
+    skew = now - there
+    way = "ahead of" if skew > 0 else "behind"
+    found = f"this machine's clock is {abs(skew):.0f} s {way} the API's"
+    fix = "set the clock by NTP: messages without a date could not be recognised, and sent twice"
+    if abs(skew) <= SKEW_S:
+        return Finding("clock", "ok", found)
+    return Finding("clock", "fault" if abs(skew) > MAX_SKEW_S else "warning", found, fix)
+
+
+def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Finding:
+    """Whether the token has a scope."""
+    check = f"scope {probe.scope}"
+    if is_permitted(response):
+        return Finding(check, "ok", f"the token may {probe.used_for}")
+    refusal = read_refusal(response.status, response.body)
+    said = f"{refusal.status} {refusal.message}"
+    if not lacks_scope(response):
+        fix = "try again; if it stays so, ask the API's support"
+        state: FindingState = "fault" if probe.is_needed else "warning"
+        return Finding(check, state, f"cannot tell: {said}", fix)
+    is_needed = probe.is_needed and (by_handle or not probe.scope.startswith("contacts."))
+    return Finding(
+        check,
+        "fault" if is_needed else "warning",
+        f"the token may not {probe.used_for}: {said}",
+        f"give the token {probe.scope}",
+    )
+
+
+def quota_findings(response: Response, needs: Needs | None) -> Iterator[Finding]:
+    """What the headers announce, and what is left of the day."""
+    seen = read_rate_limit_headers(response.headers)
+    if seen == SILENT or not seen.max:
+        yield Finding("quota", "note", "the API announces no quota: the documented one is assumed")
+    else:
+        span = f"{(seen.interval_ms or 10_000) / 1000:g} s"
+        daily = "" if seen.daily_limit is None else f", {seen.daily_limit:,} a day"
+        yield Finding("quota", "ok", f"{seen.max:,} requests in {span}{daily}")
+    left = seen.daily_remaining
+    if left is None:
+        return
+    found = f"{left:,} requests are left of the day's quota"
+    records = needs.records if needs else 0
+    if left == 0:
+        yield Finding("day", "fault", found, "wait for the next day, or see who uses it up")
+    elif left < records:
+        days = 1 + -(-(records - left) // max(seen.daily_limit or left, 1))
+        fix = "plan for that: the same command goes on, and --wait waits"
+        yield Finding("day", "warning", f"{found}: the import takes {days:,} days at least", fix)
+    else:
+        yield Finding("day", "ok", found)
+
+
+def automations_finding(response: Response) -> Finding:
+    """Which automations may answer what is imported."""
+    names = published_workflows(response)
+    fix = "pause those that answer inbound messages, and AI replies, in the account"
+    if names is None:
+        refusal = read_refusal(response.status, response.body)
+        found = f"the account's automations cannot be listed ({refusal.status})"
+        return Finding("automations", "note", found, f"give workflows.readonly, or look: {fix}")
+    if not names:
+        return Finding("automations", "ok", "no published workflow")
+    listed = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+    found = f"{len(names)} published workflows may answer what is imported: {listed}"
+    return Finding("automations", "warning", found, fix)
+
+
+MAX_NAMES: Final = 5
+
+
+def provider_findings(needs: Needs | None, token: str) -> Iterator[Finding]:
+    """Whether what needs a conversation provider names one that this token may use."""
+    for kind in sorted(needs.kinds if needs else ()):
+        if kind.provider and token.startswith("pit-"):
+            yield Finding(
+                "provider",
+                "warning",
+                f"{kind.text}: the provider's app takes its own OAuth token, most likely not this "
+                "private integration's",
+                "try --canary, and give the app's token if that fails",
+            )
+        elif kind.provider:
+            found = f"{kind.text}: the API has no call that shows a provider's app and type"
+            yield Finding("provider", "note", found, "--canary writes a message through it")

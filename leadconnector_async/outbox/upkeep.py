@@ -1,0 +1,101 @@
+"""Looking after an outbox, wherever it is: forgetting, copying, moving."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from shutil import copytree
+from typing import TYPE_CHECKING
+
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.open import (
+    database_stores,
+    files_of,
+    is_url,
+    open_outbox,
+    shown_place,
+)
+from leadconnector_async.outbox.sqlite.transfer import moving_from, moving_to
+from leadconnector_async.outbox.sqlite.upkeep import backup, compact
+from leadconnector_async.outbox.sqlite.upkeep import empty_files as empty_folder
+from leadconnector_async.outbox.transfer import transfer
+
+if TYPE_CHECKING:
+    from leadconnector_async.outbox.open import Place
+    from leadconnector_async.outbox.transfer import TransferSource, TransferTarget
+
+
+async def forget_texts(place: Place) -> int:
+    """Forget what the records of an outbox say that are settled, and free what they took.
+
+    Returns how many there were: see `DurableOutbox.forget_texts`.
+
+    Raises:
+        OutboxError: the outbox does not exist, is in use, or cannot be written.
+    """
+    async with await open_outbox(place, create=False) as outbox:
+        done = await outbox.forget_texts()
+    await empty_files(place)
+    if is_url(place):
+        from leadconnector_async.outbox.postgres import upkeep  # noqa: PLC0415 - only if used
+
+        await upkeep.compact(os.fspath(place))
+    else:
+        await asyncio.to_thread(compact, os.fspath(place))
+    return done
+
+
+async def empty_files(place: Place) -> None:
+    """Delete the files beside an outbox that came within sources, where no record needs them.
+
+    Raises:
+        OutboxError: the outbox cannot be read.
+    """
+    if not is_url(place) and (folder := files_of(place)).is_dir():
+        await asyncio.to_thread(empty_folder, os.fspath(place), folder)
+
+
+async def move_outbox(place: str, target: str) -> tuple[int, str]:
+    """Move an outbox from a file to a database, or back.
+
+    Returns the number of its records, and the name under which the old one is kept: nobody may go
+    on with both.
+
+    Raises:
+        OutboxError: both are files, or databases; one is in use, cannot be used, or the target
+            exists already. All stays as it was.
+    """
+    if is_url(place) is is_url(target):
+        raise OutboxUnusableError("give a file and a URL: an outbox moves from one to the other")
+    async with await open_outbox(place, create=False) as outbox:
+        await outbox.publish()
+    database_stores()  # or what is missing is told
+    from leadconnector_async.outbox.postgres.transfer import moving  # noqa: PLC0415 - only if used
+
+    async with AsyncExitStack() as stack:
+        source: TransferSource
+        to: TransferTarget
+        if is_url(place):
+            source = await stack.enter_async_context(moving(place, new=False))
+            to = stack.enter_context(moving_to(target))
+        else:
+            source = stack.enter_context(moving_from(place))
+            to = await stack.enter_async_context(moving(target, new=True))
+        records = await transfer(source, to)
+        return records, await source.retire()
+
+
+async def back_up(place: Place, target: str) -> None:
+    """Copy an outbox to a file, beside whoever writes it, and its folder of files with it.
+
+    Raises:
+        OutboxError: it is in a database, cannot be read, or the copy cannot be written.
+    """
+    if is_url(place):
+        raise OutboxUnusableError(
+            f"{shown_place(place)} is in a database: copy it with pg_dump --schema, or move it"
+        )
+    await asyncio.to_thread(backup, os.fspath(place), target)
+    if (files := files_of(place)).is_dir():
+        await asyncio.to_thread(copytree, files, files_of(target), dirs_exist_ok=True)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+
+import orjson
+import pytest
+
+from leadconnector_async.doctor import (
+    Kind,
+    Needs,
+    app_finding,
+    clock_finding,
+    provider_findings,
+    sqlite_finding,
+)
+
+NOON = 1_700_000_000.0
+DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [
+        ((3, 51, 3), "ok"),
+        ((3, 52, 0), "ok"),
+        ((3, 51, 2), "warning"),
+        ((3, 50, 7), "ok"),
+        ((3, 50, 6), "warning"),
+        ((3, 44, 6), "ok"),
+        ((3, 40, 1), "warning"),
+    ],
+)
+def test_the_fault_of_sqlite_is_named(version: tuple[int, ...], state: str) -> None:
+    """Where it is not repaired: an import works all the same."""
+    found = sqlite_finding(version)
+    assert found.state == state
+    assert (found.fix is not None) is (state == "warning")
+
+
+@pytest.mark.parametrize(
+    ("date", "skew", "state"),
+    [
+        (DATE, 0, "ok"),
+        (DATE, -4, "ok"),
+        (DATE, 30, "warning"),
+        (DATE, -61, "fault"),
+        (DATE, 3600, "fault"),
+        (None, 0, "note"),
+        ("yesterday", 0, "note"),
+    ],
+)
+def test_a_clock_that_is_wrong(date: str | None, skew: float, state: str) -> None:
+    """Some seconds are nothing; a minute makes messages without a date unrecognisable."""
+    assert clock_finding(date, NOON + skew).state == state
+
+
+def test_the_app_is_told_by_the_form_of_the_token() -> None:
+    """Its claims say which; nothing of the token itself is in the finding."""
+    claims = {"authClass": "Location", "oauthMeta": {"client": "app-1", "scopes": []}}
+    body = urlsafe_b64encode(orjson.dumps(claims)).decode().rstrip("=")
+    assert "app app-1, for a Location" in app_finding(f"head.{body}.secret").found
+    assert "private integration" in app_finding("pit-secret").found
+    for token in ("secret", "a.b.c", "a.e30.c", f"a.{body}"):
+        assert "secret" not in app_finding(token).found
+
+
+def test_a_provider_with_the_wrong_kind_of_token() -> None:
+    """A custom provider takes its own app's token."""
+    needs = Needs(kinds={Kind("Custom", "p1"), Kind("SMS")})
+    (found,) = provider_findings(needs, "pit-x")
+    assert (found.state, "p1" in found.found) == ("warning", True)
+    (found,) = provider_findings(needs, "other")
+    assert found.state == "note"
