@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
@@ -80,11 +80,14 @@ class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     """What is told of records in which a column is filled: the API has no place for it.
 
     Not where the field ``unless`` was made. Records without any content are ``alone``: left out.
+    Of a call it is a ``note``, under that word in its text; ``unit`` is that of a duration.
     """
 
     told: str
     unless: str | None = None
     alone: str | None = None
+    note: str | None = None
+    unit: Literal["s", "ms"] | None = None
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
