@@ -16,8 +16,9 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import LOCATION_PREFIX
 from leadconnector_async.sources.byte_stream import stream_of
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.jsonl import JsonLayout, JsonSource
-from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.json_layout import JsonLayout
+from leadconnector_async.sources.jsonl import JsonSource
+from leadconnector_async.sources.mapping_files import load_mapping
 from leadconnector_async.sources.recognition import Choice
 
 if TYPE_CHECKING:
