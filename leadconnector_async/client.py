@@ -93,7 +93,6 @@ class LeadConnector:
         self.location_id = location_id
         self.policy = policy
         self.base_url = base_url
-        self.timeouts = timeouts
         self._connections = connections
         transport = AiohttpTransport(
             base_url,
@@ -107,7 +106,14 @@ class LeadConnector:
         tokens = _provider(token)
         if isinstance(tokens, NeedsTransport):
             tokens.attach_transport(transport)
-        self.session = ApiSession(transport, tokens, policy=policy, limit=limit, limits=limits)
+        self.session = ApiSession(
+            transport,
+            tokens,
+            policy=policy,
+            limit=limit,
+            limits=limits,
+            request_limit_s=timeouts.read,
+        )
         self.closed = False
         self.random = Random()  # noqa: S311 - jitter, not secrets
 

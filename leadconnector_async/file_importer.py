@@ -167,7 +167,7 @@ async def _run(
     running.result()
     on_progress(importer.snapshot())
     errors = importer.errors.values()
-    if len(errors) == len(importer.dispatcher.locations):
+    if len(errors) == len(importer.left):
         for error in errors:
             if not isinstance(error, DailyQuotaSpentError):
                 raise error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from copy import copy
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,26 +16,24 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.delivery.read_marker import ReadMarker
+from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.location_reader import LocationReader
-from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.outbox.upkeep import empty_files
 from leadconnector_async.records.builder import no_providers
 from leadconnector_async.reports.progress import ProgressMeter
 from leadconnector_async.reports.summary import Ending, status_of, summary_of
+from leadconnector_async.sending import sending_from
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
-    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.records.builder import Providers
@@ -86,48 +85,52 @@ class Importer:
         self._ends_at = asyncio.get_running_loop().time() + piece.seconds
         self._time_is_up = False
         self.reader = reader
-        self.dispatcher = Dispatcher(
+        self._staged = RunStats()
+        self.stager = Stager(outbox, self._staged, location=location, providers=providers)
+        self._sending = sending_from(
             session,
             outbox,
+            alone=self._selection is not None or session.policy.mark_read,
             concurrency=concurrency,
-            deliver=self._deliver,
-            closed=lambda _state, _error: None,  # the site keeps its error: see `errors`
+            notice=self.stager.notes.notices.add,
         )
-        self.stager = Stager(outbox, self.dispatcher.stats, location=location, providers=providers)
-        self._marker = (
-            ReadMarker(
-                session,
-                outbox,
-                self.dispatcher.stats,
-                self.dispatcher.locations,
-                self.stager.notes.notices.add,
-            )
-            if session.policy.mark_read
-            else None
-        )
-        self.left: dict[str, int] = {}
-        """Records without a fate, by location."""
-        self.total = 0
-        """Records that this run has to send."""
-        self.sending = False
-        self._meter = ProgressMeter(self.dispatcher, reader, self.left)
+        self.left = self._sending.left
+        """Records without a fate, by location, where this run has some to send."""
+        self.breaker = session.breaker
+        self._meter = ProgressMeter(self, reader, self.left)
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
         reading = None if self._origin is None else self._origin.reading
-        return self._meter.snapshot(now, self.total if self.sending else None, reading)
+        return self._meter.snapshot(now, self._sending.total, reading)
+
+    @property
+    def total(self) -> int:
+        """Records that this run has to send."""
+        return self._sending.total or 0
+
+    @property
+    def left_over(self) -> int | None:
+        """Those of them that are left; None where it is all that is pending."""
+        return self._sending.left_over
 
     @property
     def stats(self) -> RunStats:
         """What was done so far."""
-        return self.dispatcher.stats
+        total = copy(self._staged)
+        total.include(self._sending.stats)
+        return total
 
     @property
-    def errors(self) -> dict[str, LeadConnectorError]:
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that this process sends for."""
+        return self._sending.locations
+
+    @property
+    def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations could not go on."""
-        locations = self.dispatcher.locations.values()
-        return {state.name: state.error for state in locations if state.error is not None}
+        return self._sending.errors
 
     async def run(self) -> None:
         """Stage the sources, then send what is staged, by this run and by earlier ones.
@@ -149,52 +152,32 @@ class Importer:
             await self._outbox.select(self._selection)  # before others could send what is staged
         if self._origin is not None:
             await self._origin.read(self.reader)
-        await self.stager.stage(self.reader)
+        await self.stager.read(self.reader)
         if not self.reader.interrupted:
-            await self._outbox.select(self._selection)
+            await self._sending.publish(self._selection, self.stager.met)
 
     async def send(self) -> None:
         """Do the second half of `run`."""
-        unsent = await self._outbox.unsent()
-        for location in await self._outbox.locations():
-            if self.reader.interrupted:
-                break
-            state = await self.dispatcher.open(location)
-            self.left[state.name] = unsent.get(location, 0)
-        self.total = sum(self.left.values())
-        self.sending = True
+        await self._sending.open()
         loop = asyncio.get_running_loop()
         if self.reader.interrupted or loop.time() >= self._ends_at:
             self._time_is_up = not self.reader.interrupted
             return
         end = loop.call_at(self._ends_at, self._end) if self._ends_at < inf else None
         try:
-            await self._work()
+            await self._sending.send()
         finally:
             if end is not None:
                 end.cancel()
 
-    async def _work(self) -> None:
-        if self._marker is None:
-            await self.dispatcher.work()
-            return
-        for location in await self._outbox.marking():  # left by a run that was cut off
-            await self.dispatcher.open(location)
-        await self._marker.beside(self.dispatcher.work())
-
     def _end(self) -> None:
         self._time_is_up = True
-        self._stop_sending()
-
-    def _stop_sending(self) -> None:
-        self.dispatcher.stop()
-        if self._marker is not None:
-            self._marker.stop()
+        self._sending.stop()
 
     def stop(self) -> None:
         """Stage and start nothing more; `run` returns when what is in flight is answered."""
         self.reader.stop()
-        self._stop_sending()
+        self._sending.stop()
 
     def ending(self) -> Ending:
         """How a run ended that nothing interrupted."""
@@ -205,12 +188,6 @@ class Importer:
         if self._time_is_up and any(self.left.values()):
             return Ending(ended="time_up", stopped=stopped)
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
-
-    def _deliver(self, settlements: list[Settlement]) -> None:
-        left, pending = self.left, State.PENDING
-        for settlement in settlements:
-            if settlement.state is not pending:
-                left[settlement.claim.lease.location] -= 1
 
     def __repr__(self) -> str:
         return f"<Importer {sum(self.left.values())} of {self.total} records left>"
@@ -294,4 +271,5 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
         notices=importer.stager.notes.notices,
         elapsed_s=time.monotonic() - started,
         outbox=shown_place(outbox),
+        left=importer.left_over,
     )

@@ -17,6 +17,7 @@ from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.submitter import Submitter
+from leadconnector_async.worker import is_one_locations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -109,7 +110,7 @@ class Ingestor:
             self._in_flight,
             self._api.session if self._sends else None,
             concurrency=self._concurrency,
-            request_limit_s=self._api.timeouts.read,
+            location=self._api.location_id if is_one_locations(self._api.session) else None,
         )
         await submitter.open()
         return submitter
@@ -169,8 +170,7 @@ class Ingestor:
 
     async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
         sender = self._sender
-        if isinstance(sender, ExclusiveSender):
-            await sender.free()
+        await sender.free()
         outbox = sender.outbox if isinstance(sender, Submitter) else self._durable
         if outbox is not None:
             source_pass = SourcePass()

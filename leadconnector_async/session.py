@@ -51,10 +51,11 @@ RECHECK: Final = 0.05
 class ApiSession:
     """One app's way to the API. Belongs to one event loop.
 
-    ``limits`` has the quota to assume for locations where it is not ``limit``.
+    ``limits`` has the quota to assume for locations where it is not ``limit``; ``request_limit_s``
+    is how long a request may take.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two have defaults
         self,
         transport: Transport,
         tokens: TokenProvider,
@@ -62,7 +63,9 @@ class ApiSession:
         policy: Policy,
         limit: RateLimit | None,
         limits: Mapping[str, RateLimit | None] = {},
+        request_limit_s: float = 60.0,
     ) -> None:
+        self.request_limit_s = request_limit_s
         self.transport = transport
         self.tokens = tokens
         self.policy = policy

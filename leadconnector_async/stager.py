@@ -12,6 +12,7 @@ from leadconnector_async.records.attachment_fetcher import AttachmentFetcher
 from leadconnector_async.records.builder import RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.reports.reason_counts import Notes
+from leadconnector_async.sources.base import location_in
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
@@ -40,11 +41,18 @@ class Stager:
         self._stats = stats
         self._location = location
         self._providers = providers
+        self._pass: SourcePass | None = None
         self.notes = Notes(location)
         self._fetcher: AttachmentFetcher | None = None
 
     async def stage(self, reader: SourceReader) -> None:
-        """Read to the end, or until the reader is stopped; then make the records claimable.
+        """Read to the end, or until the reader is stopped; then make the records claimable."""
+        await self.read(reader)
+        if not reader.interrupted:
+            await self.publish()
+
+    async def read(self, reader: SourceReader) -> None:
+        """Read to the end, or until the reader is stopped.
 
         Raises:
             SourceError: a source cannot be read. What came before it stays staged.
@@ -52,25 +60,31 @@ class Stager:
         """
         async with AsyncExitStack() as stack:
             options = reader.options
-            if options.fetch_attachments and options.spool is not None:  # else it is a rehearsal
+            fetches = options.fetch_attachments or reader.locations
+            if fetches and options.spool is not None:  # else it is a rehearsal
                 fetcher = AttachmentFetcher(options, lambda: reader.interrupted)
                 self._fetcher = await stack.enter_async_context(fetcher)
             await self._stage_all(reader)
 
     async def _stage_all(self, reader: SourceReader) -> None:
         drafter = RowDrafter(self._location, time.time_ns() // 1_000_000, self._providers)
-        source_pass: SourcePass | None = None
         for source in reader.sources():
             batch = reader.batch()
             self._refuse_homeless(source.name, batch)
-            source_pass = SourcePass(
-                await self._outbox.source(source.name, source.form), source_pass
-            )
+            number = await self._outbox.source(source.name, source.form)
+            source_pass = self._pass = SourcePass(number, self._pass)
             await self._stage(reader, batch, drafter, source_pass, source.name)
             if not reader.interrupted:
                 await self._outbox.end(source_pass, fault_key(source.name))
-        if not reader.interrupted:
-            await self._outbox.publish()
+
+    async def publish(self) -> None:
+        """Make what was read claimable."""
+        await self._outbox.publish()
+
+    @property
+    def met(self) -> bytes | None:
+        """The records that were read, new or known, as `SourcePass.all_met`; None for no source."""
+        return None if self._pass is None else self._pass.all_met()
 
     def _refuse_homeless(self, name: str, batch: list[Parsed]) -> None:
         """Refuse a source at once, rather than each of its records, where --location is missing."""
@@ -87,8 +101,9 @@ class Stager:
         source: str,
     ) -> None:
         while batch:
-            if self._fetcher is not None:
-                batch = await self._fetcher.filled(batch)
+            asked = reader.options.fetch_attachments
+            if self._fetcher is not None and (asked or location_in(source) is not None):
+                batch = await self._fetcher.filled(batch, strict=asked)
                 if reader.interrupted:
                     return
             for parsed in batch:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
 from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import ClosedError, LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.worker import Worker
@@ -58,7 +59,9 @@ class Submitter:
             tenures.
         in_flight: counts what was taken in and has no outcome yet.
         session: the way to the API; None to leave the sending to others.
-        concurrency, request_limit_s: see `Worker`.
+        concurrency: see `Worker`.
+        location: the one that the session's token is for, where it is one location's. Nothing is
+            sent for others but those that are submitted here.
         look_s: seconds between two looks at all that is waited for.
     """
 
@@ -69,9 +72,11 @@ class Submitter:
         session: ApiSession | None = None,
         *,
         concurrency: int | None = None,
-        request_limit_s: float = 60.0,
+        location: str | None = None,
         look_s: float = LOOK_S,
     ) -> None:
+        self._own = None if location is None else {location}
+        self._opened_at = asyncio.get_running_loop().time()
         self._open_outbox = open_outbox
         self._look_s = look_s
         self._worker = (
@@ -81,7 +86,7 @@ class Submitter:
                 session,
                 open_outbox,
                 concurrency=concurrency,
-                request_limit_s=request_limit_s,
+                own=None if self._own is None else lambda: self._own or (),
                 hand_over_s=HAND_OVER_S,
                 deliver=self._deliver,
                 closed=self._location_closed,
@@ -94,6 +99,8 @@ class Submitter:
         self._waiters = Waiters()
         self._open: dict[int, str] = {}
         """The records of a run without an end yet, and their locations."""
+        self._published = False
+        """Whether all of these are known."""
         self._queue: OutcomeQueue | None = None
         self._errors: dict[str, BaseException] = {}
         self._told: set[int] = set()
@@ -118,7 +125,9 @@ class Submitter:
 
     def _send(self) -> None:
         """Let the worker work, also after it has stopped."""
-        if self._worker is not None and (self._work is None or self._work.done()):
+        if self._worker is None or self._closed:
+            return
+        if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._worker.run())
             self._work.add_done_callback(self._work_ended)
 
@@ -171,6 +180,11 @@ class Submitter:
         self._tell_worker(draft.location)
         return await waiter
 
+    async def free(self) -> None:
+        """Open the outbox again where it was lost: a run stages over what is open."""
+        if self.outbox.is_lost:
+            await self._reopen(self.outbox)
+
     async def outcomes(self, seqs: Iterable[int]) -> AsyncGenerator[Outcome, None]:
         """Publish what is staged; yield the outcomes of those of these records without one.
 
@@ -181,10 +195,12 @@ class Submitter:
         self._send()
         queue = self._queue = OutcomeQueue(asyncio.Event())
         self._errors.clear()
+        self._published = False
         try:
             for lot in _lots(list(seqs)):
                 self._open |= await self.durably(lambda outbox: outbox.await_ends(lot))  # noqa: B023 - awaited here
             await self.durably(lambda outbox: outbox.publish())
+            self._published = True
             for location in set(self._open.values()):
                 self._tell_worker(location)
             self._end_if_done()
@@ -199,6 +215,8 @@ class Submitter:
 
     def _tell_worker(self, location: str) -> None:
         """Have a location sent from here, if it is this process's; unless it cannot go on."""
+        if self._own is not None:
+            self._own.add(location)
         if self._worker is not None:
             self._worker.tell(location)
             error = self._worker.error_of(location)
@@ -241,7 +259,7 @@ class Submitter:
             self._queue.end()
 
     def _end_if_done(self) -> None:
-        if not self._open and self._queue is not None:
+        if self._published and not self._open and self._queue is not None:
             self._queue.end()
 
     async def durably(self, work: Callable[[SharedOutbox], Awaitable[T]]) -> T:
@@ -301,6 +319,8 @@ class Submitter:
             self._told = self._told - waiting if self._waiters.submitting else set()
             try:
                 await self._look(list(waiting if began >= look_at else told))
+                if waiting and began >= look_at:
+                    await self._look_at_stopped()
             except LeadConnectorError as error:
                 self.end(error)
             if began >= look_at:
@@ -311,6 +331,14 @@ class Submitter:
             ends = await self.durably(lambda outbox: outbox.ends(lot))  # noqa: B023 - awaited here
             for seq, (location, end) in ends.items():
                 self._ended(seq, location, end)
+
+    async def _look_at_stopped(self) -> None:
+        """See which locations cannot go on elsewhere."""
+        stopped = await self.durably(lambda outbox: outbox.stopped())
+        waited = asyncio.get_running_loop().time() - self._opened_at
+        for location, stop in stopped.items():
+            if is_final(stop, waited):
+                self.location_stopped(location, stop.error)
 
     def __repr__(self) -> str:
         return f"<Submitter {len(self._waiters.open)} calls, {len(self._open)} records of a run>"

@@ -3,6 +3,7 @@
 It goes through tenures. In one it owns some of the locations, takes free ones and hands surplus
 ones over as others join and leave. Where the store was cut off or a lease was lost, the tenure ends
 whole: what was in flight is in doubt, for whoever owns its location next, and another one begins.
+Of locations that cannot go on, see `StoppedLocations`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import logging
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.stopped_locations import StoppedLocations
 from leadconnector_async.errors import (
     LeaseLostError,
     OutboxBusyError,
@@ -23,7 +26,7 @@ from leadconnector_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
@@ -41,15 +44,24 @@ HAND_OVER_S: Final = 1.5
 """Seconds that requests in flight are given when the worker stops, or lets go of a location. What
 has no answer by then is looked for by the next owner."""
 
-QUIET_LEASES: Final = 6
+SPARED: Final = 20
+"""A look at what is left takes at most one part in so many of the time."""
 
 AGAIN_S: Final = (0.2, 1.0, 5.0)
 """Seconds between the end of a tenure and the next; the last, as often as it takes."""
 
 _PASSING: Final = (LeaseLostError, OutboxBusyError, OutboxUnusableError, OutboxWriteError)
 
+OPENED: Final = 250
+"""Locations to begin with at once."""
+
 LASTED_S: Final = 60.0
 """Seconds after which a tenure that is lost has nothing to do with the one lost before."""
+
+
+def is_one_locations(session: ApiSession) -> bool:
+    """Tell whether its token is one location's: others' records would be stored in that one."""
+    return isinstance(session.tokens, StaticToken)
 
 
 class Worker:
@@ -60,9 +72,10 @@ class Worker:
         open_outbox: opens the outbox, once for each tenure.
         lease_s: seconds without the store after which another worker has this one's locations.
         concurrency: requests in flight at most; None for as many as the locations can use.
-        request_limit_s: the longest that a request of any worker may take. What another owner left
-            in doubt is looked for after that: until then it may still arrive.
-        drain: end when nothing is left that can be sent, by whomever.
+        left: asked again and again how many records of each location are waited for. The worker
+            ends when there are none, by whomever they were sent, but in locations that cannot go
+            on. None to work until it is stopped.
+        own: the locations to send for, where the session's token is not one for all.
         hand_over_s: seconds that requests in flight are given when it is stopped.
         deliver: called with what this worker has settled, once it is durable.
         closed: called with a location that cannot go on, which keeps its error: see `errors`.
@@ -74,9 +87,9 @@ class Worker:
         open_outbox: Callable[[], Awaitable[SharedOutbox]],
         *,
         lease_s: float = 10.0,
-        request_limit_s: float = 60.0,
         concurrency: int | None = None,
-        drain: bool = False,
+        left: Callable[[SharedOutbox], Awaitable[Mapping[str, int]]] | None = None,
+        own: Callable[[], Collection[str]] | None = None,
         hand_over_s: float = HAND_OVER_S,
         deliver: Callable[[list[Settlement]], None] = lambda _: None,
         closed: Callable[[LocationState, LeadConnectorError], None] = lambda _state, _error: None,
@@ -84,9 +97,9 @@ class Worker:
         self._session = session
         self._open_outbox = open_outbox
         self._lease_s = lease_s
-        self._request_limit_s = request_limit_s
         self._concurrency = concurrency
-        self._drain = drain
+        self._left = left
+        self._own = own
         self._hand_over_s = hand_over_s
         self._deliver = deliver
         self._closed = closed
@@ -99,8 +112,7 @@ class Worker:
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self.share: Share | None = None
         """What it owns now."""
-        self._left: dict[str, int] = {}
-        self._changed_at = 0.0
+        self._stopped = StoppedLocations()
         self.tenures = 0
         self.stats = RunStats()
         """What was done in all tenures that have ended."""
@@ -114,10 +126,14 @@ class Worker:
         return total
 
     @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that are owned now, or were at last."""
+        return {} if self._dispatcher is None else self._dispatcher.locations
+
+    @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
-        """Why locations of this tenure could not go on."""
-        locations = {} if self._dispatcher is None else self._dispatcher.locations
-        return {name: of.error for name, of in locations.items() if of.error is not None}
+        """Why locations cannot go on: here; or anywhere, where this worker waits for their end."""
+        return self._stopped.errors(everywhere=self._left is not None)
 
     def error_of(self, location: str) -> LeadConnectorError | None:
         """Why a location of this tenure cannot go on."""
@@ -135,7 +151,7 @@ class Worker:
             self._dispatcher.stop()
 
     async def run(self) -> None:
-        """Work until it is stopped; or, with ``drain``, until nothing is left.
+        """Work until it is stopped; or, with ``left``, until nothing is left.
 
         Raises:
             OutboxError: at the beginning there is no such outbox, or it cannot be used. Later on it
@@ -143,6 +159,7 @@ class Worker:
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
         lost, now = 0, asyncio.get_running_loop().time
+        self._stopped.begin()
         while not self._stopping.is_set():
             began = now()
             try:
@@ -178,9 +195,8 @@ class Worker:
                 self._session,
                 outbox,
                 concurrency=self._concurrency,
-                deliver=self._deliver,
+                deliver=self._settled,
                 closed=self._closed,
-                takeover_s=self._request_limit_s,
             )
             self._outbox = outbox
             if self._stopping.is_set():
@@ -188,21 +204,22 @@ class Worker:
             _log.info("tenure begins")
             work = asyncio.create_task(dispatcher.work(forever=True))
             keeping = asyncio.create_task(self._keep(dispatcher, outbox))
+            looking = asyncio.create_task(self._look(outbox))
             stopped = asyncio.create_task(self._stopping.wait())
-            tasks = stopped, keeping, work
+            tasks = stopped, keeping, looking, work
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                if stopped.done() or (keeping.done() and keeping.exception() is None):
+                if stopped.done() or (looking.done() and looking.exception() is None):
+                    await _end(keeping)
                     self._expect(self._hand_over_s, outbox)
-                    await self._finish(dispatcher, work)
+                    await self._finish(dispatcher, outbox, work)
             finally:
                 self._outbox = None
                 for task in tasks:
                     await _end(task)
                 self._add_up(dispatcher)
-        errors = [task.exception() for task in (keeping, work) if not task.cancelled()]
-        for error in errors:
-            if error is not None:
+        for task in (keeping, looking, work):
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
     def _expect(self, seconds: float, outbox: SharedOutbox) -> None:
@@ -219,9 +236,14 @@ class Worker:
         for timer in self._timers:
             timer.cancel()
 
-    async def _finish(self, dispatcher: Dispatcher, work: asyncio.Task[None]) -> None:
+    async def _finish(
+        self, dispatcher: Dispatcher, outbox: SharedOutbox, work: asyncio.Task[None]
+    ) -> None:
         dispatcher.stop()
         await asyncio.wait([work], timeout=self._hand_over_s)
+        await self._stopped.tell(dispatcher, outbox)
+        if self._left is not None:
+            await self._left(outbox)
 
     def _add_up(self, dispatcher: Dispatcher) -> None:
         self.stats.include(dispatcher.stats)
@@ -229,18 +251,17 @@ class Worker:
             self._session.forget(location)
 
     async def _keep(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
-        """Own what is this worker's, until it is stopped or nothing is left."""
+        """Own what is this worker's, until it is stopped."""
         while not self._stopping.is_set():
-            share = self.share = await outbox.share()
+            own = None if self._own is None else self._own()
+            share = self.share = await outbox.share(own)
             self._expect(self._lease_s, outbox)
+            await self._stopped.update(dispatcher, outbox, share)
             if share.surplus:
                 within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
                 letting_go = [dispatcher.release(of, within) for of in share.surplus]
                 await asyncio.gather(*letting_go)
             await outbox.hand_over()
-            # First, since what is fed is tried again, and would never be seen to have stopped.
-            if self._drain and await self._is_drained(dispatcher, outbox):
-                return
             await self._open(dispatcher, share.locations)
             await self._called_within(TICK_S, dispatcher)
 
@@ -254,7 +275,8 @@ class Worker:
             return
         state = dispatcher.locations.get(location)
         if state is not None:
-            dispatcher.feed(state)
+            if not self._stopped.rests(location):
+                dispatcher.feed(state)
         elif not location or outbox.owns(location):
             self._new.add(location)
             self._called.set()
@@ -277,30 +299,34 @@ class Worker:
         """Begin with what is owned, as far as it is in time for the next look at the store."""
         now = asyncio.get_running_loop().time
         ends = now() + self._lease_s / 4
-        for location in locations:
-            dispatcher.feed(await dispatcher.open(location))
+        names = [name for name in locations if not self._stopped.rests(name)]
+        for at in range(0, len(names), OPENED):
+            some = names[at : at + OPENED]
+            for name in some:
+                if name not in dispatcher.locations:
+                    self._stopped.begun(name)
+            await dispatcher.open_all(some)
+            for name in some:
+                dispatcher.feed(await dispatcher.open(name))
             if now() > ends or self._stopping.is_set():
                 return
 
-    async def _is_drained(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> bool:
-        """Whether nothing is left, but in locations of this worker that cannot go on.
+    async def _look(self, outbox: SharedOutbox) -> None:
+        """Take in what stagers have left that are gone; return when nothing is waited for."""
+        now = asyncio.get_running_loop().time
+        while True:
+            await outbox.adopt()
+            began = now()
+            if self._left is not None:
+                left = await self._left(outbox)
+                if not any(n and name not in self.errors for name, n in left.items()):
+                    return
+            await self._stopped_within(max(TICK_S, SPARED * (now() - began)))
 
-        Those of other workers cannot be told apart from what these send: where nothing has changed
-        for some leases, and this worker has nothing to do, it is at its end.
-        """
-        left = await outbox.unsent()
-        states = dispatcher.locations.items()
-        stopped = {
-            name
-            for name, of in states
-            if of.error is not None and not isinstance(of.error, LeaseLostError)
-        }
-        now = asyncio.get_running_loop().time()
-        if left != self._left:
-            self._left, self._changed_at = left, now
-        mine = {name for name, of in states if of.claimed} - stopped
-        is_quiet = now - self._changed_at > QUIET_LEASES * self._lease_s
-        return not left.keys() - stopped or (is_quiet and not left.keys() & mine)
+    def _settled(self, settlements: list[Settlement]) -> None:
+        if self._dispatcher is not None:
+            self._stopped.settled(self._dispatcher, settlements)
+        self._deliver(settlements)
 
     async def _stopped_within(self, seconds: float) -> None:
         try:

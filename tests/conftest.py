@@ -12,6 +12,7 @@ import pytest
 from http_peer import WAY
 from hypothesis import settings
 
+from leadconnector_async.sandbox import SandboxThread
 from leadconnector_async.sandbox.state import SandboxState
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     _keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
     thorough = bool(os.environ.get("LEADCONNECTOR_TEST_THOROUGH"))
-    examples = 2000 if thorough else 10 if config.option.markexpr == "not slow" else 100
+    examples = 2000 if thorough else 10 if config.option.markexpr == "not slow" else 50
     settings.register_profile(
         "leadconnector", deadline=None, max_examples=examples, derandomize=not thorough
     )
@@ -69,6 +70,13 @@ def lenient_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(
             SandboxState, "knows_provider", lambda state, _: not state.config.providers
         )
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxThread]:
+    """A sandbox without limits, in a thread of its own."""
+    with SandboxThread() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from leadconnector_async.delivery.sender import Sender
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.workers import WorkerPool, max_workers
 from leadconnector_async.errors import (
+    AccessError,
     DailyQuotaSpentError,
     LeadConnectorError,
     LeaseLostError,
@@ -36,7 +37,7 @@ from leadconnector_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leadconnector_async.outbox.base import Claim, Outbox, Settlement
     from leadconnector_async.session import ApiSession
@@ -46,13 +47,9 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Moves what the outbox holds to the API, until nothing is left or it is stopped.
+    """Moves what the outbox holds to the API, until nothing is left or it is stopped."""
 
-    ``takeover_s``: for so many seconds a request of a location's earlier owner may still arrive, so
-    that what it left in doubt is looked for after that.
-    """
-
-    def __init__(  # noqa: PLR0913 - two have defaults
+    def __init__(
         self,
         session: ApiSession,
         outbox: Outbox,
@@ -60,11 +57,11 @@ class Dispatcher:
         concurrency: int | None,
         deliver: Callable[[list[Settlement]], None],
         closed: Callable[[LocationState, LeadConnectorError], None],
-        takeover_s: float = 0.0,
     ) -> None:
         self._session = session
         self._outbox = outbox
-        self._takeover_s = takeover_s
+        # So long a request of a location's earlier owner, in another process, may still arrive.
+        self._takeover_s = session.request_limit_s if outbox.is_shared else 0.0
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self.locations: dict[str, LocationState] = {}
@@ -97,6 +94,14 @@ class Dispatcher:
             return state
         async with self._opening:
             return self.locations.get(location) or await self._begin(location)
+
+    async def open_all(self, locations: Iterable[str]) -> None:
+        """Own several at once, as far as they are not owned."""
+        async with self._opening:
+            new = [self._begin(name) for name in locations if name not in self.locations]
+            for begun in await asyncio.gather(*new, return_exceptions=True):
+                if isinstance(begun, BaseException):
+                    raise begun
 
     async def _begin(self, location: str) -> LocationState:
         lease, unknown, snapshot = await self._outbox.acquire(location)
@@ -139,9 +144,15 @@ class Dispatcher:
         if isinstance(state.error, ThrottledError) or (
             isinstance(state.error, LeaseLostError) and state.may_send and state.may_send()
         ):
-            state.error = None
-            self.move(state)
+            self.retry(state)
         self._batcher.wants_claims(state)
+
+    def retry(self, state: LocationState) -> None:
+        """Go on with a location that has stopped: its cause may be mended."""
+        if isinstance(state.error, AccessError):
+            state.failing.clear()
+        state.error = None
+        self.move(state)
 
     async def release(self, location: str, within: float = inf) -> None:
         """Let go of a location while `work` goes on with the others.

@@ -19,6 +19,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -228,12 +229,25 @@ class Submission(NamedTuple):
     end: StoredOutcome | None
 
 
+class StoppedLocation(NamedTuple):
+    """Why a location cannot go on, as its owner has written it down."""
+
+    error: RefusedError
+    at: int
+    """Since when, in Unix milliseconds by the store's clock."""
+    age_s: float
+    """How long, by that clock."""
+
+
 class Outbox(Protocol):
     """Every method raises `OutboxError` once the store has failed, and then for good.
 
     Those that write under leases raise `LeaseLostError` where a later one of a location was given,
     and write nothing then.
     """
+
+    is_shared: bool
+    """Whether other processes may stage, submit and send at the same time."""
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """Store a batch durably. Known keys are skipped, unless refused before and mended now.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from leadconnector_async.outbox.base import Lease, SourcePass
+    from leadconnector_async.outbox.base import Lease, SourcePass, StoppedLocation
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 
@@ -68,8 +68,6 @@ class DurableOutbox(Outbox, Protocol):
 
     place: str
     """Where it is, as its user named it."""
-    is_shared: bool
-    """Whether other processes may stage, submit and send at the same time."""
 
     async def dedicate(self, destination: str, *, name: str | None = None) -> None:
         """Note which API the outbox is for, the first time; see that it is the same ever after.
@@ -101,6 +99,12 @@ class DurableOutbox(Outbox, Protocol):
         Raises:
             SelectionError: nothing is known of what is to be selected. All stays as it was.
             OutboxBusyError: another process sends.
+        """
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """The locations that cannot go on, whoever owns them; none in a file, which has one owner.
+
+        One whose token is refused may go on at once in another process, which has another token.
         """
 
     async def finished(self, lease: Lease) -> list[ReadMark]:

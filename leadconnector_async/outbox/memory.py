@@ -115,6 +115,8 @@ class MemoryOutbox:
     not kept.
     """
 
+    is_shared = False
+
     def __init__(self) -> None:
         self._locations: list[_MemoryLocation] = []
         self._by_name: dict[str, _MemoryLocation] = {}

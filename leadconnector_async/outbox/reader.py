@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from leadconnector_async.outbox.base import TrailEvent
+    from leadconnector_async.outbox.base import StoppedLocation, TrailEvent
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 MAX_PLACES = 5
@@ -235,6 +235,9 @@ class OutboxReader(Protocol):
     async def quotas(self) -> dict[str, QuotaSnapshot]:
         """How much of each location's quota was used, where anything was."""
 
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+
     async def workload(self) -> dict[str, Workload]:
         """What is left to do for the records of each location."""
 
@@ -243,6 +246,9 @@ class OutboxReader(Protocol):
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """Those of the named lookups of a location that are known."""
+
+    async def contacts(self) -> tuple[int, int]:
+        """How many contacts are known by number or address, and how many of them were made."""
 
     async def sources(self) -> list[str]:
         """The names of all sources that records came from."""

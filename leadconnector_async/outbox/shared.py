@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from leadconnector_async.outbox.durable import DurableOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from leadconnector_async.outbox.base import StoredOutcome
+    from leadconnector_async.errors import RefusedError
+    from leadconnector_async.outbox.base import Lease, StoppedLocation, StoredOutcome
 
 
 class Share(NamedTuple):
@@ -25,6 +26,16 @@ class Share(NamedTuple):
     """Those of its leases that another process is to have: let go of them, then `hand_over`."""
     members: int
     """How many processes share them, this one included."""
+    stopped: Mapping[str, StoppedLocation] = {}
+    """Those that cannot go on, whoever owns them."""
+
+
+class Unsettled(NamedTuple):
+    """How many of some records of a location have no end yet, and how many have a bad one."""
+
+    left: int
+    rejected: int
+    unresolved: int
 
 
 class SharedOutbox(DurableOutbox, Protocol):
@@ -41,11 +52,33 @@ class SharedOutbox(DurableOutbox, Protocol):
     def owns(self, location: str) -> bool:
         """Whether a location is this process's, and is to stay so, as `share` has told last."""
 
-    async def share(self) -> Share:
-        """Take what is free of a fair share, and tell what this process owns."""
+    async def share(self, own: Collection[str] | None = None) -> Share:
+        """Take what is free of a fair share, and tell what this process owns.
+
+        ``own`` are the locations that it may send for; None for all. While others have something to
+        send, a process with locations of its own has no share, and takes what is free of those.
+        """
 
     async def hand_over(self) -> None:
         """Let others have the surplus that `share` told, whose leases end here."""
+
+    def give_away(self, location: str) -> None:
+        """Count a location as surplus, where there are others: it may go on in one of them.
+
+        This process has it again in a minute, or before that if nobody takes it.
+        """
+
+    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
+        """Write down why a location cannot go on, for `stopped`; with None, that it does."""
+
+    async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
+        """How the records stand, by location, that `SourcePass.all_met` tells; None for all."""
+
+    async def adopt(self) -> None:
+        """Publish what processes have staged that are gone, and nothing of those that live."""
+
+    async def sender(self) -> SharedOutbox:
+        """Open this same outbox once more, to send from. Whoever asks closes it."""
 
     async def listen(self, ended: Callable[[int], None]) -> None:
         """Have ``ended`` called with each record that is waited for and has an end; not surely."""

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
 from leadconnector_async.errors import DailyQuotaSpentError
 from leadconnector_async.public_place import name_public_place
+from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.quota.quota import Quota
 from leadconnector_async.reports.estimate import DAY, Budget, slowest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from leadconnector_async.delivery.dispatcher import Dispatcher
+    from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.quota.quota import Quota
+    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.sources.batch_reader import SourceReader
 
 
@@ -112,16 +114,28 @@ _RECENTLY: Final = 10.0
 """Seconds for which an answer 429 is worth a notice: one window of the API."""
 
 
+class WatchedRun(Protocol):
+    """What progress is measured of."""
+
+    @property
+    def stats(self) -> RunStats:
+        """What was done so far."""
+
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that this process sends for."""
+
+    breaker: Breaker
+
+
 class ProgressMeter:
     """Asked now and then by whoever shows progress. ``now`` is the loop's time, in seconds.
 
     ``left`` are the records without a fate, by location.
     """
 
-    def __init__(
-        self, dispatcher: Dispatcher, reader: SourceReader, left: Mapping[str, int]
-    ) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, run: WatchedRun, reader: SourceReader, left: Mapping[str, int]) -> None:
+        self._run = run
         self._reader = reader
         self._left = left
         self._pace = RateMeter()
@@ -132,7 +146,7 @@ class ProgressMeter:
         self, now: float, total: int | None, location: str | None = None
     ) -> ImportProgress:
         """What the import does now; ``total`` is None while it reads, perhaps a ``location``."""
-        stats, sending = self._dispatcher.stats, total is not None
+        stats, sending = self._run.stats, total is not None
         if sending:
             self._pace.note(now, self._left)
         reading = Notice(f"Reading location {location}.") if location else None
@@ -157,27 +171,30 @@ class ProgressMeter:
     def _needs(self, now: float) -> Iterator[tuple[int, Budget]]:
         """What is left of each location that goes on, and what it may use."""
         settled = self._pace.span >= _SETTLED
-        for state in self._dispatcher.locations.values():
-            count = self._left.get(state.name, 0)
-            if count and (state.error is None or isinstance(state.error, DailyQuotaSpentError)):
-                seen = self._pace.of(state.name) if settled else 0.0
+        for name, count in self._left.items():
+            state, seen = self._run.locations.get(name), self._pace.of(name) if settled else 0.0
+            if not count:
+                continue
+            if state is None:  # another process sends for it
+                yield count, budget_of(Quota(RateLimit(), now=now, wall_ms=0), seen, now)
+            elif state.error is None or isinstance(state.error, DailyQuotaSpentError):
                 yield count, budget_of(state.quota, seen, now)
 
     def _notice(self, now: float) -> Notice | None:
         """Why little moves: the gravest cause alone."""
-        dispatcher = self._dispatcher
-        if dispatcher.breaker.is_open:
-            wait = max(dispatcher.breaker.open_until - now, 0.0)
+        run, stats = self._run, self._run.stats
+        if run.breaker.is_open:
+            wait = max(run.breaker.open_until - now, 0.0)
             return Notice("The API is out of reach: trying again", wait)
-        spent = [s for s in dispatcher.locations.values() if s.quota.day_spent and s.error is None]
+        spent = [s for s in run.locations.values() if s.quota.day_spent and s.error is None]
         if spent:
             wait = min(state.quota.day_ends for state in spent) - now
             return Notice(f"The day's quota of {_locations(len(spent))} is spent: going on", wait)
-        if dispatcher.stats.throttled > self._throttled:
-            self._throttled, self._throttled_at = dispatcher.stats.throttled, now
+        if stats.throttled > self._throttled:
+            self._throttled, self._throttled_at = stats.throttled, now
         if now - self._throttled_at < _RECENTLY:
             return Notice("The API asks to slow down (429).")
-        if not self._pace.total and (doubts := _doubts(dispatcher.locations.values())):
+        if not self._pace.total and (doubts := _doubts(run.locations.values())):
             return Notice(f"Looking for {_counted(doubts, 'record')} whose answer was lost.")
         return None
 

@@ -19,6 +19,7 @@ from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import (
         OutboxReader,
         OutboxSummary,
@@ -50,7 +51,9 @@ class LocationCounts(Struct, kw_only=True):
     later: int = 0
     """Those of ``pending`` that the last import did not select."""
     error: str | None = None
-    """Why the location could not go on in this run."""
+    """Why the location could not go on in this run; for a status, in that of any worker."""
+    stopped_at: int | None = None
+    """Since when it has not gone on, in Unix milliseconds, as an outbox in a database says."""
 
 
 class Tallied(Struct, kw_only=True, frozen=True):
@@ -126,7 +129,7 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         OutboxError: it cannot be read.
     """
     found = await reader.summary()
-    forms = await reader.failed_forms()
+    forms, stopped = await reader.failed_forms(), await reader.stopped()
     total = found.counts
     account = Tallied(
         read=found.records + found.copies,
@@ -153,7 +156,7 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         copies_lines=[_place(place) for place in found.first_copies],
         later=sum(found.later.values()),
         locations=[
-            _location(name, counts, found.later.get(name, 0))
+            _location(name, counts, found.later.get(name, 0), stopped.get(name))
             for name, counts in found.locations.items()
         ],
         list_format=failed_suffix(forms).removeprefix("."),
@@ -162,7 +165,9 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
     )
 
 
-def _location(name: str, counts: RecordCounts, later: int) -> LocationCounts:
+def _location(
+    name: str, counts: RecordCounts, later: int, stop: StoppedLocation | None
+) -> LocationCounts:
     return LocationCounts(
         location=name,
         sent=counts.sent,
@@ -172,6 +177,8 @@ def _location(name: str, counts: RecordCounts, later: int) -> LocationCounts:
         left_out=counts.left_out,
         dismissed=counts.dismissed,
         later=later,
+        error=None if stop is None else str(stop.error),
+        stopped_at=None if stop is None else stop.at,
     )
 
 
@@ -297,12 +304,15 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
     notices: Reasons | None = None,
     elapsed_s: float,
     outbox: str,
+    left: int | None = None,
 ) -> ImportSummary:
-    """Put together what is known of a run at its end, and see that no record is missing in it."""
-    left_over = status.pending - status.later
-    if ending.ended == "done" and left_over:  # whatever the cause: it is not all sent
-        left = f"{left_over:,} records are still pending: run again"
-        ending = Ending(ended="error", error=left)
+    """Put together what is known of a run at its end, and see that no record is missing in it.
+
+    ``left`` are the records that it should have sent and are pending: None for all that are.
+    """
+    left = status.pending - status.later if left is None else left
+    if ending.ended == "done" and left:  # whatever the cause: it is not all sent
+        ending = Ending(ended="error", error=f"{left:,} records are still pending: run again")
     if ending.error is None and (fault := _fault(stats, status.account)):
         ending = Ending(ended="error", error=fault)
     sent = min(stats.sent, status.sent)  # an answer that the outbox could not keep counts as none

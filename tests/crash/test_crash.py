@@ -1,6 +1,6 @@
 """``kill -9`` at any moment: the next run goes on, and nothing is stored twice.
 
-``LEADCONNECTOR_TEST_KILLS`` sets how often the import is killed: 30 by default, 200 in a longer
+``LEADCONNECTOR_TEST_KILLS`` sets how often the import is killed: 20 by default, 200 in a longer
 run.
 """
 
@@ -23,7 +23,7 @@ from leadconnector_async.sandbox import Latency, Reads, SandboxConfig, SandboxTh
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "30"))
+KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "20"))
 START = datetime(2024, 1, 1, tzinfo=UTC)
 PER_LIFE = 120
 """Requests that an import is allowed at most before it is killed."""
@@ -96,7 +96,7 @@ def kill_at_random(
 def test_killed_imports_lose_and_double_nothing(times: int, tmp_path: Path) -> None:
     """Every record is stored exactly once, however often the import was killed on the way."""
     history, outbox = tmp_path / "history.jsonl", tmp_path / "outbox.db"
-    count = (times + 2) * PER_LIFE // 2
+    count = (times + 3) * PER_LIFE // 2
     marked = write_history(history, count)
     random = Random(20)
     config = SandboxConfig(latency=Latency(up=0.002, down=0.002, jitter=0.01), reads=Reads(lag=0.1))

@@ -65,7 +65,7 @@ def history() -> list[dict[str, object]]:
             type="WhatsApp",
             direction="inbound",
             message="Here",
-            attachments=["https://files.example/door.jpg"],
+            attachments=["http://127.0.0.1:9/door.jpg"],
         ),
         record(3, type="Call", direction="inbound", call={"status": "completed"}),
         record(4, type="Call", direction="outbound", call={"status": "no-answer"}),
@@ -408,3 +408,34 @@ def test_a_file_of_locations_has_both_tokens(
     done = leadconnector("verify", *words)
     assert done.exit_code == 0
     assert f"Source leadconnector:{OLD}" in done.stdout
+
+
+def test_attachments_are_fetched_while_their_urls_live(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """And uploaded for the new location, of mails too; a URL that gives nothing goes as it is."""
+    (tmp_path / "door.jpg").write_bytes(b"\xff\xd8door")
+    records = history()
+    records[5]["attachments"] = records[1]["attachments"] = ["door.jpg"]
+    fill(sandbox, tmp_path, records)
+    code, result = merge(sandbox, tmp_path, "--fetch-private")
+    assert (code, result["sent"]) == (0, 10)
+    told = {one["reason"]: one["count"] for one in result["notices"]}
+    assert told["attachments that could not be fetched: their URLs are sent as they are"] == 1
+    old, new = ([one for one in sandbox.uploads if one.location_id == id_] for id_ in (OLD, NEW))
+    assert [one.content for one in new] == [one.content for one in old] == [b"\xff\xd8door"]
+    urls = [one.fields.get("attachments") for one in sandbox.messages if one.location_id == NEW]
+    assert sorted(filter(None, urls)) == sorted(
+        [[new[0].url]] * 2 + [["http://127.0.0.1:9/door.jpg"]]
+    )
+
+
+def test_attachments_at_private_addresses_keep_their_urls(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """Nothing is fetched from there unless told so, and the message comes all the same."""
+    fill(sandbox, tmp_path, history()[2:3])
+    code, result = merge(sandbox, tmp_path)
+    assert (code, result["sent"], result["failed"]) == (0, 1, 0)
+    assert shown(sandbox, NEW) == shown(sandbox, OLD)
+    assert "could not be fetched" in result["notices"][0]["reason"]

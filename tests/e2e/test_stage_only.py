@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from worker_harness import drained, start
+from cli_harness import at, leadconnector, result_of, sms, wait_until, write_jsonl
+from outbox_kit import ENVIRONMENT
+from worker_harness import drained, members, start, wait_for
 
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
@@ -51,3 +57,45 @@ def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_plac
         status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
         assert (status["sent"], status["pending"]) == (80, 0)
         assert len(sandbox.messages) == 80
+
+
+def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place: str) -> None:
+    """What is left for later waits for an import without a selection, and a drained worker ends.
+
+    While a worker sends, nothing can be selected: it would send the rest.
+    """
+    records = [sms(n, contactId=f"c{n % 10:019}", locationId="location00000001") for n in range(40)]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
+    with SandboxThread(SandboxConfig(trusting=True)) as sandbox:
+        words = ("--base-url", sandbox.url, "--outbox", postgres_place, "--stage-only")
+        run = leadconnector("import", history, *words, "--limit", "8")
+        assert run.exit_code == 0, run.output
+        drained([start(sandbox, postgres_place)])
+        assert len(sandbox.messages) == 8
+        status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
+        assert (status["sent"], status["pending"], status["later"]) == (8, 32, 32)
+        refused = asyncio.run(while_another_sends(postgres_place, history, words))
+        assert refused.returncode == 1
+        assert "another process sends" in refused.stderr
+        assert leadconnector("import", history, *words).exit_code == 0
+        drained([start(sandbox, postgres_place)])
+        assert len(sandbox.messages) == 40
+
+
+async def while_another_sends(
+    place: str, history: Path, words: tuple[str, ...]
+) -> subprocess.CompletedProcess[str]:
+    """Import a piece while a process has a location of the outbox."""
+    command = [sys.executable, "-m", "leadconnector_async.cli", "import", str(history), *words]
+    async with await PostgresOutbox.open(place) as outbox:
+        await outbox.acquire("location00000001")
+        return await asyncio.to_thread(
+            partial(
+                subprocess.run,
+                [*command, "--limit", "9"],
+                env=ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        )

@@ -226,9 +226,6 @@ def test_no_more_than_the_buffer_is_in_hand(postgres_place: str) -> None:
 def test_a_run_yields_the_outcomes_of_its_own_messages(postgres_place: str) -> None:
     """Wherever they are settled; what another program gives at the same time is not among them."""
 
-    async def ran(ingestor: Ingestor, numbers: range) -> list[str]:
-        return [outcome.key async for outcome in ingestor.run(list(map(record, numbers)))]
-
     async def scenario() -> None:
         roles = "submit", "both", "both"
         async with programs(postgres_place, *roles) as (sandbox, ingestors):
@@ -258,6 +255,26 @@ class Tokens:
 
     async def renew(self, location_id: str, refused: str) -> None:
         """There is no other."""
+
+
+def test_a_run_goes_on_after_its_connections_were_cut(postgres_place: str) -> None:
+    """Those that have died meanwhile are made again before it stages."""
+
+    async def scenario() -> None:
+        async with programs(postgres_place, "both", "submit") as (sandbox, ingestors):
+            for first, ingestor in enumerate((*ingestors, *ingestors)):
+                numbers = range(10 * first, 10 * first + 10)
+                assert len(await ran(ingestor, numbers)) == 10
+                await cut_off(postgres_place)
+                await asyncio.sleep(0)
+            assert len(sandbox.messages) == 40
+
+    asyncio.run(scenario())
+
+
+async def ran(ingestor: Ingestor, numbers: range) -> list[str]:
+    """The keys of what a run yields."""
+    return [outcome.key async for outcome in ingestor.run(list(map(record, numbers)))]
 
 
 def test_a_location_that_stops_ends_its_calls_and_its_part_of_a_run(postgres_place: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from cli_harness import wait_until
 from outbox_kit import ENVIRONMENT
 
 from leadconnector_async import InboundMessage
@@ -17,11 +17,13 @@ from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.postgres.connection import READING, connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
+from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER
 from leadconnector_async.records.draft import draft
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from leadconnector_async.records.draft import Draft
     from leadconnector_async.sandbox import Sandbox, SandboxThread
 
 LEASE_S: Final = 3.0
@@ -52,37 +54,44 @@ def contact(location: int, lane: int) -> str:
 
 async def stage(url: str, locations: int, each: int, begin: int = 0) -> None:
     """Stage records, numbered from ``begin`` in the order of their dates within each lane."""
-    first = datetime(2024, 1, 1, tzinfo=UTC)
     async with await PostgresOutbox.open(url) as outbox:
         for location in range(locations):
-            drafts = [
-                draft(
-                    InboundMessage(
-                        type="SMS",
-                        direction="inbound",
-                        contact_id=contact(location, n % LANES),
-                        date=first + timedelta(minutes=n),
-                        message=f"{location}.{n % LANES}.{n:05}",
-                    ),
-                    location=f"location{location:03}",
-                    id=f"{location}-{n}",
-                    now_ms=0,
-                )
-                for n in range(begin, begin + each)
-            ]
-            await outbox.stage(drafts, SourcePass())
+            await outbox.stage(records_of(location, each, begin), SourcePass())
         await outbox.publish()
 
 
-def start(sandbox: SandboxThread, url: str, *, checked: bool = True) -> subprocess.Popen[bytes]:
-    """Start a worker that drains."""
+def records_of(location: int, each: int, begin: int = 0) -> list[Draft]:
+    """Return the records of one location."""
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    return [
+        draft(
+            InboundMessage(
+                type="SMS",
+                direction="inbound",
+                contact_id=contact(location, n % LANES),
+                date=first + timedelta(minutes=n),
+                message=f"{location}.{n % LANES}.{n:05}",
+            ),
+            location=f"location{location:03}",
+            id=f"{location}-{n}",
+            now_ms=0,
+        )
+        for n in range(begin, begin + each)
+    ]
+
+
+def start(
+    sandbox: SandboxThread, url: str, *, checked: bool = True, drain: bool = True, token: str = ""
+) -> subprocess.Popen[bytes]:
+    """Start a worker, which drains."""
     command = ["-m", "leadconnector_async.cli"] if checked else ["-c", NEVER_ASKED]
     words = [
-        *("worker", "--outbox", url, "--drain", "--lease", str(LEASE_S), "--quiet"),
+        *("worker", "--outbox", url, "--lease", str(LEASE_S), "--quiet"),
+        *(["--drain"] if drain else []),
         *("--base-url", sandbox.url, "--quota", "off", "--concurrency", "8"),
         *("--timeout", "1", "--look-after", "2"),
     ]
-    environment = ENVIRONMENT | {"LEADCONNECTOR_TOKEN": sandbox.token}
+    environment = ENVIRONMENT | {"LEADCONNECTOR_TOKEN": token or sandbox.token}
     worker = subprocess.Popen([sys.executable, *command, *words], env=environment)
     STARTED.append(worker)
     return worker
@@ -98,10 +107,7 @@ def end_all() -> None:
 
 def wait_for(sandbox: SandboxThread, count: int) -> None:
     """Wait until so many messages are stored."""
-    ends = time.monotonic() + PATIENCE_S
-    while len(sandbox.messages) < count:
-        assert time.monotonic() < ends, f"{len(sandbox.messages)} of {count} are stored"
-        time.sleep(0.02)
+    wait_until(lambda: len(sandbox.messages) >= count)
 
 
 def drained(workers: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -120,14 +126,25 @@ def left(url: str) -> dict[str, int]:
     return asyncio.run(unsent())
 
 
-async def takeovers(url: str) -> int:
-    """How often a location went from one lease to another."""
-    place = read_place(url)
-    connection = await connect(place, READING)
+async def asked(url: str, query: str, *values: object) -> int:
+    """Return the number that a query gives."""
+    connection = await connect(read_place(url), READING)
     try:
-        return int(await connection.fetchval("SELECT sum(epoch - 1) FROM tenure"))
+        return int(await connection.fetchval(query, *values))
     finally:
         await connection.close()
+
+
+async def takeovers(url: str) -> int:
+    """How often a location went from one lease to another."""
+    return await asked(url, "SELECT sum(epoch - 1) FROM tenure")
+
+
+async def members(url: str) -> int:
+    """How many share the locations."""
+    key = read_place(url).lock_key(LOCK_MEMBER)
+    query = "SELECT count(*) FROM pg_locks WHERE classid::bigint = $1 AND objid::bigint = $2"
+    return await asked(url, query, key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF)
 
 
 def how_often(sandbox: SandboxThread | Sandbox) -> Counter[str]:

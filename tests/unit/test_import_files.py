@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from fault_harness import QUICK
+from fault_harness import QUICK, UNPACED
 
 from leadconnector_async import (
     AccessError,
@@ -20,15 +20,8 @@ from leadconnector_async import (
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """A sandbox without limits."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 def imported(
@@ -47,7 +40,7 @@ def imported(
             token or sandbox.token,
             location_id=sandbox.location_id,
             base_url=sandbox.url,
-            limit=None,
+            limit=UNPACED,
             policy=QUICK,
         ) as api:
             return await import_files(

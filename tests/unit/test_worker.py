@@ -35,7 +35,7 @@ class Shared(MemoryOutbox):
     async def join(self, lease_s: float, told: object) -> None:
         """Join nobody."""
 
-    async def share(self) -> Share:
+    async def share(self, own: object) -> Share:  # noqa: ARG002 - it has none of its own
         """Fail, or never answer, or own nothing."""
         if self._error is not None:
             raise self._error
@@ -46,6 +46,11 @@ class Shared(MemoryOutbox):
 
     async def hand_over(self) -> None:
         """Nothing is owned."""
+
+    async def adopt(self) -> None:
+        """Never answer, or have nothing to take in."""
+        if self._silent:
+            await self._cut.wait()
 
     async def unsent(self) -> dict[str, int]:
         """Nothing is left."""
@@ -70,7 +75,7 @@ class Shared(MemoryOutbox):
 class Muted(Shared):
     """A store that answers nothing any more once it has told what is owned."""
 
-    async def share(self) -> Share:
+    async def share(self, own: object) -> Share:  # noqa: ARG002 - the same
         """Own one location, and say no more."""
         if self._silent:
             await asyncio.Event().wait()
@@ -89,7 +94,12 @@ def worked(opening: Callable[[int], Awaitable[Shared]], *, stop_after: float | N
 
     async def scenario() -> None:
         async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
-            worker = Worker(api.session, open_next, lease_s=0.1, drain=True)  # type: ignore[arg-type]
+            worker = Worker(
+                api.session,
+                open_next,  # type: ignore[arg-type] # as much of a store as is asked for here
+                lease_s=0.1,
+                left=lambda outbox: outbox.unsent(),
+            )
             if stop_after is not None:
                 asyncio.get_running_loop().call_later(stop_after, worker.stop)
             await asyncio.wait_for(worker.run(), 5)
@@ -163,4 +173,4 @@ def test_requests_end_with_the_lease() -> None:
             worker.stop()
             await running
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 120))

@@ -6,15 +6,17 @@ import asyncio
 import math
 import time
 from contextlib import nullcontext, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from leadconnector_async.cli.format import counted, duration, number, rate, say
 from leadconnector_async.cli.options import json_option, option, outbox_option
 from leadconnector_async.cli.progress_display import live_lines
 from leadconnector_async.cli.report_lines import (
+    MAX_LOCATIONS,
     all_reasons,
     all_runs_line,
     copies_remark,
@@ -131,6 +133,14 @@ def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
         yield "dismissed", status.dismissed, "given up after they had failed"
 
 
+def _stopped(status: OutboxStatus) -> Iterator[str]:
+    """Say what does not go on, whoever sends."""
+    stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]
+    for at, of in stops[:MAX_LOCATIONS]:
+        since = datetime.fromtimestamp(at / 1000, UTC)
+        yield f"Location {of.location} stopped, {since:%Y-%m-%d %H:%M:%S} UTC: {of.error}"
+
+
 def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
     later = f"{status.later:,} of them left for later: the last import did not select them"
     yield from figures(
@@ -150,9 +160,10 @@ def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
         yield time_left
     elif not (status.failed or status.unresolved):
         yield "Everything is sent."
+    yield from _stopped(status)
     if is_url(outbox):
         yield from _worker_lines(status)
-    yield from location_lines(status.locations)
+    yield from location_lines([replace(of, error=None) for of in status.locations])
     yield from reason_sections(all_reasons(status))
 
 

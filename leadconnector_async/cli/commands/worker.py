@@ -93,9 +93,8 @@ async def _work(options: WorkerOptions) -> Exit:
             api.session,
             lambda: open_shared(options.outbox, destination=base_url.rstrip("/")),
             lease_s=options.lease,
-            request_limit_s=options.timeout,
             concurrency=options.concurrency,
-            drain=options.drain,
+            left=(lambda outbox: outbox.unsent()) if options.drain else None,
         )
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels all

@@ -13,19 +13,22 @@ from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncpg.exceptions import LockNotAvailableError
+
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups, stored_files, trail
+from leadconnector_async.outbox.postgres import lookups, stops, stored_files, trail
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
-from leadconnector_async.outbox.postgres.schema import LOCK_SHARD
+from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.outbox.postgres.selecting import select
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.counters import Numbers
@@ -34,15 +37,18 @@ if TYPE_CHECKING:
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
 
+BORROW_MS: Final = 15_000
+"""Milliseconds that a worker has to hand over what another process asks for."""
+
 SPAN_MS: Final = 10_000
 """Sent records are counted by spans of this length."""
 
 _ACQUIRE: Final = """WITH noted AS (
         INSERT INTO owner (location, at, worker)
-        VALUES ($1, $2, current_setting('application_name')))
-    INSERT INTO tenure AS t (location, epoch) VALUES ($1, 1)
+        SELECT id, $2, current_setting('application_name') FROM unnest($1::int[]) AS of (id))
+    INSERT INTO tenure AS t (location, epoch) SELECT id, 1 FROM unnest($1::int[]) AS of (id)
     ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
-    RETURNING epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
+    RETURNING location, epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
 
 _SETTLE: Final = """WITH fate AS (
         SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[],
@@ -101,6 +107,14 @@ _STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane 
 
 _FENCE: Final = "SELECT FROM tenure WHERE location = $1 AND epoch = $2 FOR UPDATE"
 
+_IS_SHARED: Final = """SELECT EXISTS (
+    SELECT FROM pg_locks shard JOIN pg_locks member USING (locktype, database, classid, pid)
+    WHERE locktype = 'advisory' AND classid = ($1::bigint >> 32 & 4294967295)::oid
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND shard.objid = ($1 & 4294967295)::oid AND shard.granted
+        AND member.objid IN (($2::bigint & 4294967295)::oid, ($3::bigint & 4294967295)::oid))"""
+"""Whether the owner of a shard is one of those that share them, and hand over."""
+
 _ENDS: Final = frozenset({State.SENT, State.REJECTED, State.UNRESOLVED, State.PENDING})
 
 _NO_QUOTA: Final = (None,) * 5
@@ -139,10 +153,41 @@ class Leases:
                 continue
             key = place.lock_key(LOCK_SHARD, shard)
             if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
-                raise OutboxBusyError(
-                    f"{place.shown}: another process sends for location {name}: end it, or wait"
-                )
+                raise self._busy(name)
             self.shards.add(shard)
+
+    def _busy(self, name: str) -> OutboxBusyError:
+        place = self._runner.place.shown
+        return OutboxBusyError(
+            f"{place}: another process sends for location {name}: end it, or wait"
+        )
+
+    async def borrow(self, name: str) -> None:
+        """Become the owner of a location's shard, which a worker that owns it hands over.
+
+        Raises:
+            OutboxBusyError: its owner is no worker, or one that does not answer.
+        """
+        key, *sharing = (
+            self._runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
+            for kind in (LOCK_SHARD, LOCK_MEMBER, LOCK_GUEST)
+        )
+        if shard_of(name) not in self.shards and await self._connection.fetchval(
+            _IS_SHARED, key, *sharing
+        ):
+            await self._connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
+            try:
+                await self._connection.execute(f"SELECT pg_advisory_lock({key})")
+            except LockNotAvailableError:
+                raise self._busy(name) from None
+            self.shards.add(shard_of(name))
+        await self.lock([name])
+
+    async def give_back(self, name: str) -> None:
+        """Let its shard's owner have it again."""
+        self.drop({shard_of(name)})
+        key = self._runner.place.lock_key(LOCK_SHARD, shard_of(name))
+        await self._connection.execute(f"SELECT pg_advisory_unlock({key})")
 
     async def select(self, selection: Selection) -> None:
         """See `DurableOutbox.select`."""
@@ -157,15 +202,20 @@ class Leases:
             self.shards.add(shard)
         await select(self._connection, selection)
 
-    async def acquire(self, name: str) -> Acquired:
-        """See `Outbox.acquire`."""
-        await self.lock([name])
-        location = await self._numbers.location(name)
-        row = await self._connection.fetchrow(_ACQUIRE, location, time.time_ns() // 1_000_000)
-        assert row is not None  # noqa: S101 - it is made where there is none
-        token, held, *quota = row
+    async def acquire(self, names: Sequence[str]) -> list[Acquired]:
+        """See `Outbox.acquire`, for several at once."""
+        await self.lock(names)
+        numbers = await self._numbers.locations(names)
+        # In an order that all have, against deadlocks.
+        values = sorted(set(numbers.values())), time.time_ns() // 1_000_000
+        rows = {row[0]: row for row in await self._connection.fetch(_ACQUIRE, *values)}
+        return [await self._acquired(name, *rows[numbers[name]]) for name in names]
+
+    async def _acquired(
+        self, name: str, location: int, token: int, held: Sequence[int], *quota: int | None
+    ) -> Acquired:
         lease = Lease(name, token, location)
-        unknown = await self.claims.unknown(lease, held)
+        unknown = await self.claims.unknown(lease, held) if held else []
 
         def begin() -> None:
             self._tokens[location] = token
@@ -174,7 +224,8 @@ class Leases:
             self.claims.held.add(location, [(claim.lane, claim.seq) for claim in unknown])
 
         self._runner.committed.append(begin)
-        return Acquired(lease, unknown, None if quota[0] is None else QuotaSnapshot(*quota))
+        used = None if quota[0] is None else QuotaSnapshot(*quota)  # type: ignore[arg-type]
+        return Acquired(lease, unknown, used)
 
     def drop(self, shards: Collection[int]) -> None:
         """End the leases of these shards' locations, whose locks are about to be let go of."""
@@ -266,23 +317,30 @@ class Leases:
             detail,
         )
 
+    async def _fence(self, lease: Lease) -> None:
+        """See that what is written next, in the same transaction, is written under the lease."""
+        self._check([lease])
+        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
+            raise _lost([lease])
+
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
         return await lookups.known(self._connection, lease.number, names)
 
     async def put_lookups(self, lease: Lease, values: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
-        self._check([lease])
-        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
-            raise _lost([lease])
+        await self._fence(lease)
         rows = [(lease.number, name, value) for name, value in values.items()]
         await lookups.put(self._connection, rows)
 
+    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
+        """See `SharedOutbox.stop`."""
+        await self._fence(lease)
+        await stops.stop(self._connection, lease.number, error)
+
     async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
         """See `DurableOutbox.forget_lookups`."""
-        self._check([lease])
-        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
-            raise _lost([lease])
+        await self._fence(lease)
         await lookups.forget(self._connection, lease.number, names)
 
     async def stored(self, claim: Claim) -> set[str]:

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import OutboxError
-from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.postgres import lookups, stored_files, upkeep
+from leadconnector_async.outbox.call_batcher import CallBatcher
+from leadconnector_async.outbox.postgres import lookups, stops, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
@@ -24,9 +24,7 @@ from leadconnector_async.outbox.postgres.connection import (
     check_server,
     connect,
 )
-from leadconnector_async.outbox.postgres.counters import (
-    Numbers,
-)
+from leadconnector_async.outbox.postgres.counters import Numbers
 from leadconnector_async.outbox.postgres.leases import Leases
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
@@ -34,14 +32,15 @@ from leadconnector_async.outbox.postgres.requeue import Requeuer
 from leadconnector_async.outbox.postgres.schema import check_in, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
+from leadconnector_async.outbox.postgres.summary import unsettled
 from leadconnector_async.outbox.postgres.tenure import Tenure
-from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import TypeVar
 
+    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import (
         Acquired,
         Claim,
@@ -49,12 +48,13 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
+        StoppedLocation,
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.durable import ReadMark
+    from leadconnector_async.outbox.durable import ReadMark, Requeued
     from leadconnector_async.outbox.selection import Selection
-    from leadconnector_async.outbox.shared import Share
+    from leadconnector_async.outbox.shared import Share, Unsettled
     from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
@@ -97,7 +97,10 @@ class PostgresOutbox:
         self._opening = asyncio.Lock()
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
-        self._submissions = SubmitBatcher(staging.submit, asyncio.Lock())
+        self._submissions = CallBatcher(staging.submit, asyncio.Lock())
+        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
+            lambda names: self._under_lease(lambda leases: leases.acquire(names))
+        )
 
     @classmethod
     async def open(
@@ -164,7 +167,7 @@ class PostgresOutbox:
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
-        return await self._submissions.submit(draft)
+        return await self._submissions.call(draft)
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""
@@ -207,13 +210,34 @@ class PostgresOutbox:
         rows = await self._staging.runner.run(lambda connection: connection.fetch(_UNSENT))
         return {name: n for name, n in rows}  # noqa: C416 - the driver's rows are no pairs
 
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return await self._staging.runner.run(stops.stopped)
+
+    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
+        """See `SharedOutbox.stop`."""
+        await self._under_lease(lambda leases: leases.stop(lease, error))
+
+    async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
+        """See `SharedOutbox.unsettled`."""
+        return await self._staging.runner.run(lambda connection: unsettled(connection, met))
+
+    async def adopt(self) -> None:
+        """See `SharedOutbox.adopt`."""
+        if await self._staging.has_orphans():
+            await self.publish()
+
+    async def sender(self) -> PostgresOutbox:
+        """See `SharedOutbox.sender`."""
+        return await PostgresOutbox.open(self._where, create=False)
+
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`.
 
         Raises:
             OutboxBusyError: another process has a lease of it, or of its shard.
         """
-        return await self._under_lease(lambda leases: leases.acquire(location))
+        return await self._acquisitions.call(location)
 
     def may_send(self, lease: Lease) -> Callable[[], bool]:
         """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
@@ -235,9 +259,9 @@ class PostgresOutbox:
         """See `SharedOutbox.owns`."""
         return self._joined.owns(location)
 
-    async def share(self) -> Share:
+    async def share(self, own: Collection[str] | None = None) -> Share:
         """See `SharedOutbox.share`."""
-        return await self._joined.share()
+        return await self._joined.share(own)
 
     async def hand_over(self) -> None:
         """See `SharedOutbox.hand_over`."""
@@ -259,6 +283,10 @@ class PostgresOutbox:
         if not found:
             path.unlink()
         return str(path) if found else None
+
+    def give_away(self, location: str) -> None:
+        """See `SharedOutbox.give_away`."""
+        self._joined.give_away(location)
 
     def cut_off(self) -> None:
         """See `SharedOutbox.cut_off`."""
@@ -312,18 +340,12 @@ class PostgresOutbox:
         """See `DurableOutbox.requeue`.
 
         Raises:
-            OutboxBusyError: another process sends for one of the locations.
+            OutboxBusyError: another process sends for one of the locations, and is no worker, which
+                would hand it over for a moment.
         """
-        runner, _ = await self._held()
-        requeuer = self._requeuer
-        assert requeuer is not None  # noqa: S101 - it is made with the leases
-        seqs, left = await runner.run(lambda _: requeuer.failed())
-        total = Requeued(left=left)
-        for at in range(0, len(seqs), _RETRIES):
-            lot = seqs[at : at + _RETRIES]
-            done = await runner.run(lambda _: requeuer.requeue(lot))  # noqa: B023 - awaited here
-            total = Requeued(*(a + b for a, b in zip(total, done, strict=True)))
-        return total
+        await self._held()
+        assert self._requeuer is not None  # noqa: S101 - it is made with the leases
+        return await self._requeuer.requeue_all(_RETRIES)
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
@@ -341,18 +363,7 @@ class PostgresOutbox:
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        total, last = 0, -1
-        while True:
-            done, end = await self._forget(last)
-            total += done
-            if end == last:
-                return total
-            last = end
-
-    async def _forget(self, after: int) -> tuple[int, int]:
-        return await self._staging.runner.run(
-            lambda connection: upkeep.forget_texts(connection, after, _RETRIES)
-        )
+        return await upkeep.forget_texts(self._staging.runner, _RETRIES)
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 MAX_RANGES: Final = 256
 """Ranges that are published in one transaction: a million records at most."""
 
-_TAKE: Final = """DELETE FROM unpublished WHERE first IN (
-    SELECT first FROM unpublished WHERE stager = $1 OR stager NOT IN (
-        SELECT objid::bigint - $3 FROM pg_locks JOIN pg_database d ON d.oid = database
+_IS_GONE: Final = """stager NOT IN (
+        SELECT objid::bigint - $2 FROM pg_locks JOIN pg_database d ON d.oid = database
         WHERE locktype = 'advisory' AND datname = current_database()
-            AND classid::bigint = $2 AND objsubid = 1)
-    ORDER BY first LIMIT $4)
-    RETURNING first, "end\""""
+            AND classid::bigint = $1 AND objsubid = 1)"""
+
+_ORPHANS: Final = f"SELECT EXISTS (SELECT FROM unpublished WHERE {_IS_GONE})"  # noqa: S608 - our own words
+
+_TAKE: Final = f"""DELETE FROM unpublished WHERE first IN (
+    SELECT first FROM unpublished WHERE stager = $3 OR {_IS_GONE} ORDER BY first LIMIT $4)
+    RETURNING first, "end\""""  # noqa: S608 - the same
 
 _TWO_NAMES: Final = """SELECT location, late FROM unnest($1::bigint[], $2::bigint[]) AS u (a, z)
         JOIN record ON seq >= a AND seq < z
@@ -76,15 +79,18 @@ class Publisher:
     """Publishes what ``stager`` has staged, and what processes have left that are gone."""
 
     def __init__(self, place: PostgresPlace, connection: Connection, stager: int) -> None:
-        self._place = place
         self._connection = connection
         self._stager = stager
+        key = place.lock_key(LOCK_STAGER)
+        self._locks = key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF
+
+    async def has_orphans(self) -> bool:
+        """Tell whether there are records of processes that are gone."""
+        return bool(await self._connection.fetchval(_ORPHANS, *self._locks))
 
     async def publish(self) -> bool:
         """Put the next lot of staged records in. False if there may be more."""
-        key = self._place.lock_key(LOCK_STAGER)
-        bounds = key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF
-        taken = await self._connection.fetch(_TAKE, self._stager, *bounds, MAX_RANGES)
+        taken = await self._connection.fetch(_TAKE, *self._locks, self._stager, MAX_RANGES)
         if not taken:
             return True
         ranges = columns(sorted(tuple(row) for row in taken))

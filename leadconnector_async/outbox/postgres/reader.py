@@ -17,7 +17,7 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.life import ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
-from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.connection import (
     READING,
     JobRunner,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
 
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.reader import KindOf, RecordLife
 
@@ -77,6 +78,9 @@ _FORMS: Final = """SELECT DISTINCT form FROM outcome JOIN record r USING (seq)
 
 _LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
     JOIN location ON location.id = location GROUP BY location.id, name"""
+
+_CONTACTS: Final = """SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
+    count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM lookup"""
 
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
@@ -172,6 +176,10 @@ class PostgresOutboxReader:
         """See `OutboxReader.quotas`."""
         return {name: QuotaSnapshot(*of) for name, *of in await self._rows(_QUOTAS)}
 
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `OutboxReader.stopped`."""
+        return await self._read(stops.stopped)
+
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""
         return await workload(self)
@@ -186,6 +194,11 @@ class PostgresOutboxReader:
         if not found:
             return {}
         return await self._read(lambda connection: lookups.known(connection, found[0][0], names))
+
+    async def contacts(self) -> tuple[int, int]:
+        """See `OutboxReader.contacts`."""
+        known, made = (await self._rows(_CONTACTS))[0]
+        return known, made
 
     async def sources(self) -> list[str]:
         """See `OutboxReader.sources`."""

@@ -10,6 +10,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.stored_files import unuse
 from leadconnector_async.outbox.reasons import gist
 from leadconnector_async.records.deferred import read_deferred
@@ -26,13 +27,14 @@ MAX_UNKNOWN: Final = 20_000
 
 _REJECTED, _UNRESOLVED, _DISMISSED = map(int, (State.REJECTED, State.UNRESOLVED, State.DISMISSED))
 
-_FAILED: Final = "SELECT seq FROM outcome WHERE state > 2 AND state = $1 ORDER BY seq"
+_FAILED: Final = """SELECT seq, name FROM outcome JOIN location ON id = location
+    WHERE state > 2 AND state = $1 ORDER BY seq"""
 
 _CHOSEN: Final = """SELECT r.location, r.lane, r.date, r.seq, o.state, r.payload IS NULL, l.name
     FROM unnest($1::bigint[]) AS chosen (seq) JOIN record r USING (seq)
         JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
         JOIN location l ON l.id = r.location
-    WHERE o.state IN (3, 4) ORDER BY r.seq"""
+    WHERE o.state IN (3, 4) ORDER BY r.seq FOR UPDATE OF o"""
 
 _LATE: Final = """SELECT location, lane, payload, late
     FROM unnest($1::bigint[]) AS chosen (seq) JOIN record USING (seq) WHERE late IS NOT NULL"""
@@ -67,21 +69,41 @@ class Requeuer:
         self._connection: Connection = runner.connection
         self._leases = leases
 
-    async def failed(self) -> tuple[list[int], int]:
-        """Return the numbers of the records to try again, and how many have to wait."""
-        rejected, unresolved = [
-            [seq for (seq,) in await self._connection.fetch(_FAILED, state)]
-            for state in (_REJECTED, _UNRESOLVED)
-        ]
-        left = max(len(unresolved) - MAX_UNKNOWN, 0)
-        return rejected + unresolved[:MAX_UNKNOWN], left
+    async def requeue_all(self, at_once: int) -> Requeued:
+        """See `DurableOutbox.requeue`. Each shard is another's again as soon as possible."""
+        run, leases = self._runner.run, self._leases
+        failed, left = await run(lambda _: self._failed())
+        total = Requeued(left=left)
+        for name, seqs in failed.items():
+            is_owned = shard_of(name) in leases.shards
+            await run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
+            for at in range(0, len(seqs), at_once):
+                lot = seqs[at : at + at_once]
+                done = await run(lambda _: self._requeue(lot))  # noqa: B023 - the same
+                total = Requeued(*map(sum, zip(total, done, strict=True)))
+            if not is_owned:
+                await run(lambda _: leases.give_back(name))  # noqa: B023 - the same
+        return total
 
-    async def requeue(self, seqs: Sequence[int]) -> Requeued:
+    async def _failed(self) -> tuple[dict[str, list[int]], int]:
+        """Return the numbers of the records to try again, and how many have to wait.
+
+        They are told by a location of their shard. All locations are to be tried again.
+        """
+        await self._connection.execute("DELETE FROM stopped")
+        rejected, unresolved = [
+            await self._connection.fetch(_FAILED, state) for state in (_REJECTED, _UNRESOLVED)
+        ]
+        by_shard: dict[int, tuple[str, list[int]]] = {}
+        for seq, name in rejected + unresolved[:MAX_UNKNOWN]:
+            by_shard.setdefault(shard_of(name), (name, []))[1].append(seq)
+        return dict(by_shard.values()), max(len(unresolved) - MAX_UNKNOWN, 0)
+
+    async def _requeue(self, seqs: Sequence[int]) -> Requeued:
         """Take the ends of these records back."""
         rows = [tuple(row) for row in await self._connection.fetch(_CHOSEN, seqs)]
         rejected = [row for row in rows if row[4] == _REJECTED and not row[5]]
         unresolved = [row for row in rows if row[4] == _UNRESOLVED]
-        await self._leases.lock(dict.fromkeys(row[6] for row in rejected + unresolved))
         await self._forget([row[3] for row in rejected])
         places = rejected + unresolved
         if places:

@@ -29,10 +29,10 @@ BLOCK: Final = 4096
 MAX_INDEXED: Final = 1_000
 """Characters of a text that stand in an index: a page holds three entries at least."""
 
-LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS = range(6)
+LOCK_FORMAT, LOCK_STAGING, LOCK_STAGER, LOCK_SHARD, LOCK_MEMBER, LOCK_TOKENS, LOCK_GUEST = range(7)
 """Kinds of advisory locks: of who makes the tables; of who stages, submits or publishes right now;
 of each process that stages, as long as it lives; of each shard's owner; of all that share them; of
-who refreshes an installation's tokens."""
+who refreshes an installation's tokens; of all that send without a share."""
 
 _LIVES: Final = """
 -- What happened to a record on its way, but for a first request that stored it.
@@ -65,7 +65,13 @@ CREATE TABLE installation (
     seed bytea, asked bytea, asked_at float8);
 """
 
-_ADDED: Final = (_LIVES, _AWAITED_FILES_TOKENS)
+_STOPPED: Final = """
+-- Why a location cannot go on, and since when, in Unix milliseconds. Written by its owner.
+CREATE TABLE stopped (
+    location int PRIMARY KEY, at bigint NOT NULL, kind text NOT NULL, refusal bytea NOT NULL);
+"""
+
+_ADDED: Final = (_LIVES, _AWAITED_FILES_TOKENS, _STOPPED)
 """What each format from the second on has that the one before it has not."""
 
 FORMAT: Final = OLDEST + len(_ADDED)

@@ -148,6 +148,10 @@ class StagingJobs:
 
         return await self._run(job)
 
+    async def has_orphans(self) -> bool:
+        """Tell whether processes that are gone have left something to publish."""
+        return await self.runner.run(lambda _: self._publisher.has_orphans())
+
     async def source(self, name: str, form: bytes) -> int:
         """Return the number of a source, new if its name or form is."""
 

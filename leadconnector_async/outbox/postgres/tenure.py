@@ -8,22 +8,29 @@ cannot have begun to wait earlier. Where the other clock, which people set, disa
 was stopped, and nothing is sent until the server is heard of again.
 
 A member of the group is a session that holds a shared lock, so that no row of a dead one is left
-behind, and their number tells everybody's fair share.
+behind, and their number tells everybody's fair share. A shard that stays free for two looks is
+beyond the shares of all, and whoever sees it takes it; for four, also one that has given it away.
+A session that waits for a shard's lock, as a retry does, has it after its owner's next look.
+
+A process that may not send for all locations is a guest while others have something to send: it has
+no share, and takes only shards that are free and hold its own locations.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.postgres import stops
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
-from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD
+from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.outbox.shared import Share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.leases import Leases
@@ -33,14 +40,23 @@ MARGIN_S: Final = 1.0
 
 MIN_LEASE_S: Final = 3.0
 
+LOOKS: Final = 2
+"""Looks at which a shard is seen free, and which it takes to be nobody's share."""
+
+GUEST_S: Final = 10.0
+"""Seconds for which a guest keeps a shard that has locations of others too."""
+
+GIVEN_AWAY_S: Final = 60.0
+"""Seconds for which a shard that was given away is left to others."""
+
 _SETTINGS: Final = """SELECT set_config(name, $1, false) FROM unnest(ARRAY[
     'idle_session_timeout', 'idle_in_transaction_session_timeout', 'statement_timeout',
     'tcp_user_timeout']) AS of (name)"""
 
 _JOIN: Final = "SELECT pg_advisory_lock_shared($1)"
 
-_MEMBERS: Final = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
-    AND classid = ($1::bigint >> 32 & 4294967295)::oid AND objid = ($1 & 4294967295)::oid
+_LOCKS: Final = """SELECT objid::bigint, granted FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = ($1::bigint >> 32 & 4294967295)::oid AND objsubid = 1
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 _TAKE: Final = """SELECT shard FROM unnest($1::int[], $2::bigint[]) AS of (shard, key)
@@ -52,6 +68,9 @@ _BUSY: Final = """SELECT name FROM location
     WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id)
         OR EXISTS (SELECT FROM tenure WHERE tenure.location = location.id AND held <> '{}')
     ORDER BY id"""
+
+
+_NUMBER: Final = (1 << 24) - 1
 
 
 def boot_clock() -> float:
@@ -78,6 +97,14 @@ class Tenure:
         self._clocks = clocks
         self._until: tuple[float, ...] = (0.0,) * len(clocks)
         self._surplus: set[int] = set()
+        self._free: Counter[int] = Counter()
+        """At how many looks in a row shards were free."""
+        self._leaving: set[int] = set()
+        self._given_away: dict[int, float] = {}
+        """Until when, by the first clock."""
+        self._since: dict[int, float] = {}
+        self._is_guest = False
+        self._own: Collection[str] | None = None
         self._random = Random()  # noqa: S311 - an order, no secret
 
     async def join(self) -> None:
@@ -103,35 +130,84 @@ class Tenure:
 
     def owns(self, location: str) -> bool:
         """See `SharedOutbox.owns`."""
-        return shard_of(location) in self._leases.shards - self._surplus
+        return shard_of(location) in self._leases.shards - self._surplus and (
+            self._own is None or location in self._own
+        )
 
-    async def share(self) -> Share:
+    async def share(self, own: Collection[str] | None) -> Share:
         """See `SharedOutbox.share`."""
-        before = self._now()
-        found = await self._runner.run(self._share)
+        self._own, before = own, self._now()
+        found = await self._runner.run(lambda connection: self._share(connection, own))
         self._heard(before)
         return found
 
-    async def _share(self, connection: Connection) -> Share:
-        place, leases = self._runner.place, self._leases
-        members = int(await connection.fetchval(_MEMBERS, place.lock_key(LOCK_MEMBER)) or 1)
-        fair = -(-SHARDS // members)
-        owned = leases.shards
-        if len(owned) < fair:
-            free = [shard for shard in range(SHARDS) if shard not in owned]
-            self._random.shuffle(free)
-            keys = [place.lock_key(LOCK_SHARD, shard) for shard in free]
-            rows = await connection.fetch(_TAKE, free, keys, fair - len(owned))
-            owned.update(shard for (shard,) in rows)
-        surplus = max(len(owned) - fair, 0)
-        self._surplus = set(self._random.sample(sorted(owned), surplus))
-        names = [name for (name,) in await connection.fetch(_BUSY)]
+    async def _share(self, connection: Connection, own: Collection[str] | None) -> Share:
+        owned = self._leases.shards
+        busy = [name for (name,) in await connection.fetch(_BUSY)]
+        mine = busy if own is None else [name for name in busy if name in own]
+        await self._become(connection, guest=len(mine) < len(busy))
+        locks = await connection.fetch(_LOCKS, self._runner.place.lock_key(0))
+        held, wanted = (
+            {key & _NUMBER for key, granted in locks if granted is of and key >> 24 == LOCK_SHARD}
+            for of in (True, False)
+        )
+        kinds = Counter(key >> 24 for key, granted in locks if granted)
+        members, others = kinds[LOCK_MEMBER], kinds[LOCK_MEMBER] + kinds[LOCK_GUEST] - 1
+        if self._is_guest:
+            await self._take(connection, {shard_of(name) for name in mine} - held, room=0)
+            surplus = self._given_up(mine, {*busy}.difference(mine), others)
+        else:
+            fair = -(-SHARDS // members)
+            await self._take(connection, {*range(SHARDS)} - held, fair - len(owned))
+            surplus = {*self._random.sample(sorted(owned), max(len(owned) - fair, 0))}
+        self._surplus = surplus | owned & wanted | (owned & self._leaving if others else set())
+        self._leaving.clear()
         kept = owned - self._surplus
         return Share(
-            locations=[name for name in names if shard_of(name) in kept],
-            surplus=[name for name in leases.names if shard_of(name) in self._surplus],
-            members=members,
+            locations=[name for name in mine if shard_of(name) in kept],
+            surplus=[name for name in self._leases.names if shard_of(name) in self._surplus],
+            members=others + 1,
+            stopped=await stops.stopped(connection),
         )
+
+    async def _become(self, connection: Connection, *, guest: bool) -> None:
+        """Be a member or a guest: locked before it is unlocked, so that others see it always."""
+        if guest is not self._is_guest:
+            keys = [self._runner.place.lock_key(kind) for kind in (LOCK_MEMBER, LOCK_GUEST)]
+            await connection.execute(_JOIN, keys[guest])
+            await connection.execute("SELECT pg_advisory_unlock_shared($1)", keys[not guest])
+            self._is_guest = guest
+
+    async def _take(self, connection: Connection, free: Collection[int], room: int) -> None:
+        """Take free shards: as many as there is room for, and all that nobody else takes."""
+        now = self._clocks[0]()
+        self._free = Counter({shard: self._free[shard] + 1 for shard in free})
+        left_to_others = {n for n, until in self._given_away.items() if now < until}
+        nobodys = {
+            n for n, looks in self._free.items() if looks >= LOOKS * (1 + (n in left_to_others))
+        }
+        fair = list({*free} - left_to_others - nobodys)
+        self._random.shuffle(fair)
+        for shards, most in ((sorted(nobodys), len(nobodys)), (fair, room)):
+            if shards and most > 0:
+                keys = [self._runner.place.lock_key(LOCK_SHARD, n) for n in shards]
+                rows = await connection.fetch(_TAKE, shards, keys, most)
+                self._leases.shards.update(n for (n,) in rows)
+                self._since |= {n: now for (n,) in rows}
+
+    def _given_up(self, mine: Iterable[str], theirs: Iterable[str], others: int) -> set[int]:
+        """Return the shards that a guest has no use for, or has kept from others for long."""
+        owned, now = self._leases.shards, self._clocks[0]()
+        blocked = owned & {shard_of(name) for name in theirs} if others else set()
+        long = {n for n in blocked if now - self._since[n] >= GUEST_S}
+        self._given_away |= dict.fromkeys(long, now + GIVEN_AWAY_S)
+        return owned - {shard_of(name) for name in mine} | long
+
+    def give_away(self, location: str) -> None:
+        """See `SharedOutbox.give_away`."""
+        shard = shard_of(location)
+        self._leaving.add(shard)
+        self._given_away[shard] = self._clocks[0]() + GIVEN_AWAY_S
 
     async def hand_over(self) -> None:
         """See `SharedOutbox.hand_over`."""

@@ -14,7 +14,7 @@ from leadconnector_async.records.draft import line_key
 from leadconnector_async.records.sameness import forgotten
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
 
 _SETTLED: Final = """SELECT r.seq, payload, late, raw
     FROM record r JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
@@ -74,7 +74,18 @@ INVARIANTS: Final = {
 """What counts that have to be 0 are of."""
 
 
-async def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, int]:
+async def forget_texts(runner: JobRunner, limit: int) -> int:
+    """Forget what all settled records say, so many in a transaction. Returns how many."""
+    total, last = 0, -1
+    while True:
+        after = last
+        done, last = await runner.run(lambda connection: _forget(connection, after, limit))  # noqa: B023 - awaited here
+        total += done
+        if last == after:
+            return total
+
+
+async def _forget(connection: Connection, after: int, limit: int) -> tuple[int, int]:
     """Forget what some settled records say. Returns how many, and the number of the last."""
     rows = await connection.fetch(_SETTLED, after, limit)
     if not rows:

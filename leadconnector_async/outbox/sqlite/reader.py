@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from types import TracebackType
 
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordLife
 
 T = TypeVar("T")
@@ -71,6 +72,9 @@ _FORMS: Final = """SELECT DISTINCT form FROM (
 
 _LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
     JOIN location ON location.id = location GROUP BY location"""
+
+_CONTACTS: Final = """SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
+    count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM fact"""
 
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
@@ -138,6 +142,10 @@ class SqliteOutboxReader:
         rows = await self._rows(_SPENDS)
         return {name: QuotaSnapshot(*of) for name, *of in rows}
 
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return {}
+
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""
         return await workload(self)
@@ -154,6 +162,10 @@ class SqliteOutboxReader:
                 lookups.Lookups(connection).known(found[0][0], names) if found else {}
             )
         )
+
+    async def contacts(self) -> tuple[int, int]:
+        """See `OutboxReader.contacts`."""
+        return (await self._rows(_CONTACTS))[0]
 
     async def sources(self) -> list[str]:
         """See `OutboxReader.sources`."""

@@ -1,0 +1,248 @@
+"""How an import sends what is staged: from a file alone, from a database as one more worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from msgspec.structs import replace
+
+from leadconnector_async.delivery.dispatcher import Dispatcher
+from leadconnector_async.delivery.read_marker import ReadMarker
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.shared import SharedOutbox, Unsettled
+from leadconnector_async.worker import Worker, is_one_locations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.errors import LeadConnectorError
+    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.selection import Selection
+    from leadconnector_async.session import ApiSession
+
+
+class Sending(Protocol):
+    """The second half of an import."""
+
+    left: dict[str, int]
+    """Records without a fate, by location, of those that this run has to see sent."""
+    total: int | None
+    """How many these were at first; None until sending begins."""
+
+    @property
+    def stats(self) -> RunStats:
+        """What was done so far."""
+
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that this process sends for now."""
+
+    @property
+    def errors(self) -> Mapping[str, LeadConnectorError]:
+        """Why locations cannot go on."""
+
+    @property
+    def left_over(self) -> int | None:
+        """How many of these are left; None where it is all that is pending."""
+
+    async def publish(self, selection: Selection | None, met: bytes | None) -> None:
+        """Let what was read be sent, as far as it is selected; ``met`` is `SourcePass.all_met`."""
+
+    async def open(self) -> None:
+        """Find out what is to be sent, and begin with it."""
+
+    async def send(self) -> None:
+        """Send until nothing is left that can be sent, or until it is stopped."""
+
+    def stop(self) -> None:
+        """Start nothing more; `send` returns when what is in flight is answered."""
+
+
+class OwnerSending:
+    """Sends all that the outbox holds, as its one owner."""
+
+    def __init__(
+        self,
+        session: ApiSession,
+        outbox: DurableOutbox,
+        *,
+        concurrency: int | None,
+        notice: Callable[[str, str], None],
+    ) -> None:
+        self._outbox = outbox
+        self._dispatcher = Dispatcher(
+            session,
+            outbox,
+            concurrency=concurrency,
+            deliver=self._deliver,
+            closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
+        )
+        of = self._dispatcher
+        self._marker = (
+            ReadMarker(session, outbox, of.stats, of.locations, notice)
+            if session.policy.mark_read
+            else None
+        )
+        self._stopping = False
+        self.left: dict[str, int] = {}
+        self.total: int | None = None
+
+    @property
+    def stats(self) -> RunStats:
+        """See `Sending.stats`."""
+        return self._dispatcher.stats
+
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """See `Sending.locations`."""
+        return self._dispatcher.locations
+
+    @property
+    def errors(self) -> Mapping[str, LeadConnectorError]:
+        """See `Sending.errors`."""
+        return {name: of.error for name, of in self.locations.items() if of.error is not None}
+
+    @property
+    def left_over(self) -> None:
+        """See `Sending.left_over`."""
+
+    async def publish(self, selection: Selection | None, met: bytes | None) -> None:  # noqa: ARG002 - all is sent
+        """See `Sending.publish`."""
+        await self._outbox.publish()
+        await self._outbox.select(selection)
+
+    async def open(self) -> None:
+        """See `Sending.open`."""
+        unsent = await self._outbox.unsent()
+        for location in await self._outbox.locations():
+            if self._stopping:
+                break
+            state = await self._dispatcher.open(location)
+            self.left[state.name] = unsent.get(location, 0)
+        self.total = sum(self.left.values())
+
+    async def send(self) -> None:
+        """See `Sending.send`."""
+        if self._stopping:
+            return
+        if self._marker is None:
+            await self._dispatcher.work()
+            return
+        for location in await self._outbox.marking():  # left by a run that was cut off
+            await self._dispatcher.open(location)
+        await self._marker.beside(self._dispatcher.work())
+
+    def stop(self) -> None:
+        """See `Sending.stop`."""
+        self._stopping = True
+        self._dispatcher.stop()
+        if self._marker is not None:
+            self._marker.stop()
+
+    def _deliver(self, settlements: list[Settlement]) -> None:
+        left, pending = self.left, State.PENDING
+        for settlement in settlements:
+            if settlement.state is not pending:
+                left[settlement.claim.lease.location] -= 1
+
+
+class WorkerSending:
+    """Sends as one more worker, until the import's own records are settled, by whomever.
+
+    They are counted in the store, those of each location together.
+    """
+
+    def __init__(
+        self, session: ApiSession, outbox: SharedOutbox, *, concurrency: int | None
+    ) -> None:
+        self._outbox = outbox
+        own = (lambda: self.left) if is_one_locations(session) else None
+        self._worker = Worker(
+            session,
+            outbox.sender,
+            concurrency=concurrency,
+            left=self._look,
+            own=own,
+        )
+        self._met: bytes | None = None
+        self._first = self._last = _NOTHING
+        self.left: dict[str, int] = {}
+        self.total: int | None = None
+
+    @property
+    def stats(self) -> RunStats:
+        """What was done: requests by this process, and the import's records by whomever."""
+        rejected = max(self._last.rejected - self._first.rejected, 0)
+        unresolved = max(self._last.unresolved - self._first.unresolved, 0)
+        sent = max(self._first.left - self._last.left - rejected - unresolved, 0)
+        return replace(self._worker.done, sent=sent, rejected=rejected, unresolved=unresolved)
+
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """See `Sending.locations`."""
+        return self._worker.locations
+
+    @property
+    def errors(self) -> Mapping[str, LeadConnectorError]:
+        """See `Sending.errors`. Those of other imports' locations are not told."""
+        return {name: of for name, of in self._worker.errors.items() if self.left.get(name)}
+
+    @property
+    def left_over(self) -> int:
+        """See `Sending.left_over`."""
+        return sum(self.left.values())
+
+    async def publish(self, selection: Selection | None, met: bytes | None) -> None:
+        """See `Sending.publish`. What is to be sent is counted before others may send it."""
+        self._met = met
+        await self._outbox.select(selection)
+        await self._look(self._outbox)
+        self._first = self._last
+        await self._outbox.publish()
+
+    async def open(self) -> None:
+        """See `Sending.open`."""
+        self.total = self.left_over
+
+    async def send(self) -> None:
+        """See `Sending.send`."""
+        await self._worker.run()
+
+    async def _look(self, outbox: SharedOutbox) -> Mapping[str, int]:
+        found = await outbox.unsettled(self._met)
+        self._last = _together(found.values())
+        self.left |= dict.fromkeys(self.left, 0) | {
+            n: of.left for n, of in found.items() if of.left
+        }
+        return self.left
+
+    def stop(self) -> None:
+        """See `Sending.stop`. What has no answer within 1.5 s is the next owner's."""
+        self._worker.stop()
+
+
+_NOTHING: Final = Unsettled(0, 0, 0)
+
+
+def _together(counts: Iterable[Unsettled]) -> Unsettled:
+    return Unsettled(*map(sum, zip(_NOTHING, *counts, strict=True)))
+
+
+def sending_from(
+    session: ApiSession,
+    outbox: DurableOutbox,
+    *,
+    alone: bool,
+    concurrency: int | None,
+    notice: Callable[[str, str], None],
+) -> Sending:
+    """Return the way to send from an outbox: ``alone``, or as its other users do too.
+
+    ``notice`` is told what could not be marked as read.
+    """
+    if outbox.is_shared and not alone:
+        return WorkerSending(session, cast("SharedOutbox", outbox), concurrency=concurrency)
+    return OwnerSending(session, outbox, concurrency=concurrency, notice=notice)
