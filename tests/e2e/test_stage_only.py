@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import at, leadconnector, result_of, sms, wait_until, write_jsonl
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 from outbox_kit import ENVIRONMENT
-from worker_harness import drained, members, start, wait_for
+from worker_harness import drained, start
 
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
