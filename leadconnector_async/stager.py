@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.outbox.base import SourcePass
+from leadconnector_async.records.attachment_fetcher import AttachmentFetcher
 from leadconnector_async.records.builder import RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.reports.reason_counts import Notes
@@ -40,6 +42,7 @@ class Stager:
         self._providers = providers
         self._pass: SourcePass | None = None
         self.notes = Notes(location)
+        self._fetcher: AttachmentFetcher | None = None
 
     async def stage(self, reader: SourceReader) -> None:
         """Read to the end, or until the reader is stopped; then make the records claimable."""
@@ -54,6 +57,14 @@ class Stager:
             SourceError: a source cannot be read. What came before it stays staged.
             OutboxError: the store failed.
         """
+        async with AsyncExitStack() as stack:
+            options = reader.options
+            if options.fetch_attachments and options.spool is not None:  # else it is a rehearsal
+                fetcher = AttachmentFetcher(options, lambda: reader.interrupted)
+                self._fetcher = await stack.enter_async_context(fetcher)
+            await self._stage_all(reader)
+
+    async def _stage_all(self, reader: SourceReader) -> None:
         drafter = RowDrafter(self._location, time.time_ns() // 1_000_000, self._providers)
         for source in reader.sources():
             batch = reader.batch()
@@ -88,6 +99,10 @@ class Stager:
         source: str,
     ) -> None:
         while batch:
+            if self._fetcher is not None:
+                batch = await self._fetcher.filled(batch)
+                if reader.interrupted:
+                    return
             for parsed in batch:
                 self.notes.add(parsed, source)
             drafts = [drafter.draft_of(parsed, source) for parsed in batch]

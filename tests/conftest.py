@@ -12,6 +12,7 @@ import pytest
 from http_peer import WAY
 from hypothesis import settings
 
+from leadconnector_async.sandbox import SandboxThread
 from leadconnector_async.sandbox.state import SandboxState
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ def lenient_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(
             SandboxState, "knows_provider", lambda state, _: not state.config.providers
         )
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxThread]:
+    """A sandbox without limits, in a thread of its own."""
+    with SandboxThread() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

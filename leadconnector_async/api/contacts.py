@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from leadconnector_async.api import endpoints
 from leadconnector_async.api.effects import (
+    PutLookups,
     StepFailedError,
     StepLagsError,
     StepRefusedError,
@@ -50,6 +51,9 @@ CONTACTS_VERSION: Final = "2021-07-28"
 _LOOK_UP: Final = "the contact could not be looked up"
 
 _MAKE: Final = "the contact could not be created"
+
+MADE: Final = "made:"
+"""What the names of lookups begin with that tell which contacts were made."""
 
 _OTHER: Final = (
     "the search gives a contact that shows another number or address: give it this one in "
@@ -124,6 +128,7 @@ def find_contact(
     made = _id_in(content_of(response, _ContactHits, _MAKE).contact)
     if not made:
         raise StepFailedError(f"{_MAKE}: the answer names none")
+    yield PutLookups({f"{MADE}{contact.key}": made})
     return made
 
 

@@ -31,6 +31,9 @@ _PLAIN: Final = (
     "date_format",
     "sheet",
     "other_files",
+    "fetch_attachments",
+    "fetch_private",
+    "call_notes",
     "repair_text",
 )
 """Source options that are passed on as click gives them."""
@@ -200,6 +203,21 @@ source_options: Final = options_of(
         default="zip",
         show_default=True,
         help="What becomes of an attachment of a type that the API does not take.",
+    ),
+    option(
+        "--fetch-attachments",
+        is_flag=True,
+        help="Fetch attachments that are URLs when the records are staged, as URLs may expire; not "
+        "from private addresses.",
+    ),
+    option("--fetch-private", is_flag=True, help="Fetch them from any address."),
+    option(
+        "--call-notes",
+        type=click.Choice(["on", "off"]),
+        default="on",
+        show_default=True,
+        help="Write durations and transcripts of calls, for which the API has no field, into the "
+        "text of the call.",
     ),
     option(
         "--people",

@@ -243,12 +243,25 @@ def _import_again(name: str, options: ImportOptions) -> str:
     return shlex.join(words)
 
 
+_OF_VALUES: Final = (
+    *("timezone", "region", "numbers", "undated", "date_format", "other_files", "call_notes"),
+)
+
+
 def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
     """The options of the source by which its values are read, where they are not the usual ones."""
     if source.mapping_file is not None:
         yield "mapping", source.mapping_file
     usual = SourceOptions()
-    for name in ("timezone", "region", "numbers", "undated", "date_format", "other_files"):
+    for name in (
+        "timezone",
+        "region",
+        "numbers",
+        "undated",
+        "date_format",
+        "other_files",
+        "call_notes",
+    ):
         if (value := getattr(source, name)) != getattr(usual, name):
             yield name, value
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))

@@ -88,7 +88,7 @@ class StoppedLocations:
         self._try_again(dispatcher)
         if share.members > self._members:
             for location, (error, _) in self._tried.items():
-                if isinstance(error, AccessError) and location in dispatcher.locations:
+                if isinstance(error, AccessError) and outbox.owns(location):
                     outbox.give_away(location)
         self._members = share.members
         await self.tell(dispatcher, outbox)

@@ -247,6 +247,9 @@ class OutboxReader(Protocol):
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """Those of the named lookups of a location that are known."""
 
+    async def contacts(self) -> tuple[int, int]:
+        """How many contacts are known by number or address, and how many of them were made."""
+
     async def sources(self) -> list[str]:
         """The names of all sources that records came from."""
 

@@ -21,16 +21,16 @@ from leadconnector_async.records.draft import milliseconds
 from leadconnector_async.sources.contact_values import Contacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
     from datetime import date, tzinfo
 
     Day = str | date
     """A day or a moment: in ISO 8601, or an object."""
 
-    Candidate = tuple[int, int, int, int, bytes | None, str | None]
-    """Number, location, lane and date of a record, with its body and its deferred parts, which
-    need be there only where the selection `reads` them."""
+    Candidate = tuple[int, int, int, int, int, bytes | None, str | None]
+    """Number, location, lane, source (0 for none) and date of a record, with its body and its
+    deferred parts, which need be there only where the selection `reads` them."""
 
 _PUNCTUATED: Final = re.compile(r"[\d\s()+./-]*\d{3}[\d\s()+./-]*")
 
@@ -128,17 +128,16 @@ class SelectionPass:
         self._names = {name.casefold(): name for name in selection.only}
         self._missing = set(self._names)
 
-    def leave(self, candidates: Iterable[Candidate]) -> Iterator[tuple[int, int, int, int]]:
-        """Yield the location, lane, date and number of those that are not selected.
-
-        ``candidates`` come by date and number, over all calls.
-        """
-        for seq, location, lane, at, payload, deferred in candidates:
-            if self._is_meant(at, payload, deferred) and self._has_room((location, lane)):
-                self._lanes.add((location, lane))
-                self._chosen += 1
-            elif seq not in self._held:
-                yield location, lane, at, seq
+    def takes(self, candidate: Candidate) -> bool:
+        """Tell whether this run may send a candidate. They come by date and number."""
+        seq, location, lane, source, date, payload, deferred = candidate
+        if not source:  # a program's, which waits for it
+            return True
+        if self._is_meant(date, payload, deferred) and self._has_room((location, lane)):
+            self._lanes.add((location, lane))
+            self._chosen += 1
+            return True
+        return seq in self._held
 
     def check(self) -> None:
         """See that the walk has met all that is to be selected.

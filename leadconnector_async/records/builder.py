@@ -28,6 +28,7 @@ from leadconnector_async.records.draft import (
 from leadconnector_async.records.files import FileLostError, are_local, located
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
+from leadconnector_async.sources.values import NotedText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
@@ -226,7 +227,10 @@ class RowDrafter:
         location = row.location_id or self._location
         if not location:
             return self._unsent(parsed, found._replace(problems=(NO_LOCATION,)), source)
-        id_, key = row.id, row.outbox_key
+        id_, key, text = row.id, row.outbox_key, row.message
+        noted = text if isinstance(text, NotedText) else None
+        if noted is not None:
+            row.message = str(noted)
         # None of these is part of a request's body.
         row.id = row.location_id = row.outbox_key = row.contact = row.in_reply_to = None
         if found.deferred is not None and found.deferred.attachments:
@@ -241,6 +245,7 @@ class RowDrafter:
             key=key_from_text(key) if key else None,
             deferred=found.deferred,
             kind=found.kind,
+            noted=noted,
         )
 
     def _unsent(self, parsed: Parsed, found: RowCheck, source: str) -> Draft:

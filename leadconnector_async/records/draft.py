@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.records.deferred import Deferred
+    from leadconnector_async.sources.values import NotedText
 
 
 class Draft(NamedTuple):
@@ -110,18 +111,20 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     key: bytes | None = None,
     deferred: Deferred | None = None,
     kind: str | None = None,
+    noted: NotedText | None = None,
 ) -> Draft:
     """Encode a well-typed message that `validate` has passed.
 
     ``now_ms`` places a record without a date in its lane: after what happened before now. ``kind``
-    is its type in the source, where it is sent as another one.
+    is its type in the source, where it is sent as another one. Of a text that is ``noted`` the
+    notes are no part of the key.
     """
     date = now_ms if message.date is None else milliseconds(message.date)
     lane = _lane(location, _who(message, deferred))
     counted = key is None and not id
     own = None if key is None else id_key(id)
     if key is None:
-        key = id_key(id) if id else content_key(location, message, deferred, kind)
+        key = id_key(id) if id else content_key(location, message, deferred, kind, noted)
     missing = deferred.encoded() if deferred else None
     mail = (
         own is None and deferred is not None and deferred.mail is not None and deferred.mail == id
@@ -273,7 +276,11 @@ def id_key(id_: str | None) -> bytes:
 
 
 def content_key(
-    location: str, message: MessageFields, deferred: Deferred | None = None, kind: str | None = None
+    location: str,
+    message: MessageFields,
+    deferred: Deferred | None = None,
+    kind: str | None = None,
+    noted: NotedText | None = None,
 ) -> bytes:
     """A digest that begins with the date: a history in order lands in the index in order.
 
@@ -287,7 +294,7 @@ def content_key(
             message.contact_id or message.conversation_id or (deferred and deferred.who) or None,
             kind or message.type,
             message.direction,
-            message.message,
+            message.message if noted is None else noted.own,
             message.subject,
             message.html,
             message.email_from,

@@ -18,6 +18,9 @@ from leadconnector_async.records.deferred import Deferred, read_deferred
 _OF_OPTIONS: Final = re.compile(rb',"(?:conversationProviderId|altId)":"(?:[^"\\]|\\.)*"')
 """Quotes within a text are escaped, so that this finds whole fields alone."""
 
+_OF_CALLS: Final = re.compile(rb',"message":"(?:[^"\\]|\\.)*"')
+"""The text of a call is made of notes, which are an option too."""
+
 _TEXTS: Final = ("subject", "message", "html")
 
 _NOTHING: Final = Deferred()
@@ -51,7 +54,10 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
         files = sorted(files or body.get("attachments", []))
         said = orjson.dumps((body.get("emailFrom", "").lower(), *texts, *files))
     else:
-        said = _OF_OPTIONS.sub(b"", payload) + "\0".join((lacks.who or "", *files)).encode()
+        said = _OF_OPTIONS.sub(b"", payload)
+        if said.startswith(b'{"type":"Call"'):
+            said = _OF_CALLS.sub(b"", said)
+        said += "\0".join((lacks.who or "", *files)).encode()
     return blake2b(said, digest_size=16).digest()
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct, field
 
+from leadconnector_async.api.enrichment import contact_lookup
 from leadconnector_async.outbox.base import State
+from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.files import kind_of_refused
 
 if TYPE_CHECKING:
@@ -98,6 +100,15 @@ class Times(NamedTuple):
     """The time in which at least one record was sent, in spans of ten seconds."""
 
 
+class PeopleCounts(NamedTuple):
+    """Whom the messages are with that name them by number or address."""
+
+    matched: int = 0
+    made: int = 0
+    doubtful: int = 0
+    """Those of failed messages for whom no one contact could be told."""
+
+
 class HistoryReport(Struct, kw_only=True):
     """All of an outbox, added up."""
 
@@ -116,6 +127,7 @@ class HistoryReport(Struct, kw_only=True):
     dismissed: list[ReasonCount] = []
     copies: int = 0
     """Equal records that were read beside one of these."""
+    people: PeopleCounts = PeopleCounts()
     times: Times
 
     @property
@@ -135,15 +147,31 @@ async def history_report_of(reader: OutboxReader) -> HistoryReport:
         found = await reader.summary()
         async for page in reader.records(kind_of_refused):
             counter.add(page)
+        people = await _people(reader)
     report = HistoryReport(
         times=Times(found.first_at, found.last_at, found.sending_ms),
         reasons=merged(found.reasons, State.REJECTED, State.UNRESOLVED),
         left_out=merged(found.reasons, State.LEFT_OUT),
         dismissed=merged(found.reasons, State.DISMISSED),
         copies=found.copies,
+        people=people,
     )
     counter.add_up(report)
     return report
+
+
+async def _people(reader: OutboxReader) -> PeopleCounts:
+    known, made = await reader.contacts()
+    doubtful: defaultdict[str, set[str]] = defaultdict(set)
+    async for page in reader.failed():
+        for record in page:
+            contact = read_deferred(record.deferred).contact if record.deferred else None
+            if contact is not None:
+                doubtful[record.location].add(contact_lookup(contact))
+    count = 0
+    for location, names in doubtful.items():
+        count += len(names) - len(await reader.lookups(location, list(names)))
+    return PeopleCounts(known - made, made, count)
 
 
 class _RecordCounter:

@@ -156,6 +156,10 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
     ``files`` are folders, beside the source's own, that paths of attachments may reach.
     ``other_files`` is what becomes of an attachment of a type that the API does not take.
+    ``fetch_attachments`` puts files in place of URLs when an import stages its records;
+    ``fetch_private`` lets them come from addresses that are not public.
+    ``call_notes`` writes what a source has of calls, and the API has no field for, such as
+    durations and transcripts, into their text.
     ``people`` tells whose numbers and addresses are whose, as `read_people` gives it.
     ``repair_text`` mends text that was decoded wrongly before it came here.
     """
@@ -179,6 +183,9 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     sheet: str | None = None
     files: tuple[Path, ...] = ()
     other_files: Literal["zip", "leave-out", "fail"] = "zip"
+    fetch_attachments: bool = False
+    fetch_private: bool = False
+    call_notes: Literal["on", "off"] = "on"
     people: Directory | None = None
     repair_text: bool = False
 

@@ -37,7 +37,7 @@ class SourceReader:
 
     def __init__(self, paths: Sequence[str], options: SourceOptions) -> None:
         self._paths = tuple(paths)
-        self._options = options
+        self.options = options
         self._before = 0
         self._source: Source | None = None
         self._records: Iterator[Parsed] = iter(())
@@ -57,7 +57,7 @@ class SourceReader:
             # Pipes give their content once, and a location is read later.
             if path == "-" or _is_pipe(path) or location_in(path) is not None:
                 continue
-            for source in open_sources(path, self._options):
+            for source in open_sources(path, self.options):
                 source.__exit__(None, None, None)
 
     @property
@@ -78,7 +78,7 @@ class SourceReader:
             SourceError: it cannot be opened.
         """
         for path in self._paths:
-            sources = self._guarded(partial(open_sources, path, self._options))
+            sources = self._guarded(partial(open_sources, path, self.options))
             if sources is None:
                 return
             opened = iter(sources)

@@ -27,6 +27,7 @@ from leadconnector_async.sources.fields import (
 from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.values import (
     MAX_LISTED,
+    NotedText,
     WrongValueError,
     kind_of,
     read_list,
@@ -137,6 +138,7 @@ class RowCoercer:
         self._leave_out = options.leave_out
         self._undated_now = options.undated == "now"
         self._repair = options.repair_text
+        self._are_calls_noted = options.call_notes == "on"
         self.notices: list[str] = []
         self.dates = Dates(options.timezone, options.date_format)
         self.dates.notices = self.notices
@@ -154,6 +156,7 @@ class RowCoercer:
             "contact.phone": self.contacts.phone,
             "contact.email": self.contacts.email,
             **dict.fromkeys(BODY_FIELDS, self._body),
+            "message": self._message,
             "contact.name": self._name,
             "date": self.dates.read,
             "attachments": self._attachments,
@@ -259,6 +262,17 @@ class RowCoercer:
             return text
         self.notices.append(MENDED if self._repair else GARBLED)
         return meant if self._repair else text
+
+    def _message(self, value: object) -> str | None:
+        """Take text, with the notes of a call or without."""
+        if not isinstance(value, NotedText):
+            return self._body(value)
+        if self._are_calls_noted:
+            text = NotedText(self._body(str(value)))
+            text.own, text.told = value.own, ()
+            return text
+        self.notices += value.told
+        return self._body(value.own) if value.own else None
 
     def _name(self, value: object) -> str:
         return self._body(value).strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ from leadconnector_async.sources.mapped_rules import (
     word_of,
 )
 from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list, columns_of
-from leadconnector_async.sources.values import WrongValueError, kind_of, quoted, stripped
+from leadconnector_async.sources.values import NotedText, WrongValueError, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -66,12 +66,15 @@ class RowMapper:
             column: NotCarried(rule) if isinstance(rule, str) else rule
             for column, rule in kind.not_carried.items()
         }
+        self._notes = {name: rule for name, rule in self._not_carried.items() if rule.note}
         self._empty = empty
         self._contacts = contacts
         self._chat = kind.chat
         plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
+        whom = kind.fields.get("contact.phone", FieldRule())
+        self._ends = as_list(whom.inbound), as_list(whom.outbound)
         self._plans = [
             (plan, self._value if plan.is_composed else self._simple)
             for plan in plans.values()
@@ -98,6 +101,8 @@ class RowMapper:
         for column, rule in self._not_carried.items():
             if not self._is_filled(row.get(column, "")) or rule.unless in values:
                 continue
+            if rule.note is not None and isinstance(values.get("message"), NotedText):
+                continue
             if rule.alone is not None and _CONTENT.isdisjoint(values):
                 return rule.alone, []
             if rule.told not in told:
@@ -119,7 +124,7 @@ class RowMapper:
         values: Values = {}
         direction: object = None
         if self._direction is not None:
-            direction = self._value(self._direction, row, None)
+            direction = self._value(self._direction, row, None) or self._by_own_number(row)
             if direction is not None:
                 values[DIRECTION] = direction
         for plan, read in self._plans:
@@ -136,7 +141,29 @@ class RowMapper:
             is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
             if plan.field not in values and not is_finder:
                 values[plan.field] = WrongValueError("is missing", plan.rule.missing or "")
+        if self._notes and values.get("type") == "Call":
+            self._note(row, values)
         return values
+
+    def _note(self, row: Mapping[str, Cell], values: Values) -> None:
+        """Put beneath the text of a call what the API has no field for."""
+        cells = ((rule, row.get(column, "")) for column, rule in self._notes.items())
+        notes = {
+            f"{rule.note}: {_amount(str(cell).strip(), rule.unit)}": rule.told
+            for rule, cell in cells
+            if self._is_filled(cell)
+        }
+        own = values.get("message")
+        if notes and (own is None or isinstance(own, str)):
+            values["message"] = NotedText.of(own, notes)
+
+    def _by_own_number(self, row: Mapping[str, Cell]) -> str | None:
+        """Tell the direction where one side, and not the other, is a number of the owner's."""
+        if not self._contacts.own:
+            return None
+        sides = [self._cell(columns, row) for columns in self._ends]
+        own = [isinstance(text, str) and self._contacts.is_own(text) for text in sides]
+        return None if own[0] == own[1] else ("outbound" if own[0] else "inbound")
 
     def _simple(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
         """Make the value of nothing but a column's text, where nothing is wrong with it."""
@@ -309,6 +336,13 @@ class _Plan:
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
         self.is_composed = self.is_list or bool(self.in_utc) or any(told)
         self.is_composed |= rule.constant is not None
+
+
+def _amount(text: str, unit: str | None) -> str:
+    """Write a duration as hours, minutes and seconds, and anything else as it is."""
+    if unit is None or not text.replace(".", "", 1).isdecimal():
+        return text
+    return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
 
 
 def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:

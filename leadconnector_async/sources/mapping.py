@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -92,11 +92,14 @@ class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     """What is told of records in which a column is filled: the API has no place for it.
 
     Not where the field ``unless`` was made. Records without any content are ``alone``: left out.
+    Of a call it is a ``note``, under that word in its text; ``unit`` is that of a duration.
     """
 
     told: str
     unless: str | None = None
     alone: str | None = None
+    note: str | None = None
+    unit: Literal["s", "ms"] | None = None
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,13 +14,12 @@ import orjson
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.fields import is_plainly_ours, listed
-from leadconnector_async.sources.json_objects import Objects, cells_of, read_object
+from leadconnector_async.sources.json_objects import cells_of, read_object
 from leadconnector_async.sources.json_values import loaded_value
+from leadconnector_async.sources.jsonl import JsonLayout, JsonSource
 from leadconnector_async.sources.mapping import as_list, load_mapping, with_date_format
 from leadconnector_async.sources.recognition import Choice, choice_of
-from leadconnector_async.sources.stream_source import StreamSource, source_format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +35,6 @@ _DELETED: Final = "records that were deleted in their source"
 
 _FIX: Final = "let the tap write to a file or a pipe alone: logs belong to standard error"
 
-_MAX_STREAMS: Final = 1_000
-
 
 def begins_as_singer(head: bytes) -> bool:
     """Tell the output of a tap by its first line."""
@@ -47,7 +44,7 @@ def begins_as_singer(head: bytes) -> bool:
     return "value" in first if first["type"] == "STATE" else "stream" in first
 
 
-class SingerSource(StreamSource):
+class SingerSource(JsonSource):
     """Reads the records of those streams that the mapping reads, and counts the others.
 
     A mapping names them in ``records``, or else reads all that have its columns. Without one given,
@@ -58,96 +55,71 @@ class SingerSource(StreamSource):
     """
 
     def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
-        super().__init__(stream, text, options)
-        self._schemas: dict[str, list[str]] = {}
-        choice = self._choice(text.head)
-        self._definition = choice.definition
-        self.recognised = choice.recognised
-        self._objects = Objects(choice, options.mapping, self._coercer)
+        layout = JsonLayout(None, _choice(stream.name, text.head, options))
+        super().__init__(stream, text, options, layout)
+        self._strange: Counter[str] = Counter()
         self._reads: dict[str, bool] = {}
-        self.form = source_format_of(
-            options, "jsonl", marked=False, table=choice.definition
-        ).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
-        unread: Counter[str] = Counter()
-        number = 0
-        for number, line in enumerate(self._lines, 1):
-            if isinstance(line, TooLong):
-                yield Parsed(number, b"", None, (line.problem("line"),))
-            elif line.strip():
-                yield from self._read(number, line, unread)
-        if self._stream.damage is not None:
-            yield Parsed(number + 1, b"{}", None, (self._stream.damage,))
-        if unread:
-            told = ", ".join(f"{name} ({count:,})" for name, count in unread.items())
+        yield from super().__iter__()
+        if self._strange:
+            told = ", ".join(f"{name} ({count:,})" for name, count in self._strange.items())
             self.warnings.append(f"records of streams that no mapping reads: {told}: not sent")
-        self.warnings += self._objects.warnings
 
-    def _read(self, number: int, line: bytes, unread: Counter[str]) -> Iterator[Parsed]:
+    def _slow(self, number: int, line: bytes) -> Parsed | None:
+        if not line.strip():  # blank, or too long
+            return super()._slow(number, line)
         message, notices = read_object(line, self._text, "line", _FIX)
         if isinstance(message, Problem):
-            yield Parsed(number, line, None, (message,))
-            return
-        kind, name, record = message.get("type"), message.get("stream"), message.get("record")
-        if kind == "SCHEMA":
-            self._schemas[str(name)] = _properties(message)
-        elif kind == "RECORD" and isinstance(record, dict):
-            if not self._is_read(str(name), record):
-                known = str(name) in unread or len(unread) < _MAX_STREAMS
-                unread[str(name) if known else "others"] += 1
-                return
-            raw = orjson.dumps(record)
-            if record.get("_sdc_deleted_at"):
-                yield Parsed(number, raw, None, (), left_out=_DELETED)
-            else:
-                yield self._objects.parsed(number, raw, record, notices)
-        elif kind not in _PASSED:
+            return Parsed(number, line, None, (message,))
+        kind, record = message.get("type"), message.get("record")
+        if kind != "RECORD" or not isinstance(record, dict):
             wrong = "is no message of a Singer tap that is read: RECORD, SCHEMA or STATE"
             fix = "switch BATCH messages off in the tap" if kind == "BATCH" else _FIX
-            yield Parsed(number, line, None, (Problem("line", wrong, fix),))
+            problems = (Problem("line", wrong, fix),)
+            return None if kind in _PASSED else Parsed(number, line, None, problems)
+        if not self._is_read(stream := str(message.get("stream")), record):
+            self._strange[stream] += 1
+            return None
+        raw = orjson.dumps(record)
+        if record.get("_sdc_deleted_at"):
+            return Parsed(number, raw, None, (), left_out=_DELETED)
+        return self._objects.parsed(number, raw, record, notices)
 
     def _is_read(self, stream: str, record: dict[str, Any]) -> bool:
         if stream not in self._reads:
-            definition, names = self._definition, self._names(stream, record)
+            definition = self._objects.definition
             if definition is None:
-                self._reads[stream] = is_plainly_ours(names)
+                self._reads[stream] = is_plainly_ours(record)
             elif definition.records:
                 self._reads[stream] = stream in as_list(definition.records)
             else:
-                self._reads[stream] = not definition.lacking(names)
+                self._reads[stream] = not definition.lacking(_names(record))
         return self._reads[stream]
 
-    def _names(self, stream: str, record: dict[str, Any]) -> list[str]:
-        paths = (path for path, _ in cells_of(record))
-        return [*record, *paths, *self._schemas.get(stream, ())]
 
-    def _choice(self, head: bytes) -> Choice:
-        if (given := self._options.mapping_file) is not None:
-            definition = with_date_format(load_mapping(given), self._options.date_format)
-            if not definition.fields:
-                raise SourceError(f"{self.name}: --mapping {given} is for XML: choose another")
+def _names(record: dict[str, Any]) -> list[str]:
+    """Name the columns of a record, empty ones too."""
+    return [*record, *(path for path, _ in cells_of(record))]
+
+
+def _choice(source: str, head: bytes, options: SourceOptions) -> Choice:
+    """Choose the mapping: the given one, or one that reads a record at the beginning."""
+    if (given := options.mapping_file) is not None:
+        definition = with_date_format(load_mapping(given), options.date_format)
+        if definition.fields:
             return Choice(definition)
-        met: dict[str, None] = {}
-        for line in head.split(b"\n"):
-            message = loaded_value(line)
-            if not isinstance(message, dict) or "stream" not in message:
-                continue
-            name, record = str(message["stream"]), message.get("record")
-            if message.get("type") == "SCHEMA":
-                self._schemas[name] = _properties(message)
-            names = self._names(name, record if isinstance(record, dict) else {})
-            met[name] = None
-            choice = choice_of(self.name, names, self._options)
-            if choice.definition is not None or is_plainly_ours(names):
+        raise SourceError(f"{source}: --mapping {given} is for XML: choose another")
+    met: dict[str, None] = {}
+    for line in head.split(b"\n"):
+        message: Any = loaded_value(line)
+        record = message.get("record") if isinstance(message, dict) else None
+        if isinstance(record, dict):
+            choice = choice_of(source, _names(record), options)
+            if choice.definition is not None or is_plainly_ours(record):
                 return choice
-        raise SourceError(
-            f"{self.name}: no mapping reads its streams ({listed(list(met))}): give --mapping with "
-            'one of your own, which names them: records = ["…"]'
-        )
-
-
-def _properties(message: dict[str, Any]) -> list[str]:
-    schema = message.get("schema")
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    return list(properties) if isinstance(properties, dict) else []
+            met[str(message.get("stream"))] = None
+    raise SourceError(
+        f"{source}: no mapping reads its streams ({listed(list(met))}): give --mapping with one of "
+        'your own, which names them: records = ["…"]'
+    )

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from tempfile import mkstemp
 from typing import Final
+from urllib.parse import unquote
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.encoding import sound
@@ -64,6 +65,29 @@ class Spool:
                 "free some space, or choose an outbox in another folder"
             ) from error
         return SpooledUrl(path.resolve().as_uri())
+
+    def of_url(self, url: str) -> SpooledUrl | None:
+        """Give what was fetched from a URL before. Of what was sent since, the file is gone."""
+        assert self._folder is not None  # noqa: S101 - nothing is fetched in a rehearsal
+        try:
+            path = self._folder / self._note_of(url).read_text("utf-8")
+        except OSError:
+            return None
+        return SpooledUrl(path.resolve().as_uri())
+
+    def note_url(self, url: str, kept: str) -> None:
+        """Note that what a URL gave is kept there.
+
+        Raises:
+            SourceError: it cannot be written.
+        """
+        note = self._note_of(url)
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(note, unquote("/".join(kept.rsplit("/", 2)[1:])).encode())
+
+    def _note_of(self, url: str) -> Path:
+        digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return (self._folder or Path()) / "urls" / digest
 
     def __repr__(self) -> str:
         return f"Spool({self._folder and str(self._folder)!r})"

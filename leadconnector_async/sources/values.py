@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.sources.fields import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_LISTED: Final = 10
 """Choices named in a problem. Of the message types, the first ten are the documented ones."""
@@ -41,6 +41,25 @@ class WrongValueError(ValueError):
         self.fix = fix
         self.given = given
         self.kind = kind
+
+
+class NotedText(str):
+    """The text of a call, with notes beneath it for which the API has no fields.
+
+    ``own`` is the text without them, ``told`` what is told where they are left out.
+    """
+
+    __slots__ = ("own", "told")
+
+    own: str | None
+    told: tuple[str, ...]
+
+    @classmethod
+    def of(cls, own: str | None, notes: Mapping[str, str]) -> Self:
+        """Write notes, each of which comes with what is told of it."""
+        text = cls("\n".join([*([own] if own else []), *notes]))
+        text.own, text.told = own, tuple(dict.fromkeys(notes.values()))
+        return text
 
 
 def kind_of(value: object) -> str:

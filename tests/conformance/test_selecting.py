@@ -113,6 +113,8 @@ async def test_nothing_changes_where_nothing_is_meant(durable: DurableOutbox) ->
     with pytest.raises(SelectionError, match="Fax"):
         await durable.select(Selection(only=("SMS", "Fax")))
     assert await durable.unsent() == {"l1": 2}
+    await durable.select(Selection(limit=3))
+    assert await durable.unsent() == {"l1": 3}
 
 
 async def test_what_is_left_survives_a_crash(durable: DurableOutbox, place: DurablePlace) -> None:

@@ -96,7 +96,7 @@ def kill_at_random(
 def test_killed_imports_lose_and_double_nothing(times: int, tmp_path: Path) -> None:
     """Every record is stored exactly once, however often the import was killed on the way."""
     history, outbox = tmp_path / "history.jsonl", tmp_path / "outbox.db"
-    count = (times + 2) * PER_LIFE // 2
+    count = (times + 3) * PER_LIFE // 2
     marked = write_history(history, count)
     random = Random(20)
     config = SandboxConfig(latency=Latency(up=0.002, down=0.002, jitter=0.01), reads=Reads(lag=0.1))

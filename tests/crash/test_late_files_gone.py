@@ -79,7 +79,7 @@ def test_a_file_that_cannot_be_opened_fails_its_record_alone(tmp_path: Path) -> 
         ]
         await outbox.stage(drafts, SourcePass())
         await dispatcher.open("L")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await dispatcher.work()
         assert [fate.state for fate in ended].count(State.SENT) == 3
         reasons = {fate.reason for fate in ended if fate.state is State.REJECTED}

@@ -15,17 +15,9 @@ from samples import sampled
 from leadconnector_async.sandbox import Fault, SandboxThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 FAR = "https://example.com/far.png"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """An open sandbox."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

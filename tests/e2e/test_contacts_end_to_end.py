@@ -221,3 +221,16 @@ def test_a_record_of_a_program_keeps_its_contact(sandbox: SandboxThread, tmp_pat
     done = leadconnector("import", mended, *at(sandbox, outbox), "--json", "--undated", "now")
     assert result_of(done.stdout)["sent"] == 2, done.output
     assert len(sandbox.contacts) == 3
+
+
+def test_the_report_counts_people_matched_made_and_doubtful(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """Each once, however many messages they have; without a number or an address of theirs."""
+    records = [named(number, (KIM, LEE, NEW)[number % 3]) for number in range(9)]
+    import_records(sandbox, tmp_path, records, "--contacts", "create")
+    strangers = [named(number, "+12125550177") for number in range(20, 23)]
+    import_records(sandbox, tmp_path, [*records, *strangers], "--contacts", "find", exits=3)
+    page = leadconnector("report", "--html", "-", "--outbox", tmp_path / "o.db").stdout
+    assert "2 matched, 1 made, 1 doubtful: their messages failed" in page
+    assert "2125550177" not in page

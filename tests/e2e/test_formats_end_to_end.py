@@ -9,11 +9,10 @@ import pytest
 from late_harness import KIM, mail, run
 from workbooks import workbook
 
-from leadconnector_async.sandbox import SandboxThread
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from leadconnector_async.sandbox import SandboxThread
 
 HEADER = ["Phone", "Name", "Direction", "Date", "Text"]
 ROWS: list[list[object]] = [
@@ -32,13 +31,6 @@ BACKUP = f"""<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>
   </mms>
 </smses>
 """
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """An open sandbox."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 def assert_both_are_stored(sandbox: SandboxThread, kind: str = "SMS") -> None:

@@ -11,15 +11,7 @@ from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 from leadconnector_async.sandbox.config import Latency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """A sandbox without limits."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 async def ingested(api: LeadConnector) -> list[Outcome]:
     """Import some records beside whatever else the client does."""
-    async with Ingestor(api) as ingestor, asyncio.timeout(5):
+    async with Ingestor(api) as ingestor, asyncio.timeout(60):
         return [outcome async for outcome in ingestor.run(records(6))]
 
 

@@ -51,3 +51,29 @@ def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_plac
         status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
         assert (status["sent"], status["pending"]) == (80, 0)
         assert len(sandbox.messages) == 80
+
+
+def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place: str) -> None:
+    """What is left for later waits for an import without a selection, and a drained worker ends.
+
+    While a worker sends, nothing can be selected: it would send the rest.
+    """
+    records = [sms(n, contactId=f"c{n % 10:019}", locationId="location00000001") for n in range(40)]
+    history = write_jsonl(tmp_path / "h.jsonl", records)
+    with SandboxThread(SandboxConfig(trusting=True)) as sandbox:
+        words = ("--base-url", sandbox.url, "--outbox", postgres_place, "--stage-only")
+        run = leadconnector("import", history, *words, "--limit", "8")
+        assert run.exit_code == 0, run.output
+        drained([start(sandbox, postgres_place)])
+        assert len(sandbox.messages) == 8
+        status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
+        assert (status["sent"], status["pending"], status["later"]) == (8, 32, 32)
+        worker = start(sandbox, postgres_place, "--lease", "5")
+        wait_for_owner(postgres_place)
+        run = leadconnector("import", history, *words, "--limit", "9")
+        assert run.exit_code == 1
+        assert "another process sends" in run.output
+        assert leadconnector("import", history, *words).exit_code == 0
+        wait_until(lambda: len(sandbox.messages) == 40)
+        worker.terminate()
+        worker.wait()

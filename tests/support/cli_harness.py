@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox import SandboxThread
 
-PATIENCE = 30.0
-"""Seconds to wait for something that takes a fraction of one."""
+PATIENCE = 120.0
+"""Seconds to wait for something that takes a fraction of one, however busy the machine is."""
 
 OWN_FORM = "ve9EPM428h8vShlRW1KT"
 """An id as the API gives them out: a process of its own takes no other one for known."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from virtual_time import Clock
+
 from leadconnector_async import OAuth
 from leadconnector_async.sandbox import OAuthApp, OAuthInstallation, SandboxConfig
 from leadconnector_async.sandbox.app import respond
@@ -31,16 +33,6 @@ APP = OAuthApp(
     expires_in=1000,
 )
 FIRST = {"own": FIRST_OWN, "co": FIRST_COMPANY}
-
-
-class Clock:
-    """A clock that is set by hand, in seconds."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Now."""
-        return self.now
 
 
 class Direct:

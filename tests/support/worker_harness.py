@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from cli_harness import wait_until
 from outbox_kit import ENVIRONMENT
 
 from leadconnector_async import InboundMessage
@@ -107,10 +107,7 @@ def end_all() -> None:
 
 def wait_for(sandbox: SandboxThread, count: int) -> None:
     """Wait until so many messages are stored."""
-    ends = time.monotonic() + PATIENCE_S
-    while len(sandbox.messages) < count:
-        assert time.monotonic() < ends, f"{len(sandbox.messages)} of {count} are stored"
-        time.sleep(0.02)
+    wait_until(lambda: len(sandbox.messages) >= count)
 
 
 def drained(workers: Sequence[subprocess.Popen[bytes]]) -> None:

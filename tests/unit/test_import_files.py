@@ -20,15 +20,8 @@ from leadconnector_async import (
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """A sandbox without limits."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 def imported(

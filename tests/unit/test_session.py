@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
 from fault_harness import QUICK
-from oauth_kit import APP, FIRST_COMPANY, Clock, direct
+from oauth_kit import APP, FIRST_COMPANY, direct
+from virtual_time import Clock
 
 from leadconnector_async import (
     AccessError,

@@ -173,4 +173,4 @@ def test_requests_end_with_the_lease() -> None:
             worker.stop()
             await running
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 120))

@@ -20,6 +20,7 @@ from leadconnector_async.sources.exports import Export
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.layout import about, guess, is_recognised, layout_of
 from leadconnector_async.sources.people import People
+from leadconnector_async.sources.spool import SpooledUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -162,14 +163,14 @@ def _record(parsed: Parsed, source: str, checker: RowChecker) -> Iterator[str]:
         yield f"    left out: {parsed.left_out}"
 
 
-def _file_name(url: object) -> str:
+def _as_text(value: object) -> str:
     """What a file is called that is within the source: it is written nowhere here."""
-    return unquote(str(url).rpartition("/")[2])
+    return unquote(value.rpartition("/")[2]) if isinstance(value, SpooledUrl) else str(value)
 
 
 def _body(row: SourceRow) -> bytes:
     contact = row.contact
     if isinstance(contact, SettledContact):
         row.contact = Contact(contact.phone, contact.email, contact.name)
-    fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_file_name)
+    fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_as_text)
     return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})

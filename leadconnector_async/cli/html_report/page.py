@@ -127,6 +127,12 @@ def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
     elif names:
         term = "Location" if len(names) == 1 else "Locations"
         yield term, ", ".join(name or "no location given" for name in names)
+    people = report.people
+    if any(people):
+        words = f"{number(people.matched)} matched, {number(people.made)} made"
+        if people.doubtful:
+            words += f", {number(people.doubtful)} doubtful: their messages failed"
+        yield "People, by number or address", words
 
 
 def _by_state(counts: StateCounts) -> tuple[int, ...]:

@@ -79,6 +79,9 @@ _FORMS: Final = """SELECT DISTINCT form FROM outcome JOIN record r USING (seq)
 _LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
     JOIN location ON location.id = location GROUP BY location.id, name"""
 
+_CONTACTS: Final = """SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
+    count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM lookup"""
+
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
 _LOCATION: Final = "SELECT id FROM location WHERE md5(name) = md5($1)"
@@ -191,6 +194,11 @@ class PostgresOutboxReader:
         if not found:
             return {}
         return await self._read(lambda connection: lookups.known(connection, found[0][0], names))
+
+    async def contacts(self) -> tuple[int, int]:
+        """See `OutboxReader.contacts`."""
+        known, made = (await self._rows(_CONTACTS))[0]
+        return known, made
 
     async def sources(self) -> list[str]:
         """See `OutboxReader.sources`."""

@@ -21,9 +21,9 @@ TAKE: Final = """UPDATE queue q SET location = -q.location FROM record r
 
 _HELD: Final = "SELECT unnest(held) FROM tenure"
 
-_CANDIDATES: Final = """SELECT seq, location, lane, date, CASE WHEN $1 THEN payload END,
-        CASE WHEN $1 THEN late END
-    FROM record WHERE payload IS NOT NULL AND source > 0 ORDER BY date, seq"""
+_CANDIDATES: Final = """SELECT seq, location, lane, coalesce(source, 0), date,
+        CASE WHEN $1 THEN payload END, CASE WHEN $1 THEN late END
+    FROM record WHERE payload IS NOT NULL ORDER BY date, seq"""
 
 _LEAVE: Final = """UPDATE queue q SET location = -q.location
     FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[])
@@ -38,6 +38,9 @@ async def select(connection: Connection, selection: Selection) -> None:
     walk = SelectionPass(selection, held)
     candidates = await connection.cursor(_CANDIDATES, selection.reads)
     while page := await candidates.fetch(_AT_A_TIME):
-        if places := list(walk.leave(tuple(row) for row in page)):
-            await connection.execute(_LEAVE, *columns(places))
+        rows = [tuple(row) for row in page]
+        left = [(location, lane, date, seq) for seq, location, lane, _, date, *_ in rows]
+        left = [place for row, place in zip(rows, left, strict=True) if not walk.takes(row)]
+        if left:
+            await connection.execute(_LEAVE, *columns(left))
     walk.check()

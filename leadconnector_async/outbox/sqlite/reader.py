@@ -73,6 +73,9 @@ _FORMS: Final = """SELECT DISTINCT form FROM (
 _LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
     JOIN location ON location.id = location GROUP BY location"""
 
+_CONTACTS: Final = """SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
+    count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM fact"""
+
 _SOURCES: Final = "SELECT name FROM source ORDER BY id"
 
 _LOCATION: Final = "SELECT id FROM location WHERE name = ?"
@@ -159,6 +162,10 @@ class SqliteOutboxReader:
                 lookups.Lookups(connection).known(found[0][0], names) if found else {}
             )
         )
+
+    async def contacts(self) -> tuple[int, int]:
+        """See `OutboxReader.contacts`."""
+        return (await self._rows(_CONTACTS))[0]
 
     async def sources(self) -> list[str]:
         """See `OutboxReader.sources`."""

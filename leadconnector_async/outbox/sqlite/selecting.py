@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 _TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
 
-_CANDIDATES: Final = """SELECT record.seq, location, lane, date, iif(?1, payload, NULL),
-        iif(?1, late, NULL)
-    FROM record CROSS JOIN origin ON origin.seq = record.seq AND source > 0
+_CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
+        iif(?1, payload, NULL), iif(?1, late, NULL)
+    FROM record LEFT JOIN origin ON origin.seq = record.seq
     WHERE payload IS NOT NULL ORDER BY date, record.seq"""
 
+_TAKEN: Final = "CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)"
+
+# In the order of the queue, in which it is written too: one by one, each would be another page.
 _LEAVE: Final = """UPDATE queue SET location = -location
-    WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
+    WHERE location > 0 AND seq NOT IN (SELECT seq FROM temp.taken)"""
 
 _TAKE: Final = """UPDATE queue SET location = -location
     WHERE location = -? AND lane = ? AND date = ? AND seq = ?"""
@@ -32,8 +35,12 @@ def select(connection: Connection, claims: Claims, selection: Selection | None) 
     if selection is not None:
         walk = SelectionPass(selection, claims.index.held)
         candidates = connection.execute(_CANDIDATES, (selection.reads,))
-        connection.executemany(_LEAVE, walk.leave(candidates))
+        connection.execute(_TAKEN)
+        taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
+        connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)
         walk.check()
+        connection.execute(_LEAVE)
+        connection.execute("DROP TABLE temp.taken")
     claims.arrived(None)
 
 

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from oauth_kit import APP, SECRET, Clock, Direct, direct, oauth
+from oauth_kit import APP, SECRET, Direct, direct, oauth
+from virtual_time import Clock
 
 from leadconnector_async import AccessError, FateUnknownError, NotSentError
 from leadconnector_async.auth.store import NOTHING, TokenStore

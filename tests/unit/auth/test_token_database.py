@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import oauth_process
 import pytest
-from oauth_kit import APP, FIRST, FIRST_OWN, SECRET, Clock, Direct, direct
+from oauth_kit import APP, FIRST, FIRST_OWN, SECRET, Direct, direct
 from postgres_kit import cut_off
+from virtual_time import Clock
 
 from leadconnector_async import NotSentError, OAuth, TokenStoreError
 from leadconnector_async.auth.store import NOTHING, StoredTokens, digest

@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_harness import at, leadconnector, result_of
 
-from leadconnector_async.sandbox import SandboxThread
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from leadconnector_async.sandbox import SandboxThread
 
 HEAD = "type,contact.phone,direction,date,message,attachments\n"
 BARE = "SMS,2125550100,inbound,2024-01-01T10:00:00,one,\n"
 """Refused without --region and --timezone."""
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """A sandbox without limits."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 def counts(*words: object) -> tuple[int, int, int]:

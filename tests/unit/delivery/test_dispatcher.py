@@ -9,20 +9,25 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from oauth_kit import Direct
 
-from leadconnector_async import InboundMessage, LeadConnector, LeaseLostError
+from leadconnector_async import InboundMessage, LeadConnector, LeaseLostError, Policy
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.scheduler import LocationState
 from leadconnector_async.outbox.base import Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.records.draft import draft
-from leadconnector_async.sandbox import Fault, Latency, Sandbox, SandboxConfig
+from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
+from leadconnector_async.sandbox.state import SandboxState
+from leadconnector_async.session import ApiSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leadconnector_async.outbox.base import Claim, Lease
+    from leadconnector_async.transport.base import Request, Response
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
 EACH = 30
@@ -52,9 +57,9 @@ async def staged(outbox: MemoryOutbox) -> None:
 class Watched(Dispatcher):
     """One that says when some records of "here" have their end."""
 
-    def __init__(self, api: LeadConnector, outbox: MemoryOutbox) -> None:
+    def __init__(self, session: ApiSession, outbox: MemoryOutbox) -> None:
         super().__init__(
-            api.session,
+            session,
             outbox,
             concurrency=4,
             deliver=self._deliver,
@@ -69,14 +74,14 @@ class Watched(Dispatcher):
             self.some_of_here.set()
 
 
-def sent_of(sandbox: Sandbox, location: str) -> int:
+def sent_of(state: SandboxState, location: str) -> int:
     """How many of a location's records are stored."""
-    return sum(text.startswith(location) for text in texts(sandbox))
+    return sum(text.startswith(location) for text in texts(state))
 
 
-def texts(sandbox: Sandbox) -> Counter[str]:
+def texts(state: SandboxState) -> Counter[str]:
     """What was stored, and how often."""
-    return Counter(str(message.fields["message"]) for message in sandbox.messages)
+    return Counter(str(message.fields["message"]) for message in state.store.messages())
 
 
 def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
@@ -90,22 +95,22 @@ def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
             LeadConnector(sandbox.token, base_url=sandbox.url) as api,
             LeadConnector(sandbox.token, base_url=sandbox.url) as other,
         ):
-            one = Watched(api, outbox)
+            one = Watched(api.session, outbox)
             for place in ("here", "there"):
                 await one.open(place)
             work = asyncio.create_task(one.work())
             await one.some_of_here.wait()
             await one.release("here")
-            sent = sent_of(sandbox, "here")
+            sent = sent_of(sandbox.state, "here")
             assert 5 <= sent < EACH
             assert "here" not in one.locations
             assert (await outbox.acquire("here")).unknown == []
-            second = Watched(other, outbox)
+            second = Watched(other.session, outbox)
             await second.open("here")
             await second.work()
             await work
             assert one.stats.sent == sent + EACH
-            assert set(texts(sandbox).values()) == {1}
+            assert set(texts(sandbox.state).values()) == {1}
             assert len(sandbox.messages) == 2 * EACH
 
     asyncio.run(scenario())
@@ -131,15 +136,15 @@ def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
             Sandbox(SLOW) as sandbox,
             LeadConnector(sandbox.token, base_url=sandbox.url) as api,
         ):
-            one = Watched(api, outbox)
+            one = Watched(api.session, outbox)
             for place in ("here", "there"):
                 await one.open(place)
             work = asyncio.create_task(one.work())
             await one.some_of_here.wait()
             outbox.ended = True
-            before = sent_of(sandbox, "here")
+            before = sent_of(sandbox.state, "here")
             await work
-            stored = sent_of(sandbox, "here")
+            stored = sent_of(sandbox.state, "here")
             assert stored <= before + 4 < EACH  # four may have left already
             assert isinstance(one.locations["here"].error, LeaseLostError)
             assert one.stats.sent == stored + EACH
@@ -159,7 +164,7 @@ def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
             Sandbox(SLOW) as sandbox,
             LeadConnector(sandbox.token, base_url=sandbox.url) as api,
         ):
-            one = Watched(api, outbox)
+            one = Watched(api.session, outbox)
             here = await one.open("here")
             work = asyncio.create_task(one.work(forever=True))
             await one.some_of_here.wait()
@@ -173,32 +178,44 @@ def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
             one.finish()
             await work
             assert here.error is None
-            assert sent_of(sandbox, "here") == EACH
+            assert sent_of(sandbox.state, "here") == EACH
 
     asyncio.run(scenario())
+
+
+class Late(Direct):
+    """Answers the requests of "here" once it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(SandboxState(SandboxConfig(trusting=True)))
+        self.stored, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def send(self, request: Request, token: str, may_send: object = None) -> Response:
+        """Store at once."""
+        response = await super().send(request, token, may_send)
+        if b'"here-' in (request.body or b""):
+            self.stored.set()
+            await self.go_on.wait()
+        return response
 
 
 def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody() -> None:
     """The next owner looks for its record: nothing is written under the lease that has ended."""
 
     async def scenario() -> None:
-        outbox = MemoryOutbox()
+        outbox, transport = MemoryOutbox(), Late()
         await staged(outbox)
-        late = Fault("hang", when="after", location="here", nth=(1,), seconds=0.5)
-        async with (
-            Sandbox(SandboxConfig(faults=(late,), trusting=True)) as sandbox,
-            LeadConnector(sandbox.token, base_url=sandbox.url) as api,
-        ):
-            one = Watched(api, outbox)
-            for place in ("here", "there"):
-                await one.open(place)
-            work = asyncio.create_task(one.work())
-            while not sent_of(sandbox, "here"):  # noqa: ASYNC110 - nor has the server
-                await asyncio.sleep(0.01)
-            await one.release("here", within=0.0)
-            assert (await outbox.acquire("here")).unknown
-            await work
-            assert sent_of(sandbox, "there") == EACH
+        session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
+        one = Watched(session, outbox)
+        for place in ("here", "there"):
+            await one.open(place)
+        work = asyncio.create_task(one.work())
+        await transport.stored.wait()
+        await one.release("here", within=0.0)
+        assert (await outbox.acquire("here")).unknown
+        transport.go_on.set()
+        await work
+        assert sent_of(transport.state, "there") == EACH
 
     asyncio.run(scenario())
 

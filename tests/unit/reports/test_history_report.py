@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cli_harness import at, leadconnector, result_of
 
-from leadconnector_async.sandbox import SandboxThread
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from leadconnector_async.sandbox import SandboxThread
 
 HEAD = "id,type,contact.phone,direction,date,message\n"
 ONE = "1,SMS,+12125550100,inbound,2024-01-01T10:00:00Z,one\n"
@@ -27,13 +26,6 @@ MAIL = (
     "To: me@shop.example\nDate: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: {}\n\n{}\n\n"
 )
 REUSED = "id is that of another record"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """A sandbox without limits."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 def imported(*words: object) -> dict[str, Any]:

@@ -3,22 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from virtual_time import Clock
 
 from leadconnector_async.sandbox import Reads, SandboxConfig, SandboxContact
 from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.state import SandboxState
 
 HEADERS = {"Authorization": "Bearer any", "Version": "2021-04-15"}
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 def ask(state: SandboxState, method: str, target: str, body: object = None) -> tuple[int, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
+from virtual_time import Clock
 
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.sandbox import Reads, SandboxConfig
@@ -12,16 +13,6 @@ from leadconnector_async.sandbox.read_endpoints import MESSAGE_TYPES_ON_READ
 from leadconnector_async.sandbox.state import SandboxState
 
 HEADERS = {"Authorization": "Bearer any", "Version": "2021-04-15"}
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 def post(state: SandboxState, **fields: object) -> dict[str, Any]:

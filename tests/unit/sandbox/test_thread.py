@@ -13,7 +13,7 @@ from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxContact, Sa
 def post(sandbox: SandboxThread) -> int:
     """Post an SMS without a loop; the status."""
     where = urlsplit(sandbox.url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=5)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
     try:
         connection.request(
             "POST",

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import orjson
 import pytest
+from virtual_time import Clock
 
 from leadconnector_async.sandbox import OAuthApp, OAuthInstallation, SandboxConfig
 from leadconnector_async.sandbox.app import respond
@@ -22,16 +23,6 @@ APP = OAuthApp(
     company_locations={"co": ("loc-1", "loc-2")},
     expires_in=100,
 )
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 def make_state(clock: Clock | None = None) -> SandboxState:

@@ -134,7 +134,7 @@ def test_output_that_no_mapping_reads_is_refused(tmp_path: Path, content: str) -
     path = written(tmp_path, content)
     with pytest.raises(SourceError, match=r"no mapping reads its streams|is empty"):
         read(path, format="singer")
-    path = written(tmp_path, schema("users", "id"), record("users", id=1))
+    path = written(tmp_path, record("users", id=1))
     with pytest.raises(SourceError, match=r'"users".*records ='):
         read(path)
 

@@ -7,21 +7,14 @@ import shlex
 import stat
 from typing import TYPE_CHECKING
 
-import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 
 from leadconnector_async.sandbox import Fault, SandboxThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """A sandbox without limits."""
-    with SandboxThread() as sandbox:
-        yield sandbox
+    import pytest
 
 
 def test_failed_records_are_mended_and_imported_again(

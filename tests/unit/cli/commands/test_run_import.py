@@ -10,20 +10,12 @@ from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 AT_LEAST = {
     *("staged", "skipped", "sent", "failed", "unresolved", "pending"),
     *("requests", "throttled", "elapsed_s"),
 }
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxThread]:
-    """A sandbox without limits."""
-    with SandboxThread() as sandbox:
-        yield sandbox
 
 
 def test_everything_sent_is_exit_0(sandbox: SandboxThread, tmp_path: Path) -> None:
