@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from worker_harness import drained, start
+from cli_harness import at, leadconnector, result_of, sms, wait_until, write_jsonl
+from worker_harness import drained, members, start
 
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
@@ -68,8 +69,8 @@ def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place
         assert len(sandbox.messages) == 8
         status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
         assert (status["sent"], status["pending"], status["later"]) == (8, 32, 32)
-        worker = start(sandbox, postgres_place, "--lease", "5")
-        wait_for_owner(postgres_place)
+        worker = start(sandbox, postgres_place, drain=False)
+        wait_until(lambda: asyncio.run(members(postgres_place)) == 1)
         run = leadconnector("import", history, *words, "--limit", "9")
         assert run.exit_code == 1
         assert "another process sends" in run.output
