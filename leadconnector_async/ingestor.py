@@ -7,6 +7,7 @@ from contextlib import aclosing
 from os import fspath
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.results import outcome_of_refused
 from leadconnector_async.errors import CLOSED, ClosedError
@@ -104,11 +105,13 @@ class Ingestor:
         destination = self._api.base_url.rstrip("/")
         async with await open_outbox(place) as made:  # it may not be there yet
             await made.dedicate(destination)
+        is_one = isinstance(self._api.session.tokens, StaticToken)
         submitter = Submitter(
             lambda: open_shared(place, destination=destination),
             self._in_flight,
             self._api.session if self._sends else None,
             concurrency=self._concurrency,
+            own=self._api.location_id if is_one else None,
         )
         await submitter.open()
         return submitter

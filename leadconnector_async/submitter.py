@@ -60,20 +60,24 @@ class Submitter:
         in_flight: counts what was taken in and has no outcome yet.
         session: the way to the API; None to leave the sending to others.
         concurrency: see `Worker`.
+        own: the location that the session's token is for, where it is for one. What is given here
+            is sent for its own location too.
         look_s: seconds between two looks at all that is waited for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four have defaults
         self,
         open_outbox: Callable[[], Awaitable[SharedOutbox]],
         in_flight: InFlightLimit,
         session: ApiSession | None = None,
         *,
         concurrency: int | None = None,
+        own: str | None = None,
         look_s: float = LOOK_S,
     ) -> None:
         self._open_outbox = open_outbox
         self._look_s = look_s
+        self._own = {own or ""}
         self._worker = (
             None
             if session is None
@@ -81,6 +85,7 @@ class Submitter:
                 session,
                 open_outbox,
                 concurrency=concurrency,
+                own=None if own is None else lambda: self._own,
                 hand_over_s=HAND_OVER_S,
                 deliver=self._deliver,
                 closed=self._location_closed,
@@ -164,6 +169,7 @@ class Submitter:
             LeadConnectorError: its location cannot go on; or what `end` was given.
         """
         self._send()
+        self._own.add(draft.location)
         with self._waiters.submission():
             submission = await self.durably(lambda outbox: outbox.submit(draft))
             if submission.end is not None:
@@ -198,6 +204,7 @@ class Submitter:
             await self.durably(lambda outbox: outbox.publish())
             self._published = True
             for location in set(self._open.values()):
+                self._own.add(location)
                 self._tell_worker(location)
             self._end_if_done()
             async with aclosing(queue.drain()) as outcomes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -313,6 +313,31 @@ def test_a_location_that_stops_ends_its_calls_and_its_part_of_a_run(postgres_pla
                     await run()
                 assert outcomes == ["r9"]
                 assert ingestor.in_hand == 0
+
+    asyncio.run(scenario())
+
+
+def test_one_token_of_one_location_is_tried_for_no_other(postgres_place: str) -> None:
+    """What others submit is left to who can send it, unless it is for that location."""
+
+    async def scenario() -> None:
+        config = SandboxConfig(trusting=True, tokens={"good": f"location{1:012}"})
+        async with AsyncExitStack() as stack:
+            sandbox = await stack.enter_async_context(Sandbox(config))
+            ingestors = []
+            for location in None, f"location{1:012}":
+                client = LeadConnector("good", location_id=location, base_url=sandbox.url)
+                api = await stack.enter_async_context(client)
+                role: Literal["both", "submit"] = "both" if location else "submit"
+                made = Ingestor(api, outbox=postgres_place, role=role)
+                ingestors.append(await stack.enter_async_context(made))
+            first, second = ingestors
+            waiting = asyncio.create_task(first.submit(record(2)))
+            assert isinstance(await first.submit(record(1)), Sent)
+            assert isinstance(await second.submit(record(9)), Sent)
+            assert not waiting.done()
+            assert {status for _, status in sandbox.requests} == {200}
+            waiting.cancel()
 
     asyncio.run(scenario())
 
