@@ -7,7 +7,6 @@ from contextlib import aclosing
 from os import fspath
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.results import outcome_of_refused
 from leadconnector_async.errors import CLOSED, ClosedError
@@ -18,6 +17,7 @@ from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.submitter import Submitter
+from leadconnector_async.worker import is_one_locations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -105,13 +105,12 @@ class Ingestor:
         destination = self._api.base_url.rstrip("/")
         async with await open_outbox(place) as made:  # it may not be there yet
             await made.dedicate(destination)
-        is_one = isinstance(self._api.session.tokens, StaticToken)
         submitter = Submitter(
             lambda: open_shared(place, destination=destination),
             self._in_flight,
             self._api.session if self._sends else None,
             concurrency=self._concurrency,
-            own=self._api.location_id if is_one else None,
+            location=self._api.location_id if is_one_locations(self._api.session) else None,
         )
         await submitter.open()
         return submitter

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from msgspec.structs import replace
 
-from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.shared import SharedOutbox, Unsettled
-from leadconnector_async.worker import Worker
+from leadconnector_async.worker import Worker, is_one_locations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -160,14 +159,13 @@ class WorkerSending:
         self, session: ApiSession, outbox: SharedOutbox, *, concurrency: int | None
     ) -> None:
         self._outbox = outbox
-        # One token is one location's: with it, nothing is sent for those of other imports.
-        is_one = isinstance(session.tokens, StaticToken)
+        own = (lambda: self.left) if is_one_locations(session) else None
         self._worker = Worker(
             session,
             outbox.sender,
             concurrency=concurrency,
             left=self._look,
-            own=(lambda: self.left) if is_one else None,
+            own=own,
         )
         self._met: bytes | None = None
         self._first = self._last = _NOTHING

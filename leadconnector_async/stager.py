@@ -12,6 +12,7 @@ from leadconnector_async.records.attachment_fetcher import AttachmentFetcher
 from leadconnector_async.records.builder import RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.reports.reason_counts import Notes
+from leadconnector_async.sources.base import location_in
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
@@ -59,7 +60,8 @@ class Stager:
         """
         async with AsyncExitStack() as stack:
             options = reader.options
-            if options.fetch_attachments and options.spool is not None:  # else it is a rehearsal
+            fetches = options.fetch_attachments or reader.locations
+            if fetches and options.spool is not None:  # else it is a rehearsal
                 fetcher = AttachmentFetcher(options, lambda: reader.interrupted)
                 self._fetcher = await stack.enter_async_context(fetcher)
             await self._stage_all(reader)
@@ -99,8 +101,9 @@ class Stager:
         source: str,
     ) -> None:
         while batch:
-            if self._fetcher is not None:
-                batch = await self._fetcher.filled(batch)
+            asked = reader.options.fetch_attachments
+            if self._fetcher is not None and (asked or location_in(source) is not None):
+                batch = await self._fetcher.filled(batch, strict=asked)
                 if reader.interrupted:
                     return
             for parsed in batch:

@@ -60,8 +60,8 @@ class Submitter:
         in_flight: counts what was taken in and has no outcome yet.
         session: the way to the API; None to leave the sending to others.
         concurrency: see `Worker`.
-        own: the location that the session's token is for, where it is for one. What is given here
-            is sent for its own location too.
+        location: the one that the session's token is for, where it is one location's. Nothing is
+            sent for others but those that are submitted here.
         look_s: seconds between two looks at all that is waited for.
     """
 
@@ -72,12 +72,12 @@ class Submitter:
         session: ApiSession | None = None,
         *,
         concurrency: int | None = None,
-        own: str | None = None,
+        location: str | None = None,
         look_s: float = LOOK_S,
     ) -> None:
+        self._own = None if location is None else {location}
         self._open_outbox = open_outbox
         self._look_s = look_s
-        self._own = {own or ""}
         self._worker = (
             None
             if session is None
@@ -85,7 +85,7 @@ class Submitter:
                 session,
                 open_outbox,
                 concurrency=concurrency,
-                own=None if own is None else lambda: self._own,
+                own=None if self._own is None else lambda: self._own or (),
                 hand_over_s=HAND_OVER_S,
                 deliver=self._deliver,
                 closed=self._location_closed,
@@ -163,13 +163,7 @@ class Submitter:
             self._in_flight.leave(1)
 
     async def _submit(self, draft: Draft) -> Outcome:
-        """Stage one record, wherever it is sent, and return its outcome.
-
-        Raises:
-            LeadConnectorError: its location cannot go on; or what `end` was given.
-        """
         self._send()
-        self._own.add(draft.location)
         with self._waiters.submission():
             submission = await self.durably(lambda outbox: outbox.submit(draft))
             if submission.end is not None:
@@ -204,7 +198,6 @@ class Submitter:
             await self.durably(lambda outbox: outbox.publish())
             self._published = True
             for location in set(self._open.values()):
-                self._own.add(location)
                 self._tell_worker(location)
             self._end_if_done()
             async with aclosing(queue.drain()) as outcomes:
@@ -218,6 +211,8 @@ class Submitter:
 
     def _tell_worker(self, location: str) -> None:
         """Have a location sent from here, if it is this process's; unless it cannot go on."""
+        if self._own is not None:
+            self._own.add(location)
         if self._worker is not None:
             self._worker.tell(location)
             error = self._worker.error_of(location)

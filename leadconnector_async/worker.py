@@ -13,6 +13,7 @@ import logging
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.stopped_locations import StoppedLocations
@@ -51,8 +52,16 @@ AGAIN_S: Final = (0.2, 1.0, 5.0)
 
 _PASSING: Final = (LeaseLostError, OutboxBusyError, OutboxUnusableError, OutboxWriteError)
 
+OPENED: Final = 250
+"""Locations to begin with at once."""
+
 LASTED_S: Final = 60.0
 """Seconds after which a tenure that is lost has nothing to do with the one lost before."""
+
+
+def is_one_locations(session: ApiSession) -> bool:
+    """Tell whether its token is one location's: others' records would be stored in that one."""
+    return isinstance(session.tokens, StaticToken)
 
 
 class Worker:
@@ -209,9 +218,10 @@ class Worker:
                 for task in tasks:
                     await _end(task)
                 self._add_up(dispatcher)
-        for task in (keeping, looking, work):
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+        # All are asked: what nobody asks for is told on the screen.
+        errors = [task.exception() for task in (keeping, looking, work) if not task.cancelled()]
+        if error := next(filter(None, errors), None):
+            raise error
 
     def _expect(self, seconds: float, outbox: SharedOutbox) -> None:
         """Expect the store's answer: without one, what is in flight is ended after these seconds.
@@ -290,12 +300,15 @@ class Worker:
         """Begin with what is owned, as far as it is in time for the next look at the store."""
         now = asyncio.get_running_loop().time
         ends = now() + self._lease_s / 4
-        for location in locations:
-            if self._stopped.rests(location):
-                continue
-            if location not in dispatcher.locations:
-                self._stopped.begun(location)
-            dispatcher.feed(await dispatcher.open(location))
+        names = [name for name in locations if not self._stopped.rests(name)]
+        for at in range(0, len(names), OPENED):
+            some = names[at : at + OPENED]
+            for name in some:
+                if name not in dispatcher.locations:
+                    self._stopped.begun(name)
+            await dispatcher.open_all(some)
+            for name in some:
+                dispatcher.feed(await dispatcher.open(name))
             if now() > ends or self._stopping.is_set():
                 return
 

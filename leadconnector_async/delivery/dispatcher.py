@@ -37,7 +37,7 @@ from leadconnector_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from leadconnector_async.outbox.base import Claim, Outbox, Settlement
     from leadconnector_async.session import ApiSession
@@ -94,6 +94,14 @@ class Dispatcher:
             return state
         async with self._opening:
             return self.locations.get(location) or await self._begin(location)
+
+    async def open_all(self, locations: Iterable[str]) -> None:
+        """Own several at once, as far as they are not owned."""
+        async with self._opening:
+            new = [self._begin(name) for name in locations if name not in self.locations]
+            for begun in await asyncio.gather(*new, return_exceptions=True):
+                if isinstance(begun, BaseException):
+                    raise begun
 
     async def _begin(self, location: str) -> LocationState:
         lease, unknown, snapshot = await self._outbox.acquire(location)

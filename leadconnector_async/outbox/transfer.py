@@ -30,9 +30,10 @@ RELATIONS: Final = {
     "pace": "span sent",
     "trail": "seq at what trace",
     "owner": "location at worker",
+    "file": "digest n content",
 }
 """Names and columns. ``held``: claimed and not settled. A location is negative in ``queue`` where
-its record is left for later."""
+its record is left for later. ``file``: pieces of files that a database keeps for its records."""
 
 BATCH: Final = 2_000
 """Rows that are moved at a time."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _FIX: Final = "put the file beside the source and name it, or take it out of the list"
 
 
+_KEPT: Final = "attachments that could not be fetched: their URLs are sent as they are"
+
+
 class AttachmentFetcher:
     """Puts the files themselves in place of URLs. ``is_stopped`` tells when to begin no more.
 
@@ -45,16 +48,18 @@ class AttachmentFetcher:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self._downloads.__aexit__()
 
-    async def filled(self, batch: list[Parsed]) -> list[Parsed]:
+    async def filled(self, batch: list[Parsed], *, strict: bool = True) -> list[Parsed]:
         """Give the same records, or those that lack a file with what is wrong with them.
+
+        Unless it is ``strict``, they keep the URLs, and say so.
 
         Raises:
             SourceError: a file cannot be kept.
         """
         self._tasks.clear()
-        return await asyncio.gather(*map(self._filled, batch))
+        return await asyncio.gather(*(self._filled(parsed, strict) for parsed in batch))
 
-    async def _filled(self, parsed: Parsed) -> Parsed:
+    async def _filled(self, parsed: Parsed, strict: bool) -> Parsed:  # noqa: FBT001 - as above
         row = parsed.row
         if row is None or not row.attachments:
             return parsed
@@ -68,6 +73,10 @@ class AttachmentFetcher:
             if key not in self._tasks:
                 self._tasks[key] = asyncio.create_task(self._fetched(item, row.type, told.append))
             kept = await self._tasks[key]
+            if isinstance(kept, WrongValueError) and not strict:
+                told.append(_KEPT)
+                found.append(item)
+                continue
             if isinstance(kept, WrongValueError):
                 problem = Problem("attachments", f"item {number} {kept.wrong}", kept.fix)
                 said = Identity(row.id, row.location_id, row.outbox_key)

@@ -32,7 +32,7 @@ from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbo
 from leadconnector_async.sandbox.read_endpoints import export, get_email, get_message, list_messages
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox.token_endpoints import location_token, refresh
-from leadconnector_async.sandbox.upload_endpoints import upload
+from leadconnector_async.sandbox.upload_endpoints import get_upload, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,6 +174,7 @@ ROUTES: Final = (
     Route("workflows", "GET", "/workflows/", "workflows.readonly", list_workflows),
     Route("delete_contact", "DELETE", "/contacts/{}", "contacts.write", delete_contact),
     Route("contact", "GET", "/contacts/{}", "contacts.readonly", get_contact),
+    Route("file", "GET", "/uploads/{}/{}", "", get_upload, public=True),
     Route("token", "POST", "/oauth/token", "", refresh, public=True),
     Route("location_token", "POST", "/oauth/locationToken", "oauth.write", location_token),
     Route("location_token", "POST", "/oauth/location-token", "oauth.write", location_token),

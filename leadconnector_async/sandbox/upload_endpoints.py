@@ -7,6 +7,7 @@ By the OpenAPI files' model, and by the official SDKs, which send JSON, files ma
 from __future__ import annotations
 
 import re
+from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,6 +21,7 @@ from leadconnector_async.sandbox.replies import (
     Reply,
     error,
     json_reply,
+    not_found,
     unprocessable,
 )
 
@@ -130,6 +132,16 @@ def upload(state: SandboxState, request: ApiRequest) -> Reply:
         )
         state.uploads.append(kept)
     return json_reply(200, {"uploadedFiles": urls})
+
+
+def get_upload(state: SandboxState, request: ApiRequest) -> Reply:
+    """``GET /uploads/…``: an uploaded file, for whoever knows its URL."""
+    id_, name = request.params
+    for kept in state.uploads:
+        if kept.name == name and f"/uploads/{id_}/" in kept.url:
+            kind = guess_type(name)[0] or "application/octet-stream"
+            return Reply(200, kept.content, kind)
+    raise ApiError(not_found("GET", request.path))
 
 
 def _check_file(part: Part, most: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from leadconnector_async.sources.values import WrongValueError
@@ -80,17 +81,20 @@ _ZONE: Final = r"(?P<zone>[a-z]{1,4})?(?P<offset>[+-]\d{1,2}(?::?\d\d)?)?"
 
 _AFTER: Final = rf"(?:(?:,?\ +(?:at\ +)?|t){_TIME}(?:\ *{_ZONE}))?"
 
-_FORMS: Final = tuple(
-    re.compile(pattern, re.VERBOSE | re.IGNORECASE | re.ASCII)
-    for pattern in (
-        *(f"{_WEEKDAY}{date}{_AFTER}" for date in _DATES),
-        *(f"{_TIME},?\\ +{_WEEKDAY}{date}" for date in _DATES),
-        # As the C library writes it, and the program date.
-        rf"{_WEEKDAY}{_MONTH}\ +{_DAY}\ +{_TIME}(?:\ +{_ZONE})?\ +(?P<year>\d{{4}})",
-    )
+_FORMS: Final = (
+    *(f"{_WEEKDAY}{date}{_AFTER}" for date in _DATES),
+    *(f"{_TIME},?\\ +{_WEEKDAY}{date}" for date in _DATES),
+    # As the C library writes it, and the program date.
+    rf"{_WEEKDAY}{_MONTH}\ +{_DAY}\ +{_TIME}(?:\ +{_ZONE})?\ +(?P<year>\d{{4}})",
 )
 
 _COMMENT: Final = re.compile(r" ?\([^()]*\)$")
+
+
+@cache
+def _forms() -> tuple[re.Pattern[str], ...]:
+    """The forms, compiled for the first date that is read: many a command reads none."""
+    return tuple(re.compile(form, re.VERBOSE | re.IGNORECASE | re.ASCII) for form in _FORMS)
 
 
 class DateReading(NamedTuple):
@@ -107,7 +111,7 @@ def readings(text: str) -> list[DateReading]:
     weekday that is another day's, is none.
     """
     plain = _COMMENT.sub("", " ".join(text.split()))
-    for form in _FORMS:
+    for form in _forms():
         if (match := form.fullmatch(plain)) is not None:
             return list(_readings(match.groupdict()))
     return []

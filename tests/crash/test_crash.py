@@ -1,6 +1,6 @@
 """``kill -9`` at any moment: the next run goes on, and nothing is stored twice.
 
-``LEADCONNECTOR_TEST_KILLS`` sets how often the import is killed: 30 by default, 200 in a longer
+``LEADCONNECTOR_TEST_KILLS`` sets how often the import is killed: 20 by default, 200 in a longer
 run.
 """
 
@@ -23,7 +23,7 @@ from leadconnector_async.sandbox import Latency, Reads, SandboxConfig, SandboxTh
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "30"))
+KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "20"))
 START = datetime(2024, 1, 1, tzinfo=UTC)
 PER_LIFE = 120
 """Requests that an import is allowed at most before it is killed."""

@@ -1,6 +1,6 @@
 """``kill -9`` while deferred parts are completed: nothing is asked for, made or stored twice.
 
-``LEADCONNECTOR_TEST_KILLS`` sets how often the import is killed: 10 by default.
+``LEADCONNECTOR_TEST_KILLS`` sets how often the import is killed: 8 by default.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "8"))
 SLOW = replace(
     CLOSED, latency=Latency(up=0.005, down=0.005, jitter=0.02), reads=Reads(lag=0.1, search_lag=0.1)
 )

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from fault_harness import QUICK, records
+from fault_harness import QUICK, UNPACED, records
 from multidict import CIMultiDict
 
 from leadconnector_async.auth.provider import StaticToken
@@ -81,7 +81,7 @@ def engine_for(
         transport(state),
         StaticToken(state.config.token),
         policy=QUICK,
-        limit=None,
+        limit=UNPACED,
     )
     return Dispatcher(session, outbox, concurrency=8, deliver=deliver, closed=lambda *_: None)
 

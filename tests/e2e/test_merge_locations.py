@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
 from leadconnector_async.sources import Identity, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.sources.location_copy import LocationCopy
 from leadconnector_async.verify import FoundMessages
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def history() -> list[dict[str, object]]:
             type="WhatsApp",
             direction="inbound",
             message="Here",
-            attachments=["https://files.example/door.jpg"],
+            attachments=["http://127.0.0.1:9/door.jpg"],
         ),
         record(3, type="Call", direction="inbound", call={"status": "completed"}),
         record(4, type="Call", direction="outbound", call={"status": "no-answer"}),
@@ -408,3 +410,71 @@ def test_a_file_of_locations_has_both_tokens(
     done = leadconnector("verify", *words)
     assert done.exit_code == 0
     assert f"Source leadconnector:{OLD}" in done.stdout
+
+
+def test_attachments_are_fetched_while_their_urls_live(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """And uploaded for the new location, of mails too; a URL that gives nothing goes as it is."""
+    (tmp_path / "door.jpg").write_bytes(b"\xff\xd8door")
+    records = history()
+    records[5]["attachments"] = records[1]["attachments"] = ["door.jpg"]
+    fill(sandbox, tmp_path, records)
+    code, result = merge(sandbox, tmp_path, "--fetch-private")
+    assert (code, result["sent"]) == (0, 10)
+    told = {one["reason"]: one["count"] for one in result["notices"]}
+    assert told["attachments that could not be fetched: their URLs are sent as they are"] == 1
+    old, new = ([one for one in sandbox.uploads if one.location_id == id_] for id_ in (OLD, NEW))
+    assert [one.content for one in new] == [one.content for one in old] == [b"\xff\xd8door"]
+    urls = [one.fields.get("attachments") for one in sandbox.messages if one.location_id == NEW]
+    assert sorted(filter(None, urls)) == sorted(
+        [[new[0].url]] * 2 + [["http://127.0.0.1:9/door.jpg"]]
+    )
+
+
+def test_attachments_at_private_addresses_keep_their_urls(
+    sandbox: SandboxThread, tmp_path: Path
+) -> None:
+    """Nothing is fetched from there unless told so, and the message comes all the same."""
+    fill(sandbox, tmp_path, history()[2:3])
+    code, result = merge(sandbox, tmp_path)
+    assert (code, result["sent"], result["failed"]) == (0, 1, 0)
+    assert shown(sandbox, NEW) == shown(sandbox, OLD)
+    assert "could not be fetched" in result["notices"][0]["reason"]
+
+
+def test_an_outbox_in_a_database_takes_a_location_too(
+    sandbox: SandboxThread,
+    tmp_path: Path,
+    postgres_place: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The copy is in the working folder then."""
+    monkeypatch.chdir(tmp_path)
+    fill(sandbox, tmp_path, history())
+    code, result = merge(sandbox, tmp_path, "--outbox", postgres_place)
+    assert (code, result["sent"]) == (0, 10)
+    assert shown(sandbox, NEW) == shown(sandbox, OLD)
+    code, found = checked(sandbox, tmp_path, "--outbox", postgres_place)
+    assert (code, found["there"]) == (0, 10)
+
+
+def test_a_copy_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    """A full disk, or another process that has it."""
+    with (
+        pytest.raises(SourceError, match=r"disk is full\): free some space"),
+        LocationCopy(tmp_path, OLD),
+    ):
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_move_can_be_rehearsed(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """The location is read from the API, and nothing goes there: the stand-in takes it."""
+    fill(sandbox, tmp_path, history())
+    done = leadconnector(
+        *("import", f"leadconnector:{OLD}", "--sandbox", "--outbox", tmp_path / "r.db", "--json"),
+        *("--base-url", sandbox.url, "--provider", PROVIDER),
+        LEADCONNECTOR_SOURCE_TOKEN="old-token",  # noqa: S106 - the sandbox's
+    )
+    assert (done.exit_code, result_of(done.stdout)["sent"]) == (0, 10)
+    assert sandbox.stored == {OLD: 10}

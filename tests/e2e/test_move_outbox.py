@@ -15,7 +15,7 @@ from leadconnector_async.outbox.open import open_outbox, read_outbox
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.outbox.upkeep import move_outbox
 from leadconnector_async.quota.limits import QuotaSnapshot
-from leadconnector_async.sandbox import SandboxThread
+from leadconnector_async.sandbox import Fault, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,3 +141,28 @@ def test_an_import_goes_on_where_it_moved_to(tmp_path: Path, postgres: PostgresS
         assert len(sandbox.messages) == 7
     checked = leadconnector("outbox", "check", "--outbox", url)
     assert (checked.exit_code, "7 records: each is accounted for" in checked.stdout) == (0, True)
+
+
+def test_files_move_with_the_records_that_need_them(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """Into the database and back, though the ones that were staged are gone."""
+    (tmp_path / "a.png").write_bytes(b"picture")
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(1, attachments=["a.png"])])
+    url, back = postgres.outbox(), tmp_path / "back" / "o.db"
+    back.parent.mkdir()
+    with SandboxThread() as sandbox:
+        options = at(sandbox, tmp_path / "o.db")
+        sandbox.set_faults(Fault("422", endpoint="inbound", nth=(1,)))
+        leadconnector("import", source, *options)
+        leadconnector("retry", "--outbox", tmp_path / "o.db")
+        asyncio.run(move_outbox(str(tmp_path / "o.db"), url))
+        (tmp_path / "a.png").unlink()
+        asyncio.run(move_outbox(url, str(back)))
+        (kept,) = (back.parent / "o.db.files").iterdir()
+        assert (kept / "a.png").read_bytes() == b"picture"
+        sandbox.set_faults()
+        run = leadconnector("import", *at(sandbox, back), "--json")
+        assert result_of(run.stdout)["sent"] == 1
+        (stored,) = sandbox.messages
+        assert stored.fields["attachments"] == [sandbox.uploads[-1].url]

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from fault_harness import UNPACED
 
 from leadconnector_async import Ingestor, LeadConnector, Rejected, Sent
 from leadconnector_async.sandbox import SandboxThread
@@ -30,7 +31,9 @@ def run(sandbox: SandboxThread, path: Path, outbox: Path | None) -> list[Outcome
     async def scenario() -> list[Outcome]:
         options = SourceOptions(leave_out=frozenset({"short-codes"}))
         async with (
-            LeadConnector(sandbox.token, location_id="here", base_url=sandbox.url) as api,
+            LeadConnector(
+                sandbox.token, location_id="here", base_url=sandbox.url, limit=UNPACED
+            ) as api,
             Ingestor(api, outbox=outbox) as ingestor,
         ):
             with open_source(str(path), options) as source:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_harness import at, leadconnector, result_of, sms, wait_until, write_jsonl
-from worker_harness import drained, members, start
+from cli_harness import at, leadconnector, result_of, sms, write_jsonl
+from outbox_kit import ENVIRONMENT
+from worker_harness import drained, start
 
+from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
@@ -69,12 +74,28 @@ def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place
         assert len(sandbox.messages) == 8
         status = result_of(leadconnector("status", "--outbox", postgres_place, "--json").stdout)
         assert (status["sent"], status["pending"], status["later"]) == (8, 32, 32)
-        worker = start(sandbox, postgres_place, drain=False)
-        wait_until(lambda: asyncio.run(members(postgres_place)) == 1)
-        run = leadconnector("import", history, *words, "--limit", "9")
-        assert run.exit_code == 1
-        assert "another process sends" in run.output
+        refused = asyncio.run(while_another_sends(postgres_place, history, words))
+        assert refused.returncode == 1
+        assert "another process sends" in refused.stderr
         assert leadconnector("import", history, *words).exit_code == 0
-        wait_until(lambda: len(sandbox.messages) == 40)
-        worker.terminate()
-        worker.wait()
+        drained([start(sandbox, postgres_place)])
+        assert len(sandbox.messages) == 40
+
+
+async def while_another_sends(
+    place: str, history: Path, words: tuple[str, ...]
+) -> subprocess.CompletedProcess[str]:
+    """Import a piece while a process has a location of the outbox."""
+    command = [sys.executable, "-m", "leadconnector_async.cli", "import", str(history), *words]
+    async with await PostgresOutbox.open(place) as outbox:
+        await outbox.acquire("location00000001")
+        return await asyncio.to_thread(
+            partial(
+                subprocess.run,
+                [*command, "--limit", "9"],
+                env=ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fault_harness import (
     QUICK,
+    UNPACED,
     assert_once_or_told,
     import_into,
     records,
@@ -19,7 +20,6 @@ from leadconnector_async import (
     InboundMessage,
     Ingestor,
     LeadConnector,
-    RateLimit,
     Record,
     Rejected,
     Sent,
@@ -41,7 +41,7 @@ def client(sandbox: Sandbox) -> LeadConnector:
         location_id=sandbox.location_id,
         base_url=sandbox.url,
         policy=QUICK,
-        limit=RateLimit(100_000, 0.1, None),
+        limit=UNPACED,
     )
 
 
@@ -57,23 +57,25 @@ def test_a_run_that_is_stopped_ends_and_is_gone_on_with(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with Sandbox(SLOW) as sandbox:
-            asked, outbox = records(400), tmp_path / "outbox.db"
+            asked, outbox = records(200), tmp_path / "outbox.db"
             outcomes: list[Outcome] = []
             async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
                 async for outcome in ingestor.run(asked):
                     outcomes.append(outcome)
                     if len(outcomes) == 50:
                         ingestor.stop()
-            assert 50 <= len(outcomes) < 400
+            assert 50 <= len(outcomes) < 200
             assert len(sandbox.messages) == len(outcomes)
             outcomes += await import_into(sandbox, asked, outbox)
             assert_once_or_told(sandbox, asked, outcomes)
-            assert sum(sandbox.requests.values()) == 400
+            assert sum(sandbox.requests.values()) == 200
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("after", [1, 7, 40, 133])
+@pytest.mark.parametrize(
+    "after", [1, 133, *(pytest.param(n, marks=pytest.mark.slow) for n in (7, 40))]
+)
 def test_a_run_that_is_cancelled_leaves_what_was_in_flight_to_be_looked_for(
     after: int, tmp_path: Path
 ) -> None:
@@ -81,7 +83,7 @@ def test_a_run_that_is_cancelled_leaves_what_was_in_flight_to_be_looked_for(
 
     async def scenario() -> None:
         async with Sandbox(SLOW) as sandbox:
-            asked, outbox = records(300), tmp_path / "outbox.db"
+            asked, outbox = records(180), tmp_path / "outbox.db"
             outcomes: list[Outcome] = []
 
             async def one_run() -> None:
@@ -109,14 +111,14 @@ def test_leaving_the_loop_early_stops_the_run(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with Sandbox(SLOW) as sandbox:
-            asked, outbox = records(300), tmp_path / "outbox.db"
+            asked, outbox = records(180), tmp_path / "outbox.db"
             async with client(sandbox) as api, Ingestor(api, outbox=outbox) as ingestor:
                 async for _ in ingestor.run(asked):
                     break
             stored = len(sandbox.messages)
             outcomes = await import_into(sandbox, asked, outbox)
-            assert len(outcomes) == 300 - stored
-            assert len(sandbox.messages) == 300
+            assert len(outcomes) == 180 - stored
+            assert len(sandbox.messages) == 180
 
     asyncio.run(scenario())
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from fault_harness import QUICK, SHORT_PAUSES, records
+from fault_harness import QUICK, SHORT_PAUSES, UNPACED, records
 from msgspec.structs import replace
 
-from leadconnector_async import Ingestor, LeadConnector, RateLimit, Record, Sent, ThrottledError
+from leadconnector_async import Ingestor, LeadConnector, Record, Sent, ThrottledError
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async import Outcome
 
-FAST = RateLimit(100_000, 0.1, None)
 ALWAYS = Fault("429", endpoint="*", location="busy")
 
 
@@ -40,7 +39,7 @@ class Tokens:
 def client(sandbox: Sandbox, patience: float) -> LeadConnector:
     """A client of two locations that is paced by nothing."""
     policy = replace(QUICK, patience=patience)
-    return LeadConnector(Tokens(), base_url=sandbox.url, policy=policy, limit=FAST)
+    return LeadConnector(Tokens(), base_url=sandbox.url, policy=policy, limit=UNPACED)
 
 
 def both(count: int) -> list[Record]:

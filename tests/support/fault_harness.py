@@ -34,6 +34,8 @@ LAG_S = 0.03
 QUICK = Policy(backoff=0.002, backoff_cap=0.02, look_after=(0.01, LAG_S + 0.02), attempts=6)
 """The default policy with its waits made short. Where reads lag, they do so by `LAG_S`, which is
 over before the last look, however busy the machine is: both count by one clock."""
+UNPACED = RateLimit(100_000, 0.1, None)
+"""Paces nothing; and what another run used is soon forgotten."""
 SHORT_PAUSES = Limits(window="off", max=10_000_000, interval=0.1, daily=None)
 """A 429 that says nothing else is waited out for one interval."""
 TIMEOUTS = Timeouts(connect=2.0, read=0.5)
@@ -76,7 +78,7 @@ async def import_into(
             base_url=sandbox.url,
             policy=policy,
             timeouts=timeouts or Timeouts(),
-            limit=RateLimit(100_000, 0.1, None),
+            limit=UNPACED,
         ) as api,
         Ingestor(api, outbox=outbox, concurrency=32) as ingestor,
     ):

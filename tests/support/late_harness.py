@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fault_harness
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 
-from leadconnector_async import LeadConnector, RateLimit, Timeouts, import_files
+from leadconnector_async import LeadConnector, Timeouts, import_files
 from leadconnector_async.sandbox import SandboxConfig, SandboxContact
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def import_quickly(
             base_url=sandbox.url,
             policy=policy,
             timeouts=timeouts or Timeouts(),
-            limit=RateLimit(100_000, 0.1, None),
+            limit=fault_harness.UNPACED,
         ) as api:
             return await import_files(api, [source], outbox=source.parent / "o.db", **options)
 

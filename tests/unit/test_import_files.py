@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
-from fault_harness import QUICK
+from fault_harness import QUICK, UNPACED
 
 from leadconnector_async import (
     AccessError,
@@ -40,7 +40,7 @@ def imported(
             token or sandbox.token,
             location_id=sandbox.location_id,
             base_url=sandbox.url,
-            limit=None,
+            limit=UNPACED,
             policy=QUICK,
         ) as api:
             return await import_files(

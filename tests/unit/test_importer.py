@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import sms, write_jsonl
+from fault_harness import UNPACED
 from outbox_kit import run_apart
 
 from leadconnector_async import AccessError, LeadConnector, OutboxError, Policy, SourceError
@@ -35,7 +36,7 @@ async def imported(
     """Run one import."""
     reader = SourceReader([str(source) for source in sources], SourceOptions())
     async with (
-        LeadConnector("t", base_url=sandbox.url, limit=None, policy=Policy(patience=5.0)) as api,
+        LeadConnector("t", base_url=sandbox.url, limit=UNPACED, policy=Policy(patience=5.0)) as api,
         await SqliteOutbox.open(outbox) as store,
     ):
         importer = Importer(api.session, store, reader, location=location)

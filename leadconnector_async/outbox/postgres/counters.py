@@ -18,6 +18,9 @@ _MAX_REMEMBERED: Final = 10_000
 
 _FIND: Final = "SELECT id FROM {table} WHERE md5({column}) = md5($1) AND {column} = $1"
 
+_FIND_LOCATIONS: Final = """SELECT name, id FROM unnest($1::text[]) AS of (asked)
+    JOIN location ON md5(name) = md5(asked) AND name = asked"""
+
 _INSERT: Final = "INSERT INTO {table} ({column}) VALUES ($1) ON CONFLICT DO NOTHING"
 
 _ADD: Final = """INSERT INTO tally (location, state, part, n)
@@ -58,6 +61,14 @@ class Numbers:
         if number is None:
             number = self._locations[name] = await self._number("location", "name", name)
         return number
+
+    async def locations(self, names: Sequence[str]) -> dict[str, int]:
+        """Numbers of locations, new where they have none."""
+        unknown = [storable(name) for name in names if name not in self._locations]
+        if len(unknown) > 1:
+            found = await self._connection.fetch(_FIND_LOCATIONS, unknown)
+            self._locations.update((name, number) for name, number in found)
+        return {name: await self.location(name) for name in names}
 
     async def known_location(self, name: str) -> int | None:
         """Number of a location, if it has one."""

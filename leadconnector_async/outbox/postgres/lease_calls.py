@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.announcements import WORK, listen
 from leadconnector_async.outbox.postgres.connection import WRITING, JobRunner, connect
@@ -42,6 +43,9 @@ class LeaseCalls:
         self._requeuer: Requeuer | None = None
         self._leasing: JobRunner | None = None
         self._opening = asyncio.Lock()
+        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
+            lambda names: self._under_lease(lambda leases: leases.acquire(names))
+        )
 
     async def _held(self) -> tuple[JobRunner, Leases]:
         """Connect, so as to hold leases, unless that is done."""
@@ -66,7 +70,7 @@ class LeaseCalls:
         Raises:
             OutboxBusyError: another process has a lease of it, or of its shard.
         """
-        return await self._under_lease(lambda leases: leases.acquire(location))
+        return await self._acquisitions.call(location)
 
     def may_send(self, lease: Lease) -> Callable[[], bool]:
         """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.postgres import lookups, stops, stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, listen
 from leadconnector_async.outbox.postgres.connection import (
@@ -30,7 +31,6 @@ from leadconnector_async.outbox.postgres.schema import check_in, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.summary import unsettled
-from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -82,7 +82,7 @@ class PostgresOutbox(LeaseCalls):
         self._rehearsing = rehearsing
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
-        self._submissions = SubmitBatcher(staging.submit, asyncio.Lock())
+        self._submissions = CallBatcher(staging.submit, asyncio.Lock())
 
     @classmethod
     async def open(
@@ -132,7 +132,7 @@ class PostgresOutbox(LeaseCalls):
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
-        return await self._submissions.submit(draft)
+        return await self._submissions.call(draft)
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""

@@ -11,6 +11,7 @@ from leadconnector_async.outbox.postgres.connection import FAULTS, check_server,
 from leadconnector_async.outbox.postgres.counters import storable
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
+from leadconnector_async.outbox.postgres.stored_files import keep, local_files
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _READ: Final = {
     "quota": """SELECT location, day_used, day_ends, window_used, window_ends, day_limit
         FROM tenure WHERE day_used IS NOT NULL""",
     "pace": "SELECT span, sum(sent)::bigint FROM pace GROUP BY span",
+    "file": "SELECT digest, n, content FROM file_piece ORDER BY digest, n",
     "trail": "SELECT seq, at, what, trace FROM trail ORDER BY id",
 }
 
@@ -48,6 +50,11 @@ _TENURE: Final = """INSERT INTO tenure (location, epoch, held, day_used, day_end
     VALUES ($1, 1, $2, $3, $4, $5, $6, $7)"""
 
 
+_FILES: Final = """SELECT r.seq, late FROM record r LEFT JOIN outcome o
+        ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
+    WHERE late IS NOT NULL AND coalesce(state, 0) IN (0, 3, 4) ORDER BY r.seq"""
+
+
 class PostgresTransfer:
     """`TransferSource` and `TransferTarget` over a connection, within one transaction."""
 
@@ -64,7 +71,7 @@ class PostgresTransfer:
         order = " ORDER BY seq" if relation == "record" else ""
         query = _READ.get(relation, f"SELECT {names} FROM {relation}{order}")  # noqa: S608 - our own names
         cursor = await self._connection.cursor(query)
-        while page := await cursor.fetch(BATCH):
+        while page := await cursor.fetch(1 if relation == "file" else BATCH):
             yield [tuple(row) for row in page]
 
     async def retire(self) -> str:
@@ -105,6 +112,10 @@ class PostgresTransfer:
         tenures = [(of, self._held[of], *self._quotas.get(of, none)) for of in self._locations]
         await self._connection.executemany(_TENURE, tenures)
         await self._connection.execute(_COUNT)
+        cursor = await self._connection.cursor(_FILES)
+        while page := await cursor.fetch(BATCH):
+            uses = [(seq, file) for seq, late in page for file in local_files(late)]
+            await keep(self._connection, uses)
 
 
 @asynccontextmanager

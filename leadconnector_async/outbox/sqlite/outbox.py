@@ -8,12 +8,12 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
+from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
-from leadconnector_async.outbox.submit_batcher import SubmitBatcher
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ class SqliteOutbox:
     def __init__(self, place: str, writer: Writer[SqliteStore]) -> None:
         self.place = place
         self._writer = writer
-        self._submissions = SubmitBatcher(
+        self._submissions: CallBatcher[Draft, Submission] = CallBatcher(
             lambda drafts: writer.run(lambda store: store.submit(drafts))
         )
 
@@ -91,7 +91,7 @@ class SqliteOutbox:
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
-        return await self._submissions.submit(draft)
+        return await self._submissions.call(draft)
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""

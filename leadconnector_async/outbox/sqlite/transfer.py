@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.sqlite.claims import ClaimIndex, packed
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
+from leadconnector_async.records.deferred import read_deferred
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from leadconnector_async.outbox.transfer import Rows
+    from leadconnector_async.records.deferred import LocalFile
 
 _READ: Final = {
     "record": """SELECT seq, location, lane, date, key, payload, late, traits, source, line, raw
@@ -52,6 +56,8 @@ class SqliteTransfer:
         self._path = path
         self._connection = connection
         self._held: list[int] = []
+        self._folder = Path(f"{path}.files").absolute()
+        self._paths: dict[str, Path] = {}
         self.retired: str | None = None
         """The name that the file has now, if it is retired."""
 
@@ -66,6 +72,8 @@ class SqliteTransfer:
                 for seq in seqs
             ]
             yield held
+            return
+        if relation == "file":
             return
         names = RELATIONS[relation].replace(" ", ", ")
         query = _READ.get(relation, f"SELECT {names} FROM {relation}")  # noqa: S608 - our own names
@@ -86,14 +94,42 @@ class SqliteTransfer:
             self._held += [seq for _, seq in rows]
             return
         if relation == "record":
-            self._insert("record", _COLUMNS[:8], [row[:8] for row in rows])
+            kept = [(*row[:6], self._here(row[6]), row[7]) for row in rows]
+            self._insert("record", _COLUMNS[:8], kept)
             origins = [(row[0], *row[8:]) for row in rows if row[8] is not None or row[10]]
             self._insert("origin", ("seq", *_COLUMNS[8:]), origins)
+            return
+        if relation == "file":
+            for digest, n, content in rows:
+                self._keep(digest, n, content)
             return
         names = [_RENAMED.get(name, name) for name in RELATIONS[relation].split()]
         if relation == "owner":
             names, rows = names[1:], [row[1:] for row in rows]
         self._insert(_TABLES.get(relation, relation), names, rows)
+
+    def _here(self, deferred: str | None) -> str | None:
+        """Name the files of a record where they are to be kept from now on."""
+        found = read_deferred(deferred) if deferred else None
+        if found is None or not found.files:
+            return deferred
+        here = [self._moved(item) for item in found.attachments]
+        return replace(found, attachments=here).encoded()
+
+    def _moved(self, item: str | LocalFile) -> str | LocalFile:
+        if isinstance(item, str):
+            return item
+        path = self._folder / item.digest / PurePath(item.path).name
+        self._paths[item.digest] = path
+        return replace(item, path=str(path))
+
+    def _keep(self, digest: str, n: int, content: bytes) -> None:
+        path = self._paths.get(digest)
+        if path is not None:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            with path.open("ab" if n else "wb") as file:
+                file.write(content)
 
     def _insert(self, table: str, names: Sequence[str], rows: Rows) -> None:
         marks = ", ".join("?" * len(names))

@@ -153,5 +153,6 @@ def test_what_of_a_call_does_not_come_along_is_told(tmp_path: Path) -> None:
     assert found.row is not None
     assert found.row.call is not None
     assert found.row.call.status == "completed"
-    assert len(found.notices) == len(set(found.notices)) == 2
-    assert "recordings" in found.notices[1]
+    assert found.row.message == "Hi there\nDuration: 0:02:00"
+    (notice,) = found.notices
+    assert "recordings" in notice
