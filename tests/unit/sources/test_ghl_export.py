@@ -147,12 +147,12 @@ def test_what_never_arrived_is_left_out(
 
 
 def test_what_of_a_call_does_not_come_along_is_told(tmp_path: Path) -> None:
-    """Whichever way the API writes its status, once. How long it was is its text."""
+    """Whichever way the API writes its status, once."""
     meta = {"call": {"duration": 120, "status": "completed"}, "callStatus": "completed"}
     (found,) = read(tmp_path, json.dumps(page(message(1, messageType="TYPE_CALL", meta=meta))))
     assert found.row is not None
     assert found.row.call is not None
     assert found.row.call.status == "completed"
     assert found.row.message == "Hi there\nDuration: 0:02:00"
-    assert len(found.notices) == 1
-    assert "recordings" in found.notices[0]
+    (notice,) = found.notices
+    assert "recordings" in notice
