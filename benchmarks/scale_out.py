@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.contest import report
+from benchmarks.many_workers import many, paced
 from benchmarks.ours.whole_import import import_file
 from benchmarks.outbox import Shape, run
 from benchmarks.records import Shape as Records
@@ -89,6 +90,9 @@ def main() -> None:
                 )
                 result[store] = asyncio.run(steps(one, shape))
                 result[store]["import"] = whole_import(other, source, server)
+        result["paced_by_one"] = paced_one = paced(place_in(url, "one"), 1)
+        result["paced_by_two"] = paced_two = paced(place_in(url, "two"), 2)
+        result["many_locations"] = many(place_in(url, "many"))
     mine, theirs = result["postgres"], result["file"]
     moved = mine["claim"]["wall_us"] + mine["settle"]["wall_us"]
     result["staging_as_fast_as_file"] = round(
@@ -97,6 +101,7 @@ def main() -> None:
     result["claimed_and_settled_per_s"] = round(1e6 / moved)
     cpu = theirs["import"]["cpu_us"] / mine["import"]["cpu_us"]
     result["import_as_cheap_as_file"] = round(cpu, 2)
+    result["two_workers_beside_one"] = round(paced_two["seconds"] / paced_one["seconds"], 2)
     report("scale_out", records=given.count, locations=LOCATIONS, **result)
 
 

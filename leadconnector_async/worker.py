@@ -218,9 +218,10 @@ class Worker:
                 for task in tasks:
                     await _end(task)
                 self._add_up(dispatcher)
-        for task in (keeping, looking, work):
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+        # All are asked: what nobody asks for is told on the screen.
+        errors = [task.exception() for task in (keeping, looking, work) if not task.cancelled()]
+        if error := next(filter(None, errors), None):
+            raise error
 
     def _expect(self, seconds: float, outbox: SharedOutbox) -> None:
         """Expect the store's answer: without one, what is in flight is ended after these seconds.

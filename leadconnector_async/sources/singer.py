@@ -122,6 +122,6 @@ def _choice(source: str, head: bytes, options: SourceOptions) -> Choice:
                 return choice
             met[str(message.get("stream"))] = None
     raise SourceError(
-        f"{source}: no mapping reads its streams ({listed(list(met))}): give --mapping with one of "
-        'your own, which names them: records = ["…"]'
+        f"{source}: no mapping reads its streams ({listed(list(met)) or 'none at its beginning'}): "
+        'give --mapping with one of your own, which names them: records = ["…"]'
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,6 +121,7 @@ _ENDS: Final = frozenset({State.SENT, State.REJECTED, State.UNRESOLVED, State.PE
 _NO_QUOTA: Final = (None,) * 5
 
 
+@lru_cache(100_000)
 def shard_of(location: str) -> int:
     """The shard of a location: the same in all processes and versions."""
     return blake2b(location.encode(), digest_size=1).digest()[0] % SHARDS
