@@ -59,8 +59,8 @@ class _Trial(Struct):
 async def fly(api: LeadConnector, location: str, kinds: Iterable[Kind]) -> list[Finding]:
     """Write, read back, and remove.
 
-    Whatever happens on the way, and however often this is cancelled, the contact is removed, or
-    named in a finding.
+    Whatever happens on the way, the contact is removed, or named in a finding. A cancellation is
+    one too: it ends the writing, and not the removal.
     """
     flight = _Flight(api, location)
     found: list[Finding] = []
@@ -71,11 +71,9 @@ async def fly(api: LeadConnector, location: str, kinds: Iterable[Kind]) -> list[
             found += [finding async for finding in flight.read()]
     except LeadConnectorError as error:
         found.append(Finding("canary", "fault", str(error), "try again; see what the message says"))
-    finally:
-        removal = asyncio.ensure_future(flight.remove())
-        while not removal.done():
-            await asyncio.wait([asyncio.shield(removal)])
-    return found + removal.result()
+    except asyncio.CancelledError:
+        found.append(Finding("canary", "fault", "it was interrupted", "run it again"))
+    return found + await flight.remove()
 
 
 class _Flight:

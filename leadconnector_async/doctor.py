@@ -33,8 +33,7 @@ from leadconnector_async.api.responses import (
     read_refusal,
 )
 from leadconnector_async.errors import LeadConnectorError, OutboxError
-from leadconnector_async.outbox.durable import DESTINATION, check_destination
-from leadconnector_async.outbox.open import exists, is_url, read_outbox, server_of, shown_place
+from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
 from leadconnector_async.reports.finding import Finding
 
@@ -111,14 +110,22 @@ def note_record(needs: Needs, draft: Draft) -> None:
 
 
 async def examine(
-    api: LeadConnector, location: str, *, outbox: str | None, needs: Needs | None
+    api: LeadConnector,
+    location: str,
+    *,
+    outbox: str | None,
+    destination: str,
+    needs: Needs | None,
 ) -> list[Finding]:
-    """Look at everything that can be looked at without changing anything."""
+    """Look at everything that can be looked at without changing anything.
+
+    ``destination`` is what the outbox has to be for.
+    """
     found = []
     if outbox is None or not is_url(outbox):
         found.append(sqlite_finding(sqlite3.sqlite_version_info))
     if outbox is not None:
-        found += [finding async for finding in _outbox(outbox, api.base_url.rstrip("/"), needs)]
+        found += [finding async for finding in _outbox(outbox, destination, needs)]
     if needs is not None:
         found += _sources(needs)
     return found + [finding async for finding in _account(api, location, needs)]
@@ -147,18 +154,11 @@ async def _outbox(place: str, destination: str, needs: Needs | None) -> AsyncIte
             yield Finding("postgresql", "ok", f"PostgreSQL {await server_of(place)} at {shown}")
         else:
             yield room_finding(place, needs)
-        if not is_url(place) and not exists(place):
-            yield Finding("outbox", "ok", f"{shown} does not exist yet: the import makes it")
-            return
-        names = await read_outbox(place, lambda reader: reader.sources())
-        known = [name.removeprefix(DESTINATION) for name in names if name.startswith(DESTINATION)]
-        check_destination(shown, known, destination)
-        yield Finding("outbox", "ok", f"{shown} can be gone on with")
+        async with rehearsal(place) as outbox:
+            await outbox.dedicate(destination, name=shown)
+        yield Finding("outbox", "ok", f"{shown} can be {'used' if exists(place) else 'made'}")
     except OutboxError as error:
-        if is_url(place) and "does not exist" in str(error):
-            yield Finding("outbox", "ok", f"{shown} does not exist yet: the import makes it")
-        else:
-            yield Finding("outbox", "fault", str(error), "see what the message says")
+        yield Finding("outbox", "fault", str(error), "see what the message says")
 
 
 def room_finding(place: str, needs: Needs | None) -> Finding:

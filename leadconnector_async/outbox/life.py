@@ -27,6 +27,14 @@ _PAGE: Final = 500
 _NUMBER: Final = re.compile(r"\+?(\d{7,15})")
 
 
+OVERTAKEN: Final = """SELECT count(*) FROM (
+    SELECT at, max(at) OVER (PARTITION BY r.location, r.lane ORDER BY r.date, r.seq
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+    FROM record r JOIN outcome o
+        ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq AND o.state = 2
+    ) AS sent WHERE at < before"""
+
+
 class LifeQueries(NamedTuple):
     """The first four give numbers of records. A source is named whole, or by its end."""
 

@@ -274,6 +274,12 @@ class OutboxReader(Protocol):
     async def broken(self) -> dict[str, int]:
         """How many rows break each rule of the store that any does break."""
 
+    async def overtaken(self) -> int:
+        """How many messages were sent before an earlier one of their lane.
+
+        That is no fault: the earlier one may have been read, put back, or selected later.
+        """
+
     async def find(self, text: str) -> list[int]:
         """The numbers of the records that a text names: see `find_records`."""
 

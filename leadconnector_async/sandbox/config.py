@@ -128,6 +128,8 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     refuses an ``emailMessageId`` that was never answered. ``custom_vanishes`` is the API's habit of
     answering ``Custom`` without a provider id with an empty 201 and storing nothing.
     ``conversation_first`` refuses calls and uploads that name a contact alone, as of old.
+    ``workflows`` are names of automations that the account lists, and ``answer`` is the text of an
+    SMS by which one of them answers each inbound message.
     ``keep_messages=False`` counts messages and forgets them. ``keep_alive`` is in seconds,
     ``upload_limit`` in bytes.
     """

@@ -32,7 +32,7 @@ from leadconnector_async.sources.fields import (
     near_field,
     shown,
 )
-from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.mapping_files import load_mapping
 from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.values import stripped
 

@@ -14,8 +14,9 @@ from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.html_log import HtmlLog, html_mapping_of
-from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
-from leadconnector_async.sources.mapping import load_mapping, with_date_format
+from leadconnector_async.sources.json_layout import layout_of_json
+from leadconnector_async.sources.jsonl import JsonSource
+from leadconnector_async.sources.mapping_files import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.recognition import choice_of_markup
 from leadconnector_async.sources.singer import SingerSource, begins_as_singer

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed
 from leadconnector_async.sources.byte_stream import TooLong
-from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.mapping_files import load_mapping
 from leadconnector_async.sources.named_rows import RowSource
 from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.spreadsheet import missing_extra

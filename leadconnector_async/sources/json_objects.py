@@ -98,6 +98,9 @@ class Objects:
         listed = (*REASON_NAMES, OUTBOX_KEY, LOCATION)
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
+        rules = definition.fields.values()
+        pieces = [key_of(name) for rule in rules if rule.glue is not None for name in rule.column]
+        self._pieces = tuple(f"{name}[" for name in pieces)
         around = (name for name in self._used if name.startswith(f"{AROUND}."))
         self.around = {re.split(r"[.\[]", name)[1] for name in around}
 
@@ -169,7 +172,7 @@ class Objects:
         if len(self._unused) >= _MAX_UNUSED or path.endswith("]") or of_objects:
             return
         plain = _INDEX.sub("[*]", path)
-        if key_of(plain) not in self._used:
+        if key_of(plain) not in self._used and not key_of(plain).startswith(self._pieces):
             self._unused[plain] = None
 
 

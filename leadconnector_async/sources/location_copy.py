@@ -16,8 +16,9 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import LOCATION_PREFIX
 from leadconnector_async.sources.byte_stream import stream_of
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.jsonl import JsonLayout, JsonSource
-from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.json_layout import JsonLayout
+from leadconnector_async.sources.jsonl import JsonSource
+from leadconnector_async.sources.mapping_files import load_mapping
 from leadconnector_async.sources.recognition import Choice
 
 if TYPE_CHECKING:
@@ -44,11 +45,12 @@ class LocationCopy:
     """The copy of one location in a folder. ``name`` stands in errors.
 
     Raises:
-        SourceError: it cannot be kept there.
+        SourceError: it cannot be kept there. So does the end of a block in which SQLite failed.
     """
 
     def __init__(self, folder: Path, location: str) -> None:
         self.name = LOCATION_PREFIX + location
+        self._folder = folder
         path = copy_path(folder, location)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,10 +58,7 @@ class LocationCopy:
             self._db = sqlite3.connect(path)
             self._db.executescript(_TABLES)
         except (OSError, sqlite3.Error) as error:
-            raise SourceError(
-                f"{self.name}: no copy of it can be kept in {folder} ({type(error).__name__}): "
-                "choose an outbox in another folder, or remove a damaged copy"
-            ) from error
+            raise self._unusable(error) from error
 
     def lacks(self, table: str, ids: Iterable[str]) -> list[str]:
         """Those of the ids of which ``message`` or ``contact`` has nothing, or not all."""
@@ -94,11 +93,12 @@ class LocationCopy:
             "SELECT m.body, c.body FROM message m LEFT JOIN contact c ON c.id = m.contact "
             "ORDER BY m.rowid"
         )
-        while rows := cursor.fetchmany(_ROWS):
-            objects = (
-                orjson.loads(message) | orjson.loads(contact or b"{}") for message, contact in rows
-            )
-            yield b"".join(orjson.dumps(one) + b"\n" for one in objects)
+        try:
+            while rows := cursor.fetchmany(_ROWS):
+                objects = (orjson.loads(one) | orjson.loads(who or b"{}") for one, who in rows)
+                yield b"".join(orjson.dumps(one) + b"\n" for one in objects)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -107,9 +107,20 @@ class LocationCopy:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._db.commit()
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            self._db.commit()
+        except sqlite3.Error as failed:
+            error = failed
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> SourceError:
+        return SourceError(
+            f"{self.name}: no copy of it can be kept in {self._folder} ({error}): free some space, "
+            "choose an outbox in another folder, or delete a damaged copy"
+        )
 
     def __repr__(self) -> str:
         return f"<LocationCopy {self.name}>"

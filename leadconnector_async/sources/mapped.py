@@ -14,16 +14,20 @@ from leadconnector_async.sources.mapped_rules import (
     by_prefix,
     date_of,
     first_met,
+    items_of,
     left_out_by,
     meant_by,
+    settled,
+    text_of,
     translated,
+    unique,
     word_of,
 )
 from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list, columns_of
 from leadconnector_async.sources.values import NotedText, WrongValueError, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapped_rules import Cell
@@ -191,15 +195,15 @@ class RowMapper:
 
     def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
         rule = plan.rule
-        if (settled := rule.constant if not rule.cases else _settled(rule, row)) is not None:
-            return settled or None
+        if (fixed := rule.constant if not rule.cases else settled(rule, row)) is not None:
+            return fixed or None
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
-            return _unique(item for one in cells for item in _items(one, rule)) or rule.default
+            return unique(item for one in cells for item in items_of(one, rule)) or rule.default
         found = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
         if rule.glue is not None and isinstance(found, list | tuple):
-            found = rule.glue.join(_text_of(item) for item in found) or None
+            found = rule.glue.join(text_of(item) for item in found) or None
         cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
         if isinstance(cell, WrongValueError):
             return cell
@@ -345,35 +349,8 @@ def _amount(text: str, unit: str | None) -> str:
     return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
 
 
-def _settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
-    """Give the value that needs no column of its own."""
-    for case in rule.cases:
-        if all(row.get(name) in as_list(given) for name, given in case.where.items()):
-            return case.value if case.column is None else str(row.get(case.column, ""))
-    return rule.constant
-
-
-def _text_of(item: object) -> str:
-    """Give a piece of a text: as it is, or as an object that says how it looks."""
-    return str(item.get("text", "") if isinstance(item, dict) else item)
-
-
 def _longest_first(prefix: tuple[str, str]) -> int:
     return -len(prefix[0])
-
-
-def _items(cell: Cell, rule: FieldRule) -> Iterator[object]:
-    if isinstance(cell, str):
-        parts = (part.strip() for part in cell.split(rule.separator or ";"))
-        yield from (part for part in parts if part)
-    else:
-        yield from cell
-
-
-def _unique(items: Iterable[object]) -> list[object]:
-    kept: list[object] = []
-    kept.extend(item for item in items if item not in kept)
-    return kept
 
 
 def _address_for_a_number(values: Values) -> str | None:

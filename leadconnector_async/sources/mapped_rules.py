@@ -249,3 +249,32 @@ def word_of(row: Mapping[str, Cell], column: str) -> str:
     """Give the text of a column, without the space around it."""
     cell = row.get(column, "")
     return cell.strip() if isinstance(cell, str) else ""
+
+
+def settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
+    """Give the value that needs no column of its own."""
+    for case in rule.cases:
+        if all(row.get(name) in as_list(given) for name, given in case.where.items()):
+            return case.value if case.column is None else str(row.get(case.column, ""))
+    return rule.constant
+
+
+def text_of(item: object) -> str:
+    """Give a piece of a text: as it is, or as an object that says how it looks."""
+    return str(item.get("text", "") if isinstance(item, dict) else item)
+
+
+def items_of(cell: Cell, rule: FieldRule) -> Iterator[object]:
+    """Give what a list holds, or what a separator sets apart."""
+    if isinstance(cell, str):
+        parts = (part.strip() for part in cell.split(rule.separator or ";"))
+        yield from (part for part in parts if part)
+    else:
+        yield from cell
+
+
+def unique(items: Iterable[object]) -> list[object]:
+    """Take each once."""
+    kept: list[object] = []
+    kept.extend(item for item in items if item not in kept)
+    return kept

@@ -14,7 +14,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.fields import flat
-from leadconnector_async.sources.mapping import load_examples, load_mapping
+from leadconnector_async.sources.mapping_files import load_examples, load_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

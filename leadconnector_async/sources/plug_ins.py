@@ -19,7 +19,8 @@ from leadconnector_async.sources.base import FORMATS
 from leadconnector_async.sources.byte_stream import SourceFile, stream_of
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.jsonl import JsonSource, layout_of_json
+from leadconnector_async.sources.json_layout import layout_of_json
+from leadconnector_async.sources.jsonl import JsonSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

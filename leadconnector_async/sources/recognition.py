@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import OUTBOX_KEY, is_plainly_ours, listed
-from leadconnector_async.sources.mapping import NAMES, Definition, load_mapping, with_date_format
+from leadconnector_async.sources.mapping_files import NAMES, load_mapping, with_date_format
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.mapping import Definition
 
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 

@@ -15,10 +15,12 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.fields import is_plainly_ours, listed
+from leadconnector_async.sources.json_layout import JsonLayout
 from leadconnector_async.sources.json_objects import cells_of, read_object
 from leadconnector_async.sources.json_values import loaded_value
-from leadconnector_async.sources.jsonl import JsonLayout, JsonSource
-from leadconnector_async.sources.mapping import as_list, load_mapping, with_date_format
+from leadconnector_async.sources.jsonl import JsonSource
+from leadconnector_async.sources.mapping import as_list
+from leadconnector_async.sources.mapping_files import load_mapping, with_date_format
 from leadconnector_async.sources.recognition import Choice, choice_of
 
 if TYPE_CHECKING:
@@ -120,6 +122,6 @@ def _choice(source: str, head: bytes, options: SourceOptions) -> Choice:
                 return choice
             met[str(message.get("stream"))] = None
     raise SourceError(
-        f"{source}: no mapping reads its streams ({listed(list(met))}): give --mapping with one of "
-        'your own, which names them: records = ["…"]'
+        f"{source}: no mapping reads its streams ({listed(list(met)) or 'none at its beginning'}): "
+        'give --mapping with one of your own, which names them: records = ["…"]'
     )

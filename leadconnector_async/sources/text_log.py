@@ -12,7 +12,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed
 from leadconnector_async.sources.byte_stream import TooLong
-from leadconnector_async.sources.mapping import load_mapping
+from leadconnector_async.sources.mapping_files import load_mapping
 from leadconnector_async.sources.named_rows import RowSource
 from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.values import stripped

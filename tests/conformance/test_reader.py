@@ -383,3 +383,15 @@ async def test_texts_of_settled_records_are_forgotten(
     elsewhere = await durable.source("other.csv", b"{}")
     assert len((await durable.stage([other], SourcePass(elsewhere))).reused) == 1
     assert await reader.broken() == {}
+
+
+async def test_messages_that_overtook_earlier_ones_are_counted(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """One that was read later; in another lane nothing was."""
+    await published(durable, [draft("i2", date=2), draft("i9", date=9, lane=2)])
+    await durable.settle([fate(claim, at=AT + 5) for claim in await claimed(durable, 2)], ())
+    assert await reader.overtaken() == 0
+    await published(durable, [draft("i1", date=1), draft("i3", date=3)])
+    await durable.settle([fate(claim, at=AT + 6) for claim in await claimed(durable, 2)], ())
+    assert await reader.overtaken() == 1

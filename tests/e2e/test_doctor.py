@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_harness import leadconnector, result_of, sms, write_jsonl
+from cli_harness import leadconnector, result_of, sms, started, wait_until, write_jsonl
 
 from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
 from leadconnector_async.sandbox.config import Reads
@@ -140,6 +141,8 @@ def test_an_outbox_of_another_api(tmp_path: Path) -> None:
     with SandboxThread() as sandbox:
         found = examined(sandbox, "--outbox", outbox, status=3)
         assert "belongs to an import into the sandbox" in found["outbox"]["found"]
+        beside = leadconnector("doctor", "--sandbox", "--outbox", outbox)
+        assert beside.exit_code == 0, beside.output
         found = examined(sandbox, "--outbox", tmp_path / "no" / "o.db", status=3)
         assert found["disk"]["state"] == "fault"
         (tmp_path / "x.db").write_text("no outbox")
@@ -153,7 +156,7 @@ def test_an_outbox_in_a_database(postgres_place: str) -> None:
             found = examined(sandbox, "--outbox", postgres_place)
             assert found["postgresql"]["found"].startswith("PostgreSQL 1")
             assert "sqlite" not in found
-            assert "the import makes it" in found["outbox"]["found"]
+            assert found["outbox"]["found"].endswith("can be used")
 
 
 def test_a_canary_writes_reads_and_removes(tmp_path: Path) -> None:
@@ -253,3 +256,17 @@ def test_without_an_account(tmp_path: Path) -> None:
     end = leadconnector("doctor", source, "--sandbox", "--canary")
     assert end.exit_code == 0, end.output
     assert end.output.endswith("An import would work.\n")
+
+
+def test_an_interrupted_canary_is_removed(tmp_path: Path) -> None:
+    """Ctrl-C ends the writing, and not the removal."""
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
+    config = SandboxConfig(faults=(Fault("hang", endpoint="inbound", nth=(2,), seconds=60.0),))
+    with SandboxThread(config) as sandbox:
+        given = ("--base-url", sandbox.url, "--token", "t", "--location", sandbox.location_id)
+        with started("doctor", source, "--canary", "--json", *given) as process:
+            wait_until(lambda: sandbox.requests["inbound", 0] == 1)
+            process.send_signal(signal.SIGINT)
+            assert "was interrupted" in process.communicate()[0]
+            assert process.returncode == 3
+        assert not sandbox.contacts

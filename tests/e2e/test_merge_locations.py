@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sandbox import Fault, Limits, SandboxConfig, SandboxThread
 from leadconnector_async.sources import Identity, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.sources.location_copy import LocationCopy
 from leadconnector_async.verify import FoundMessages
 
 if TYPE_CHECKING:
@@ -439,3 +441,40 @@ def test_attachments_at_private_addresses_keep_their_urls(
     assert (code, result["sent"], result["failed"]) == (0, 1, 0)
     assert shown(sandbox, NEW) == shown(sandbox, OLD)
     assert "could not be fetched" in result["notices"][0]["reason"]
+
+
+def test_an_outbox_in_a_database_takes_a_location_too(
+    sandbox: SandboxThread,
+    tmp_path: Path,
+    postgres_place: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The copy is in the working folder then."""
+    monkeypatch.chdir(tmp_path)
+    fill(sandbox, tmp_path, history())
+    code, result = merge(sandbox, tmp_path, "--outbox", postgres_place)
+    assert (code, result["sent"]) == (0, 10)
+    assert shown(sandbox, NEW) == shown(sandbox, OLD)
+    code, found = checked(sandbox, tmp_path, "--outbox", postgres_place)
+    assert (code, found["there"]) == (0, 10)
+
+
+def test_a_copy_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    """A full disk, or another process that has it."""
+    with (
+        pytest.raises(SourceError, match=r"disk is full\): free some space"),
+        LocationCopy(tmp_path, OLD),
+    ):
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_move_can_be_rehearsed(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """The location is read from the API, and nothing goes there: the stand-in takes it."""
+    fill(sandbox, tmp_path, history())
+    done = leadconnector(
+        *("import", f"leadconnector:{OLD}", "--sandbox", "--outbox", tmp_path / "r.db", "--json"),
+        *("--base-url", sandbox.url, "--provider", PROVIDER),
+        LEADCONNECTOR_SOURCE_TOKEN="old-token",  # noqa: S106 - the sandbox's
+    )
+    assert (done.exit_code, result_of(done.stdout)["sent"]) == (0, 10)
+    assert sandbox.stored == {OLD: 10}

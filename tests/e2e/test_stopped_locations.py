@@ -53,6 +53,7 @@ def stopped(worker: subprocess.Popen[bytes]) -> int:
     return worker.wait(PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_a_refused_token_stands_in_the_store_until_a_better_one_comes(
     tmp_path: Path, postgres_place: str
 ) -> None:

@@ -340,6 +340,7 @@ def test_a_role_that_cannot_be_is_refused_at_once(wrong: dict[str, str]) -> None
         make(LeadConnector("token"), **wrong)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_loses_nothing(postgres_place: str) -> None:
     """Another one takes over; who submits again gets the outcomes, and nothing is stored twice."""
     slow = SandboxConfig(trusting=True, latency=Latency(up=0.01, down=0.01))

@@ -163,7 +163,8 @@ async def _examine(
     async with _client(given, base_url, token) as api:
         ours = f"leadconnector-async {__version__}, Python {platform.python_version()}"
         found = [Finding("version", "ok", ours)]
-        found += await examine(api, location, outbox=given["outbox"], needs=needs)
+        to = "the sandbox" if given["sandbox"] else base_url.rstrip("/")
+        found += await examine(api, location, outbox=given["outbox"], destination=to, needs=needs)
         if given["canary"] and needs is not None and not _is_barred(found):
             found += await fly(api, location, needs.kinds)
         return found

@@ -64,15 +64,22 @@ def check(outbox: str, *, as_json: bool) -> None:
     It only reads, and may be asked while an import runs. Exit status 1: something is wrong.
     """
 
-    async def read(reader: OutboxReader) -> tuple[int, dict[str, int]]:
+    async def read(reader: OutboxReader) -> tuple[int, dict[str, int], int]:
         async with reader.at_one_moment():
-            return (await reader.summary()).records, await reader.broken()
+            records = (await reader.summary()).records
+            return records, await reader.broken(), await reader.overtaken()
 
-    records, broken = asyncio.run(read_outbox(outbox, read))
+    records, broken, overtaken = asyncio.run(read_outbox(outbox, read))
     if as_json:
-        print_json({"outbox": shown_place(outbox), "records": records, "broken": broken})
+        found = {"records": records, "broken": broken, "overtaken": overtaken}
+        print_json({"outbox": shown_place(outbox)} | found)
     elif not broken:
         say(f"{counted(records, 'record')}: each is accounted for.")
+    if overtaken and not as_json:
+        say(
+            f"{counted(overtaken, 'message')} sent before an earlier one of the conversation, "
+            "which was read, put back or selected later."
+        )
     for what, count in {} if as_json else broken.items():
         say(f"{count:,} {what}")
     if broken:

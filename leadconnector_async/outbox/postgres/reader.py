@@ -15,7 +15,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import ends, find_records, lives
+from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.connection import (
@@ -252,6 +252,11 @@ class PostgresOutboxReader:
             found = {what: await self._rows(query) for what, query in INVARIANTS.items()}
         counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}
         return {what: count for what, count in counts.items() if count}
+
+    async def overtaken(self) -> int:
+        """See `OutboxReader.overtaken`."""
+        ((count,),) = await self._rows(OVERTAKEN)
+        return int(count)
 
     async def find(self, text: str) -> list[int]:
         """See `OutboxReader.find`."""

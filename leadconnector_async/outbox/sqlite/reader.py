@@ -20,7 +20,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import ends, find_records, lives
+from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, lives
 from leadconnector_async.outbox.reader import (
     FailedRecord,
     OutboxSummary,
@@ -217,6 +217,11 @@ class SqliteOutboxReader:
             for what, query in INVARIANTS.items():
                 found[what] = sum(count for (count,) in await self._rows(query))
         return {what: count for what, count in found.items() if count}
+
+    async def overtaken(self) -> int:
+        """See `OutboxReader.overtaken`."""
+        ((count,),) = await self._rows(OVERTAKEN)
+        return int(count)
 
     async def find(self, text: str) -> list[int]:
         """See `OutboxReader.find`."""

@@ -121,6 +121,7 @@ def provider(store: str, transport: Direct) -> OAuth:
     return made
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_refresh_once(postgres_place: str) -> None:
     """Real ones, over a real server: each gets the same token."""
     slow = Latency(up=0.05, down=0.05)

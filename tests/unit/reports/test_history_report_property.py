@@ -19,6 +19,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.reports.summary import Tallied, status_of
+from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
 from leadconnector_async.stager import Stager
 
@@ -78,6 +79,8 @@ class Pages:
         self._left = most
         self.interrupted = False
         self.warnings: list[str] = []
+        self.options = SourceOptions()
+        self.locations: list[str] = []
 
     def sources(self) -> Iterator[Source]:
         """Each in turn."""

@@ -153,6 +153,6 @@ def test_what_of_a_call_does_not_come_along_is_told(tmp_path: Path) -> None:
     assert found.row is not None
     assert found.row.call is not None
     assert found.row.call.status == "completed"
-    assert found.row.message == "Duration: 120 s"
+    assert found.row.message == "Hi there\nDuration: 0:02:00"
     (notice,) = found.notices
     assert "recordings" in notice

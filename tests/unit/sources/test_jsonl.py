@@ -14,7 +14,8 @@ from leadconnector_async.models import Call
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.byte_stream import ByteStream
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.jsonl import JsonLayout, JsonSource
+from leadconnector_async.sources.json_layout import JsonLayout
+from leadconnector_async.sources.jsonl import JsonSource
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import SourceRow

@@ -8,8 +8,8 @@ import pytest
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.layout import Feed, about, guess, layout_of
-from leadconnector_async.sources.mapping import load_mapping
 from leadconnector_async.sources.mapping_examples import differences
+from leadconnector_async.sources.mapping_files import load_mapping
 
 ROOT = Path(__file__).parents[3]
 EXPORTS = ROOT / "tests" / "support" / "exports"

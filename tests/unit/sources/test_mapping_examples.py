@@ -12,8 +12,8 @@ from cli_harness import leadconnector
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.layout import guess
-from leadconnector_async.sources.mapping import NAMES, load_examples, load_mapping
 from leadconnector_async.sources.mapping_examples import differences
+from leadconnector_async.sources.mapping_files import NAMES, load_examples, load_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,147 @@
+"""How a file of JSON is laid out, and where its records are: its beginning tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.failed_list import is_unreadable
+from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY
+from leadconnector_async.sources.json_objects import cells_of, empty_list, key_of
+from leadconnector_async.sources.json_values import is_document, loaded_value, opening_value
+from leadconnector_async.sources.mapping import as_list, columns_of
+from leadconnector_async.sources.mapping_files import load_mapping
+from leadconnector_async.sources.recognition import Choice, choice_of, choice_of_holder, recognised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from leadconnector_async.sources.base import SourceOptions
+
+_LINES_TRIED: Final = 20
+
+_MAX_DEPTH: Final = 6
+
+_TELLING: Final = 2
+"""Names that are read in common by objects of two lists, of which neither can be passed over."""
+
+_RECOGNISED: Final = 1000
+"""More than any count of names."""
+
+Names = list[str]
+
+
+class JsonLayout(NamedTuple):
+    """Where the records are, and how they are read: by default a line each, by the API's names."""
+
+    records: tuple[str, ...] | None = None
+    """Paths as `JsonValues` has them. None: each line is a record."""
+    choice: Choice = Choice(None)
+    names: tuple[str, ...] = ()
+    """Those of the first record."""
+
+
+def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayout:
+    """Look at the beginning of a file.
+
+    A value that holds lists of objects is no record, unless it has more of the names that are read
+    than they have.
+
+    Raises:
+        SourceError: it holds several lists, of which nobody said which to read; or the mapping
+            that is given does not fit.
+    """
+    lines = [line for line in head.lstrip().split(b"\n") if line.strip()]
+    in_lines = not is_document(lines)
+    value = _first_whole(lines) if in_lines else opening_value(head)
+    if in_lines and isinstance(value, list):
+        in_lines = bool(value) and not any(type(item) is dict for item in value)
+        if in_lines:  # a line that is no record
+            return JsonLayout(None, _unseen(options))
+    if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
+        return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
+    if options.mapping_file is None and isinstance(value, dict):
+        held = choice_of_holder(source, value, options.mappings)
+        if held is not None and held.definition is not None:
+            return JsonLayout(tuple(as_list(held.definition.records)), held)
+    if isinstance(value, dict) and (name := empty_list(value)) and len(lines) == 1:
+        return JsonLayout((f"{name}[*]",), _unseen(options))
+    default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
+    samples = dict(_samples(value)) or {default: []}
+    named = (
+        [] if options.mapping_file is None else as_list(load_mapping(options.mapping_file).records)
+    )
+    if named:
+        path = next((name for name in named if name in samples), "")
+    else:
+        path = _chosen(source, samples, options)
+    names = samples.get(path)
+    choice = choice_of(source, names, options) if names else _unseen(options)
+    keys = tuple(names or ())
+    if named and choice.definition is not None and choice.recognised is None:
+        return JsonLayout(tuple(named), choice, keys)
+    return JsonLayout(None if in_lines and path == "" else (path,), choice, keys)
+
+
+def _first_whole(lines: list[bytes]) -> object:
+    values = (loaded_value(line) for line in lines[:_LINES_TRIED])
+    whole = [value for value in values if value is not None]
+    told = (
+        one
+        for one in whole
+        if not (isinstance(one, dict) and (is_unreadable(one) or empty_list(one)))
+    )
+    return next(told, whole[0] if whole else None)
+
+
+def _samples(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, Names]]:
+    """Give the names of each object that may be a record, by its path: the first of each list.
+
+    Lists within records are part of them; but the outermost list may be one of pages.
+    """
+    if isinstance(value, list):
+        first = next((item for item in value if isinstance(item, dict)), None)
+        path += "[*]"
+        if first is not None:
+            yield path, [name for name, _ in cells_of(first)]
+        value = first if path == "[*]" else None
+    elif not depth and isinstance(value, dict):
+        yield path, [name for name, _ in cells_of(value)]
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        for key, inner in value.items():
+            yield from _samples(inner, f"{path}.{key}" if path else key, depth + 1)
+
+
+def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -> str:
+    """Choose the path whose objects are the records."""
+    scores = {path: _score(names, options) for path, names in samples.items()}
+    best = max(scores.values())
+    outer = min(samples, key=len)
+    if len(scores) == 1 or (scores[outer] == best and (best or outer)):
+        return outer
+    enough = min(best, _RECOGNISED if best > _RECOGNISED else _TELLING)
+    good = [path for path, score in scores.items() if path.endswith("]") and score >= enough]
+    if len(good) > 1:
+        raise SourceError(
+            f"{source}: holds several lists of objects: {', '.join(good)}: name the one that "
+            f'holds the records in a mapping: records = "{good[0]}"'
+        )
+    return good[0]
+
+
+def _score(names: Names, options: SourceOptions) -> int:
+    """Count the names that are read."""
+    given = None if options.mapping_file is None else load_mapping(options.mapping_file)
+    found = recognised(names, options.mappings)
+    fits = found if given is None else given.requires and not given.lacking(names)
+    definition = given or load_mapping(found or "generic")
+    known = {name for rule in definition.fields.values() for name in columns_of(rule)}
+    known.update(FIELDS, options.mapping.values())
+    score = len({key_of(name) for name in names} & {key_of(name) for name in known})
+    return score + _RECOGNISED * bool(fits)
+
+
+def _unseen(options: SourceOptions) -> Choice:
+    """Choose for a file of which no record could be read yet."""
+    given = options.mapping_file
+    return Choice(None if given is None else load_mapping(given))
