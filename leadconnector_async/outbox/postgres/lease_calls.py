@@ -79,7 +79,7 @@ class LeaseCalls:
             return lambda: False
         if tenure is None:
             return lambda: leases.holds(lease)
-        return lambda: tenure.may_send() and leases.holds(lease)
+        return lambda: leases.holds(lease) and tenure.may_send()
 
     async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
         """See `SharedOutbox.join`."""
