@@ -103,15 +103,22 @@ class ChatSides:
         """Let everybody be noted there, and nothing be told."""
         self._noted = people
 
+    def noted(self, form: ChatForm, row: Mapping[str, Cell]) -> bool:
+        """Note who wrote a row, if that is what the file is read for."""
+        if self._noted is None:
+            return False
+        author = _author(form, row)
+        name = _first(form.name, row) or author
+        people = self._noted.setdefault(_first(form.session, row), {})
+        if author and name not in people and self._count < _MAX_PEOPLE:
+            people[name] = author
+            self._count += 1
+        return True
+
     def of(self, form: ChatForm, row: Mapping[str, Cell], values: Collection[str]) -> Values:
         """Name the direction of a row, and whom it is with, where its values do not."""
         self._contacts.own.update(map(self._contacts.same, form.own))
-        author = _first(form.author, row)
-        for prefix in form.strip:
-            author = author.removeprefix(prefix)
-        if self._noted is not None:
-            self._note(self._noted, form, row, author)
-            return {}
+        author = _author(form, row)
         told: Values = {}
         other = _first(form.other, row)
         chat = None if other else self._chat(form, row)
@@ -126,13 +133,6 @@ class ChatSides:
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
             told |= _typed(form.types, told.get("contact.phone"))
         return told
-
-    def _note(self, noted: People, form: ChatForm, row: Mapping[str, Cell], author: str) -> None:
-        name = _first(form.name, row) or author
-        people = noted.setdefault(_first(form.session, row), {})
-        if author and name not in people and self._count < _MAX_PEOPLE:
-            people[name] = author
-            self._count += 1
 
     def _chat(self, form: ChatForm, row: Mapping[str, Cell]) -> _Chat:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
@@ -167,6 +167,13 @@ class ChatSides:
             re.fullmatch(one, name) for one in titles for name in (path.name, path.parent.name)
         )
         return next((stripped(match["other"]) for match in found if match), "")
+
+
+def _author(form: ChatForm, row: Mapping[str, Cell]) -> str:
+    author = _first(form.author, row)
+    for prefix in form.strip:
+        author = author.removeprefix(prefix)
+    return author
 
 
 def _first(columns: Iterable[str], row: Mapping[str, Cell]) -> str:

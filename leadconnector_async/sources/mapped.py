@@ -118,6 +118,8 @@ class RowMapper:
         reason = self.skipped(row)
         if reason is not None:
             return {}, reason, []
+        if self._chat is not None and self._contacts.sides.noted(self._chat, row):
+            return {}, "", []
         values = self.values(row)
         if self._chat is not None:
             values = self._contacts.sides.of(self._chat, row, values) | values

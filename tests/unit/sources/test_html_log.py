@@ -131,7 +131,7 @@ def test_calls_of_google_voice(
     assert (one.row.contact, str(one.row.date)[:19]) == (Contact(phone=KIM), "2024-03-29 15:06:41")
     other = one.row.call.to if direction == "outbound" else one.row.call.from_
     assert other == KIM
-    assert bool(one.notices) == bool(inner)
+    assert one.row.message == ("Duration: (00:01:00)" if inner else None)
 
 
 def test_calls_that_tell_no_direction_or_nobody_are_refused(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_takeout_is_read_whole(tmp_path: Path, name: str) -> None:
     assert [one.left_out for one in parsed if one.left_out] == ["spam and what was deleted"]
     files = {row.message or row.direction: row.attachments for row in rows}
     ends = {key: [url.rpartition(".")[2] for url in urls or ()] for key, urls in files.items()}
-    assert ends == {"hi": ["jpg"], "outbound": ["zip"], "Call me": ["mp3"]}
+    assert ends == {"hi": ["jpg"], "outbound": ["zip"], "Transcript: Call me": ["mp3"]}
 
 
 def test_a_long_page_is_read_record_by_record(tmp_path: Path) -> None:

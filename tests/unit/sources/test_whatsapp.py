@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from leadconnector_async.models import Contact
-from leadconnector_async.sources import Parsed, SourceOptions, open_source
+from leadconnector_async.sources import Parsed, SourceOptions, open_source, read_people
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,6 +198,34 @@ def test_a_group_is_refused_or_left_out(tmp_path: Path) -> None:
     assert {one.left_out for one in parsed} == {"messages of a group"}
     parsed = _read(tmp_path / "_chat.txt", *lines[:2], leave_out=left_out, mine=("Kim",))
     assert {one.left_out for one in parsed} == {None}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_export_with_its_files_and_people(tmp_path: Path, *, packed: bool) -> None:
+    """As a folder or the archive that the app makes: a name is found among people."""
+    folder = tmp_path / "WhatsApp Chat - Ann Lee"
+    folder.mkdir()
+    photo = "00000004-PHOTO-2024-03-31-21-08-00.jpg"
+    lines = ("9:05:06 AM] Ann Lee: hi", f"9:06:06 AM] S: \u200e<attached: {photo}>")
+    content = "".join(f"[31/03/2024, {line}\n" for line in lines)
+    (folder / "_chat.txt").write_text(content, "utf-8")
+    (folder / photo).write_bytes(b"picture")
+    (tmp_path / "people.csv").write_text("name,phone\nAnn Lee,+13035550142\n")
+    path = folder
+    if packed:
+        path = tmp_path / f"{folder.name}.zip"
+        with ZipFile(path, "w") as archive:
+            for file in folder.iterdir():
+                archive.write(file, file.name)
+    people = read_people([str(tmp_path / "people.csv")])
+    parsed = _read(path, mine=(), people=people)
+    assert _says(parsed) == []
+    rows = [one.row for one in parsed if one.row]
+    assert [(row.direction, row.contact and row.contact.phone) for row in rows] == [
+        ("inbound", "+13035550142"),
+        ("outbound", "+13035550142"),
+    ]
+    assert [url.rpartition("/")[2] for url in rows[1].attachments or ()] == [photo]
 
 
 def test_a_name_alone_finds_nobody(tmp_path: Path) -> None:
