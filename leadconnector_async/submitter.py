@@ -17,7 +17,7 @@ from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import ClosedError, LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.worker import Worker
+from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -76,7 +76,6 @@ class Submitter:
         look_s: float = LOOK_S,
     ) -> None:
         self._own = None if location is None else {location}
-        self._opened_at = asyncio.get_running_loop().time()
         self._open_outbox = open_outbox
         self._look_s = look_s
         self._worker = (
@@ -103,6 +102,8 @@ class Submitter:
         """Whether all of these are known."""
         self._queue: OutcomeQueue | None = None
         self._errors: dict[str, BaseException] = {}
+        self._since: dict[str, float] = {}
+        """From when on a location was waited for, by the loop's time."""
         self._told: set[int] = set()
         self._called = asyncio.Event()
         self._reopening = asyncio.Lock()
@@ -162,11 +163,6 @@ class Submitter:
             self._in_flight.leave(1)
 
     async def _submit(self, draft: Draft) -> Outcome:
-        """Stage one record, wherever it is sent, and return its outcome.
-
-        Raises:
-            LeadConnectorError: its location cannot go on; or what `end` was given.
-        """
         self._send()
         with self._waiters.submission():
             submission = await self.durably(lambda outbox: outbox.submit(draft))
@@ -333,11 +329,13 @@ class Submitter:
                 self._ended(seq, location, end)
 
     async def _look_at_stopped(self) -> None:
-        """See which locations cannot go on elsewhere."""
-        stopped = await self.durably(lambda outbox: outbox.stopped())
-        waited = asyncio.get_running_loop().time() - self._opened_at
-        for location, stop in stopped.items():
-            if is_final(stop, waited):
+        """See which locations cannot go on elsewhere: an owner that has just begun may yet try."""
+        now = asyncio.get_running_loop().time()
+        waiting = {*self._waiters.locations, *self._open.values()}
+        self._since = {location: self._since.get(location, now) for location in waiting}
+        for location, stop in (await self.durably(lambda outbox: outbox.stopped())).items():
+            waited = now - self._since.get(location, now)
+            if waited > TICK_S and is_final(stop, waited):
                 self.location_stopped(location, stop.error)
 
     def __repr__(self) -> str:

@@ -23,6 +23,16 @@ NOBODY: Final = 65_534
 pytest_plugins = ["postgres_kit"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let pytest-xdist, where it is asked for, give a worker that has done what another has left.
+
+    The tests that take long stand together: whoever gets them would be the last by far.
+    """
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Choose how many examples of a property are tried, and how long one may take: for ever.
 

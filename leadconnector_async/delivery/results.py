@@ -109,6 +109,11 @@ class Waiters:
         return self._futures.keys()
 
     @property
+    def locations(self) -> Iterator[str]:
+        """Their locations, each once or more often."""
+        return (location for _, location in self._futures.values())
+
+    @property
     def submitting(self) -> bool:
         """Whether a caller is about to wait for a record, and does not know its number yet."""
         return self._submissions > 0

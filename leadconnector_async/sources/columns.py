@@ -9,6 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from datetime import UTC
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
@@ -32,7 +33,7 @@ from leadconnector_async.sources.fields import (
     near_field,
     shown,
 )
-from leadconnector_async.sources.mapping_files import load_mapping
+from leadconnector_async.sources.mapping_files import NAMES, load_mapping
 from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.values import stripped
 
@@ -237,15 +238,21 @@ MAX_ABOVE: Final = 20
 _FEWEST_KNOWN: Final = 2
 
 
+@cache
+def _shipped() -> frozenset[str]:
+    """Every column that a mapping of the library's knows: each file of an export asks."""
+    return frozenset[str]().union(*(load_mapping(name).columns() for name in NAMES))
+
+
 class Vocabulary:
     """Names that columns may have under these options, in one spelling."""
 
     def __init__(self, options: SourceOptions) -> None:
         given = options.mapping_file
-        mappings = names_in(options.mappings) if given is None else [given]
+        own = set(names_in(options.mappings)).difference(NAMES) if given is None else {given}
         names = {*FIELDS, *REASON_NAMES, *options.mapping.values()}
         self._known = {folded(name) for name in names}.union(
-            *(load_mapping(name).columns() for name in mappings)
+            _shipped() if given is None else (), *(load_mapping(name).columns() for name in own)
         ) - {""}
 
     def count(self, cells: Sequence[str]) -> int:

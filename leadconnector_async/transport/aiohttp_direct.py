@@ -132,9 +132,7 @@ class Direct:
         connection: Connection | None = None
         try:
             connection = await self._connect()
-            if may_send is not None and not may_send():
-                raise WithheldError(WITHHELD)
-            response = await _exchange(connection, written)
+            response = await _exchange(connection, written, may_send)
         except asyncio.CancelledError:
             deferred = self._deadlines.end(task)
             if (task.uncancel() if deferred else task.cancelling()) > cancelling:
@@ -190,12 +188,18 @@ def _probe(protocol: ResponseHandler) -> None:
         raise ValueError("an answer is not read as it was")
 
 
-async def _exchange(connection: Connection, written: bytes) -> Response:
-    """Write a request, and read the answer to its end."""
+async def _exchange(connection: Connection, written: bytes, may_send: MaySend | None) -> Response:
+    """Write a request, and read the answer to its end.
+
+    Nothing is done between the question whether it may leave and its leaving: whoever is stopped
+    there sends it when he goes on, however long that takes.
+    """
     protocol, transport = connection.protocol, connection.transport
     assert protocol is not None  # noqa: S101 - it was just taken from the pool
     assert transport is not None  # noqa: S101
     protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+    if may_send is not None and not may_send():
+        raise WithheldError(WITHHELD)
     # The whole at once, and no waiting until it has left: it is in memory anyway, and a refusal
     # that comes before the end of a large body must be read (413).
     transport.write(written)

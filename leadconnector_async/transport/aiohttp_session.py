@@ -111,12 +111,12 @@ class _GuardedBody(aiohttp.BytesPayload):
         self._leaving_by: WriteTransport | None = None
 
     def _begin(self, writer: AbstractStreamWriter) -> None:
-        if self._may_send is not None and not self._may_send():
-            self.withheld = True
-            raise WithheldError(WITHHELD)
         self._leaving_by = getattr(writer, "transport", None)
         if self._leaving_by is not None:
             self._connections.add(self._leaving_by)
+        if self._may_send is not None and not self._may_send():
+            self.withheld = True
+            raise WithheldError(WITHHELD)
 
     def end(self, *, abort: bool) -> None:
         """Leave its connection to the session, or let nothing more of it leave."""

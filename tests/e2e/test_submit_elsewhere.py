@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from msgspec.structs import replace
+from outbox_kit import fate
 from postgres_kit import cut_off
 from submit_process import LOCATIONS, PATIENT, QUICK, record, start
 from worker_harness import end_all, how_often
 
-from leadconnector_async import AccessError, Ingestor, LeadConnector, NotSentError, Rejected, Sent
+from leadconnector_async import (
+    AccessError,
+    Ingestor,
+    LeadConnector,
+    NotSentError,
+    Refusal,
+    Rejected,
+    Sent,
+    ThrottledError,
+)
 from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from leadconnector_async import InboundMessage, Record
+    from leadconnector_async.outbox.base import Claim, Lease
     from leadconnector_async.records.draft import Draft
 
 WORLD = SandboxConfig(trusting=True)
@@ -304,6 +315,61 @@ def test_a_location_that_stops_ends_its_calls_and_its_part_of_a_run(postgres_pla
                 assert ingestor.in_hand == 0
 
     asyncio.run(scenario())
+
+
+def test_one_token_of_one_location_is_tried_for_no_other(postgres_place: str) -> None:
+    """What others submit is left to who can send it, unless it is for that location."""
+
+    async def scenario() -> None:
+        config = SandboxConfig(trusting=True, tokens={"good": f"location{1:012}"})
+        async with AsyncExitStack() as stack:
+            sandbox = await stack.enter_async_context(Sandbox(config))
+            ingestors = []
+            for location in None, f"location{1:012}":
+                client = LeadConnector("good", location_id=location, base_url=sandbox.url)
+                api = await stack.enter_async_context(client)
+                role: Literal["both", "submit"] = "both" if location else "submit"
+                made = Ingestor(api, outbox=postgres_place, role=role)
+                ingestors.append(await stack.enter_async_context(made))
+            first, second = ingestors
+            waiting = asyncio.create_task(first.submit(record(2)))
+            assert isinstance(await first.submit(record(1)), Sent)
+            assert isinstance(await second.submit(record(9)), Sent)
+            assert not waiting.done()
+            assert {status for _, status in sandbox.requests} == {200}
+            waiting.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_location_that_stops_elsewhere_ends_calls_and_runs_here(postgres_place: str) -> None:
+    """With the error that its owner has written down; what had stopped before is tried first."""
+
+    async def scenario() -> None:
+        async with (
+            programs(postgres_place, "submit") as (_, (first,)),
+            await PostgresOutbox.open(postgres_place) as owner,
+        ):
+            lease, *_ = await owner.acquire(record(1).location_id or "")
+            refusal = Refusal(status=429, message="nothing but 429")
+            await owner.stop(lease, ThrottledError(refusal))
+            with pytest.raises(ThrottledError, match="nothing but 429"):
+                await first.submit(record(1))
+            with pytest.raises(ThrottledError, match="nothing but 429"):
+                await ran(first, range(1, 2))
+            await owner.stop(lease, None)
+            waiting = asyncio.create_task(first.submit(record(1)))
+            (claim,) = await claim_all(owner, lease)
+            await owner.settle([fate(claim)], ())
+            assert isinstance(await waiting, Sent)
+
+    asyncio.run(scenario())
+
+
+async def claim_all(owner: PostgresOutbox, lease: Lease) -> list[Claim]:
+    """What there is to send of a location."""
+    (claims,) = await owner.claim([(lease, 9)])
+    return claims
 
 
 def test_who_waits_when_it_is_closed_is_told(postgres_place: str) -> None:

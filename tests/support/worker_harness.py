@@ -89,7 +89,7 @@ def start(
         *("worker", "--outbox", url, "--lease", str(LEASE_S), "--quiet"),
         *(["--drain"] if drain else []),
         *("--base-url", sandbox.url, "--quota", "off", "--concurrency", "8"),
-        *("--timeout", "1", "--look-after", "2"),
+        *("--timeout", "2", "--look-after", "2"),
     ]
     environment = ENVIRONMENT | {"LEADCONNECTOR_TOKEN": token or sandbox.token}
     worker = subprocess.Popen([sys.executable, *command, *words], env=environment)

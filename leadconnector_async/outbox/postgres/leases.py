@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncpg.exceptions import LockNotAvailableError
@@ -51,57 +52,7 @@ _ACQUIRE: Final = """WITH noted AS (
     ON CONFLICT (location) DO UPDATE SET epoch = t.epoch + 1
     RETURNING location, epoch, held, day_used, day_ends, window_used, window_ends, day_limit"""
 
-_SETTLE: Final = """WITH fate AS (
-        SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[],
-            $6::bigint[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::bytea[])
-            AS f (location, lane, date, seq, state, at, attempts, message_id, conversation_id,
-                email_message_id, reason, detail)),
-    summed AS (
-        SELECT location, array_agg(seq) AS seqs, count(*) FILTER (WHERE state > 0) AS ended,
-            count(*) FILTER (WHERE state = 2) AS sent,
-            count(*) FILTER (WHERE state = 3) AS rejected,
-            count(*) FILTER (WHERE state = 4) AS unresolved,
-            min(at) FILTER (WHERE state > 0) AS first_at,
-            max(at) FILTER (WHERE state > 0) AS last_at
-        FROM fate GROUP BY location),
-    fenced AS (
-        UPDATE tenure t SET
-            held = CASE WHEN seqs IS NULL THEN held
-                ELSE ARRAY(SELECT unnest(held) EXCEPT SELECT unnest(seqs)) END,
-            pending = pending - coalesce(s.ended, 0), sent = t.sent + coalesce(s.sent, 0),
-            rejected = t.rejected + coalesce(s.rejected, 0),
-            unresolved = t.unresolved + coalesce(s.unresolved, 0),
-            first_at = least(t.first_at, s.first_at), last_at = greatest(t.last_at, s.last_at),
-            day_used = CASE WHEN l.day_used IS NULL THEN t.day_used ELSE l.day_used END,
-            day_ends = CASE WHEN l.day_used IS NULL THEN t.day_ends ELSE l.day_ends END,
-            window_used = CASE WHEN l.day_used IS NULL THEN t.window_used ELSE l.window_used END,
-            window_ends = CASE WHEN l.day_used IS NULL THEN t.window_ends ELSE l.window_ends END,
-            day_limit = CASE WHEN l.day_used IS NULL THEN t.day_limit ELSE l.day_limit END
-        FROM unnest($13::int[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-            $18::bigint[], $19::bigint[])
-            AS l (location, token, day_used, day_ends, window_used, window_ends, day_limit)
-            LEFT JOIN summed s USING (location)
-        WHERE t.location = l.location AND t.epoch = l.token RETURNING 1),
-    gone AS (
-        DELETE FROM queue q USING fate f WHERE f.state > 0
-            AND (q.location, q.lane, q.date, q.seq) = (f.location, f.lane, f.date, f.seq)
-        RETURNING 1),
-    given AS (
-        UPDATE queue q SET attempts = f.attempts FROM fate f WHERE f.state = 0
-            AND (q.location, q.lane, q.date, q.seq) = (f.location, f.lane, f.date, f.seq)),
-    ended AS (
-        INSERT INTO outcome (location, lane, seq, state, at, attempts, message_id,
-            conversation_id, email_message_id, reason, detail)
-        SELECT location, lane, seq, state, at, attempts, message_id, conversation_id,
-            email_message_id, reason, detail FROM fate WHERE state > 0),
-    paced AS (
-        INSERT INTO pace AS p (span, part, sent)
-        SELECT at / $20, pg_backend_pid(), count(*) FROM fate WHERE state = 2 GROUP BY 1
-        ON CONFLICT (span, part) DO UPDATE SET sent = p.sent + excluded.sent),
-    told AS (DELETE FROM awaited a USING fate f WHERE f.state > 0 AND a.seq = f.seq
-        RETURNING a.seq)
-    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM gone),
-        (SELECT count(pg_notify($21, seq::text)) FROM told)"""
+_SETTLE: Final = files(__package__).joinpath("settle.sql").read_text("utf-8")
 
 _STORED: Final = """SELECT message_id FROM outcome WHERE location = $1 AND lane = $2 AND state = $3
     AND seq <> $4 AND message_id IS NOT NULL"""

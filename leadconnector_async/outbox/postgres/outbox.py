@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.postgres import lookups, stops, stored_files, upkeep
-from leadconnector_async.outbox.postgres.announcements import ENDS, WORK, listen
+from leadconnector_async.outbox.postgres.announcements import ENDS, listen
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -24,38 +24,29 @@ from leadconnector_async.outbox.postgres.connection import (
     check_server,
     connect,
 )
-from leadconnector_async.outbox.postgres.counters import Numbers
-from leadconnector_async.outbox.postgres.leases import Leases
+from leadconnector_async.outbox.postgres.lease_calls import LeaseCalls
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
-from leadconnector_async.outbox.postgres.requeue import Requeuer
 from leadconnector_async.outbox.postgres.schema import check_in, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.summary import unsettled
-from leadconnector_async.outbox.postgres.tenure import Tenure
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
     from typing import TypeVar
 
-    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import (
-        Acquired,
-        Claim,
-        Lease,
-        Settlement,
         SourcePass,
         Staged,
         StoppedLocation,
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.durable import ReadMark, Requeued
+    from leadconnector_async.outbox.durable import Requeued
     from leadconnector_async.outbox.selection import Selection
-    from leadconnector_async.outbox.shared import Share, Unsettled
-    from leadconnector_async.quota.limits import QuotaSnapshot
+    from leadconnector_async.outbox.shared import Unsettled
     from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")
@@ -76,7 +67,7 @@ _UNSENT: Final = """SELECT name, n FROM (
     WHERE n > 0 ORDER BY id"""
 
 
-class PostgresOutbox:
+class PostgresOutbox(LeaseCalls):
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
@@ -86,21 +77,12 @@ class PostgresOutbox:
     is_shared = True
 
     def __init__(self, staging: StagingJobs, *, rehearsing: bool = False) -> None:
-        self._staging = staging
-        self._where = staging.runner.place
+        super().__init__(staging, own_connection=not rehearsing)
         self.place = self._where.shown
         self._rehearsing = rehearsing
-        self._leases: Leases | None = None
-        self._tenure: Tenure | None = None
-        self._requeuer: Requeuer | None = None
-        self._leasing: JobRunner | None = None
-        self._opening = asyncio.Lock()
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
         self._submissions = CallBatcher(staging.submit, asyncio.Lock())
-        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
-            lambda names: self._under_lease(lambda leases: leases.acquire(names))
-        )
 
     @classmethod
     async def open(
@@ -131,23 +113,6 @@ class PostgresOutbox:
             raise
         staging = StagingJobs(runner, stager, part=process if rehearsing else 0)
         return cls(staging, rehearsing=rehearsing)
-
-    async def _held(self) -> tuple[JobRunner, Leases]:
-        """Connect, so as to hold leases, unless that is done."""
-        async with self._opening:
-            if self._leasing is None or self._leases is None:
-                staging = self._staging.runner
-                if self._rehearsing or staging.closed:
-                    self._leasing = staging
-                else:
-                    self._leasing = JobRunner(self._where, await connect(self._where, WRITING))
-                self._leases = Leases(self._leasing, Numbers(self._leasing))
-                self._requeuer = Requeuer(self._leasing, self._leases)
-            return self._leasing, self._leases
-
-    async def _under_lease(self, work: Callable[[Leases], Awaitable[T]]) -> T:
-        runner, leases = await self._held()
-        return await runner.run(lambda _: work(leases))
 
     async def dedicate(self, destination: str, *, name: str | None = None) -> None:
         """See `DurableOutbox.dedicate`."""
@@ -214,10 +179,6 @@ class PostgresOutbox:
         """See `DurableOutbox.stopped`."""
         return await self._staging.runner.run(stops.stopped)
 
-    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """See `SharedOutbox.stop`."""
-        await self._under_lease(lambda leases: leases.stop(lease, error))
-
     async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
         """See `SharedOutbox.unsettled`."""
         return await self._staging.runner.run(lambda connection: unsettled(connection, met))
@@ -231,49 +192,6 @@ class PostgresOutbox:
         """See `SharedOutbox.sender`."""
         return await PostgresOutbox.open(self._where, create=False)
 
-    async def acquire(self, location: str) -> Acquired:
-        """See `Outbox.acquire`.
-
-        Raises:
-            OutboxBusyError: another process has a lease of it, or of its shard.
-        """
-        return await self._acquisitions.call(location)
-
-    def may_send(self, lease: Lease) -> Callable[[], bool]:
-        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
-        leases, tenure = self._leases, self._tenure
-        if leases is None:
-            return lambda: False
-        if tenure is None:
-            return lambda: leases.holds(lease)
-        return lambda: tenure.may_send() and leases.holds(lease)
-
-    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
-        """See `SharedOutbox.join`."""
-        runner, leases = await self._held()
-        self._tenure = Tenure(runner, leases, lease_s)
-        await self._tenure.join()
-        await runner.run(lambda connection: listen(self._where, connection, WORK, told))
-
-    def owns(self, location: str) -> bool:
-        """See `SharedOutbox.owns`."""
-        return self._joined.owns(location)
-
-    async def share(self, own: Collection[str] | None = None) -> Share:
-        """See `SharedOutbox.share`."""
-        return await self._joined.share(own)
-
-    async def hand_over(self) -> None:
-        """See `SharedOutbox.hand_over`."""
-        await self._joined.hand_over()
-        await self._remove_files()
-
-    async def _remove_files(self) -> None:
-        """Remove the files of what was sent, but for those that others need."""
-        if self._leases is not None and self._leases.unused_files:
-            unused, self._leases.unused_files = self._leases.unused_files, set()
-            await self._staging.remove_files(list(unused))
-
     async def fetch_file(self, digest: str) -> str | None:
         """See `Outbox.fetch_file`. Whoever asks removes it."""
         if self._folder is None:
@@ -284,57 +202,16 @@ class PostgresOutbox:
             path.unlink()
         return str(path) if found else None
 
-    def give_away(self, location: str) -> None:
-        """See `SharedOutbox.give_away`."""
-        self._joined.give_away(location)
-
     def cut_off(self) -> None:
         """See `SharedOutbox.cut_off`."""
         for runner in (self._leasing, self._staging.runner):
             if runner is not None:
                 runner.connection.terminate()
 
-    @property
-    def _joined(self) -> Tenure:
-        if self._tenure is None:
-            raise RuntimeError("join the outbox first")
-        return self._tenure
-
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
-        """See `Outbox.claim`."""
-        return await self._under_lease(lambda leases: leases.claim(wants))
-
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
-        """See `Outbox.settle`."""
-        await self._under_lease(lambda leases: leases.settle(settlements, quotas))
-
-    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
-        """See `Outbox.get_lookups`."""
-        return await self._under_lease(lambda leases: leases.get_lookups(lease, names))
-
-    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
-        """See `Outbox.put_lookups`."""
-        await self._under_lease(lambda leases: leases.put_lookups(lease, lookups))
-
-    async def finished(self, lease: Lease) -> list[ReadMark]:
-        """See `DurableOutbox.finished`."""
-        runner, _ = await self._held()
-        return await runner.run(lambda connection: lookups.finished(connection, lease.number))
-
-    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
-        """See `DurableOutbox.forget_lookups`."""
-        await self._under_lease(lambda leases: leases.forget_lookups(lease, names))
-
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
         rows = await self._staging.runner.run(lambda c: c.fetch(lookups.MARKING))
         return [name for (name,) in rows]
-
-    async def stored(self, claim: Claim) -> set[str]:
-        """See `Outbox.stored`."""
-        return await self._under_lease(lambda leases: leases.stored(claim))
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`.
