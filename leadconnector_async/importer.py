@@ -23,8 +23,9 @@ from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.outbox.upkeep import empty_files
 from leadconnector_async.records.builder import no_providers
+from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.reports.progress import ProgressMeter
-from leadconnector_async.reports.summary import Ending, status_of, summary_of
+from leadconnector_async.reports.summary import Ending, summary_of
 from leadconnector_async.sending import sending_from
 from leadconnector_async.stager import Stager
 

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.auth.store import ASK_AGAIN_S, NOTHING, StoredTokens, digest
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
-from leadconnector_async.outbox.postgres.connection import (
-    FAULTS,
-    WRITING,
-    check_server,
-    connect,
-    explained,
-)
+from leadconnector_async.outbox.postgres.connection import WRITING, check_server, connect
+from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_TOKENS, prepare
 

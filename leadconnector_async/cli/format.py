@@ -50,6 +50,17 @@ def remaining(seconds: float) -> str:
     return f"{seconds} s"
 
 
+def share_of(share: float) -> str:
+    """What stands before "the quota", where it is a part of it."""
+    return "" if share == 1 else f"{share * 100:g} % of "
+
+
+def runs_of(needed: float, each: float) -> str:
+    """In how many runs of so many seconds that is done, where they are bounded."""
+    count = math.ceil(needed / each)
+    return f" That is {counted(count, 'run')} of {duration(each)}." if count else ""
+
+
 def rate(per_second: float) -> str:
     """``9.8/s``, ``1,240/s``, or by the minute where that is more than none: ``12/min``."""
     if per_second >= 100:  # noqa: PLR2004 - three digits say enough

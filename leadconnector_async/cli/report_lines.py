@@ -5,14 +5,23 @@ That of a dry run says what an import would do, and how long it would take.
 
 from __future__ import annotations
 
-import math
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from leadconnector_async.cli.format import counted, duration, number, places, rate, width, wrapped
+from leadconnector_async.cli.format import (
+    counted,
+    duration,
+    number,
+    places,
+    rate,
+    runs_of,
+    share_of,
+    width,
+    wrapped,
+)
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import shown_place
 from leadconnector_async.sources import SourceOptions
@@ -21,14 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from leadconnector_async.cli.import_options import ImportOptions
+    from leadconnector_async.reports.outbox_status import LocationCounts, OutboxStatus, Tallied
     from leadconnector_async.reports.reason_counts import Notes, Reason
-    from leadconnector_async.reports.summary import (
-        ImportSummary,
-        LocationCounts,
-        LocationPlan,
-        OutboxStatus,
-        Tallied,
-    )
+    from leadconnector_async.reports.summary import ImportSummary, LocationPlan
 
 
 STATES: Final = {
@@ -317,17 +321,6 @@ def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
     return (
         f"Sending takes {_span(least or 0.0, most)} at least, by {part}the quota of {quota}.{runs}"
     )
-
-
-def share_of(share: float) -> str:
-    """What stands before "the quota", where it is a part of it."""
-    return "" if share == 1 else f"{share * 100:g} % of "
-
-
-def runs_of(needed: float, each: float) -> str:
-    """In how many runs of so many seconds that is done, where they are bounded."""
-    count = math.ceil(needed / each)
-    return f" That is {counted(count, 'run')} of {duration(each)}." if count else ""
 
 
 def _span(least: float, most: float) -> str:

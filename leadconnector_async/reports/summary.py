@@ -1,203 +1,20 @@
-"""What an import came to: what this run did, and what stands in the outbox now.
-
-What stands in an outbox, in the words of reports.
-"""
+"""What an import came to: what this run did, and what stands in the outbox now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.outbox.base import State
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.reports.reason_counts import Reason, ReasonState
-from leadconnector_async.reports.worker_status import WorkerStatus, workers_of
-from leadconnector_async.sources.failed_list import failed_suffix
+from leadconnector_async.reports.outbox_status import LocationCounts, OutboxStatus, Tallied
+from leadconnector_async.reports.reason_counts import Reason
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
-    from leadconnector_async.outbox.base import StoppedLocation
-    from leadconnector_async.outbox.reader import (
-        OutboxReader,
-        OutboxSummary,
-        ReasonGroup,
-        RecordCounts,
-        SourcePosition,
-    )
     from leadconnector_async.reports.reason_counts import Reasons
-
-_NAMES: Final[dict[State, ReasonState]] = {
-    State.REJECTED: "failed",
-    State.UNRESOLVED: "unresolved",
-    State.LEFT_OUT: "left out",
-    State.DISMISSED: "dismissed",
-}
-
-
-class LocationCounts(Struct, kw_only=True):
-    """Where the records of a location stand, of all runs."""
-
-    location: str
-    sent: int
-    failed: int
-    unresolved: int
-    pending: int
-    """Those in flight included."""
-    left_out: int = 0
-    dismissed: int = 0
-    later: int = 0
-    """Those of ``pending`` that the last import did not select."""
-    error: str | None = None
-    """Why the location could not go on in this run; for a status, in that of any worker."""
-    stopped_at: int | None = None
-    """Since when it has not gone on, in Unix milliseconds, as an outbox in a database says."""
-
-
-class Tallied(Struct, kw_only=True, frozen=True):
-    """All that was ever read into an outbox, and what became of it. ``read`` is the sum."""
-
-    read: int
-    sent: int
-    failed: int
-    unresolved: int
-    pending: int
-    copies: int
-    """Equal records that were read beside one that is kept: twice in a file, or in two."""
-    left_out: int
-    dismissed: int
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether each record that was read is somewhere. It always does, or this is at fault."""
-        ended = self.sent + self.failed + self.unresolved + self.left_out + self.dismissed
-        return self.read == ended + self.pending + self.copies
-
-    @property
-    def text(self) -> str:
-        """The sum as people read it: ``read 10 = 7 sent + 1 failed + 2 left out``."""
-        copies = "copy" if self.copies == 1 else "copies"
-        terms = [
-            f"{n:,} {name}"
-            for name, n in (
-                ("sent", self.sent),
-                ("failed", self.failed),
-                ("unresolved", self.unresolved),
-                ("pending", self.pending),
-                (copies, self.copies),
-                ("left out", self.left_out),
-                ("dismissed", self.dismissed),
-            )
-        ]
-        shown = [term for term in terms if not term.startswith("0 ")] or terms[:1]
-        return f"read {self.read:,} = {' + '.join(shown)}"
-
-
-class OutboxStatus(Struct, kw_only=True):
-    """All locations together, and each. Names as in ``--json``."""
-
-    sent: int
-    failed: int
-    unresolved: int
-    pending: int
-    left_out: int = 0
-    dismissed: int = 0
-    copies: int = 0
-    rate: float
-    """Records sent a second, over the last minute."""
-    by_reason: list[Reason]
-    left_out_by_reason: list[Reason] = []
-    dismissed_by_reason: list[Reason] = []
-    copies_lines: list[str] = []
-    """Where the first copies stand."""
-    later: int = 0
-    """Those of ``pending`` that the last import did not select."""
-    locations: list[LocationCounts]
-    list_format: str
-    """The form of the list of failed records: ``csv`` or ``jsonl``."""
-    account: Tallied
-    workers: list[WorkerStatus] = []
-    """Who sends from a database now."""
-
-
-async def status_of(reader: OutboxReader) -> OutboxStatus:
-    """Read an outbox, also while an import writes it.
-
-    Raises:
-        OutboxError: it cannot be read.
-    """
-    found = await reader.summary()
-    forms, stopped = await reader.failed_forms(), await reader.stopped()
-    total = found.counts
-    account = Tallied(
-        read=found.records + found.copies,
-        sent=total.sent,
-        failed=total.rejected,
-        unresolved=total.unresolved,
-        pending=total.left,
-        copies=found.copies,
-        left_out=total.left_out,
-        dismissed=total.dismissed,
-    )
-    return OutboxStatus(
-        sent=account.sent,
-        failed=account.failed,
-        unresolved=account.unresolved,
-        pending=account.pending,
-        left_out=account.left_out,
-        dismissed=account.dismissed,
-        copies=account.copies,
-        rate=round(found.sent_lately / found.lately_s, 3),
-        by_reason=_reasons(found, State.REJECTED, State.UNRESOLVED),
-        left_out_by_reason=_reasons(found, State.LEFT_OUT),
-        dismissed_by_reason=_reasons(found, State.DISMISSED),
-        copies_lines=[_place(place) for place in found.first_copies],
-        later=sum(found.later.values()),
-        locations=[
-            _location(name, counts, found.later.get(name, 0), stopped.get(name))
-            for name, counts in found.locations.items()
-        ],
-        list_format=failed_suffix(forms).removeprefix("."),
-        account=account,
-        workers=await workers_of(found, reader),
-    )
-
-
-def _location(
-    name: str, counts: RecordCounts, later: int, stop: StoppedLocation | None
-) -> LocationCounts:
-    return LocationCounts(
-        location=name,
-        sent=counts.sent,
-        failed=counts.rejected,
-        unresolved=counts.unresolved,
-        pending=counts.left,
-        left_out=counts.left_out,
-        dismissed=counts.dismissed,
-        later=later,
-        error=None if stop is None else str(stop.error),
-        stopped_at=None if stop is None else stop.at,
-    )
-
-
-def _reasons(found: OutboxSummary, *states: State) -> list[Reason]:
-    return [_reason(reason) for reason in found.reasons if reason.state in states]
-
-
-def _reason(found: ReasonGroup) -> Reason:
-    return Reason(
-        _NAMES[found.state],
-        found.reason or "no reason given",
-        found.count,
-        [_place(place) for place in found.first],
-    )
-
-
-def _place(place: SourcePosition) -> str:
-    return f"{place.source}:{place.line}" if place.source else "no file"
-
 
 Ended = Literal["done", "error", "day_spent", "time_up", "interrupted", "planned", "staged"]
 

@@ -6,7 +6,6 @@ description of ``channel`` of its ``/conversations/messages/upload/signed-url``.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import stat
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from leadconnector_async.sources.spool import Spool, SpooledUrl, safe_name
+from leadconnector_async.sources.spool import Spool, SpooledUrl, packed, safe_name
 from leadconnector_async.sources.values import WrongValueError, read_list
 
 if TYPE_CHECKING:
@@ -322,7 +321,7 @@ class Attachments:
 
     def _kept(self, name: str, content: bytes, ending: str) -> SpooledUrl:
         if ending:
-            content = _packed(safe_name(name), content)
+            content = packed(safe_name(name), content)
         return self._spool.keep(safe_name(name, ending), content)
 
 
@@ -342,15 +341,3 @@ def named_for(filename: str, kind: str, data: bytes, warn: Warn) -> Attached | N
 def lost_files(notices: Iterable[str]) -> bool:
     """Tell by a record's notices whether files of it were left out."""
     return any(notice.endswith(_LEFT_OUT) for notice in notices)
-
-
-def _packed(name: str, content: bytes) -> bytes:
-    """Pack a file so that equal ones stay equal, on any machine: stored, and without a time."""
-    import zipfile  # noqa: PLC0415 - few sources have such files
-
-    out = io.BytesIO()
-    entry = zipfile.ZipInfo(name)
-    entry.create_system = 3  # else it tells the machine's
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(entry, content)
-    return out.getvalue()

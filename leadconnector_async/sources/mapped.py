@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.sources.columns import NUMBER_FIELDS, names_utc, whole
 from leadconnector_async.sources.date_patterns import LocalText
-from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, LIST_FIELDS, shown
+from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, shown
 from leadconnector_async.sources.mapped_rules import (
-    ColumnValues,
+    FieldPlan,
+    address_for_a_number,
+    amount_of,
     by_prefix,
     date_of,
+    default_of,
     first_met,
     items_of,
     left_out_by,
+    longest_first,
     meant_by,
     settled,
     text_of,
@@ -137,7 +140,7 @@ class RowMapper:
             value = read(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
-        if (address := _address_for_a_number(values)) is not None:
+        if (address := address_for_a_number(values.get(PHONE), values)) is not None:
             values["contact.email"] = address
             del values[PHONE]
         name = values.get(NAME)
@@ -155,7 +158,7 @@ class RowMapper:
         """Put beneath the text of a call what the API has no field for."""
         cells = ((rule, row.get(column, "")) for column, rule in self._notes.items())
         notes = {
-            f"{rule.note}: {_amount(str(cell).strip(), rule.unit)}": rule.told
+            f"{rule.note}: {amount_of(str(cell).strip(), rule.unit)}": rule.told
             for rule, cell in cells
             if self._is_filled(cell)
         }
@@ -171,7 +174,7 @@ class RowMapper:
         own = [isinstance(text, str) and self._contacts.is_own(text) for text in sides]
         return None if own[0] == own[1] else ("outbound" if own[0] else "inbound")
 
-    def _simple(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+    def _simple(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
         """Make the value of nothing but a column's text, where nothing is wrong with it."""
         for column in plan.columns.get(direction, plan.columns[None]):
             cell = row.get(column, "")
@@ -195,7 +198,7 @@ class RowMapper:
             return plan.rule.default
         return self._value(plan, row, direction)
 
-    def _value(self, plan: _Plan, row: Mapping[str, Cell], direction: object) -> object:
+    def _value(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
         rule = plan.rule
         if (fixed := rule.constant if not rule.cases else settled(rule, row)) is not None:
             return fixed or None
@@ -213,7 +216,7 @@ class RowMapper:
             cell = self._after(rule.before, cell or "", row)
         if cell is None:
             known = self._known(rule, row)
-            return _default(rule, row) if known is None else known
+            return default_of(rule, row) if known is None else known
         for prefix in rule.strip:
             cell = cell.removeprefix(prefix)
         try:
@@ -221,10 +224,10 @@ class RowMapper:
         except WrongValueError as error:
             fix = error.fix + _or_map(plan, row)
             return WrongValueError(error.wrong, fix, cell, kind=error.kind)
-        return _default(rule, row) if made == "" else made
+        return default_of(rule, row) if made == "" else made
 
     def _one_of(
-        self, plan: _Plan, texts: list[object] | tuple[str, ...]
+        self, plan: FieldPlan, texts: list[object] | tuple[str, ...]
     ) -> str | WrongValueError | None:
         """Take the one of several texts, of which the owner's own numbers are none."""
         if isinstance(texts, list):
@@ -262,7 +265,7 @@ class RowMapper:
         return next((word for word in words if word), None)
 
     def _cell(
-        self, columns: Sequence[str], row: Mapping[str, Cell], plan: _Plan | None = None
+        self, columns: Sequence[str], row: Mapping[str, Cell], plan: FieldPlan | None = None
     ) -> Cell | None:
         """Give the first of the columns that is filled."""
         clean, empty = (stripped, self._empty) if plan is None else (plan.clean, plan.empty)
@@ -277,7 +280,7 @@ class RowMapper:
             return cell
         return None
 
-    def _made(self, plan: _Plan, text: str) -> object:
+    def _made(self, plan: FieldPlan, text: str) -> object:
         for kind, words in plan.kinds:
             if words.match(text):
                 wrong, fix = _KINDS[kind]
@@ -286,8 +289,8 @@ class RowMapper:
                 )
         return text if plan.make is None else plan.make(text)
 
-    def _plan(self, field: str, rule: FieldRule) -> _Plan:
-        plan = _Plan(field, rule, self._empty)
+    def _plan(self, field: str, rule: FieldRule) -> FieldPlan:
+        plan = FieldPlan(field, rule, self._empty)
         plan.make = self._make(field, rule)
         plan.is_plain = plan.make is None and not rule.strip and not rule.kinds
         return plan
@@ -296,7 +299,7 @@ class RowMapper:
         if rule.words:
             return partial(translated, rule.words)
         if rule.prefixes:
-            return partial(by_prefix, sorted(rule.prefixes.items(), key=_longest_first))
+            return partial(by_prefix, sorted(rule.prefixes.items(), key=longest_first))
         if field == "date" or rule.formats or rule.zone:
             return partial(date_of, rule)
         return self._phone if rule.phone else None
@@ -315,61 +318,7 @@ class RowMapper:
         return text not in self._empty and bool(text.strip("0.:")) and text != "false"
 
 
-class _Plan:
-    """A rule made ready: the columns by direction, and what its field is."""
-
-    def __init__(self, field: str, rule: FieldRule, empty: frozenset[str]) -> None:
-        self.field = field
-        self.rule = rule
-        self.is_list = field in LIST_FIELDS
-        self.make: Callable[[str], object] | None = None
-        """What makes the value of a cell's text. None: it is the text itself."""
-        self.is_plain = False
-        self.clean: Callable[[str], str] = stripped
-        if field in BODY_FIELDS:
-            self.clean = str
-        elif field in NUMBER_FIELDS:
-            self.clean = whole
-        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
-        self.kinds = [(kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()]
-        own = as_list(rule.column)
-        self.columns: dict[object, list[str]] = {
-            None: own,
-            "inbound": own + as_list(rule.inbound),
-            "outbound": own + as_list(rule.outbound),
-        }
-        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
-        told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
-        self.is_composed = self.is_list or bool(self.in_utc) or any(told)
-        self.is_composed |= rule.constant is not None
-
-
-def _amount(text: str, unit: str | None) -> str:
-    """Write a duration as hours, minutes and seconds, and anything else as it is."""
-    if unit is None or not text.replace(".", "", 1).isdecimal():
-        return text
-    return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
-
-
-def _longest_first(prefix: tuple[str, str]) -> int:
-    return -len(prefix[0])
-
-
-def _address_for_a_number(values: Values) -> str | None:
-    """Find the address of a sender who is named by it where others are by their number."""
-    phone = values.get(PHONE)
-    if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
-        return None
-    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
-    return None if other else phone
-
-
-def _default(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
-    """Give the value of a field that no column gives."""
-    return next((rule.present[name] for name in rule.present if name in row), rule.default)
-
-
-def _or_map(plan: _Plan, row: Mapping[str, Cell]) -> str:
+def _or_map(plan: FieldPlan, row: Mapping[str, Cell]) -> str:
     """Name the column of a word that is not known, and the way to another one."""
     rule, field = plan.rule, plan.field
     column = next((name for name in columns_of(rule) if word_of(row, name)), None)

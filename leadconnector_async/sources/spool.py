@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from contextlib import suppress
@@ -102,6 +103,18 @@ def safe_name(given: str, ending: str = "") -> str:
         suffix = ""
     stem = name.removesuffix(suffix).encode()[: _MAX_NAME - len(suffix.encode())]
     return stem.decode(errors="ignore") + suffix
+
+
+def packed(name: str, content: bytes) -> bytes:
+    """Pack a file so that equal ones stay equal, on any machine: stored, and without a time."""
+    import zipfile  # noqa: PLC0415 - few sources have such files
+
+    out = io.BytesIO()
+    entry = zipfile.ZipInfo(name)
+    entry.create_system = 3  # else it tells the machine's
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(entry, content)
+    return out.getvalue()
 
 
 def _write(path: Path, content: bytes) -> None:

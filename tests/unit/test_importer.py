@@ -13,7 +13,7 @@ from leadconnector_async import AccessError, LeadConnector, OutboxError, Policy,
 from leadconnector_async.importer import Importer
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.reports.summary import status_of
+from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader

@@ -22,7 +22,7 @@ from leadconnector_async.outbox.open import open_outbox, open_reader, read_outbo
 from leadconnector_async.outbox.reasons import gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import key_from_text, key_text
-from leadconnector_async.reports.summary import status_of
+from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.sources.failed_list import FailedRow, write_failed
 
 if TYPE_CHECKING:

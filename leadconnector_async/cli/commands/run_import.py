@@ -31,12 +31,12 @@ from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.importer import import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal, shown_place
 from leadconnector_async.reports.estimate import budget_after, requests_for, seconds_needed
+from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.reports.summary import (
     Ended,
     Ending,
     ImportSummary,
     LocationPlan,
-    status_of,
     summary_of,
 )
 from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 from msgspec.structs import asdict, replace
 
-from leadconnector_async.cli.format import counted, duration, number, rate, say
+from leadconnector_async.cli.format import counted, duration, number, rate, runs_of, say, share_of
 from leadconnector_async.cli.options import json_option, option, outbox_option
 from leadconnector_async.cli.progress_display import live_lines
 from leadconnector_async.cli.report_lines import (
@@ -24,21 +24,19 @@ from leadconnector_async.cli.report_lines import (
     location_lines,
     print_json,
     reason_sections,
-    runs_of,
-    share_of,
 )
 from leadconnector_async.cli.sending_options import for_option, share_option
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.estimate import budget_after, slowest
-from leadconnector_async.reports.summary import status_of
+from leadconnector_async.reports.outbox_status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from leadconnector_async.outbox.reader import OutboxReader
-    from leadconnector_async.reports.summary import OutboxStatus
+    from leadconnector_async.reports.outbox_status import OutboxStatus
 
 
 WATCH_S: Final = 2.0

@@ -17,10 +17,15 @@ import asyncpg
 from asyncpg import exceptions as pg
 
 from leadconnector_async.errors import (
-    OutboxBusyError,
     OutboxError,
     OutboxUnusableError,
-    OutboxWriteError,
+)
+from leadconnector_async.outbox.postgres.faults import (
+    FAULTS,
+    OF_THE_CALLER,
+    POOLED,
+    READ_ONLY,
+    explained,
 )
 from leadconnector_async.outbox.postgres.process_name import process_name
 
@@ -36,12 +41,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
-
-_CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
-"""The driver's own. It raises the second where a connection ends in the middle of an operation."""
-
-FAULTS: Final = (pg.PostgresError, *_CLIENT, OSError)
-"""What can come of any call, TimeoutError included, which is an OSError."""
 
 _CONNECT_S: Final = 15.0
 
@@ -71,97 +70,6 @@ WRITING: Final = {
 }
 
 REHEARSING: Final = WRITING | {"idle_in_transaction_session_timeout": "0"}
-
-_OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
-
-
-def explained(place: PostgresPlace, error: BaseException) -> OutboxError:
-    """Say in the user's words what happened, and what to do. No message holds a password."""
-    if isinstance(error, OutboxError):
-        return error
-    at = place.shown
-    if isinstance(error, pg.ProtocolViolationError) and "startup parameter" in str(error):
-        return OutboxUnusableError(f"{at} {_POOLED}")
-    for kinds, of, what in _EXPLAINED:
-        if isinstance(error, kinds):
-            return of(what.format(at=at, said=_said(error), name=f'"{place.schema}"'))
-    if isinstance(error, pg.PostgresError):
-        return OutboxWriteError(f"{at} cannot be written ({_said(error)}): see the server's log")
-    return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
-
-
-def _said(error: BaseException) -> str:
-    """The first line of what the server said. Its details quote values."""
-    return str(error).partition("\n")[0]
-
-
-_READ_ONLY: Final = "the server only reads, as a standby does: give the address of the primary"
-
-_POOLED: Final = (
-    "goes through a connection pooler in transaction mode, where nobody can hold a lock: give the "
-    "server's own address, or that of a pool in session mode"
-)
-
-_EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], str], ...]] = (
-    (
-        (pg.InvalidPasswordError, pg.InvalidAuthorizationSpecificationError),
-        OutboxUnusableError,
-        (
-            "{at}: the server refuses the user or password: give the right ones in the URL, or the "
-            "password in PGPASSWORD or ~/.pgpass"
-        ),
-    ),
-    (
-        (pg.InvalidCatalogNameError,),
-        OutboxUnusableError,
-        "{at}: there is no such database: make it, or name another",
-    ),
-    (
-        (pg.InsufficientPrivilegeError,),
-        OutboxUnusableError,
-        (
-            "{at}: {said}: let an owner of the database run leadconnector outbox init, and GRANT "
-            "USAGE ON SCHEMA {name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to the "
-            "user"
-        ),
-    ),
-    ((pg.ReadOnlySQLTransactionError,), OutboxUnusableError, f"{{at}}: {_READ_ONLY}"),
-    (
-        (pg.DiskFullError,),
-        OutboxWriteError,
-        "{at}: the server's disk is full: make room, and run again",
-    ),
-    (
-        (pg.TooManyConnectionsError,),
-        OutboxBusyError,
-        "{at}: the server takes no more connections: end other programs, or raise max_connections",
-    ),
-    (
-        (pg.UndefinedTableError, pg.UndefinedColumnError),
-        OutboxUnusableError,
-        "{at} is damaged ({said}): restore it from a copy, or choose another schema",
-    ),
-    (
-        (pg.SyntaxOrAccessError,),
-        OutboxError,  # a fault of the program's: no other connection would do better
-        "{at}: the server does not understand a statement ({said}): report it",
-    ),
-    (
-        (pg.DeadlockDetectedError, pg.LockNotAvailableError),
-        OutboxBusyError,
-        "{at} is locked by another program: run again",
-    ),
-    (
-        (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError),
-        OutboxWriteError,
-        "{at}: the server starts or ends: run again once it is there",
-    ),
-    (
-        (pg.PostgresConnectionError, *_CLIENT, ConnectionError, TimeoutError),
-        OutboxWriteError,
-        "{at}: the connection was lost: run again once the server is there",
-    ),
-)
 
 
 async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
@@ -215,11 +123,11 @@ async def check_server(
             )
         assert row is not None  # noqa: S101 - it has one row
         if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
-            raise OutboxUnusableError(f"{place.shown} {_POOLED}")
+            raise OutboxUnusableError(f"{place.shown} {POOLED}")
     except FAULTS as error:
         raise explained(place, error) from None
     if row[1] and not to_read:
-        raise OutboxUnusableError(f"{place.shown}: {_READ_ONLY}")
+        raise OutboxUnusableError(f"{place.shown}: {READ_ONLY}")
     if row[2] < _OLDEST:
         raise OutboxUnusableError(f"{place.shown}: PostgreSQL 14 or later is needed: upgrade it")
     if row[3] and not to_read:
@@ -321,7 +229,7 @@ class JobRunner:
                 self._failure = explained(self.place, ConnectionError())
                 raise self._failure from error
             except FAULTS as error:
-                if isinstance(error, _OF_THE_CALLER) and not self.connection.is_closed():
+                if isinstance(error, OF_THE_CALLER) and not self.connection.is_closed():
                     if isinstance(error.__cause__, OverflowError):
                         raise error.__cause__ from error
                     raise

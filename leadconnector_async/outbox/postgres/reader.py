@@ -18,12 +18,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, lives
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.postgres import lookups, stops
-from leadconnector_async.outbox.postgres.connection import (
-    READING,
-    JobRunner,
-    check_server,
-    connect,
-)
+from leadconnector_async.outbox.postgres.connection import READING, JobRunner, check_server, connect
 from leadconnector_async.outbox.postgres.counters import storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import check_schema

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
-from leadconnector_async.outbox.postgres.connection import FAULTS, explained
+from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.connection import Connection

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.postgres.connection import FAULTS, connect, explained
+from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.records.draft import line_key
 from leadconnector_async.records.sameness import forgotten

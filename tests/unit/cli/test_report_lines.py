@@ -12,8 +12,8 @@ from leadconnector_async.cli.report_lines import (
     reason_lines,
     reason_sections,
 )
+from leadconnector_async.reports.outbox_status import LocationCounts
 from leadconnector_async.reports.reason_counts import Reason
-from leadconnector_async.reports.summary import LocationCounts
 
 if TYPE_CHECKING:
     import pytest

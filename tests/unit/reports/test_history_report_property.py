@@ -18,7 +18,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
-from leadconnector_async.reports.summary import Tallied, status_of
+from leadconnector_async.reports.outbox_status import Tallied, status_of
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
 from leadconnector_async.stager import Stager

@@ -1,0 +1,114 @@
+"""What the errors of a database mean for its user, and what to do about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from asyncpg import exceptions as pg
+
+from leadconnector_async.errors import (
+    OutboxBusyError,
+    OutboxError,
+    OutboxUnusableError,
+    OutboxWriteError,
+)
+
+if TYPE_CHECKING:
+    from leadconnector_async.outbox.postgres.place import PostgresPlace
+
+_CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
+"""The driver's own. It raises the second where a connection ends in the middle of an operation."""
+
+FAULTS: Final = (pg.PostgresError, *_CLIENT, OSError)
+"""What can come of any call, TimeoutError included, which is an OSError."""
+
+OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
+
+
+def explained(place: PostgresPlace, error: BaseException) -> OutboxError:
+    """Say in the user's words what happened, and what to do. No message holds a password."""
+    if isinstance(error, OutboxError):
+        return error
+    at = place.shown
+    if isinstance(error, pg.ProtocolViolationError) and "startup parameter" in str(error):
+        return OutboxUnusableError(f"{at} {POOLED}")
+    for kinds, of, what in _EXPLAINED:
+        if isinstance(error, kinds):
+            return of(what.format(at=at, said=_said(error), name=f'"{place.schema}"'))
+    if isinstance(error, pg.PostgresError):
+        return OutboxWriteError(f"{at} cannot be written ({_said(error)}): see the server's log")
+    return OutboxWriteError(f"{at} cannot be used ({type(error).__name__}): run again")
+
+
+def _said(error: BaseException) -> str:
+    """The first line of what the server said. Its details quote values."""
+    return str(error).partition("\n")[0]
+
+
+READ_ONLY: Final = "the server only reads, as a standby does: give the address of the primary"
+
+POOLED: Final = (
+    "goes through a connection pooler in transaction mode, where nobody can hold a lock: give the "
+    "server's own address, or that of a pool in session mode"
+)
+
+_EXPLAINED: Final[tuple[tuple[tuple[type[Exception], ...], type[OutboxError], str], ...]] = (
+    (
+        (pg.InvalidPasswordError, pg.InvalidAuthorizationSpecificationError),
+        OutboxUnusableError,
+        (
+            "{at}: the server refuses the user or password: give the right ones in the URL, or the "
+            "password in PGPASSWORD or ~/.pgpass"
+        ),
+    ),
+    (
+        (pg.InvalidCatalogNameError,),
+        OutboxUnusableError,
+        "{at}: there is no such database: make it, or name another",
+    ),
+    (
+        (pg.InsufficientPrivilegeError,),
+        OutboxUnusableError,
+        (
+            "{at}: {said}: let an owner of the database run leadconnector outbox init, and GRANT "
+            "USAGE ON SCHEMA {name} and ALL ON ALL TABLES and SEQUENCES IN SCHEMA {name} to the "
+            "user"
+        ),
+    ),
+    ((pg.ReadOnlySQLTransactionError,), OutboxUnusableError, f"{{at}}: {READ_ONLY}"),
+    (
+        (pg.DiskFullError,),
+        OutboxWriteError,
+        "{at}: the server's disk is full: make room, and run again",
+    ),
+    (
+        (pg.TooManyConnectionsError,),
+        OutboxBusyError,
+        "{at}: the server takes no more connections: end other programs, or raise max_connections",
+    ),
+    (
+        (pg.UndefinedTableError, pg.UndefinedColumnError),
+        OutboxUnusableError,
+        "{at} is damaged ({said}): restore it from a copy, or choose another schema",
+    ),
+    (
+        (pg.SyntaxOrAccessError,),
+        OutboxError,  # a fault of the program's: no other connection would do better
+        "{at}: the server does not understand a statement ({said}): report it",
+    ),
+    (
+        (pg.DeadlockDetectedError, pg.LockNotAvailableError),
+        OutboxBusyError,
+        "{at} is locked by another program: run again",
+    ),
+    (
+        (pg.CannotConnectNowError, pg.AdminShutdownError, pg.CrashShutdownError),
+        OutboxWriteError,
+        "{at}: the server starts or ends: run again once it is there",
+    ),
+    (
+        (pg.PostgresConnectionError, *_CLIENT, ConnectionError, TimeoutError),
+        OutboxWriteError,
+        "{at}: the connection was lost: run again once the server is there",
+    ),
+)
