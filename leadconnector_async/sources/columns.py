@@ -33,6 +33,8 @@ from leadconnector_async.sources.fields import (
     near_field,
     shown,
 )
+from leadconnector_async.sources.mapped_rules import ColumnValues
+from leadconnector_async.sources.mapping import as_list
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping
 from leadconnector_async.sources.recognition import names_in
 from leadconnector_async.sources.values import stripped
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.mapping import FieldRule
 
 LIST_SEPARATOR: Final = ";"
 
@@ -274,3 +277,32 @@ def skipped(first: int, last: int, what: str = "line") -> str:
     if first == last:
         return f"{what} {first} is above the header: not read"
     return f"{what}s {first} to {last} are above the header: not read"
+
+
+class FieldPlan:
+    """A rule made ready: the columns by direction, and what its field is."""
+
+    def __init__(self, field: str, rule: FieldRule, empty: frozenset[str]) -> None:
+        self.field = field
+        self.rule = rule
+        self.is_list = field in LIST_FIELDS
+        self.make: Callable[[str], object] | None = None
+        """What makes the value of a cell's text. None: it is the text itself."""
+        self.is_plain = False
+        self.clean: Callable[[str], str] = stripped
+        if field in BODY_FIELDS:
+            self.clean = str
+        elif field in NUMBER_FIELDS:
+            self.clean = whole
+        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
+        self.kinds = [(kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()]
+        own = as_list(rule.column)
+        self.columns: dict[object, list[str]] = {
+            None: own,
+            "inbound": own + as_list(rule.inbound),
+            "outbound": own + as_list(rule.outbound),
+        }
+        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
+        told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
+        self.is_composed = self.is_list or bool(self.in_utc) or any(told)
+        self.is_composed |= rule.constant is not None

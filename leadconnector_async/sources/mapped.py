@@ -6,10 +6,10 @@ from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.sources.columns import FieldPlan
 from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, shown
 from leadconnector_async.sources.mapped_rules import (
-    FieldPlan,
     address_for_a_number,
     amount_of,
     by_prefix,

@@ -14,11 +14,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.columns import NUMBER_FIELDS, names_utc, whole
 from leadconnector_async.sources.date_patterns import LocalText, by_format
-from leadconnector_async.sources.fields import BODY_FIELDS, LIST_FIELDS, folded
+from leadconnector_async.sources.fields import folded
 from leadconnector_async.sources.mapping import Case, FieldRule, LeaveOut, as_list
-from leadconnector_async.sources.values import WrongValueError, quoted, stripped
+from leadconnector_async.sources.values import WrongValueError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -305,32 +304,3 @@ def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | N
 def default_of(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
     """Give the value of a field that no column gives."""
     return next((rule.present[name] for name in rule.present if name in row), rule.default)
-
-
-class FieldPlan:
-    """A rule made ready: the columns by direction, and what its field is."""
-
-    def __init__(self, field: str, rule: FieldRule, empty: frozenset[str]) -> None:
-        self.field = field
-        self.rule = rule
-        self.is_list = field in LIST_FIELDS
-        self.make: Callable[[str], object] | None = None
-        """What makes the value of a cell's text. None: it is the text itself."""
-        self.is_plain = False
-        self.clean: Callable[[str], str] = stripped
-        if field in BODY_FIELDS:
-            self.clean = str
-        elif field in NUMBER_FIELDS:
-            self.clean = whole
-        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
-        self.kinds = [(kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()]
-        own = as_list(rule.column)
-        self.columns: dict[object, list[str]] = {
-            None: own,
-            "inbound": own + as_list(rule.inbound),
-            "outbound": own + as_list(rule.outbound),
-        }
-        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
-        told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
-        self.is_composed = self.is_list or bool(self.in_utc) or any(told)
-        self.is_composed |= rule.constant is not None
