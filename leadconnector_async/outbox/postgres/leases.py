@@ -225,7 +225,9 @@ class Leases:
             return
         self._check(leases)
         self._check_fates(settlements)
-        rows = columns([await self._row(fate) for fate in settlements]) or [()] * _FATE_COLUMNS
+        told = {fate.reason for fate in settlements}
+        reasons = {why: await self._numbers.reason(why) for why in told}
+        rows = columns([_row(fate, reasons) for fate in settlements]) or [()] * _FATE_COLUMNS
         # Where an array is shorter than others, there are NULLs: those need not be sent.
         fates = [() if row.count(None) == len(row) else row for row in rows]
         fences = [
@@ -262,23 +264,6 @@ class Leases:
             raise ValueError("a record is not claimed")
         if any(fate.state not in _ENDS for fate in settlements):
             raise ValueError("a record is not claimed, or is to stay so")
-
-    async def _row(self, fate: Settlement) -> tuple[Any, ...]:
-        claim, state, at, attempts, message, conversation, mail, why, detail, _ = fate
-        return (
-            claim.lease.number,
-            claim.lane,
-            claim.date,
-            claim.seq,
-            int(state),
-            at,
-            attempts,
-            message and storable(message),
-            conversation and storable(conversation),
-            mail and storable(mail),
-            None if why is None else await self._numbers.reason(why),
-            detail,
-        )
 
     async def _fence(self, lease: Lease) -> None:
         """See that what is written next, in the same transaction, is written under the lease."""
@@ -319,6 +304,24 @@ class Leases:
 
 
 _FATE_COLUMNS: Final = 12
+
+
+def _row(fate: Settlement, reasons: Mapping[str | None, int | None]) -> tuple[Any, ...]:
+    claim, state, at, attempts, message, conversation, mail, why, detail, _ = fate
+    return (
+        claim.lease.number,
+        claim.lane,
+        claim.date,
+        claim.seq,
+        state,
+        at,
+        attempts,
+        message and storable(message),
+        conversation and storable(conversation),
+        mail and storable(mail),
+        reasons[why],
+        detail,
+    )
 
 
 def _lost(leases: Sequence[Lease]) -> LeaseLostError:
