@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
@@ -286,8 +287,9 @@ class SandboxThread(SandboxBase):
 
     def stop(self) -> None:
         """Close the port and end the thread."""
-        if self._loop is not None and self._stop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+        if self._loop is not None and self._stop is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_THREAD_PATIENCE)
 
     def __enter__(self) -> Self:

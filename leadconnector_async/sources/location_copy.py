@@ -8,6 +8,7 @@ reading that broke off goes on.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
@@ -56,8 +57,12 @@ class LocationCopy:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             self._db = sqlite3.connect(path)
-            self._db.executescript(_TABLES)
         except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+        try:
+            self._db.executescript(_TABLES)
+        except sqlite3.Error as error:
+            self.close()
             raise self._unusable(error) from error
 
     def lacks(self, table: str, ids: Iterable[str]) -> list[str]:
@@ -149,10 +154,13 @@ def open_copy(location: str, options: SourceOptions) -> Source:
             f"{name}: is read through the API, by import alone, which keeps a copy beside its "
             "outbox: to send nothing yet, give --stage-only"
         )
-    copy = LocationCopy(options.spool, location)
-    stream = stream_of(copy.lines(), name, close=copy.close)
-    text = Utf8Text(stream, "utf-8")
-    source = JsonSource(stream, text, options, JsonLayout(None, Choice(load_mapping(MAPPING))))
-    if not copy.count():
-        source.warnings.append("has no messages")
+    with ExitStack() as stack:
+        copy = LocationCopy(options.spool, location)
+        stack.callback(copy.close)
+        stream = stream_of(copy.lines(), name, close=copy.close)
+        text = Utf8Text(stream, "utf-8")
+        source = JsonSource(stream, text, options, JsonLayout(None, Choice(load_mapping(MAPPING))))
+        if not copy.count():
+            source.warnings.append("has no messages")
+        stack.pop_all()
     return source
