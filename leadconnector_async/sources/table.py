@@ -166,7 +166,7 @@ class Table:
         if not cells[0].strip() and is_blank(cells):
             return None
         values, reason, told = self.columns.read(cells)
-        raw = in_api_names(values) if self._is_chat else orjson.dumps(cells)
+        raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
         return self._coercer.parsed(line, raw, values, told)
