@@ -28,6 +28,10 @@ class ReadingInterruptedError(BaseException):
     """Raised by a signal handler into code that reads: a pipe may have nothing for hours."""
 
 
+_MAX_NAMED: Final = 5
+"""Sources that are named with one and the same warning: an export may hold thousands."""
+
+
 class SourceReader:
     """Reads the sources one after the other.
 
@@ -46,6 +50,8 @@ class SourceReader:
         self.interrupted = False
         self.warnings = [] if options.people is None else list(options.people.warnings)
         """What was passed over, with the name of the source. Complete when the reading is."""
+        self._told: dict[str, tuple[int, int]] = {}
+        """Of each text: how many sources have it, and where the last warning of it stands."""
 
     def check(self) -> None:
         """Open and close every file, so that the last one's fault shows before the first is read.
@@ -129,8 +135,18 @@ class SourceReader:
     def _close(self, source: Source) -> None:
         self._source = None
         self._before += source.bytes_read
-        self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
+        for warning in source.warnings:
+            self._warn(source.name, warning)
         source.__exit__(None, None, None)
+
+    def _warn(self, name: str, warning: str) -> None:
+        count, at = self._told.get(warning, (0, 0))
+        if count <= _MAX_NAMED:
+            at = len(self.warnings)
+            self.warnings.append(f"{name}: {warning}")
+        else:
+            self.warnings[at] = f"{count + 1 - _MAX_NAMED:,} more sources: {warning}"
+        self._told[warning] = count + 1, at
 
     def __repr__(self) -> str:
         return f"<SourceReader {len(self._paths)} sources, {self.bytes_read} bytes read>"

@@ -129,6 +129,14 @@ class ChatSides:
             )
         if chat is None and (title := _first(form.title, row)):
             return told | _named(title)
+        # Which of two is the owner is one question, and whom the chat is with the same.
+        if (
+            chat is not None
+            and isinstance(told.get("direction"), WrongValueError)
+            and len(chat.others) == _TWO
+        ):
+            typed = [values for one in chat.others.values() if (values := _typed(form.types, one))]
+            return told | ({"type": typed[0]["type"]} if typed else {})
         if chat is not None and FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
             told |= _typed(form.types, told.get("contact.phone"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePath
@@ -53,6 +54,9 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 
+_NO_TABLE: Final = re.compile(rb'\s*(?:(?P<jsonl>\[?\s*\{\s*")|(?P<xml><\?xml ))')
+"""Begins what is no table, though its name says so."""
+
 _MAIL: Final = frozenset({"mbox", "eml"})
 
 _UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
@@ -78,6 +82,7 @@ _FOREIGN: Final = (
     ),
     (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
     (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
+    (b"BEGIN:VCARD", "holds people, and no messages", "give it as --people FILE"),
     (b"PAR1", "is a Parquet file", "give --format parquet"),
     (b"BZh", "is compressed with bzip2", "unpack it, or compress it with gzip"),
     (b"\xfd7zXZ\0", "is compressed with xz", "unpack it, or compress it with gzip"),
@@ -147,6 +152,9 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
     for kind, mapping_of in ((TextLog, text_mapping_of), (HtmlLog, html_mapping_of)):
         if (found := mapping_of(text.head, options)) is not None:
             return _by(kind, stream, text, options, found)
+    if options.format is None and name == "csv" and (other := _NO_TABLE.match(text.head)):
+        wrong = f"begins as {other.lastgroup}, though its name says csv"
+        raise SourceError(f"{stream.name}: {wrong}: give --format {other.lastgroup}")
     name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
     if name == "xml":
         return _markup(stream, text, options)

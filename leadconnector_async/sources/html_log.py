@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed
 from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.mapping_files import load_mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from selectolax.lexbor import LexborHTMLParser
 
-    from leadconnector_async.models import Problem
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
@@ -37,6 +37,10 @@ FOLDER: Final = "folder"
 
 _MAX_TAGS: Final = 1024
 """Bytes of what begins a record: a tag or two."""
+
+_CUT: Final = Problem(
+    "file", "ends in the middle of its page", "export or copy it again, and import it once more"
+)
 
 _BREAK: Final = re.compile(r"<br\s*/?>")
 
@@ -98,7 +102,8 @@ class HtmlLog(RowSource):
                 continue
             found = True
             if (problem := self._problem(content)) is not None:
-                yield Parsed(line, b"{}", None, (problem,))
+                if problem is not self._stream.damage:  # which is told once, at the end
+                    yield Parsed(line, b"{}", None, (problem,))
             else:
                 yield self.made(self._readers[kind], line, self._row(kind, content.decode()))
         if self._stream.damage is not None:
@@ -123,6 +128,8 @@ class HtmlLog(RowSource):
                 line += buffer.count(b"\n", start, seen)
                 dropped, start = dropped + seen - start, seen
             buffer, seen, start = buffer[start:], seen - start, 0
+        if self._stream.damage is None and not buffer.rstrip().lower().endswith(b"</html>"):
+            self._stream.damage = _CUT
         yield _Piece(line, kind, _content(buffer, dropped))
 
     def _problem(self, content: bytes) -> Problem | None:

@@ -118,7 +118,7 @@ class Objects:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
         values, reason, told = self._reader.read(self._row(record))
-        if self.definition.chat is not None:
+        if self.definition.chat is not None and values:  # of one left out there are none
             raw = in_api_names(values)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)

@@ -37,7 +37,7 @@ class RowSource(StreamSource):
     def made(self, reader: RowMapper, line: int, row: Mapping[str, Cell]) -> Parsed:
         """Make a record of a row."""
         values, reason, told = reader.read(row)
-        raw = in_api_names(values)
+        raw = in_api_names(values or row)  # one that is left out has no values
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
         return self._coercer.parsed(line, raw, values, told)

@@ -247,8 +247,9 @@ class _TableColumns:
             n for n, name in enumerate(names) if _HANDLE.search(name) and not _OTHER.search(name)
         ]
         self.are_two = self.width == 2  # noqa: PLR2004 - a name, and a number or an address
-        self.is_headed = not self.are_two or _NUMBER.fullmatch(header[1].strip()) is None
-        if self.are_two and (not self.is_headed or not (self._names and self._handles)):
+        self.is_headed = not self.are_two or not any(map(_is_handle, header))
+        self._are_unnamed = self.are_two and not (self.is_headed and self._names and self._handles)
+        if self._are_unnamed:
             self._names, self._handles = [0], [1]
         if not self._handles or not (self._names or self._parts or self._others):
             raise SourceError(
@@ -257,7 +258,9 @@ class _TableColumns:
             )
 
     def entry(self, line: int, cells: Sequence[str]) -> _Entry:
-        """Read a row."""
+        """Read a row. Of two columns without names either may be the name."""
+        if self._are_unnamed and _is_handle(cells[0]):
+            cells = cells[::-1]
         whole = [cells[n] for n in self._names]
         parts = " ".join(cells[n] for n in self._parts)
         names = (
@@ -267,6 +270,10 @@ class _TableColumns:
         handles = (part for n in self._handles for part in _BETWEEN.split(cells[n]))
         found = [handle for one in handles if (handle := stripped(one))]
         return _Entry(line, next(filter(None, names), ""), found)
+
+
+def _is_handle(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell.strip()) is not None
 
 
 def _merged(people: Iterable[Person]) -> Iterator[Person]:

@@ -108,7 +108,9 @@ _FOREIGN: Final = (
 
 _NONE: Final = FieldRule()
 
-_NO_DIRECTION: Final = "no column tells sent from received: give --map direction=COLUMN"
+_NO_DIRECTION: Final = (
+    "no column tells sent from received: give --map direction=COLUMN, or --mine with your number"
+)
 
 
 class Table:
@@ -164,7 +166,7 @@ class Table:
         if not cells[0].strip() and is_blank(cells):
             return None
         values, reason, told = self.columns.read(cells)
-        raw = in_api_names(values) if self._is_chat else orjson.dumps(cells)
+        raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
         return self._coercer.parsed(line, raw, values, told)
@@ -182,7 +184,7 @@ class Table:
         told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)
-            told += [] if rule.constant else [_NO_DIRECTION]
+            told += [] if rule.constant or self._options.mine else [_NO_DIRECTION]
         return told if self.recognised is not None else told + undated
 
 

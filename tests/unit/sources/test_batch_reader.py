@@ -105,3 +105,15 @@ def test_warnings_name_their_source(tmp_path: Path) -> None:
     assert len(reader.warnings) == 1
     assert reader.warnings[0].startswith(f"{path}: ")
     assert "colour" in reader.warnings[0]
+
+
+def test_one_warning_of_many_sources_is_counted(tmp_path: Path) -> None:
+    """The first are named: an export may hold thousands of pages."""
+    names = [str(write_jsonl(tmp_path / f"{n}.jsonl", [sms(n, odd=1)])) for n in range(9)]
+    reader = SourceReader(names, OPTIONS)
+    for _ in reader.sources():
+        while reader.batch():
+            pass
+    *named, rest = reader.warnings
+    assert [warning.partition(": ")[0] for warning in named] == names[:5]
+    assert rest.startswith("4 more sources: ")

@@ -192,3 +192,20 @@ def test_a_takeout_is_read_as_the_archive_that_it_is(tmp_path: Path) -> None:
     assert [one.row and one.row.direction for one in parsed] == ["inbound", "outbound"]
     assert parsed[0].row is not None
     assert [url.rpartition("/")[2] for url in parsed[0].row.attachments or ()] == ["File-a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["_chat.txt", "result.json"])
+def test_two_that_are_left_out_are_no_copies(tmp_path: Path, name: str) -> None:
+    """A record is known again, in other files too, by what it holds: each of them is counted."""
+    called = {"type": "service", "date_unixtime": "1711724801", "from": "Kim", "from_id": "user1"}
+    chat = {"name": "Kim", "type": "personal_chat", "id": 1}
+    path, raws = tmp_path / name, set()
+    for number in (1, 2):
+        document = json.dumps(chat | {"messages": [called | {"id": number, "text": ""}]})
+        line = f"31/03/2024, 09:0{number} - Kim created this group"
+        path.write_text(document if name == "result.json" else line)
+        with open_source(str(path), SourceOptions()) as source:
+            (one,) = source
+        assert one.left_out
+        raws.add(one.raw)
+    assert len(raws) == number

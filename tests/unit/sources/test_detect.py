@@ -119,3 +119,20 @@ def test_a_chat_of_whatsapp_is_one_whatever_it_is_called(tmp_path: Path, line: s
             assert source.recognised == "whatsapp"
     (tmp_path / "log.csv").write_text("date,type,message\n01/03/2024 22:05,SMS,hi\n")
     open_source(str(tmp_path / "log.csv")).__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fix"),
+    [
+        ("a.csv", b'{"data": [{"a": 1,\n"a": 2}]}', "--format jsonl"),
+        ("a.csv", b"<?xml version='1.0'?><smses/>", "--format xml"),
+        ("a.vcf", b"BEGIN:VCARD\r\nFN:Ann\r\n", "--people FILE"),
+    ],
+)
+def test_what_is_no_table_says_what_it_is(
+    tmp_path: Path, name: str, content: bytes, fix: str
+) -> None:
+    """Whatever its name says: its lines are not taken for a header."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=fix):
+        _messages(tmp_path / name)

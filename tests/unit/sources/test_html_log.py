@@ -232,3 +232,14 @@ def test_pages_of_imessage_exporter(tmp_path: Path) -> None:
     assert (one.row.direction, str(one.row.date)[:19]) == ("inbound", "2024-03-29 15:06:41")
     assert [url.rpartition("/")[2] for url in one.row.attachments or ()] == ["door.png"]
     assert (other.row.direction, other.row.message) == ("outbound", "Yes")
+
+
+def test_a_page_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    """Once, at its end: what the cut goes through is not sent, what stands before it is."""
+    content = _texts(_message(text="whole"), _message(text="cut here, or later"))
+    cut = content[: content.index(", or later")]
+    for rest in (cut, content.removesuffix("</body></html>\n")):
+        *read, last = _read(tmp_path / "Kim - Text - 2024-03-29T15_06_41Z.html", rest)
+        assert [one.row.message for one in read if one.row][:1] == ["whole"]
+        assert "ends in the middle of its page" in str(last.problems[0])
+        assert all(one.row for one in read)

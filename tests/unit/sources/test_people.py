@@ -110,11 +110,15 @@ def test_cards_of_every_version_are_read(tmp_path: Path) -> None:
             {"Ann Lee": ("+12125550100", "ann@example.org")},
         ),
         (
+            b"(212) 555-0100,Ann Lee\nann@example.org,Ann Lee\n",
+            {"Ann Lee": ("+12125550100", "ann@example.org")},
+        ),
+        (
             "\ufeffWho,Where\nAnn Lee,+12125550100\n".encode("utf-16"),
             {"Ann Lee": ("+12125550100",)},
         ),
     ],
-    ids=["google", "google-2023", "highlevel", "two", "utf-16"],
+    ids=["google", "google-2023", "highlevel", "two", "two-turned", "utf-16"],
 )
 def test_tables_of_people_are_read(
     content: bytes, expected: dict[str, tuple[str, ...]], tmp_path: Path

@@ -124,6 +124,9 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         "[31/03/2024, 9:06:00 AM] Shop: \u200eBild weggelassen",
     )
     assert [one.left_out for one in parsed] == [OWN_LINES, ALONE, ALONE]
+    for deleted in ("Diese Nachricht wurde gelöscht.", "\u200eThis message was deleted."):
+        (one,) = _read(tmp_path / "_chat.txt", f"[31/03/2024, 9:04:00 AM] Kim: {deleted}")
+        assert one.left_out == DELETED
 
 
 def test_files_beside_the_chat_are_its_attachments(tmp_path: Path) -> None:
@@ -184,6 +187,13 @@ def test_a_chat_with_ones_own_lines_alone_is_of_whom_its_file_names(tmp_path: Pa
     assert (one.row.direction, one.row.contact) == ("outbound", Contact(phone="+13035550142"))
     (one,) = _read(tmp_path / "_chat.txt", line)
     assert "nobody else wrote" in str(one.problems[0])
+
+
+def test_an_unknown_owner_of_a_chat_of_two_is_one_question(tmp_path: Path) -> None:
+    """Such a chat is no group: only who the owner is has to be said."""
+    lines = [f"31/03/2024, 09:05 - {name}: hi" for name in ("Ann", "Bob")]
+    parsed = _read(tmp_path / "_chat.txt", *lines, mine=("Kim",))
+    assert [[problem.field for problem in one.problems] for one in parsed] == [["direction"]] * 2
 
 
 def test_a_group_is_refused_or_left_out(tmp_path: Path) -> None:
