@@ -130,14 +130,14 @@ class _Flight:
         fields: dict[str, Any] = {
             "type": kind.type,
             "contactId": self.contact,
-            "direction": "outbound" if kind.outbound_call else "inbound",
+            "direction": "outbound" if kind.outbound else "inbound",
             "date": trial.date.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "altId": f"leadconnector-doctor-{len(self._trials)}",
         }
         if kind.provider:
             fields["conversationProviderId"] = kind.provider
         if rule.call:
-            ends = ("to", "from") if kind.outbound_call else ("from", "to")
+            ends = ("to", "from") if kind.outbound else ("from", "to")
             fields["call"] = {ends[0]: self._number, ends[1]: _OTHER, "status": "completed"}
         else:
             fields["message"] = TEXT
@@ -247,7 +247,7 @@ def _differences(trial: _Trial, read: ListedMessage) -> Iterator[str]:
     shown_as = RULES[trial.kind.type].read_as  # type: ignore[index]  # as it was checked
     if shown_as and read.message_type not in (trial.kind.type, *shown_as):
         yield f"its type is {read.message_type}"
-    direction = "outbound" if trial.kind.outbound_call else "inbound"
+    direction = "outbound" if trial.kind.outbound else "inbound"
     if read.direction != direction:
         yield f"its direction is {read.direction}"
     if read.date_added is None:

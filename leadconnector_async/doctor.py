@@ -61,19 +61,22 @@ GROWTH: Final = 4
 
 LEAST_ROOM: Final = 100_000_000
 
+MAX_NAMES: Final = 5
+
 
 class Kind(Struct, frozen=True, order=True):
     """Records that the API treats alike."""
 
     type: str
     provider: str = ""
-    outbound_call: bool = False
+    outbound: bool = False
+    outbound_call: bool = False  # as it goes to an endpoint of its own
 
     @property
     def text(self) -> str:
         """As people read it."""
-        call = " (outbound)" if self.outbound_call else ""
-        return f"{self.type}{call}" + (f" by provider {self.provider}" if self.provider else "")
+        way = " (outbound)" if self.outbound else ""
+        return f"{self.type}{way}" + (f" by provider {self.provider}" if self.provider else "")
 
 
 class Needs(Struct):
@@ -90,6 +93,7 @@ class Needs(Struct):
 
 class _Body(Struct, rename="camel"):
     type: str
+    direction: str | None = None
     conversation_provider_id: str | None = None
 
 
@@ -106,7 +110,8 @@ def note_record(needs: Needs, draft: Draft) -> None:
     deferred = read_deferred(draft.deferred) if draft.deferred else Deferred()
     needs.by_handle += deferred.contact is not None
     provider = body.conversation_provider_id or ""
-    needs.kinds.add(Kind(body.type, provider, deferred.outbound_call))
+    outbound = deferred.outbound_call or body.direction == "outbound"
+    needs.kinds.add(Kind(body.type, provider, outbound, deferred.outbound_call))
 
 
 async def examine(
@@ -167,9 +172,11 @@ def room_finding(place: str, needs: Needs | None) -> Finding:
     if not folder.is_dir():
         fix = "make it, or choose another outbox"
         return Finding("disk", "fault", f"the folder {folder} does not exist", fix)
-    if not os.access(folder, os.W_OK):
-        fix = "give yourself the right to, or choose another outbox"
-        return Finding("disk", "fault", f"the folder {folder} cannot be written", fix)
+    for path, name in ((folder, f"the folder {folder}"), (Path(place), place)):
+        as_whom = os.access in os.supports_effective_ids
+        if path.exists() and not os.access(path, os.W_OK, effective_ids=as_whom):
+            fix = "give yourself the right to, or choose another outbox"
+            return Finding("disk", "fault", f"{name} cannot be written", fix)
     free = shutil.disk_usage(folder).free
     wanted = LEAST_ROOM + GROWTH * (needs.size if needs else 0)
     found = f"{free / 1e9:,.1f} GB are free in {folder}, {wanted / 1e9:,.1f} GB are wanted"
@@ -228,9 +235,8 @@ def _fix_of(error: LeadConnectorError) -> str:
 def _refused_access(location: str, response: Response) -> Finding:
     refusal = read_refusal(response.status, response.body)
     found = f"the token is refused for location {location}: {refusal.status} {refusal.message}"
-    return Finding(
-        "token", "fault", found, "give the token and the id of one and the same location"
-    )
+    fix = "give the token and the id of one and the same location"
+    return Finding("token", "fault", found, fix)
 
 
 def app_finding(token: str) -> Finding:
@@ -282,11 +288,9 @@ def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Findi
         state: FindingState = "fault" if probe.is_needed else "warning"
         return Finding(check, state, f"cannot tell: {said}", fix)
     is_needed = probe.is_needed and (by_handle or not probe.scope.startswith("contacts."))
+    found = f"the token may not {probe.used_for}: {said}"
     return Finding(
-        check,
-        "fault" if is_needed else "warning",
-        f"the token may not {probe.used_for}: {said}",
-        f"give the token {probe.scope}",
+        check, "fault" if is_needed else "warning", found, f"give the token {probe.scope}"
     )
 
 
@@ -327,9 +331,6 @@ def automations_finding(response: Response) -> Finding:
     listed = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
     found = f"{len(names)} published workflows may answer what is imported: {listed}"
     return Finding("automations", "warning", found, fix)
-
-
-MAX_NAMES: Final = 5
 
 
 def provider_findings(needs: Needs | None, token: str) -> Iterator[Finding]:

@@ -66,6 +66,20 @@ def exists(place: Place) -> bool:
     return is_url(place) or Path(place).exists()
 
 
+def _check_unmoved(place: Place) -> None:
+    """See that no new file takes the place of one that was moved: it would send all again.
+
+    Raises:
+        OutboxUnusableError: it would.
+    """
+    moved = f"{os.fspath(place)}.moved"
+    if not exists(place) and Path(moved).exists():
+        raise OutboxUnusableError(
+            f"{place} was moved, and {moved} is kept of it: give the place where it is now, or, to "
+            "begin anew, put that file elsewhere"
+        )
+
+
 def database_stores() -> tuple[type[PostgresOutbox], type[PostgresOutboxReader]]:
     """What writes and what reads an outbox in a database.
 
@@ -99,6 +113,7 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
         return await database_stores()[0].open(os.fspath(place), create=create)
     if not create and not exists(place):
         raise OutboxUnusableError(f"{place} does not exist: give the outbox of an earlier import")
+    _check_unmoved(place)
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox  # noqa: PLC0415 - only if used
 
     return await SqliteOutbox.open(place)
@@ -168,6 +183,8 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
         return
     from leadconnector_async.outbox.sqlite.rehearsal import copy_of  # noqa: PLC0415 - only if used
 
+    if place:
+        _check_unmoved(place)
     with copy_of(place if place and exists(place) else None) as copy:
         async with await open_outbox(copy) as rehearsed:
             yield rehearsed

@@ -330,7 +330,7 @@ async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: Outb
         ("c1", 2),
         ("+14155550101", 1),
         ("14155550101", 1),
-        ("4155550101", 0),
+        ("4155550101", 1),
         ("c", 0),
         ("", 0),
     ],

@@ -177,6 +177,16 @@ def test_a_canary_writes_reads_and_removes(tmp_path: Path) -> None:
         assert not sandbox.contacts
 
 
+def test_a_canary_writes_in_each_direction_that_the_files_use(tmp_path: Path) -> None:
+    """An account may take one for the other."""
+    records = [sms(n, direction=way) for n, way in enumerate(("inbound", "outbound"))]
+    with SandboxThread(SandboxConfig(limits=Limits())) as sandbox:
+        found = examined(sandbox, write_jsonl(tmp_path / "h.jsonl", records), "--canary")
+    assert "2 records: SMS, SMS (outbound)" in found["sources"]["found"]
+    assert "SMS, inbound, 2020" in found["canary SMS read"]["found"]
+    assert "SMS, outbound, 2020" in found["canary SMS (outbound) read"]["found"]
+
+
 def test_a_canary_says_what_the_account_does(tmp_path: Path) -> None:
     """A workflow that answers; and texts of mails aside, nothing else is changed."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,6 +143,37 @@ def test_an_import_goes_on_where_it_moved_to(tmp_path: Path, postgres: PostgresS
         assert len(sandbox.messages) == 7
     checked = leadconnector("outbox", "check", "--outbox", url)
     assert (checked.exit_code, "7 records: each is accounted for" in checked.stdout) == (0, True)
+
+
+def test_the_old_command_does_not_begin_anew(tmp_path: Path, postgres: PostgresServer) -> None:
+    """A line of cron that names the old place would send all once more; both ways."""
+    history = write_jsonl(tmp_path / "a.jsonl", [sms(n) for n in range(5)])
+    path, url = tmp_path / "o.db", postgres.outbox()
+    with SandboxThread() as sandbox:
+        leadconnector("import", history, *at(sandbox, path))
+        for old, new in ((path, url), (url, tmp_path / "back.db")):
+            leadconnector("outbox", "move", "--outbox", old, "--to", new)
+            for words in ((), ("--dry-run",)):
+                run = leadconnector("import", history, *at(sandbox, old), *words)
+                assert (run.exit_code, "was moved, and" in run.stderr) == (1, True), run.output
+            assert leadconnector("import", history, *at(sandbox, new)).exit_code == 0
+        assert len(sandbox.messages) == 5
+    assert not path.exists()
+
+
+def test_a_file_that_is_read_is_not_moved(tmp_path: Path, postgres: PostgresServer) -> None:
+    """What its log holds would stay under the old name."""
+    path = tmp_path / "o.db"
+    in_outbox(path, fill)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE location SET epoch = epoch + 1")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM record").fetchone()
+        with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+            writer.execute("UPDATE location SET epoch = epoch + 1")
+        with pytest.raises(OutboxBusyError, match="is read by another program"):
+            asyncio.run(move_outbox(str(path), postgres.outbox()))
+    assert asyncio.run(read_outbox(path, seen))["summary"].records == 23
 
 
 def test_files_move_with_the_records_that_need_them(

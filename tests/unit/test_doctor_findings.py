@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
@@ -11,11 +12,28 @@ from leadconnector_async.doctor import (
     app_finding,
     clock_finding,
     provider_findings,
+    room_finding,
     sqlite_finding,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NOON = 1_700_000_000.0
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+
+
+def test_an_outbox_that_cannot_be_written_is_a_fault(bound_by_modes: Path) -> None:
+    """The file itself, and its folder, which has to take the log."""
+    outbox = bound_by_modes / "o.db"
+    outbox.touch(mode=0o600)
+    assert room_finding(str(outbox), None).state == "ok"
+    outbox.chmod(0o400)
+    assert room_finding(str(outbox), None).found == f"{outbox} cannot be written"
+    bound_by_modes.chmod(0o500)
+    found = room_finding(str(outbox), None)
+    bound_by_modes.chmod(0o700)
+    assert (found.state, found.found) == ("fault", f"the folder {bound_by_modes} cannot be written")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from leadconnector_async.outbox.postgres.connection import (
 from leadconnector_async.outbox.postgres.lease_calls import LeaseCalls
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
-from leadconnector_async.outbox.postgres.schema import check_in, prepare
+from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
 from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
 from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.summary import unsettled
@@ -104,6 +104,8 @@ class PostgresOutbox(LeaseCalls):
             await check_server(where, connection)
             if rehearsing:
                 await connection.transaction().start()
+            if create:
+                await check_unmoved(where, connection)
             await prepare(where, connection, create=create)
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))

@@ -86,6 +86,8 @@ _OTHERS: Final = """SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'a
     AND objid::bigint >> 24 <> $2
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
+_MOVED: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
+
 
 async def prepare(place: PostgresPlace, connection: Connection, *, create: bool = True) -> None:
     """See that the schema holds an outbox of this format; make it or bring it up to date.
@@ -111,6 +113,25 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
                 await _upgrade(connection, found)
     except FAULTS as error:
         raise explained(place, error) from None
+
+
+async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
+    """See that no new outbox takes the place of one that was moved: it would send all again.
+
+    Raises:
+        OutboxUnusableError: it would.
+    """
+    moved = f"{place.schema}_moved"
+    try:
+        is_new = await _format(place, connection) is None
+        was_moved = is_new and await connection.fetchval(_MOVED, moved)
+    except FAULTS as error:
+        raise explained(place, error) from None
+    if was_moved:
+        raise OutboxUnusableError(
+            f"{place.shown} was moved, and the schema {moved} is kept of it: give the place where "
+            "it is now, or, to begin anew, rename or drop that schema"
+        )
 
 
 async def check_in(place: PostgresPlace, connection: Connection) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.sqlite.claims import ClaimIndex, packed
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
@@ -83,7 +83,10 @@ class SqliteTransfer:
 
     async def retire(self) -> str:
         """See `TransferSource.retire`."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.execute("PRAGMA busy_timeout = 1000")
+        busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:  # its log would stay under the old name, where the next file would find it
+            raise OutboxBusyError(f"{self._path} is read by another program: end it, and run again")
         self.retired = f"{self._path}.moved"
         _rename(self._path, self.retired)
         return self.retired
