@@ -12,6 +12,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from asyncpg.exceptions import DivisionByZeroError
+
 from leadconnector_async.outbox.base import Claim
 from leadconnector_async.outbox.postgres.counters import columns
 
@@ -59,15 +61,17 @@ _DEEPEN: Final = """SELECT w.location, e.lane, e.date, e.seq, e.attempts
             WHERE q.location = w.location AND q.lane = w.lane
             ORDER BY q.date, q.seq LIMIT w.most) AS e"""
 
-_HOLD: Final = """WITH got AS (
-        SELECT location, token, array_agg(seq) AS seqs
-        FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS g (location, token, seq)
-        GROUP BY location, token)
-    UPDATE tenure SET held = held || seqs FROM got
-    WHERE tenure.location = got.location AND epoch = token RETURNING tenure.location"""
-
-_RECORDS: Final = """SELECT seq, key, payload, late
-    FROM unnest($1::bigint[]) AS w (seq) JOIN record USING (seq)"""
+_HOLD: Final = """WITH found AS (
+        SELECT seq, r.location, key, payload, late
+        FROM unnest($1::bigint[]) AS w (seq) JOIN record r USING (seq)),
+    got AS (SELECT location, array_agg(seq) AS seqs FROM found GROUP BY location),
+    fenced AS (
+        UPDATE tenure t SET held = held || seqs
+        FROM unnest($2::int[], $3::bigint[]) AS l (location, token) JOIN got USING (location)
+        WHERE t.location = l.location AND epoch = token RETURNING 1)
+    SELECT seq, key, payload, late FROM found
+    WHERE 1 / ((SELECT count(*) FROM fenced) = cardinality($2))::int = 1"""
+"""Where a lease is not held any more, the division fails, and with it all of the statement."""
 
 _HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.late
     FROM unnest($2::bigint[]) AS h (seq) JOIN record r USING (seq)
@@ -123,6 +127,8 @@ class _LocationClaim:
         """Those that gave some."""
         self.begins = self.began = _LOWEST
         self.is_walking = True
+        self.has_turned = False
+        """Whether the walk goes on at the first lane, and may meet those that gave some."""
 
     @property
     def short(self) -> int:
@@ -132,7 +138,9 @@ class _LocationClaim:
     @property
     def page(self) -> int:
         """How many lanes to read next: more where some are passed over."""
-        return -(-self.short // self.depth) + min(len(self.held) + len(self.lanes), _STRETCH)
+        few = -(-self.short * 3 // (2 * self.depth))  # not all are as deep
+        passed = len(self.held) + (len(self.lanes) if self.has_turned else 0)
+        return few + min(passed, _STRETCH)
 
     def meet(self, entries: Iterable[QueueEntry], read: int) -> None:
         """Take what may be taken of ``read`` lanes, or fewer if there are no more."""
@@ -147,7 +155,7 @@ class _LocationClaim:
             self.is_walking = False
         elif met < read or lane is None or lane == -_LOWEST - 1:  # that was the last one
             self.is_walking, self.began = self.began > _LOWEST, _LOWEST
-            self.begins = _LOWEST
+            self.begins, self.has_turned = _LOWEST, True
         else:
             self.begins = lane + 1
 
@@ -191,8 +199,8 @@ class Claims:
         pages = {catch.location: catch.page for catch in walking}
         rows = [(c.location, c.begins, pages[c.location], c.depth) for c in walking]
         found: dict[int, list[QueueEntry]] = {}
-        for location, *entry in await self._connection.fetch(_WALK, *columns(rows)):
-            found.setdefault(location, []).append(tuple(entry))
+        for row in await self._connection.fetch(_WALK, *columns(rows)):
+            found.setdefault(row[0], []).append(row[1:])
         for catch in walking:
             entries = sorted(found.get(catch.location, ()))
             catch.meet(entries, pages[catch.location])
@@ -236,17 +244,14 @@ class Claims:
 
     async def _hold(self, catches: Sequence[_LocationClaim]) -> list[list[Claim]]:
         """Write down what is claimed, under the leases; then read it."""
-        taking = [
-            (catch.location, catch.lease.token, entry[2])
-            for catch in catches
-            for entry in catch.entries
-        ]
-        if not taking:
+        seqs = [entry[2] for catch in catches for entry in catch.entries]
+        if not seqs:
             return [[] for _ in catches]
-        held = await self._connection.fetch(_HOLD, *columns(taking))
-        if len(held) < len({location for location, *_ in taking}):
+        leases = [(catch.location, catch.lease.token) for catch in catches if catch.entries]
+        try:
+            rows = await self._connection.fetch(_HOLD, seqs, *columns(leases))
+        except DivisionByZeroError:
             return []
-        rows = await self._connection.fetch(_RECORDS, [seq for *_, seq in taking])
         records = {seq: rest for seq, *rest in rows}
         claims = []
         for catch in catches:

@@ -46,6 +46,9 @@ _CONNECT_S: Final = 15.0
 
 _CLOSE_S: Final = 5.0
 
+ALONE: Final = ""
+"""Begins no transaction, for a job that writes in one statement alone, which is one by itself."""
+
 READING: Final = {
     "jit": "off",
     "plan_cache_mode": "force_custom_plan",
@@ -238,18 +241,20 @@ class JobRunner:
 
     async def _in_transaction(self, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
         connection = self.connection
-        if self._transactions:
+        begins = self._transactions and begin != ALONE
+        if begins:
             await connection.execute(begin)
         try:
             result = await work(connection)
-            if self._transactions:
+            if begins:
                 await connection.execute("COMMIT")
         except BaseException:
             self.committed.clear()
             for call in self.undone:
                 call()
-            with suppress(*FAULTS):
-                await connection.execute("ROLLBACK")
+            if begin != ALONE:
+                with suppress(*FAULTS):
+                    await connection.execute("ROLLBACK")
             raise
         for call in self.committed:
             call()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.announcements import WORK, listen
-from leadconnector_async.outbox.postgres.connection import WRITING, JobRunner, connect
+from leadconnector_async.outbox.postgres.connection import ALONE, WRITING, JobRunner, connect
 from leadconnector_async.outbox.postgres.counters import Numbers
-from leadconnector_async.outbox.postgres.leases import Leases
+from leadconnector_async.outbox.postgres.leases import Leases, writes_once
 from leadconnector_async.outbox.postgres.requeue import Requeuer
 from leadconnector_async.outbox.postgres.tenure import Tenure
 
@@ -60,9 +60,11 @@ class LeaseCalls:
                 self._requeuer = Requeuer(self._leasing, self._leases)
             return self._leasing, self._leases
 
-    async def _under_lease(self, work: Callable[[Leases], Awaitable[T]]) -> T:
+    async def _under_lease(
+        self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN"
+    ) -> T:
         runner, leases = await self._held()
-        return await runner.run(lambda _: work(leases))
+        return await runner.run(lambda _: work(leases), begin=begin)
 
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`.
@@ -119,13 +121,14 @@ class LeaseCalls:
 
     async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return await self._under_lease(lambda leases: leases.claim(wants))
+        return await self._under_lease(lambda leases: leases.claim(wants), begin=ALONE)
 
     async def settle(
         self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
     ) -> None:
         """See `Outbox.settle`."""
-        await self._under_lease(lambda leases: leases.settle(settlements, quotas))
+        begin = ALONE if writes_once(settlements) else "BEGIN"
+        await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncpg.exceptions import LockNotAvailableError
+from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
@@ -76,6 +76,14 @@ _NO_QUOTA: Final = (None,) * 5
 def shard_of(location: str) -> int:
     """The shard of a location: the same in all processes and versions."""
     return blake2b(location.encode(), digest_size=1).digest()[0] % SHARDS
+
+
+def writes_once(settlements: Iterable[Settlement]) -> bool:
+    """Whether these are settled in one statement: no trail, file or lookup goes with any."""
+    return not any(
+        fate.lookups or fate.claim.trail or stored_files.local_files(fate.claim.deferred)
+        for fate in settlements
+    )
 
 
 class Leases:
@@ -217,15 +225,19 @@ class Leases:
             return
         self._check(leases)
         self._check_fates(settlements)
-        fates = columns([await self._row(fate) for fate in settlements]) or [()] * _FATE_COLUMNS
+        told = {fate.reason for fate in settlements}
+        reasons = {why: await self._numbers.reason(why) for why in told}
+        rows = columns([_row(fate, reasons) for fate in settlements]) or [()] * _FATE_COLUMNS
+        # Where an array is shorter than others, there are NULLs: those need not be sent.
+        fates = [() if row.count(None) == len(row) else row for row in rows]
         fences = [
             (lease.number, lease.token, *(used.get(lease) or _NO_QUOTA)) for lease in sorted(leases)
         ]
         values = *fates, *columns(fences), SPAN_MS, self._runner.place.channel(ENDS)
-        row = await self._connection.fetchrow(_SETTLE, *values)
-        ended = sum(fate.state is not State.PENDING for fate in settlements)
-        if row is None or row[0] < len(leases) or row[1] < ended:
-            raise _lost(leases)
+        try:
+            await self._connection.fetchrow(_SETTLE, *values)
+        except DivisionByZeroError:
+            raise _lost(leases) from None
         await trail.add(self._connection, settlements)
         done = [fate.claim for fate in settlements if fate.state is State.SENT]
         unused = await stored_files.unuse(
@@ -252,23 +264,6 @@ class Leases:
             raise ValueError("a record is not claimed")
         if any(fate.state not in _ENDS for fate in settlements):
             raise ValueError("a record is not claimed, or is to stay so")
-
-    async def _row(self, fate: Settlement) -> tuple[Any, ...]:
-        claim, state, at, attempts, message, conversation, mail, why, detail, _ = fate
-        return (
-            claim.lease.number,
-            claim.lane,
-            claim.date,
-            claim.seq,
-            int(state),
-            at,
-            attempts,
-            message and storable(message),
-            conversation and storable(conversation),
-            mail and storable(mail),
-            None if why is None else await self._numbers.reason(why),
-            detail,
-        )
 
     async def _fence(self, lease: Lease) -> None:
         """See that what is written next, in the same transaction, is written under the lease."""
@@ -309,6 +304,24 @@ class Leases:
 
 
 _FATE_COLUMNS: Final = 12
+
+
+def _row(fate: Settlement, reasons: Mapping[str | None, int | None]) -> tuple[Any, ...]:
+    claim, state, at, attempts, message, conversation, mail, why, detail, _ = fate
+    return (
+        claim.lease.number,
+        claim.lane,
+        claim.date,
+        claim.seq,
+        state,
+        at,
+        attempts,
+        message and storable(message),
+        conversation and storable(conversation),
+        mail and storable(mail),
+        reasons[why],
+        detail,
+    )
 
 
 def _lost(leases: Sequence[Lease]) -> LeaseLostError:

@@ -1,4 +1,5 @@
--- Fates are written, counted and announced in one statement, where the leases are held.
+-- Fates are written, counted and announced in one statement, where the leases are held: where one of
+-- them is not, or a record is not in the queue, the division fails, and with it all of the statement.
 WITH fate AS (
         SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[],
             $6::bigint[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::bytea[])
@@ -46,7 +47,8 @@ WITH fate AS (
         INSERT INTO pace AS p (span, part, sent)
         SELECT at / $20, pg_backend_pid(), count(*) FROM fate WHERE state = 2 GROUP BY 1
         ON CONFLICT (span, part) DO UPDATE SET sent = p.sent + excluded.sent),
-    told AS (DELETE FROM awaited a USING fate f WHERE f.state > 0 AND a.seq = f.seq
-        RETURNING a.seq)
-    SELECT (SELECT count(*) FROM fenced), (SELECT count(*) FROM gone),
+    told AS (DELETE FROM awaited a USING fate f
+        WHERE EXISTS (SELECT FROM awaited) AND f.state > 0 AND a.seq = f.seq RETURNING a.seq)
+    SELECT 1 / ((SELECT count(*) FROM fenced) = cardinality($13)
+            AND (SELECT count(*) FROM gone) = (SELECT count(*) FROM fate WHERE state > 0))::int,
         (SELECT count(pg_notify($21, seq::text)) FROM told)

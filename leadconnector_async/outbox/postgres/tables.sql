@@ -40,6 +40,8 @@ CREATE TABLE tenure (
     first_at bigint, last_at bigint,
     day_used bigint, day_ends bigint, window_used bigint, window_ends bigint, day_limit bigint)
     WITH (fillfactor = 30, autovacuum_vacuum_scale_factor = 0.02);
+-- What is held changes with each batch: to compress it costs more than its bytes do.
+ALTER TABLE tenure ALTER held SET STORAGE EXTERNAL;
 
 CREATE TABLE outcome (
     lane bigint NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, location int NOT NULL,
