@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-"""What a URL begins with, and no path: a drive of Windows has one letter."""
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|postgres(ql)?:", re.IGNORECASE)
+"""What a URL begins with, and no path: a drive of Windows has one letter. One without its slashes
+may hold a password all the same."""
 
 
 def is_url(place: Place) -> bool:

@@ -183,6 +183,8 @@ def record(number: int, text: str = "") -> Record:
         "postgresql://user:secret@host/db?schema=pg_secret",
         "mysql://user:secret@host/db",
         "postgresql:/user:secret@host/db",
+        "postgresql:user:secret@host/db",
+        "Postgres:user:secret@host/db",
     ],
 )
 def test_a_wrong_url_is_no_file(

@@ -9,6 +9,7 @@ import asyncio
 import signal
 import time
 from contextlib import nullcontext
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
@@ -73,7 +74,7 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
         return plan(options)
     display = choose_display(quiet=options.quiet, color=color)
     options = _within_open_files(options)
-    with target(options) as at, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with target(options) as at, asyncio.Runner(loop_factory=loop_factory()) as runner:
         summary = runner.run(_Run(options, display).run(at))
     if summary.error is not None:
         say(f"leadconnector: {summary.error}", err=True)
@@ -195,13 +196,18 @@ def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) 
     return Ending(ended="interrupted", stopped=stopped) if interrupted else importer.ending()
 
 
-def _loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
-    """Uvloop's loop where it is installed, else asyncio's own."""
+def loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
+    """Uvloop's loop where it is installed, else asyncio's own.
+
+    Before 0.23 uvloop kept what was written until its turn ended: a process that was stopped there
+    sent it when it went on, after the lease whose deadline it had checked before.
+    """
     try:
         import uvloop  # noqa: PLC0415 - an extra
     except ImportError:
         return None
-    return uvloop.new_event_loop
+    writes_at_once = tuple(map(int, version("uvloop").split(".")[:2])) >= (0, 23)
+    return uvloop.new_event_loop if writes_at_once else None
 
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
