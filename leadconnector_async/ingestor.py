@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from os import fspath
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
 from leadconnector_async.delivery.exclusive_sender import ExclusiveSender
 from leadconnector_async.delivery.results import outcome_of_refused
@@ -20,17 +21,20 @@ from leadconnector_async.submitter import Submitter
 from leadconnector_async.worker import is_one_locations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from os import PathLike
     from types import TracebackType
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.models import InboundMessage, Outcome, Record
+    from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
     from leadconnector_async.records.draft import Draft
 
+
+T = TypeVar("T")
 
 Role = Literal["both", "submit"]
 """Whether a process sends too, or leaves that to others."""
@@ -167,19 +171,21 @@ class Ingestor:
                     yield outcome
         finally:
             self._running = False
+            if isinstance(self._sender, Submitter):
+                self._sender.expect_nothing()
 
     async def _run(self, messages: Messages) -> AsyncGenerator[Outcome, None]:
         sender = self._sender
-        await sender.free()
-        outbox = sender.outbox if isinstance(sender, Submitter) else self._durable
-        if outbox is not None:
+        if isinstance(sender, ExclusiveSender):
+            await sender.free()
+        if isinstance(sender, Submitter) or self._durable is not None:
             source_pass = SourcePass()
-            async for draft in self._stage(messages, outbox, source_pass):
+            async for draft in self._stage(messages, source_pass):
                 yield outcome_of_refused(draft)
-            if outbox is self._durable:  # an import may have left some for later
-                await outbox.publish()
-                await outbox.select(None)
-            sending = sender.outcomes(source_pass.numbers())
+            if self._durable is not None:  # an import may have left some for later
+                await self._durable.publish()
+                await self._durable.select(None)
+            sending = sender.outcomes()
         elif isinstance(sender, ExclusiveSender):
             sending = sender.stream(messages, self._builder)
         async with aclosing(sending) as outcomes:
@@ -215,20 +221,41 @@ class Ingestor:
             raise RuntimeError("the ingestor is not open: use it within `async with`")
 
     async def _stage(
-        self, messages: Messages, outbox: DurableOutbox, source_pass: SourcePass
+        self, messages: Messages, source_pass: SourcePass
     ) -> AsyncGenerator[Draft, None]:
         """Stage all; yield what is refused or left out."""
         source = source_of(messages)
         if source is not None:
-            source_pass.source = await outbox.source(source.name, source.form)
+            source_pass.source = await self._durably(
+                lambda outbox: outbox.source(source.name, source.form)
+            )
         async for batch in self._builder.batches(messages):
-            staged = await outbox.stage(batch, source_pass)
+            met = source_pass.met()
+            staged = await self._durably(partial(_stage_anew, batch, source_pass, met))
             self._sender.staged.add(staged)
+            if isinstance(self._sender, Submitter):
+                await self._sender.expect(source_pass.numbers(met))
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
                     yield draft
         if source is not None:
-            await outbox.end(source_pass, fault_key(source.name))
+            key = fault_key(source.name)
+            await self._durably(lambda outbox: outbox.end(source_pass, key))
+
+    async def _durably(self, work: Callable[[DurableOutbox], Awaitable[T]]) -> T:
+        """Let the outbox do work that may be done twice."""
+        if isinstance(self._sender, Submitter):
+            return await self._sender.durably(work)
+        assert self._durable is not None  # noqa: S101 - else nothing is staged
+        return await work(self._durable)
+
+
+async def _stage_anew(
+    batch: list[Draft], source_pass: SourcePass, met: bytes, outbox: DurableOutbox
+) -> Staged:
+    """Stage a batch, also after an attempt of which nobody knows what was committed."""
+    source_pass.restore(met)
+    return await outbox.stage(batch, source_pass)
 
 
 name_public_place(globals())

@@ -98,6 +98,8 @@ class Submitter:
         self._waiters = Waiters()
         self._open: dict[int, str] = {}
         """The records of a run without an end yet, and their locations."""
+        self._early: list[Outcome] = []
+        """Outcomes of a run that stages yet."""
         self._published = False
         """Whether all of these are known."""
         self._queue: OutcomeQueue | None = None
@@ -176,13 +178,21 @@ class Submitter:
         self._tell_worker(draft.location)
         return await waiter
 
-    async def free(self) -> None:
-        """Open the outbox again where it was lost: a run stages over what is open."""
-        if self.outbox.is_lost:
-            await self._reopen(self.outbox)
+    async def expect(self, seqs: Iterable[int]) -> None:
+        """Have a run wait for those of these without an end: others may send them at once."""
+        for lot in _lots(list(seqs)):
+            self._open |= await self.durably(lambda outbox: outbox.await_ends(lot))  # noqa: B023 - awaited here
 
-    async def outcomes(self, seqs: Iterable[int]) -> AsyncGenerator[Outcome, None]:
-        """Publish what is staged; yield the outcomes of those of these records without one.
+    def expect_nothing(self) -> None:
+        """End the run: nothing is waited for but what was submitted."""
+        self._open.clear()
+        self._early.clear()
+        self._errors.clear()
+        self._queue = None
+        self._published = False
+
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+        """Publish what is staged; yield the outcomes of what is expected.
 
         Raises:
             LeadConnectorError: a location could not go on, after the others were done; or what
@@ -190,24 +200,18 @@ class Submitter:
         """
         self._send()
         queue = self._queue = OutcomeQueue(asyncio.Event())
-        self._errors.clear()
-        self._published = False
-        try:
-            for lot in _lots(list(seqs)):
-                self._open |= await self.durably(lambda outbox: outbox.await_ends(lot))  # noqa: B023 - awaited here
-            await self.durably(lambda outbox: outbox.publish())
-            self._published = True
-            for location in set(self._open.values()):
-                self._tell_worker(location)
-            self._end_if_done()
-            async with aclosing(queue.drain()) as outcomes:
-                async for outcome in outcomes:
-                    yield outcome
-            for error in self._errors.values():
-                raise error
-        finally:
-            self._queue = None
-            self._open.clear()
+        await self.durably(lambda outbox: outbox.publish())
+        self._published = True
+        for location in set(self._open.values()):
+            self._tell_worker(location)
+        for outcome in self._early:
+            queue.put(outcome)
+        self._end_if_done()
+        async with aclosing(queue.drain()) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+        for error in self._errors.values():
+            raise error
 
     def _tell_worker(self, location: str) -> None:
         """Have a location sent from here, if it is this process's; unless it cannot go on."""
@@ -232,17 +236,17 @@ class Submitter:
         """A record has an end, which is durable."""
         outcome = outcome_of(end, location)
         self._waiters.take(seq, outcome)
-        if self._open.pop(seq, None) is not None and self._queue is not None:
-            self._queue.put(outcome)
+        if self._open.pop(seq, None) is not None:
+            (self._early.append if self._queue is None else self._queue.put)(outcome)
             self._end_if_done()
 
     def location_stopped(self, location: str, error: LeadConnectorError) -> None:
         """A location cannot go on: whoever waits for a record of it is told."""
         self._waiters.fail_location(location, error)
         stopped = [seq for seq, of in self._open.items() if of == location]
-        for seq in stopped:
-            del self._open[seq]
-        if stopped:
+        if stopped and self._published:  # else nobody may have tried yet
+            for seq in stopped:
+                del self._open[seq]
             self._errors[location] = error
             self._end_if_done()
 
@@ -331,7 +335,7 @@ class Submitter:
     async def _look_at_stopped(self) -> None:
         """See which locations cannot go on elsewhere: an owner that has just begun may yet try."""
         now = asyncio.get_running_loop().time()
-        waiting = {*self._waiters.locations, *self._open.values()}
+        waiting = {*self._waiters.locations, *(self._open.values() if self._published else ())}
         self._since = {location: self._since.get(location, now) for location in waiting}
         for location, stop in (await self.durably(lambda outbox: outbox.stopped())).items():
             waited = now - self._since.get(location, now)

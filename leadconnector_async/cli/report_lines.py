@@ -257,15 +257,7 @@ def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
     if source.mapping_file is not None:
         yield "mapping", source.mapping_file
     usual = SourceOptions()
-    for name in (
-        "timezone",
-        "region",
-        "numbers",
-        "undated",
-        "date_format",
-        "other_files",
-        "call_notes",
-    ):
+    for name in _OF_VALUES:
         if (value := getattr(source, name)) != getattr(usual, name):
             yield name, value
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))

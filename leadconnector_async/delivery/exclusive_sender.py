@@ -111,7 +111,7 @@ class ExclusiveSender:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
             await self._finish_work()
 
-    async def outcomes(self, _seqs: Iterable[int]) -> AsyncGenerator[Outcome, None]:
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Send all that is staged, by whatever run; yield what becomes of it.
 
         Raises:

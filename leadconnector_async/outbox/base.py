@@ -10,6 +10,7 @@ settled is handed to the next holder, as unknown. SQLite is the case with one ow
 
 from __future__ import annotations
 
+import re
 import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -38,6 +39,9 @@ class State(IntEnum):
     """Failed or unresolved, and given up by its owner."""
 
 
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
+
+
 class SourcePass:
     """One pass over one source: which records it has met already, one bit each.
 
@@ -63,6 +67,14 @@ class SourcePass:
         size = max(len(self._seen), len(self._earlier))
         both = int.from_bytes(self._seen, "little") | int.from_bytes(self._earlier, "little")
         return both.to_bytes(size, "little")
+
+    def met(self) -> bytes:
+        """What this pass has met, for `restore`."""
+        return bytes(self._seen)
+
+    def restore(self, met: bytes) -> None:
+        """Have met what it had met before an attempt whose end nobody knows."""
+        self._seen[:] = met
 
     def was_met_before(self, seq: int) -> bool:
         """Tell whether an earlier pass of the run has met record ``seq``."""
@@ -90,11 +102,12 @@ class SourcePass:
             self._seen[end >> 3] |= 1 << (end & 7)
         self._seen[first >> 3 : end >> 3] = b"\xff" * ((end - first) >> 3)
 
-    def numbers(self) -> Iterator[int]:
-        """The records that this pass has met."""
-        for index, byte in enumerate(self._seen):
-            if byte:
-                yield from (8 * index + bit for bit in range(8) if byte >> bit & 1)
+    def numbers(self, before: bytes = b"") -> Iterator[int]:
+        """The records that this pass has met, but those that it had met ``before``."""
+        new = int.from_bytes(self._seen, "little") ^ int.from_bytes(before, "little")
+        for some in _NOT_ZERO.finditer(new.to_bytes(len(self._seen), "little")):
+            first, byte = 8 * some.start(), some[0][0]
+            yield from (first + bit for bit in range(8) if byte >> bit & 1)
 
     def has_met(self, seq: int) -> bool:
         """Tell whether this pass has met record ``seq``."""

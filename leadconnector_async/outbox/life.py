@@ -16,7 +16,7 @@ from leadconnector_async.outbox.reader import RecordLife, SourcePosition
 from leadconnector_async.records.draft import key_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     Rows = Callable[..., Awaitable[Sequence[Any]]]
 
@@ -24,8 +24,11 @@ _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTA
 
 _PAGE: Final = 500
 
-_NUMBER: Final = re.compile(r"\+?(\d{7,15})")
+_NUMBER: Final = re.compile(r"\+?\d{7,15}")
 
+_PUNCTUATION: Final = re.compile(r"[\s()./-]")
+
+_WILD: Final = re.compile(r"[\\%_]")
 
 OVERTAKEN: Final = """SELECT count(*) FROM (
     SELECT at, max(at) OVER (PARTITION BY r.location, r.lane ORDER BY r.date, r.seq
@@ -45,7 +48,7 @@ class LifeQueries(NamedTuple):
     by_answer: str
     """With the id of a message or a conversation that the API gave."""
     by_text: str
-    """With a JSON string that a body, or what it lacks, holds: as bytes, and as text."""
+    """With a JSON string that a body, or what it lacks, holds: a pattern of LIKE, whatever case."""
     records: str
     """Beyond a number, so many: the next number, key, location and its number, date, body, source,
     line, state, when, attempts, ids, reason and detail of each."""
@@ -66,11 +69,18 @@ async def find_records(rows: Rows, queries: LifeQueries, text: str) -> list[int]
         found = await rows(queries.by_line, place["source"] or "", int(place["line"]))
     if not found:
         found = await rows(queries.by_answer, text)
-    if not found:
-        number = _NUMBER.fullmatch(text)
-        quoted = msgspec.json.encode(f"+{number[1]}" if number else text)
-        found = await rows(queries.by_text, quoted, quoted.decode())
+    for pattern in _patterns(text):
+        found = found or await rows(queries.by_text, f"%{pattern}%")
     return [seq for (seq,) in found]
+
+
+def _patterns(text: str) -> Iterator[str]:
+    """How a JSON string with a text may look; a number is in E.164, whatever it lacks of that."""
+    digits = _PUNCTUATION.sub("", text)
+    if _NUMBER.fullmatch(digits):
+        for missing in range(1 if digits.startswith("+") else 4):  # digits of a country code
+            yield f'"+{"_" * missing}{digits.lstrip("+0")}"'
+    yield _WILD.sub(r"\\\g<0>", msgspec.json.encode(text).decode())
 
 
 async def lives(rows: Rows, queries: LifeQueries, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:

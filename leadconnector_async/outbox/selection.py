@@ -147,7 +147,10 @@ class SelectionPass:
         """
         if self._missing:
             listed = ", ".join(sorted(self._names[name] for name in self._missing))
-            raise SelectionError(f"no record has the type, contact, number or address {listed}")
+            fix = ": a number needs its country code, or --region" if "+" in listed else ""
+            raise SelectionError(
+                f"no record has the type, contact, number or address {listed}{fix}"
+            )
 
     def _is_meant(self, at: int, payload: bytes | None, deferred: str | None) -> bool:
         since, until = self._selection.since, self._selection.until

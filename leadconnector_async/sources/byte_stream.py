@@ -36,15 +36,6 @@ _GZIP_HEADER: Final = 31
 """zlib's ``wbits`` for 15 bits of window in a gzip wrapper."""
 
 
-def open_stream(path: str) -> ByteStream:
-    """Open a file, or standard input for ``-``.
-
-    Raises:
-        SourceError: there is no such file, or it may not be read.
-    """
-    return SourceFile.at(path).stream()
-
-
 class SourceFile(NamedTuple):
     """A file as problems name it, and where it is: standard input has no ``members``."""
 

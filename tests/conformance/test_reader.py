@@ -385,6 +385,24 @@ async def test_texts_of_settled_records_are_forgotten(
     assert await reader.broken() == {}
 
 
+async def test_names_of_persons_whose_contact_is_there_are_forgotten(
+    durable: DurableOutbox, reader: OutboxReader
+) -> None:
+    """One that is still to be made keeps the name that it will have."""
+    await published(durable, [draft("i1")])
+    lease = (await durable.acquire("l1")).lease
+    person = '{"phone":"+1202555010%d","email":"p%d@example.com","name":"Jane"}'
+    known = {"person:+12025550101": person % (1, 1), "person:p2@example.com": person % (2, 2)}
+    waits = {"person:+12025550103": person % (3, 3)}
+    there = {"contact:p1@example.com": "c1", "contact:+12025550102": "c2"}
+    await durable.put_lookups(lease, known | waits | there)
+    await durable.forget_texts()
+    kept = await reader.lookups("l1", [*known, *waits, *there])
+    assert [name for name, value in kept.items() if "Jane" in value] == [*waits]
+    assert kept.keys() == {*known, *waits, *there}
+    assert all("@example.com" in kept[name] for name in known)
+
+
 async def test_messages_that_overtook_earlier_ones_are_counted(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:

@@ -17,6 +17,7 @@ from leadconnector_async.records.draft import fault_key, line_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from leadconnector_async.outbox.base import Claim
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.records.draft import Draft
@@ -76,6 +77,27 @@ async def test_equal_records_are_told_apart_over_batches(durable: DurableOutbox)
         for each in (source_pass, source_pass, again, again)
     ]
     assert results == [Staged(1, 0, 0)] * 2 + [Staged(0, 1, 0)] * 2
+
+
+async def test_a_batch_can_be_staged_again_where_nobody_knows_whether_it_was(
+    durable: DurableOutbox, place: DurablePlace
+) -> None:
+    """As after a connection that was lost amid a commit: equal ones stay as many as they were."""
+    batch = [draft("a", counted=True)] * 3
+    source_pass = SourcePass()
+    await durable.stage(batch, source_pass)
+    met = source_pass.met()
+    assert await durable.stage(batch, source_pass) == Staged(3, 0, 0)
+    async with await place.crashed() as after:
+        source_pass.restore(met)
+        assert await after.stage(batch, source_pass) == Staged(0, 3, 0)
+        assert sorted(source_pass.numbers()) == sorted(claim.seq for claim in await all_of(after))
+
+
+async def all_of(outbox: Outbox) -> list[Claim]:
+    """All that is staged, claimed."""
+    await outbox.publish()
+    return await claimed(outbox, 100)
 
 
 async def test_equal_records_have_numbered_keys_in_their_order(outbox: Outbox) -> None:

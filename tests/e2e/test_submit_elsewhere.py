@@ -27,7 +27,7 @@ from leadconnector_async import (
 from leadconnector_async.outbox.postgres.connection import connect
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.place import read_place
-from leadconnector_async.records.builder import InFlightLimit, RecordBuilder
+from leadconnector_async.records.builder import STAGE_BATCH, InFlightLimit, RecordBuilder
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig, SandboxThread
 from leadconnector_async.submitter import Submitter
 
@@ -279,6 +279,29 @@ def test_a_run_goes_on_after_its_connections_were_cut(postgres_place: str) -> No
                 await cut_off(postgres_place)
                 await asyncio.sleep(0)
             assert len(sandbox.messages) == 40
+
+    asyncio.run(scenario())
+
+
+def test_a_run_goes_on_where_its_connections_are_cut_while_it_stages(postgres_place: str) -> None:
+    """It yields what others have sent meanwhile too; equal messages stay as many as they were."""
+    count = STAGE_BATCH + 20
+
+    async def scenario() -> None:
+        async with programs(postgres_place, "both") as (sandbox, _):
+
+            async def given() -> AsyncIterator[InboundMessage]:
+                for number in range(count):
+                    if number == STAGE_BATCH + 10:
+                        assert await cut_off(postgres_place)
+                        await until(lambda: are_stored(sandbox, STAGE_BATCH))
+                    yield record(number % 100).message
+
+            api = LeadConnector(sandbox.token, location_id="l1", base_url=sandbox.url, limit=None)
+            async with api, Ingestor(api, outbox=postgres_place, role="submit") as ingestor:
+                found = [outcome.key async for outcome in ingestor.run(given())]
+            assert len(found) == len(set(found)) == count
+            assert len(sandbox.messages) == count
 
     asyncio.run(scenario())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -19,8 +20,8 @@ from leadconnector_async.outbox.upkeep import back_up, forget_texts, move_outbox
 if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader
 
-_url = click.argument(
-    "outbox", metavar="URL", type=OUTBOX, envvar="LEADCONNECTOR_OUTBOX", required=True
+_place = partial(
+    click.argument, "outbox", type=OUTBOX, envvar="LEADCONNECTOR_OUTBOX", required=True
 )
 
 
@@ -34,16 +35,16 @@ def command() -> None:
 
 
 @command.command("init")
-@_url
+@_place(metavar="URL")
 def init(outbox: str) -> None:
     """Make the schema and its tables in a database, where they are not there yet."""
     _open(outbox, create=True)
 
 
 @command.command("upgrade")
-@_url
+@_place(metavar="FILE|URL")
 def upgrade(outbox: str) -> None:
-    """Bring the tables of an older version up to date."""
+    """Bring an outbox that an older version wrote up to date, and change nothing else in it."""
     _open(outbox, create=False)
 
 

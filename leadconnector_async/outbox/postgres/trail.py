@@ -27,7 +27,7 @@ QUERIES: Final = LifeQueries(
     by_answer="""SELECT seq FROM outcome WHERE $1 IN (message_id, conversation_id)
         ORDER BY seq""",
     by_text="""SELECT seq FROM record
-        WHERE position($1::bytea IN payload) > 0 OR strpos(late, $2) > 0 ORDER BY date, seq""",
+        WHERE convert_from(payload, 'UTF8') ILIKE $1 OR late ILIKE $1 ORDER BY date, seq""",
     records="""SELECT r.seq, key, location.name, r.location, r.date, payload,
             coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
             coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,

@@ -25,6 +25,13 @@ _SETTLED: Final = """SELECT r.seq, payload, late, raw
 _FORGET: Final = """UPDATE record SET payload = f.payload, late = NULL, traits = 0, raw = NULL
     FROM unnest($1::bigint[], $2::bytea[]) AS f (seq, payload) WHERE record.seq = f.seq"""
 
+_FORGET_NAMES: Final = """UPDATE lookup SET value = (value::jsonb - 'name')::text
+    WHERE name LIKE 'person:%' AND EXISTS (
+        SELECT FROM lookup AS found WHERE found.location = lookup.location AND found.name IN (
+            'contact:' || (lookup.value::jsonb ->> 'phone'),
+            'contact:' || (lookup.value::jsonb ->> 'email')))"""
+"""Of persons whose contact is there: for others it is made with the name."""
+
 _FORMER: Final = """INSERT INTO former (seq, line)
     SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"""
 
@@ -90,6 +97,7 @@ async def _forget(connection: Connection, after: int, limit: int) -> tuple[int, 
     """Forget what some settled records say. Returns how many, and the number of the last."""
     rows = await connection.fetch(_SETTLED, after, limit)
     if not rows:
+        await connection.execute(_FORGET_NAMES)
         return 0, after
     less = [
         (seq, None if payload is None else forgotten(payload, deferred))
@@ -115,7 +123,7 @@ async def compact(place: str) -> None:
     where = read_place(place)
     connection = await connect(where, {})
     try:
-        await connection.execute("VACUUM record")
+        await connection.execute("VACUUM record, lookup")
     except FAULTS as error:
         raise explained(where, error) from None
     finally:

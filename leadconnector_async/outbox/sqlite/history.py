@@ -71,8 +71,8 @@ QUERIES: Final = LifeQueries(
         ORDER BY seq""",
     by_answer="""SELECT seq FROM outcome WHERE ? IN (message_id, conversation_id)
         ORDER BY seq""",
-    by_text="""SELECT seq FROM record
-        WHERE instr(payload, ?) OR instr(late, ?) ORDER BY date, seq""",
+    by_text="""SELECT seq FROM record WHERE CAST(payload AS TEXT) LIKE ?1 ESCAPE '\\'
+        OR late LIKE ?1 ESCAPE '\\' ORDER BY date, seq""",
     records="""SELECT r.seq, key, location.name, r.location, r.date, payload,
             coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
             coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
@@ -85,9 +85,9 @@ QUERIES: Final = LifeQueries(
             LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
         WHERE r.seq > ? ORDER BY r.seq LIMIT ?""",
     positions="""SELECT name, line FROM (
-            SELECT 0 AS place, source, line FROM origin WHERE seq = ?1
-            UNION ALL SELECT 1, source, line FROM copy WHERE seq = ?1)
-        JOIN source ON source.id = source ORDER BY place, name, line""",
+            SELECT 0 AS place, seq, source, line FROM origin
+            UNION ALL SELECT 1, seq, source, line FROM copy)
+        JOIN source ON source.id = source WHERE seq = ? ORDER BY place, name, line""",
     trail="SELECT at, what, trace FROM trail WHERE seq = ? ORDER BY rowid",
-    owner="SELECT worker FROM owner WHERE at <= ?2 AND ?1 >= 0 ORDER BY at DESC LIMIT 1",
+    owner="SELECT worker FROM owner WHERE ? >= 0 AND at <= ? ORDER BY at DESC LIMIT 1",
 )

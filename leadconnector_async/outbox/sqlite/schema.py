@@ -8,6 +8,7 @@ of a few lanes touches few pages, and claiming does not slow down with what is s
 from __future__ import annotations
 
 import logging
+import shlex
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -160,7 +161,7 @@ def check_schema(connection: Connection, path: str) -> None:
     if found < FORMAT:
         fix = "finish it with the version that made it"
         if found >= OLDEST:  # only read here, and so not upgraded
-            fix = "go on with its import, or retry it, which brings it up to date"
+            fix = f"leadconnector outbox upgrade {shlex.quote(path)} brings it up to date"
         raise OutboxUnusableError(
             f"{path} has format {found}, and this version reads {FORMAT}: {fix}"
         )

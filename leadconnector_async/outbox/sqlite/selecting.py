@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
 
 _CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
-        iif(?1, payload, NULL), iif(?1, late, NULL)
+        iif(?, payload, NULL), iif(?, late, NULL)
     FROM record LEFT JOIN origin ON origin.seq = record.seq
     WHERE payload IS NOT NULL ORDER BY date, record.seq"""
 
@@ -34,7 +34,7 @@ def select(connection: Connection, claims: Claims, selection: Selection | None) 
     connection.execute(_TAKE_ALL)
     if selection is not None:
         walk = SelectionPass(selection, claims.index.held)
-        candidates = connection.execute(_CANDIDATES, (selection.reads,))
+        candidates = connection.execute(_CANDIDATES, (selection.reads,) * 2)
         connection.execute(_TAKEN)
         taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
         connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)

@@ -36,6 +36,13 @@ _FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE s
 
 _FORGET_LINE: Final = "UPDATE origin SET raw = NULL WHERE seq = ?"
 
+_FORGET_NAMES: Final = """UPDATE fact SET value = json_remove(value, '$.name')
+    WHERE name LIKE 'person:%' AND EXISTS (
+        SELECT 1 FROM fact AS found WHERE found.location = fact.location AND found.name IN (
+            'contact:' || json_extract(fact.value, '$.phone'),
+            'contact:' || json_extract(fact.value, '$.email')))"""
+"""Of persons whose contact is there: for others it is made with the name."""
+
 _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line) VALUES (?, ?)"
 
 _WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
@@ -79,6 +86,8 @@ def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, i
     """Forget what some settled records say. Returns how many, and the number of the last."""
     connection.execute("PRAGMA secure_delete = ON")
     rows = connection.execute(_SETTLED, (after, limit)).fetchall()
+    if not rows:
+        connection.execute(_FORGET_NAMES)
     done = 0
     for seq, payload, deferred, raw in rows:
         less = None if payload is None else forgotten(payload, deferred)

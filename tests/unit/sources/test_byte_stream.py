@@ -18,8 +18,8 @@ from leadconnector_async.sources.byte_stream import (
     CHUNK,
     ByteStream,
     LineSplitter,
+    SourceFile,
     TooLong,
-    open_stream,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ TEXT = b"".join(b"line %d\n" % number for number in range(100_000))
 def _written(folder: Path, content: bytes) -> ByteStream:
     path = folder / "history"
     path.write_bytes(content)
-    return open_stream(str(path))
+    return SourceFile.at(str(path)).stream()
 
 
 def _drained(stream: ByteStream) -> bytes:
@@ -102,7 +102,7 @@ def test_rubbish_after_gzip_is_damage(tmp_path: Path) -> None:
 def test_standard_input_has_no_size_and_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """``-`` is read as bytes; closing it is the business of the program."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"hello\n"))))
-    stream = open_stream("-")
+    stream = SourceFile.at("-").stream()
     assert _drained(stream) == b"hello\n"
     assert (stream.name, stream.size) == ("standard input", None)
     assert not sys.stdin.closed
@@ -123,7 +123,7 @@ def test_a_pipe_can_be_named(tmp_path: Path) -> None:
     opened = threading.Event()
     writer = threading.Thread(target=write)
     writer.start()
-    stream = open_stream(str(path))
+    stream = SourceFile.at(str(path)).stream()
     opened.set()
     assert _drained(stream) == b"hello\n"
     assert stream.size is None
@@ -133,11 +133,11 @@ def test_a_pipe_can_be_named(tmp_path: Path) -> None:
 def test_files_that_cannot_be_opened_are_named_with_a_fix(tmp_path: Path) -> None:
     """A wrong path is the commonest error of all."""
     with pytest.raises(SourceError, match=r"gone\.csv: there is no such file: check the path"):
-        open_stream(str(tmp_path / "gone.csv"))
+        SourceFile.at(str(tmp_path / "gone.csv")).stream()
     with pytest.raises(SourceError, match="is a folder: name the files in it"):
-        open_stream(str(tmp_path))
+        SourceFile.at(str(tmp_path)).stream()
     with pytest.raises(SourceError, match="cannot be opened"):
-        open_stream(str(tmp_path / ("x" * 5000)))
+        SourceFile.at(str(tmp_path / ("x" * 5000))).stream()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes there")
@@ -147,7 +147,7 @@ def test_a_file_that_may_not_be_read(bound_by_modes: Path) -> None:
     path.write_bytes(b"type\n")
     path.chmod(0)
     with pytest.raises(SourceError, match="may not be read by you: change its permissions"):
-        open_stream(str(path))
+        SourceFile.at(str(path)).stream()
 
 
 class _FailingDisk(io.BytesIO):

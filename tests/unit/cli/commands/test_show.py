@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 
 from leadconnector_async.sandbox import Fault, SandboxConfig, SandboxThread
@@ -38,3 +39,33 @@ def test_what_nobody_knows_is_an_error(tmp_path: Path) -> None:
     run = leadconnector("show", "nobody", "--outbox", tmp_path / "o.db")
     assert run.exit_code == 1
     assert "has no record nobody: give an id, FILE:LINE" in run.stderr
+
+
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_a_person_is_named_as_people_write(
+    tmp_path: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    """A number without its country code, or with signs between; an address in any case.
+
+    Signs that a search gives a meaning have none.
+    """
+    whom = {"contactId": None, "contact.phone": "+14155552671", "contact.email": "a_b@example.com"}
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(1, **whom), sms(2)])
+    outbox = str(tmp_path / "o.db")
+    if place == "database":
+        outbox = request.getfixturevalue("postgres_place")
+        leadconnector("outbox", "init", outbox)
+    leadconnector("import", history, "--sandbox", "--outbox", outbox)
+    for one in (
+        "(415) 555-2671",
+        "415.555.2671",
+        "1-415-555-2671",
+        "+1 415 555 2671",
+        "A_B@Example.com",
+    ):
+        shown = leadconnector("show", one, "--outbox", outbox, "--json")
+        assert shown.exit_code == 0, one
+        (record,) = result_of(shown.stdout)["records"]
+        assert record["places"] == [f"{history}:1"]
+    for one in ("%", "_", "axb@example.com", "a%", "555-2671", "+4155552671", "\\"):
+        assert leadconnector("show", one, "--outbox", outbox).exit_code == 1, one

@@ -137,7 +137,7 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(
             for statement in UNDO[later]:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {found}")
-    with pytest.raises(OutboxUnusableError, match="go on with its import"):
+    with pytest.raises(OutboxUnusableError, match=f"leadconnector outbox upgrade {path} brings"):
         open_to_read(str(path))
     caplog.set_level(logging.INFO, "leadconnector_async")
     for _ in range(2):
