@@ -71,8 +71,9 @@ QUERIES: Final = LifeQueries(
         ORDER BY seq""",
     by_answer="""SELECT seq FROM outcome WHERE ? IN (message_id, conversation_id)
         ORDER BY seq""",
-    by_text="""SELECT seq FROM record WHERE CAST(payload AS TEXT) LIKE ?1 ESCAPE '\\'
-        OR late LIKE ?1 ESCAPE '\\' ORDER BY date, seq""",
+    by_text="""SELECT seq FROM record
+        WHERE coalesce(CAST(payload AS TEXT), '') || coalesce(late, '') LIKE ? ESCAPE '\\'
+        ORDER BY date, seq""",
     records="""SELECT r.seq, key, location.name, r.location, r.date, payload,
             coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
             coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
