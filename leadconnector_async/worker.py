@@ -47,6 +47,9 @@ has no answer by then is looked for by the next owner."""
 SPARED: Final = 20
 """A look at what is left takes at most one part in so many of the time."""
 
+STORED_S: Final = 0.3
+"""Seconds more that the store has to write down what has come, once a worker is stopped."""
+
 AGAIN_S: Final = (0.2, 1.0, 5.0)
 """Seconds between the end of a tenure and the next; the last, as often as it takes."""
 
@@ -211,7 +214,8 @@ class Worker:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if stopped.done() or (looking.done() and looking.exception() is None):
                     await _end(keeping)
-                    self._expect(self._hand_over_s, outbox)
+                    soon = self._hand_over_s + STORED_S if stopped.done() else None
+                    self._expect(self._hand_over_s, outbox, soon)
                     await self._finish(dispatcher, outbox, work)
             finally:
                 self._outbox = None
@@ -223,15 +227,15 @@ class Worker:
         if error := next(filter(None, errors), None):
             raise error
 
-    def _expect(self, seconds: float, outbox: SharedOutbox) -> None:
+    def _expect(self, seconds: float, outbox: SharedOutbox, cut_s: float | None = None) -> None:
         """Expect the store's answer: without one, what is in flight is ended after these seconds.
 
-        In twice that the store's own connections are: nobody else would end the wait for it.
+        In twice that, or ``cut_s``, the store's connections are: nobody else would end the wait.
         """
         later = asyncio.get_running_loop().call_later
         self._expect_nothing()
         aborting = later(seconds, self._session.transport.abort)
-        self._timers = aborting, later(2 * seconds, outbox.cut_off)
+        self._timers = aborting, later(cut_s or 2 * seconds, outbox.cut_off)
 
     def _expect_nothing(self) -> None:
         for timer in self._timers:
