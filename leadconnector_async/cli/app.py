@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "worker": ("worker", "Send what is staged in a database, beside other workers."),
     "verify": ("verify", "Compare what was sent with what the API exports."),
     "report": ("report", "Write a page on the import, to hand to a client."),
-    "outbox": ("outbox", "Make an outbox in a database, or bring it up to date."),
+    "outbox": ("outbox", "Make, check, copy, move or upgrade an outbox, or forget its texts."),
     "sandbox": ("sandbox", "Run a stand-in for the API on this machine."),
     "completion": ("completion", "Print the shell's completion script."),
 }

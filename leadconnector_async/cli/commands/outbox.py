@@ -27,7 +27,7 @@ _place = partial(
 
 @click.group("outbox")
 def command() -> None:
-    """Make an outbox in a database, see that one is sound, copy it, or forget its texts.
+    """Make, check, copy, move or upgrade an outbox, or forget its texts.
 
     URL is postgresql://USER@HOST:PORT/DATABASE?schema=NAME; the schema is "leadconnector" by
     default. Better give it in LEADCONNECTOR_OUTBOX, and the password in PGPASSWORD.
