@@ -57,6 +57,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     separator: str | None = None
     glue: str | None = None
     phone: bool = False
+    several: bool = False
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
     cases: list[Case] = field(default_factory=list)
