@@ -127,11 +127,13 @@ class RowMapper:
         reason = self.skipped(row)
         if reason is not None:
             return {}, reason, []
-        if self._chat is not None and self._contacts.sides.noted(self._chat, row):
-            return {}, "", []
         values = self.values(row)
-        if self._chat is not None:
-            values = self._contacts.sides.of(self._chat, row, values) | values
+        direction, sides = values.get(DIRECTION), self._contacts.sides
+        if self._chat is not None and sides.noted(self._chat, row, direction):
+            return {}, "", []
+        # The whole file is read once more only where it has to tell.
+        if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
+            values = sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
         return values, reason, [*told, SEVERAL] if self._is_several else told
 
