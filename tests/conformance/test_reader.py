@@ -323,6 +323,7 @@ async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: Outb
         ("one", 1),
         ("h.csv:7", 1),
         ("folder/h.csv:7", 1),
+        ("../now/here/h.csv:7", 1),
         ("7", 1),
         ("csv:7", 0),
         ("other.csv:7", 0),
