@@ -153,6 +153,8 @@ _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in name
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type checker reads the imports above
+    if name == "sync":  # a module, so that nothing more has to be imported to call it
+        return import_module(f"{__name__}.sync")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from math import inf
 from os import fspath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -16,19 +18,21 @@ from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
+from leadconnector_async.reports.summary import Ending
 from leadconnector_async.sources import SourceOptions, read_people
-from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
     from os import PathLike
+    from types import FrameType, TracebackType
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.importer import Importer
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.reports.progress import ImportProgress
-    from leadconnector_async.reports.summary import Ending, ImportSummary
+    from leadconnector_async.reports.summary import ImportSummary
 
 
 async def import_files(  # noqa: PLR0913 - all but three have defaults
@@ -56,11 +60,12 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     concurrency: int | None = None,
     on_progress: Callable[[ImportProgress], object] | None = None,
     every: float = 1.0,
+    handle_signals: bool = False,
 ) -> ImportSummary:
     """Import files, as ``leadconnector import`` does: stage all, send, sum up.
 
     The same call again goes on where the last one ended, the command's included: nothing is sent
-    twice. Signals are the program's own. When the call is cancelled, what is known is settled.
+    twice. When the call is cancelled, what is known is settled.
     Reading a file holds the event loop for up to some tenths of a second at a time.
 
     Args:
@@ -93,6 +98,9 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         concurrency: requests in flight at most; by default as many as the locations can use.
         on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.
+        handle_signals: end on Ctrl-C and SIGTERM as the command does: the first finishes what is in
+            flight, the second stops at once. By default, signals are the program's own. In the main
+            thread alone.
 
     Returns:
         The counts. Records that failed are in them. So is a location that stopped before its end,
@@ -140,7 +148,12 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     )
     providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
     return await import_with(
-        partial(_run, on_progress=on_progress or (lambda _: None), every=every),
+        partial(
+            _run,
+            on_progress=on_progress or (lambda _: None),
+            every=every,
+            handle_signals=handle_signals,
+        ),
         api.session.with_policy(policy),
         SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
         outbox=path,
@@ -154,21 +167,73 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
 
 
 async def _run(
-    importer: Importer, *, on_progress: Callable[[ImportProgress], object], every: float
+    importer: Importer,
+    *,
+    on_progress: Callable[[ImportProgress], object],
+    every: float,
+    handle_signals: bool,
 ) -> Ending:
-    """Run an importer to its end, and tell how far it is."""
+    """Run an importer to its end, or until signals stop it, and tell how far it is."""
     running = asyncio.create_task(importer.run())
+    signals = Signals(importer.reader, finish=importer.stop, stop_now=running.cancel)
     try:
-        while not (await asyncio.wait([running], timeout=every))[0]:
-            on_progress(importer.snapshot())
+        with signals if handle_signals else nullcontext():
+            while not (await asyncio.wait([running], timeout=every))[0]:
+                on_progress(importer.snapshot())
     finally:
         running.cancel()
         await asyncio.wait([running])
-    running.result()
+    if not (running.cancelled() and signals.count):
+        running.result()
     on_progress(importer.snapshot())
+    if signals.count:
+        return Ending(ended="interrupted", stopped=importer.ending().stopped)
     errors = importer.errors.values()
     if len(errors) == len(importer.left):
         for error in errors:
             if not isinstance(error, DailyQuotaSpentError):
                 raise error
     return importer.ending()
+
+
+class Signals:
+    """Handles signals while the block runs; use it in the main thread, inside the loop.
+
+    The first calls ``finish``, the second ``stop_now``, and the third kills: what is in flight
+    then is looked for by the next run. While ``reader`` reads, a signal breaks into it.
+    """
+
+    def __init__(
+        self, reader: SourceReader, *, finish: Callable[[], object], stop_now: Callable[[], object]
+    ) -> None:
+        self._reader = reader
+        self._finish = finish
+        self._stop_now = stop_now
+        self._loop = asyncio.get_running_loop()
+        self._former: dict[int, object] = {}
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count > 1:
+            signal.signal(number, signal.SIG_DFL)
+        self._reader.stop()
+        act = self._finish if self.count == 1 else self._stop_now
+        self._loop.call_soon_threadsafe(act)
+        if self._reader.reading:
+            raise ReadingInterruptedError
