@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import RateLimit
     from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.transport.aiohttp_session import Timeouts
 
@@ -67,9 +68,11 @@ __all__ = [
     "InboundMessage",
     "Ingestor",
     "InvalidMessageError",
+    "Latency",
     "LeadConnector",
     "LeadConnectorError",
     "LeaseLostError",
+    "LocationStatistics",
     "LocationsError",
     "NotSentError",
     "OAuth",
@@ -91,6 +94,7 @@ __all__ = [
     "Sent",
     "SourceError",
     "StaticToken",
+    "Statistics",
     "ThrottledError",
     "Timeouts",
     "TokenProvider",
@@ -146,6 +150,7 @@ _HOMES: Final = {
     "policy": ("Policy",),
     "quota.limits": ("RateLimit",),
     "reports.progress": ("ImportProgress",),
+    "reports.statistics": ("Latency", "LocationStatistics", "Statistics"),
     "reports.summary": ("ImportSummary",),
     "transport.aiohttp_session": ("Timeouts",),
 }

@@ -16,6 +16,7 @@ from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
+from leadconnector_async.reports.statistics_reporter import StatisticsReporter
 from leadconnector_async.sources import SourceOptions, read_people
 from leadconnector_async.sources.batch_reader import SourceReader
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from leadconnector_async.importer import Importer
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.statistics import Statistics
     from leadconnector_async.reports.summary import Ending, ImportSummary
 
 
@@ -56,6 +58,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     concurrency: int | None = None,
     on_progress: Callable[[ImportProgress], object] | None = None,
     every: float = 1.0,
+    on_stats: Callable[[Statistics], object] | None = None,
+    stats_every: float = 5.0,
 ) -> ImportSummary:
     """Import files, as ``leadconnector import`` does: stage all, send, sum up.
 
@@ -93,6 +97,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         concurrency: requests in flight at most; by default as many as the locations can use.
         on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.
+        on_stats: see `Ingestor`.
+        stats_every: seconds between two calls of ``on_stats``.
 
     Returns:
         The counts. Records that failed are in them. So is a location that stopped before its end,
@@ -101,7 +107,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     Raises:
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
-        ValueError: nothing can be selected so.
+        ValueError: nothing can be selected so; or ``stats_every`` is not more than 0.
         OutboxError: the outbox cannot be used, or belongs to an import into another API.
         AccessError, ThrottledError: no location could go on.
         NotSentError: the API was out of reach for longer than the policy's patience.
@@ -115,6 +121,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     """
     if api.closed:
         raise ClosedError(CLOSED)
+    if not stats_every > 0:
+        raise ValueError("stats_every is not more than 0: give seconds")
     path = fspath(outbox)
     given = {
         "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
@@ -140,7 +148,13 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     )
     providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
     return await import_with(
-        partial(_run, on_progress=on_progress or (lambda _: None), every=every),
+        partial(
+            _run,
+            on_progress=on_progress or (lambda _: None),
+            every=every,
+            on_stats=on_stats,
+            stats_every=stats_every,
+        ),
         api.session.with_policy(policy),
         SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
         outbox=path,
@@ -154,16 +168,26 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
 
 
 async def _run(
-    importer: Importer, *, on_progress: Callable[[ImportProgress], object], every: float
+    importer: Importer,
+    *,
+    on_progress: Callable[[ImportProgress], object],
+    every: float,
+    on_stats: Callable[[Statistics], object] | None,
+    stats_every: float,
 ) -> Ending:
     """Run an importer to its end, and tell how far it is."""
     running = asyncio.create_task(importer.run())
+    reporter = on_stats and StatisticsReporter(importer.statistics, on_stats, stats_every)
+    if reporter is not None:
+        reporter.start()
     try:
         while not (await asyncio.wait([running], timeout=every))[0]:
             on_progress(importer.snapshot())
     finally:
         running.cancel()
         await asyncio.wait([running])
+        if reporter is not None:
+            await reporter.close()
     running.result()
     on_progress(importer.snapshot())
     errors = importer.errors.values()
