@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 USER_TEST = """
 import urllib.request, urllib.error, pytest
 from leadconnector_async.sandbox import Fault, SandboxConfig
