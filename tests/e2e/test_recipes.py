@@ -7,16 +7,10 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import nbformat
-import polars as pl
 import pytest
 from cli_harness import PATIENCE, sms, write_jsonl
-from faststream import BaseMiddleware, TestApp
-from faststream.message import AckStatus
-from faststream.nats import TestNatsBroker
-from nbclient import NotebookClient
 from outbox_kit import ENVIRONMENT
 
 from leadconnector_async import AccessError
@@ -97,34 +91,35 @@ def test_taskiq(recipe: ModuleType, sandbox: SandboxThread) -> None:
     assert sandbox.messages[-1].id == later.return_value
 
 
-class Acknowledgements(BaseMiddleware[Any, Any]):
-    """Keeps each message with what became of it by the end of its handler."""
-
-    seen: ClassVar[list[tuple[StreamMessage[Any], AckStatus | None]]]
-
-    async def consume_scope(
-        self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
-    ) -> object:
-        """Handle one message."""
-        try:
-            return await call_next(msg)
-        finally:
-            self.seen.append((msg, msg.committed))
-
-
 @pytest.mark.parametrize("recipe", ["faststream_consumer"], indirect=True)
 def test_faststream(recipe: ModuleType, sandbox: SandboxThread) -> None:
     """A message is acknowledged after its outcome; one without any ends the consumer."""
-    Acknowledgements.seen = []
+    from faststream import BaseMiddleware, TestApp  # noqa: PLC0415 - it takes a while
+    from faststream.message import AckStatus  # noqa: PLC0415 - the same
+    from faststream.nats import TestNatsBroker  # noqa: PLC0415 - the same
+
+    seen: list[tuple[StreamMessage[Any], AckStatus | None]] = []
+
+    class Acknowledgements(BaseMiddleware[Any, Any]):
+        """Keeps each message with what became of it by the end of its handler."""
+
+        async def consume_scope(
+            self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
+        ) -> object:
+            """Handle one message."""
+            try:
+                return await call_next(msg)
+            finally:
+                seen.append((msg, msg.committed))
 
     async def deliver(*numbers: int) -> list[AckStatus | None]:
-        first = len(Acknowledgements.seen)
+        first = len(seen)
         async with TestNatsBroker(recipe.broker) as broker, TestApp(recipe.app):
             for number in numbers:
                 message = {"id": f"m{number}", **text(number)}
                 await broker.publish(message, "texts.received", stream="texts")
                 sandbox.messages.assert_stored(contact=NUMBER, message=message["text"])
-        return [message.committed for message, _ in Acknowledgements.seen[first:]]
+        return [message.committed for message, _ in seen[first:]]
 
     async def ended() -> None:
         async with TestNatsBroker(recipe.broker), asyncio.timeout(PATIENCE):
@@ -135,16 +130,19 @@ def test_faststream(recipe: ModuleType, sandbox: SandboxThread) -> None:
     sandbox.set_faults(Fault("403", times=1))
     with pytest.raises(AccessError):
         asyncio.run(deliver(2))
-    (failed, _) = Acknowledgements.seen[-1]
+    failed, _ = seen[-1]
     assert failed.committed is AckStatus.NACKED
     asyncio.run(ended())
     assert asyncio.run(deliver(2, 3)) == [AckStatus.ACKED] * 2
-    assert [early for _, early in Acknowledgements.seen] == [None] * 6
+    assert [early for _, early in seen] == [None] * 6
     sandbox.messages.assert_in_order(*(f"text {number}" for number in range(4)))
 
 
+@pytest.mark.slow
 def test_polars(sandbox: SandboxThread, environment: dict[str, str], tmp_path: Path) -> None:
     """Each row has its outcome; the same again has none left."""
+    import polars as pl  # noqa: PLC0415 - it takes a while
+
     sandbox.set_faults(Fault("refused", text="text 2", status=409))
     rows = [{"id": f"m{number}", **text(number)} for number in range(COUNT)]
     pl.DataFrame(rows).write_parquet(tmp_path / "texts.parquet")
@@ -163,6 +161,7 @@ def test_polars(sandbox: SandboxThread, environment: dict[str, str], tmp_path: P
         sandbox.messages.assert_stored(contact=NUMBER, message=f"text {number}", date=when)
 
 
+@pytest.mark.slow
 def test_the_notebook(
     sandbox: SandboxThread,
     environment: dict[str, str],
@@ -170,6 +169,9 @@ def test_the_notebook(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is kept without outputs; run, it shows the progress in one place, and what failed."""
+    import nbformat  # noqa: PLC0415 - it takes a while
+    from nbclient import NotebookClient  # noqa: PLC0415 - the same
+
     monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
     history = [sms(number) for number in range(COUNT)] + [sms(COUNT, direction="sideways")]
     monkeypatch.setenv("HISTORY", str(write_jsonl(tmp_path / "history.jsonl", history)))
