@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 if TYPE_CHECKING:
     from asyncio import BaseTransport, WriteTransport
@@ -25,11 +24,15 @@ class Connections:
 
     def __init__(self, seconds: float) -> None:
         self._milliseconds = round(seconds * 1000)
-        self._known: WeakSet[WriteTransport] = WeakSet()
+        self._known: set[WriteTransport] = set()
 
     def add(self, transport: WriteTransport) -> None:
-        """Have the system drop after the limit what was not taken."""
+        """Have the system drop after the limit what was not taken.
+
+        Those that have ended are forgotten then: uvloop's TLS cannot be referred to weakly.
+        """
         if transport not in self._known:
+            self._known = {known for known in self._known if not known.is_closing()}
             self._known.add(transport)
             _drop_after(self._milliseconds, transport)
 
