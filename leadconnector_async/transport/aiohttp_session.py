@@ -29,7 +29,7 @@ from leadconnector_async.transport.http1 import check_target, headers_of, read_b
 from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
-    from asyncio import WriteTransport
+    from asyncio import BaseProtocol, WriteTransport
     from collections.abc import Coroutine, Iterator
     from ssl import SSLContext
 
@@ -109,10 +109,12 @@ class _GuardedBody(aiohttp.BytesPayload):
         self._connections = known
         self.withheld = False
         self._leaving_by: WriteTransport | None = None
+        self._protocol: BaseProtocol | None = None
 
     def _begin(self, writer: AbstractStreamWriter) -> None:
         self._leaving_by = getattr(writer, "transport", None)
         if self._leaving_by is not None:
+            self._protocol = self._leaving_by.get_protocol()
             self._connections.add(self._leaving_by)
         if self._may_send is not None and not self._may_send():
             self.withheld = True
@@ -121,7 +123,7 @@ class _GuardedBody(aiohttp.BytesPayload):
     def end(self, *, abort: bool) -> None:
         """Leave its connection to the session, or let nothing more of it leave."""
         if self._leaving_by is not None:
-            self._connections.discard(self._leaving_by)
+            self._connections.discard(self._protocol)
             if abort:
                 self._leaving_by.abort()
 
