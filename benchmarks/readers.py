@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MIB: Final = 1 << 20
 
-TEXT: Final = "Are you open on Friday? We would come by at about noon, all four of us. " * 32
-"""Of each message: 2,300 characters, so that a gigabyte has some 430,000."""
+TEXT: Final = "Are you open on Friday? We would come by at about noon, all four of us. " * 128
+"""Of each message: 9,200 characters, so that a gigabyte has some 115,000."""
 
 OPTIONS: Final = ("--region", "US", "--timezone", "UTC", "--mine", "me@shop.example")
 
@@ -30,7 +30,7 @@ PEOPLE: Final = 5_000
 
 _RUN: Final = "from leadconnector_async.cli import main; main()"
 
-PAGE_MESSAGES: Final = 20
+PAGE_MESSAGES: Final = 5
 
 
 class Message(NamedTuple):
@@ -160,7 +160,7 @@ def write(kind: str, folder: Path, size: int) -> Path:
         with path.open("w", encoding="utf-8", newline="") as file:
             file.write(begin)
             # Pages of Google Voice are small, and many.
-            whole = min(size - written, PAGE_MESSAGES * 2_500) if "{}" in name else size
+            whole = min(size - written, PAGE_MESSAGES * 9_500) if "{}" in name else size
             while file.tell() < whole:
                 file.writelines(record(next(messages)) for _ in range(PAGE_MESSAGES))
             file.write(end)

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import RateLimit
     from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.requester import MessageExport
     from leadconnector_async.transport.aiohttp_session import Timeouts
@@ -74,10 +75,12 @@ __all__ = [
     "InboundMessage",
     "Ingestor",
     "InvalidMessageError",
+    "Latency",
     "LeadConnector",
     "LeadConnectorError",
     "LeaseLostError",
     "ListedMessage",
+    "LocationStatistics",
     "LocationsError",
     "MessageExport",
     "NotSentError",
@@ -100,6 +103,7 @@ __all__ = [
     "Sent",
     "SourceError",
     "StaticToken",
+    "Statistics",
     "ThrottledError",
     "Timeouts",
     "TokenProvider",
@@ -160,6 +164,7 @@ _HOMES: Final = {
     "policy": ("Policy",),
     "quota.limits": ("RateLimit",),
     "reports.progress": ("ImportProgress",),
+    "reports.statistics": ("Latency", "LocationStatistics", "Statistics"),
     "reports.summary": ("ImportSummary",),
     "requester": ("MessageExport",),
     "transport.aiohttp_session": ("Timeouts",),

@@ -18,6 +18,7 @@ from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
+from leadconnector_async.reports.statistics_reporter import StatisticsReporter
 from leadconnector_async.reports.summary import Ending
 from leadconnector_async.sources import SourceOptions, read_people
 from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from leadconnector_async.importer import Importer
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.statistics import Statistics
     from leadconnector_async.reports.summary import ImportSummary
 
 
@@ -61,6 +63,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     on_progress: Callable[[ImportProgress], object] | None = None,
     every: float = 1.0,
     handle_signals: bool = False,
+    on_stats: Callable[[Statistics], object] | None = None,
+    stats_every: float = 5.0,
 ) -> ImportSummary:
     """Import files, as ``leadconnector import`` does: stage all, send, sum up.
 
@@ -101,6 +105,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         handle_signals: end on Ctrl-C and SIGTERM as the command does: the first finishes what is in
             flight, the second stops at once. By default, signals are the program's own. In the main
             thread alone.
+        on_stats: see `Ingestor`.
+        stats_every: seconds between two calls of ``on_stats``.
 
     Returns:
         The counts. Records that failed are in them. So is a location that stopped before its end,
@@ -109,7 +115,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     Raises:
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
-        ValueError: nothing can be selected so.
+        ValueError: nothing can be selected so; or ``stats_every`` is not more than 0.
         OutboxError: the outbox cannot be used, or belongs to an import into another API.
         AccessError, ThrottledError: no location could go on.
         NotSentError: the API was out of reach for longer than the policy's patience.
@@ -123,6 +129,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     """
     if api.closed:
         raise ClosedError(CLOSED)
+    if not stats_every > 0:
+        raise ValueError("stats_every is not more than 0: give seconds")
     path = fspath(outbox)
     given = {
         "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
@@ -153,6 +161,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
             on_progress=on_progress or (lambda _: None),
             every=every,
             handle_signals=handle_signals,
+            on_stats=on_stats,
+            stats_every=stats_every,
         ),
         api.session.with_policy(policy),
         SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
@@ -166,16 +176,21 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     )
 
 
-async def _run(
+async def _run(  # noqa: PLR0913 - handed on by name
     importer: Importer,
     *,
     on_progress: Callable[[ImportProgress], object],
     every: float,
     handle_signals: bool,
+    on_stats: Callable[[Statistics], object] | None,
+    stats_every: float,
 ) -> Ending:
     """Run an importer to its end, or until signals stop it, and tell how far it is."""
     running = asyncio.create_task(importer.run())
     signals = Signals(importer.reader, finish=importer.stop, stop_now=running.cancel)
+    reporter = on_stats and StatisticsReporter(importer.statistics, on_stats, stats_every)
+    if reporter is not None:
+        reporter.start()
     try:
         with signals if handle_signals else nullcontext():
             while not (await asyncio.wait([running], timeout=every))[0]:
@@ -183,6 +198,8 @@ async def _run(
     finally:
         running.cancel()
         await asyncio.wait([running])
+        if reporter is not None:
+            await reporter.close()
     if not (running.cancelled() and signals.count):
         running.result()
     on_progress(importer.snapshot())

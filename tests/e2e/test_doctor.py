@@ -270,6 +270,30 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         assert not sandbox.contacts
 
 
+def test_each_location_of_a_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose token is refused is named, as is one that records are for and the file lacks."""
+    source = write_jsonl(
+        tmp_path / "h.jsonl",
+        [sms(n, locationId=of) for n, of in enumerate(("one", "two", "three", "three"))],
+    )
+    listed = [f'[[location]]\nid = "{of}"\ntoken_env = "TOKEN_{of}"\n' for of in ("one", "two")]
+    (tmp_path / "l.toml").write_text("".join(listed))
+    monkeypatch.setenv("TOKEN_one", "good")
+    monkeypatch.setenv("TOKEN_two", "bad")
+    with SandboxThread(SandboxConfig(tokens={"good": "one"})) as sandbox:
+        given = ("--base-url", sandbox.url, "--locations", tmp_path / "l.toml")
+        end = leadconnector("doctor", source, *given, "--json")
+        told = leadconnector("doctor", source, *given, "--quiet").output
+    assert end.exit_code == 3
+    found = result_of(end.stdout)["findings"]
+    faults = [(one["check"], one["location"]) for one in found if one["state"] == "fault"]
+    assert faults == [("sources", None), ("api", "two")]
+    assert "2 records are for location three" in told
+    assert "FAULT    two: api: " in told
+
+
 @pytest.mark.slow
 def test_without_an_account(tmp_path: Path) -> None:
     """--sandbox needs neither token nor location, and says all in lines."""
