@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import Lease, Outbox
+    from leadconnector_async.session import Observer
 
 LINGER: Final = 0.05
 """Seconds that fates are gathered before a commit while they come thick: a commit costs the same
@@ -35,11 +36,13 @@ class OutboxBatcher:
         deliver: Callable[[list[Settlement]], None],
         moved: Callable[[LocationState], None],
         idle: Callable[[], None],
+        observer: Observer | None = None,
     ) -> None:
         self._outbox = outbox
         self._deliver = deliver
         self._moved = moved
         self._idle = idle
+        self._observer = observer
         self._fates: list[Settlement] = []
         self._wanting: dict[Lease, LocationState] = {}
         self._locations: dict[Lease, LocationState] = {}
@@ -162,6 +165,8 @@ class OutboxBatcher:
             for lease in touched
         ]
         await self._outbox.settle(fates, quotas)
+        if self._observer is not None:
+            self._observer.committed(fates, asyncio.get_running_loop().time() - now)
         self._written += len(fates)
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()

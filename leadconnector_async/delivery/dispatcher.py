@@ -16,6 +16,8 @@ from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.decisions import unresolved
 from leadconnector_async.delivery.outcomes import (
     INTERRUPTED,
+    REASONS,
+    TAKEN_OVER,
     OutcomeRecorder,
     day_spent,
     first_of,
@@ -69,7 +71,11 @@ class Dispatcher:
         self.stats = RunStats()
         self.breaker = session.breaker
         self._batcher = OutboxBatcher(
-            outbox, deliver=deliver, moved=self.move, idle=self._note_idle
+            outbox,
+            deliver=deliver,
+            moved=self.move,
+            idle=self._note_idle,
+            observer=session.observer,
         )
         self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
@@ -235,6 +241,9 @@ class Dispatcher:
         if state.error is None:
             state.error = error
             _log.error("location %s stopped: %s", state.name, _shown(error))
+            if self._session.observer is not None:
+                reason = REASONS.get(type(error), TAKEN_OVER)
+                self._session.observer.paused(state.name, reason)
             self._closed(state, error)
             self._note_idle()
 

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from math import inf
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
@@ -143,6 +144,18 @@ def day_spent(state: LocationState) -> DailyQuotaSpentError:
     """Why a location has to stop when its day is used up."""
     message = f"the day's quota of location {state.name} is spent"
     return DailyQuotaSpentError(Refusal(status=429, message=message))
+
+
+REASONS: Final[Mapping[type[LeadConnectorError], str]] = MappingProxyType(
+    {
+        AccessError: "no_access",
+        DailyQuotaSpentError: "day_spent",
+        ThrottledError: "given_up",
+    }
+)
+"""Words for why a location cannot go on; `TAKEN_OVER` is any other one."""
+
+TAKEN_OVER: Final = "taken_over"
 
 
 def throttled(state: LocationState, refusal: Refusal, seconds: float) -> ThrottledError:
