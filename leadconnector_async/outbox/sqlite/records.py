@@ -24,6 +24,7 @@ from leadconnector_async.records.draft import line_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import Copy, LineKey
@@ -48,6 +49,10 @@ _KNOWN: Final = """SELECT location, key, record.seq, lane, date, payload, late,
 
 _OF_KEYS: Final = """) AS wanted CROSS JOIN record ON location = column1 AND key = column2
     LEFT JOIN origin ON origin.seq = record.seq"""
+
+_FOLLOWING: Final = """SELECT record.seq, source, name, key, payload, late FROM record
+    JOIN location ON location.id = location LEFT JOIN origin ON origin.seq = record.seq
+    WHERE record.seq >= ? AND payload IS NOT NULL ORDER BY record.seq LIMIT ?"""
 
 _LINES: Final = "SELECT location, key, seq, lane, state FROM ("
 
@@ -197,6 +202,23 @@ class SqliteRecords:
             for seq, location, draft in refused
         ]
         run_rows(self._connection, _REFUSED, rows)
+
+    async def unchanged(
+        self, drafts: Sequence[Draft], kin: AbstractSet[int]
+    ) -> Sequence[int] | None:
+        """See `RecordStore.unchanged`. A source is staged, and so numbered, in its order."""
+        place = self._counters.location(drafts[0].location), drafts[0].key
+        first = (await self.known([place])).get(place)
+        if first is None:
+            return None
+        rows = self._connection.execute(_FOLLOWING, (first.seq, len(drafts)))
+        seqs = []
+        for draft, (seq, source, *record) in zip(drafts, rows, strict=False):
+            said = [draft.location, draft.key, draft.payload, draft.deferred]
+            if said != record or draft.own is not None or source not in kin:
+                break
+            seqs.append(seq)
+        return seqs
 
     async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
         """See `RecordStore.known`."""
