@@ -93,7 +93,13 @@ class Importer:
         self._time_is_up = False
         self.reader = reader
         self._staged = RunStats()
-        self.stager = Stager(outbox, self._staged, location=location, providers=providers)
+        self.stager = Stager(
+            outbox,
+            self._staged,
+            location=location,
+            providers=providers,
+            network=session.network,
+        )
         self._watch = watch = StatisticsMeter(session)
         self._sending = sending_from(
             watch.session,

@@ -30,6 +30,7 @@ from leadconnector_async.errors import (
 from leadconnector_async.models import Refusal
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.transport.base import FileUnreadableError, WithheldError
+from leadconnector_async.transport.url import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +98,7 @@ class ApiSession:
     """One app's way to the API. Belongs to one event loop.
 
     ``limits`` has the quota to assume for locations where it is not ``limit``; ``request_limit_s``
-    is how long a request may take.
+    is how long a request may take; ``network`` how others than the API are reached.
     """
 
     def __init__(  # noqa: PLR0913 - two have defaults
@@ -109,8 +110,10 @@ class ApiSession:
         limit: RateLimit | None,
         limits: Mapping[str, RateLimit | None] = {},
         request_limit_s: float = 60.0,
+        network: Network = Network(),  # noqa: B008 - frozen
         observer: Observer | None = None,
     ) -> None:
+        self.network = network
         self.request_limit_s = request_limit_s
         self.transport = transport
         self.tokens = tokens
