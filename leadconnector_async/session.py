@@ -9,8 +9,9 @@ import time
 from copy import copy
 from functools import partial
 from sys import exception
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.api.responses import (
@@ -29,7 +30,14 @@ from leadconnector_async.errors import (
 )
 from leadconnector_async.models import Refusal
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.transport.base import FileUnreadableError, WithheldError
+from leadconnector_async.quota.window import Slot
+from leadconnector_async.records.draft import TraceContext
+from leadconnector_async.transport.base import (
+    FileUnreadableError,
+    Request,
+    Response,
+    WithheldError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +46,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
-    from leadconnector_async.quota.window import Slot
-    from leadconnector_async.records.draft import TraceContext
-    from leadconnector_async.transport.base import MaySend, Request, Response, Transport
+    from leadconnector_async.transport.base import MaySend, Transport
 
 _log: Final = logging.getLogger(__name__)
 
@@ -50,8 +56,11 @@ MAX_RENEWALS: Final = 2
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
 
+_NOTHING_LEFT: Final = (AccessError, FileUnreadableError, WithheldError)
+"""No request was begun."""
 
-class Exchange(NamedTuple):
+
+class Exchange(Struct, frozen=True, gc=False):
     """One request that left, or tried to. It began when its slot was taken."""
 
     location: str
@@ -200,7 +209,7 @@ class ApiSession:
         Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
         """
         response, token = await self._once(
-            *(location, quota, slot, request, may_send), trace=trace, resends=resends
+            location, quota, slot, request, may_send, trace=trace, resends=resends
         )
         renewals = 0
         while (refusal := expired_token(response)) is not None:
@@ -210,7 +219,11 @@ class ApiSession:
                 raise AccessError(refusal)
             slot = await self.acquire_slot(location, quota)
             response, token = await self._once(
-                *(location, quota, slot, request, may_send),
+                location,
+                quota,
+                slot,
+                request,
+                may_send,
                 trace=trace,
                 resends=resends + renewals,
                 token=renewed,
@@ -240,7 +253,7 @@ class ApiSession:
             if token is None:
                 token = await self.tokens.token(location)
             response = await self.transport.send(request, token, may_send)
-        except (AccessError, FileUnreadableError, WithheldError) as error:
+        except _NOTHING_LEFT as error:
             breaker.abandoned()  # it is a matter of this request: others' get through
             quota.unused(slot)
             if isinstance(error, AccessError):
@@ -259,8 +272,8 @@ class ApiSession:
             raise
         finally:
             if self.observer is not None:
-                why = None if response is not None else exception()
-                if not isinstance(why, (AccessError, FileUnreadableError, WithheldError)):
+                why = exception() if response is None else None
+                if why is None or not isinstance(why, _NOTHING_LEFT):
                     self.observer.requested(
                         Exchange(location, request, slot, clock(), response, why, trace, resends)
                     )

@@ -44,13 +44,6 @@ class _Counts(Struct):
     pauses: Counter[str] = field(default_factory=Counter)
 
 
-_FIELD_OF: Final = {
-    State.SENT: "sent",
-    State.REJECTED: "rejected",
-    State.UNRESOLVED: "unresolved",
-}
-
-
 class WatchedSender(Protocol):
     """What sends."""
 
@@ -115,13 +108,17 @@ class StatisticsMeter:
         now = self._now()
         self._commits.add(seconds, now)
         for settlement in settlements:
-            name = _FIELD_OF.get(settlement.state)
-            if name is None:
-                continue
-            claim = settlement.claim
+            claim, state = settlement.claim, settlement.state
             location = claim.lease.location
             counts = self._counts[location]
-            setattr(counts, name, getattr(counts, name) + 1)
+            if state is State.SENT:
+                counts.sent += 1
+            elif state is State.REJECTED:
+                counts.rejected += 1
+            elif state is State.UNRESOLVED:
+                counts.unresolved += 1
+            else:
+                continue
             if location in self.left:
                 self.left[location] -= 1
             self._settled(claim.seq, now)
