@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from leadconnector_async.models import Call, Receipt
+    from leadconnector_async.observer import Telemetry
     from leadconnector_async.transport.base import Request, Response
 
 
@@ -63,6 +64,7 @@ class LeadConnector(LocationApi):
         ssl: a context with a CA of your own.
         version: the ``Version`` header of every request, such as ``v3``, that of OAuth included; by
             default the one that each endpoint is known by.
+        telemetry: metrics and traces of what is sent, such as `OpenTelemetry`; by default none.
 
     Raises:
         ValueError: the token or the version is empty, or has characters that none has.
@@ -84,6 +86,7 @@ class LeadConnector(LocationApi):
         proxy: str | None = None,
         ssl: SSLContext | None = None,
         version: str | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         if version is not None and not is_token(version):
             raise ValueError(
@@ -110,6 +113,7 @@ class LeadConnector(LocationApi):
             limit=limit,
             limits=limits,
             request_limit_s=timeouts.read,
+            observer=None if telemetry is None else telemetry.observer(base_url),
         )
         super().__init__(session_, policy, location_id)
         self.closed: bool = False

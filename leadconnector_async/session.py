@@ -9,9 +9,8 @@ import time
 from copy import copy
 from functools import partial
 from sys import exception
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.api.responses import (
@@ -29,9 +28,8 @@ from leadconnector_async.errors import (
     TransportError,
 )
 from leadconnector_async.models import Refusal
+from leadconnector_async.observer import Exchange
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.quota.window import Slot
-from leadconnector_async.records.draft import TraceContext
 from leadconnector_async.transport.base import (
     FileUnreadableError,
     Request,
@@ -40,12 +38,14 @@ from leadconnector_async.transport.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from leadconnector_async.auth.provider import TokenProvider
-    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.observer import Observer
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
+    from leadconnector_async.quota.window import Slot
+    from leadconnector_async.records.draft import TraceContext
     from leadconnector_async.transport.base import MaySend, Transport
 
 _log: Final = logging.getLogger(__name__)
@@ -58,48 +58,6 @@ RECHECK: Final = 0.05
 
 _NOTHING_LEFT: Final = (AccessError, FileUnreadableError, WithheldError)
 """No request was begun."""
-
-
-class Exchange(Struct, frozen=True, gc=False):
-    """One request that left, or tried to. It began when its slot was taken."""
-
-    location: str
-    request: Request
-    slot: Slot
-    ended_at: float
-    """In the loop's seconds."""
-    response: Response | None
-    error: BaseException | None
-    """Why there is no response."""
-    trace: TraceContext | None
-    """Of whoever submitted the record that it is for; None: of whoever awaits it."""
-    resends: int
-    """How often the same was sent before."""
-
-
-class Observer(Protocol):
-    """Is told what happens, in the event loop: it is quick, and raises nothing."""
-
-    def trace(self) -> TraceContext | None:
-        """Return the trace that the caller is in."""
-
-    def staged(self, seqs: range, location: str | None = None) -> None:
-        """Records have come into the outbox; with ``location``, one that was submitted."""
-
-    def requested(self, exchange: Exchange) -> None:
-        """A request has ended."""
-
-    def committed(self, settlements: Sequence[Settlement], seconds: float) -> None:
-        """These ends are durable, after a commit of so many seconds."""
-
-    def ended(self, seq: int) -> None:
-        """A record has a durable end, which another process may have given it."""
-
-    def reconciled(self, result: str) -> None:
-        """It was looked whether a record in doubt is there, with this result."""
-
-    def paused(self, location: str, reason: str) -> None:
-        """A location pauses, or cannot go on."""
 
 
 class ApiSession:

@@ -6,6 +6,9 @@ import asyncio
 import math
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct, field
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
 
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.observer import Exchange, Observer, Watched
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.records.draft import TraceContext
-    from leadconnector_async.session import ApiSession, Exchange, Observer
+    from leadconnector_async.session import ApiSession
 
 TOO_MANY: Final = 429
+
+READ_S: Final = 2.0
+"""Seconds that another thread waits for figures of now; then it has the last ones."""
 
 _SAMPLE_S: Final = 1.0
 """Seconds between two samples for a rate."""
@@ -69,14 +76,16 @@ class StatisticsMeter:
         self.left: dict[str, int] = {}
         """Records without an end, by location, where `watch` was told no better."""
         self._left: Callable[[], Mapping[str, int]] = lambda: self.left
-        self._now = now = asyncio.get_running_loop().time
+        self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+        self._last: Statistics | None = None
+        self._now = now = self._loop.time
         self._began = self._sampled_at = began = now()
         self._requests, self._settles, self._commits = (LatencyHistogram(began) for _ in range(3))
         self._staged = StagingTimes()
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
         self._pace, self._request_pace = RateMeter(), RateMeter()
         self._results: Counter[str] = Counter()
-        self.read = self.submitted = self.refused = 0
+        self.received = self.submitted = self.refused = 0
         """Records that were submitted alone: in all, the new ones, and the refused ones."""
 
     def watch(
@@ -85,8 +94,26 @@ class StatisticsMeter:
         """Take from what sends what it does, and from ``left`` what is pending, by location."""
         self._run = run
         self._left = left or self._left
+        if self._next is not None:
+            self._next.attach(self)
+
+    def read(self) -> Statistics:
+        """See `Watched.read`: `snapshot`, made in the loop, whose things change meanwhile."""
+        if self._loop.is_running() and get_ident() != self._thread:
+            made: Future[Statistics] = Future()
+            with suppress(RuntimeError, TimeoutError):  # it has just been closed, or is held up
+                self._loop.call_soon_threadsafe(lambda: made.set_result(self.snapshot()))
+                self._last = made.result(READ_S)
+            if self._last is not None:
+                return self._last
+        return self.snapshot()
 
     # `Observer`.
+
+    def attach(self, source: Watched) -> None:
+        """See `Observer.attach`."""
+        if self._next is not None:
+            self._next.attach(source)
 
     def trace(self) -> TraceContext | None:
         """See `Observer.trace`."""
@@ -184,7 +211,7 @@ class StatisticsMeter:
         return Statistics(
             time=time.time(),
             age=now - self._began,
-            read=self.read + stats.read,
+            read=self.received + stats.read,
             staged=self.submitted + stats.staged,
             failed=self.refused + stats.refused + total.pop("rejected"),
             rate=self._pace.total if known else None,
