@@ -73,6 +73,7 @@ class StatisticsMeter:
         self._next: Observer | None = session.observer
         self.session = session.observed_by(self)
         self._run: WatchedSender | None = None
+        self._own: Callable[[], dict[str, Any]] = dict
         self.left: dict[str, int] = {}
         """Records without an end, by location, where `watch` was told no better."""
         self._left: Callable[[], Mapping[str, int]] = lambda: self.left
@@ -89,11 +90,16 @@ class StatisticsMeter:
         """Records that were submitted alone: in all, the new ones, and the refused ones."""
 
     def watch(
-        self, run: WatchedSender, left: Callable[[], Mapping[str, int]] | None = None
+        self,
+        run: WatchedSender,
+        left: Callable[[], Mapping[str, int]] | None = None,
+        own: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        """Take from what sends what it does, and from ``left`` what is pending, by location."""
-        self._run = run
-        self._left = left or self._left
+        """Take from what sends what it does, and from ``left`` what is pending, by location.
+
+        ``own`` are figures that it knows better.
+        """
+        self._run, self._left, self._own = run, left or self._left, own
         if self._next is not None:
             self._next.attach(self)
 
@@ -211,19 +217,22 @@ class StatisticsMeter:
         return Statistics(
             time=time.time(),
             age=now - self._began,
-            read=self.received + stats.read,
-            staged=self.submitted + stats.staged,
-            failed=self.refused + stats.refused + total.pop("rejected"),
-            rate=self._pace.total if known else None,
-            request_rate=self._request_pace.total if known else None,
-            seconds_left=seconds_left if math.isfinite(seconds_left) else None,
-            out_of_reach=breaker.outage(now),
-            reconciliations=dict(self._results),
+            locations=locations,
             request_latency=self._requests.latency(now),
             settle_latency=self._settles.latency(now),
             commit_latency=self._commits.latency(now),
-            locations=locations,
-            **total,
+            **{
+                "read": self.received + stats.read,
+                "staged": self.submitted + stats.staged,
+                "failed": self.refused + stats.refused + total.pop("rejected"),
+                "rate": self._pace.total if known else None,
+                "request_rate": self._request_pace.total if known else None,
+                "seconds_left": seconds_left if math.isfinite(seconds_left) else None,
+                "out_of_reach": breaker.outage(now),
+                "reconciliations": dict(self._results),
+                **total,
+                **self._own(),
+            },
         )
 
     def _location(
