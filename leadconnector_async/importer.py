@@ -92,7 +92,13 @@ class Importer:
         self._time_is_up = False
         self.reader = reader
         self._staged = RunStats()
-        self.stager = Stager(outbox, self._staged, location=location, providers=providers)
+        self.stager = Stager(
+            outbox,
+            self._staged,
+            location=location,
+            providers=providers,
+            network=session.network,
+        )
         self.statistics = StatisticsMeter(session)
         """What the run sends, and how fast; with the figures that `snapshot` has too."""
         self._sending = sending_from(

@@ -30,12 +30,8 @@ from leadconnector_async.errors import (
 from leadconnector_async.models import Refusal
 from leadconnector_async.observer import Exchange
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.transport.base import (
-    FileUnreadableError,
-    Request,
-    Response,
-    WithheldError,
-)
+from leadconnector_async.transport.base import FileUnreadableError, WithheldError
+from leadconnector_async.transport.url import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +42,7 @@ if TYPE_CHECKING:
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
     from leadconnector_async.quota.window import Slot
     from leadconnector_async.records.draft import TraceContext
-    from leadconnector_async.transport.base import MaySend, Transport
+    from leadconnector_async.transport.base import MaySend, Request, Response, Transport
 
 _log: Final = logging.getLogger(__name__)
 
@@ -64,7 +60,7 @@ class ApiSession:
     """One app's way to the API. Belongs to one event loop.
 
     ``limits`` has the quota to assume for locations where it is not ``limit``; ``request_limit_s``
-    is how long a request may take.
+    is how long a request may take; ``network`` how others than the API are reached.
     """
 
     def __init__(  # noqa: PLR0913 - two have defaults
@@ -76,8 +72,10 @@ class ApiSession:
         limit: RateLimit | None,
         limits: Mapping[str, RateLimit | None] = {},
         request_limit_s: float = 60.0,
+        network: Network = Network(),  # noqa: B008 - frozen
         observer: Observer | None = None,
     ) -> None:
+        self.network = network
         self.request_limit_s = request_limit_s
         self.transport = transport
         self.tokens = tokens
