@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leadconnector_async.sources import Parsed, SourceOptions
+    from leadconnector_async.transport.url import Network
 
     Fetched = list[str] | WrongValueError
 
@@ -32,10 +33,12 @@ class AttachmentFetcher:
     What a URL gave is kept beside the outbox, so that the next run needs it no more.
     """
 
-    def __init__(self, options: SourceOptions, is_stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self, options: SourceOptions, network: Network, is_stopped: Callable[[], bool]
+    ) -> None:
         self._files = Attachments(options, Beside())
         self._spool = Spool(options.spool)
-        self._downloads = Downloads(private=options.fetch_private)
+        self._downloads = Downloads(private=options.fetch_private, network=network)
         self._is_stopped = is_stopped
         self._tasks: dict[tuple[str, int], asyncio.Task[Fetched]] = {}
 

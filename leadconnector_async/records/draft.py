@@ -40,6 +40,11 @@ class TraceContext(NamedTuple):
     state: str | None = None
 
 
+def traced(parent: str | None, state: str | None) -> TraceContext | None:
+    """The context that a store keeps, if it does."""
+    return None if parent is None else TraceContext(parent, state)
+
+
 class Draft(NamedTuple):
     """A record on its way into the outbox. A tuple, since a million of them are made."""
 
