@@ -111,13 +111,14 @@ class Direct:
         seconds: float,
         connect: float,
         ssl: SSLContext | bool,
+        agent: str,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._connector = connector
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(sock_connect=connect)
         self._deadlines = Deadlines(seconds, loop)
-        self._heads = Heads(base_url)
+        self._heads = Heads(base_url, agent)
         # `connect` asks a request only where it leads: one serves for all, and saves making one
         # for each (3 microseconds, 8 with its headers and body).
         self._destination = aiohttp.ClientRequest("POST", URL(base_url), loop=loop, ssl=ssl)

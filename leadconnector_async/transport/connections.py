@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from asyncio import BaseTransport, WriteTransport
+    from asyncio import BaseProtocol, BaseTransport, WriteTransport
 
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
 """Where the system has it, as Linux does: the milliseconds that it offers bytes before it ends the
@@ -21,26 +21,33 @@ connection."""
 
 
 class Connections:
-    """Those that are known. ``seconds`` is the limit of a request."""
+    """Those that are known. ``seconds`` is the limit of a request.
+
+    They are known by their protocols: uvloop's transports of TLS can have no weak references.
+    """
 
     def __init__(self, seconds: float) -> None:
-        self._milliseconds = round(seconds * 1000)
-        self._known: WeakSet[WriteTransport] = WeakSet()
+        self._milliseconds: int = round(seconds * 1000)
+        self._known: WeakSet[BaseProtocol] = WeakSet()
 
     def add(self, transport: WriteTransport) -> None:
         """Have the system drop after the limit what was not taken."""
-        if transport not in self._known:
-            self._known.add(transport)
+        protocol: BaseProtocol | None = transport.get_protocol()
+        if protocol is not None and protocol not in self._known:
+            self._known.add(protocol)
             _drop_after(self._milliseconds, transport)
 
-    def discard(self, transport: WriteTransport) -> None:
+    def discard(self, protocol: BaseProtocol | None) -> None:
         """Leave it to the application, whose connection it is."""
-        self._known.discard(transport)
+        if protocol is not None:
+            self._known.discard(protocol)
 
     def abort(self) -> None:
         """End them at once, with what they have not sent."""
-        for transport in list(self._known):
-            transport.abort()
+        for protocol in list(self._known):
+            transport: WriteTransport | None = getattr(protocol, "transport", None)
+            if transport is not None:
+                transport.abort()
 
 
 def _drop_after(milliseconds: int, transport: BaseTransport) -> None:
