@@ -49,7 +49,7 @@ class InvalidMessageError(LeadConnectorError, ValueError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]]]:
         return type(self), (self.problems,)

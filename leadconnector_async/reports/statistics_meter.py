@@ -71,7 +71,7 @@ class StatisticsMeter:
 
     def __init__(self, session: ApiSession) -> None:
         self._next: Observer | None = session.observer
-        self.session = session.observed_by(self)
+        self.session: ApiSession = session.observed_by(self)
         self._run: WatchedSender | None = None
         self.left: dict[str, int] = {}
         """Records without an end, by location, where `watch` was told no better."""
@@ -83,8 +83,10 @@ class StatisticsMeter:
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
         self._pace, self._request_pace = RateMeter(), RateMeter()
         self._results: Counter[str] = Counter()
-        self.read = self.submitted = self.refused = 0
+        self.read: int = 0
         """Records that were submitted alone: in all, the new ones, and the refused ones."""
+        self.submitted: int = 0
+        self.refused: int = 0
 
     def watch(
         self, run: WatchedSender, left: Callable[[], Mapping[str, int]] | None = None

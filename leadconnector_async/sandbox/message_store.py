@@ -214,7 +214,7 @@ class Conversation:
         self.contact_id = contact_id
         self.opened_at = at
         self.unread = 0
-        self.timeline = Timeline()
+        self.timeline: Timeline = Timeline()
 
     def __repr__(self) -> str:
         return f"Conversation({self.id!r}, contact={self.contact_id!r})"
@@ -232,7 +232,7 @@ class MessageStore:
         self._messages: dict[str, Stored] = {}
         self._threads: dict[tuple[str, str], list[str]] = {}
         self.counts: Counter[str] = Counter()
-        self.total = 0
+        self.total: int = 0
 
     def conversation(self, location: str, conversation_id: str) -> Conversation | None:
         """A conversation by its id."""

@@ -158,7 +158,7 @@ class Sandbox(SandboxBase):
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.state = SandboxState(config or SandboxConfig(), clock)
+        self.state: SandboxState = SandboxState(config or SandboxConfig(), clock)
         self._host = host
         self._port = port
         self._delays: Delays | None = None
@@ -270,7 +270,7 @@ class SandboxThread(SandboxBase):
         self, config: SandboxConfig | None = None, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self._sandbox = Sandbox(config, host=host, port=port)
-        self.state = self._sandbox.state
+        self.state: SandboxState = self._sandbox.state
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()

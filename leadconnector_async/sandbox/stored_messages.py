@@ -60,7 +60,7 @@ class StoredMessages(list[Stored]):
         self, stored: Iterable[Stored], calls: Iterable[MessageCall], contacts: ContactBook
     ) -> None:
         super().__init__(stored)
-        self.calls = list(calls)
+        self.calls: list[MessageCall] = list(calls)
         self._contacts = contacts
 
     def assert_stored(

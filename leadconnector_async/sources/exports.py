@@ -147,11 +147,11 @@ class Export(Sources):
         before: Sequence[str] = (),
     ) -> None:
         super().__init__(self._refuse)
-        self.before += before
+        self.before.extend(before)
         self.members = members
         self._options = options
         self._is_inner = inner
-        self.is_empty = False
+        self.is_empty: bool = False
         self._left: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Source]:
@@ -175,7 +175,7 @@ class Export(Sources):
         self.is_empty = not (mails or found)
         if self.is_empty and not self._is_inner:
             self._refuse()
-        self.warnings += [*self._told("source" if found else "mail")]
+        self.warnings.extend(self._told("source" if found else "mail"))
 
     @property
     def others(self) -> list[str]:
@@ -236,7 +236,7 @@ class Export(Sources):
         if export.is_empty:
             self._left[file.member] = "holds nothing that is read"
         else:
-            self.warnings += [f"{file.member}: {warning}" for warning in export.warnings]
+            self.warnings.extend(f"{file.member}: {warning}" for warning in export.warnings)
 
     def _refuse(self) -> NoReturn:
         for name, why in self._left.items():

@@ -26,7 +26,7 @@ class RowSource(StreamSource):
 
     def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
         super().__init__(stream, text, options)
-        self.form = source_format_of(options, "jsonl", marked=False).encoded()
+        self.form: bytes = source_format_of(options, "jsonl", marked=False).encoded()
 
     def reader_of(self, kind: RecordKind, definition: Definition) -> RowMapper:
         """Make the reader of one kind of row. ``--map`` goes before the mapping."""

@@ -73,9 +73,9 @@ class People:
     def __init__(
         self, everybody: Iterable[Person], paths: Sequence[str] = (), warnings: Sequence[str] = ()
     ) -> None:
-        self.paths = tuple(paths)
-        self.everybody = list(everybody)
-        self.warnings = list(warnings)
+        self.paths: tuple[str, ...] = tuple(paths)
+        self.everybody: list[Person] = list(everybody)
+        self.warnings: list[str] = list(warnings)
         self.by_name: dict[str, list[Person]] = {}
         self.by_handle: dict[str, list[Person]] = {}
         for person in self.everybody:

@@ -115,7 +115,7 @@ class XmlSource(StreamSource):
         self._definition = definition
         coercer = self._coercer
         self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
-        self.form = source_format_of(options, "jsonl", marked=False).encoded()
+        self.form: bytes = source_format_of(options, "jsonl", marked=False).encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0
@@ -137,7 +137,7 @@ class XmlSource(StreamSource):
                 yield Parsed(parser.line, b"{}", None, (problem,))
             elif not found:
                 raise self._without_records()
-        self.warnings += parser.warnings(whole=problem is None)
+        self.warnings.extend(parser.warnings(whole=problem is None))
 
     def _foreign(self, name: str, definition: Definition) -> SourceError:
         return SourceError(
