@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leadconnector_async.policy import ContactMode, Policy
     from leadconnector_async.quota.limits import RateLimit
     from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.statistics import Statistics
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.sources import SourceOptions
     from leadconnector_async.transport.aiohttp_session import Timeouts
@@ -63,6 +64,8 @@ class Options(ClientOptions, total=False):
     concurrency: int | None
     on_progress: Callable[[ImportProgress], object] | None
     every: float
+    on_stats: Callable[[Statistics], object] | None
+    stats_every: float
 
 
 def import_files(

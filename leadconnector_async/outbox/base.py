@@ -95,6 +95,13 @@ class SourcePass:
         self._seen[index] |= bit
         return True
 
+    def meet_all(self, seqs: Sequence[int]) -> int:
+        """Note that this pass has met records, up to the first that it had met. Tells how many."""
+        for count, seq in enumerate(seqs):
+            if not self.meet(seq):
+                return count
+        return len(seqs)
+
     def meet_new(self, first: int, end: int) -> None:
         """Note that this pass has brought the records from ``first`` to before ``end``."""
         self.newest = range(first, end)

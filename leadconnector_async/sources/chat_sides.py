@@ -103,10 +103,10 @@ class ChatSides:
         """Let everybody be noted there, and nothing be told."""
         self._noted = people
 
-    def noted(self, form: ChatForm, row: Mapping[str, Cell]) -> bool:
-        """Note who wrote a row, if that is what the file is read for."""
-        if self._noted is None:
-            return False
+    def noted(self, form: ChatForm, row: Mapping[str, Cell], direction: object) -> bool:
+        """Note who wrote a row, if that is what the file is read for; not of its owner's."""
+        if self._noted is None or direction == "outbound":
+            return self._noted is not None
         author = _author(form, row)
         name = _first(form.name, row) or author
         people = self._noted.setdefault(_first(form.session, row), {})

@@ -149,4 +149,4 @@ def _score(names: Names, options: SourceOptions) -> int:
 def _unseen(options: SourceOptions) -> Choice:
     """Choose for a file of which no record could be read yet."""
     given = options.mapping_file
-    return Choice(None if given is None else load_mapping(given))
+    return Choice(None if given is None else load_mapping(given).fitted(()))

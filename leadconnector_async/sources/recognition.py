@@ -56,7 +56,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         definition = load_mapping(given)
         misfit = _misfit(definition, names)
         if misfit is None:
-            return Choice(with_date_format(definition, options.date_format))
+            return Choice(with_date_format(definition.fitted(names), options.date_format))
         if not (ours or found or OUTBOX_KEY in names):  # in a list of failed records
             raise SourceError(
                 f"{source}: {misfit}: choose another, or look at the file with inspect"

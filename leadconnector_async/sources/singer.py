@@ -108,7 +108,7 @@ def _names(record: dict[str, Any]) -> list[str]:
 def _choice(source: str, head: bytes, options: SourceOptions) -> Choice:
     """Choose the mapping: the given one, or one that reads a record at the beginning."""
     if (given := options.mapping_file) is not None:
-        definition = with_date_format(load_mapping(given), options.date_format)
+        definition = with_date_format(load_mapping(given).fitted(()), options.date_format)
         if definition.fields:
             return Choice(definition)
         raise SourceError(f"{source}: --mapping {given} is for XML: choose another")

@@ -205,6 +205,9 @@ class PostgresRecords:
         at = time.time_ns() // 1_000_000
         await self._connection.execute(_REFUSED, *places, at, reasons)
 
+    async def unchanged(self, _drafts: Sequence[Draft], _kin: object) -> None:
+        """See `RecordStore.unchanged`: many are looked up at once here."""
+
     async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
         """See `RecordStore.known`."""
         rows = await self._connection.fetch(_KNOWN, *columns(keys))

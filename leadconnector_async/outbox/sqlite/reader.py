@@ -32,6 +32,7 @@ from leadconnector_async.outbox.sqlite import lookups, summary
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read
 from leadconnector_async.outbox.sqlite.counters import SENT
 from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages
+from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
 from leadconnector_async.outbox.workload import workload
 from leadconnector_async.quota.limits import QuotaSnapshot
@@ -57,13 +58,14 @@ _SPENDS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, d
 _FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
     WHERE state > 2 AND state < 5 ORDER BY source, line, seq"""
 
-_FAILED_ONE: Final = """SELECT r.key, location.name, o.state, text, o.detail,
-        coalesce(source.name, ''), source.form, coalesce(line, 0), raw, payload, late
+_FAILED_ONE: Final = f"""SELECT {FORM}, o.state, reason.text, o.detail,
+        coalesce(source.name, ''), source.form, coalesce(line, 0), late
     FROM record r CROSS JOIN outcome o USING (location, lane, seq)
         JOIN location ON location.id = r.location
         LEFT JOIN reason ON reason.id = o.reason
         LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
-    WHERE r.seq = ? AND o.state > 2 AND o.state < 5"""
+        {WITH_SHAPE}
+    WHERE r.seq = ? AND o.state > 2 AND o.state < 5"""  # noqa: S608 - our own names
 
 _FORMS: Final = """SELECT DISTINCT form FROM (
         SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
@@ -258,5 +260,7 @@ def _failed(connection: Connection, seqs: Sequence[int]) -> Iterator[FailedRecor
     for seq in seqs:
         row = connection.execute(_FAILED_ONE, (seq,)).fetchone()
         if row is not None:  # else it was put back meanwhile
-            key, location, state, *rest = row
-            yield FailedRecord(key, location, State(state), *rest)
+            *form, state, reason, detail, source, written, line, late = row
+            (payload, key, location), raw = form[2:], restored(*form)
+            end = State(state), reason, detail
+            yield FailedRecord(key, location, *end, source, written, line, raw, payload, late)
