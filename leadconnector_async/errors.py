@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 
 
 class LeadConnectorError(Exception):
-    """Base of every exception raised by this library."""
+    """Base of every exception raised by this library.
+
+    Example:
+        >>> try:
+        ...     await api.add_inbound_message(InboundMessage(type="SMS", direction="inbound"))
+        ... except InvalidMessageError as error:
+        ...     print(error.problems[0].field)
+        ... except LeadConnectorError as error:
+        ...     print("not sent, or nobody knows:", error)
+        contactId
+    """
 
 
 class InvalidMessageError(LeadConnectorError, ValueError):

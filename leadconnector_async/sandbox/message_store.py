@@ -160,6 +160,11 @@ class Stored(Struct, frozen=True, kw_only=True, gc=False):
 
     ``fields`` is the request's body as it came. ``date`` is the message's own, in milliseconds of
     the Unix epoch; ``stored_at`` is the sandbox's clock at storing, ``seq`` counts arrivals from 1.
+
+    Example:
+        >>> with SandboxThread() as sandbox:
+        ...     print([stored.fields["message"] for stored in sandbox.messages])
+        []
     """
 
     seq: int

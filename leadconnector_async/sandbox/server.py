@@ -148,6 +148,10 @@ class Sandbox(SandboxBase):
             ...  # sandbox.url, sandbox.token, sandbox.location_id, sandbox.messages
 
     Port 0 takes a free port. ``clock`` gives seconds, and times limits and lags.
+
+    Example:
+        >>> async with Sandbox(SandboxConfig(closed=False)) as sandbox:
+        ...     api = LeadConnector(sandbox.token, base_url=sandbox.url)
     """
 
     def __init__(
@@ -264,6 +268,10 @@ class SandboxThread(SandboxBase):
 
         with SandboxThread() as sandbox:
             ...  # sandbox.url, sandbox.messages
+
+    Example:
+        >>> with SandboxThread() as sandbox:
+        ...     sandbox.set_faults(Fault("500", times=1))
     """
 
     def __init__(

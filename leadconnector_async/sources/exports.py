@@ -55,6 +55,11 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable; or it
             holds several sources, which `open_sources` gives.
+
+    Example:
+        >>> with open_source("history.csv") as source:
+        ...     print([parsed.line for parsed in source])
+        [2]
     """
     sources = open_sources(path, options)
     first, *others = iter(sources)
@@ -74,6 +79,12 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
 
     Raises:
         SourceError: it is an archive that cannot be read.
+
+    Example:
+        >>> for source in open_sources("history.csv"):
+        ...     with source:
+        ...         print(source.name)
+        history.csv
     """
     check_mapping("standard input" if path == "-" else path, options.mapping)
     if (location := location_in(path)) is not None:

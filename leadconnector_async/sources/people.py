@@ -113,6 +113,9 @@ def read_people(paths: Iterable[str], options: SourceOptions = _DEFAULTS) -> Peo
 
     Raises:
         SourceError: one cannot be read, or is of another kind.
+
+    Example:
+        >>> people = read_people(["people.csv"])
     """
     contacts = Contacts(options.region, possible=options.numbers == "possible")
     found: list[Person] = []
