@@ -100,6 +100,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site, with warnings and links that lead nowhere as errors."""
+    session.install("-e", ".[all]", *group("docs"))
+    session.run("python", "tools/site_pages.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure, beside the peers: ``nox -s bench -- throughput``."""
     session.install(".[all]", *group("bench"))

@@ -303,7 +303,7 @@ class Sent(Struct, frozen=True, kw_only=True):
     """The record is stored. ``found`` tells that it was found by looking, not by its answer.
 
     Example:
-        >>> Sent(key="crm-17", location_id="l1", receipt=Receipt(message_id="m1")).receipt.message_id
+        >>> Sent(key="crm-17", location_id="l", receipt=Receipt(message_id="m1")).receipt.message_id
         'm1'
     """
 

@@ -38,6 +38,8 @@ class ClientOptions(TypedDict, total=False):
     connections: int
     proxy: str | None
     ssl: SSLContext | None
+    ca_file: str | PathLike[str] | None
+    user_agent: str | None
     version: str | None
 
 

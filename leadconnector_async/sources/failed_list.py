@@ -50,6 +50,7 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     REASON,
     SPARE_REASON,
+    WrongValueError,
     api_names,
     flat,
     folded,
@@ -57,11 +58,10 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.json_objects import Objects
 from leadconnector_async.sources.mapping import columns_of
+from leadconnector_async.sources.mapping_files import Choice
 from leadconnector_async.sources.members import member_at
-from leadconnector_async.sources.recognition import Choice
 from leadconnector_async.sources.stream_source import SourceFormat, decode_format
 from leadconnector_async.sources.table import MappedColumns
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

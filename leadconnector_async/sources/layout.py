@@ -12,8 +12,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.jsonl import JsonSource
-from leadconnector_async.sources.mapping_files import load_mapping
-from leadconnector_async.sources.recognition import names_in
+from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
 

@@ -15,9 +15,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
-from leadconnector_async.sources.fields import listed, shown
+from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
 from leadconnector_async.sources.table import Table, is_blank
-from leadconnector_async.sources.values import scalar_text, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -19,8 +19,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
 from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.mapping_files import load_mapping
-from leadconnector_async.sources.recognition import described, root_of
+from leadconnector_async.sources.mapping_files import described, load_mapping, root_of
 from leadconnector_async.sources.stream_source import StreamSource, source_format_of
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
