@@ -53,7 +53,7 @@ class OutboxBatcher:
         self._write_done = asyncio.Event()
         self._claiming = False
         self._finishing = False
-        self.room = asyncio.Event()
+        self.room: asyncio.Event = asyncio.Event()
         """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
         self.room.set()
 

@@ -61,7 +61,7 @@ class ExclusiveSender:
             deliver=self._deliver,
             closed=self._closed,
         )
-        self.staged = self._dispatcher.stats
+        self.staged: RunStats = self._dispatcher.stats
         """Where what is staged is counted."""
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None

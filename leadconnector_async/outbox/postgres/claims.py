@@ -166,7 +166,7 @@ class Claims:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.held = HeldClaims()
+        self.held: HeldClaims = HeldClaims()
         self._walks: dict[int, tuple[int, int]] = {}
 
     def forget(self, location: int) -> None:

@@ -99,7 +99,7 @@ class Leases:
         self._tokens: dict[int, int] = {}
         self.unused_files: set[str] = set()
         """Digests of files whose records were sent: others may need them."""
-        self.claims = Claims(runner.connection)
+        self.claims: Claims = Claims(runner.connection)
 
     async def lock(self, names: Iterable[str]) -> None:
         """Become the owner of locations' shards.

@@ -70,13 +70,15 @@ class SqliteStore:
         self._lock = lock
         self._tokens: dict[int, int] = {}
         self._counters = Counters(connection)
-        self.claims = Claims(connection)
-        self.lookups = Lookups(connection)
-        self.enqueuer = Enqueuer(connection, self.claims, self.lookups)
-        self.records = SqliteRecords(connection, self._counters, self.enqueuer, self.claims.index)
-        self.settler = Settler(connection, self._counters, self.claims, self.lookups)
-        self.dismissing = Dismissing(connection, self._counters)
-        self.requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
+        self.claims: Claims = Claims(connection)
+        self.lookups: Lookups = Lookups(connection)
+        self.enqueuer: Enqueuer = Enqueuer(connection, self.claims, self.lookups)
+        self.records: SqliteRecords = SqliteRecords(
+            connection, self._counters, self.enqueuer, self.claims.index
+        )
+        self.settler: Settler = Settler(connection, self._counters, self.claims, self.lookups)
+        self.dismissing: Dismissing = Dismissing(connection, self._counters)
+        self.requeuer: Requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""
