@@ -100,7 +100,9 @@ class OpenTelemetry:
                 'OpenTelemetry is not installed: pip install "leadconnector-async[otel]"'
             ) from error
         self._api = trace
-        self.propagator: TraceContextTextMapPropagator = tracecontext.TraceContextTextMapPropagator()
+        self.propagator: TraceContextTextMapPropagator = (
+            tracecontext.TraceContextTextMapPropagator()
+        )
         self.tracer: Tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
         self.locations = locations
         self._observation: Callable[..., Observation] = metrics.Observation
