@@ -79,6 +79,7 @@ class OwnerSending:
             concurrency=concurrency,
             deliver=self._deliver,
             closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
+            awaited=lambda: False,
         )
         of = self._dispatcher
         self._marker = (

@@ -1,4 +1,9 @@
-"""The batcher: claims from the outbox and settles with it, in batches over all locations."""
+"""The batcher: claims from the outbox and settles with it, in batches over all locations.
+
+A commit costs the same for one as for a hundred, so what is not urgent is gathered over time, and
+claims and fates that are due together are written in one commit. What is gathered and not written
+is in doubt after a crash, as what is in flight is: its records are looked for.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +19,21 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import Lease, Outbox
 
-LINGER: Final = 0.05
-"""Seconds that fates are gathered before a commit while they come thick: a commit costs the same
-for one as for a hundred."""
+GATHER_S: Final = 0.25
+"""Seconds that fates and claims are gathered at most where nobody waits for an outcome."""
+
+GATHER_PART: Final = 1 / 10
+"""And this part of the run's time at most: whoever watches its beginning sees it move."""
+
+GATHERED: Final = 1024
+"""Fates that are written at once, however short a time they were gathered."""
+
+WAITED_S: Final = 0.003
+"""Seconds that fates are gathered where somebody waits, as long as requests are in flight."""
+
+LINGER_S: Final = 0.05
+"""Seconds that fates are gathered for a database, where they come thick: whoever waits for them may
+be in another process."""
 
 THICK: Final = 32
 
@@ -35,11 +52,17 @@ class OutboxBatcher:
         deliver: Callable[[list[Settlement]], None],
         moved: Callable[[LocationState], None],
         idle: Callable[[], None],
+        awaited: Callable[[], bool],
     ) -> None:
         self._outbox = outbox
         self._deliver = deliver
         self._moved = moved
         self._idle = idle
+        self._awaited = awaited
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._thick = False
+        self._began = 0.0
         self._fates: list[Settlement] = []
         self._wanting: dict[Lease, LocationState] = {}
         self._locations: dict[Lease, LocationState] = {}
@@ -60,26 +83,66 @@ class OutboxBatcher:
         return self._claiming or bool(self._wanting)
 
     def wants_claims(self, state: LocationState) -> None:
-        """Claim for the location, if it has room for more."""
-        if state.lease not in self._wanting and state.prefetch:
+        """Claim for the location, if it has room for more: at once where it runs dry."""
+        if state.prefetch:
             self._wanting[state.lease] = self._locations[state.lease] = state
-            self._claims_due.set()
+            if state.runs_dry or (not state.ready and self._awaited()):
+                self._commit()
+            else:
+                self._commit_in(self._gather_s())
 
     def settle(self, settlement: Settlement) -> None:
-        """Write a fate down with the next commit."""
+        """Write a fate down with one of the next commits."""
         self._fates.append(settlement)
         self._known += 1
-        self._fates_due.set()
+        count = len(self._fates)
+        if count == 1:
+            self._commit_in(self._seconds())
+        elif count >= GATHERED:
+            self._commit()
+
+    def rests(self) -> None:
+        """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""
+        if self._fates and self._awaited():
+            self._commit()
 
     async def flushed(self) -> None:
         """Wait until every fate that is known now is written down."""
         known = self._known
         while self._written < known:
+            self._commit()
             await self._write_done.wait()
+
+    def _seconds(self) -> float:
+        if self._outbox.is_shared:
+            return LINGER_S if self._thick else 0.0
+        return WAITED_S if self._awaited() else self._gather_s()
+
+    def _gather_s(self) -> float:
+        return min(GATHER_S, (self._loop.time() - self._began) * GATHER_PART)
+
+    def _commit_in(self, seconds: float) -> None:
+        when = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._commit)
+
+    def _commit(self) -> None:
+        """Write now what there is: both loops are due in the same step, and so in one commit."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._fates:
+            self._fates_due.set()
+        if self._wanting:
+            self._claims_due.set()
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin both loops."""
         self._finishing = False
+        self._began = self._loop.time()
         tasks.create_task(self._claim_loop())
         tasks.create_task(self._settle_loop())
 
@@ -146,17 +209,16 @@ class OutboxBatcher:
     async def _settle_loop(self) -> None:
         while not self._finishing or self._fates:
             await self._fates_due.wait()
-            if len(self._fates) >= THICK and not self._finishing:
-                await asyncio.sleep(LINGER)
             self._fates_due.clear()
             if self._fates:
                 await self._see_through(self._write())
 
     async def _write(self) -> None:
         fates, self._fates = self._fates, []
+        self._thick = len(fates) >= THICK
         touched = {fate.claim.lease for fate in fates} & self._locations.keys()
         wall_ms = time.time_ns() // 1_000_000
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         quotas = [
             (lease, self._locations[lease].quota.state(now=now, wall_ms=wall_ms))
             for lease in touched

@@ -47,9 +47,12 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Moves what the outbox holds to the API, until nothing is left or it is stopped."""
+    """Moves what the outbox holds to the API, until nothing is left or it is stopped.
 
-    def __init__(
+    ``awaited`` says whether somebody waits for an outcome now: fates are written sooner then.
+    """
+
+    def __init__(  # noqa: PLR0913 - one has a default
         self,
         session: ApiSession,
         outbox: Outbox,
@@ -57,6 +60,7 @@ class Dispatcher:
         concurrency: int | None,
         deliver: Callable[[list[Settlement]], None],
         closed: Callable[[LocationState, LeadConnectorError], None],
+        awaited: Callable[[], bool] = lambda: True,
     ) -> None:
         self._session = session
         self._outbox = outbox
@@ -69,7 +73,7 @@ class Dispatcher:
         self.stats = RunStats()
         self.breaker = session.breaker
         self._batcher = OutboxBatcher(
-            outbox, deliver=deliver, moved=self.move, idle=self._note_idle
+            outbox, deliver=deliver, moved=self.move, idle=self._note_idle, awaited=awaited
         )
         self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
@@ -284,6 +288,8 @@ class Dispatcher:
                 if self._is_over():
                     self._pool.wake_all()
                     return
+                if self._pool.rests:
+                    self._batcher.rests()
                 await self._pool.park()
                 continue
             state, lane = due

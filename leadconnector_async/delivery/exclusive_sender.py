@@ -58,6 +58,7 @@ class ExclusiveSender:
             concurrency=concurrency,
             deliver=self._deliver,
             closed=self._closed,
+            awaited=lambda: bool(self._waiters) or not is_durable,
         )
         self.staged = self._dispatcher.stats
         """Where what is staged is counted."""

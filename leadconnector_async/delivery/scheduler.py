@@ -149,6 +149,11 @@ class LocationState:
             return 0
         return max(min(self._ahead - moving, MAX_HELD - self.claimed), 0)
 
+    @property
+    def runs_dry(self) -> bool:
+        """Whether what is claimed may be sent before claims that are gathered have come."""
+        return self.claimed - self.resting <= self._ahead // 4
+
     def take_in(self, claims: list[Claim]) -> None:
         """Add claims behind those that their lanes hold."""
         for claim in claims:

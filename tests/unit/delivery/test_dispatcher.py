@@ -246,7 +246,11 @@ def test_what_is_known_is_written_down_though_a_claim_failed() -> None:
         async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
             state = LocationState(lease, api.session.quota("here", None))
             batcher = OutboxBatcher(
-                outbox, deliver=written.extend, moved=lambda _: None, idle=lambda: None
+                outbox,
+                deliver=written.extend,
+                moved=lambda _: None,
+                idle=lambda: None,
+                awaited=lambda: False,
             )
             loops = asyncio.create_task(_loops(batcher))
             batcher.wants_claims(state)
@@ -274,7 +278,11 @@ def test_a_failure_that_nobody_waits_for_any_more_is_not_told_on_the_screen() ->
         async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
             state = LocationState(lease, api.session.quota("here", None))
             batcher = OutboxBatcher(
-                outbox, deliver=lambda _: None, moved=lambda _: None, idle=lambda: None
+                outbox,
+                deliver=lambda _: None,
+                moved=lambda _: None,
+                idle=lambda: None,
+                awaited=lambda: False,
             )
             loops = asyncio.create_task(_loops(batcher))
             batcher.wants_claims(state)
