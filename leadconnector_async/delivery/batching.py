@@ -11,13 +11,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.delivery.workers import MAX_WORKERS
 from leadconnector_async.outbox.base import Settlement, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.outbox.base import Lease, Outbox
+    from leadconnector_async.outbox.base import Claim, Lease, Outbox
 
 GATHER_S: Final = 0.25
 """Seconds that fates and claims are gathered at most where nobody waits for an outcome."""
@@ -27,6 +28,15 @@ GATHER_PART: Final = 1 / 10
 
 GATHERED: Final = 1024
 """Fates that are written at once, however short a time they were gathered."""
+
+CLAIMED_BYTES: Final = 24 << 20
+"""What claims may take in memory, those that are settled and not written included."""
+
+GATHERED_BYTES: Final = CLAIMED_BYTES // 4
+"""What they take of it whose fates are written at once."""
+
+STUCK_S: Final = 1.0
+"""A location that has to wait so long gives its claims back where others have no room for any."""
 
 WAITED_S: Final = 0.003
 """Seconds that fates are gathered where somebody waits, as long as requests are in flight."""
@@ -62,6 +72,8 @@ class OutboxBatcher:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._thick = False
+        self._weight = self._fates_weight = 0
+        self._typical = 1024
         self._began = 0.0
         self._fates: list[Settlement] = []
         self._wanting: dict[Lease, LocationState] = {}
@@ -86,7 +98,8 @@ class OutboxBatcher:
         """Claim for the location, if it has room for more: at once where it runs dry."""
         if state.prefetch:
             self._wanting[state.lease] = self._locations[state.lease] = state
-            if state.runs_dry or (not state.ready and self._awaited()):
+            is_urgent = state.runs_dry or (not state.ready and self._awaited())
+            if is_urgent and self._weight < CLAIMED_BYTES:
                 self._commit()
             else:
                 self._commit_in(self._gather_s())
@@ -94,12 +107,17 @@ class OutboxBatcher:
     def settle(self, settlement: Settlement) -> None:
         """Write a fate down with one of the next commits."""
         self._fates.append(settlement)
+        self._fates_weight += settlement.claim.weight
         self._known += 1
         count = len(self._fates)
-        if count == 1:
-            self._commit_in(self._seconds())
-        elif count >= GATHERED:
+        if count >= GATHERED or self._fates_weight >= GATHERED_BYTES:
             self._commit()
+        elif count == 1:
+            self._commit_in(self._seconds())
+
+    def hold(self, claims: Iterable[Claim]) -> None:
+        """Weigh what an earlier owner has claimed."""
+        self._weight += sum(claim.weight for claim in claims)
 
     def rests(self) -> None:
         """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""
@@ -170,6 +188,7 @@ class OutboxBatcher:
             await asyncio.wait([task])
         self._drain(state)
         await self.flushed()
+        self._weight -= sum(c.weight for lane in state.lanes.values() for c in lane.claims)
         self._wanting.pop(state.lease, None)
         self._locations.pop(state.lease, None)
 
@@ -190,21 +209,50 @@ class OutboxBatcher:
                 await self._see_through(self._claim())
 
     async def _claim(self) -> None:
-        locations = [state for state in self._wanting.values() if state.prefetch]
-        self._wanting.clear()
-        wants = [(state.lease, state.prefetch) for state in locations]
+        room = CLAIMED_BYTES - self._weight
+        locations = self._next_in_line(room)
+        each = max(room // (self._typical * max(1, min(len(locations), MAX_WORKERS))), 1)
+        wants = [(state.lease, min(state.prefetch, each)) for state in locations]
         for state in locations:
+            del self._wanting[state.lease]
             state.more = False  # unless the batch is full, or something is fed meanwhile
         try:
-            batches = await self._outbox.claim(wants) if wants else []
+            batches = await self._outbox.claim(wants, room) if wants else []
         finally:
             self._claiming = False
+        taken = sum(claim.weight for claims in batches for claim in claims)
+        count = sum(map(len, batches))
+        self._weight += taken
+        if count:
+            self._typical = (self._typical + taken // count) // 2
         for state, (_, want), claims in zip(locations, wants, batches, strict=True):
-            state.more = state.more or len(claims) >= want
+            state.more = state.more or len(claims) >= want or taken >= room
             state.take_in(claims)
             self._moved(state)
             self.wants_claims(state)
         self._idle()
+
+    def _next_in_line(self, room: int) -> list[LocationState]:
+        """The locations to claim for; of many, for which there is no room, those that can go on.
+
+        Those that cannot give back what they hold where there is none at all.
+        """
+        wanting = [state for state in self._wanting.values() if state.prefetch]
+        self._wanting = {state.lease: state for state in wanting}
+        if not wanting or len(wanting) * self._typical <= room:
+            return wanting
+        now = self._loop.time()
+        self._commit_in(STUCK_S)
+        if room > 0:
+            soon = [of for of in wanting if of.quota.ready_at(now) <= now + STUCK_S]
+            return soon[: -(-room // self._typical)]
+        for state in self._locations.values():
+            is_stuck = state.error is not None or state.quota.ready_at(now) > now + STUCK_S
+            if is_stuck and not any(lane.busy for lane in state.lanes.values()):
+                self._drain(state)
+                if state.error is None:
+                    self._wanting[state.lease] = state
+        return []
 
     async def _settle_loop(self) -> None:
         while not self._finishing or self._fates:
@@ -215,6 +263,7 @@ class OutboxBatcher:
 
     async def _write(self) -> None:
         fates, self._fates = self._fates, []
+        weight, self._fates_weight = self._fates_weight, 0
         self._thick = len(fates) >= THICK
         touched = {fate.claim.lease for fate in fates} & self._locations.keys()
         wall_ms = time.time_ns() // 1_000_000
@@ -225,6 +274,9 @@ class OutboxBatcher:
         ]
         await self._outbox.settle(fates, quotas)
         self._written += len(fates)
+        self._weight -= weight
+        if self._wanting and self._weight + weight >= CLAIMED_BYTES:
+            self._claims_due.set()
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()
         self._deliver(fates)

@@ -88,6 +88,7 @@ class Dispatcher:
         self._stopping = False
         self._releasing = 0
         self._lane_ended = asyncio.Event()
+        self._active: LocationState | None = None
 
     # What an ingestor calls.
 
@@ -112,6 +113,7 @@ class Dispatcher:
         state = self.locations[location] = LocationState(
             lease, self._session.quota(location, snapshot), self._outbox.may_send(lease)
         )
+        self._batcher.hold(unknown)
         if unknown:
             found = len(unknown)
             _log.info("resume: location %s has %d unknown of an earlier run", location, found)
@@ -157,6 +159,7 @@ class Dispatcher:
             state.failing.clear()
         state.error = None
         self.move(state)
+        self._batcher.wants_claims(state)  # it may have given back what it held
 
     async def release(self, location: str, within: float = inf) -> None:
         """Let go of a location while `work` goes on with the others.
@@ -182,6 +185,7 @@ class Dispatcher:
             self._releasing -= 1
         await self._batcher.give_back(state)
         self.locations.pop(location, None)
+        self._active = None
         self._session.forget(location)
 
     def finish(self) -> None:
@@ -324,9 +328,11 @@ class Dispatcher:
         return not self._forever and not self._batcher.expecting and self._at_rest()
 
     def _at_rest(self) -> bool:
-        return all(
-            state.error or not (state.claimed or state.more) for state in self.locations.values()
-        )
+        """Tell whether all are at rest: one that is not is asked first, as long as it is not."""
+        if self._active is None or _is_at_rest(self._active):
+            every = self.locations.values()
+            self._active = next((state for state in every if not _is_at_rest(state)), None)
+        return self._active is None
 
     def _check_day(self, state: LocationState) -> None:
         if state.quota.day_spent:
@@ -341,6 +347,10 @@ class Dispatcher:
 
     def __repr__(self) -> str:
         return f"<Dispatcher {len(self.locations)} locations, {self._pool!r}>"
+
+
+def _is_at_rest(state: LocationState) -> bool:
+    return state.error is not None or not (state.claimed or state.more)
 
 
 def _shown(error: LeadConnectorError) -> str:

@@ -17,7 +17,7 @@ from leadconnector_async.errors import NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Collection
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
@@ -140,9 +140,10 @@ class ExclusiveSender:
         await self._outbox.publish()
         await self._feed(await self._outbox.locations())
 
-    async def _feed(self, locations: Iterable[str]) -> None:
+    async def _feed(self, locations: Collection[str]) -> None:
+        await self._dispatcher.open_all(locations)
         for location in locations:
-            self._dispatcher.feed(await self._dispatcher.open(location))
+            self._dispatcher.feed(self._dispatcher.locations[location])
 
     async def _stream(self, messages: Messages, builder: RecordBuilder) -> None:
         feeder = asyncio.create_task(self._feed_stream(messages, builder))

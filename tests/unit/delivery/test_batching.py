@@ -9,7 +9,7 @@ from virtual_time import in_virtual_time
 
 from leadconnector_async.delivery.batching import GATHER_S, GATHERED, WAITED_S, OutboxBatcher
 from leadconnector_async.delivery.scheduler import LocationState
-from leadconnector_async.outbox.base import Claim, Lease, Settlement, State
+from leadconnector_async.outbox.base import NO_BOUND, Claim, Lease, Settlement, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 
 if TYPE_CHECKING:
@@ -37,7 +37,11 @@ class Noting(MemoryOutbox):
         """Note them."""
         self.settled.append((asyncio.get_running_loop().time(), len(settlements)))
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(
+        self,
+        wants: Sequence[tuple[Lease, int]],
+        room: int = NO_BOUND,  # noqa: ARG002 - the protocol's
+    ) -> list[list[Claim]]:
         """Note the moment; there is nothing."""
         self.claimed.append(asyncio.get_running_loop().time())
         return [[] for _ in wants]

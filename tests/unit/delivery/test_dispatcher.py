@@ -16,7 +16,7 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.scheduler import LocationState
-from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.base import NO_BOUND, Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
@@ -227,7 +227,11 @@ class Refusing(MemoryOutbox):
         super().__init__()
         self.asked, self.refuse = asyncio.Event(), asyncio.Event()
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(
+        self,
+        wants: Sequence[tuple[Lease, int]],
+        room: int = NO_BOUND,  # noqa: ARG002 - the protocol's
+    ) -> list[list[Claim]]:
         """Refuse, as a store does whose lease was taken over."""
         self.asked.set()
         await self.refuse.wait()
