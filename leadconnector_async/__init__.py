@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from leadconnector_async.api.listings import ListedMessage
     from leadconnector_async.auth.oauth import OAuth
     from leadconnector_async.auth.provider import StaticToken, TokenProvider
     from leadconnector_async.client import LeadConnector
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from leadconnector_async.models import (
         Call,
         Contact,
+        ConversationSummary,
+        FoundContact,
         InboundMessage,
         Outcome,
         Problem,
@@ -48,11 +51,14 @@ if TYPE_CHECKING:
         Rejected,
         Sent,
         Unresolved,
+        UpsertedContact,
     )
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import RateLimit
     from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
     from leadconnector_async.reports.summary import ImportSummary
+    from leadconnector_async.requester import MessageExport
     from leadconnector_async.transport.aiohttp_session import Timeouts
 
 __all__ = [
@@ -60,17 +66,23 @@ __all__ = [
     "Call",
     "ClosedError",
     "Contact",
+    "ConversationSummary",
     "DailyQuotaSpentError",
     "FateUnknownError",
+    "FoundContact",
     "ImportProgress",
     "ImportSummary",
     "InboundMessage",
     "Ingestor",
     "InvalidMessageError",
+    "Latency",
     "LeadConnector",
     "LeadConnectorError",
     "LeaseLostError",
+    "ListedMessage",
+    "LocationStatistics",
     "LocationsError",
+    "MessageExport",
     "NotSentError",
     "OAuth",
     "OutboxBusyError",
@@ -91,18 +103,21 @@ __all__ = [
     "Sent",
     "SourceError",
     "StaticToken",
+    "Statistics",
     "ThrottledError",
     "Timeouts",
     "TokenProvider",
     "TokenStoreError",
     "TransportError",
     "Unresolved",
+    "UpsertedContact",
     "import_files",
 ]
 
 __version__ = "0.2.0.dev0"
 
 _HOMES: Final = {
+    "api.listings": ("ListedMessage",),
     "auth.oauth": ("OAuth",),
     "auth.provider": ("StaticToken", "TokenProvider"),
     "client": ("LeadConnector",),
@@ -132,6 +147,8 @@ _HOMES: Final = {
     "models": (
         "Call",
         "Contact",
+        "ConversationSummary",
+        "FoundContact",
         "InboundMessage",
         "Outcome",
         "Problem",
@@ -142,17 +159,22 @@ _HOMES: Final = {
         "Rejected",
         "Sent",
         "Unresolved",
+        "UpsertedContact",
     ),
     "policy": ("Policy",),
     "quota.limits": ("RateLimit",),
     "reports.progress": ("ImportProgress",),
+    "reports.statistics": ("Latency", "LocationStatistics", "Statistics"),
     "reports.summary": ("ImportSummary",),
+    "requester": ("MessageExport",),
     "transport.aiohttp_session": ("Timeouts",),
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type checker reads the imports above
+    if name == "sync":  # a module, so that nothing more has to be imported to call it
+        return import_module(f"{__name__}.sync")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

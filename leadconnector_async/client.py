@@ -2,53 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
-from random import Random
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from leadconnector_async.api.endpoints import BASE_URL, inbound
+from leadconnector_async.api import endpoints
+from leadconnector_async.api.enrichment import CALLS_NEED, enrich
 from leadconnector_async.api.responses import (
     SILENT,
     Accepted,
-    Forbidden,
     Indeterminate,
-    Throttled,
     classify,
+    lacks_conversation,
     read_rate_limit_headers,
-    retry_after,
 )
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
-from leadconnector_async.errors import (
-    AccessError,
-    FateUnknownError,
-    InvalidMessageError,
-    NotSentError,
-    RefusedError,
-    ThrottledError,
-)
+from leadconnector_async.errors import FateUnknownError, InvalidMessageError, RefusedError
+from leadconnector_async.location_api import LocationApi
+from leadconnector_async.models import InboundMessage
 from leadconnector_async.policy import Policy
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.records.deferred import Deferred
 from leadconnector_async.records.draft import encode, verified
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import is_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from ssl import SSLContext
     from types import TracebackType
 
     import aiohttp
 
-    from leadconnector_async.models import InboundMessage, Receipt
+    from leadconnector_async.models import Call, Receipt
     from leadconnector_async.transport.base import Request, Response
 
 
-class LeadConnector:
+class LeadConnector(LocationApi):
     """An asynchronous client. Use it as a context manager, in one event loop.
+
+    Everything goes within the quota of its location, and with its token, renewed where it has
+    ended. Reads, and what changes nothing when it is done twice, are asked for again after a
+    failure, `Policy.attempts` times in all.
 
     Args:
         token: a private integration token, or a provider of tokens per location.
@@ -75,7 +74,7 @@ class LeadConnector:
         token: str | TokenProvider,
         *,
         location_id: str | None = None,
-        base_url: str = BASE_URL,
+        base_url: str = endpoints.BASE_URL,
         session: aiohttp.ClientSession | None = None,
         limit: RateLimit | None = RateLimit(),  # noqa: B008 - frozen
         limits: Mapping[str, RateLimit | None] = {},
@@ -90,9 +89,7 @@ class LeadConnector:
             raise ValueError(
                 "the version is empty or has characters that none has: give such as v3"
             )
-        self.location_id = location_id
-        self.policy = policy
-        self.base_url = base_url
+        self.base_url: str = base_url
         self._connections = connections
         transport = AiohttpTransport(
             base_url,
@@ -106,7 +103,7 @@ class LeadConnector:
         tokens = _provider(token)
         if isinstance(tokens, NeedsTransport):
             tokens.attach_transport(transport)
-        self.session = ApiSession(
+        session_ = ApiSession(
             transport,
             tokens,
             policy=policy,
@@ -114,8 +111,8 @@ class LeadConnector:
             limits=limits,
             request_limit_s=timeouts.read,
         )
-        self.closed = False
-        self.random = Random()  # noqa: S311 - jitter, not secrets
+        super().__init__(session_, policy, location_id)
+        self.closed: bool = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -156,51 +153,77 @@ class LeadConnector:
         message, problems = verified(message)
         if problems:
             raise InvalidMessageError(problems)
-        return await self._deliver(location, inbound(encode(message)))
+        return _receipt(await self._stored(location, endpoints.inbound(encode(message))))
 
-    async def _deliver(self, location: str, request: Request) -> Receipt:
-        attempt = 1
-        while True:
-            last = attempt >= self.policy.attempts
-            try:
-                response = await self.exchange(location, request)
-            except NotSentError:
-                if last:
-                    raise
-                await asyncio.sleep(self.policy.delay(attempt, self.random))
-                attempt += 1
-                continue
-            classification = classify(response.status, response.body)
-            if isinstance(classification, Accepted):
-                seen = read_rate_limit_headers(response.headers)
-                return replace(classification.receipt, quota=seen if seen != SILENT else None)
-            if isinstance(classification, Throttled) and not last:
-                self.pause(location, response)
-                attempt += 1
-            else:
-                raise _error(classification)
+    async def add_outbound_call(  # noqa: PLR0913 - the fields of the call
+        self,
+        call: Call,
+        *,
+        conversation_provider_id: str,
+        contact_id: str | None = None,
+        conversation_id: str | None = None,
+        date: datetime | None = None,
+        attachments: Sequence[str] = (),
+        alt_id: str | None = None,
+        location_id: str | None = None,
+    ) -> Receipt:
+        """Log one call that was made elsewhere. Nobody is called; ``call.to`` is the contact.
 
-    def location_of(self, location_id: str | None) -> str:
-        """The location of a message.
+        Where the location takes no call without a conversation, the contact's is opened. Otherwise
+        as `add_inbound_message`. The API has no field for a duration.
+
+        Args:
+            call: who called whom, in E.164, and how it ended.
+            conversation_provider_id: the provider of calls, which the token's app must own.
+            contact_id: whom the call was made to, unless ``conversation_id`` says it.
+            conversation_id: the same.
+            date: when, an aware datetime; now, by the API's clock, if it is not given.
+            attachments: URLs of recordings.
+            alt_id: the call's id in your own system.
+            location_id: where it belongs, unless it is the client's.
 
         Raises:
-            ValueError: neither the message nor the client names one.
+            InvalidMessageError, RefusedError, NotSentError, FateUnknownError, ClosedError: as of
+                `add_inbound_message`.
+
+        Example:
+            >>> call = Call(to="+12125550100", from_="+12125550199", status="completed")
+            >>> receipt = await api.add_outbound_call(
+            ...     call,
+            ...     contact_id="9VEmS0si86GW6gXWU89b",
+            ...     conversation_provider_id="61d6d1f9cdac7612faf80753",
+            ...     date=datetime(2024, 5, 1, 9, 30, tzinfo=UTC),
+            ... )
+            >>> print(receipt.message_id)
         """
-        location = location_id or self.location_id
-        if not location:
-            raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
-        return location
+        location = self.location_of(location_id)
+        message, problems = verified(
+            InboundMessage(
+                type="Call",
+                direction="outbound",
+                contact_id=contact_id,
+                conversation_id=conversation_id,
+                conversation_provider_id=conversation_provider_id,
+                date=date,
+                alt_id=alt_id,
+                attachments=list(attachments) or None,
+                call=call,
+            )
+        )
+        if problems:
+            raise InvalidMessageError(problems)
+        payload, needs = encode(message), Deferred(outbound_call=True)
+        lookups: dict[str, str] = {}
+        while True:
+            flow = partial(enrich, payload, needs, location=location, mode=self.policy.contacts)
+            made = await self.run(location, flow, lookups=lookups)
+            response = await self._stored(location, endpoints.post_message(made.path, made.body))
+            if not (made.by_contact and lacks_conversation(response)):
+                return _receipt(response)
+            lookups[CALLS_NEED] = "a conversation"
 
-    def pause(self, location: str, response: Response) -> None:
-        """Hold a location back after a 429."""
-        after = retry_after(response, self.policy.retry_after_cap)
-        self.session.pause(location, self.session.quota(location), after)
-
-    async def exchange(self, location: str, request: Request) -> Response:
-        """One request when the quota allows it. No retry."""
-        quota = self.session.quota(location)
-        slot = await self.session.acquire_slot(location, quota)
-        return await self.session.exchange(location, quota, slot, request)
+    async def _stored(self, location: str, request: Request) -> Response:
+        return await self.answered(location, request, lambda response: response, repeatable=False)
 
     def __repr__(self) -> str:
         return f"<LeadConnector {self.base_url} location={self.location_id!r}>"
@@ -216,15 +239,19 @@ def _provider(token: object) -> TokenProvider:
     return token
 
 
-def _error(classification: object) -> Exception:
-    match classification:
-        case Indeterminate(refusal):
-            return FateUnknownError(str(refusal))
-        case Forbidden(refusal):
-            return AccessError(refusal)
-        case Throttled(refusal):
-            return ThrottledError(refusal)
-    return RefusedError(classification.refusal)  # type: ignore[attr-defined]  # Refused is what is left
+def _receipt(response: Response) -> Receipt:
+    """What was stored, or why not.
+
+    Raises:
+        RefusedError: nothing was. FateUnknownError: it cannot be told.
+    """
+    classification = classify(response.status, response.body)
+    if isinstance(classification, Accepted):
+        seen = read_rate_limit_headers(response.headers)
+        return replace(classification.receipt, quota=seen if seen != SILENT else None)
+    if isinstance(classification, Indeterminate):
+        raise FateUnknownError(str(classification.refusal))
+    raise RefusedError(classification.refusal)
 
 
 name_public_place(globals())

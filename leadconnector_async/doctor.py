@@ -5,19 +5,18 @@ Nothing here changes anything, in the account or on disk.
 
 from __future__ import annotations
 
+import asyncio
 import binascii
-import os
-import shutil
 import sqlite3
 import time
 from base64 import urlsafe_b64decode
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadconnector_async.api.probes import (
     is_permitted,
@@ -35,10 +34,10 @@ from leadconnector_async.api.responses import (
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
-from leadconnector_async.reports.finding import Finding
+from leadconnector_async.reports.finding import Finding, room_finding, sqlite_finding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from leadconnector_async.api.probes import Probe
     from leadconnector_async.client import LeadConnector
@@ -46,22 +45,15 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.finding import FindingState
     from leadconnector_async.transport.base import Response
 
-SOUND_WAL: Final = (3, 51, 3)
-
-BACKPORTED: Final = {(3, 50): 7, (3, 44): 6}
-"""Older lines of SQLite, and the release of each that has the repair too."""
-
 SKEW_S: Final = 5.0
 
 MAX_SKEW_S: Final = 60.0
 """From here on a record without a date cannot be told from others: see `api.reconciliation`."""
 
-GROWTH: Final = 4
-"""Bytes of an outbox for each byte of the sources: texts stand in it twice, beside keys and log."""
-
-LEAST_ROOM: Final = 100_000_000
-
 MAX_NAMES: Final = 5
+
+_AT_ONCE: Final = 8
+"""Locations that are looked at side by side."""
 
 
 class Kind(Struct, frozen=True, order=True):
@@ -80,15 +72,20 @@ class Kind(Struct, frozen=True, order=True):
 
 
 class Needs(Struct):
-    """What the sources of an import hold."""
+    """What the sources of an import hold for one location."""
 
     records: int = 0
     wrong: int = 0
-    size: int = 0
-    """Bytes."""
     by_handle: int = 0
     """Records that name their contact by number or address."""
     kinds: set[Kind] = set()
+
+
+class Sources(Struct):
+    """What an import is to read: what it holds for each location, and how many bytes it has."""
+
+    needs: dict[str, Needs]
+    size: int = 0
 
 
 class _Body(Struct, rename="camel"):
@@ -116,11 +113,11 @@ def note_record(needs: Needs, draft: Draft) -> None:
 
 async def examine(
     api: LeadConnector,
-    location: str,
+    locations: Sequence[str],
     *,
     outbox: str | None,
     destination: str,
-    needs: Needs | None,
+    sources: Sources | None,
 ) -> list[Finding]:
     """Look at everything that can be looked at without changing anything.
 
@@ -130,35 +127,27 @@ async def examine(
     if outbox is None or not is_url(outbox):
         found.append(sqlite_finding(sqlite3.sqlite_version_info))
     if outbox is not None:
-        found += [finding async for finding in _outbox(outbox, destination, needs)]
-    if needs is not None:
-        found += _sources(needs)
-    return found + [finding async for finding in _account(api, location, needs)]
+        found += [finding async for finding in _outbox(outbox, destination, sources)]
+    if sources is not None:
+        found += _sources(sources.needs, locations)
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def account(location: str) -> list[Finding]:
+        own = None if sources is None else sources.needs.get(location, Needs())
+        async with gate:
+            seen = [finding async for finding in _account(api, location, own)]
+        return [replace(finding, location=location) for finding in seen]
+
+    return sum(await asyncio.gather(*map(account, locations)), found)
 
 
-def sqlite_finding(version: tuple[int, ...]) -> Finding:
-    """Name the fault of SQLite's that a file may meet."""
-    shown = f"SQLite {'.'.join(map(str, version[:3]))}"
-    repaired = BACKPORTED.get((version[0], version[1]))
-    if version >= SOUND_WAL or (repaired is not None and version[2] >= repaired):
-        return Finding("sqlite", "ok", shown)
-    return Finding(
-        "sqlite",
-        "warning",
-        f"{shown} has the fault in WAL mode that 3.51.3 repairs: two connections that write or "
-        "reset the log at the same moment can damage the file. One process alone writes an outbox",
-        "open the outbox with no other program while an import runs, or use a Python with SQLite "
-        "3.51.3 or later",
-    )
-
-
-async def _outbox(place: str, destination: str, needs: Needs | None) -> AsyncIterator[Finding]:
+async def _outbox(place: str, destination: str, sources: Sources | None) -> AsyncIterator[Finding]:
     shown = shown_place(place)
     try:
         if is_url(place):
             yield Finding("postgresql", "ok", f"PostgreSQL {await server_of(place)} at {shown}")
         else:
-            yield room_finding(place, needs)
+            yield room_finding(place, sources.size if sources else 0)
         async with rehearsal(place) as outbox:
             await outbox.dedicate(destination, name=shown)
         yield Finding("outbox", "ok", f"{shown} can be {'used' if exists(place) else 'made'}")
@@ -166,35 +155,22 @@ async def _outbox(place: str, destination: str, needs: Needs | None) -> AsyncIte
         yield Finding("outbox", "fault", str(error), "see what the message says")
 
 
-def room_finding(place: str, needs: Needs | None) -> Finding:
-    """Whether the outbox's drive has room for what the sources hold."""
-    folder = Path(place).absolute().parent
-    if not folder.is_dir():
-        fix = "make it, or choose another outbox"
-        return Finding("disk", "fault", f"the folder {folder} does not exist", fix)
-    for path, name in ((folder, f"the folder {folder}"), (Path(place), place)):
-        as_whom = os.access in os.supports_effective_ids
-        if path.exists() and not os.access(path, os.W_OK, effective_ids=as_whom):
-            fix = "give yourself the right to, or choose another outbox"
-            return Finding("disk", "fault", f"{name} cannot be written", fix)
-    free = shutil.disk_usage(folder).free
-    wanted = LEAST_ROOM + GROWTH * (needs.size if needs else 0)
-    found = f"{free / 1e9:,.1f} GB are free in {folder}, {wanted / 1e9:,.1f} GB are wanted"
-    if free < wanted:
-        return Finding("disk", "fault", found, "make room, or choose an outbox on another drive")
-    return Finding("disk", "ok", found)
-
-
-def _sources(needs: Needs) -> Iterator[Finding]:
-    kinds = ", ".join(kind.text for kind in sorted(needs.kinds))
-    if not needs.kinds:
+def _sources(needs: Mapping[str, Needs], locations: Sequence[str]) -> Iterator[Finding]:
+    used = set[Kind]().union(*(of.kinds for of in needs.values()))
+    records, wrong = (sum(getattr(of, n) for of in needs.values()) for n in ("records", "wrong"))
+    if not used:
         fix = "see leadconnector validate, and leadconnector inspect"
         yield Finding("sources", "fault", "no record of the sources can be sent", fix)
         return
-    yield Finding("sources", "ok", f"{needs.records:,} records: {kinds}")
-    if needs.wrong:
-        found = f"{needs.wrong:,} of {needs.records:,} records are wrong, and would not be sent"
+    kinds = ", ".join(kind.text for kind in sorted(used))
+    yield Finding("sources", "ok", f"{records:,} records: {kinds}")
+    if wrong:
+        found = f"{wrong:,} of {records:,} records are wrong, and would not be sent"
         yield Finding("sources", "warning", found, "see leadconnector validate")
+    for name in sorted({name for name, of in needs.items() if of.kinds} - {*locations}):
+        found = f"{needs[name].records:,} records are for location {name}, which was not looked at"
+        fix = "name it with --location, or give --locations with it and its token"
+        yield Finding("sources", "fault", found, fix)
 
 
 async def _account(

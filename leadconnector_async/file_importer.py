@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from math import inf
 from os import fspath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -16,19 +18,23 @@ from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
+from leadconnector_async.reports.statistics_reporter import StatisticsReporter
+from leadconnector_async.reports.summary import Ending
 from leadconnector_async.sources import SourceOptions, read_people
-from leadconnector_async.sources.batch_reader import SourceReader
+from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
     from os import PathLike
+    from types import FrameType, TracebackType
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.importer import Importer
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.reports.progress import ImportProgress
-    from leadconnector_async.reports.summary import Ending, ImportSummary
+    from leadconnector_async.reports.statistics import Statistics
+    from leadconnector_async.reports.summary import ImportSummary
 
 
 async def import_files(  # noqa: PLR0913 - all but three have defaults
@@ -56,11 +62,14 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     concurrency: int | None = None,
     on_progress: Callable[[ImportProgress], object] | None = None,
     every: float = 1.0,
+    handle_signals: bool = False,
+    on_stats: Callable[[Statistics], object] | None = None,
+    stats_every: float = 5.0,
 ) -> ImportSummary:
     """Import files, as ``leadconnector import`` does: stage all, send, sum up.
 
     The same call again goes on where the last one ended, the command's included: nothing is sent
-    twice. Signals are the program's own. When the call is cancelled, what is known is settled.
+    twice. When the call is cancelled, what is known is settled.
     Reading a file holds the event loop for up to some tenths of a second at a time.
 
     Args:
@@ -93,6 +102,11 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         concurrency: requests in flight at most; by default as many as the locations can use.
         on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.
+        handle_signals: end on Ctrl-C and SIGTERM as the command does: the first finishes what is in
+            flight, the second stops at once. By default, signals are the program's own. In the main
+            thread alone.
+        on_stats: see `Ingestor`.
+        stats_every: seconds between two calls of ``on_stats``.
 
     Returns:
         The counts. Records that failed are in them. So is a location that stopped before its end,
@@ -101,7 +115,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     Raises:
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
-        ValueError: nothing can be selected so.
+        ValueError: nothing can be selected so; or ``stats_every`` is not more than 0.
         OutboxError: the outbox cannot be used, or belongs to an import into another API.
         AccessError, ThrottledError: no location could go on.
         NotSentError: the API was out of reach for longer than the policy's patience.
@@ -115,6 +129,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     """
     if api.closed:
         raise ClosedError(CLOSED)
+    if not stats_every > 0:
+        raise ValueError("stats_every is not more than 0: give seconds")
     path = fspath(outbox)
     given = {
         "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
@@ -140,7 +156,14 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     )
     providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
     return await import_with(
-        partial(_run, on_progress=on_progress or (lambda _: None), every=every),
+        partial(
+            _run,
+            on_progress=on_progress or (lambda _: None),
+            every=every,
+            handle_signals=handle_signals,
+            on_stats=on_stats,
+            stats_every=stats_every,
+        ),
         api.session.with_policy(policy),
         SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
         outbox=path,
@@ -153,22 +176,81 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
     )
 
 
-async def _run(
-    importer: Importer, *, on_progress: Callable[[ImportProgress], object], every: float
+async def _run(  # noqa: PLR0913 - handed on by name
+    importer: Importer,
+    *,
+    on_progress: Callable[[ImportProgress], object],
+    every: float,
+    handle_signals: bool,
+    on_stats: Callable[[Statistics], object] | None,
+    stats_every: float,
 ) -> Ending:
-    """Run an importer to its end, and tell how far it is."""
+    """Run an importer to its end, or until signals stop it, and tell how far it is."""
     running = asyncio.create_task(importer.run())
+    signals = Signals(importer.reader, finish=importer.stop, stop_now=running.cancel)
+    reporter = on_stats and StatisticsReporter(importer.statistics, on_stats, stats_every)
+    if reporter is not None:
+        reporter.start()
     try:
-        while not (await asyncio.wait([running], timeout=every))[0]:
-            on_progress(importer.snapshot())
+        with signals if handle_signals else nullcontext():
+            while not (await asyncio.wait([running], timeout=every))[0]:
+                on_progress(importer.snapshot())
     finally:
         running.cancel()
         await asyncio.wait([running])
-    running.result()
+        if reporter is not None:
+            await reporter.close()
+    if not (running.cancelled() and signals.count):
+        running.result()
     on_progress(importer.snapshot())
+    if signals.count:
+        return Ending(ended="interrupted", stopped=importer.ending().stopped)
     errors = importer.errors.values()
     if len(errors) == len(importer.left):
         for error in errors:
             if not isinstance(error, DailyQuotaSpentError):
                 raise error
     return importer.ending()
+
+
+class Signals:
+    """Handles signals while the block runs; use it in the main thread, inside the loop.
+
+    The first calls ``finish``, the second ``stop_now``, and the third kills: what is in flight
+    then is looked for by the next run. While ``reader`` reads, a signal breaks into it.
+    """
+
+    def __init__(
+        self, reader: SourceReader, *, finish: Callable[[], object], stop_now: Callable[[], object]
+    ) -> None:
+        self._reader = reader
+        self._finish = finish
+        self._stop_now = stop_now
+        self._loop = asyncio.get_running_loop()
+        self._former: dict[int, object] = {}
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count > 1:
+            signal.signal(number, signal.SIG_DFL)
+        self._reader.stop()
+        act = self._finish if self.count == 1 else self._stop_now
+        self._loop.call_soon_threadsafe(act)
+        if self._reader.reading:
+            raise ReadingInterruptedError

@@ -11,7 +11,7 @@ import time
 from copy import copy
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from leadconnector_async.outbox.upkeep import empty_files
 from leadconnector_async.records.builder import no_providers
 from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.reports.progress import ProgressMeter
+from leadconnector_async.reports.statistics_meter import StatisticsMeter
 from leadconnector_async.reports.summary import Ending, summary_of
 from leadconnector_async.sending import sending_from
 from leadconnector_async.stager import Stager
@@ -39,10 +40,15 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.reports.progress import ImportProgress
+    from leadconnector_async.reports.statistics import Statistics
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import SourceOptions
     from leadconnector_async.sources.batch_reader import SourceReader
+
+
+SHARED: Final = ("pending", "rate", "seconds_left")
+"""Of an import: what is its own, of an outbox that has more."""
 
 
 class Piece(Struct, frozen=True):
@@ -88,8 +94,9 @@ class Importer:
         self.reader = reader
         self._staged = RunStats()
         self.stager = Stager(outbox, self._staged, location=location, providers=providers)
+        self._watch = watch = StatisticsMeter(session)
         self._sending = sending_from(
-            session,
+            watch.session,
             outbox,
             alone=self._selection is not None or session.policy.mark_read,
             concurrency=concurrency,
@@ -99,12 +106,20 @@ class Importer:
         """Records without a fate, by location, where this run has some to send."""
         self.breaker = session.breaker
         self._meter = ProgressMeter(self, reader, self.left)
+        self.stager.observer = watch
+        watch.watch(self, lambda: self.left)
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
         now = asyncio.get_running_loop().time()
         reading = None if self._origin is None else self._origin.reading
         return self._meter.snapshot(now, self._sending.total, reading)
+
+    def statistics(self) -> Statistics:
+        """What the run sends, and how fast; with the figures that `snapshot` has too."""
+        progress = self.snapshot()
+        same = {name: getattr(progress, name) for name in SHARED}
+        return replace(self._watch.snapshot(), **same)
 
     @property
     def total(self) -> int:

@@ -17,6 +17,8 @@ from leadconnector_async.outbox.open import is_url, open_outbox, open_shared
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
 from leadconnector_async.records.draft import fault_key
+from leadconnector_async.reports.statistics_meter import StatisticsMeter
+from leadconnector_async.reports.statistics_reporter import StatisticsReporter
 from leadconnector_async.submitter import Submitter
 from leadconnector_async.worker import is_one_locations
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Messages
     from leadconnector_async.records.draft import Draft
+    from leadconnector_async.reports.statistics import Statistics
 
 
 T = TypeVar("T")
@@ -55,12 +58,17 @@ class Ingestor:
         buffer: messages in hand at most, for `submit` and for streaming; what comes beyond waits.
         role: with a database, whether this process sends too, as one more of its workers
             (``"both"``), or leaves that to others (``"submit"``).
+        on_stats: called with `snapshot` every ``stats_every`` seconds and at the end: in the loop
+            if it is a coroutine function, else in a thread of its own. What it raises is logged
+            once, and however long it takes, nothing waits for it.
+        stats_every: seconds between two calls of ``on_stats``.
 
     Raises:
-        ValueError: the role is none, or leaves the sending to others where there cannot be any.
+        ValueError: the role is none, or leaves the sending to others where there cannot be any;
+            or ``stats_every`` is not more than 0.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but one have defaults
         self,
         api: LeadConnector,
         *,
@@ -68,6 +76,8 @@ class Ingestor:
         concurrency: int | None = None,
         buffer: int = 2_000,
         role: Role = "both",
+        on_stats: Callable[[Statistics], object] | None = None,
+        stats_every: float = 5.0,
     ) -> None:
         if role not in get_args(Role):
             raise ValueError('the role is none: give "both" or "submit"')
@@ -76,7 +86,12 @@ class Ingestor:
             raise ValueError(
                 'role="submit" needs workers: give the URL of a database as the outbox'
             )
+        if not stats_every > 0:
+            raise ValueError("stats_every is not more than 0: give seconds")
         self._api = api
+        self._on_stats, self._stats_every = on_stats, stats_every
+        self._meter: StatisticsMeter | None = None
+        self._reporter: StatisticsReporter | None = None
         self._path = outbox
         self._sends = role == "both"
         self._concurrency = concurrency
@@ -90,21 +105,36 @@ class Ingestor:
         self._builder = RecordBuilder(self._api.location_of, self._api.location_id)
         self._durable: DurableOutbox | None = None
         self._sender: ExclusiveSender | Submitter
+        meter = self._meter = StatisticsMeter(self._api.session)
         if self._is_shared:
-            self._sender = await self._shared(fspath(self._path or ""))
+            self._sender = submitter = await self._shared(fspath(self._path or ""), meter)
+            meter.watch(submitter, lambda: submitter.left)
         else:
             self._durable = None if self._path is None else await open_outbox(self._path)
+            memory = MemoryOutbox()
             self._sender = ExclusiveSender(
-                self._api.session,
-                self._durable or MemoryOutbox(),
+                meter.session,
+                self._durable or memory,
                 self._in_flight,
                 is_durable=self._durable is not None,
                 concurrency=self._concurrency,
             )
+            meter.watch(self._sender, (lambda: memory.left) if self._durable is None else None)
+            await self._count()
+        if self._on_stats is not None:
+            self._reporter = StatisticsReporter(
+                meter.snapshot, self._on_stats, self._stats_every, self._count
+            )
+            self._reporter.start()
         self._is_open = True
         return self
 
-    async def _shared(self, place: str) -> Submitter:
+    async def _count(self) -> None:
+        """Have counted again what is pending, where nobody else writes."""
+        if self._durable is not None and self._meter is not None:
+            self._meter.left = await self._durable.unsent()
+
+    async def _shared(self, place: str, meter: StatisticsMeter) -> Submitter:
         """Open an outbox that others may send from too."""
         destination = self._api.base_url.rstrip("/")
         async with await open_outbox(place) as made:  # it may not be there yet
@@ -112,9 +142,10 @@ class Ingestor:
         submitter = Submitter(
             lambda: open_shared(place, destination=destination),
             self._in_flight,
-            self._api.session if self._sends else None,
+            meter.session if self._sends else None,
             concurrency=self._concurrency,
             location=self._api.location_id if is_one_locations(self._api.session) else None,
+            observer=meter,
         )
         await submitter.open()
         return submitter
@@ -126,12 +157,26 @@ class Ingestor:
         traceback: TracebackType | None,
     ) -> None:
         self._is_open = False
-        await self._sender.close()
+        try:
+            await self._sender.close()
+        finally:
+            if self._reporter is not None:
+                await self._reporter.close()
 
     @property
     def stats(self) -> RunStats:
         """What was done so far, in numbers."""
         return self._sender.stats
+
+    def snapshot(self) -> Statistics:
+        """What is sent, and how fast, at this moment; after the end, as it was then.
+
+        Raises:
+            RuntimeError: the ingestor was never open.
+        """
+        if self._meter is None:
+            raise RuntimeError("the ingestor was not open: use it within `async with`")
+        return self._meter.snapshot()
 
     @property
     def in_hand(self) -> int:
@@ -185,6 +230,7 @@ class Ingestor:
             if self._durable is not None:  # an import may have left some for later
                 await self._durable.publish()
                 await self._durable.select(None)
+                await self._count()
             sending = sender.outcomes()
         elif isinstance(sender, ExclusiveSender):
             sending = sender.stream(messages, self._builder)
@@ -210,6 +256,10 @@ class Ingestor:
         """
         self._check_open()
         draft = self._builder.draft_of(message, alone=True)
+        meter = self._meter
+        if meter is not None:
+            meter.read += 1
+            meter.refused += draft.problem is not None
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._in_flight.has_space()
@@ -231,8 +281,12 @@ class Ingestor:
             )
         async for batch in self._builder.batches(messages):
             met = source_pass.met()
+            source_pass.newest = range(0)
             staged = await self._durably(partial(_stage_anew, batch, source_pass, met))
+            self._sender.staged.read += len(batch)
             self._sender.staged.add(staged)
+            if self._meter is not None:
+                self._meter.staged(source_pass.newest)
             if isinstance(self._sender, Submitter):
                 await self._sender.expect(source_pass.numbers(met))
             for draft in (*batch, *staged.reused):

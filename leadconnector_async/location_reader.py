@@ -10,121 +10,28 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec.structs import replace
 
 from leadconnector_async.api.contacts import get_contact, person_of
-from leadconnector_async.api.endpoints import export_messages, get_email, with_missing_scope
-from leadconnector_async.api.listings import (
-    entries_of,
-    mail_columns,
-    mail_ids,
-    read_messages,
-    read_object,
-)
-from leadconnector_async.api.responses import (
-    Forbidden,
-    Refused,
-    Throttled,
-    classify,
-    is_success,
-)
-from leadconnector_async.errors import AccessError, RefusedError, SourceError, TransportError
+from leadconnector_async.api.endpoints import get_email
+from leadconnector_async.api.listings import entries_of, mail_columns, mail_ids, read_object
+from leadconnector_async.errors import RefusedError, SourceError
+from leadconnector_async.requester import exported
 from leadconnector_async.sources.location_copy import LocationCopy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
-    from leadconnector_async.api.listings import MessagePage
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.sources.batch_reader import SourceReader
     from leadconnector_async.transport.base import Request
 
-_T = TypeVar("_T")
-
-CHANNELS: Final = (None, "Email")
-"""Without a channel the export leaves e-mails out, so they are asked for beside."""
-
 _AT_ONCE: Final = 16
 """Requests for single mails and contacts in flight: the quota paces them."""
-
-
-async def exported(
-    api: LeadConnector, location: str
-) -> AsyncGenerator[tuple[MessagePage, bytes], None]:
-    """Every page of both channels, each once, and its body.
-
-    Cursors or pages that come back would go on without end. They end the export where it has
-    given as many messages as it says that there are.
-
-    Raises:
-        AccessError, RefusedError, TransportError: as of `ask`.
-    """
-    for channel in CHANNELS:
-        cursor: str | None = None
-        met: set[str | bytes] = set()
-        given = 0
-        while True:
-            request = export_messages(location, channel=channel, cursor=cursor)
-            page, body = await ask(api, location, request, _page)
-            ids = "\0".join(message.id for message in page.messages)
-            mark = blake2b(ids.encode(), digest_size=16).digest()
-            if mark not in met:
-                yield page, body
-                given += len(page.messages)
-            cursor = page.next_cursor
-            if not cursor or not page.messages:
-                break
-            if met & {mark, cursor}:
-                if page.total is None or given < page.total:
-                    raise TransportError(f"the export goes round after {given:,} messages")
-                break
-            met |= {mark, cursor}
-
-
-def _page(body: bytes) -> tuple[MessagePage, bytes]:
-    return read_messages(body), body
-
-
-async def ask(
-    api: LeadConnector, location: str, request: Request, parse: Callable[[bytes], _T]
-) -> _T:
-    """What an answer holds, asked for again as often as it is worth.
-
-    ``parse`` raises ValueError for a body that is none.
-
-    Raises:
-        AccessError, RefusedError: the API said no.
-        TransportError: it gave no usable answer, several times.
-    """
-    policy = api.policy
-    unusable = ""
-    for attempt in range(1, policy.attempts + 1):
-        try:
-            response = await api.exchange(location, request)
-        except TransportError:
-            if attempt == policy.attempts:
-                raise
-            await asyncio.sleep(policy.delay(attempt, api.random))
-            continue
-        if is_success(response):
-            try:
-                return parse(response.body)
-            except ValueError as error:
-                unusable = f": answered {response.status} with {error}"
-        match None if is_success(response) else classify(response.status, response.body):
-            case Throttled():
-                api.pause(location, response)
-            case Forbidden(refusal):
-                raise AccessError(with_missing_scope(request, refusal))
-            case Refused(refusal):
-                raise RefusedError(refusal)
-            case _:
-                await asyncio.sleep(policy.delay(attempt, api.random))
-    raise TransportError(f"no usable answer in {policy.attempts} attempts{unusable}")
 
 
 class LocationReader:
@@ -250,7 +157,7 @@ class _ReadingPass:
     async def _found(self, request: Request) -> dict[str, Any] | None:
         """What an answer holds; None where the API has no such thing."""
         try:
-            return await ask(self._api, self._location, request, read_object)
+            return await self._api.ask(self._location, request, read_object)
         except RefusedError as error:
             if type(error) is not RefusedError:
                 raise

@@ -87,6 +87,68 @@ class Contact(Struct, frozen=True, omit_defaults=True):
         return []
 
 
+class FoundContact(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A contact as the API gives it back. What it did not tell is None.
+
+    ``phone`` is the primary number, ``email`` the primary address; further numbers of a contact are
+    in none of the API's answers (highlevel-api-docs 331).
+
+    Example:
+        >>> found = FoundContact(id="9VEmS0si86GW6gXWU89b", phone="+12125550100")
+        >>> found.id
+        '9VEmS0si86GW6gXWU89b'
+    """
+
+    id: str
+    phone: str | None = None
+    email: str | None = None
+    name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    additional_emails: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"FoundContact(id={self.id!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("id", self.id)]
+
+
+class UpsertedContact(Struct, frozen=True, kw_only=True):
+    """What an upsert came to: the contact as it is now, and whether it was made.
+
+    ``dropped`` names the fields that were given and that the contact does not have now: ``phone``,
+    where number and address belong to two contacts.
+
+    Example:
+        >>> contact = FoundContact(id="9VEmS0si86GW6gXWU89b", email="jane@example.com")
+        >>> UpsertedContact(contact=contact, new=False, dropped=("phone",)).dropped
+        ('phone',)
+    """
+
+    contact: FoundContact
+    new: bool
+    dropped: tuple[str, ...] = ()
+
+
+class ConversationSummary(Struct, frozen=True, kw_only=True):
+    """A conversation as the search gives it. What it did not tell is None.
+
+    ``unread`` counts messages, ``last_message_at`` is aware and in UTC, ``last_message_type`` is
+    such as ``TYPE_SMS``.
+
+    Example:
+        >>> ConversationSummary(id="BTGqKhdyPhqWxSaQnNSr", unread=2).unread
+        2
+    """
+
+    id: str
+    contact_id: str | None = None
+    unread: int | None = None
+    last_message_at: datetime | None = None
+    last_message_type: str | None = None
+
+
 class MessageFields(Struct, kw_only=True, omit_defaults=True, rename="camel"):
     """The fields of the inbound call, in the order in which they are encoded."""
 

@@ -8,7 +8,8 @@ import math
 import time
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from sys import exception
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -31,12 +32,14 @@ from leadconnector_async.quota.quota import Quota
 from leadconnector_async.transport.base import FileUnreadableError, WithheldError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
     from leadconnector_async.quota.window import Slot
+    from leadconnector_async.records.draft import TraceContext
     from leadconnector_async.transport.base import MaySend, Request, Response, Transport
 
 _log: Final = logging.getLogger(__name__)
@@ -46,6 +49,48 @@ MAX_RENEWALS: Final = 2
 
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
+
+
+class Exchange(NamedTuple):
+    """One request that left, or tried to. It began when its slot was taken."""
+
+    location: str
+    request: Request
+    slot: Slot
+    ended_at: float
+    """In the loop's seconds."""
+    response: Response | None
+    error: BaseException | None
+    """Why there is no response."""
+    trace: TraceContext | None
+    """Of whoever submitted the record that it is for; None: of whoever awaits it."""
+    resends: int
+    """How often the same was sent before."""
+
+
+class Observer(Protocol):
+    """Is told what happens, in the event loop: it is quick, and raises nothing."""
+
+    def trace(self) -> TraceContext | None:
+        """Return the trace that the caller is in."""
+
+    def staged(self, seqs: range, location: str | None = None) -> None:
+        """Records have come into the outbox; with ``location``, one that was submitted."""
+
+    def requested(self, exchange: Exchange) -> None:
+        """A request has ended."""
+
+    def committed(self, settlements: Sequence[Settlement], seconds: float) -> None:
+        """These ends are durable, after a commit of so many seconds."""
+
+    def ended(self, seq: int) -> None:
+        """A record has a durable end, which another process may have given it."""
+
+    def reconciled(self, result: str) -> None:
+        """It was looked whether a record in doubt is there, with this result."""
+
+    def paused(self, location: str, reason: str) -> None:
+        """A location pauses, or cannot go on."""
 
 
 class ApiSession:
@@ -64,11 +109,13 @@ class ApiSession:
         limit: RateLimit | None,
         limits: Mapping[str, RateLimit | None] = {},
         request_limit_s: float = 60.0,
+        observer: Observer | None = None,
     ) -> None:
         self.request_limit_s = request_limit_s
         self.transport = transport
         self.tokens = tokens
         self.policy = policy
+        self.observer = observer
         self.breaker = Breaker()
         self._limit = limit
         self._limits = limits
@@ -83,6 +130,12 @@ class ApiSession:
         """
         other = copy(self)
         other.policy = policy
+        return other
+
+    def observed_by(self, observer: Observer) -> ApiSession:
+        """The same session, quotas included, with another observer."""
+        other = copy(self)
+        other.observer = observer
         return other
 
     def quota(self, location: str, snapshot: QuotaSnapshot | None = None) -> Quota:
@@ -124,15 +177,20 @@ class ApiSession:
                 await asyncio.sleep(min(ready_at - now, RECHECK))
             return await quota.take(now)
 
-    async def exchange(
+    async def exchange(  # noqa: PLR0913 - the last three have defaults
         self,
         location: str,
         quota: Quota,
         slot: Slot,
         request: Request,
         may_send: MaySend | None = None,
+        *,
+        trace: TraceContext | None = None,
+        resends: int = 0,
     ) -> Response:
         """One request within its slot; and, where its token has ended, again with the next one.
+
+        ``trace`` and ``resends``: see `Exchange`.
 
         Raises:
             AccessError: no token is to be had, or the next one is refused as well.
@@ -141,8 +199,9 @@ class ApiSession:
 
         Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
         """
-        send = partial(self.transport.send, request, may_send=may_send)
-        response, token = await self._once(location, quota, slot, send)
+        response, token = await self._once(
+            *(location, quota, slot, request, may_send), trace=trace, resends=resends
+        )
         renewals = 0
         while (refusal := expired_token(response)) is not None:
             renewals += 1
@@ -150,27 +209,37 @@ class ApiSession:
             if renewed is None or renewed == token:
                 raise AccessError(refusal)
             slot = await self.acquire_slot(location, quota)
-            response, token = await self._once(location, quota, slot, send, renewed)
+            response, token = await self._once(
+                *(location, quota, slot, request, may_send),
+                trace=trace,
+                resends=resends + renewals,
+                token=renewed,
+            )
         return response
 
-    async def _once(
+    async def _once(  # noqa: PLR0913 - what a request is made of
         self,
         location: str,
         quota: Quota,
         slot: Slot,
-        send: Callable[[str], Awaitable[Response]],
+        request: Request,
+        may_send: MaySend | None,
+        *,
+        trace: TraceContext | None,
+        resends: int,
         token: str | None = None,
     ) -> tuple[Response, str]:
         """The answer, and the token it is to: ``token``, or else what the provider has.
 
-        Every way out of here gives the slot back, and tells the circuit breaker.
+        Every way out of here gives the slot back, and tells the circuit breaker and the observer.
         """
         breaker, clock = self.breaker, asyncio.get_running_loop().time
         breaker.began()
+        response = None
         try:
             if token is None:
                 token = await self.tokens.token(location)
-            response = await send(token)
+            response = await self.transport.send(request, token, may_send)
         except (AccessError, FileUnreadableError, WithheldError) as error:
             breaker.abandoned()  # it is a matter of this request: others' get through
             quota.unused(slot)
@@ -188,6 +257,13 @@ class ApiSession:
             breaker.abandoned()
             quota.give_back(slot, clock(), None)
             raise
+        finally:
+            if self.observer is not None:
+                why = None if response is not None else exception()
+                if not isinstance(why, (AccessError, FileUnreadableError, WithheldError)):
+                    self.observer.requested(
+                        Exchange(location, request, slot, clock(), response, why, trace, resends)
+                    )
         self._observe(quota, slot, response, clock())
         return response, token
 
@@ -232,6 +308,8 @@ class ApiSession:
         """
         now = asyncio.get_running_loop().time()
         goes_on = quota.throttled(now, after)
+        if self.observer is not None:
+            self.observer.paused(location, "throttled")
         _log.warning("429: location %s pauses for %.1f s", location, goes_on - now)
         return goes_on
 

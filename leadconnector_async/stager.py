@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Providers
+    from leadconnector_async.session import Observer
     from leadconnector_async.sources import Parsed
     from leadconnector_async.sources.batch_reader import SourceReader
 
@@ -44,6 +45,8 @@ class Stager:
         self._pass: SourcePass | None = None
         self.notes = Notes(location)
         self._fetcher: AttachmentFetcher | None = None
+        self.observer: Observer | None = None
+        """Is told what is staged."""
 
     async def stage(self, reader: SourceReader) -> None:
         """Read to the end, or until the reader is stopped; then make the records claimable."""
@@ -111,7 +114,10 @@ class Stager:
             drafts = [drafter.draft_of(parsed, source) for parsed in batch]
             self._stats.read += len(batch)
             batch.clear()  # the rows are not needed any more, and are half of the memory
+            source_pass.newest = range(0)
             self._stats.add(await self._outbox.stage(drafts, source_pass))
+            if self.observer is not None:
+                self.observer.staged(source_pass.newest)
             batch = reader.batch()
 
     def __repr__(self) -> str:

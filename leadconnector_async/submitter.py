@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import aclosing, suppress
 from copy import copy
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
@@ -20,7 +22,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.models import Outcome
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.shared import SharedOutbox
     from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft
-    from leadconnector_async.session import ApiSession
+    from leadconnector_async.session import ApiSession, Observer
 
 T = TypeVar("T")
 
@@ -63,6 +65,7 @@ class Submitter:
         location: the one that the session's token is for, where it is one location's. Nothing is
             sent for others but those that are submitted here.
         look_s: seconds between two looks at all that is waited for.
+        observer: is told what is staged, and what has ended elsewhere.
     """
 
     def __init__(  # noqa: PLR0913 - four have defaults
@@ -74,10 +77,12 @@ class Submitter:
         concurrency: int | None = None,
         location: str | None = None,
         look_s: float = LOOK_S,
+        observer: Observer | None = None,
     ) -> None:
         self._own = None if location is None else {location}
         self._open_outbox = open_outbox
         self._look_s = look_s
+        self._observer = observer
         self._worker = (
             None
             if session is None
@@ -120,6 +125,16 @@ class Submitter:
             total.include(self._worker.done)
         return total
 
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that this process sends for."""
+        return {} if self._worker is None else self._worker.locations
+
+    @property
+    def left(self) -> Mapping[str, int]:
+        """How many records are waited for, by location."""
+        return Counter(chain(self._waiters.locations, self._open.values()))
+
     async def open(self) -> None:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
         self.outbox = await self._opened()
@@ -160,23 +175,23 @@ class Submitter:
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
         try:
-            return await self._submit(draft)
+            self._send()
+            with self._waiters.submission():
+                submission = await self.durably(lambda outbox: outbox.submit(draft))
+                if submission.end is not None:
+                    return outcome_of(submission.end, draft.location)
+                seq = submission.seq
+                waiter, is_new = self._waiters.wait_for(seq, draft.location)
+            if is_new and self._observer is not None:
+                self._observer.staged(range(seq, seq + 1), draft.location)
+            if seq in self._told:
+                self._called.set()
+            if self._closed:
+                self.end()
+            self._tell_worker(draft.location)
+            return await waiter
         finally:
             self._in_flight.leave(1)
-
-    async def _submit(self, draft: Draft) -> Outcome:
-        self._send()
-        with self._waiters.submission():
-            submission = await self.durably(lambda outbox: outbox.submit(draft))
-            if submission.end is not None:
-                return outcome_of(submission.end, draft.location)
-            waiter, _ = self._waiters.wait_for(submission.seq, draft.location)
-        if submission.seq in self._told:
-            self._called.set()
-        if self._closed:
-            self.end()
-        self._tell_worker(draft.location)
-        return await waiter
 
     async def expect(self, seqs: Iterable[int]) -> None:
         """Have a run wait for those of these without an end: others may send them at once."""
@@ -330,6 +345,8 @@ class Submitter:
         for lot in _lots(seqs):
             ends = await self.durably(lambda outbox: outbox.ends(lot))  # noqa: B023 - awaited here
             for seq, (location, end) in ends.items():
+                if self._observer is not None:
+                    self._observer.ended(seq)
                 self._ended(seq, location, end)
 
     async def _look_at_stopped(self) -> None:

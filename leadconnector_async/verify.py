@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from leadconnector_async.api.listings import date_ms
-from leadconnector_async.location_reader import exported
 from leadconnector_async.records.draft import id_key, key_text
+from leadconnector_async.requester import exported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable

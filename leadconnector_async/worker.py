@@ -110,7 +110,8 @@ class Worker:
         self._called = asyncio.Event()
         self._new: set[str] = set()
         self._dispatcher: Dispatcher | None = None
-        self._outbox: SharedOutbox | None = None
+        self.outbox: SharedOutbox | None = None
+        """The one of this tenure."""
         self._opening: asyncio.Future[SharedOutbox] | None = None
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self.share: Share | None = None
@@ -124,7 +125,7 @@ class Worker:
     def done(self) -> RunStats:
         """What was done in all tenures, the present one included."""
         total = copy(self.stats)
-        if self._dispatcher is not None and self._outbox is not None:
+        if self._dispatcher is not None and self.outbox is not None:
             total.include(self._dispatcher.stats)
         return total
 
@@ -201,7 +202,7 @@ class Worker:
                 deliver=self._settled,
                 closed=self._closed,
             )
-            self._outbox = outbox
+            self.outbox = outbox
             if self._stopping.is_set():
                 return
             _log.info("tenure begins")
@@ -218,7 +219,7 @@ class Worker:
                     self._expect(self._hand_over_s, outbox, soon)
                     await self._finish(dispatcher, outbox, work)
             finally:
-                self._outbox = None
+                self.outbox = None
                 for task in tasks:
                     await _end(task)
                 self._add_up(dispatcher)
@@ -275,7 +276,7 @@ class Worker:
 
         It is found without that too, somewhat later.
         """
-        dispatcher, outbox = self._dispatcher, self._outbox
+        dispatcher, outbox = self._dispatcher, self.outbox
         if dispatcher is None or outbox is None:
             return
         state = dispatcher.locations.get(location)

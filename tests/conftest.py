@@ -47,6 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("leadconnector")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the whole of what others try a sample of, where nobody asks for it."""
+    whole = [item for item in items if item.get_closest_marker("full")]
+    for item in whole:
+        item.add_marker(pytest.mark.slow)
+    if not (os.environ.get("LEADCONNECTOR_TEST_FULL") or "full" in config.option.markexpr):
+        config.hook.pytest_deselected(items=whole)
+        items[:] = [item for item in items if item not in set(whole)]
+
+
 def _keep_bytecode(folder: Path) -> None:
     """Keep what is compiled in a folder of the tests, where none is to be beside the source.
 

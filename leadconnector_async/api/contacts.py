@@ -4,7 +4,7 @@ Sources: the OpenAPI file for contacts (``/contacts/search/duplicate``, ``POST /
 reports of live use: a refused duplicate names the existing contact in ``meta.contactId``; a
 creation that was answered 422 made the contact all the same (highlevel-api-docs 64); and an upsert
 by an additional address of a contact makes that the primary one and deletes the other (337), which
-is why ``/contacts/upsert`` is never called.
+is why no import calls ``/contacts/upsert``.
 
 Opening the conversation of a contact, or finding it, without I/O.
 
@@ -38,6 +38,7 @@ from leadconnector_async.api.responses import (
     is_absent,
     is_refusal,
 )
+from leadconnector_async.models import FoundContact, UpsertedContact
 from leadconnector_async.transport.base import Request
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ CONTACTS_VERSION: Final = "2021-07-28"
 _LOOK_UP: Final = "the contact could not be looked up"
 
 _MAKE: Final = "the contact could not be created"
+
+_UPSERT: Final = "the contact could not be upserted"
 
 MADE: Final = "made:"
 """What the names of lookups begin with that tell which contacts were made."""
@@ -66,6 +69,7 @@ _PUNCTUATION: Final = re.compile(r"[+\s().-]")
 class _ContactHits(Struct):
     contact: Any = None
     contacts: Any = None
+    new: Any = None
 
 
 class _Meta(Struct):
@@ -107,10 +111,10 @@ def find_contact(
     person = person or contact
     ways = [("number", person.phone), ("email", person.email)]
     ways.sort(key=lambda way: way[1] != contact.key)
-    others: set[str] = set()
-    found: str | None = yield from _look(location, ways, others)
+    others: dict[str, dict[str, Any]] = {}
+    found: dict[str, Any] | None = yield from _look(location, ways, others)
     if found is not None:
-        return found
+        return str(found["id"])
     if mode == "find":
         raise StepRefusedError(
             _OTHER if others else "no contact has this number or address, and none is created"
@@ -121,7 +125,8 @@ def find_contact(
         if known in others:
             raise StepRefusedError(_OTHER)
         if not known:
-            known = yield from _look(location, ways, others)
+            found = yield from _look(location, ways, others)
+            known = str(found["id"]) if found else None
         if not known:
             raise refused(response, _MAKE)
         return known
@@ -132,11 +137,52 @@ def find_contact(
     return made
 
 
-def _look(location: str, ways: list[tuple[str, str | None]], others: set[str]) -> Flow[str | None]:
+def look_up_contact(location: str, contact: Contact) -> Flow[FoundContact | None]:
+    """Who has this number, or else this address; or who the search gives for it."""
+    others: dict[str, dict[str, Any]] = {}
+    ways = [("number", contact.phone), ("email", contact.email)]
+    found: dict[str, Any] | None = yield from _look(location, ways, others)
+    found = found or next(iter(others.values()), None)
+    return None if found is None else _read_contact(found)
+
+
+def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
+    """Change the contact that the API takes it for, or make one."""
+    fields = {"locationId": location} | msgspec.to_builtins(contact)
+    response: Response = yield Request(
+        "POST", "/contacts/upsert", CONTACTS_VERSION, _encode(fields)
+    )
+    answer = content_of(response, _ContactHits, _UPSERT)
+    if not _id_in(answer.contact):
+        raise StepFailedError(f"{_UPSERT}: the answer names none")
+    given = (("phone", contact.phone), ("email", contact.email))
+    return UpsertedContact(
+        contact=_read_contact(answer.contact),
+        new=answer.new is True,
+        dropped=tuple(n for n, value in given if value and not _has(answer.contact, n, value)),
+    )
+
+
+def _read_contact(fields: dict[str, Any]) -> FoundContact:
+    known = {name: text_of(fields.get(name)) for name in ("phone", "email", "name")}
+    further = fields.get("additionalEmails")
+    texts = [one.get("email") if isinstance(one, dict) else one for one in _listed(further)]
+    return FoundContact(
+        id=str(fields["id"]),
+        first_name=text_of(fields.get("firstName")),
+        last_name=text_of(fields.get("lastName")),
+        additional_emails=tuple(text for text in texts if isinstance(text, str)),
+        **known,
+    )
+
+
+def _look(
+    location: str, ways: list[tuple[str, str | None]], others: dict[str, dict[str, Any]]
+) -> Flow[dict[str, Any] | None]:
     """The one contact that has this number, or else this address.
 
-    ``others`` takes the ids of those that the search gave and that have another one. Of one that
-    shows none, nothing speaks against it.
+    ``others`` takes those, by their ids, that the search gave and that have another one. Of one
+    that shows none, nothing speaks against it.
     """
     for field, value in ways:
         if not value:
@@ -146,16 +192,18 @@ def _look(location: str, ways: list[tuple[str, str | None]], others: set[str]) -
             continue
         found = content_of(response, _ContactHits, _LOOK_UP)
         given = [*_listed(found.contact), *_listed(found.contacts)]
-        shown = {id_: contact for contact in given if (id_ := _id_in(contact))}
-        ids = {id_ for id_, contact in shown.items() if _has(contact, field, value)}
-        if len(ids) > 1:
+        shown: dict[str, dict[str, Any]] = {
+            id_: contact | {"id": id_} for contact in given if (id_ := _id_in(contact))
+        }
+        found_ids = [id_ for id_, contact in shown.items() if _has(contact, field, value)]
+        if len(found_ids) > 1:
             raise StepRefusedError(
-                f"{len(ids)} contacts have this {'address' if field == 'email' else field}: "
+                f"{len(found_ids)} contacts have this {'address' if field == 'email' else field}: "
                 "give the contactId of the right one"
             )
-        if ids:
-            return ids.pop()
-        others.update(shown)
+        if found_ids:
+            return shown[found_ids[0]]
+        others |= shown
     return None
 
 

@@ -78,8 +78,13 @@ def upload(file: Upload, location: str, contact: str, conversation: str | None) 
 
 def find_conversation(location: str, contact: str) -> Request:
     """Find the conversation of a contact. The index lags behind writes by seconds."""
-    query = urlencode({"locationId": location, "contactId": contact})
-    return Request("GET", f"/conversations/search?{query}", CONVERSATIONS_VERSION)
+    return search_conversations(location, contactId=contact)
+
+
+def search_conversations(location: str, **asked: str | int | None) -> Request:
+    """Find conversations, by what is asked of them under the API's own names."""
+    query = {"locationId": location} | {name: value for name, value in asked.items() if value}
+    return Request("GET", f"/conversations/search?{urlencode(query)}", CONVERSATIONS_VERSION)
 
 
 def list_messages(conversation: str, before: str | None = None) -> Request:
@@ -95,16 +100,26 @@ def get_email(mail: str) -> Request:
     return Request("GET", path, CONVERSATIONS_VERSION)
 
 
-def export_messages(
+def export_messages(  # noqa: PLR0913 - each is a field of the query
     location: str,
     *,
     channel: str | None = None,
     cursor: str | None = None,
     contact: str | None = None,
+    conversation: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
 ) -> Request:
     """A page of a location's messages. Without a channel, e-mails are left out."""
     query = {"locationId": location, "limit": str(EXPORT_PAGE)}
-    optional = {"channel": channel, "cursor": cursor, "contactId": contact}
+    optional = {
+        "channel": channel,
+        "cursor": cursor,
+        "contactId": contact,
+        "conversationId": conversation,
+        "startDate": since,
+        "endDate": until,
+    }
     query |= {name: value for name, value in optional.items() if value}
     return Request(
         "GET", f"/conversations/messages/export?{urlencode(query)}", CONVERSATIONS_VERSION

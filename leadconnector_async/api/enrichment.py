@@ -75,7 +75,7 @@ class _Uploaded(Struct, rename="camel"):
     uploaded_files: dict[str, str]
 
 
-_Place: TypeAlias = tuple[str, str | None, str | None]
+Place: TypeAlias = tuple[str, str | None, str | None]
 """A location; a contact in it, or a conversation, or both."""
 
 _contacts: Final = msgspec.json.Decoder(Contact)
@@ -203,7 +203,7 @@ def _conversation(contact: str, location: str) -> Flow[str]:
     return (yield from _remembered(conversation_lookup(contact), opening))
 
 
-def _attachments(items: list[str | LocalFile], where: _Place) -> Flow[list[str]]:
+def _attachments(items: list[str | LocalFile], where: Place) -> Flow[list[str]]:
     urls: list[str] = []
     for number, item in enumerate(items, 1):
         if isinstance(item, LocalFile):
@@ -213,7 +213,7 @@ def _attachments(items: list[str | LocalFile], where: _Place) -> Flow[list[str]]
     return urls
 
 
-def _upload(file: LocalFile, number: int, where: _Place) -> Flow[str]:
+def _upload(file: LocalFile, number: int, where: Place) -> Flow[str]:
     digest: str | None = yield HashFile(file.path)
     path: str | None = file.path
     if digest != file.digest:
@@ -221,11 +221,16 @@ def _upload(file: LocalFile, number: int, where: _Place) -> Flow[str]:
     if path is None:
         how = "is gone" if digest is None else "has changed"
         raise StepRefusedError(f"attachments item {number} {how} since it was read")
-    what = f"attachments item {number} could not be uploaded"
     name = PureWindowsPath(file.path).name  # of either kind of path: it may be another machine's
-    response = yield from _answer_to_upload(endpoints.Upload(path, name), *where)
+    what = f"attachments item {number} could not be uploaded"
+    return (yield from upload(endpoints.Upload(path, name), where, what))
+
+
+def upload(file: endpoints.Upload, where: Place, what: str) -> Flow[str]:
+    """Learn the URL of a file. ``what`` says what went wrong if there is none."""
+    response = yield from _answer_to_upload(file, *where)
     uploaded = content_of(response, _Uploaded, what).uploaded_files
-    url = uploaded.get(name) or next(iter(uploaded.values()), None)
+    url = uploaded.get(file.name) or next(iter(uploaded.values()), None)
     if not url:
         raise StepFailedError(f"{what}: the answer names no URL")
     return url

@@ -11,11 +11,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import getaddresses
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
 from msgspec import Struct
+
+from leadconnector_async.models import ConversationSummary
+from leadconnector_async.public_place import name_public_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MILLISECONDS: Final = 10**11
 """An epoch from here on is in milliseconds: in seconds it would be the year 5138."""
@@ -26,7 +32,16 @@ _TOLD_OTHERWISE: Final = frozenset({"from", "to", "cc", "bcc", "replyToMessageId
 
 
 class ListedMessage(Struct, rename="camel"):
-    """A message as the API gives it back: only the fields that tell messages apart."""
+    """A message as the API gives it back. What it did not tell is None.
+
+    ``message_type`` is such as ``TYPE_SMS``, ``direction`` ``inbound`` or ``outbound``.
+    ``date_added`` is when the message happened; without an offset it is in UTC. Of a mail the API
+    lists no ``body``, and ``meta`` names its thread; of a call no ``attachments``.
+
+    Example:
+        >>> ListedMessage("zlodH0CbfAshgQfgCHyQ", message_type="TYPE_SMS", body="hello").body
+        'hello'
+    """
 
     id: str
     message_type: str | None = None
@@ -36,6 +51,8 @@ class ListedMessage(Struct, rename="camel"):
     alt_id: str | None = None
     conversation_id: str | None = None
     meta: Any = None
+    contact_id: str | None = None
+    attachments: list[str] | None = None
 
     @property
     def thread(self) -> str | None:
@@ -118,12 +135,15 @@ def _read_entry(entry: object, page: MessagePage) -> None:
         page.nameless = True
         page.problems.append("an entry without an id")
         return
-    names = ("messageType", "direction", "body", "altId", "conversationId")
+    names = ("messageType", "direction", "body", "altId", "conversationId", "contactId")
     texts = {name: text_of(fields.get(name)) for name in names}
     wrong = [name for name in names if texts[name] is None and fields.get(name) is not None]
     date = _date(fields.get("dateAdded"))
     if date is None and fields.get("dateAdded") is not None:
         wrong.append("dateAdded")
+    files = fields.get("attachments")
+    if files is not None and _texts(files) != files:
+        wrong.append("attachments")
     if wrong:
         shown = "".join(char for char in id_[:_ID_SHOWN] if char.isprintable())
         page.problems.append(f"message {shown}: {' and '.join(wrong)} cannot be read")
@@ -137,6 +157,8 @@ def _read_entry(entry: object, page: MessagePage) -> None:
             alt_id=texts["altId"],
             conversation_id=texts["conversationId"],
             meta=fields.get("meta"),
+            contact_id=texts["contactId"],
+            attachments=None if files is None else _texts(files),
         )
     )
 
@@ -199,11 +221,11 @@ def read_object(body: bytes) -> dict[str, Any]:
     return found
 
 
-def conversation_of(body: bytes, contact: str) -> str | None:
-    """The id of a contact's conversation in the body of a successful search; None if it has none.
+def read_conversations(body: bytes) -> Iterator[ConversationSummary]:
+    """Read the body of a successful search for conversations.
 
     Raises:
-        ValueError: it is no list of conversations.
+        ValueError: it is no list of conversations, or the next of them has no id.
     """
     found = _json(body)
     entries = found.get("conversations", []) if isinstance(found, dict) else None
@@ -211,12 +233,26 @@ def conversation_of(body: bytes, contact: str) -> str | None:
         raise ValueError("JSON without a list of conversations")  # noqa: TRY004 - no type of ours
     for entry in entries:
         fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
-        id_ = text_of(fields.get("id"))
-        if id_ and text_of(fields.get("contactId")) in (contact, None):
-            return id_
+        id_, unread = text_of(fields.get("id")), fields.get("unreadCount")
         if not id_:
             raise ValueError("a conversation without an id")
-    return None
+        yield ConversationSummary(
+            id=id_,
+            contact_id=text_of(fields.get("contactId")),
+            unread=unread if type(unread) is int else None,
+            last_message_at=_date(fields.get("lastMessageDate") or None),
+            last_message_type=text_of(fields.get("lastMessageType")),
+        )
+
+
+def conversation_of(body: bytes, contact: str) -> str | None:
+    """The id of a contact's conversation in the body of a successful search; None if it has none.
+
+    Raises:
+        ValueError: it is no list of conversations.
+    """
+    found = read_conversations(body)
+    return next((one.id for one in found if one.contact_id in (contact, None)), None)
 
 
 def text_of(value: object) -> str | None:
@@ -239,3 +275,6 @@ def date_ms(date: datetime) -> int:
     """Of the Unix epoch. A date without offset is in UTC, as the API gives them."""
     aware = date if date.tzinfo else date.replace(tzinfo=UTC)
     return int(aware.timestamp() * 1000)
+
+
+name_public_place(globals())

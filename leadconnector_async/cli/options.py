@@ -41,7 +41,8 @@ _PLAIN: Final = (
 
 def option(name: str, *names: str, **settings: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - click's
     """Declare an option with its variable: ``--base-url`` is also ``LEADCONNECTOR_BASE_URL``."""
-    variable = "LEADCONNECTOR_" + name.removeprefix("--").replace("-", "_").upper()
+    long = next(one for one in (name, *names) if one.startswith("--"))
+    variable = "LEADCONNECTOR_" + long.removeprefix("--").replace("-", "_").upper()
     return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
 
 

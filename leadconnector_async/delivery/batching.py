@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import Claim, Lease, Outbox
+    from leadconnector_async.session import Observer
 
 GATHER_S: Final = 0.25
 """Seconds that fates and claims are gathered at most where nobody waits for an outcome."""
@@ -55,7 +56,7 @@ class OutboxBatcher:
     its result is taken in, whatever becomes of the loops.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one has a default
         self,
         outbox: Outbox,
         *,
@@ -63,6 +64,7 @@ class OutboxBatcher:
         moved: Callable[[LocationState], None],
         idle: Callable[[], None],
         awaited: Callable[[], bool],
+        observer: Observer | None = None,
     ) -> None:
         self._outbox = outbox
         self._deliver = deliver
@@ -75,6 +77,7 @@ class OutboxBatcher:
         self._weight = self._fates_weight = 0
         self._typical = 1024
         self._began = 0.0
+        self._observer = observer
         self._fates: list[Settlement] = []
         self._wanting: dict[Lease, LocationState] = {}
         self._locations: dict[Lease, LocationState] = {}
@@ -273,6 +276,8 @@ class OutboxBatcher:
             for lease in touched
         ]
         await self._outbox.settle(fates, quotas)
+        if self._observer is not None:
+            self._observer.committed(fates, self._loop.time() - now)
         self._written += len(fates)
         self._weight -= weight
         if self._wanting and self._weight + weight >= CLAIMED_BYTES:

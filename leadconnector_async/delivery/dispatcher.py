@@ -16,9 +16,12 @@ from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.decisions import unresolved
 from leadconnector_async.delivery.outcomes import (
     INTERRUPTED,
+    REASONS,
+    TAKEN_OVER,
     OutcomeRecorder,
     day_spent,
     first_of,
+    shown,
     undisturbed,
 )
 from leadconnector_async.delivery.scheduler import InDoubt, Lane, LocationState, Scheduler
@@ -32,7 +35,6 @@ from leadconnector_async.errors import (
     LeaseLostError,
     NotSentError,
     OutboxError,
-    RefusedError,
     ThrottledError,
 )
 
@@ -73,8 +75,14 @@ class Dispatcher:
         self.stats = RunStats()
         self.breaker = session.breaker
         self._batcher = OutboxBatcher(
-            outbox, deliver=deliver, moved=self.move, idle=self._note_idle, awaited=awaited
+            outbox,
+            deliver=deliver,
+            moved=self.move,
+            idle=self._note_idle,
+            awaited=awaited,
+            observer=session.observer,
         )
+        self.room = self._batcher.room
         self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
         self._scheduler = Scheduler(self.move)
@@ -84,8 +92,7 @@ class Dispatcher:
             work=self._work,
             most=lambda: max_workers(len(self.locations)) if concurrency is None else concurrency,
         )
-        self._forever = False
-        self._stopping = False
+        self._forever = self._stopping = False
         self._releasing = 0
         self._lane_ended = asyncio.Event()
         self._active: LocationState | None = None
@@ -94,32 +101,28 @@ class Dispatcher:
 
     async def open(self, location: str) -> LocationState:
         """Own a location, and take over what an earlier owner left in doubt."""
-        state = self.locations.get(location)
-        if state is not None:
-            return state
-        async with self._opening:
-            return self.locations.get(location) or await self._begin(location)
+        if location not in self.locations:
+            await self.open_all([location])
+        return self.locations[location]
 
     async def open_all(self, locations: Iterable[str]) -> None:
         """Own several at once, as far as they are not owned."""
         async with self._opening:
             new = [self._begin(name) for name in locations if name not in self.locations]
-            for begun in await asyncio.gather(*new, return_exceptions=True):
-                if isinstance(begun, BaseException):
-                    raise begun
+            begun = await asyncio.gather(*new, return_exceptions=True)
+            for error in filter(None, begun):
+                raise error
 
-    async def _begin(self, location: str) -> LocationState:
+    async def _begin(self, location: str) -> None:
         lease, unknown, snapshot = await self._outbox.acquire(location)
         state = self.locations[location] = LocationState(
             lease, self._session.quota(location, snapshot), self._outbox.may_send(lease)
         )
         self._batcher.hold(unknown)
-        if unknown:
-            found = len(unknown)
+        if found := len(unknown):
             _log.info("resume: location %s has %d unknown of an earlier run", location, found)
         self._take_over(state, unknown)
         self.feed(state)
-        return state
 
     def _take_over(self, state: LocationState, claims: list[Claim]) -> None:
         """Apply the policy to what an earlier owner claimed, and perhaps sent."""
@@ -226,11 +229,6 @@ class Dispatcher:
         self._stopping = True
         self._pool.wake_all()
 
-    @property
-    def room(self) -> asyncio.Event:
-        """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
-        return self._batcher.room
-
     # What the sender calls: `LaneControl`.
 
     def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
@@ -242,7 +240,10 @@ class Dispatcher:
         """See `LaneControl.close`."""
         if state.error is None:
             state.error = error
-            _log.error("location %s stopped: %s", state.name, _shown(error))
+            _log.error("location %s stopped: %s", state.name, shown(error))
+            if self._session.observer is not None:
+                reason = REASONS.get(type(error), TAKEN_OVER)
+                self._session.observer.paused(state.name, reason)
             self._closed(state, error)
             self._note_idle()
 
@@ -328,10 +329,10 @@ class Dispatcher:
         return not self._forever and not self._batcher.expecting and self._at_rest()
 
     def _at_rest(self) -> bool:
-        """Tell whether all are at rest: one that is not is asked first, as long as it is not."""
-        if self._active is None or _is_at_rest(self._active):
+        """Tell whether all are at rest: one that was not is asked first."""
+        if self._active is None or self._active.at_rest:
             every = self.locations.values()
-            self._active = next((state for state in every if not _is_at_rest(state)), None)
+            self._active = next((state for state in every if not state.at_rest), None)
         return self._active is None
 
     def _check_day(self, state: LocationState) -> None:
@@ -347,15 +348,3 @@ class Dispatcher:
 
     def __repr__(self) -> str:
         return f"<Dispatcher {len(self.locations)} locations, {self._pool!r}>"
-
-
-def _is_at_rest(state: LocationState) -> bool:
-    return state.error is not None or not (state.claimed or state.more)
-
-
-def _shown(error: LeadConnectorError) -> str:
-    """Name an error without the API's own words, which may quote a person's number."""
-    if not isinstance(error, RefusedError):
-        return type(error).__name__
-    code = f" {error.canonical_code}" if error.canonical_code else ""
-    return f"{type(error).__name__} ({error.status}{code})"

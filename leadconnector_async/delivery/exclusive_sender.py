@@ -17,7 +17,7 @@ from leadconnector_async.errors import NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Collection, Mapping
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
@@ -49,6 +49,7 @@ class ExclusiveSender:
         is_durable: bool,
         concurrency: int | None,
     ) -> None:
+        self._observer = session.observer
         self._outbox = outbox
         self._in_flight = in_flight
         self._is_durable = is_durable
@@ -70,6 +71,11 @@ class ExclusiveSender:
     def stats(self) -> RunStats:
         """What was done so far, in numbers."""
         return self._dispatcher.stats
+
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that are sent for."""
+        return self._dispatcher.locations
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -93,6 +99,9 @@ class ExclusiveSender:
                 if submission.end is not None:
                     return outcome_of(submission.end, draft.location)
                 waiter, is_new = self._waiters.wait_for(submission.seq, draft.location)
+                if is_new and self._observer is not None:
+                    seq = submission.seq
+                    self._observer.staged(range(seq, seq + 1), draft.location)
         finally:
             if not is_new:
                 self._in_flight.leave(1)
@@ -161,11 +170,15 @@ class ExclusiveSender:
         async for batch in builder.pieces(messages):
             drafts = [draft for draft in batch if draft.payload is not None]
             staged = await self._outbox.stage(drafts, source_pass)
+            if self._observer is not None:
+                self._observer.staged(source_pass.newest)
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
+                    self._dispatcher.stats.refused += draft.problem is not None
                     self._put(outcome_of_refused(draft))
             await self._outbox.publish()
             self._in_flight.take(staged.staged - staged.refused)
+            self._dispatcher.stats.read += len(batch)
             self._dispatcher.stats.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
             await self._in_flight.has_space()

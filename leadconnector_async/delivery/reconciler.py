@@ -61,7 +61,8 @@ class Reconciler:
         self._handler.stats.requests += 1
         try:
             response = await self._session.exchange(
-                state.name, state.quota, slot, search.request(), state.may_send
+                *(state.name, state.quota, slot, search.request(), state.may_send),
+                trace=lane.claims[0].trace,
             )
         except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
@@ -123,6 +124,8 @@ class Reconciler:
         for claim in [claim for claim in lane.claims if claim.seq in findings]:
             doubt, finding = lane.doubts[claim.seq], findings[claim.seq]
             claim.note(_said_of(finding))
+            if self._session.observer is not None:
+                self._session.observer.reconciled(RESULTS.get(type(finding), "not_found"))
             doubt.lookup_failures += blame and isinstance(finding, LookupFailed)
             doubt.searches += not isinstance(finding, LookupFailed)
             after = decisions.after_search(
@@ -142,6 +145,9 @@ class Reconciler:
                     del lane.doubts[claim.seq]
                 step = step or after
         self._handler.go_on(state, lane, step)
+
+
+RESULTS: Final = {Found: "found", Inconclusive: "inconclusive", LookupFailed: "failed"}
 
 
 def _said_of(finding: Finding) -> str:

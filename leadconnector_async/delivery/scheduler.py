@@ -150,6 +150,11 @@ class LocationState:
         return max(min(self._ahead - moving, MAX_HELD - self.claimed), 0)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it can move any more."""
+        return self.error is not None or not (self.claimed or self.more)
+
+    @property
     def runs_dry(self) -> bool:
         """Whether what is claimed may be sent before claims that are gathered have come."""
         return self.claimed - self.resting <= self._ahead // 4

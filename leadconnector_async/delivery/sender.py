@@ -83,7 +83,8 @@ class Sender:
         self._stats.requests += 1
         try:
             response = await self._session.exchange(
-                state.name, state.quota, slot, enrichment.request, state.may_send
+                *(state.name, state.quota, slot, enrichment.request, state.may_send),
+                trace=claim.trace,
             )
         except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
@@ -119,7 +120,9 @@ class Sender:
         self._stats.requests += 1
         try:
             response = await self._session.exchange(
-                state.name, state.quota, slot, request, state.may_send
+                *(state.name, state.quota, slot, request, state.may_send),
+                trace=claim.trace,
+                resends=claim.attempts + claim.throttled,
             )
         except (RefusedError, WithheldError) as error:
             self._handler.hold_back(state, lane, error)
@@ -162,6 +165,7 @@ class Sender:
     ) -> None:
         """Act on an answer that stored nothing, or does not tell whether it did."""
         if isinstance(classification, Throttled):
+            claim.throttled += 1
             self._handler.pause(state, lane, response)
         else:
             claim.attempts += 1

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from leadconnector_async.records.draft import TraceContext
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -49,7 +51,7 @@ class SourcePass:
     ``before`` is the pass over the source that the same run has read before.
     """
 
-    __slots__ = ("_earlier", "_seen", "kin", "name", "number", "refused_lines", "source")
+    __slots__ = ("_earlier", "_seen", "kin", "name", "newest", "number", "refused_lines", "source")
 
     def __init__(self, source: int = 0, before: SourcePass | None = None) -> None:
         self.source = source
@@ -59,6 +61,8 @@ class SourcePass:
         self.number = time.time_ns()
         self.refused_lines: dict[str, bool] = {}
         """Locations, and whether they had records before that are known by their line alone."""
+        self.newest = range(0)
+        """The records that were new when some last were."""
         self._seen = bytearray()
         self._earlier = b"" if before is None else before.all_met()
 
@@ -93,6 +97,7 @@ class SourcePass:
 
     def meet_new(self, first: int, end: int) -> None:
         """Note that this pass has brought the records from ``first`` to before ``end``."""
+        self.newest = range(first, end)
         self._seen.extend(bytes(max(0, (end >> 3) + 1 - len(self._seen))))
         while first < end and first & 7:
             self._seen[first >> 3] |= 1 << (first & 7)
@@ -171,6 +176,10 @@ class Claim(Struct, gc=False, eq=False):
     deferred: str | None = None
     trail: list[TrailEvent] | None = None
     """What has happened to it under this lease: written down with the next settlement."""
+    trace: TraceContext | None = None
+    """Of which trace its requests are: that of whoever submitted it."""
+    throttled: int = 0
+    """How often it was answered 429, under this lease."""
 
     def note(self, what: str, trace: str | None = None) -> None:
         """Add to the trail. The same once more, as with 429s, is one event with the last time."""

@@ -6,6 +6,7 @@ Both stores keep it alike, so that how it is put together is written once; the q
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -66,7 +67,9 @@ async def find_records(rows: Rows, queries: LifeQueries, text: str) -> list[int]
     """
     found = await rows(queries.by_key, key_from_text(text))
     if not found and (place := _LINE.fullmatch(text)):
-        found = await rows(queries.by_line, place["source"] or "", int(place["line"]))
+        source, line = place["source"] or "", int(place["line"])
+        for name in dict.fromkeys((source, PurePath(source).name)):  # whatever way leads to it now
+            found = found or await rows(queries.by_line, name, line)
     if not found:
         found = await rows(queries.by_answer, text)
     for pattern in _patterns(text):

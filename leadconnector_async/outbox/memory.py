@@ -126,10 +126,11 @@ class MemoryOutbox:
         self._lookups: _Recent[tuple[int, str], str] = _Recent()
         self._last = 0
 
-    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:  # noqa: ARG002 - a stream has one reading
+    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`."""
         staged = refused = copies = 0
         reused: list[Draft] = []
+        first = self._last + 1
         for draft in drafts:
             if draft.payload is None:
                 staged += 1
@@ -145,6 +146,7 @@ class MemoryOutbox:
                 copies += 1
             else:
                 reused.append(draft._replace(payload=None, problem=str(reused_id(""))))
+        source_pass.newest = range(first, self._last + 1)
         more = len(reused)
         return Staged(staged + more, copies, refused + more, copies, tuple(reused))
 
@@ -191,6 +193,11 @@ class MemoryOutbox:
 
     async def publish(self) -> None:
         """See `Outbox.publish`. There is nothing to do."""
+
+    @property
+    def left(self) -> dict[str, int]:
+        """Records without an end, by location."""
+        return {place.lease.location: len(place.claims) for place in self._locations}
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""

@@ -65,11 +65,14 @@ class Quota:
         self._pacer = Pacer(self._limit)
         self._weight = 1.0
         self._ready = False
+        self._wanted_at = inf
+        self._waited = 0.0
         self._answered = False
         self._waiting: dict[Hashable, Callable[[], None]] = {}
         self._deaf_until = -inf
         self._firm_until = -inf
-        self._paused_until = -inf
+        self.paused_until = -inf
+        """When the pause after a 429 ends."""
         self.throttled_since = inf
         """When the row of answers 429 began that no other answer has ended."""
         if wary:
@@ -118,8 +121,10 @@ class Quota:
         whenever a slot has been given back.
         """
         self._ready = False
-        if now < self._paused_until:
-            return self._paused_until
+        if now < self._wanted_at:  # noqa: PLR1730 - half of the time
+            self._wanted_at = now
+        if now < self.paused_until:
+            return self.paused_until
         if self._day.is_spent(now):
             return inf
         self._window.expire(now)
@@ -130,7 +135,8 @@ class Quota:
             return self._next_chance(now, share)
         self._weight = self._limit.requests / (self._limit.requests - share)
         at = self._pacer.ready_at(now, self._weight)
-        self._ready = at <= now
+        if at <= now:
+            self._ready, self._waited, self._wanted_at = True, now - self._wanted_at, inf
         return at
 
     async def take(self, now: float) -> Slot:
@@ -144,7 +150,7 @@ class Quota:
         self._ready = False
         await self._pacer.draw(self._weight)
         self._day.count(now)
-        return self._window.take(now, self._capacity.mark(now))
+        return self._window.take(now, self._capacity.mark(now), self._waited)
 
     def listens(self, now: float) -> bool:
         """Whether figures that come now are heard."""
@@ -192,7 +198,7 @@ class Quota:
     def pause(self, until: float) -> None:
         """Start nothing before ``until``."""
         if isfinite(until):
-            self._paused_until = max(self._paused_until, until)
+            self.paused_until = max(self.paused_until, until)
 
     def throttled(self, now: float, retry_after: float | None = None) -> float:
         """Pause after a 429, once its slot is given back. Returns when it goes on.
@@ -206,7 +212,7 @@ class Quota:
         self._capacity.refused(now)
         wait = self._limit.interval * MIN_PAUSE if retry_after is None else retry_after
         self.pause(now + min(wait, day.SECONDS))
-        return max(now, self._paused_until)
+        return max(now, self.paused_until)
 
     def state(self, now: float, wall_ms: int) -> QuotaSnapshot:
         """What the next process needs to go on from here, in Unix milliseconds."""

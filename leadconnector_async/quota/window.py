@@ -45,6 +45,8 @@ class Slot(Struct, gc=False):
     mark: float
     """See `OtherConsumers.mark`."""
     taken_at: float
+    waited: float = 0.0
+    """Seconds from when a request was first to be made until there was this slot for it."""
     open: bool = True
 
 
@@ -68,11 +70,11 @@ class Window:
         """How many slots are in use."""
         return self.in_flight + self._returned - self._released
 
-    def take(self, now: float, mark: float) -> Slot:
+    def take(self, now: float, mark: float, waited: float = 0.0) -> Slot:
         """Use one more slot. Whether there is one is for the caller to know."""
         self.taken += 1
         self.in_flight += 1
-        return Slot(self.taken, self.used, self.taken - self.in_flight, mark, now)
+        return Slot(self.taken, self.used, self.taken - self.in_flight, mark, now, waited)
 
     def give_back(self, slot: Slot, now: float) -> None:
         """Hold a slot whose request was answered, or given up."""

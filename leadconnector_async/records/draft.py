@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.values import NotedText
 
 
+class TraceContext(NamedTuple):
+    """Of which trace something is a part: the two headers of W3C Trace Context."""
+
+    parent: str
+    state: str | None = None
+
+
 class Draft(NamedTuple):
     """A record on its way into the outbox. A tuple, since a million of them are made."""
 
@@ -63,6 +70,8 @@ class Draft(NamedTuple):
     """The key is a Message-ID. Those of several mails can be equal."""
     traits: int = 0
     """A `Trait` of the deferred parts."""
+    trace: TraceContext | None = None
+    """That of whoever submitted the record."""
 
     def __repr__(self) -> str:
         return f"Draft(location={self.location!r}, line={self.line}, problem={self.problem!r})"

@@ -151,7 +151,9 @@ class ProgressMeter:
             self._pace.note(now, self._left)
         reading = Notice(f"Reading location {location}.") if location else None
         known = sending and self._pace.span > 0
-        estimate = slowest(self._needs(now)) if known else math.inf
+        estimate = (
+            slowest(needs(self._left, self._run.locations, self._pace, now)) if known else math.inf
+        )
         return ImportProgress(
             sending=sending,
             bytes_read=self._reader.bytes_read,
@@ -167,18 +169,6 @@ class ProgressMeter:
             seconds_left=estimate if math.isfinite(estimate) else None,
             notice=self._notice(now) if sending else reading,
         )
-
-    def _needs(self, now: float) -> Iterator[tuple[int, Budget]]:
-        """What is left of each location that goes on, and what it may use."""
-        settled = self._pace.span >= _SETTLED
-        for name, count in self._left.items():
-            state, seen = self._run.locations.get(name), self._pace.of(name) if settled else 0.0
-            if not count:
-                continue
-            if state is None:  # another process sends for it
-                yield count, budget_of(Quota(RateLimit(), now=now, wall_ms=0), seen, now)
-            elif state.error is None or isinstance(state.error, DailyQuotaSpentError):
-                yield count, budget_of(state.quota, seen, now)
 
     def _notice(self, now: float) -> Notice | None:
         """Why little moves: the gravest cause alone."""
@@ -197,6 +187,21 @@ class ProgressMeter:
         if not self._pace.total and (doubts := _doubts(run.locations.values())):
             return Notice(f"Looking for {_counted(doubts, 'record')} whose answer was lost.")
         return None
+
+
+def needs(
+    left: Mapping[str, int], locations: Mapping[str, LocationState], pace: RateMeter, now: float
+) -> Iterator[tuple[int, Budget]]:
+    """What is left of each location that goes on, and what it may use."""
+    settled = pace.span >= _SETTLED
+    for name, count in left.items():
+        state, seen = locations.get(name), pace.of(name) if settled else 0.0
+        if not count:
+            continue
+        if state is None:  # another process sends for it
+            yield count, budget_of(Quota(RateLimit(), now=now, wall_ms=0), seen, now)
+        elif state.error is None or isinstance(state.error, DailyQuotaSpentError):
+            yield count, budget_of(state.quota, seen, now)
 
 
 def budget_of(quota: Quota, seen: float, now: float) -> Budget:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.message_store import Stored
     from leadconnector_async.sandbox.program import config_from_options, parse_fault, serve
     from leadconnector_async.sandbox.server import Sandbox, SandboxThread
+    from leadconnector_async.sandbox.stored_messages import MessageCall, StoredMessages
 
 __all__ = [
     "FAULT_KINDS",
@@ -32,6 +33,7 @@ __all__ = [
     "Fault",
     "Latency",
     "Limits",
+    "MessageCall",
     "OAuthApp",
     "OAuthInstallation",
     "Reads",
@@ -40,6 +42,7 @@ __all__ = [
     "SandboxContact",
     "SandboxThread",
     "Stored",
+    "StoredMessages",
     "config_from_options",
     "parse_fault",
     "serve",
@@ -61,6 +64,7 @@ _HOMES = {
     "message_store": ("Stored",),
     "program": ("config_from_options", "parse_fault", "serve"),
     "server": ("Sandbox", "SandboxThread"),
+    "stored_messages": ("MessageCall", "StoredMessages"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

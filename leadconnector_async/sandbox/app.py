@@ -27,10 +27,12 @@ from leadconnector_async.sandbox.conversation_endpoints import (
     search_conversations,
     update_conversation,
 )
-from leadconnector_async.sandbox.faults import WIRE_KINDS, Fault, invented_reply, spoil
+from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbound_call
+from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.read_endpoints import export, get_email, get_message, list_messages
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
+from leadconnector_async.sandbox.stored_messages import MessageCall
 from leadconnector_async.sandbox.token_endpoints import location_token, refresh
 from leadconnector_async.sandbox.upload_endpoints import get_upload, upload
 
@@ -49,8 +51,24 @@ def respond(
     found = find_route(method, path)
     if found is None:
         return Exchange("unknown", not_found(method, path))
-    route, params = found
-    now = state.clock()
+    if found[0].endpoint not in (add_inbound, add_outbound_call) or not state.config.keep_messages:
+        return _admitted(state, found, path, query, headers, body)
+    seq = state.store.total + 1
+    exchange = _admitted(state, found, path, query, headers, body)
+    stored = state.store.numbered(seq)
+    state.calls.append(MessageCall(body=body, status=exchange.status, stored=stored))
+    return exchange
+
+
+def _admitted(  # noqa: PLR0913, PLR0917 - what a request consists of
+    state: SandboxState,
+    found: tuple[Route, tuple[str, ...]],
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes,
+) -> Exchange:
+    (route, params), now = found, state.clock()
     try:
         grant = state.access.check(route, headers, state.config, now)
     except ApiError as refused:
@@ -116,6 +134,11 @@ class Exchange(Struct, frozen=True, gc=False):
     reply: Reply
     wire: Fault | None = None
 
+    @property
+    def status(self) -> int:
+        """The status that is answered; 0 where none is."""
+        return self.reply.status if self.wire is None else 0
+
 
 _TRUE_ANSWERS: Final = ("rates_garbage", "rates_contradictory")
 
@@ -126,14 +149,19 @@ def _asked(grant: Grant, query: dict[str, str]) -> str:
 
 
 def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
-    """What a request names, in its query or in its JSON, where a fault asks."""
+    """What a request names, in its query or in its JSON, and whose numbers, where a fault asks."""
     if not state.faults.asks:
         return {}
     try:
         fields = orjson.loads(request.body)
     except orjson.JSONDecodeError:
         fields = None
-    return request.query | (fields if isinstance(fields, dict) else {})
+    named = request.query | (fields if isinstance(fields, dict) else {})
+    contact = state.contacts.get(request.grant.location, str(named.get("contactId"))) or {}
+    call: Any = named.get("call")
+    call = call if isinstance(call, dict) else {}
+    numbers = call.get("to"), call.get("from"), named.get("phone"), contact.get("phone")
+    return named | {NUMBERS: {normal_phone(one) for one in numbers if isinstance(one, str)}}
 
 
 _WRITE: Final = "conversations/message.write"

@@ -13,7 +13,7 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.sandbox.message_store import derived_id
+from leadconnector_async.sandbox.message_store import derived_id, normal_phone
 from leadconnector_async.sandbox.replies import (
     BAD_TOKEN,
     NO_LOCATION_ACCESS,
@@ -56,6 +56,8 @@ ReplyKind = Literal[
     "html",
     "no_id",
     "id_type",
+    "refused",
+    "vanished",
     "rates_garbage",
     "rates_contradictory",
     "retry_past",
@@ -75,6 +77,8 @@ garbage              200, and bytes that are no JSON
 html                 200, and an HTML page
 no_id                200 without a ``messageId``
 id_type              200, and ``messageId`` is a number
+refused              ``status``, and the API's JSON error body
+vanished             201 and nothing else, as the API answers for a message that it drops
 rates_garbage        the true answer; the rate headers are no figures
 rates_contradictory  the true answer; the rate headers contradict each other
 retry_past           429, and Retry-After is a date long gone
@@ -95,11 +99,12 @@ class Fault(Struct, frozen=True):
     """One rule: which requests meet which fault.
 
     ``when`` is before the message is stored (it is not, and an answer that claims so is made up)
-    or after. A rule looks at the requests to ``endpoint`` ("*" for all), in ``location`` and with
-    ``alt_id`` where these are given, and of those that name all that ``match`` has, in the query
+    or after. A rule looks at the requests to ``endpoint`` ("*" for all), in ``location``, with
+    ``alt_id``, with ``text`` as their message, and of the contact or the call with ``number``,
+    where these are given, and of those that name all that ``match`` has, in the query
     or in the JSON, as in ``{"conversationProviderId": "…"}``. Of those it picks the ``nth`` ones,
     counted from 1, or, with no ``nth``, each with ``probability``; ``times`` bounds how often.
-    ``seconds`` and ``target`` are explained with the kinds.
+    ``seconds``, ``target`` and ``status`` are explained with the kinds.
     """
 
     kind: FaultKind
@@ -110,9 +115,12 @@ class Fault(Struct, frozen=True):
     endpoint: str = "inbound"
     location: str | None = None
     alt_id: str | None = None
+    text: str | None = None
+    number: str | None = None
     match: Mapping[str, str] = {}
     seconds: float | None = None
     target: str = "https://elsewhere.invalid/"
+    status: int = 400
 
     def __post_init__(self) -> None:
         if self.kind not in FAULT_KINDS:
@@ -123,12 +131,18 @@ class Fault(Struct, frozen=True):
             raise ValueError(f"a probability is from 0 to 1, not {self.probability}")
 
 
+NUMBERS: Final = "\0numbers"
+"""Where the numbers of a request's contact and call stand among what it names."""
+
+
 class _Armed:
     """A rule with what it has seen so far."""
 
     def __init__(self, fault: Fault, seed: str) -> None:
         self.fault = fault
-        self.match = {**fault.match, **({"altId": fault.alt_id} if fault.alt_id else {})}
+        own = {"altId": fault.alt_id, "message": fault.text}
+        self.match = {**fault.match, **{name: value for name, value in own.items() if value}}
+        self.number = normal_phone(fault.number) if fault.number else None
         self._met = 0
         self._fired = 0
         self._random = Random(seed)  # noqa: S311 - reproducible, not secret
@@ -138,6 +152,8 @@ class _Armed:
         fault = self.fault
         concerned = fault.endpoint in ("*", endpoint) and fault.location in (None, location)
         if not concerned or any(named.get(name) != value for name, value in self.match.items()):
+            return False
+        if self.number is not None and self.number not in named[NUMBERS]:
             return False
         self._met += 1
         picked = self._met in fault.nth if fault.nth else self._random.random() < fault.probability
@@ -170,7 +186,7 @@ class FaultPlan:
     @property
     def asks(self) -> bool:
         """Whether a rule depends on what a request names."""
-        return any(armed.match for armed in self._armed)
+        return any(armed.match or armed.number for armed in self._armed)
 
     def choose(self, endpoint: str, location: str, named: Mapping[str, Any]) -> Fault | None:
         """The fault that this request meets, if any."""
@@ -252,6 +268,8 @@ _SPOILERS: Final[dict[str, Callable[[Fault, Reply], Reply]]] = {
     "html": lambda _, __: _html(200),
     "no_id": lambda _, reply: _altered(reply, messageId=None),
     "id_type": lambda _, reply: _altered(reply, messageId=12345),
+    "refused": lambda fault, _: error(fault.status, "the sandbox was told to refuse this"),
+    "vanished": lambda _, __: Reply(201, b""),
     "rates_garbage": lambda _, reply: _with_headers(reply, _GARBAGE_RATES),
     "rates_contradictory": lambda _, reply: _with_headers(reply, _CONTRADICTORY_RATES),
     "retry_past": lambda fault, _: _throttled(fault, "Wed, 21 Oct 2015 07:28:00 GMT"),

@@ -305,6 +305,13 @@ class MessageStore:
         """A message by its id."""
         return self._messages.get(message_id)
 
+    def numbered(self, seq: int) -> Stored | None:
+        """The message that arrived as this one, where it is among the last."""
+        for stored in reversed(self._messages.values()):
+            if stored.seq <= seq:
+                return stored if stored.seq == seq else None
+        return None
+
     def messages(self) -> list[Stored]:
         """All that is kept, in the order of arrival."""
         return list(self._messages.values())

@@ -161,14 +161,16 @@ def _limits(options: Options) -> Limits:
 def parse_fault(text: str) -> Fault:
     """Read a fault written as ``KIND[:before|after][:PROBABILITY][:NAME=VALUE…]``.
 
-    The names ``endpoint`` and ``location`` say where it happens; others what a request names.
+    The names ``endpoint``, ``location``, ``number``, ``text`` and ``status`` are those of `Fault`;
+    others are what a request names.
 
     Raises:
         ValueError: it is not written so.
     """
     words = text.split(":")
     match = dict(word.split("=", 1) for word in words if "=" in word)
-    where = {name: match.pop(name) for name in ("endpoint", "location") if name in match}
+    names = ("endpoint", "location", "number", "text")
+    where: dict[str, Any] = {name: match.pop(name) for name in names if name in match}
     endpoints = ["*", *dict.fromkeys(route.name for route in ROUTES)]
     if where.get("endpoint", "*") not in endpoints:
         raise ValueError(f"an endpoint is one of {', '.join(endpoints)}, not {where['endpoint']!r}")
@@ -176,6 +178,8 @@ def parse_fault(text: str) -> Fault:
     when = rest.pop(0) if rest and rest[0] in ("before", "after") else "before"
     try:
         probability = float(rest.pop(0)) if rest else 1.0
+        if "status" in match:
+            where["status"] = int(match.pop("status"))
     except ValueError as exc:
         raise ValueError(f"fault {text!r} is not {_FAULT_FORM}") from exc
     if rest:

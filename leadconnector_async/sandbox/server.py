@@ -17,6 +17,7 @@ from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.config import SandboxConfig
 from leadconnector_async.sandbox.replies import error
 from leadconnector_async.sandbox.state import SandboxState
+from leadconnector_async.sandbox.stored_messages import StoredMessages
 from leadconnector_async.sandbox.wire import Delays, Pauses, WireFaults, drop, response
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leadconnector_async.sandbox.faults import Fault
-    from leadconnector_async.sandbox.message_store import Conversation, Stored, Upload
+    from leadconnector_async.sandbox.message_store import Conversation, Upload
 
 
 class SandboxBase:
@@ -54,9 +55,16 @@ class SandboxBase:
         return self.config.tokens.get(self.token, self.config.location_id)
 
     @property
-    def messages(self) -> list[Stored]:
+    def tokens(self) -> dict[str, str]:
+        """A token for each location."""
+        return {where: token for token, where in self.config.tokens.items()} or {
+            self.location_id: self.token
+        }
+
+    @property
+    def messages(self) -> StoredMessages:
         """What is stored, in the order of arrival. Empty with ``keep_messages=False``."""
-        return self.state.store.messages()
+        return StoredMessages(self.state.store.messages(), self.state.calls, self.state.contacts)
 
     @property
     def stored(self) -> Counter[str]:
@@ -237,8 +245,7 @@ class Sandbox(SandboxBase):
             await self._pauses.wait(delays.up())
         exchange = respond(self.state, request.method, request.raw_path, request.headers, body)
         reply, wire = exchange.reply, exchange.wire
-        status = reply.status if wire is None else 0
-        self.state.requests[exchange.endpoint, status] += 1
+        self.state.requests[exchange.endpoint, exchange.status] += 1
         if delays is not None:
             await self._pauses.wait(delays.down())
         if wire is None:

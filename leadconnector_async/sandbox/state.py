@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
     from leadconnector_async.sandbox.message_store import Conversation, Upload
+    from leadconnector_async.sandbox.stored_messages import MessageCall
 
 
 class SandboxState:
@@ -39,6 +40,7 @@ class SandboxState:
         self.access = AccessControl(config)
         self.faults = FaultPlan(config.faults, config.seed)
         self.uploads: list[Upload] = []
+        self.calls: list[MessageCall] = []
         self.requests: Counter[tuple[str, int]] = Counter()
         self.refresh_tokens: dict[str, OAuthInstallation] = {}
         self._providers: set[str] = set()

@@ -73,6 +73,7 @@ class SourceFile(NamedTuple):
             return ByteStream(sys.stdin.buffer, self.name, owned=False)
         stream = ByteStream(self.members.open(self.member, self.name), self.name)
         stream.beside = self.beside
+        stream.again = self.stream
         if stream.size is None:
             stream.size, stream.share = self.size, self.members.share(self.member)
         return stream
@@ -141,6 +142,8 @@ class ByteStream:
     def __init__(self, file: BinaryIO, name: str, *, owned: bool = True) -> None:
         self.name = name
         self.beside = Beside()
+        self.again: Callable[[], ByteStream] | None = None
+        """What opens the file once more; a pipe is read once."""
         self.share = 1.0
         """How many bytes are stored for each one that the file gives."""
         self._file = file

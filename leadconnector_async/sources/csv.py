@@ -229,6 +229,13 @@ def _sniffed(head: bytes, vocabulary: Vocabulary) -> str:
     return max(_DELIMITERS, key=score)
 
 
+def begins_with_header(head: bytes, options: SourceOptions) -> bool:
+    """Tell a table by its first row, which names columns that are known."""
+    vocabulary = Vocabulary(options)
+    rows = _rows(head, options.delimiter or _said(head) or _sniffed(head, vocabulary))
+    return bool(rows) and vocabulary.is_header(rows[0])
+
+
 def _rows(head: bytes, delimiter: str) -> list[list[str]]:
     """Split the first records, among which the header is, however sound they are."""
     head = _SEPARATOR.sub(b"", head, count=1)

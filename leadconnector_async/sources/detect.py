@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.columns import check_mapping
-from leadconnector_async.sources.csv import Delimited
+from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.html_log import HtmlLog, html_mapping_of
 from leadconnector_async.sources.json_layout import layout_of_json
@@ -54,10 +54,30 @@ _SUFFIXES: Final[dict[str, FormatName]] = {
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
 
-_NO_TABLE: Final = re.compile(rb'\s*(?:(?P<jsonl>\[?\s*\{\s*")|(?P<xml><\?xml ))')
-"""Begins what is no table, though its name says so."""
+_CERTAIN: Final = re.compile(
+    rb'\s*(?:(?P<jsonl>\[?\s*\{\s*")|(?P<xml><(?:\?xml |\w+(?:\s+[\w:]+=|>\s*<))))'
+)
+"""Begins what is nothing else, whatever its name says."""
 
-_MAIL: Final = frozenset({"mbox", "eml"})
+BOOKS: Final[dict[bytes, FormatName]] = {
+    b"PK\x03\x04": "excel",
+    b"\xd0\xcf\x11\xe0": "excel",
+    b"PAR1": "parquet",
+}
+"""What workbooks and their like begin with."""
+
+_CALLED: Final = {
+    "jsonl": "JSON",
+    "csv": "a table",
+    "mbox": "mails",
+    "eml": "a mail",
+    "xml": "XML",
+    "excel": "a workbook",
+    "parquet": "Parquet",
+    "zip": "a zip archive",
+}
+
+MAIL: Final = frozenset({"mbox", "eml"})
 
 _UNPACK: Final = "unpack it, and name the files in it, or the folder if it holds mails"
 
@@ -83,7 +103,7 @@ _FOREIGN: Final = (
     (b"SQLite format 3\0", "is an SQLite database", "export its records as JSON Lines or CSV"),
     (b"%PDF-", "is a PDF", "export the records as JSON Lines or CSV"),
     (b"BEGIN:VCARD", "holds people, and no messages", "give it as --people FILE"),
-    (b"PAR1", "is a Parquet file", "give --format parquet"),
+    (b"PAR1", "is a Parquet file", "save it in a file"),
     (b"BZh", "is compressed with bzip2", "unpack it, or compress it with gzip"),
     (b"\xfd7zXZ\0", "is compressed with xz", "unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
@@ -124,13 +144,15 @@ def _survey(file: SourceFile, options: SourceOptions, survey: Survey) -> None:
 
 def _opened(file: SourceFile, options: SourceOptions) -> Source:
     check_mapping(file.name, options.mapping)
-    name = options.format or format_by_name(file.name)
-    if name in ("excel", "parquet"):
-        from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - few are such
-
-        return (spreadsheet.open_excel if name == "excel" else spreadsheet.open_parquet)(
-            file, options
-        )
+    named = format_by_name(file.name)
+    name = options.format or named
+    if options.format is None and file.size is not None:
+        head = file.peek()[0]
+        told = told_by(head, name, options) if name in BOOKS.values() else name
+        name = BOOKS.get(head[:4], told)
+    if name in BOOKS.values() and (book := _opened_book(file, name, options)) is not None:
+        book.warnings += misnamed(file.name, name, options)
+        return book
     with ExitStack() as stack:
         stream = file.stream()
         stack.callback(stream.close)
@@ -139,28 +161,58 @@ def _opened(file: SourceFile, options: SourceOptions) -> Source:
     return source
 
 
+def _opened_book(file: SourceFile, name: str | None, options: SourceOptions) -> Spreadsheet | None:
+    """Open what begins as a workbook. None for one that is none, and is not said to be one."""
+    from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - few are such
+
+    try:
+        return (spreadsheet.open_excel if name == "excel" else spreadsheet.open_parquet)(
+            file, options
+        )
+    except SourceError:
+        if name in (options.format, format_by_name(file.name)):
+            raise
+        return None
+
+
+def misnamed(path: str, kind: str | None, options: SourceOptions) -> list[str]:
+    """Say that a file holds what its name does not say."""
+    named = None if options.format else format_by_name(path)
+    if named in (None, kind) or kind is None:
+        return []
+    return [f"holds {_CALLED[kind]}, though its name ends in {PurePath(path).suffix}: read as that"]
+
+
+def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None:
+    """Tell what a file holds by its beginning, where that is certain; else as it is named."""
+    if found := _CERTAIN.match(head):
+        return found.lastgroup
+    if (single := begins_with_mail(head, named=name is not None)) is not None:
+        return name if name in MAIL else "eml" if single else "mbox"
+    if name not in (None, "csv") and begins_with_header(head, options):
+        return "csv"
+    return name
+
+
 def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Source:
-    if name in _MAIL:
-        return _mailbox(stream, stream.chunks(), options, single=name == "eml")
-    text = Utf8Text(stream, options.encoding)
+    text = Utf8Text(stream, None if name in MAIL else options.encoding)
     _refuse_foreign(stream, text.head)
-    if name is None and text.encoding == "utf-8":
-        single = begins_with_mail(text.head, named=False)
-        if single is not None:
-            return _mailbox(stream, text.chunks(), options, single=single)
     kind: type[TextLog | HtmlLog]
     for kind, mapping_of in ((TextLog, text_mapping_of), (HtmlLog, html_mapping_of)):
-        if (found := mapping_of(text.head, options)) is not None:
+        if name not in MAIL and (found := mapping_of(text.head, options)) is not None:
             return _by(kind, stream, text, options, found)
-    if options.format is None and name == "csv" and (other := _NO_TABLE.match(text.head)):
-        wrong = f"begins as {other.lastgroup}, though its name says csv"
-        raise SourceError(f"{stream.name}: {wrong}: give --format {other.lastgroup}")
-    name = name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")
-    if name == "xml":
-        return _markup(stream, text, options)
-    if name in ("jsonl", "singer"):
-        return _json(name, stream, text, options)
-    return Delimited(stream, text, options)
+    if options.format is None:
+        name = told_by(text.head, name, options)
+    if name in MAIL:
+        source = _mailbox(stream, text.chunks(), options, single=name == "eml")
+    elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
+        source = _markup(stream, text, options)
+    elif name in ("jsonl", "singer"):
+        source = _json(name, stream, text, options)
+    else:
+        source = Delimited(stream, text, options)
+    source.warnings += misnamed(stream.name, name, options)
+    return source
 
 
 def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:

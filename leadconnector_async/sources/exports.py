@@ -13,7 +13,14 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import FORMATS, SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import SourceFile
 from leadconnector_async.sources.columns import check_mapping
-from leadconnector_async.sources.detect import format_by_name, open_file
+from leadconnector_async.sources.detect import (
+    BOOKS,
+    MAIL,
+    format_by_name,
+    misnamed,
+    open_file,
+    told_by,
+)
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder, holds_mail, is_passed_over
 from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
@@ -21,7 +28,7 @@ from leadconnector_async.sources.plug_ins import from_plug_ins
 from leadconnector_async.sources.recognition import found_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from leadconnector_async.sources.base import Source
     from leadconnector_async.sources.members import Members
@@ -78,7 +85,7 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
     if options.format not in FORMATS:
         found, broken = from_plug_ins(path, options)
     sources = _shipped(path, options) if found is None else Sources(partial(_taken, found))
-    sources.before = broken
+    sources.before += broken
     return sources
 
 
@@ -95,9 +102,11 @@ def _shipped(path: str, options: SourceOptions) -> Sources:
     if file.size is None or known in _WORKBOOKS or not is_archive(file):
         return Sources(partial(open_file, file, options))
     members = ZipMembers(path, path)
-    if members.is_workbook():
-        return Sources(partial(open_file, file, replace(options, format="excel")))
-    return Export(members, options)
+    if not members.is_workbook():
+        return Export(members, options, before=misnamed(path, "zip", options))
+    sources = Sources(partial(open_file, file, replace(options, format="excel")))
+    sources.before += misnamed(path, "excel", options)
+    return sources
 
 
 class Sources:
@@ -129,8 +138,16 @@ class Export(Sources):
         SourceError: it holds none, or a file of it is damaged.
     """
 
-    def __init__(self, members: Members, options: SourceOptions, *, inner: bool = False) -> None:
+    def __init__(
+        self,
+        members: Members,
+        options: SourceOptions,
+        *,
+        inner: bool = False,
+        before: Sequence[str] = (),
+    ) -> None:
         super().__init__(self._refuse)
+        self.before += before
         self.members = members
         self._options = options
         self._is_inner = inner
@@ -145,7 +162,7 @@ class Export(Sources):
             yield MailFolder(self.members, mails, self._options)
         found, archives = False, []
         for file in others:
-            if format_by_name(file.name) is None and is_archive(file):
+            if format_by_name(file.name) not in _WORKBOOKS and is_archive(file):
                 archives.append(file)
             elif source := self._source(file):
                 found = True
@@ -173,15 +190,23 @@ class Export(Sources):
             file = SourceFile(f"{self.members.name}/{name}", self.members, name)
             if (guess_type(name)[0] or "").partition("/")[0] in _MEDIA:
                 self._left[name] = ""
-            elif (single := holds_mail(file)) is not None:
+            elif (single := holds_mail(file)) is not None and not self._is_misnamed(file):
                 mails.append((file, single))
             elif not is_passed_over(name) and self.members.size(name):
                 others.append(file)
         return mails, others
 
-    def _source(self, file: SourceFile) -> Source | None:
+    def _is_misnamed(self, file: SourceFile) -> bool:
+        """Tell a file whose name ends as that of a mail, and that holds something else."""
+        if self._options.format or format_by_name(file.name) not in MAIL:
+            return False
+        head = file.peek()[0]
+        is_other = head.startswith(ZIP_MAGIC) or head[:4] in BOOKS
+        return is_other or told_by(head, format_by_name(file.name), self._options) not in MAIL
+
+    def _source(self, file: SourceFile, format_: str | None = None) -> Source | None:
         try:
-            source = open_file(file, self._options)
+            source = open_file(file, replace(self._options, format=format_ or self._options.format))
         except SourceError as error:
             if file.peek()[1] is not None:  # damaged, and perhaps a source
                 raise
@@ -201,6 +226,11 @@ class Export(Sources):
             self._left[file.member] = "is an archive in an archive in one: unpack it"
             return
         members = ZipMembers(file.name, file.whole("a zip archive"))
+        if members.is_workbook():
+            if source := self._source(file, "excel"):
+                source.warnings += misnamed(file.name, "excel", self._options)
+                yield source
+            return
         export = Export(members, self._options, inner=True)
         yield from export
         if export.is_empty:

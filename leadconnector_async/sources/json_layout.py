@@ -72,13 +72,18 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         [] if options.mapping_file is None else as_list(load_mapping(options.mapping_file).records)
     )
     if named:
-        path = next((name for name in named if name in samples), "")
+        around = (one for one in samples if one and any(name.startswith(one) for name in named))
+        path = next((name for name in named if name in samples), next(around, ""))
     else:
         path = _chosen(source, samples, options)
     names = samples.get(path)
     choice = choice_of(source, names, options) if names else _unseen(options)
     keys = tuple(names or ())
-    if named and choice.definition is not None and choice.recognised is None:
+    if choice.definition is not None and choice.recognised is not None:
+        # The record by which it is known may be around those of the mapping.
+        within = as_list(choice.definition.records)
+        named = within if any(one.startswith(path) and one != path for one in within) else []
+    if named and choice.definition is not None:
         return JsonLayout(tuple(named), choice, keys)
     return JsonLayout(None if in_lines and path == "" else (path,), choice, keys)
 

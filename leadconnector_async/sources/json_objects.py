@@ -23,6 +23,7 @@ from leadconnector_async.sources.fields import (
     is_plainly_ours,
     not_sent,
 )
+from leadconnector_async.sources.look_ups import LookUps
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_read
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.errors import SourceError
     from leadconnector_async.sources.base import Identity
+    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapped_rules import Cell
@@ -75,7 +77,14 @@ class Objects:
     are paths, such as ``from.number`` and ``to[0]``, and compared without case and separators.
     """
 
-    def __init__(self, choice: Choice, mapping: Mapping[str, str], coercer: RowCoercer) -> None:
+    def __init__(
+        self,
+        choice: Choice,
+        mapping: Mapping[str, str],
+        coercer: RowCoercer,
+        stream: ByteStream | None = None,
+    ) -> None:
+        self._stream = stream
         self._mapping = mapping
         self._coercer = coercer
         self._choice = choice
@@ -98,6 +107,9 @@ class Objects:
         listed = (*REASON_NAMES, OUTBOX_KEY, LOCATION)
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
+        lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
+        self.look_ups = LookUps(lookup, self._used, self._stream)
+        self._used |= lookup.keys()
         rules = definition.fields.values()
         pieces = [key_of(name) for rule in rules if rule.glue is not None for name in rule.column]
         self._pieces = tuple(f"{name}[" for name in pieces)
@@ -108,6 +120,7 @@ class Objects:
     def warnings(self) -> list[str]:
         """How they are read, and what was passed over."""
         notes = [*self._choice.notes, *not_sent("field", list(self._unused))]
+        notes += () if self.definition is None else self.look_ups.warnings
         if self._has_foreign:
             notes.append(_HINT)
         return notes
@@ -118,7 +131,7 @@ class Objects:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)
         values, reason, told = self._reader.read(self._row(record))
-        if self.definition.chat is not None and values:  # of one left out there are none
+        if self.definition.needs_its_file and values:  # of one left out there are none
             raw = in_api_names(values)
         if reason is not None:
             return Parsed(line, raw, None, (), left_out=reason)
@@ -161,6 +174,8 @@ class Objects:
                     (key_of(pick.name), pick.of(cell)) for pick in self._picks if pick.list == key
                 )
                 row |= {name: found for name, found in picked if found}
+            if key in self.look_ups:
+                row |= self.look_ups.cells(key, str(cell))
             if key in self._used:
                 row[key] = row.get(key) or cell
             elif cell and path not in self._unused:

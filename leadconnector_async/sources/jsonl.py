@@ -75,12 +75,12 @@ class JsonSource(StreamSource):
     ) -> None:
         super().__init__(stream, text, options)
         self._layout = layout
-        self._objects = Objects(layout.choice, options.mapping, self._coercer)
+        self._objects = Objects(layout.choice, options.mapping, self._coercer, stream)
         self._latest = self._coercer.dates.latest
         self.recognised = layout.choice.recognised
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
-        table = None if definition is None or definition.chat is not None else definition
+        table = None if definition is None or definition.needs_its_file else definition
         self.form = source_format_of(options, "jsonl", marked=marked, table=table).encoded()
 
     @property
@@ -215,10 +215,13 @@ class JsonSource(StreamSource):
 
     def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:
         """Refuse a file whose records may be in a list that was not read."""
+        definition = self._objects.definition
+        looked_up = () if definition is None else definition.lookup.values()
         others = [
             f"{path} ({count})"
             for path, count in values.others.items()
-            if key_of(path.rpartition(".")[2].removesuffix("[*]")) not in self._objects.around
+            if path not in looked_up
+            and key_of(path.rpartition(".")[2].removesuffix("[*]")) not in self._objects.around
         ]
         records = " or ".join(self._layout.records or ())
         if not others and not values.listed:
@@ -227,7 +230,7 @@ class JsonSource(StreamSource):
         if not others:
             return None
         wrong = f"has objects in other lists than {records}: {', '.join(others)}"
-        if not found or self._objects.definition is None:
+        if not found or definition is None:
             return Problem("file", wrong, 'name the lists to read in a mapping, as records = "…"')
         self.warnings.append(f"{wrong}: not read")
         return None

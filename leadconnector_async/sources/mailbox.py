@@ -195,7 +195,8 @@ def holds_mail(file: SourceFile) -> bool | None:
         return False
     if not file.members.size(file.member):
         return None
-    return begins_with_mail(file.peek()[0], named="." in name)
+    found = begins_with_mail(file.peek()[0], named="." in name)
+    return None if found and "." in name else found
 
 
 def is_passed_over(name: str) -> bool:

@@ -210,7 +210,8 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     ``records`` are the lists in JSON whose objects are records, and ``holders`` the keys of an
     outermost object by which such a file is recognised; where those of several mappings are, by
     one of the words ``within`` its path. ``beside`` is the file of an object that is around all
-    records. ``repair`` mends text that is always decoded wrongly.
+    records. ``lookup`` are keys that name an object by its ``id``, and the list that holds it, in
+    the same file or in one beside it. ``repair`` mends text that is always decoded wrongly.
     """
 
     about: str = ""
@@ -221,6 +222,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     holders: list[list[str]] = field(default_factory=list)
     within: list[str] = field(default_factory=list)
     beside: str | None = None
+    lookup: dict[str, str] = field(default_factory=dict)
     repair: bool = False
     empty: list[str] = field(default_factory=list)
     fields: dict[str, FieldRule] = field(default_factory=dict)
@@ -240,6 +242,11 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def is_recognised(self) -> bool:
         """Tell whether a file is known by its columns, keys or beginning."""
         return bool(self.requires or self.root or self.text or self.holders or self.is_html)
+
+    @property
+    def needs_its_file(self) -> bool:
+        """Tell whether a record can be read beside the others of its file alone."""
+        return self.chat is not None or bool(self.lookup)
 
     @property
     def table(self) -> RecordKind:

@@ -28,6 +28,8 @@ _TOP: Final = re.compile(
 )
 """Fields that a mail begins with."""
 
+_TWO_TOPS: Final = re.compile(rb"%b[^\n]*\n(?:[ \t][^\n]*\n)*%b" % (_TOP.pattern, _TOP.pattern))
+
 _TIME: Final = rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*"
 
 _DATE: Final = (
@@ -208,9 +210,9 @@ def _text(value: bytes) -> str:
 def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
     """Tell whether a file of any name begins with a mail: True for one alone, False for an mbox.
 
-    A file with an ending in its ``named`` is a single mail only if the ending says so.
+    A file with an ending in its name, ``named``, is a single mail only if two fields begin it.
     """
     lines = beginning.split(b"\n", 2)
     if len(lines) > 1 and lines[0].startswith(FROM) and _HEADER.match(lines[1]):
         return False
-    return True if not named and _TOP.match(beginning) else None
+    return True if (_TWO_TOPS if named else _TOP).match(beginning) else None

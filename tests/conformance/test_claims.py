@@ -31,6 +31,7 @@ def by_lane(claims: list[Claim]) -> dict[int, list[int]]:
     return lanes
 
 
+@pytest.mark.slow
 async def test_nothing_is_claimed_before_it_is_published(durable: DurableOutbox) -> None:
     """A lane's order is known when all of its records are."""
     await durable.stage([draft("a")], SourcePass())
@@ -165,6 +166,7 @@ async def test_the_first_and_the_last_lane_are_lanes(outbox: Outbox) -> None:
     assert sorted(got) == sorted(lanes)
 
 
+@pytest.mark.slow
 async def test_locations_are_claimed_side_by_side(outbox: Outbox) -> None:
     """Each gets its own, in the order in which they were asked for; lanes are of a location."""
     names = [f"l{n}" for n in range(150)]
@@ -222,6 +224,7 @@ async def test_a_crash_hands_claims_to_the_next_lease(
         assert not set(keys(others)) & set(keys(unknown))
 
 
+@pytest.mark.slow
 @given(
     sizes=st.lists(st.integers(1, 30), min_size=1, max_size=12),
     steps=st.lists(st.tuples(st.integers(1, 60), st.integers(0, 100)), max_size=12),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
@@ -237,6 +238,7 @@ class DurableMachine(OutboxMachine):
         return sum(key[0] == name for key, _ in self.of_state(state))
 
 
+@pytest.mark.slow
 def test_a_store_and_its_model_agree(store: type[Place]) -> None:
     """Whatever is done, in any order."""
     share = 4 if store is PostgresServerPlace else 1  # it takes its time

@@ -100,6 +100,7 @@ async def test_a_wrong_format_of_a_whole_file_is_one_reason(
     ]
 
 
+@pytest.mark.slow
 async def test_reasons_add_up_to_what_failed(durable: DurableOutbox, reader: OutboxReader) -> None:
     """Those beyond the most that are told are counted together."""
     await refuse(durable, (f"reason {n}" for n in range(MAX_REASONS + 50)))
@@ -323,6 +324,7 @@ async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: Outb
         ("one", 1),
         ("h.csv:7", 1),
         ("folder/h.csv:7", 1),
+        ("../now/here/h.csv:7", 1),
         ("7", 1),
         ("csv:7", 0),
         ("other.csv:7", 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from outbox_kit import claimed, draft, drafts, fate, keys, listed, published
 
 from leadconnector_async.outbox.base import State
@@ -69,6 +70,7 @@ async def test_there_may_be_nothing_to_requeue(durable: DurableOutbox) -> None:
     assert await durable.requeue() == Requeued(refused=1)
 
 
+@pytest.mark.slow
 async def test_many_are_requeued(durable: DurableOutbox) -> None:
     """However many there are."""
     await published(durable, drafts(3_000, lanes=60))

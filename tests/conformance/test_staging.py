@@ -314,6 +314,7 @@ async def test_a_draft_that_makes_no_sense_fails_alone(durable: DurableOutbox) -
     assert await durable.stage([draft("c")], SourcePass()) == Staged(1, 0, 0)
 
 
+@pytest.mark.slow
 @given(
     readings=st.lists(
         st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40), max_size=4

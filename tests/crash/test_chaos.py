@@ -32,7 +32,7 @@ def server() -> Iterator[RestartableServer]:
     server.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_whatever_becomes_of_workers_each_record_is_sent_once_and_in_order(
     server: RestartableServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,7 +92,8 @@ def kill_at_random(
     return not ended
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(KILLS, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, pytest.param(KILLS, marks=pytest.mark.full)])
 def test_killed_imports_lose_and_double_nothing(times: int, tmp_path: Path) -> None:
     """Every record is stored exactly once, however often the import was killed on the way."""
     history, outbox = tmp_path / "history.jsonl", tmp_path / "outbox.db"

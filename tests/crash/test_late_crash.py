@@ -22,7 +22,7 @@ from leadconnector_async.sandbox import Latency, Reads, SandboxThread
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 
 KILLS = int(os.environ.get("LEADCONNECTOR_TEST_KILLS", "8"))
 SLOW = replace(

@@ -64,6 +64,7 @@ def assert_all_is_well(sandbox: SandboxThread, records: list[dict[str, object]])
         assert set(message.fields.get("attachments", ())) <= urls
 
 
+@pytest.mark.slow
 @sampled("kind, when", ["429", *KINDS], ["before", "after"])
 def test_each_enrichment_may_fail_and_everything_is_stored_once(
     kind: str, when: str, tmp_path: Path
@@ -88,7 +89,8 @@ def test_each_enrichment_may_fail_and_everything_is_stored_once(
         assert_all_is_well(sandbox, records)
 
 
-@pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.full)])
 def test_an_enrichment_that_is_never_answered_is_made_again(when: str, tmp_path: Path) -> None:
     """The first request of each kind hangs beyond the time-out."""
     faults = [

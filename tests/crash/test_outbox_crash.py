@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from outbox_kit import ENVIRONMENT, OutboxFile, fate, in_outbox, keys
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def killed(path: Path, seed: int, seconds: float) -> list[list[str]]:
     return [line.split() for line in lines]
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(tmp_path: Path) -> None:
     """Whatever the moment. A call whose answer was cut off may have been done or not."""
     path = tmp_path / "o.db"
@@ -66,6 +68,7 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_durable(tmp_path: Pa
     assert len(settled) > ROUNDS
 
 
+@pytest.mark.slow
 def test_after_all_crashes_each_record_ends_once(tmp_path: Path) -> None:
     """The last run claims, settles and resolves all that is left."""
     path = tmp_path / "o.db"

@@ -51,20 +51,20 @@ def taken_over(url: str, *, checked: bool) -> int:
         return sum(stored.values()) - len(stored)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_worker_that_was_paused_sends_nothing_under_its_old_lease(postgres_place: str) -> None:
     """It sees before each request that its time is over, though nobody has told it."""
     assert taken_over(postgres_place, checked=True) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_without_the_check_before_each_request_there_are_duplicates(postgres_place: str) -> None:
     """The control: else the test above would prove nothing. It takes luck, and a few tries."""
     places = (f"{postgres_place}_{n}" for n in range(TRIES))
     assert any(taken_over(place, checked=False) for place in places)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_worker_that_is_killed_is_replaced_within_a_second(postgres_place: str) -> None:
     """Its locks go with its connection, and the other one looks for free ones all the time."""
     asyncio.run(stage(postgres_place, 12, 200))

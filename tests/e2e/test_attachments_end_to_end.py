@@ -131,6 +131,7 @@ def test_the_parts_of_a_mail_are_uploaded(files: Path) -> None:
         assert sandbox.uploads[0].contact_id == "kim"
 
 
+@pytest.mark.slow
 @sampled("kind, when", ["drop", "reset", "503", "html", "hang"], ["before", "after"])
 def test_uploads_whose_answers_are_lost_are_made_again(kind: str, when: str, files: Path) -> None:
     """The message is stored once, with a URL that was given for its file."""

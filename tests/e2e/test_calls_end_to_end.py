@@ -71,6 +71,7 @@ def test_calls_that_are_refused_without_a_conversation_get_one(tmp_path: Path) -
         assert sandbox.requests["outbound", 400] == 1
 
 
+@pytest.mark.slow
 def test_a_conversation_that_exists_is_found_though_the_search_lags(tmp_path: Path) -> None:
     """It is waited for as long as reads may lag, however short the other waits are."""
     config = replace(FIRST, reads=Reads(search_lag=0.6))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Outbox, Settlement
     from leadconnector_async.transport.base import Request
 
-STEPS = [n if n % 8 == 1 else pytest.param(n, marks=pytest.mark.slow) for n in range(1, 100, 2)]
+STEPS = [n if n % 8 == 1 else pytest.param(n, marks=pytest.mark.full) for n in range(1, 100, 2)]
 RECORDS = 30
 
 

@@ -41,8 +41,9 @@ def waiting_in(pipe: int) -> int:
     return size[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)]
 )
 def test_one_signal_finishes_what_is_in_flight(number: int, tmp_path: Path) -> None:
     """Exit 130, all answers settled; the same command again sends the rest, and only the rest."""
@@ -64,6 +65,7 @@ def test_one_signal_finishes_what_is_in_flight(number: int, tmp_path: Path) -> N
         assert ids(sandbox) == sorted(f"m{n}" for n in range(COUNT))
 
 
+@pytest.mark.slow
 def test_two_signals_stop_at_once_and_lose_nothing(tmp_path: Path) -> None:
     """What hung in flight is looked for by the next run, and is not stored twice."""
     history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(100)])
@@ -84,6 +86,7 @@ def test_two_signals_stop_at_once_and_lose_nothing(tmp_path: Path) -> None:
         assert ids(sandbox) == sorted(f"m{n}" for n in range(100))
 
 
+@pytest.mark.slow
 def test_a_signal_breaks_into_a_pipe_that_says_nothing(tmp_path: Path) -> None:
     """While standard input gives nothing, the command still answers to Ctrl-C."""
     reader, writer = os.pipe()
@@ -101,6 +104,7 @@ def test_a_signal_breaks_into_a_pipe_that_says_nothing(tmp_path: Path) -> None:
     assert result_of(output)["sent"] == 0
 
 
+@pytest.mark.slow
 def test_the_outbox_can_be_asked_while_an_import_runs(tmp_path: Path) -> None:
     """``status`` reads beside the import; a second import of the same outbox is refused."""
     history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(COUNT)])
@@ -118,6 +122,7 @@ def test_the_outbox_can_be_asked_while_an_import_runs(tmp_path: Path) -> None:
         assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_sandbox() -> None:
     """It prints its address first, alone on standard output, and ends cleanly."""
     with started("sandbox", "--port", "0") as process:
@@ -127,6 +132,7 @@ def test_ctrl_c_ends_the_sandbox() -> None:
     assert process.returncode == 0, errors
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     """As in ``leadconnector failed | head``."""
     records = [sms(n, direction=None, message="x" * 5000) for n in range(200)]

@@ -41,7 +41,7 @@ async def fail(url: str) -> None:
             await outbox.settle([fate(claim, state, reason=why) for claim, state in fates], ())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_retry_dismiss_and_verify_work_beside_workers(postgres_place: str) -> None:
     """Workers hand over what a retry asks for, and send, or look for, what it has put back."""
     asyncio.run(fail(postgres_place))

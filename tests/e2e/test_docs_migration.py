@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox import Stored
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "migration.md"

@@ -39,6 +39,7 @@ def by_systemd(_: Path) -> list[str]:
     return [Path(program).name, *words]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="neither is there")
 @pytest.mark.parametrize("command", [by_cron, by_systemd])
 def test_what_was_ended_is_gone_on_with(

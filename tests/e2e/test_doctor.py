@@ -54,6 +54,7 @@ def history(folder: Path) -> Path:
     return write_jsonl(folder / "h.jsonl", records)
 
 
+@pytest.mark.slow
 def test_all_is_well(tmp_path: Path) -> None:
     """Nothing is stored, in the account or on disk."""
     with SandboxThread(SandboxConfig(limits=Limits(max=50, daily=9_000))) as sandbox:
@@ -85,6 +86,7 @@ def test_a_scope_that_an_import_needs(tmp_path: Path, scope: str) -> None:
         assert [finding["fix"] for finding in faults] == [f"give the token {scope}"]
 
 
+@pytest.mark.slow
 def test_contacts_are_not_needed_where_all_have_ids(tmp_path: Path) -> None:
     """The files tell: then it is only a warning."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
@@ -133,6 +135,7 @@ def test_automations_are_named() -> None:
         assert "Customer replied, AI" in found["found"]
 
 
+@pytest.mark.slow
 def test_an_outbox_of_another_api(tmp_path: Path) -> None:
     """What was sent there would not be sent here."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
@@ -149,6 +152,7 @@ def test_an_outbox_of_another_api(tmp_path: Path) -> None:
         assert examined(sandbox, "--outbox", tmp_path / "x.db", status=3)["outbox"]["fix"]
 
 
+@pytest.mark.slow
 def test_an_outbox_in_a_database(postgres_place: str) -> None:
     """Its server's version; it is not there yet, and is not made."""
     with SandboxThread() as sandbox:
@@ -159,6 +163,7 @@ def test_an_outbox_in_a_database(postgres_place: str) -> None:
             assert found["outbox"]["found"].endswith("can be used")
 
 
+@pytest.mark.slow
 def test_a_canary_writes_reads_and_removes(tmp_path: Path) -> None:
     """One message of each kind, and a second mail into the thread of the first."""
     config = SandboxConfig(providers={PROVIDER: "Custom"}, limits=Limits())
@@ -177,6 +182,7 @@ def test_a_canary_writes_reads_and_removes(tmp_path: Path) -> None:
         assert not sandbox.contacts
 
 
+@pytest.mark.slow
 def test_a_canary_writes_in_each_direction_that_the_files_use(tmp_path: Path) -> None:
     """An account may take one for the other."""
     records = [sms(n, direction=way) for n, way in enumerate(("inbound", "outbound"))]
@@ -187,6 +193,7 @@ def test_a_canary_writes_in_each_direction_that_the_files_use(tmp_path: Path) ->
     assert "SMS, outbound, 2020" in found["canary SMS (outbound) read"]["found"]
 
 
+@pytest.mark.slow
 def test_a_canary_says_what_the_account_does(tmp_path: Path) -> None:
     """A workflow that answers; and texts of mails aside, nothing else is changed."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
@@ -196,6 +203,7 @@ def test_a_canary_says_what_the_account_does(tmp_path: Path) -> None:
         assert not sandbox.messages
 
 
+@pytest.mark.slow
 def test_a_canary_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
     """Its owner has to do it."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
@@ -205,6 +213,7 @@ def test_a_canary_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
         assert contact["id"] in found["canary removal"]["found"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ["create_contact", "inbound", "messages", "conversation"])
 @pytest.mark.parametrize("kind", ["500", "html", "reset", "404"])
 def test_whatever_fails_on_the_way_it_is_removed(tmp_path: Path, endpoint: str, kind: str) -> None:
@@ -221,6 +230,7 @@ def test_whatever_fails_on_the_way_it_is_removed(tmp_path: Path, endpoint: str, 
         assert not sandbox.messages
 
 
+@pytest.mark.slow
 def test_reads_that_lag_are_waited_for(tmp_path: Path) -> None:
     """As long as an import would wait."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
@@ -260,6 +270,31 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         assert not sandbox.contacts
 
 
+def test_each_location_of_a_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose token is refused is named, as is one that records are for and the file lacks."""
+    source = write_jsonl(
+        tmp_path / "h.jsonl",
+        [sms(n, locationId=of) for n, of in enumerate(("one", "two", "three", "three"))],
+    )
+    listed = [f'[[location]]\nid = "{of}"\ntoken_env = "TOKEN_{of}"\n' for of in ("one", "two")]
+    (tmp_path / "l.toml").write_text("".join(listed))
+    monkeypatch.setenv("TOKEN_one", "good")
+    monkeypatch.setenv("TOKEN_two", "bad")
+    with SandboxThread(SandboxConfig(tokens={"good": "one"})) as sandbox:
+        given = ("--base-url", sandbox.url, "--locations", tmp_path / "l.toml")
+        end = leadconnector("doctor", source, *given, "--json")
+        told = leadconnector("doctor", source, *given, "--quiet").output
+    assert end.exit_code == 3
+    found = result_of(end.stdout)["findings"]
+    faults = [(one["check"], one["location"]) for one in found if one["state"] == "fault"]
+    assert faults == [("sources", None), ("api", "two")]
+    assert "2 records are for location three" in told
+    assert "FAULT    two: api: " in told
+
+
+@pytest.mark.slow
 def test_without_an_account(tmp_path: Path) -> None:
     """--sandbox needs neither token nor location, and says all in lines."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])
@@ -268,6 +303,7 @@ def test_without_an_account(tmp_path: Path) -> None:
     assert end.output.endswith("An import would work.\n")
 
 
+@pytest.mark.slow
 def test_an_interrupted_canary_is_removed(tmp_path: Path) -> None:
     """Ctrl-C ends the writing, and not the removal."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])

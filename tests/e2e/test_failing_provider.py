@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from cli_harness import sms, write_jsonl
 from fault_harness import QUICK as PATIENT
 from late_harness import CLOSED, asked, import_quickly, import_records
@@ -24,6 +25,7 @@ def custom(number: int, provider: str) -> dict[str, object]:
     return sms(number, type="Custom", conversationProviderId=provider, contactId=f"c{number}")
 
 
+@pytest.mark.slow
 def test_a_provider_that_fails_each_record_stops_its_location(tmp_path: Path) -> None:
     """After a few records, and the rest goes on once the provider is right."""
     records = [custom(number, "wrong") for number in range(40)]

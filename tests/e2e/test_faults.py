@@ -47,7 +47,8 @@ def run(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [100, pytest.param(400, marks=pytest.mark.full)])
 @sampled("kind, when", LOST_ANSWERS, ["before", "after"])
 def test_an_answer_that_is_lost_loses_and_doubles_nothing(
     count: int, kind: FaultKind, when: str, tmp_path: Path
@@ -57,6 +58,7 @@ def test_an_answer_that_is_lost_loses_and_doubles_nothing(
     run(SandboxConfig(faults=(fault,), seed=7), count, tmp_path / "outbox.db")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_server_that_hangs_loses_and_doubles_nothing(when: str, tmp_path: Path) -> None:
     """The read time-out ends the wait; the record is looked for."""
@@ -64,7 +66,8 @@ def test_a_server_that_hangs_loses_and_doubles_nothing(when: str, tmp_path: Path
     run(SandboxConfig(faults=(fault,), seed=8), 200, tmp_path / "outbox.db", TIMEOUTS)
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.full)])
 @sampled("alt_id, lag", [True, False], [0.0, LAG_S])
 def test_all_faults_mixed_over_many_records(
     count: int,
@@ -114,6 +117,7 @@ def test_what_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_on_unknown_hold_tells_and_does_not_send_again(tmp_path: Path) -> None:
     """``hold``: every doubt becomes an unresolved outcome, without one look."""
 
@@ -146,6 +150,7 @@ def test_a_poisoned_record_ends_and_its_lane_goes_on(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_host_that_is_down_pauses_everything_and_comes_back(tmp_path: Path) -> None:
     """Connections are refused for a while: no record is charged, and the run goes on by itself."""
 
@@ -161,6 +166,7 @@ def test_a_host_that_is_down_pauses_everything_and_comes_back(tmp_path: Path) ->
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_quota_that_others_use_too_costs_time_and_no_record(tmp_path: Path) -> None:
     """429s charge no record an attempt, whoever caused them."""
 

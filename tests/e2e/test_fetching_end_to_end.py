@@ -135,6 +135,7 @@ def test_what_cannot_be_fetched_fails_with_its_line(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_few_are_fetched_at_once(tmp_path: Path) -> None:
     """Whatever a batch holds."""
 

@@ -92,6 +92,7 @@ def kept(url: str) -> dict[str, int]:
     return asyncio.run(count())
 
 
+@pytest.mark.slow
 def test_a_worker_elsewhere_uploads_what_was_staged_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThread, postgres_place: str
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_worker_elsewhere_uploads_what_was_staged_here(
     assert not list((tmp_path / "there").iterdir())
 
 
+@pytest.mark.slow
 def test_files_of_what_failed_stay_until_it_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThread, postgres_place: str
 ) -> None:
@@ -137,6 +139,7 @@ def test_files_of_what_failed_stay_until_it_is_given_up(
     assert kept(postgres_place) == {"file": 0, "file_piece": 0, "file_use": 0}
 
 
+@pytest.mark.slow
 def test_a_rehearsal_stores_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThread, postgres_place: str
 ) -> None:

@@ -42,6 +42,7 @@ def run(fault: Fault, outbox: Path) -> list[Outcome]:
     return asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @sampled("when, kind", ["before", "after"], LOOKED_FOR)
 def test_an_answer_that_cannot_be_read_is_looked_for(
     when: str, kind: FaultKind, tmp_path: Path
@@ -55,6 +56,7 @@ def test_an_answer_that_cannot_be_read_is_looked_for(
     assert grown < 150 * 1024, f"an answer of 100 MB was kept: {grown} KiB more"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HARMLESS)
 def test_what_is_odd_beside_a_receipt_changes_nothing(kind: FaultKind, tmp_path: Path) -> None:
     """Rate headers that are no figures or contradict each other; an id that is a number."""
@@ -62,6 +64,7 @@ def test_what_is_odd_beside_a_receipt_changes_nothing(kind: FaultKind, tmp_path:
     assert all(isinstance(outcome, Sent) for outcome in outcomes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WAITED_OUT)
 def test_a_retry_after_in_the_past_or_a_year_ahead_is_bounded(
     kind: FaultKind, tmp_path: Path
@@ -71,6 +74,7 @@ def test_a_retry_after_in_the_past_or_a_year_ahead_is_bounded(
     assert all(isinstance(outcome, Sent) for outcome in outcomes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_no_receipt_is_a_refusal(kind: FaultKind, tmp_path: Path) -> None:
     """No messageId, one of a wrong type, or a redirect, which is not followed."""

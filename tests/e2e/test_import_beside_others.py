@@ -68,6 +68,7 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
     return result_of(out)
 
 
+@pytest.mark.slow
 def test_two_imports_at_once_both_end_well(tmp_path: Path, postgres_place: str) -> None:
     """Each counts its own records, whoever has sent them; none is sent twice."""
     files = [history(tmp_path / f"{n}", range(600 * n, 600 * n + 600)) for n in range(2)]
@@ -83,7 +84,7 @@ def test_two_imports_at_once_both_end_well(tmp_path: Path, postgres_place: str) 
         assert (len(stored), set(stored.values())) == (1200, {1})
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_one_file_can_be_imported_by_two_at_once(tmp_path: Path, postgres_place: str) -> None:
     """What one of them has staged is known to the other, which waits for it all the same."""
     file = history(tmp_path / "h", range(900))
@@ -98,7 +99,7 @@ def test_one_file_can_be_imported_by_two_at_once(tmp_path: Path, postgres_place:
         assert (len(stored), set(stored.values())) == (900, {1})
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_an_import_beside_workers_shares_with_them(tmp_path: Path, postgres_place: str) -> None:
     """It ends though most of its records are sent by others, and one of these is killed."""
     first, second = history(tmp_path / "a", range(300)), history(tmp_path / "b", range(300, 1500))
@@ -119,7 +120,7 @@ def test_an_import_beside_workers_shares_with_them(tmp_path: Path, postgres_plac
         assert workers[0].wait(PATIENCE_S) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_an_import_that_is_killed_goes_on_in_others(tmp_path: Path, postgres_place: str) -> None:
     """A worker takes over at once; the same command again only looks, and ends."""
     file = history(tmp_path / "h", range(900))
@@ -134,7 +135,7 @@ def test_an_import_that_is_killed_goes_on_in_others(tmp_path: Path, postgres_pla
         assert set(how_often(sandbox).values()) == {1}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_signal_hands_over(tmp_path: Path, postgres_place: str) -> None:
     """What is in flight is answered, the report tells the rest, and the next one sends that."""
     file = history(tmp_path / "h", range(900))
@@ -152,7 +153,7 @@ def test_a_signal_hands_over(tmp_path: Path, postgres_place: str) -> None:
         assert set(how_often(sandbox).values()) == {1}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_what_a_stager_has_left_that_is_gone_is_sent_by_workers(postgres_place: str) -> None:
     """And what another one reads at that moment is not, before it has read all."""
 
@@ -175,7 +176,7 @@ def test_what_a_stager_has_left_that_is_gone_is_sent_by_workers(postgres_place: 
         asyncio.run(scenario(sandbox))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_two_imports_with_a_token_each_find_their_locations(
     tmp_path: Path, postgres_place: str
 ) -> None:
@@ -197,6 +198,7 @@ def test_two_imports_with_a_token_each_find_their_locations(
         assert where == {("one", places[0]): 300, ("two", places[1]): 300}
 
 
+@pytest.mark.slow
 def test_progress_shows_what_others_settle(tmp_path: Path, postgres_place: str) -> None:
     """Also where this process sends little or nothing of it."""
     file = history(tmp_path / "h", range(600))
@@ -220,6 +222,7 @@ def test_progress_shows_what_others_settle(tmp_path: Path, postgres_place: str) 
     assert (last.sending, last.done, last.total, last.sent) == (True, 600, 600, 600)
 
 
+@pytest.mark.slow
 def test_a_call_that_is_cancelled_is_gone_on_with(tmp_path: Path, postgres_place: str) -> None:
     """It settles what is known and lets go of its locations; nothing is sent twice."""
     file = write_jsonl(tmp_path / "h", [sms(n) for n in range(500)])

@@ -139,6 +139,7 @@ def test_verbose_shows_the_log(tmp_path: Path) -> None:
             assert ("run starts" in run.stderr) == bool(verbose)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet_again")
 def test_without_verbose_no_warning_is_shown_either(tmp_path: Path) -> None:
     """Python shows a warning that no handler takes, even with --quiet: but for the tests' own."""

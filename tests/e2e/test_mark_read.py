@@ -115,6 +115,7 @@ def test_a_refusal_is_a_notice(tmp_path: Path, kind: str) -> None:
         assert notice["count"] == marks(sandbox) == CONTACTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["500", "reset", "429"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_fails_for_a_while_is_made_again(tmp_path: Path, kind: str, when: str) -> None:
@@ -126,6 +127,7 @@ def test_what_fails_for_a_while_is_made_again(tmp_path: Path, kind: str, when: s
         assert not run(sandbox, history(tmp_path))["requests"]
 
 
+@pytest.mark.slow
 def test_what_fails_for_long_is_made_by_the_next_run(tmp_path: Path) -> None:
     """It is kept, also where there is nothing else to do any more; the notice says so."""
     faults = (Fault("500", endpoint="update_conversation"),)
@@ -138,6 +140,7 @@ def test_what_fails_for_long_is_made_by_the_next_run(tmp_path: Path) -> None:
         assert set(unread(sandbox).values()) == {0}
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_gone_on_with(tmp_path: Path) -> None:
     """What was written down as marked is not marked again; what is unknown is, and no more."""
     faults = (Fault("hang", when="after", nth=(3,), endpoint="update_conversation", seconds=60),)

@@ -138,6 +138,7 @@ def threads(sandbox: SandboxThread, location: str) -> list[int]:
     return sorted(Counter(thread for thread in mails if thread).values())
 
 
+@pytest.mark.slow
 def test_two_locations_become_one(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Each message comes over once: its type, date, direction, text, person, thread, attachments.
 
@@ -155,6 +156,7 @@ def test_two_locations_become_one(sandbox: SandboxThread, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_the_same_command_again_finds_all_known(sandbox: SandboxThread, tmp_path: Path) -> None:
     """And takes what came since. Mails and contacts are not asked for a second time."""
     fill(sandbox, tmp_path, history()[:8])
@@ -189,6 +191,7 @@ def from_program(
     return asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_program_moves_a_location_too(sandbox: SandboxThread, tmp_path: Path) -> None:
     """With one client for each side, or one whose provider knows the tokens of both."""
     fill(sandbox, tmp_path, history())
@@ -197,6 +200,7 @@ def test_a_program_moves_a_location_too(sandbox: SandboxThread, tmp_path: Path) 
     assert shown(sandbox, NEW) == shown(sandbox, OLD)
 
 
+@pytest.mark.slow
 def test_a_reading_that_breaks_off_goes_on(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Nothing is sent until all is read; what was read is not asked for again."""
     fill(sandbox, tmp_path, history())
@@ -211,6 +215,7 @@ def test_a_reading_that_breaks_off_goes_on(sandbox: SandboxThread, tmp_path: Pat
     assert shown(sandbox, NEW) == shown(sandbox, OLD)
 
 
+@pytest.mark.slow
 def test_pages_are_read_to_the_last(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Of 500 messages each; each message once."""
     number = 1_200
@@ -256,6 +261,7 @@ def test_what_cannot_be_read_ends_with_a_clear_error(
     assert not [one for one in sandbox.messages if one.location_id == NEW]
 
 
+@pytest.mark.slow
 def test_the_day_of_the_other_location_can_be_spent(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Its own quota is used, and the same command goes on another day."""
     fill(sandbox, tmp_path, history())
@@ -289,6 +295,7 @@ def checked(sandbox: SandboxThread, folder: Path, *words: object) -> tuple[int, 
     return done.exit_code, result_of(done.stdout)["sources"][f"leadconnector:{OLD}"]
 
 
+@pytest.mark.slow
 def test_both_sides_are_compared(sandbox: SandboxThread, tmp_path: Path) -> None:
     """What the old location has now is in the new one, with its date and its direction."""
     fill(sandbox, tmp_path, history()[:9])
@@ -325,6 +332,7 @@ def test_another_date_or_direction_is_told() -> None:
     assert not result.agrees
 
 
+@pytest.mark.slow
 def test_who_has_no_number_is_listed_and_mended(sandbox: SandboxThread, tmp_path: Path) -> None:
     """The list of what failed goes to the new location, though it shows the ids of the old one."""
     sandbox.know(location=OLD, contacts=["nobody"])
@@ -371,6 +379,7 @@ def test_the_copy_is_for_its_owner_alone(sandbox: SandboxThread, tmp_path: Path)
     assert from_program(sandbox, tmp_path).skipped == 10
 
 
+@pytest.mark.slow
 def test_odd_answers_lose_no_message(sandbox: SandboxThread, tmp_path: Path) -> None:
     """A mail that the API does not give fails, and comes with a later import."""
     fill(sandbox, tmp_path, history()[5:6])
@@ -412,6 +421,7 @@ def test_a_file_of_locations_has_both_tokens(
     assert f"Source leadconnector:{OLD}" in done.stdout
 
 
+@pytest.mark.slow
 def test_attachments_are_fetched_while_their_urls_live(
     sandbox: SandboxThread, tmp_path: Path
 ) -> None:
@@ -443,6 +453,7 @@ def test_attachments_at_private_addresses_keep_their_urls(
     assert "could not be fetched" in result["notices"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_an_outbox_in_a_database_takes_a_location_too(
     sandbox: SandboxThread,
     tmp_path: Path,
@@ -468,6 +479,7 @@ def test_a_copy_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
 
+@pytest.mark.slow
 def test_a_move_can_be_rehearsed(sandbox: SandboxThread, tmp_path: Path) -> None:
     """The location is read from the API, and nothing goes there: the stand-in takes it."""
     fill(sandbox, tmp_path, history())

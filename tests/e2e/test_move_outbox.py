@@ -75,6 +75,7 @@ async def in_doubt(place: str) -> set[bytes]:
         return {claim.key for claim in (await outbox.acquire("l1")).unknown}
 
 
+@pytest.mark.slow
 def test_all_that_is_known_moves_to_a_database_and_back(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
@@ -94,6 +95,7 @@ def test_all_that_is_known_moves_to_a_database_and_back(
         asyncio.run(read_outbox(url, seen))
 
 
+@pytest.mark.slow
 def test_what_is_in_flight_is_handed_over_in_the_database(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
@@ -105,6 +107,7 @@ def test_what_is_in_flight_is_handed_over_in_the_database(
     assert asyncio.run(read_outbox(url, lambda reader: reader.broken())) == {}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_moved_stays_as_it_was(tmp_path: Path, postgres: PostgresServer) -> None:
     """Two files; a target that has records; an outbox that is in use."""
     path, url = str(tmp_path / "o.db"), postgres.outbox()
@@ -128,6 +131,7 @@ def test_what_cannot_be_moved_stays_as_it_was(tmp_path: Path, postgres: Postgres
     assert asyncio.run(read_outbox(path, seen))["summary"].records == 23
 
 
+@pytest.mark.slow
 def test_an_import_goes_on_where_it_moved_to(tmp_path: Path, postgres: PostgresServer) -> None:
     """The same command with the new place knows what was sent, and sends what was not."""
     first = write_jsonl(tmp_path / "a.jsonl", [sms(n) for n in range(5)])
@@ -145,6 +149,7 @@ def test_an_import_goes_on_where_it_moved_to(tmp_path: Path, postgres: PostgresS
     assert (checked.exit_code, "7 records: each is accounted for" in checked.stdout) == (0, True)
 
 
+@pytest.mark.slow
 def test_the_old_command_does_not_begin_anew(tmp_path: Path, postgres: PostgresServer) -> None:
     """A line of cron that names the old place would send all once more; both ways."""
     history = write_jsonl(tmp_path / "a.jsonl", [sms(n) for n in range(5)])
@@ -161,6 +166,7 @@ def test_the_old_command_does_not_begin_anew(tmp_path: Path, postgres: PostgresS
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_read_is_not_moved(tmp_path: Path, postgres: PostgresServer) -> None:
     """What its log holds would stay under the old name."""
     path = tmp_path / "o.db"
@@ -176,6 +182,7 @@ def test_a_file_that_is_read_is_not_moved(tmp_path: Path, postgres: PostgresServ
     assert asyncio.run(read_outbox(path, seen))["summary"].records == 23
 
 
+@pytest.mark.slow
 def test_files_move_with_the_records_that_need_them(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:

@@ -69,6 +69,7 @@ def sandbox() -> SandboxThread:
     )
 
 
+@pytest.mark.slow
 def test_the_javascript_client_works_unchanged() -> None:
     """Each of its calls around an import gets what its types promise, or the API's refusal."""
     node = shutil.which("node")
@@ -165,6 +166,7 @@ async def python_renewal(client_class: Any) -> int:  # noqa: ANN401 - a class wi
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not find_spec("highlevel"), reason="gohighlevel-api-client is not installed")
 @pytest.mark.filterwarnings("ignore")
 def test_the_python_client_works_unchanged() -> None:

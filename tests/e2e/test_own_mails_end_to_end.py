@@ -15,6 +15,7 @@ DATA = Path(sysconfig.get_path("stdlib"), "test", "test_email", "data")
 MINE = ("barry@python.org", "bbb@zzz.org", "you@there.com", "me@example.com")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="this Python came without its own tests")
 def test_every_sample_mail_is_sent_or_has_a_reason(tmp_path: Path) -> None:
     """Nothing stays pending, and nothing stops the import."""

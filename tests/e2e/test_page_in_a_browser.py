@@ -35,7 +35,7 @@ MEASURED = """({
 })"""
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.full,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
 ]
 
@@ -99,6 +99,7 @@ async def browser(profile: Path) -> AsyncIterator[Tab]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_the_page_fits_its_window_and_asks_for_nothing(tmp_path: Path) -> None:
     """Captions are whole, names of rows stay in view beside wide tables, and paper is white."""
     odd = [sms(n, type="Live_Chat", id=f"w{n}") for n in range(5)]

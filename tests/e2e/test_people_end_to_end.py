@@ -6,6 +6,7 @@ import asyncio
 import zipfile
 from typing import TYPE_CHECKING
 
+import pytest
 from cli_harness import at, leadconnector, result_of
 
 from leadconnector_async import LeadConnector, import_files
@@ -39,6 +40,7 @@ def _zipped(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_who_is_missing_is_told_once_and_sent_when_it_is_known(tmp_path: Path) -> None:
     """Counted by name, in the exit status; nothing is sent twice, whatever is learned of people."""
     folder, people = _laid(tmp_path / "export")
@@ -64,6 +66,7 @@ def test_who_is_missing_is_told_once_and_sent_when_it_is_known(tmp_path: Path) -
         assert len(sandbox.messages) == 5
 
 
+@pytest.mark.slow
 def test_an_archive_goes_on_where_its_folder_ended(tmp_path: Path) -> None:
     """The keys of its records are the same, attachments included."""
     folder, people = _laid(tmp_path / "export")

@@ -35,6 +35,7 @@ def sent_ids(sandbox: SandboxThread) -> list[str]:
     return [f"m{number}" for number in sorted(numbers)]
 
 
+@pytest.mark.slow
 def test_the_first_ones_now_and_the_rest_later(sandbox: SandboxThread, history: Path) -> None:
     """By date, whatever the order of the file; the same command again adds nothing."""
     for words, sent, later in (
@@ -122,6 +123,7 @@ def test_a_word_that_is_in_no_record_sends_nothing(sandbox: SandboxThread, histo
     assert run(sandbox, history)["sent"] == 60
 
 
+@pytest.mark.slow
 def test_a_run_that_is_out_of_time_says_so(history: Path) -> None:
     """Exit status 4: what is in flight is finished, and the same command goes on."""
     with SandboxThread(SandboxConfig(latency=Latency(up=0.2, down=0.2))) as sandbox:
@@ -136,6 +138,7 @@ def test_a_run_that_is_out_of_time_says_so(history: Path) -> None:
         assert run(sandbox, history, "--for", "1h", of="p.db")["ended"] == "done"
 
 
+@pytest.mark.slow
 def test_a_share_of_the_quota_is_in_the_estimate(sandbox: SandboxThread, history: Path) -> None:
     """Half of the quota takes twice the time; --for says in how many runs."""
     outbox = history.parent / "o.db"

@@ -90,6 +90,7 @@ def stable(text: str) -> Any:  # noqa: ANN401 - JSON, or the text without moment
     return re.sub(r"--outbox \S+|\d{4}-\d\d-\d\d[ T][\d:.]+|\d\d:\d\d", "…", text)
 
 
+@pytest.mark.slow
 @pytest.mark.honest_sandbox
 def test_all_commands_say_the_same_of_a_database(tmp_path: Path, url: str) -> None:
     """And with the same exit status; none of them prints the password."""
@@ -99,6 +100,7 @@ def test_all_commands_say_the_same_of_a_database(tmp_path: Path, url: str) -> No
         assert mine == theirs
 
 
+@pytest.mark.slow
 def test_the_lines_for_the_shell_name_the_place_without_its_password(
     tmp_path: Path, url: str
 ) -> None:
@@ -112,6 +114,7 @@ def test_the_lines_for_the_shell_name_the_place_without_its_password(
     assert PASSWORD not in result.output
 
 
+@pytest.mark.slow
 def test_the_place_can_be_given_in_the_environment(url: str) -> None:
     """And the tables be made before anything is imported, and again."""
     for word in ("init", "init", "upgrade"):
@@ -121,6 +124,7 @@ def test_the_place_can_be_given_in_the_environment(url: str) -> None:
     assert result_of(status.stdout)["sent"] == 0
 
 
+@pytest.mark.slow
 def test_a_dry_run_leaves_nothing(tmp_path: Path, url: str) -> None:
     """Not even the tables."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(9)])
@@ -130,6 +134,7 @@ def test_a_dry_run_leaves_nothing(tmp_path: Path, url: str) -> None:
     assert (result.exit_code, "does not exist" in result.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_program_uses_a_database_as_it_uses_a_file(tmp_path: Path, url: str) -> None:
     """It imports, runs and submits; each record is sent once."""
 

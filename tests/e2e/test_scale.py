@@ -19,7 +19,7 @@ from leadconnector_async.sandbox import SandboxThread
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 START = datetime(2022, 1, 1, tzinfo=UTC)
 ALLOWED_GROWTH = 24
 """MiB that ten thousand records may take more than one thousand: buffers that are not full yet."""

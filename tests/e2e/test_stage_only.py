@@ -44,7 +44,7 @@ def test_a_record_that_is_wrong_is_exit_3(tmp_path: Path) -> None:
     assert (run.exit_code, found["ended"], found["failed"], found["pending"]) == (3, "staged", 1, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_place: str) -> None:
     """Two of them, each some of the locations; afterwards the outbox says that all is sent."""
     records = [sms(n, contactId=f"c{n:019}", locationId=f"location{n % 8:012}") for n in range(80)]
@@ -59,6 +59,7 @@ def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_plac
         assert len(sandbox.messages) == 80
 
 
+@pytest.mark.slow
 def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place: str) -> None:
     """What is left for later waits for an import without a selection, and a drained worker ends.
 

@@ -10,6 +10,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from cli_harness import (
     PATIENCE,
     leadconnector,
@@ -34,6 +35,7 @@ async def status(url: str, *words: str) -> Any:  # noqa: ANN401 - text or JSON
     return result_of(said.stdout) if words else said.stdout
 
 
+@pytest.mark.slow
 def test_status_names_who_sends_from_a_database(postgres_place: str) -> None:
     """Each with how many locations and records are its own, how fast it is and how long it takes.
 
@@ -72,6 +74,7 @@ def test_status_names_who_sends_from_a_database(postgres_place: str) -> None:
     assert "Nobody sends what is pending in 40 locations" in asyncio.run(status(postgres_place))
 
 
+@pytest.mark.slow
 def test_watching_says_it_again_until_interrupted(tmp_path: Path) -> None:
     """Of a file too: whole reports below each other where there is no terminal, then exit 0."""
     outbox = imported(tmp_path)
@@ -82,6 +85,7 @@ def test_watching_says_it_again_until_interrupted(tmp_path: Path) -> None:
         assert process.wait(PATIENCE) == 0
 
 
+@pytest.mark.slow
 def test_watching_prints_an_object_per_line(tmp_path: Path) -> None:
     """For a program that reads them as they come."""
     outbox = imported(tmp_path)
@@ -94,6 +98,7 @@ def test_watching_prints_an_object_per_line(tmp_path: Path) -> None:
     assert objects[0]["workers"] == []
 
 
+@pytest.mark.slow
 def test_watching_on_a_terminal_replaces_what_it_said(tmp_path: Path) -> None:
     """The cursor goes up again, and is there at the end."""
     outbox = imported(tmp_path)

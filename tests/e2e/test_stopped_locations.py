@@ -53,7 +53,7 @@ def stopped(worker: subprocess.Popen[bytes]) -> int:
     return worker.wait(PATIENCE_S)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_refused_token_stands_in_the_store_until_a_better_one_comes(
     tmp_path: Path, postgres_place: str
 ) -> None:
@@ -82,7 +82,7 @@ def test_a_refused_token_stands_in_the_store_until_a_better_one_comes(
         stopped(worker)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_day_that_is_spent_ends_an_import_that_waits_for_another(
     tmp_path: Path, postgres_place: str
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_day_that_is_spent_ends_an_import_that_waits_for_another(
         stopped(worker)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_retry_lets_a_stopped_location_go_on_at_once(tmp_path: Path, postgres_place: str) -> None:
     """It says that the cause is mended: nobody waits for the next try of its own."""
     with SandboxThread(ONE_TOKEN) as sandbox:

@@ -52,6 +52,7 @@ def tasks_of_ours() -> list[str]:
     return [name for name in names if name.startswith(ours)]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_ends_and_is_gone_on_with(tmp_path: Path) -> None:
     """`stop` lets what is in flight be answered; the next run sends the rest, and only the rest."""
 
@@ -73,8 +74,9 @@ def test_a_run_that_is_stopped_ends_and_is_gone_on_with(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "after", [1, 133, *(pytest.param(n, marks=pytest.mark.slow) for n in (7, 40))]
+    "after", [1, 133, *(pytest.param(n, marks=pytest.mark.full) for n in (7, 40))]
 )
 def test_a_run_that_is_cancelled_leaves_what_was_in_flight_to_be_looked_for(
     after: int, tmp_path: Path
@@ -106,6 +108,7 @@ def test_a_run_that_is_cancelled_leaves_what_was_in_flight_to_be_looked_for(
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_leaving_the_loop_early_stops_the_run(tmp_path: Path) -> None:
     """``break`` is a stop: what was in flight is settled before the ingestor closes."""
 
@@ -141,6 +144,7 @@ def test_a_cancelled_submit_does_not_take_its_message_back(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_worker_that_starts_again_sends_what_was_left(tmp_path: Path) -> None:
     """The first `submit` takes up everything that the outbox still holds."""
 
@@ -192,6 +196,7 @@ def test_equal_messages_without_id_and_date_are_two(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_submit_waits_while_the_buffer_is_full() -> None:
     """Back-pressure: no more messages are in hand than the buffer says."""
 
@@ -267,6 +272,7 @@ def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_location_whose_token_is_refused_stops_alone(tmp_path: Path) -> None:
     """The others go on to the end; then the run says which could not, and why."""
 

@@ -72,6 +72,7 @@ def draft(message: InboundMessage | Record) -> Draft:
     return RecordBuilder(lambda location: location or "").draft_of(message, alone=True)
 
 
+@pytest.mark.slow
 def test_two_programs_submit_to_the_same_locations(postgres_place: str) -> None:
     """Each call gets its outcome, one that both submit gets the same, and nothing is sent twice."""
 
@@ -89,6 +90,7 @@ def test_two_programs_submit_to_the_same_locations(postgres_place: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_who_only_submits_owns_no_location(postgres_place: str) -> None:
     """It has two connections at most, and gets the outcomes of what another program sends."""
 
@@ -155,6 +157,7 @@ class Deaf(PostgresOutbox):
         await super().join(lease_s, lambda _: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [False, True])
 def test_an_end_is_told_or_else_looked_for(postgres_place: str, told: bool) -> None:  # noqa: FBT001 - pytest's
     """Either alone is enough; so what is lost of the one comes by the other."""
@@ -177,6 +180,7 @@ def test_an_end_is_told_or_else_looked_for(postgres_place: str, told: bool) -> N
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_connections_that_are_cut_are_made_again(postgres_place: str) -> None:
     """All of them, in the middle of everything: who waits gets its outcome, once."""
     slow = SandboxConfig(trusting=True, latency=Latency(up=0.02, down=0.02))
@@ -199,6 +203,7 @@ def test_connections_that_are_cut_are_made_again(postgres_place: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_call_that_is_cancelled_loses_nothing(postgres_place: str) -> None:
     """Its message is sent all the same, and its place in hand is free once it is."""
 
@@ -217,6 +222,7 @@ def test_a_call_that_is_cancelled_loses_nothing(postgres_place: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_no_more_than_the_buffer_is_in_hand(postgres_place: str) -> None:
     """Also of a program that does not send: what comes beyond waits, and is not staged."""
 
@@ -234,6 +240,7 @@ def test_no_more_than_the_buffer_is_in_hand(postgres_place: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_run_yields_the_outcomes_of_its_own_messages(postgres_place: str) -> None:
     """Wherever they are settled; what another program gives at the same time is not among them."""
 
@@ -268,6 +275,7 @@ class Tokens:
         """There is no other."""
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_after_its_connections_were_cut(postgres_place: str) -> None:
     """Those that have died meanwhile are made again before it stages."""
 
@@ -283,6 +291,7 @@ def test_a_run_goes_on_after_its_connections_were_cut(postgres_place: str) -> No
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_its_connections_are_cut_while_it_stages(postgres_place: str) -> None:
     """It yields what others have sent meanwhile too; equal messages stay as many as they were."""
     count = STAGE_BATCH + 20
@@ -340,6 +349,7 @@ def test_a_location_that_stops_ends_its_calls_and_its_part_of_a_run(postgres_pla
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_one_token_of_one_location_is_tried_for_no_other(postgres_place: str) -> None:
     """What others submit is left to who can send it, unless it is for that location."""
 
@@ -365,6 +375,7 @@ def test_one_token_of_one_location_is_tried_for_no_other(postgres_place: str) ->
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_location_that_stops_elsewhere_ends_calls_and_runs_here(postgres_place: str) -> None:
     """With the error that its owner has written down; what had stopped before is tried first."""
 
@@ -429,7 +440,7 @@ def test_a_role_that_cannot_be_is_refused_at_once(wrong: dict[str, str]) -> None
         make(LeadConnector("token"), **wrong)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_process_that_is_killed_loses_nothing(postgres_place: str) -> None:
     """Another one takes over; who submits again gets the outcomes, and nothing is stored twice."""
     slow = SandboxConfig(trusting=True, latency=Latency(up=0.01, down=0.01))

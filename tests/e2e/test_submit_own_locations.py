@@ -34,6 +34,7 @@ def record(number: int, location: str) -> Record:
     return Record(id=f"r{number}", message=message(number), location_id=location)
 
 
+@pytest.mark.slow
 def test_a_location_that_stopped_elsewhere_fails_what_waits_for_it(postgres_place: str) -> None:
     """With the error that its owner has; the record stays."""
 
@@ -53,6 +54,7 @@ def test_a_location_that_stopped_elsewhere_fails_what_waits_for_it(postgres_plac
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_client_with_one_token_sends_for_its_own_location_alone(postgres_place: str) -> None:
     """And for those that it submits to: another's would be stored in its own."""
 

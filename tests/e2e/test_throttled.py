@@ -56,6 +56,7 @@ CONFIG = SandboxConfig(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [ALWAYS, replace(ALWAYS, seconds=600.0)])
 def test_a_location_that_is_only_throttled_stops_alone(fault: Fault, tmp_path: Path) -> None:
     """After the patience, also where it asks to wait for longer; the others go on to the end."""
@@ -162,6 +163,7 @@ def test_a_day_that_seems_spent_is_asked_for_once(tmp_path: Path) -> None:
         assert (more["sent"], more["requests"], more["throttled"]) == (40, 40, 0)
 
 
+@pytest.mark.slow
 def test_a_limit_that_was_announced_is_known_to_the_next_run(tmp_path: Path) -> None:
     """Where the API is silent later, and to the estimates: not the documented one."""
     with SandboxThread(SandboxConfig(limits=DAY)) as sandbox:

@@ -1,4 +1,4 @@
-"""Products of parameters, of which the fast run takes a sample."""
+"""Products of parameters, of which a sample is tried where all are not asked for."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def sampled(names: str, *axes: Iterable[Any]) -> pytest.MarkDecorator:
-    """Parametrize a test by the whole product of ``axes``, all but a sample of it marked slow.
+    """Parametrize a test by the whole product of ``axes``, all but a sample of it marked ``full``.
 
     The sample is the same one each time. Every value stands in it, those of a short axis by turns.
     """
     rows = list(product(*axes))
     fast = _sample(rows)
     return pytest.mark.parametrize(
-        names, [pytest.param(*row, marks=() if row in fast else pytest.mark.slow) for row in rows]
+        names, [pytest.param(*row, marks=() if row in fast else pytest.mark.full) for row in rows]
     )
 
 

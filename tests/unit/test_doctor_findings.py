@@ -12,9 +12,8 @@ from leadconnector_async.doctor import (
     app_finding,
     clock_finding,
     provider_findings,
-    room_finding,
-    sqlite_finding,
 )
+from leadconnector_async.reports.finding import room_finding, sqlite_finding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +26,11 @@ def test_an_outbox_that_cannot_be_written_is_a_fault(bound_by_modes: Path) -> No
     """The file itself, and its folder, which has to take the log."""
     outbox = bound_by_modes / "o.db"
     outbox.touch(mode=0o600)
-    assert room_finding(str(outbox), None).state == "ok"
+    assert room_finding(str(outbox), 0).state == "ok"
     outbox.chmod(0o400)
-    assert room_finding(str(outbox), None).found == f"{outbox} cannot be written"
+    assert room_finding(str(outbox), 0).found == f"{outbox} cannot be written"
     bound_by_modes.chmod(0o500)
-    found = room_finding(str(outbox), None)
+    found = room_finding(str(outbox), 0)
     bound_by_modes.chmod(0o700)
     assert (found.state, found.found) == ("fault", f"the folder {bound_by_modes} cannot be written")
 

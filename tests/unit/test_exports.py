@@ -120,6 +120,7 @@ def test_a_name_brings_only_what_it_needs() -> None:
     assert loaded == "[]"
 
 
+@pytest.mark.slow
 def test_a_star_import_gives_all() -> None:
     """And nothing but."""
     code = "from leadconnector_async import *\nprint(sorted(n for n in dir() if n[0] != '_'))"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec.structs import replace
 
 from leadconnector_async import __version__
 from leadconnector_async.cli.exit_codes import Exit
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.doctor import Needs
+    from leadconnector_async.doctor import Sources
     from leadconnector_async.reports.finding import Finding
     from leadconnector_async.sources import SourceOptions
 
@@ -42,7 +43,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
 
 @click.command("doctor")
 @sources(required=False)
-@option("--location", metavar="ID", help="The location to import into.")
+@option("--location", metavar="ID", help="The location to import into.  [default: all of a file]")
 @option(
     "--outbox",
     metavar="FILE|URL",
@@ -101,19 +102,19 @@ def _check(given: dict[str, Any]) -> None:
             "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's, or try it "
             "with --sandbox"
         )
-    if not given["location"]:
+    if not (given["location"] or given["locations"]):
         raise click.UsageError("give --location ID: the one to import into")
     if given["canary"] and not given["sources"]:
         raise click.UsageError("--canary needs a SOURCE: it writes what the files use")
 
 
-def _needs(given: dict[str, Any], options: SourceOptions) -> Needs:
-    """Read the files through, once.
+def _needs(given: dict[str, Any], options: SourceOptions) -> Sources:
+    """What the files hold for each location, and their bytes; read once.
 
     Raises:
         SourceError: one cannot be read.
     """
-    from leadconnector_async.doctor import Needs, note_record  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.doctor import Needs, Sources, note_record  # noqa: PLC0415 - not for help
     from leadconnector_async.records.builder import RowDrafter  # noqa: PLC0415 - the same
     from leadconnector_async.records.validation import NEED_PROVIDER  # noqa: PLC0415 - the same
     from leadconnector_async.sources.batch_reader import SourceReader  # noqa: PLC0415 - the same
@@ -124,13 +125,14 @@ def _needs(given: dict[str, Any], options: SourceOptions) -> Needs:
         given["location"], 0, lambda of: common | (listed.providers(of) if listed else {})
     )
     reader = SourceReader(given["sources"], options)
-    needs = Needs(size=reader.size or 0)
+    found = Sources({given["location"] or "": Needs()}, reader.size or 0)
     reader.check()
     for source in reader.sources():
         while batch := reader.batch():
             for parsed in batch:
-                note_record(needs, drafter.draft_of(parsed, source.name))
-    return needs
+                draft = drafter.draft_of(parsed, source.name)
+                note_record(found.needs.setdefault(draft.location, Needs()), draft)
+    return found
 
 
 @contextmanager
@@ -153,20 +155,33 @@ def _target(given: dict[str, Any]) -> Iterator[tuple[str, str | TokenProvider]]:
 
 
 async def _examine(
-    given: dict[str, Any], base_url: str, token: str | TokenProvider, needs: Needs | None
+    given: dict[str, Any],
+    base_url: str,
+    token: str | TokenProvider,
+    read: Sources | None,
 ) -> list[Finding]:
     from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
     from leadconnector_async.doctor import examine  # noqa: PLC0415 - the same
     from leadconnector_async.reports.finding import Finding  # noqa: PLC0415 - the same
 
-    location = given["location"]
+    listed = given["locations"]
+    locations = [given["location"]] if given["location"] else list(listed.locations)
     async with _client(given, base_url, token) as api:
         ours = f"leadconnector-async {__version__}, Python {platform.python_version()}"
         found = [Finding("version", "ok", ours)]
         to = "the sandbox" if given["sandbox"] else base_url.rstrip("/")
-        found += await examine(api, location, outbox=given["outbox"], destination=to, needs=needs)
-        if given["canary"] and needs is not None and not _is_barred(found):
-            found += await fly(api, location, needs.kinds)
+        found += await examine(
+            api,
+            locations,
+            outbox=given["outbox"],
+            destination=to,
+            sources=read,
+        )
+        if given["canary"] and read is not None and not _is_barred(found):
+            for location in locations:
+                if location in read.needs and read.needs[location].kinds:
+                    flown = await fly(api, location, read.needs[location].kinds)
+                    found += [replace(finding, location=location) for finding in flown]
         return found
 
 
@@ -188,9 +203,11 @@ def _client(given: dict[str, Any], base_url: str, token: str | TokenProvider) ->
 
 def _lines(found: list[Finding], *, works: bool, quiet: bool) -> Iterator[str]:
     shown = [one for one in found if not quiet or one.state in ("warning", "fault")]
+    several = len({one.location for one in found if one.location}) > 1
     for finding in shown:
         sign = _SIGNS[finding.state]
-        head, *rest = wrapped(f"{finding.check}: {finding.found}", width() - 9)
+        of = f"{finding.location}: " if several and finding.location else ""
+        head, *rest = wrapped(f"{of}{finding.check}: {finding.found}", width() - 9)
         yield f"{sign:<9}{head}"
         yield from (" " * 9 + line for line in rest)
         if finding.fix is not None:

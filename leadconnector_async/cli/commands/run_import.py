@@ -6,11 +6,10 @@ And what it does with ``--dry-run``: everything but the requests.
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from contextlib import nullcontext
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -29,6 +28,7 @@ from leadconnector_async.cli.report_lines import (
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
+from leadconnector_async.file_importer import Signals
 from leadconnector_async.importer import import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal, shown_place
 from leadconnector_async.reports.estimate import budget_after, requests_for, seconds_needed
@@ -40,12 +40,11 @@ from leadconnector_async.reports.summary import (
     LocationPlan,
     summary_of,
 )
-from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader
+from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from types import FrameType, TracebackType
+    from collections.abc import AsyncIterator
 
     from leadconnector_async.cli.import_options import ApiTarget, ImportOptions
     from leadconnector_async.cli.progress_display import Display
@@ -208,52 +207,6 @@ def loop_factory() -> Any:  # noqa: ANN401 - uvloop has no type for it
         return None
     writes_at_once = tuple(map(int, version("uvloop").split(".")[:2])) >= (0, 23)
     return uvloop.new_event_loop if writes_at_once else None
-
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
-class Signals:
-    """Handles signals while the block runs; use it in the main thread, inside the loop.
-
-    The first calls ``finish``, the second ``stop_now``, and the third kills: what is in flight
-    then is looked for by the next run. While ``reader`` reads, a signal breaks into it.
-    """
-
-    def __init__(
-        self, reader: SourceReader, *, finish: Callable[[], object], stop_now: Callable[[], object]
-    ) -> None:
-        self._reader = reader
-        self._finish = finish
-        self._stop_now = stop_now
-        self._loop = asyncio.get_running_loop()
-        self._former: dict[int, object] = {}
-        self.count = 0
-
-    def __enter__(self) -> Self:
-        # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.
-        for number in _SIGNALS:
-            self._former[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-        if self.count > 1:
-            signal.signal(number, signal.SIG_DFL)
-        self._reader.stop()
-        act = self._finish if self.count == 1 else self._stop_now
-        self._loop.call_soon_threadsafe(act)
-        if self._reader.reading:
-            raise ReadingInterruptedError
 
 
 def plan(options: ImportOptions) -> Exit:

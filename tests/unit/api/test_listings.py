@@ -120,6 +120,7 @@ _entries = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(_entries | _json, max_size=5), _json, _json)
 def test_each_entry_is_a_message_or_a_problem(entries: list[Any], cursor: Any, total: Any) -> None:  # noqa: ANN401 - any JSON
     """Nothing in a list is passed over, and nothing is a traceback."""

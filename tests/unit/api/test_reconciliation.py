@@ -465,6 +465,7 @@ JSON = st.recursive(
 BODIES = st.binary(max_size=20) | JSON.map(msgspec.json.encode)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from([200, 200, 200, 404, 500]), BODIES), max_size=6))
 @example([(200, b'{"messages":{"messages":[{"id":"m","dateAdded":"0001-01-01T00:00:00+14:00"}]}}')])
 def test_a_search_never_fails(answers: list[tuple[int, bytes]]) -> None:

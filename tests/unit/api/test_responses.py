@@ -372,6 +372,7 @@ ENCODED = JSON.map(msgspec.json.encode)
 CUT = st.tuples(ENCODED, st.integers(0, 40)).map(lambda cut: cut[0][: cut[1]])
 
 
+@pytest.mark.slow
 @given(st.integers(100, 999), st.binary(max_size=40) | ENCODED | CUT)
 @example(200, DEEP)
 @example(500, DEEP)
@@ -426,6 +427,7 @@ def test_retry_after_is_seconds_within_a_cap(text: str | None, seconds: float | 
     assert retry_after(_answer(text), 60.0) == seconds
 
 
+@pytest.mark.slow
 @given(st.none() | st.text() | st.from_regex(r"\s*\d+\s*"), st.floats(0, 1e6))
 def test_reading_retry_after_never_fails(text: str | None, cap: float) -> None:
     """Whatever a header holds, it is no wait or one between 0 and the cap."""

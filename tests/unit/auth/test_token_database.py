@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PAIR = StoredTokens(access="a", renew_at=1.5, ends_at=2.5, refresh="r", seed=b"s")
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_there_for_the_next(postgres_place: str) -> None:
     """A pair takes away the note that a refresh token was being sent."""
 
@@ -121,7 +122,7 @@ def provider(store: str, transport: Direct) -> OAuth:
     return made
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_processes_that_start_together_refresh_once(postgres_place: str) -> None:
     """Real ones, over a real server: each gets the same token."""
     slow = Latency(up=0.05, down=0.05)

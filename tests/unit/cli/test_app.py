@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_harness import leadconnector
-from click import Context, Option
+from click import Context, Group, Option
 
 from leadconnector_async import __version__
 from leadconnector_async.cli.app import COMMANDS, app
@@ -108,6 +108,15 @@ def test_every_command_explains_itself(command: str) -> None:
             variable = f"LEADCONNECTOR_{longest[2:].replace('-', '_').upper()}"
             assert option.envvar == variable
             assert variable in shown
+
+
+def test_options_of_commands_within_commands_are_named_by_their_long_form() -> None:
+    """Whichever form is declared first."""
+    group = app.get_command(Context(app), "outbox")
+    assert isinstance(group, Group)
+    options = [one for each in group.commands.values() for one in each.params]
+    assert "LEADCONNECTOR_OUTPUT" in {option.envvar for option in options}
+    assert not any(str(option.envvar).startswith("LEADCONNECTOR__") for option in options)
 
 
 def test_the_group_lists_its_commands_and_exit_codes() -> None:

@@ -48,6 +48,7 @@ def test_the_soft_limit_is_raised_as_far_as_the_hard_one_allows(
     assert done.stdout == f"{room}\n", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.honest_sandbox
 def test_an_import_stays_within_a_limit_that_cannot_be_raised(tmp_path: Path) -> None:
     """It says so in one line, sends everything, and its counts agree."""

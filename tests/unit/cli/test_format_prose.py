@@ -61,6 +61,7 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_jsonl(tmp_path / "a history of messages.jsonl", records)
 
 
+@pytest.mark.slow
 @sampled("command, columns", ["validate", "inspect"], [50, 80])
 def test_text_fits_the_terminal(command: str, columns: int, history: Path) -> None:
     """No word is broken, and none is lost; a longer word, such as a path, stays whole."""
@@ -72,6 +73,7 @@ def test_text_fits_the_terminal(command: str, columns: int, history: Path) -> No
         assert " ".join("\n".join(lines).split()) == " ".join(piped.split())
 
 
+@pytest.mark.slow
 def test_commands_can_be_copied(history: Path) -> None:
     """A line that goes on says so to the shell; what an import says fits the terminal too."""
     options = ["--sandbox", "--quiet", "--outbox", "an/outbox/in/some/folder/below.db"]
@@ -83,6 +85,7 @@ def test_commands_can_be_copied(history: Path) -> None:
     assert any(line.endswith(" \\") for line in lines)
 
 
+@pytest.mark.slow
 def test_errors_fit_the_terminal(tmp_path: Path) -> None:
     """Ours, and those of the command line."""
     for words in (["import", tmp_path / "none.jsonl"], ["validate", tmp_path / "none.jsonl"]):

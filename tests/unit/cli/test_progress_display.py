@@ -144,8 +144,9 @@ def _all_of(terminal: int) -> str:
     return drawn.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize("no_color", ["", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("no_color", ["", pytest.param("1", marks=pytest.mark.full)])
 def test_a_terminal_gets_a_bar_and_no_color_is_obeyed(no_color: str, tmp_path: Path) -> None:
     """On standard error alone; the report goes to standard output."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n, contactId=OWN_FORM) for n in range(60)])

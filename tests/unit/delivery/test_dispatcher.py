@@ -84,6 +84,7 @@ def texts(state: SandboxState) -> Counter[str]:
     return Counter(str(message.fields["message"]) for message in state.store.messages())
 
 
+@pytest.mark.slow
 def test_a_location_that_is_let_go_of_goes_on_elsewhere() -> None:
     """Nothing of it is lost, twice, or left in doubt; the others are not disturbed."""
 
@@ -270,6 +271,7 @@ def test_what_is_known_is_written_down_though_a_claim_failed() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_failure_that_nobody_waits_for_any_more_is_not_told_on_the_screen() -> None:
     """Its loop was ended; whatever comes of the store, the next call of it says the same."""
     told: list[object] = []

@@ -243,6 +243,7 @@ def test_the_only_location_is_the_default(sandbox: SandboxThread, tmp_path: Path
     assert "location else is not in" in run.stderr
 
 
+@pytest.mark.slow
 def test_each_location_has_its_own_quota(tmp_path: Path) -> None:
     """The one with the lower figures is never told to slow down; the dry run counts with them."""
     limits = {"low": Limits(max=10, interval=0.5, headers=False)}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from leadconnector_async.outbox.base import SourcePass
 RUNS = st.lists(st.tuples(st.integers(1, 90), st.integers(0, 60)), max_size=4)
 
 
+@pytest.mark.slow
 @given(RUNS)
 def test_meeting_a_run_is_meeting_each_of_it(runs: list[tuple[int, int]]) -> None:
     """Wherever in a byte it begins and ends, and whatever was met before."""

@@ -320,6 +320,7 @@ async def test_a_state_that_says_nothing_changes_nothing() -> None:
     assert heir.day_left == 200_000
 
 
+@pytest.mark.slow
 @virtually
 async def test_a_huge_limit_costs_no_memory() -> None:
     """A million per 10 s, as the server announces: the slots are kept in grains."""

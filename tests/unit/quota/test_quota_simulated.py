@@ -30,6 +30,7 @@ SCENARIOS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @sampled("scenario, kind, round_trip", SCENARIOS, KINDS, ROUND_TRIPS)
 def test_all_of_the_quota_and_none_of_the_429s(
     scenario: str, kind: Kind, round_trip: float
@@ -40,6 +41,7 @@ def test_all_of_the_quota_and_none_of_the_429s(
     assert outcome.used >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_others_that_come_in_bursts_are_left_their_third(kind: Kind) -> None:
     """Their first burst may find us unprepared: what is on its way then is all that is refused."""
@@ -52,9 +54,10 @@ def test_others_that_come_in_bursts_are_left_their_third(kind: Kind) -> None:
         assert outcome.used >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "share"),
-    [("fixed", 0.985), pytest.param("bucket", 0.995, marks=pytest.mark.slow)],
+    [("fixed", 0.985), pytest.param("bucket", 0.995, marks=pytest.mark.full)],
 )
 def test_a_server_that_forgets_early_is_used_to_the_full(kind: Kind, share: float) -> None:
     """Of the limit itself, with no round trip deducted: its own figures say that it may be."""
@@ -65,6 +68,7 @@ def test_a_server_that_forgets_early_is_used_to_the_full(kind: Kind, share: floa
     assert longer.sent - shorter.sent >= share * 4000
 
 
+@pytest.mark.slow
 @given(
     st.builds(
         Scenario,
@@ -86,7 +90,7 @@ def test_alone_we_are_never_refused(scenario: Scenario) -> None:
     assert simulate(scenario, our_quota(limit)).throttled == 0
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_an_hour_without_a_break() -> None:
     """36,000 requests, none refused, and nothing wears out."""
     outcome = simulate(Scenario(kind="sliding", round_trip=0.1, seconds=3600))

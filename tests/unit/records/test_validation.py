@@ -295,6 +295,7 @@ def nearly_plain(draw: st.DrawFn) -> MessageFields:
     return MessageFields(type=draw(TYPES), **fields)
 
 
+@pytest.mark.slow
 @given(PLAIN | nearly_plain() | MESSAGES)
 def test_the_short_cut_never_disagrees(message: MessageFields) -> None:
     """What it passes has no problems, and whatever it does not pass is judged by the rules."""

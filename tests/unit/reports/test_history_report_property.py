@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from outbox_kit import claimed, fate, run_apart
@@ -26,8 +27,6 @@ from leadconnector_async.stager import Stager
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
 
     from leadconnector_async.sources.batch_reader import SourceReader
 
@@ -125,6 +124,7 @@ def checked(path: Path, stats: RunStats) -> Tallied:
     return account
 
 
+@pytest.mark.slow
 @given(
     lines=SOURCES,
     runs=st.lists(

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 USER_TEST = """
 import urllib.request, urllib.error, pytest
 from leadconnector_async.sandbox import Fault, SandboxConfig
@@ -30,6 +32,7 @@ def test_fresh(leadconnector_sandbox):
 """
 
 
+@pytest.mark.slow
 def test_a_user_s_tests_get_a_sandbox(tmp_path: Path) -> None:
     """A running one for each test, with the settings of their own fixture."""
     (tmp_path / "test_user.py").write_text(USER_TEST)

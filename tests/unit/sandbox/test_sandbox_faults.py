@@ -78,6 +78,6 @@ def test_a_rule_that_makes_no_sense_is_refused(kind: str, when: str, probability
 
 def test_every_kind_can_be_named() -> None:
     """All listed kinds make a rule."""
-    assert len(FAULT_KINDS) == 28
+    assert len(FAULT_KINDS) == 30
     for kind in FAULT_KINDS:
         assert Fault(cast("FaultKind", kind)).kind == kind

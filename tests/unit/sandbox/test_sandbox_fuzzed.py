@@ -117,6 +117,7 @@ def assert_sensible(status: int, body: bytes) -> None:
     assert body == b"" or isinstance(orjson.loads(body), dict)
 
 
+@pytest.mark.slow
 @pytest.mark.honest_sandbox
 @pytest.mark.parametrize("config", [{"closed": False}, {"tokens": TOKENS, "oauth": APP}, {}])
 @given(st.data())
@@ -139,6 +140,7 @@ def test_no_request_makes_it_fail(config: dict[str, Any], data: st.DataObject) -
         assert_sensible(reply.status, reply.body)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(requests, min_size=10, max_size=40))
 def test_no_request_makes_the_server_fail(many: list[Any]) -> None:

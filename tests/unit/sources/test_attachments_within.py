@@ -140,6 +140,7 @@ def test_a_file_of_another_type_is_left_out_if_its_owner_says_so(tmp_path: Path)
         assert (alone.row, alone.problems, alone.left_out) == (None, (), why)
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_the_records_problem(tmp_path: Path) -> None:
     """It never takes its message along in silence, and is kept for its owner to mend."""
     large = os.urandom(LARGEST + 1)

@@ -3,12 +3,14 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from workbooks import workbook
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources import SourceOptions, open_source
+from leadconnector_async.sources import SourceOptions, open_source, open_sources
 from leadconnector_async.sources.text_log import TextLog
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def test_the_format_can_be_said(tmp_path: Path) -> None:
     path.write_bytes(JSONL)
     assert _messages(path, SourceOptions(undated="now", format="jsonl")) == ["hi"]
     with pytest.raises(SourceError):
-        _messages(path)
+        _messages(path, SourceOptions(undated="now", format="csv"))
 
 
 @pytest.mark.parametrize("content", [CSV, JSONL, gzip.compress(CSV, mtime=0)])
@@ -124,8 +126,9 @@ def test_a_chat_of_whatsapp_is_one_whatever_it_is_called(tmp_path: Path, line: s
 @pytest.mark.parametrize(
     ("name", "content", "fix"),
     [
-        ("a.csv", b'{"data": [{"a": 1,\n"a": 2}]}', "--format jsonl"),
-        ("a.csv", b"<?xml version='1.0'?><smses/>", "--format xml"),
+        ("a.csv", b"<?xml version='1.0'?><smses/>", "holds no sms, mms or call"),
+        ("a.csv", b"\xd0\xcf\x11\xe0" + bytes(600), "an old Excel workbook or a mail of Outlook"),
+        ("a.json", b"%PDF-1.4", "is a PDF"),
         ("a.vcf", b"BEGIN:VCARD\r\nFN:Ann\r\n", "--people FILE"),
     ],
 )
@@ -136,3 +139,64 @@ def test_what_is_no_table_says_what_it_is(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=fix):
         _messages(tmp_path / name)
+
+
+RECORD = {"type": "SMS", "direction": "inbound", "date": "2024-01-31T09:30:00Z", "message": "hi"}
+MAIL = (
+    b"Message-ID: <1@x.example>\nDate: Wed, 31 Jan 2024 09:30:00 +0000\nFrom: kim@x.example\n"
+    b"To: me@x.org\n\nhi\n"
+)
+CONTENTS = {
+    "a table": CSV,
+    "JSON": JSONL,
+    "XML": b'<smses><sms address="+12125550100" date="1706693400000" type="1" body="hi" /></smses>',
+    "mails": b"From kim@x.example Wed Jan 31 09:30:00 2024\n" + MAIL,
+    "a mail": MAIL,
+    "a zip archive": None,
+    "a workbook": None,
+    "Parquet": None,
+}
+
+
+def _content(kind: str, folder: Path) -> bytes:
+    """Write a file of a kind, whose one message is "hi"."""
+    if (content := CONTENTS[kind]) is not None:
+        return content
+    if kind == "a zip archive":
+        with zipfile.ZipFile(folder / "made", "w") as archive:
+            archive.writestr("inner.csv", CSV)
+    elif kind == "Parquet":
+        table = {name: [value] for name, value in RECORD.items()}
+        pytest.importorskip("pyarrow.parquet").write_table(
+            pytest.importorskip("pyarrow").table(table), folder / "made"
+        )
+    else:
+        pytest.importorskip("python_calamine")
+        workbook(folder / "made", list(RECORD), list(RECORD.values()))
+    return (folder / "made").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".xml", ".mbox", ".eml", ".txt", ""])
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_a_file_under_the_name_of_another_kind_is_read_as_what_it_is(
+    tmp_path: Path, kind: str, suffix: str
+) -> None:
+    """Whatever its name says, by its own path and within a folder; and a notice says so."""
+    path = tmp_path / "in" / f"a{suffix}"
+    path.parent.mkdir()
+    path.write_bytes(_content(kind, tmp_path))
+    options = SourceOptions(undated="now", mine=("me@x.org",))
+    own = {"a table": ".csv", "JSON": ".json", "XML": ".xml", "mails": ".mbox", "a mail": ".eml"}
+    named = suffix in ("", ".txt", own.get(kind)) or {kind, suffix} in KIN
+    told = f"holds {kind}, though its name ends in {suffix}: read as that"
+    with open_source(str(path), options) as source:
+        assert [parsed.row and parsed.row.message for parsed in source] == ["hi"]
+        assert (told in source.warnings) is not named
+    if kind != "a mail" or suffix in ("", ".mbox", ".eml"):  # of another name, it may be a note
+        (source,) = open_sources(str(path.parent), options)
+        with source:
+            assert [parsed.row and parsed.row.message for parsed in source] == ["hi"]
+
+
+KIN = ({"JSON", ".jsonl"}, {"a mail", ".mbox"}, {"mails", ".eml"})
+"""What is of one kind."""

@@ -152,6 +152,7 @@ def test_an_archive_that_cannot_be_read_says_why(tmp_path: Path) -> None:
             read(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_file_of_an_archive_that_breaks_off_is_a_problem_of_its_own(tmp_path: Path) -> None:
     """What came before is read."""
     rows = b"".join(ROW % (n % 10, n, b"") for n in range(40_000))

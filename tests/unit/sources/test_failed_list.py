@@ -110,6 +110,7 @@ def test_a_list_of_csv_reads_as_its_source(
     assert warnings_again == warnings
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.dictionaries(st.sampled_from([*KNOWN, *OTHER, "date", "call"]), VALUES), max_size=5)
 )

@@ -185,6 +185,7 @@ def test_a_takeout_is_read_whole(tmp_path: Path, name: str) -> None:
     assert ends == {"hi": ["jpg"], "outbound": ["zip"], "Transcript: Call me": ["mp3"]}
 
 
+@pytest.mark.slow
 def test_a_long_page_is_read_record_by_record(tmp_path: Path) -> None:
     """Whatever pieces it comes in; a record that is too long is refused, and the next one read."""
     long = _message(text="x" * (5 << 20))

@@ -225,7 +225,7 @@ def test_no_strangers_id_is_ours(fields: dict[str, Any], kept: bool) -> None:  #
     assert one.row.conversation_id == "c"
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """A list of any length is read in pieces."""
     path = tmp_path / "a.json"

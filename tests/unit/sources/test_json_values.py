@@ -32,6 +32,7 @@ def _split(text: bytes, *records: str, size: int = 1 << 18) -> tuple[list[Any], 
     return [(item.line, item.raw) for item in values], values
 
 
+@pytest.mark.slow
 @given(RECORDS, st.sampled_from([None, 1, "\t"]), st.integers(1, 40), st.booleans())
 def test_records_come_as_they_stand_wherever_the_pieces_end(
     records: list[dict[str, Any]],
@@ -92,9 +93,10 @@ def test_objects_of_other_lists_are_counted() -> None:
     assert values.others == {"users[*]": 2, "x.y[*]": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
-    [b'\\"', b"x\n", *(pytest.param(of, marks=pytest.mark.slow) for of in (b"x", b"\\\\", b"{"))],
+    [b'\\"', b"x\n", *(pytest.param(of, marks=pytest.mark.full) for of in (b"x", b"\\\\", b"{"))],
 )
 def test_a_record_that_is_too_long_costs_itself(piece: bytes) -> None:
     """Without being held: its length is told, and the next one is read, on its line."""

@@ -173,6 +173,7 @@ def test_a_damaged_mail_never_ends_the_reading(mail: bytes, data: st.DataObject)
     _check(_read(bytes(raw)))
 
 
+@pytest.mark.slow
 def test_a_mail_that_breaks_the_parser_is_refused() -> None:
     """Nothing real nests so deeply."""
     raw = b"From: k@a.example\n" + b"".join(

@@ -100,6 +100,7 @@ def read(path: Path, **options: Any) -> tuple[list[Parsed], list[str]]:  # noqa:
         return list(source), source.warnings
 
 
+@pytest.mark.slow
 def test_a_package_brings_a_source(install: Callable[..., None], tmp_path: Path) -> None:
     """Its files are recognised by it, read with all options, and imported like any other."""
     install(till="till_notes:notes")

@@ -139,6 +139,7 @@ def test_output_that_no_mapping_reads_is_refused(tmp_path: Path, content: str) -
         read(path)
 
 
+@pytest.mark.slow
 def test_a_tap_is_imported_from_a_pipe(tmp_path: Path) -> None:
     """``-`` is standard input. What failed is listed as the mapping reads it again."""
     bad = twilio(2) | {"record": twilio(2)["record"] | {"from": "client:kim"}}

@@ -92,7 +92,7 @@ def test_a_broken_file_gives_what_came_before(tmp_path: Path) -> None:
         assert said in parsed[1].problems[0].wrong
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Elements go as they come."""
     path = tmp_path / "sms.xml"
@@ -115,7 +115,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     ("inner", "count", "said"),
     [
         (b"<a/>", 20_000, "10000 elements"),
-        pytest.param(b" ", MAIL_LIMIT, "bytes", marks=pytest.mark.slow),
+        pytest.param(b" ", MAIL_LIMIT, "bytes", marks=pytest.mark.full),
     ],
 )
 def test_a_file_without_records_does_not_fill_the_memory(

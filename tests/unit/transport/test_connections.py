@@ -122,6 +122,7 @@ run(main())
 """Writes more than anybody takes, and is stopped with what is left of it in the system's hands."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system cannot do it")
 @pytest.mark.parametrize("way", ["direct", "session", "uvloop"])
 def test_the_system_drops_what_nobody_took_within_the_limit(way: str) -> None:

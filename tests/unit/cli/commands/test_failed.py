@@ -7,14 +7,13 @@ import shlex
 import stat
 from typing import TYPE_CHECKING
 
+import pytest
 from cli_harness import at, leadconnector, result_of, sms, write_jsonl
 
 from leadconnector_async.sandbox import Fault, SandboxThread
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_failed_records_are_mended_and_imported_again(
@@ -87,6 +86,7 @@ def test_nothing_failed_is_no_list(sandbox: SandboxThread, tmp_path: Path) -> No
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_the_command_that_the_report_gives_reads_the_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

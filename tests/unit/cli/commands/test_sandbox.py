@@ -4,12 +4,14 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
 from cli_harness import OWN_FORM, leadconnector, read_until, result_of, sms, started, write_jsonl
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_it_stands_in_for_the_api_with_its_limits_and_faults(tmp_path: Path) -> None:
     """The address is printed alone on a line; any token and location are let in."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n, contactId=OWN_FORM) for n in range(20)])
@@ -41,6 +43,7 @@ def test_a_port_that_is_taken_is_exit_1() -> None:
     assert "choose another --port" in run.stderr
 
 
+@pytest.mark.slow
 def test_it_knows_the_contacts_of_a_file_alone(tmp_path: Path) -> None:
     """Records of others fail, as they would in the account."""
     contacts = tmp_path / "contacts.csv"

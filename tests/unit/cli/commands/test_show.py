@@ -41,6 +41,7 @@ def test_what_nobody_knows_is_an_error(tmp_path: Path) -> None:
     assert "has no record nobody: give an id, FILE:LINE" in run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "database"])
 def test_a_person_is_named_as_people_write(
     tmp_path: Path, place: str, request: pytest.FixtureRequest

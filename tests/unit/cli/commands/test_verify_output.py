@@ -47,6 +47,7 @@ def test_quiet_prints_differences_alone(sandbox: SandboxThread, tmp_path: Path) 
     assert "Missing:" in run.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verbose", [False, True])
 def test_verbose_shows_rare_events(
     sandbox: SandboxThread, tmp_path: Path, *, verbose: bool

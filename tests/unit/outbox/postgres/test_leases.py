@@ -120,6 +120,7 @@ def test_nobody_publishes_what_another_has_read_half_of(postgres_place: str) -> 
     with_outboxes(postgres_place, work)
 
 
+@pytest.mark.slow
 def test_two_that_submit_one_record_get_one(postgres_place: str) -> None:
     """At the same moment too, and with many others in between; each gets its own end."""
 
@@ -138,6 +139,7 @@ def test_two_that_submit_one_record_get_one(postgres_place: str) -> None:
     with_outboxes(postgres_place, work, 3)
 
 
+@pytest.mark.slow
 def test_two_that_stage_the_same_files_keep_each_record_once(postgres_place: str) -> None:
     """Whatever their order: neither waits for the other for ever."""
 

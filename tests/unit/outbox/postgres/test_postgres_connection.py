@@ -174,7 +174,7 @@ async def replicated(url: str) -> None:
         await connection.close()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_standby_is_read_and_not_written(
     own_postgres: PostgresServer, postgres_place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -198,6 +198,7 @@ def test_a_standby_is_read_and_not_written(
         second.stop()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
     """It is told as a standby is."""
     asyncio.run(opened(postgres_place))

@@ -78,6 +78,7 @@ def test_a_lost_lease_stops_nothing(postgres_place: str) -> None:
     with_outboxes(postgres_place, work, 1)
 
 
+@pytest.mark.slow
 def test_what_is_left_of_an_import_is_told_by_whom_it_met(postgres_place: str) -> None:
     """Published or not, new or known, whoever settles it; those of others are not counted."""
 
@@ -117,6 +118,7 @@ def apart(count: int) -> list[str]:
     return [by_shard[shard] for shard in range(count)]
 
 
+@pytest.mark.slow
 def test_an_import_with_one_token_takes_its_own_locations_alone(postgres_place: str) -> None:
     """It has no share while others have something to send; workers share the rest as before."""
     mine, theirs, *others = apart(4)
@@ -140,6 +142,7 @@ def test_an_import_with_one_token_takes_its_own_locations_alone(postgres_place: 
     with_outboxes(postgres_place, work, 3)
 
 
+@pytest.mark.slow
 def test_with_nothing_of_others_an_import_with_one_token_shares_as_all_do(
     postgres_place: str,
 ) -> None:
@@ -159,6 +162,7 @@ def test_with_nothing_of_others_an_import_with_one_token_shares_as_all_do(
     with_outboxes(postgres_place, work)
 
 
+@pytest.mark.slow
 def test_a_location_that_is_given_away_is_anothers(postgres_place: str) -> None:
     """Who has given it away takes it back where nobody else does, and at no other time."""
     (name,) = apart(1)
@@ -183,6 +187,7 @@ def test_a_location_that_is_given_away_is_anothers(postgres_place: str) -> None:
     with_outboxes(postgres_place, work)
 
 
+@pytest.mark.slow
 def test_only_what_is_left_by_those_who_are_gone_is_taken_in(postgres_place: str) -> None:
     """A worker publishes that, and nothing of who still reads."""
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from outbox_kit import claimed, draft, fate, published
 
 from leadconnector_async.outbox.base import SourcePass
@@ -32,6 +33,7 @@ async def fetched(outbox: PostgresOutbox, digest: str) -> bytes | None:
     return None if path is None else await asyncio.to_thread(Path(path).read_bytes)
 
 
+@pytest.mark.slow
 def test_a_file_is_there_until_its_last_record_is_sent(postgres_place: str, tmp_path: Path) -> None:
     """Also where it is staged again just before it would be removed."""
     path = tmp_path / "large.pdf"

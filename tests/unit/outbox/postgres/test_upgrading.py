@@ -60,6 +60,7 @@ def format_of(runner: asyncio.Runner, connection: Connection) -> int:
     return int(runner.run(connection.fetchval("SELECT format FROM outbox_format")))
 
 
+@pytest.mark.slow
 def test_an_upgrade_waits_until_nobody_of_the_older_version_is_left(
     postgres_place: str, of_first_format: Connection, runner: asyncio.Runner
 ) -> None:
@@ -77,6 +78,7 @@ def test_an_upgrade_waits_until_nobody_of_the_older_version_is_left(
     assert leadconnector(*upgrade).exit_code == 0
 
 
+@pytest.mark.slow
 def test_versions_work_side_by_side_where_the_table_of_formats_says_so(
     postgres_place: str,
 ) -> None:

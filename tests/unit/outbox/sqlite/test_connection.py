@@ -77,6 +77,7 @@ def test_garbage_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == b"type,message\n" * 1000
 
 
+@pytest.mark.slow
 def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
     """Half of an outbox is not taken for one."""
     path = tmp_path / "o.db"

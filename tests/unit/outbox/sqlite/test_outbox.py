@@ -70,6 +70,7 @@ def test_an_outbox_that_no_one_closed_warns_and_lets_go(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
     """Nothing is claimed that is not on disk; afterwards the file opens with what was durable."""
     path = tmp_path / "o.db"
@@ -144,6 +145,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit to set")
 def test_a_write_that_the_system_refuses_is_an_error_with_a_fix(tmp_path: Path) -> None:
     """A limit of the process, as a quota of the drive would be; the file opens afterwards."""

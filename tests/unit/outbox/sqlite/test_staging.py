@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 
+@pytest.mark.slow
 def test_thousands_of_equal_records_take_no_longer_each(tmp_path: Path) -> None:
     """Finding the number of the last takes a dozen looks, and not thousands."""
     looks = 0

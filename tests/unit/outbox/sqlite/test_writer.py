@@ -294,6 +294,7 @@ kept = asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_an_outbox_that_no_one_closed_does_not_keep_the_program_from_ending(tmp_path: Path) -> None:
     """The thread is no reason for an interpreter to stay."""
     command = [sys.executable, "-c", UNCLOSED, str(tmp_path / "o.db")]

@@ -1,0 +1,139 @@
+"""What a process sends, and how fast, at one moment: figures for whoever watches it.
+
+The docstring of each field is its unit and its meaning. "In all" is since the ingestor, import or
+worker was opened, in this process. ``docs/metrics.md`` has the same table.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from leadconnector_async.public_place import name_public_place
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """How long something takes. Quantiles are of the last one to two minutes, to within 4 %.
+
+    They are None where there was nothing in that time.
+    """
+
+    count: int = 0
+    """number: measured in all."""
+    total: float = 0.0
+    """seconds: the sum of all that were measured."""
+    p50: float | None = None
+    """seconds: half of them took no longer."""
+    p90: float | None = None
+    """seconds: nine of ten took no longer."""
+    p99: float | None = None
+    """seconds: 99 of 100 took no longer."""
+    max: float | None = None
+    """seconds: none took longer."""
+
+
+class LocationStatistics(Struct, frozen=True, kw_only=True):
+    """One location, as this process sees it."""
+
+    pending: int = 0
+    """records: without an end, those in flight and in doubt included. In a database that several
+    processes send from: of an ingestor those that it waits for, of a worker those of the locations
+    that it owns."""
+    claimed: int = 0
+    """records: those of them that this process holds to send them next."""
+    in_flight: int = 0
+    """records: those of them for which a request is under way."""
+    in_doubt: int = 0
+    """records: those of them whose answer was lost, and which are looked for."""
+    lanes: int = 0
+    """lanes: conversations that those held belong to."""
+    lane_depth: int = 0
+    """records: held of the longest lane; one at a time is sent of each."""
+    sent: int = 0
+    """records: stored by the API in all, those found there included."""
+    rejected: int = 0
+    """records: refused by the API in all, for good."""
+    unresolved: int = 0
+    """records: given up in all, of which nobody knows whether they are stored."""
+    requests: int = 0
+    """requests: that left in all, whatever for."""
+    throttled: int = 0
+    """requests: those of them that were answered 429."""
+    quota_limit: int | None = None
+    """requests: that the window allows this process; None where no limit is known."""
+    quota_interval: float = 0.0
+    """seconds: the length of the window."""
+    quota_used: int = 0
+    """requests: of the window that this process uses, by its own count."""
+    quota_left: int | None = None
+    """requests: of the window that are left; None where no limit is known."""
+    day_limit: int | None = None
+    """requests: that the day allows this process; None where it has no limit."""
+    day_used: int = 0
+    """requests: made on this day, those of earlier processes included."""
+    day_left: int | None = None
+    """requests: of the day that are left; None where it has no limit."""
+    day_ends_in: float | None = None
+    """seconds: until the day ends; None before its first request."""
+    quota_wait: float = 0.0
+    """seconds: that requests which were to be made waited for the quota, in all."""
+    paused: str | None = None
+    """reason: why nothing is sent now: `throttled` (429), `day_spent`, `out_of_reach` (no answer
+    from the API), or, until it is tried again, `no_access` (its token), `given_up` (429 for longer
+    than the policy's patience) or `taken_over` (by another process). None where it goes on."""
+    paused_for: float | None = None
+    """seconds: until it goes on; None where it does, or where that is not known."""
+    pauses: dict[str, int] = {}
+    """number: pauses in all, by reason, but `out_of_reach`."""
+
+
+class Statistics(Struct, frozen=True, kw_only=True):
+    """One process at one moment; the sums over its locations, and what these share."""
+
+    time: float
+    """seconds: of the Unix epoch."""
+    age: float
+    """seconds: since the ingestor, import or worker was opened."""
+    read: int = 0
+    """records: taken in, in all."""
+    staged: int = 0
+    """records: those of them that were new, those refused by the rules included."""
+    sent: int = 0
+    """records: stored by the API in all, those found there included."""
+    failed: int = 0
+    """records: refused in all, by the rules or the API."""
+    unresolved: int = 0
+    """records: given up in all, of which nobody knows whether they are stored."""
+    pending: int = 0
+    """records: without an end. While files are read, what the outbox held before."""
+    in_flight: int = 0
+    """records: those of them for which a request is under way."""
+    in_doubt: int = 0
+    """records: those of them whose answer was lost, and which are looked for."""
+    requests: int = 0
+    """requests: that left in all, whatever for."""
+    throttled: int = 0
+    """requests: those of them that were answered 429."""
+    rate: float | None = None
+    """records a second: that came to an end, over the last half minute; None where nothing is
+    known yet."""
+    request_rate: float | None = None
+    """requests a second: that ended, over the last half minute; None where nothing is known yet."""
+    seconds_left: float | None = None
+    """seconds: until all is sent, by the quota and the rate of the slowest location; None where
+    nothing is known yet."""
+    out_of_reach: float = 0.0
+    """seconds: since the API has answered nothing; 0 while it is within reach."""
+    reconciliations: dict[str, int] = {}
+    """number: looks for records in doubt in all, by result: `found`, `not_found`, `inconclusive`,
+    `failed`."""
+    request_latency: Latency
+    """latency: from the slot of a request to its answer, or to the end without one."""
+    settle_latency: Latency
+    """latency: from when this process staged a record to its durable end."""
+    commit_latency: Latency
+    """latency: of writing a group of ends into the outbox."""
+    locations: dict[str, LocationStatistics] = {}
+    """statistics: of each location that this process has to do with."""
+
+
+name_public_place(globals())

@@ -1,0 +1,277 @@
+"""Counts what `Statistics` tells, and tells it to a callback now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from msgspec import Struct, field
+
+from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
+from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.outbox.base import State
+from leadconnector_async.quota.limits import UNLIMITED
+from leadconnector_async.reports.estimate import slowest
+from leadconnector_async.reports.latency import LatencyHistogram, StagingTimes
+from leadconnector_async.reports.progress import RateMeter, needs
+from leadconnector_async.reports.statistics import LocationStatistics, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from leadconnector_async.breaker import Breaker
+    from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.records.draft import TraceContext
+    from leadconnector_async.session import ApiSession, Exchange, Observer
+
+TOO_MANY: Final = 429
+
+_SAMPLE_S: Final = 1.0
+"""Seconds between two samples for a rate."""
+
+
+class _Counts(Struct):
+    requests: int = 0
+    throttled: int = 0
+    sent: int = 0
+    rejected: int = 0
+    unresolved: int = 0
+    waited: float = 0.0
+    pauses: Counter[str] = field(default_factory=Counter)
+
+
+_FIELD_OF: Final = {
+    State.SENT: "sent",
+    State.REJECTED: "rejected",
+    State.UNRESOLVED: "unresolved",
+}
+
+
+class WatchedSender(Protocol):
+    """What sends."""
+
+    @property
+    def stats(self) -> RunStats:
+        """What was done so far."""
+
+    @property
+    def locations(self) -> Mapping[str, LocationState]:
+        """Those that this process sends for."""
+
+
+class StatisticsMeter:
+    """An `Observer` that counts, and passes on what it hears to the one that was there before.
+
+    What is to be watched uses `session` in place of the ``session`` that is given.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        self._next: Observer | None = session.observer
+        self.session = session.observed_by(self)
+        self._run: WatchedSender | None = None
+        self.left: dict[str, int] = {}
+        """Records without an end, by location, where `watch` was told no better."""
+        self._left: Callable[[], Mapping[str, int]] = lambda: self.left
+        self._now = now = asyncio.get_running_loop().time
+        self._began = self._sampled_at = began = now()
+        self._requests, self._settles, self._commits = (LatencyHistogram(began) for _ in range(3))
+        self._staged = StagingTimes()
+        self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
+        self._pace, self._request_pace = RateMeter(), RateMeter()
+        self._results: Counter[str] = Counter()
+        self.read = self.submitted = self.refused = 0
+        """Records that were submitted alone: in all, the new ones, and the refused ones."""
+
+    def watch(
+        self, run: WatchedSender, left: Callable[[], Mapping[str, int]] | None = None
+    ) -> None:
+        """Take from what sends what it does, and from ``left`` what is pending, by location."""
+        self._run = run
+        self._left = left or self._left
+
+    # `Observer`.
+
+    def trace(self) -> TraceContext | None:
+        """See `Observer.trace`."""
+        return None if self._next is None else self._next.trace()
+
+    def requested(self, exchange: Exchange) -> None:
+        """See `Observer.requested`."""
+        counts, slot = self._counts[exchange.location], exchange.slot
+        counts.requests += 1
+        counts.waited += slot.waited
+        if exchange.response is not None and exchange.response.status == TOO_MANY:
+            counts.throttled += 1
+        self._requests.add(exchange.ended_at - slot.taken_at, exchange.ended_at)
+        if self._next is not None:
+            self._next.requested(exchange)
+
+    def committed(self, settlements: Sequence[Settlement], seconds: float) -> None:
+        """See `Observer.committed`."""
+        now = self._now()
+        self._commits.add(seconds, now)
+        for settlement in settlements:
+            name = _FIELD_OF.get(settlement.state)
+            if name is None:
+                continue
+            claim = settlement.claim
+            location = claim.lease.location
+            counts = self._counts[location]
+            setattr(counts, name, getattr(counts, name) + 1)
+            if location in self.left:
+                self.left[location] -= 1
+            self._settled(claim.seq, now)
+        if now - self._sampled_at >= _SAMPLE_S:
+            self._sample(now)
+        if self._next is not None:
+            self._next.committed(settlements, seconds)
+
+    def reconciled(self, result: str) -> None:
+        """See `Observer.reconciled`."""
+        self._results[result] += 1
+        if self._next is not None:
+            self._next.reconciled(result)
+
+    def paused(self, location: str, reason: str) -> None:
+        """See `Observer.paused`."""
+        self._counts[location].pauses[reason] += 1
+        if self._next is not None:
+            self._next.paused(location, reason)
+
+    def staged(self, seqs: range, location: str | None = None) -> None:
+        """See `Observer.staged`."""
+        self._staged.note(seqs, self._now())
+        if location is not None:
+            self.submitted += 1
+            self.left[location] = self.left.get(location, 0) + 1
+        if self._next is not None:
+            self._next.staged(seqs, location)
+
+    def ended(self, seq: int) -> None:
+        """See `Observer.ended`."""
+        self._settled(seq, self._now())
+        if self._next is not None:
+            self._next.ended(seq)
+
+    def _settled(self, seq: int, now: float) -> None:
+        began = self._staged.take(seq)
+        if began is not None:
+            self._settles.add(now - began, now)
+
+    def _sample(self, now: float) -> None:
+        counts = self._counts
+        ended = {name: -(of.sent + of.rejected + of.unresolved) for name, of in counts.items()}
+        self._pace.note(now, ended)
+        self._request_pace.note(now, {"": -sum(of.requests for of in counts.values())})
+        self._sampled_at = now
+
+    def snapshot(self) -> Statistics:
+        """All of it, as it is now."""
+        now, run, left = self._now(), self._run, self._left()
+        self._sample(now)
+        states = {} if run is None else run.locations
+        names = dict.fromkeys((*left, *states, *self._counts))
+        breaker = self.session.breaker
+        locations = {
+            name: self._location(states.get(name), self._counts[name], left.get(name), breaker, now)
+            for name in names
+        }
+        stats = RunStats() if run is None else run.stats
+        known = self._pace.span > 0
+        seconds_left = slowest(needs(left, states, self._pace, now)) if known else math.inf
+        total = _sums(locations.values())
+        return Statistics(
+            time=time.time(),
+            age=now - self._began,
+            read=self.read + stats.read,
+            staged=self.submitted + stats.staged,
+            failed=self.refused + stats.refused + total.pop("rejected"),
+            rate=self._pace.total if known else None,
+            request_rate=self._request_pace.total if known else None,
+            seconds_left=seconds_left if math.isfinite(seconds_left) else None,
+            out_of_reach=breaker.outage(now),
+            reconciliations=dict(self._results),
+            request_latency=self._requests.latency(now),
+            settle_latency=self._settles.latency(now),
+            commit_latency=self._commits.latency(now),
+            locations=locations,
+            **total,
+        )
+
+    def _location(
+        self,
+        state: LocationState | None,
+        counts: _Counts,
+        left: int | None,
+        breaker: Breaker,
+        now: float,
+    ) -> LocationStatistics:
+        of_quota = {} if state is None else _of_quota(state, now)
+        reason, until = (None, math.inf) if state is None else _pause_of(state, breaker, now)
+        lanes = () if state is None else state.lanes.values()
+        claimed = 0 if state is None else state.claimed
+        return LocationStatistics(
+            pending=max(claimed if left is None else left, 0),
+            claimed=claimed,
+            in_flight=sum(lane.busy for lane in lanes),
+            in_doubt=sum(len(lane.doubts) for lane in lanes),
+            lanes=len(lanes),
+            lane_depth=max((len(lane.claims) for lane in lanes), default=0),
+            sent=counts.sent,
+            rejected=counts.rejected,
+            unresolved=counts.unresolved,
+            requests=counts.requests,
+            throttled=counts.throttled,
+            quota_wait=counts.waited,
+            paused=reason,
+            paused_for=max(until - now, 0.0) if until < math.inf else None,
+            pauses=dict(counts.pauses),
+            **of_quota,
+        )
+
+    def __repr__(self) -> str:
+        return f"<StatisticsMeter of {len(self._counts)} locations>"
+
+
+def _sums(locations: Collection[LocationStatistics]) -> dict[str, int]:
+    names = (
+        *("pending", "in_flight", "in_doubt", "sent", "rejected", "unresolved"),
+        *("requests", "throttled"),
+    )
+    return {name: sum(getattr(of, name) for of in locations) for name in names}
+
+
+def _of_quota(state: LocationState, now: float) -> dict[str, Any]:
+    quota = state.quota
+    seen, limit = quota.state(now, 0), quota.limit
+    is_known = limit.requests < UNLIMITED.requests
+    ends_in = quota.day_ends - now
+    return {
+        "quota_limit": limit.requests if is_known else None,
+        "quota_interval": limit.interval,
+        "quota_used": seen.window_used,
+        "quota_left": max(limit.requests - seen.window_used, 0) if is_known else None,
+        "day_limit": quota.day_limit,
+        "day_used": seen.day_used,
+        "day_left": quota.day_left,
+        "day_ends_in": ends_in if ends_in < math.inf else None,
+    }
+
+
+def _pause_of(state: LocationState, breaker: Breaker, now: float) -> tuple[str | None, float]:
+    """Why a location sends nothing, and until when, in the loop's seconds."""
+    quota = state.quota
+    if state.error is not None:
+        reason = REASONS.get(type(state.error), TAKEN_OVER)
+        return reason, quota.day_ends if reason == "day_spent" else math.inf
+    if quota.day_spent:
+        return "day_spent", quota.day_ends
+    if breaker.is_open:
+        return "out_of_reach", breaker.open_until
+    if quota.paused_until > now:
+        return "throttled", quota.paused_until
+    return None, math.inf

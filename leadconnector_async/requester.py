@@ -1,0 +1,288 @@
+"""Requests of a program, one after the other: again where that is safe, and page by page.
+
+A read may be repeated whatever became of it. A write may after a 429, and where it provably did not
+reach the API; and after any other failure only where doing it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from hashlib import blake2b
+from random import Random
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from leadconnector_async.api.effects import (
+    GetLookups,
+    PutLookups,
+    StepFailedError,
+    StepRefusedError,
+)
+from leadconnector_async.api.endpoints import export_messages, with_missing_scope
+from leadconnector_async.api.listings import read_messages
+from leadconnector_async.api.responses import (
+    Forbidden,
+    Indeterminate,
+    Throttled,
+    classify,
+    is_refusal,
+    is_success,
+    read_refusal,
+    retry_after,
+)
+from leadconnector_async.errors import (
+    AccessError,
+    FateUnknownError,
+    NotSentError,
+    RefusedError,
+    ThrottledError,
+    TransportError,
+)
+from leadconnector_async.models import Refusal
+from leadconnector_async.public_place import name_public_place
+from leadconnector_async.transport.base import FileUnreadableError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from leadconnector_async.api.effects import Flow
+    from leadconnector_async.api.listings import ListedMessage, MessagePage
+    from leadconnector_async.policy import Policy
+    from leadconnector_async.session import ApiSession
+    from leadconnector_async.transport.base import Response
+
+_T = TypeVar("_T")
+
+CHANNELS: Final = (None, "Email")
+"""Without a channel the export leaves e-mails out, so they are asked for beside."""
+
+
+class Requester:
+    """Makes requests within the quota of their location, with its token."""
+
+    def __init__(self, session: ApiSession, policy: Policy, location_id: str | None) -> None:
+        self.session: ApiSession = session
+        self.policy: Policy = policy
+        self.location_id: str | None = location_id
+        self.random: Random = Random()  # noqa: S311 - jitter, not secrets
+
+    def location_of(self, location_id: str | None) -> str:
+        """The location of a message: the one given, else the client's.
+
+        Raises:
+            ValueError: neither the message nor the client names one.
+        """
+        location = location_id or self.location_id
+        if not location:
+            raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
+        return location
+
+    def pause(self, location: str, response: Response) -> None:
+        """Hold a location back after a 429."""
+        after = retry_after(response, self.policy.retry_after_cap)
+        self.session.pause(location, self.session.quota(location), after)
+
+    async def exchange(self, location: str, request: Request) -> Response:
+        """One request when the quota allows it. No retry.
+
+        Raises:
+            AccessError, DailyQuotaSpentError, TransportError, ClosedError: there is no answer.
+        """
+        quota = self.session.quota(location)
+        slot = await self.session.acquire_slot(location, quota)
+        return await self.session.exchange(location, quota, slot, request)
+
+    async def ask(self, location: str, request: Request, parse: Callable[[bytes], _T]) -> _T:
+        """What the answer to a read holds, asked for again as often as it is worth.
+
+        ``parse`` raises ValueError for a body that is none.
+
+        Raises:
+            AccessError, RefusedError, ThrottledError: the API said no.
+            TransportError: it gave no usable answer, several times.
+        """
+
+        def read(response: Response) -> _T:
+            if is_success(response):
+                return parse(response.body)
+            raise RefusedError(read_refusal(response.status, response.body))
+
+        return await self.answered(location, request, read)
+
+    async def answered(
+        self,
+        location: str,
+        request: Request,
+        read: Callable[[Response], _T],
+        *,
+        repeatable: bool = True,
+    ) -> _T:
+        """What ``read`` makes of a success or a refusal; ValueError tells that it is unusable.
+
+        Raises:
+            AccessError, ThrottledError, TransportError: as the requests end.
+        """
+        unusable = ""
+        for attempt in range(1, self.policy.attempts + 1):
+            last = attempt == self.policy.attempts
+            try:
+                response = await self.exchange(location, request)
+            except TransportError as error:
+                again = repeatable or isinstance(error, NotSentError)
+                if last or not again or isinstance(error, FileUnreadableError):
+                    raise
+                await asyncio.sleep(self.policy.delay(attempt, self.random))
+                continue
+            match None if is_success(response) else classify(response.status, response.body):
+                case Throttled(refusal):
+                    if last:
+                        raise ThrottledError(refusal)
+                    self.pause(location, response)
+                    continue
+                case Forbidden(refusal):
+                    raise AccessError(with_missing_scope(request, refusal))
+                case Indeterminate(refusal):
+                    if not repeatable:
+                        raise FateUnknownError(str(refusal))
+                case _:
+                    try:
+                        return read(response)
+                    except ValueError as error:
+                        unusable = f": answered {response.status} with {error}"
+            await asyncio.sleep(self.policy.delay(attempt, self.random))
+        raise TransportError(f"no usable answer in {self.policy.attempts} attempts{unusable}")
+
+    async def run(
+        self,
+        location: str,
+        flow: Callable[[], Flow[_T]],
+        *,
+        lookups: dict[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> _T:
+        """Carry out a flow that looks at no files. ``lookups`` are what is known, and is added to.
+
+        Raises:
+            AccessError, RefusedError, ThrottledError, TransportError: as its requests end.
+        """
+        known = {} if lookups is None else lookups
+        for attempt in range(1, self.policy.attempts + 1):
+            try:
+                return await self._walked(location, flow(), known, repeatable=repeatable)
+            except StepFailedError as error:  # what was answered cannot be used
+                if not repeatable:
+                    raise FateUnknownError(str(error)) from None
+                if attempt == self.policy.attempts:
+                    raise TransportError(f"{error}, in {attempt} attempts") from None
+            await asyncio.sleep(self.policy.delay(attempt, self.random))
+        raise AssertionError
+
+    async def _walked(
+        self, location: str, flow: Flow[_T], known: dict[str, str], *, repeatable: bool
+    ) -> _T:
+        result: object = None
+        refusal: Refusal | None = None
+        while True:
+            try:
+                step = flow.send(result)
+            except StopIteration as end:
+                value: _T = end.value
+                return value
+            except StepRefusedError as error:
+                raise RefusedError(refusal or Refusal(status=200, message=str(error))) from None
+            result = None
+            match step:
+                case Request():
+                    response = await self.answered(location, step, _same, repeatable=repeatable)
+                    said = read_refusal(response.status, response.body)
+                    refusal = said if is_refusal(response) else None
+                    result = response
+                case GetLookups(names):
+                    result = {name: known[name] for name in names if name in known}
+                case PutLookups(added):
+                    known |= added
+
+
+def _same(response: Response) -> Response:
+    return response
+
+
+class MessageExport:
+    """The messages of a location that were asked for, in the order in which the API gives them.
+
+    Both of its exports are read, since the one without a channel leaves e-mails out. Each message
+    that the API gives twice comes twice; a page that comes back ends the export, or fails it.
+
+    ``total`` is how many the API says that there are, in the export that is being read; None until
+    its first page, or where it does not say. ``problems`` names the entries that could not be read,
+    or not in full: the former have no id, and are not among the messages.
+
+    Example:
+        >>> export = api.export_messages(contact_id="9VEmS0si86GW6gXWU89b")
+        >>> texts = [message.body async for message in export]
+        >>> export.problems
+        []
+
+    Raises:
+        AccessError: the token does not open the location, or lacks a scope.
+        RefusedError: the API said no.
+        TransportError: it gave no usable answer in `Policy.attempts` attempts.
+    """
+
+    def __init__(self, api: Requester, location: str, asked: dict[str, str | None]) -> None:
+        self._pages: AsyncGenerator[tuple[MessagePage, bytes], None] = exported(
+            api, location, **asked
+        )
+        self.total: int | None = None
+        self.problems: list[str] = []
+
+    async def __aiter__(self) -> AsyncIterator[ListedMessage]:
+        async with aclosing(self._pages) as pages:
+            async for page, _ in pages:
+                self.total = page.total
+                self.problems += page.problems
+                for message in page.messages:
+                    yield message
+
+    def __repr__(self) -> str:
+        return f"<MessageExport total={self.total}>"
+
+
+async def exported(
+    api: Requester, location: str, **asked: str | None
+) -> AsyncGenerator[tuple[MessagePage, bytes], None]:
+    """Every page of both channels, each once, and its body.
+
+    Cursors or pages that come back would go on without end. They end the export where it has
+    given as many messages as it says that there are.
+
+    Raises:
+        AccessError, RefusedError, TransportError: as of `Requester.ask`.
+    """
+    for channel in CHANNELS:
+        cursor: str | None = None
+        met: set[str | bytes] = set()
+        given = 0
+        while True:
+            request = export_messages(location, channel=channel, cursor=cursor, **asked)
+            page, body = await api.ask(location, request, _page)
+            ids = "\0".join(message.id for message in page.messages)
+            mark = blake2b(ids.encode(), digest_size=16).digest()
+            if mark not in met:
+                yield page, body
+                given += len(page.messages)
+            cursor = page.next_cursor
+            if not cursor or not page.messages:
+                break
+            if met & {mark, cursor}:
+                if page.total is None or given < page.total:
+                    raise TransportError(f"the export goes round after {given:,} messages")
+                break
+            met |= {mark, cursor}
+
+
+def _page(body: bytes) -> tuple[MessagePage, bytes]:
+    return read_messages(body), body
+
+
+name_public_place(globals())
