@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.workers import MAX_WORKERS
-from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.outbox.base import CLAIM_BYTES, Settlement, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -30,7 +30,7 @@ GATHER_PART: Final = 1 / 10
 GATHERED: Final = 1024
 """Fates that are written at once, however short a time they were gathered."""
 
-CLAIMED_BYTES: Final = 24 << 20
+CLAIMED_BYTES: Final = 16 << 20
 """What claims may take in memory, those that are settled and not written included."""
 
 GATHERED_BYTES: Final = CLAIMED_BYTES // 4
@@ -75,7 +75,7 @@ class OutboxBatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._thick = False
         self._weight = self._fates_weight = 0
-        self._typical = 1024
+        self._typical = 2 * CLAIM_BYTES
         self._began = 0.0
         self._observer = observer
         self._fates: list[Settlement] = []

@@ -157,8 +157,8 @@ MAX_TRAIL: Final = 32
 """Events that are kept of one record; of more, the first ones and the last one."""
 
 
-CLAIM_BYTES: Final = 400
-"""What a claim takes in memory without its body."""
+CLAIM_BYTES: Final = 1000
+"""What a claim takes in memory without its body, where it is the only one of its lane."""
 
 NO_BOUND: Final = 1 << 62
 
