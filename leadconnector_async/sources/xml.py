@@ -139,7 +139,7 @@ class XmlSource(StreamSource):
             elif not found:
                 fix = ": choose another file, or another mapping"
                 raise self._holds_none(self._definition, "", fix)
-        self.warnings += parser.warnings(whole=problem is None)
+        self.warnings.extend(parser.warnings(whole=problem is None))
 
     def _holds_none(self, definition: Definition, where: str, fix: str) -> SourceError:
         return SourceError(
