@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from leadconnector_async.models import Call, Receipt
+    from leadconnector_async.observer import Telemetry
     from leadconnector_async.transport.base import Request, Response
 
 
@@ -71,6 +72,7 @@ class LeadConnector(LocationApi):
             library's own in each request.
         version: the ``Version`` header of every request, such as ``v3``, that of OAuth included; by
             default the one that each endpoint is known by.
+        telemetry: metrics and traces of what is sent, such as `OpenTelemetry`; by default none.
 
     Raises:
         ValueError: the token or the version is empty, or has characters that none has; or there is
@@ -101,6 +103,7 @@ class LeadConnector(LocationApi):
         ca_file: str | PathLike[str] | None = None,
         user_agent: str | None = None,
         version: str | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         if version is not None and not is_token(version):
             raise ValueError(
@@ -129,6 +132,7 @@ class LeadConnector(LocationApi):
             limit=limit,
             limits=limits,
             request_limit_s=timeouts.read,
+            observer=None if telemetry is None else telemetry.observer(base_url),
             network=network,
         )
         super().__init__(session_, policy, location_id)

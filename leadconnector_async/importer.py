@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.reports.progress import ImportProgress
-    from leadconnector_async.reports.statistics import Statistics
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import SourceOptions
@@ -100,9 +99,10 @@ class Importer:
             providers=providers,
             network=session.network,
         )
-        self._watch = watch = StatisticsMeter(session)
+        self.statistics = StatisticsMeter(session)
+        """What the run sends, and how fast; with the figures that `snapshot` has too."""
         self._sending = sending_from(
-            watch.session,
+            self.statistics.session,
             outbox,
             alone=self._selection is not None or session.policy.mark_read,
             concurrency=concurrency,
@@ -112,8 +112,8 @@ class Importer:
         """Records without a fate, by location, where this run has some to send."""
         self.breaker = session.breaker
         self._meter = ProgressMeter(self, reader, self.left)
-        self.stager.observer = watch
-        watch.watch(self, lambda: self.left)
+        self.stager.observer = self.statistics
+        self.statistics.watch(self, lambda: self.left, self._own)
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
@@ -121,11 +121,9 @@ class Importer:
         reading = None if self._origin is None else self._origin.reading
         return self._meter.snapshot(now, self._sending.total, reading)
 
-    def statistics(self) -> Statistics:
-        """What the run sends, and how fast; with the figures that `snapshot` has too."""
+    def _own(self) -> dict[str, object]:
         progress = self.snapshot()
-        same = {name: getattr(progress, name) for name in SHARED}
-        return replace(self._watch.snapshot(), **same)
+        return {name: getattr(progress, name) for name in SHARED}
 
     @property
     def total(self) -> int:

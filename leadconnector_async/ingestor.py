@@ -258,8 +258,10 @@ class Ingestor:
         draft = self._builder.draft_of(message, alone=True)
         meter = self._meter
         if meter is not None:
-            meter.read += 1
+            meter.received += 1
             meter.refused += draft.problem is not None
+            if (trace := meter.trace()) is not None:
+                draft = draft._replace(trace=trace)
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._in_flight.has_space()

@@ -17,9 +17,9 @@ from leadconnector_async.transport.url import Network
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Providers
-    from leadconnector_async.session import Observer
     from leadconnector_async.sources import Parsed
     from leadconnector_async.sources.batch_reader import SourceReader
 

@@ -35,6 +35,7 @@ MODULES: Final = {
     "leadconnector_async": "What programs import",
     "leadconnector_async.sources": "Sources",
     "leadconnector_async.sandbox": "The sandbox",
+    "leadconnector_async.sync": "Without an event loop",
 }
 _LINK: Final = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 

@@ -58,6 +58,8 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
     quota: QuotaValue | str | None
     daily: int | None
     share: float
+    metrics: tuple[str, int] | None = None
+    metrics_locations: bool = False
 
     def policy(self) -> Policy:
         """How patient to be."""

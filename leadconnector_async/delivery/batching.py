@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Lease, Outbox
-    from leadconnector_async.session import Observer
 
 LINGER: Final = 0.05
 """Seconds that fates are gathered before a commit while they come thick: a commit costs the same

@@ -149,6 +149,9 @@ class SubmitStore(RecordStore, Protocol):
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """Publish new records, ahead of others that are only staged."""
 
+    async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
+        """Note of which traces records are: number, parent and state. Until they have an end."""
+
     async def publish_known(self, seq: int) -> State:
         """Publish a record that has no end, if an earlier run did not. Tells whether it is held."""
 

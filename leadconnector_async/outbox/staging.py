@@ -93,6 +93,8 @@ async def submit(store: SubmitStore, drafts: Sequence[Draft]) -> list[Submission
     await store.enter(created, source=0)
     if created:
         await store.publish_ahead(created)
+    if traced := [(seq, *of.trace) for seq, _, of in created if of.trace and of.payload]:
+        await store.add_traces(traced)
     answers = {
         seq: await _known(store, seq)
         if draft.payload is None

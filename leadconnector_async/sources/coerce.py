@@ -18,23 +18,21 @@ from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
     LIST_FIELDS,
-    NESTED,
-    is_known,
-    is_moot,
-    near_field,
-    shown,
-)
-from leadconnector_async.sources.members import Beside
-from leadconnector_async.sources.values import (
     MAX_LISTED,
+    NESTED,
     NotedText,
     WrongValueError,
+    is_known,
+    is_moot,
     kind_of,
+    near_field,
     read_list,
     read_own_id,
     read_text,
     reader_of,
+    shown,
 )
+from leadconnector_async.sources.members import Beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

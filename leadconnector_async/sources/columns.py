@@ -32,12 +32,11 @@ from leadconnector_async.sources.fields import (
     listed,
     near_field,
     shown,
+    stripped,
 )
 from leadconnector_async.sources.mapped_rules import ColumnValues
 from leadconnector_async.sources.mapping import as_list
-from leadconnector_async.sources.mapping_files import NAMES, load_mapping
-from leadconnector_async.sources.recognition import names_in
-from leadconnector_async.sources.values import stripped
+from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -22,7 +22,7 @@ from leadconnector_async.sources.date_patterns import (
     order_of,
     patterns,
 )
-from leadconnector_async.sources.values import WrongValueError, kind_of, stripped
+from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

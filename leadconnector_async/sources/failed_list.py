@@ -50,6 +50,7 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     REASON,
     SPARE_REASON,
+    WrongValueError,
     api_names,
     flat,
     folded,
@@ -57,11 +58,10 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.json_objects import Objects
 from leadconnector_async.sources.mapping import columns_of
+from leadconnector_async.sources.mapping_files import Choice
 from leadconnector_async.sources.members import member_at
-from leadconnector_async.sources.recognition import Choice
 from leadconnector_async.sources.stream_source import SourceFormat, decode_format
 from leadconnector_async.sources.table import MappedColumns
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -324,9 +324,12 @@ def _record(row: FailedRow, own: bytes) -> Record | str:
     return as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+
+
 def _line(record: Record) -> bytes:
     try:
-        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        line = _ENCODER.encode(record).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
         line = json.dumps(record).encode()
     return line + b"\n"

@@ -21,13 +21,14 @@ from leadconnector_async.sources.fields import (
     flat,
     is_foreign,
     is_plainly_ours,
+    kind_of,
     not_sent,
+    scalar_text,
 )
 from leadconnector_async.sources.look_ups import LookUps
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_read
-from leadconnector_async.sources.values import kind_of, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition
-    from leadconnector_async.sources.recognition import Choice
+    from leadconnector_async.sources.mapping_files import Choice
 
 if TYPE_CHECKING:
     Record = dict[str, Any]

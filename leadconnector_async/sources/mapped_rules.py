@@ -17,9 +17,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import LocalText, by_format
-from leadconnector_async.sources.fields import folded
+from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import Case, FieldRule, LeaveOut, as_list
-from leadconnector_async.sources.values import WrongValueError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -17,8 +17,7 @@ from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.csv import CsvRecords
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.fields import folded, shown
-from leadconnector_async.sources.values import WrongValueError, stripped
+from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -15,9 +15,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
-from leadconnector_async.sources.fields import listed, shown
+from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
 from leadconnector_async.sources.table import Table, is_blank
-from leadconnector_async.sources.values import scalar_text, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -138,7 +137,7 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     except ImportError as error:
         raise missing_extra(path, "python-calamine", "excel") from error
     try:
-        book = _Book(load_workbook(file.whole("an Excel workbook")))
+        book = _Book(load_workbook(file.whole("an Excel workbook", held=True)))
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError) as error:
         raise SourceError(f"{path}: cannot be read as an Excel workbook: save it anew") from error

@@ -320,6 +320,10 @@ class SqliteRecords:
         ]
         self._enqueuer.publish_ahead([record.seq for record in created], places)
 
+    async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
+        """See `SubmitStore.add_traces`."""
+        run_rows(self._connection, "INSERT INTO trace (seq, parent, state)", traces)
+
     async def publish_known(self, seq: int) -> State:
         """See `SubmitStore.publish_known`."""
         self._enqueuer.publish_known(self._connection.execute(_QUEUE_PLACE, (seq,)).fetchone())

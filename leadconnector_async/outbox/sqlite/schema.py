@@ -68,6 +68,8 @@ _LIFE: Final = (
     "CREATE TABLE owner (at INTEGER NOT NULL, worker TEXT NOT NULL)",
 )
 
+# Of which trace records are that were submitted within one and have no end.
+_TRACE: Final = "CREATE TABLE trace (seq INTEGER PRIMARY KEY, parent TEXT NOT NULL, state TEXT)"
 # What is alike in the lines of many records: see `source_form`.
 _SHAPE: Final = "CREATE TABLE shape (id INTEGER PRIMARY KEY, text BLOB NOT NULL)"
 
@@ -77,7 +79,7 @@ _ADDED: Final = (
     (_DAY_LIMIT, *_EQUALS),
     (_TRAITS,),
     _LIFE,
-    (_SHAPE,),
+    (_SHAPE, _TRACE),
 )
 """What each format has that the one before it has not."""
 
@@ -125,6 +127,7 @@ _TABLES: Final = (
     _LOOKUP,
     *_EQUALS,
     *_LIFE,
+    _TRACE,
     _SHAPE,
     # Records up to here are published, and beyond it those in early.
     "CREATE TABLE sealed (seq INTEGER NOT NULL)",
