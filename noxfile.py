@@ -89,6 +89,7 @@ def types(session: nox.Session) -> None:
     """Check types, strictly."""
     session.install(".[test]", *group("lint"))
     session.run("mypy")
+    session.run("pyright", "--verifytypes", "leadconnector_async", "--ignoreexternal")
 
 
 @nox.session

@@ -143,14 +143,14 @@ class ByteStream:
 
     def __init__(self, file: BinaryIO, name: str, *, owned: bool = True) -> None:
         self.name = name
-        self.beside = Beside()
+        self.beside: Beside = Beside()
         self.again: Callable[[], ByteStream] | None = None
         """What opens the file once more; a pipe is read once."""
-        self.share = 1.0
+        self.share: float = 1.0
         """How many bytes are stored for each one that the file gives."""
         self._file = file
         self._owned = owned
-        self.size = _size(file)
+        self.size: int | None = _size(file)
         self._read_so_far = 0
         self.damage: Problem | None = None
         """Set when the bytes ended before their time. What came before is whole."""
@@ -269,7 +269,7 @@ class LineSplitter:
     def __init__(self, chunks: Iterable[bytes], stream: ByteStream) -> None:
         self._chunks = chunks
         self._stream = stream
-        self.rest = b""
+        self.rest: bytes = b""
 
     def __iter__(self) -> Iterator[bytes]:
         carry = b""

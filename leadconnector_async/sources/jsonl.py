@@ -85,7 +85,7 @@ class JsonSource(StreamSource):
         self._layout = layout
         self._objects = Objects(layout.choice, options.mapping, self._coercer, stream)
         self._latest = self._coercer.dates.latest
-        self.recognised = layout.choice.recognised
+        self.recognised: str | None = layout.choice.recognised
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
         table = None if definition is None or definition.needs_its_file else definition
@@ -101,7 +101,7 @@ class JsonSource(StreamSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
-        self.warnings += self._objects.warnings
+        self.warnings.extend(self._objects.warnings)
         self._warn_of_unknown("field")
 
     def _in_lists(self) -> Iterator[Parsed]:

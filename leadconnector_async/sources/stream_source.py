@@ -82,7 +82,7 @@ class OpenSource:
     form: bytes
 
     def __init__(self, stream: ByteStream) -> None:
-        self.name = stream.name
+        self.name: str = stream.name
         self.warnings: list[str] = []
         self._stream = stream
 
@@ -132,7 +132,7 @@ class StreamSource(OpenSource):
         return self._text.marked or self._text.encoding != "utf-8"
 
     def _warn_of_unknown(self, what: str) -> None:
-        self.warnings += [f"{what} {shown(name)} is not sent" for name in self._coercer.unknown]
+        self.warnings.extend(f"{what} {shown(name)} is not sent" for name in self._coercer.unknown)
 
 
 class RowSource(StreamSource):

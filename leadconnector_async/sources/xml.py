@@ -136,7 +136,7 @@ class XmlSource(StreamSource):
                 yield Parsed(parser.line, b"{}", None, (problem,))
             elif not found:
                 raise self._without_records()
-        self.warnings += parser.warnings(whole=problem is None)
+        self.warnings.extend(parser.warnings(whole=problem is None))
 
     def _foreign(self, name: str, definition: Definition) -> SourceError:
         return SourceError(
