@@ -57,8 +57,9 @@ def _option_rows(command: click.Command) -> Iterator[str]:
     for param in command.params:
         record = param.get_help_record(context)
         if isinstance(param, click.Option) and record is not None:
-            names, text = (part.replace("|", "\\|") for part in record)
-            yield f"| `{names}` | {text.replace('[env var: ', '[')} |"
+            names, text = record
+            text = text.replace("|", "\\|").replace("[env var: ", "[")
+            yield f"| `{names}` | {text} |"
 
 
 def _command(name: str, command: click.Command) -> Iterator[str]:
