@@ -99,7 +99,7 @@ class Submitter:
             )
         )
         self._work: asyncio.Task[None] | None = None
-        self.staged = RunStats()
+        self.staged: RunStats = RunStats()
         """What was staged."""
         self._in_flight = in_flight
         self._waiters = Waiters()
@@ -139,7 +139,7 @@ class Submitter:
 
     async def open(self) -> None:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
-        self.outbox = await self._opened()
+        self.outbox: SharedOutbox = await self._opened()
         self._watching = asyncio.create_task(self._watch())
         self._send()
 

@@ -141,7 +141,7 @@ class InFlightLimit:
     def __init__(self, most: int) -> None:
         self._most = most
         self._space = asyncio.Event()
-        self.size = 0
+        self.size: int = 0
 
     def take(self, count: int) -> None:
         """So many have come."""

@@ -71,7 +71,7 @@ class StatisticsMeter:
 
     def __init__(self, session: ApiSession) -> None:
         self._next: Observer | None = session.observer
-        self.session = session.observed_by(self)
+        self.session: ApiSession = session.observed_by(self)
         self._run: WatchedSender | None = None
         self._own: Callable[[], dict[str, Any]] = dict
         self.left: dict[str, int] = {}
@@ -86,8 +86,10 @@ class StatisticsMeter:
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
         self._pace, self._request_pace = RateMeter(), RateMeter()
         self._results: Counter[str] = Counter()
-        self.received = self.submitted = self.refused = 0
+        self.received: int = 0
         """Records that were submitted alone: in all, the new ones, and the refused ones."""
+        self.submitted: int = 0
+        self.refused: int = 0
 
     def watch(
         self,

@@ -138,16 +138,16 @@ class RowCoercer:
         self._repair = options.repair_text
         self._are_calls_noted = options.call_notes == "on"
         self.notices: list[str] = []
-        self.dates = Dates(options.timezone, options.date_format)
+        self.dates: Dates = Dates(options.timezone, options.date_format)
         self.dates.notices = self.notices
-        self.contacts = Contacts(
+        self.contacts: Contacts = Contacts(
             options.region,
             possible=options.numbers == "possible",
             notice=self.notices.append,
             mine=options.mine,
         )
         self._people = options.people
-        self.files = Attachments(options, beside)
+        self.files: Attachments = Attachments(options, beside)
         self._type: object = None
         readers = {
             **_READERS,

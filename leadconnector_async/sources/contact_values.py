@@ -64,7 +64,7 @@ class Contacts:
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self._mine = list(mine)
         self._own: set[str] | None = None
-        self.sides = ChatSides(self)
+        self.sides: ChatSides = ChatSides(self)
         """What tells the owner of a chat from the others."""
 
     def phone(self, value: object) -> str:

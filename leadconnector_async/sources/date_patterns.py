@@ -31,7 +31,7 @@ class Survey:
         self.orders: set[Order] = set(ORDERED)
         self.either: list[DateReading] = []
         """The first date that can be two."""
-        self.sample = ""
+        self.sample: str = ""
         self.apart: dict[tuple[Order, ...], str] = {}
         """A date for each choice of orders that dates leave."""
 

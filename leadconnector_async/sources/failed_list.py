@@ -177,7 +177,12 @@ def _csv_line(cells: list[str], delimiter: str) -> str:
 
 
 class FailedRow(NamedTuple):
-    """A record that failed: ``form`` and ``raw`` as its source gave them, or else the payload."""
+    """A record that failed: ``form`` and ``raw`` as its source gave them, or else the payload.
+
+    Example:
+        >>> FailedRow("crm-17", "date is missing", "loc", source="history.csv", line=7).error
+        'history.csv:7: date is missing'
+    """
 
     key: str
     reason: str
@@ -198,7 +203,12 @@ class FailedRow(NamedTuple):
 
 
 def failed_suffix(forms: Collection[bytes | None]) -> str:
-    """Give the ending of a list's file name: ``.csv`` or ``.jsonl``."""
+    """Give the ending of a list's file name: ``.csv`` or ``.jsonl``.
+
+    Example:
+        >>> failed_suffix([None])
+        '.jsonl'
+    """
     return f".{_common_form(forms).format}"
 
 
@@ -220,6 +230,11 @@ def write_failed(
 
     ``forms`` are those of the rows, each at least once. Rows are taken one by one, so that a list
     of any length needs no more memory than a short one.
+
+    Example:
+        >>> row = FailedRow("crm-17", "date is missing", "loc", payload=b'{"type":"SMS"}')
+        >>> with open("failed.jsonl", "wb") as out:
+        ...     write_failed([row], out, forms=[row.form])
     """
     form = _common_form(forms)
     if form.marked:

@@ -89,7 +89,7 @@ class Objects:
         self._mapping = mapping
         self._coercer = coercer
         self._choice = choice
-        self.definition = choice.definition
+        self.definition: Definition | None = choice.definition
         self._unused: dict[str, None] = {}
         self._has_foreign = False
         self.around: set[str] = set()
@@ -109,7 +109,7 @@ class Objects:
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
         lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
-        self.look_ups = LookUps(lookup, self._used, self._stream)
+        self.look_ups: LookUps = LookUps(lookup, self._used, self._stream)
         self._used |= lookup.keys()
         rules = definition.fields.values()
         pieces = [key_of(name) for rule in rules if rule.glue is not None for name in rule.column]

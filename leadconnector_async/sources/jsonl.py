@@ -38,7 +38,7 @@ from leadconnector_async.sources.json_values import (
     loaded_value,
 )
 from leadconnector_async.sources.mapping import as_list
-from leadconnector_async.sources.stream_source import StreamSource, source_format_of
+from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,11 +85,11 @@ class JsonSource(StreamSource):
         self._layout = layout
         self._objects = Objects(layout.choice, options.mapping, self._coercer, stream)
         self._latest = self._coercer.dates.latest
-        self.recognised = layout.choice.recognised
+        self.recognised: str | None = layout.choice.recognised
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
         table = None if definition is None or definition.needs_its_file else definition
-        self.form = source_format_of(options, "jsonl", marked=marked, table=table).encoded()
+        self.form = SourceFormat.of(options, "jsonl", marked=marked, table=table).encoded()
 
     @property
     def is_known(self) -> bool:
@@ -101,7 +101,7 @@ class JsonSource(StreamSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
-        self.warnings += self._objects.warnings
+        self.warnings.extend(self._objects.warnings)
         self._warn_of_unknown("field")
 
     def _in_lists(self) -> Iterator[Parsed]:

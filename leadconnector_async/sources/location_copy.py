@@ -49,7 +49,7 @@ class LocationCopy:
     """
 
     def __init__(self, folder: Path, location: str) -> None:
-        self.name = LOCATION_PREFIX + location
+        self.name: str = LOCATION_PREFIX + location
         self._folder = folder
         path = copy_path(folder, location)
         try:

@@ -72,9 +72,9 @@ class People:
     def __init__(
         self, everybody: Iterable[Person], paths: Sequence[str] = (), warnings: Sequence[str] = ()
     ) -> None:
-        self.paths = tuple(paths)
-        self.everybody = list(everybody)
-        self.warnings = list(warnings)
+        self.paths: tuple[str, ...] = tuple(paths)
+        self.everybody: list[Person] = list(everybody)
+        self.warnings: list[str] = list(warnings)
         self.by_name: dict[str, list[Person]] = {}
         self.by_handle: dict[str, list[Person]] = {}
         for person in self.everybody:
@@ -112,6 +112,9 @@ def read_people(paths: Iterable[str], options: SourceOptions = _DEFAULTS) -> Peo
 
     Raises:
         SourceError: one cannot be read, or is of another kind.
+
+    Example:
+        >>> people = read_people(["people.csv"])
     """
     contacts = Contacts(options.region, possible=options.numbers == "possible")
     found: list[Person] = []

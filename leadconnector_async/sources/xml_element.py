@@ -73,7 +73,7 @@ class ElementReader:
         }
         self._groups = Groups(contacts, options)
         self._files = files
-        self.names = list(definition.elements)
+        self.names: list[str] = list(definition.elements)
 
     def records(self, element: Element) -> Iterator[ElementValues]:
         """Make the records of an element: one, or one for each member of a group."""

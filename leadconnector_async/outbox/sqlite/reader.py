@@ -107,7 +107,7 @@ class SqliteOutboxReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self._connection = open_to_read(self.path)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
