@@ -19,11 +19,21 @@ from leadconnector_async import (
     InboundMessage,
     LeadConnector,
     NotSentError,
+    OAuth,
     Timeouts,
     __version__,
     import_files,
 )
-from leadconnector_async.sandbox import NO_LIMITS, Fault, Sandbox, SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import (
+    NO_LIMITS,
+    Fault,
+    OAuthApp,
+    OAuthInstallation,
+    Sandbox,
+    SandboxConfig,
+    SandboxThread,
+)
+from leadconnector_async.sources import SourceOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +120,49 @@ def test_a_proxy_is_gone_through(
                 assert PASSWORD not in repr(api.session.network)
             assert set(proxy.asked) == {f"CONNECT {HOST}:443 HTTP/1.1"}
             assert b"Bearer" not in proxy.seen
+
+    asyncio.run(run())
+
+
+def test_tokens_and_attachments_go_through_the_proxy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OAuth's requests, and files that are fetched; a private address is refused before."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run() -> None:
+        owner = OAuthInstallation(
+            refresh_token="r1",  # noqa: S106 - opens nothing but the sandbox
+            company_id="c",
+            location_id="loc",
+        )
+        app = OAuthApp(client_id="id", client_secret="secret", installations=(owner,))  # noqa: S106
+        async with (
+            Sandbox(config(oauth=app)) as sandbox,
+            proxied(sandbox, AUTHORITY) as (proxy, _),
+            LeadConnector(
+                OAuth("id", "secret", store="tokens.db", refresh_tokens={"loc": "r1"}),
+                location_id="loc",
+                base_url=API,
+                proxy=proxy.url,
+                ssl=AUTHORITY.client(),
+                policy=QUICK,
+            ) as api,
+        ):
+            picture = tmp_path / "photo.jpg"
+            picture.write_bytes(b"\xff\xd8\xff a picture")
+            kept = await api.upload_file(picture, contact_id="contact1")
+            url = kept.replace(sandbox.url, f"https://127.0.0.1:{proxy.target}")
+            for private in (True, False):
+                source = write_jsonl(
+                    tmp_path / "history.jsonl", [sms(1 + private, attachments=[url])]
+                )
+                options = SourceOptions(fetch_attachments=True, fetch_private=private)
+                outbox = tmp_path / f"{private}.db"
+                summary = await import_files(api, [source], outbox=outbox, options=options)
+                assert (summary.sent, summary.failed) == ((1, 0) if private else (0, 1))
+            assert f"CONNECT 127.0.0.1:{proxy.target} HTTP/1.1" in proxy.asked
+            assert set(proxy.asked) > {f"CONNECT {HOST}:443 HTTP/1.1"}
 
     asyncio.run(run())
 
