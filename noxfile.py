@@ -51,7 +51,7 @@ def fast(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def lowest_versions(session: nox.Session) -> None:
     """Run the tests with the lowest versions of direct dependencies that are allowed."""
-    constraints = Path(session.create_tmp()) / "lowest.txt"
+    constraints = Path(session.env_dir) / "lowest.txt"
     constraints.write_text("\n".join(lowest()))
     session.install("--constraint", str(constraints), ".[test]")
     session.run("python", "-m", "pytest", "-q", "-n", "2", *session.posargs)

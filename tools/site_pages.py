@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = ROOT / "build/site/docs"
+SOURCE: Final = ROOT / "build/site/source"
 BUILT: Final = ROOT / "build/site/html"
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 BLOB: Final = f"{PROJECT['urls']['Repository']}/blob/main/"
@@ -34,6 +35,7 @@ MODULES: Final = {
     "leadconnector_async": "What programs import",
     "leadconnector_async.sources": "Sources",
     "leadconnector_async.sandbox": "The sandbox",
+    "leadconnector_async.sync": "Without an event loop",
 }
 _LINK: Final = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
@@ -117,8 +119,21 @@ def recipes_page() -> str:
     return "\n\n".join(parts)
 
 
+def copy_source() -> None:
+    """Copy the package for the reference, whose parser knows sections of examples by the plural."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    for module in (ROOT / "leadconnector_async").rglob("*.py"):
+        copy = SOURCE / module.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = module.read_text("utf-8")
+        copy.write_text(
+            re.sub(r"^( +)Example:$", r"\1Examples:", text, flags=re.MULTILINE), "utf-8"
+        )
+
+
 def lay_together() -> None:
     """Copy the pages of ``docs`` and write those that the code gives."""
+    copy_source()
     shutil.rmtree(PAGES, ignore_errors=True)
     shutil.copytree(ROOT / "docs", PAGES)
     for page in (ROOT / "docs").rglob("*.md"):

@@ -94,8 +94,10 @@ class SourceFile(NamedTuple):
         finally:
             stream.close()
 
-    def whole(self, what: str) -> str | BytesIO:
+    def whole(self, what: str, *, held: bool = False) -> str | BytesIO:
         """Give what can be opened that is read from its end: a path, or all of it.
+
+        What is ``held`` in memory by its reader is limited on the disk too.
 
         Raises:
             SourceError: it is no regular file, or too large to be taken out of its archive.
@@ -104,12 +106,12 @@ class SourceFile(NamedTuple):
             raise SourceError(f"{self.name}: cannot be read as {what}: save it in a file")
         if not (size := self.members.size(self.member)):
             raise SourceError(f"{self.name}: there is no such file, or it is empty: check the path")
-        if folders := self.beside.folders:
+        folders = self.beside.folders
+        if size > MAX_WHOLE and (held or not folders):
+            fix = "unpack the archive" if not folders else "save its sheets as CSV"
+            raise SourceError(f"{self.name}: is larger than {MAX_WHOLE >> 20} MB: {fix}")
+        if folders:
             return str(folders[0] / PurePath(self.member).name)
-        if size > MAX_WHOLE:
-            raise SourceError(
-                f"{self.name}: is larger than {MAX_WHOLE >> 20} MB: unpack the archive"
-            )
         return BytesIO(self.members.read(self.member))
 
 

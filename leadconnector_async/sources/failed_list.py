@@ -339,9 +339,12 @@ def _record(row: FailedRow, own: bytes) -> Record | str:
     return as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+
+
 def _line(record: Record) -> bytes:
     try:
-        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        line = _ENCODER.encode(record).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
         line = json.dumps(record).encode()
     return line + b"\n"

@@ -38,7 +38,7 @@ from leadconnector_async.sources.json_values import (
     loaded_value,
 )
 from leadconnector_async.sources.mapping import as_list
-from leadconnector_async.sources.stream_source import StreamSource, source_format_of
+from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +89,7 @@ class JsonSource(StreamSource):
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
         table = None if definition is None or definition.needs_its_file else definition
-        self.form: bytes = source_format_of(options, "jsonl", marked=marked, table=table).encoded()
+        self.form = SourceFormat.of(options, "jsonl", marked=marked, table=table).encoded()
 
     @property
     def is_known(self) -> bool:

@@ -139,7 +139,7 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     except ImportError as error:
         raise missing_extra(path, "python-calamine", "excel") from error
     try:
-        book = _Book(load_workbook(file.whole("an Excel workbook")))
+        book = _Book(load_workbook(file.whole("an Excel workbook", held=True)))
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError) as error:
         raise SourceError(f"{path}: cannot be read as an Excel workbook: save it anew") from error

@@ -5,7 +5,7 @@ The form of a source: all that is needed to write its records again, and to read
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 from msgspec import Struct
@@ -50,12 +50,23 @@ class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Begin with a byte order mark: the source was no plain UTF-8, so that only the mark keeps a
     program, or this one with the same ``--encoding``, from misreading a list in UTF-8."""
 
+    @classmethod
+    def of(cls, options: SourceOptions, name: ListFormat, **given: Any) -> Self:  # noqa: ANN401
+        """Describe a source that is read with these options."""
+        zone = None if options.timezone is None else str(options.timezone)
+        return cls(
+            format=name,
+            mapping=options.mapping,
+            timezone=zone,
+            date_format=options.date_format,
+            region=options.region,
+            **given,
+        )
+
     def encoded(self) -> bytes:
         """Write the form as JSON."""
-        return _ENCODER.encode(self)
+        return msgspec.json.encode(self)
 
-
-_ENCODER: Final = msgspec.json.Encoder()
 
 _DECODER: Final = msgspec.json.Decoder(SourceFormat)
 
@@ -63,29 +74,6 @@ _DECODER: Final = msgspec.json.Decoder(SourceFormat)
 def decode_format(form: bytes) -> SourceFormat:
     """Read a form."""
     return _DECODER.decode(form)
-
-
-def source_format_of(  # noqa: PLR0913 - one argument for each thing that differs between sources
-    options: SourceOptions,
-    name: ListFormat,
-    *,
-    marked: bool,
-    columns: list[str] | None = None,
-    delimiter: str = ",",
-    table: Definition | None = None,
-) -> SourceFormat:
-    """Describe a source that is read with these options."""
-    return SourceFormat(
-        format=name,
-        columns=columns,
-        delimiter=delimiter,
-        mapping=options.mapping,
-        table=table,
-        timezone=None if options.timezone is None else str(options.timezone),
-        date_format=options.date_format,
-        region=options.region,
-        marked=marked,
-    )
 
 
 class OpenSource:
@@ -152,7 +140,7 @@ class RowSource(StreamSource):
 
     def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
         super().__init__(stream, text, options)
-        self.form: bytes = source_format_of(options, "jsonl", marked=False).encoded()
+        self.form = SourceFormat.of(options, "jsonl").encoded()
 
     def reader_of(self, kind: RecordKind, definition: Definition) -> RowMapper:
         """Make the reader of one kind of row. ``--map`` goes before the mapping."""

@@ -25,7 +25,7 @@ from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
-from leadconnector_async.sources.stream_source import source_format_of
+from leadconnector_async.sources.stream_source import SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,8 +157,8 @@ class Table:
         One of chats has the API's names: whom a row is with only the whole file tells.
         """
         if self._is_chat:
-            return source_format_of(self._options, "jsonl", marked=False).encoded()
-        return source_format_of(
+            return SourceFormat.of(self._options, "jsonl").encoded()
+        return SourceFormat.of(
             self._options,
             "csv",
             marked=marked,

@@ -20,7 +20,7 @@ from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
 from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mapping_files import described, load_mapping, root_of
-from leadconnector_async.sources.stream_source import StreamSource, source_format_of
+from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class XmlSource(StreamSource):
         self._definition = definition
         coercer = self._coercer
         self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
-        self.form: bytes = source_format_of(options, "jsonl", marked=False).encoded()
+        self.form = SourceFormat.of(options, "jsonl").encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
+from worker_harness import asked
 
 from leadconnector_async import (
     Contact,
@@ -295,6 +296,7 @@ def test_a_trace_goes_to_another_process(postgres_place: str) -> None:
                 assert isinstance(await submitting.submit(records(1)[0]), Sent)
             assert [trace_id(one) for one in sender.spans] == [trace_id(span)]
             assert caller.spans == []
+            assert await asked(postgres_place, "SELECT count(*) FROM trace") == 0
 
     asyncio.run(scenario())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
+PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ADDRESS: Final = "http://127.0.0.1:8700"
 """Of the sandbox, on the pages."""
 _GO: Final = re.compile(r"^cd \S+", re.MULTILINE)
