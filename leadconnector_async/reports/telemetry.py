@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         MeterProvider,
         Observation,
     )
-    from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.trace import Tracer, TracerProvider
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     from leadconnector_async.observer import Exchange, Watched
     from leadconnector_async.outbox.base import Settlement
@@ -100,7 +100,9 @@ class OpenTelemetry:
                 'OpenTelemetry is not installed: pip install "leadconnector-async[otel]"'
             ) from error
         self._api = trace
-        self.propagator: TextMapPropagator = tracecontext.TraceContextTextMapPropagator()
+        self.propagator: TraceContextTextMapPropagator = (
+            tracecontext.TraceContextTextMapPropagator()
+        )
         self.tracer: Tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
         self.locations = locations
         self._observation: Callable[..., Observation] = metrics.Observation

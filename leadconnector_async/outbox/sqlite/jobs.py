@@ -118,10 +118,10 @@ class SqliteStore:
             if self._token(lease.number) != lease.token:
                 raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
 
-    def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
-        return list(map(self._traced, self.claims.claim(wants)))
+        return list(map(self._traced, self.claims.claim(wants, room)))
 
     def _traced(self, claims: list[Claim]) -> list[Claim]:
         """Add of which traces records are: nearly always, none is."""
