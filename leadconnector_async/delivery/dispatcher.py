@@ -83,7 +83,7 @@ class Dispatcher:
             awaited=awaited,
             observer=session.observer,
         )
-        self.room = self._batcher.room
+        self.room: asyncio.Event = self._batcher.room
         self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
         self._scheduler = Scheduler(self.move)

@@ -97,7 +97,7 @@ class KeptConnection(asyncio.Protocol):
         if transport is None:
             raise ConnectionResetError("closed as soon as it was there")
         self.transport = transport
-        self.idle_since = 0.0
+        self.idle_since: float = 0.0
         self._given = given
         self._pool = pool
         self._reader = AnswerReader()
