@@ -101,6 +101,7 @@ class Direct:
         connect: float,
         connections: int,
         ssl: SSLContext | bool,
+        agent: str,
         otherwise: Callable[
             [Exception, Request, str, MaySend | None], Coroutine[Any, Any, Response]
         ],
@@ -111,7 +112,7 @@ class Direct:
         self._known = known
         self._timeout = aiohttp.ClientTimeout(sock_connect=connect)
         self._deadlines = Deadlines(seconds, loop)
-        self._heads = Heads(base_url)
+        self._heads = Heads(base_url, agent)
         self._url, self._ssl = URL(base_url), ssl
         self._otherwise = otherwise
         self._pool = ConnectionPool(self._connect, connections)

@@ -25,7 +25,12 @@ from leadconnector_async.transport.base import (
 )
 from leadconnector_async.transport.connections import Connections
 from leadconnector_async.transport.exceptions import translated
-from leadconnector_async.transport.http1 import check_target, headers_of, read_body
+from leadconnector_async.transport.http1 import (
+    check_target,
+    headers_of,
+    read_body,
+    user_agent,
+)
 from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
@@ -87,13 +92,17 @@ written to one that is being closed."""
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
-    """Limits on one request, in seconds."""
+    """Limits on one request, in seconds.
+
+    Example:
+        >>> api = LeadConnector(token, timeouts=Timeouts(connect=5, read=30))
+    """
 
     connect: float = 10.0
-    """To open a connection. Nothing was sent when it passes."""
+    """To open a connection, TLS included. Nothing was sent when it passes."""
     read: float = 60.0
     """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
-    has more, by its size: see `multipart.SLOWEST`.
+    has more, by its size: see `SLOWEST`.
     A limit between two pieces of an answer would cost a timer for each of them."""
 
 
@@ -151,12 +160,14 @@ class AiohttpTransport:
         proxy: str | None = None,
         ssl: SSLContext | None = None,
         version: str | None = None,
+        agent: str | None = None,
     ) -> None:
         self.version = version
         self._base = check_base_url(base_url)
         self._timeouts = timeouts
         self._proxy = proxy or proxy_from_environment(base_url)
         self._ssl = ssl if ssl is not None else True
+        self._agent = agent or user_agent()
         self._connections = connections
         self._session = session
         self._owned = session is None
@@ -191,7 +202,7 @@ class AiohttpTransport:
         Reads and files, which store no message, ask ``may_send`` before they have a connection.
         """
         check_target(request)
-        headers, upload = headers_of(request, token), request.upload
+        headers, upload = headers_of(request, token, self._agent), request.upload
         timeouts = self._timeouts
         guard = None
         if request.body is not None:
@@ -268,6 +279,7 @@ class AiohttpTransport:
                 connect=self._timeouts.connect,
                 connections=self._connections,
                 ssl=self._ssl,
+                agent=self._agent,
                 otherwise=self._otherwise,
             )
         except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed

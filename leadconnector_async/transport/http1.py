@@ -6,7 +6,9 @@ ways is none.
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -27,7 +29,20 @@ if TYPE_CHECKING:
 MAX_TOKENS: Final = 4096
 
 
-def headers_of(request: Request, token: str) -> CIMultiDict[str]:
+def user_agent(own: str | None = None) -> str:
+    """What the library calls itself, and then the program, by its ``own`` name.
+
+    Raises:
+        ValueError: its name has characters that no header may have.
+    """
+    if own is not None and not (own.strip() and own.isascii() and own.isprintable()):
+        raise ValueError("user_agent is empty or no line of ASCII: give such as my-app/1.2")
+    version = sys.modules[__name__.partition(".")[0]].__version__
+    ours = f"leadconnector-async/{version} python/{platform.python_version()}"
+    return f"{ours} {own.strip()}" if own else ours
+
+
+def headers_of(request: Request, token: str, agent: str) -> CIMultiDict[str]:
     """The headers of a request, less those that its body and the host decide.
 
     Raises:
@@ -39,7 +54,7 @@ def headers_of(request: Request, token: str) -> CIMultiDict[str]:
         headers["Content-Type"] = request.content_type
     headers["Accept"] = "application/json"
     headers["Accept-Encoding"] = "identity"
-    headers["User-Agent"] = "leadconnector-async"
+    headers["User-Agent"] = agent
     for name, value in headers.items():
         if not value.isascii() or not value.isprintable():
             raise ValueError(f"{name} has characters that no header may have")
@@ -62,8 +77,9 @@ def check_target(request: Request) -> None:
 class Heads:
     """Writes requests as they go over the wire, and remembers the heads of those with a body."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, agent: str = "leadconnector-async") -> None:
         url = URL(base_url)
+        self._agent = agent
         self._prefix = url.raw_path.rstrip("/")
         self._host = url.host_port_subcomponent or ""
         self._made: dict[tuple[str, str, str, str, str], bytes] = {}
@@ -88,7 +104,9 @@ class Heads:
     def _make(self, request: Request, token: str, end: bytes) -> bytes:
         check_target(request)
         lines = [f"{request.method} {self._prefix}{request.path} HTTP/1.1", f"Host: {self._host}"]
-        lines += [f"{name}: {value}" for name, value in headers_of(request, token).items()]
+        lines += [
+            f"{name}: {value}" for name, value in headers_of(request, token, self._agent).items()
+        ]
         return "\r\n".join([*lines, ""]).encode("ascii") + end
 
 

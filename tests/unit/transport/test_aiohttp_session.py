@@ -30,7 +30,7 @@ from http_peer import (
 from leadconnector_async.errors import ClosedError, FateUnknownError, NotSentError, TransportError
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import Request, Response
-from leadconnector_async.transport.http1 import MAX_ANSWER, MAX_TOKENS, Heads
+from leadconnector_async.transport.http1 import MAX_ANSWER, MAX_TOKENS, Heads, user_agent
 from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
@@ -389,7 +389,7 @@ def test_a_request_is_sent_as_it_is() -> None:
         "content-length": "14",
         "accept": "application/json",
         "accept-encoding": "identity",
-        "user-agent": "leadconnector-async",
+        "user-agent": user_agent(),
     }
 
 
