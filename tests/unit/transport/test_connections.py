@@ -127,12 +127,14 @@ def test_no_more_connections_are_opened_than_are_needed(tls: bool) -> None:  # n
     authority.configure_trust(trusting)
 
     async def main() -> None:
-        async with serving(answer_all, ours if tls else None) as server:
-            async with transport_to(server.url, connections=1024, ssl=trusting) as transport:
-                await send_at_once(transport, 1)
-                assert server.connections == 1
-                await send_at_once(transport, 1000)
-                assert server.connections <= FEW
+        async with (
+            serving(answer_all, ours if tls else None) as server,
+            transport_to(server.url, connections=1024, ssl=trusting) as transport,
+        ):
+            await send_at_once(transport, 1)
+            assert server.connections == 1
+            await send_at_once(transport, 1000)
+            assert server.connections <= FEW
 
     with asyncio.Runner(loop_factory=HeldClock) as runner:
         runner.run(main())
