@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Final
+
 import nox
 
 nox.options.sessions = ["lint", "types", "fast"]
@@ -9,6 +13,25 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+PROJECT: Final = nox.project.load_toml("pyproject.toml")
+EXERCISE: Final = """
+import leadconnector_async as package
+print(package.__version__, len([getattr(package, name) for name in package.__all__]), "names")
+"""
+
+
+def group(name: str) -> list[str]:
+    """The requirements of one of the project's dependency groups."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def lowest() -> list[str]:
+    """A pin of each direct dependency to the lowest version that the project allows."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    users = [name for name in extras if name != "test"]
+    wanted = [*PROJECT["project"]["dependencies"], *(one for name in users for one in extras[name])]
+    bounds = (re.match(r"([\w.-]+)(?:\[.*\])?>=([\w.]+)", one) for one in wanted)
+    return sorted({f"{bound[1]}=={bound[2]}" for bound in bounds if bound})
 
 
 @nox.session(python=PYTHONS)
@@ -25,10 +48,37 @@ def fast(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", "-n", "2", "-m", "not slow", *session.posargs)
 
 
+@nox.session(python="3.12")
+def lowest_versions(session: nox.Session) -> None:
+    """Run the tests with the lowest versions of direct dependencies that are allowed."""
+    constraints = Path(session.env_dir) / "lowest.txt"
+    constraints.write_text("\n".join(lowest()))
+    session.install("--constraint", str(constraints), ".[test]")
+    session.run("python", "-m", "pytest", "-q", "-n", "2", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build and check both distributions; import the wheel where nothing else is installed."""
+    folder = Path(session.create_tmp()) / "dist"
+    session.install(*group("release"))
+    session.run("python", "tools/release.py", "--try", str(folder))
+    fresh = Path(session.create_tmp()) / "fresh"
+    session.run("python", "-m", "venv", "--clear", str(fresh))
+    bin_ = fresh / "bin"
+    wheel = next(folder.glob("*.whl"))
+    session.run(str(bin_ / "pip"), "install", "-q", str(wheel), external=True)
+    session.run(str(bin_ / "python"), "-I", "-c", EXERCISE, external=True)
+    for command in ("leadconnector", "leadconnector-async"):  # without the extra that it needs
+        session.run(str(bin_ / command), external=True, success_codes=[1])
+    session.run(str(bin_ / "pip"), "install", "-q", f"{wheel}[cli]", external=True)
+    session.run(str(bin_ / "leadconnector-async"), "--version", external=True)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format and layers."""
-    session.install(".[lint]")
+    session.install(".", *group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
@@ -37,8 +87,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
-    session.install(".[test,lint]")
+    session.install(".[test]", *group("lint"))
     session.run("mypy")
+    session.run("pyright", "--verifytypes", "leadconnector_async", "--ignoreexternal")
 
 
 @nox.session
@@ -49,7 +100,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site, with warnings and links that lead nowhere as errors."""
+    session.install("-e", ".[all]", *group("docs"))
+    session.run("python", "tools/site_pages.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure, beside the peers: ``nox -s bench -- throughput``."""
-    session.install(".[bench]")
+    session.install(".[all]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)

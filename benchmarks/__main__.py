@@ -1,6 +1,6 @@
 """Runs every benchmark, one after the other, and prints a table of all figures at the end.
 
-``python -m benchmarks [NAME…] [--save FILE]``
+``python -m benchmarks [NAME…] [--server granian|nginx] [--save FILE]``
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ import argparse
 import ast
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from benchmarks.server import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE: Final = Path(__file__).parent
-NOT_RUN: Final = frozenset({"__main__", "chart", "server_app"})
+NOT_RUN: Final = frozenset({"__main__", "chart", "crowd", "server_app"})
 """Modules with a ``main`` that answer no question."""
+ON_EITHER_SERVER: Final = frozenset({"memory", "scaling", "throughput"})
+"""Those that ``--server`` is handed to: the others need one that counts and enforces limits."""
 
 
 def discover() -> list[str]:
@@ -34,9 +39,11 @@ def _has_main(path: Path) -> bool:
     return any(isinstance(node, functions) and node.name == "main" for node in body)
 
 
-def result_of(name: str) -> dict[str, Any] | None:
+def result_of(name: str, server: str | None) -> dict[str, Any] | None:
     """Run one benchmark; None if it failed, which it has said on standard error."""
     command = [sys.executable, "-m", f"benchmarks.{name}"]
+    if server is not None and name in ON_EITHER_SERVER:
+        command += ["--server", server]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE)  # noqa: S603 - our own module
     if done.returncode:
         return None
@@ -71,12 +78,13 @@ def main() -> int:
     """Run what is asked for, or everything."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(discover()))
+    parser.add_argument("--server", choices=KINDS, help="by default what each benchmark says")
     parser.add_argument("--save", type=Path, metavar="FILE", help="keep the results as JSON")
     given = parser.parse_args()
     results = {}
     for name in given.names or discover():
-        print(f"running {name}", file=sys.stderr, flush=True)
-        results[name] = result_of(name)
+        print(f"{datetime.now(UTC):%H:%M:%S} {name}", file=sys.stderr, flush=True)
+        results[name] = result_of(name, given.server)
     if given.save:
         given.save.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2))
     print(table(results))

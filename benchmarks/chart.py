@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 import msgspec
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 OURS: Final = "#1f6feb"
 OTHERS: Final = "#9aa4b2"
-OUR_NAMES: Final = frozenset({"whole import", "our sending alone"})
+OUR_NAMES: Final = frozenset({"whole import", "whole import, own clock", "our sending alone"})
 STYLE: Final[dict[Any, Any]] = {
     "font.size": 10,
     "svg.fonttype": "none",
@@ -24,29 +27,52 @@ STYLE: Final[dict[Any, Any]] = {
 }
 
 
-def throughput(result: dict[str, Any]) -> Figure:
-    """A bar for each contestant, the fastest on top, labelled with its rate."""
-    rates = {name: figures["messages_per_s"] for name, figures in result["contestants"].items()}
+def throughput(axes: Axes, lanes: dict[str, Any]) -> None:
+    """A bar for each contestant of the first conditions, the fastest on top, with its rate."""
+    name, lane = next(iter(lanes.items()))
+    rates = {who: figures["messages_per_s"] for who, figures in lane["contestants"].items()}
     names = sorted(rates, key=lambda name: rates[name])
-    figure = Figure(figsize=(8, 0.45 * len(names) + 1.3), layout="constrained")
-    axes = figure.subplots()
     colors = [OURS if name in OUR_NAMES else OTHERS for name in names]
     bars = axes.barh(names, [rates[name] for name in names], color=colors)
     axes.bar_label(bars, fmt="{:,.0f}", padding=4)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.set_xticks([])
     axes.margins(x=0.12)
-    axes.set_title("Messages per second on one core", loc="left", fontweight="bold")
-    axes.set_xlabel(caption(result), loc="left", fontsize=8, color="#57606a")
+    axes.set_title(f"Messages per second on one core ({name})", loc="left", fontweight="bold")
+
+
+def cost(axes: Axes, over: str, points: dict[str, Any]) -> None:
+    """What a message costs over more and more of something."""
+    numbers = [int(number) for number in points]
+    costs = [figures["cpu_us_per_message"] for figures in points.values()]
+    axes.plot(numbers, costs, marker="o", color=OURS)
+    for number, its in zip(numbers, costs, strict=True):
+        axes.annotate(f"{its:,.0f}", (number, its), (0, 6), textcoords="offset points", ha="center")
+    axes.set_xscale("log")
+    axes.set_ylim(0, max(costs) * 1.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(f"CPU µs per message over {over}", loc="left", fontweight="bold")
+
+
+def picture(results: dict[str, Any]) -> Figure:
+    """The rates, and below them what a message costs."""
+    figure = Figure(figsize=(8, 8.5), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=(3, 2))
+    throughput(figure.add_subplot(grid[0, :]), results["throughput"]["lanes"])
+    scaling = results["scaling"]
+    records = f"locations, {scaling['records_over_locations']:,} records"
+    cost(figure.add_subplot(grid[1, 0]), records, scaling["over_locations"])
+    cost(figure.add_subplot(grid[1, 1]), "records", scaling["over_records"])
+    figure.supxlabel(caption(results), x=0.01, ha="left", fontsize=8, color="#57606a")
     return figure
 
 
-def caption(result: dict[str, Any]) -> str:
+def caption(results: dict[str, Any]) -> str:
     """Where and how the figures were taken."""
-    machine = result["machine"]
+    runs, machine = results["throughput"]["runs"], results["throughput"]["machine"]
     return (
-        f"{machine['cpu']}, {machine['system'].split('-')[0]}, Python {machine['python']}, "
-        f"{result['loop']}; median of {result['runs']} runs. python -m benchmarks.throughput"
+        f"{machine['cpu']}, {machine['system'].split('-')[0]}, Python {machine['python']}; rates "
+        f"are medians of {runs} runs; costs on {results['scaling']['server']}. python -m benchmarks"
     )
 
 
@@ -55,7 +81,7 @@ def main() -> None:
     source, target = map(Path, sys.argv[1:3])
     results = msgspec.json.decode(source.read_bytes(), type=dict[str, Any])
     with mpl.rc_context(STYLE):
-        throughput(results["throughput"]).savefig(target, metadata={"Date": None})
+        picture(results).savefig(target, metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A contest: contestants post the same bodies to the same server, each in a fresh process.
 
-A contestant is a module that hands a coroutine to `take_turn`. The harness
-starts it with a `Job` as its argument, on the client's core, and reads its `Lap` back.
+A contestant is one of `benchmarks.peers`. The harness starts it with a `Job`, on the client's core,
+and reads its `Lap` back.
 """
 
 from __future__ import annotations
@@ -26,24 +26,13 @@ WARM_UP: Final = 500
 Item = TypeVar("Item")
 
 
-class Contestant(Struct, frozen=True):
-    """Who takes part. Slow ones post fewer messages; ``in_flight`` is what suits them best.
-
-    ``module`` lies in this package, as in ``peers.bare``.
-    """
-
-    module: str
-    messages: int
-    in_flight: int = 32
-
-
 class Job(Struct, frozen=True):
     """What a contestant has to do."""
 
     base_url: str
     messages: int
     in_flight: int
-    uvloop: bool
+    uvloop: bool = True
 
 
 class Lap(Struct, frozen=True):
@@ -64,11 +53,9 @@ class Lap(Struct, frozen=True):
         return self.cpu_s / self.messages * 1e6
 
 
-def run(contestant: Contestant, base_url: str, *, uvloop: bool) -> Lap:
+def run(name: str, job: Job) -> Lap:
     """Let a contestant take its turn in a process of its own."""
-    job = Job(base_url, contestant.messages, contestant.in_flight, uvloop)
-    module = f"benchmarks.{contestant.module}"
-    command = [sys.executable, "-m", module, msgspec.json.encode(job).decode()]
+    command = [sys.executable, "-m", "benchmarks.peers", name, msgspec.json.encode(job).decode()]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own module
     return msgspec.json.decode(done.stdout, type=Lap)
 
@@ -76,12 +63,13 @@ def run(contestant: Contestant, base_url: str, *, uvloop: bool) -> Lap:
 def take_turn(
     post: Callable[[Job, Sequence[Item]], Coroutine[None, None, None]],
     prepare: Callable[[bytes], Item],
+    given: str,
 ) -> None:
     """Post the bodies in the form that ``prepare`` gives them, and print the lap.
 
     Making and preparing them is not timed.
     """
-    job = msgspec.json.decode(sys.argv[1], type=Job)
+    job = msgspec.json.decode(given, type=Job)
     items = [prepare(body) for body in bodies(Shape(count=job.messages + WARM_UP))]
     with asyncio.Runner(loop_factory=loop_factory(uvloop=job.uvloop)) as runner:
         lap = runner.run(_timed(post, job, items))

@@ -18,8 +18,8 @@ from msgspec import Struct, structs
 
 from benchmarks import machine
 from benchmarks.contest import report
-from benchmarks.ours.many_locations import GIANT, REFUSED, Crowd, Ended
-from benchmarks.server import running
+from benchmarks.crowd import GIANT, REFUSED, Crowd, Ended
+from benchmarks.server import Conditions, running
 
 if TYPE_CHECKING:
     from benchmarks.server_app import Count, Stats
@@ -48,8 +48,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 def send(crowd: Crowd) -> Outcome:
     """Run a crowd in a process of its own, against a server of its own."""
-    with running(limit=crowd.limit, refuses=REFUSED) as server:
-        command = [sys.executable, "-m", "benchmarks.ours.many_locations"]
+    with running(Conditions(limit=crowd.limit, refuses=REFUSED)) as server:
+        command = [sys.executable, "-m", "benchmarks.crowd"]
         job = msgspec.json.encode(structs.replace(crowd, base_url=server.base_url)).decode()
         done = subprocess.run([*command, job], check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own module
         return outcome(crowd, msgspec.json.decode(done.stdout, type=Ended), server.stats())

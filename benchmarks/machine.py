@@ -19,15 +19,23 @@ PACKAGES: Final = (
     "httpx",
     "gohighlevel-api-client",
     "granian",
+    "pycurl",
+    "pyreqwest",
 )
 CPUINFO: Final = Path("/proc/cpuinfo")
 
 
-def pin(core: int) -> bool:
-    """Keep this process, and those that it starts, on one core. False where that cannot be done."""
-    if sys.platform != "linux" or core not in os.sched_getaffinity(0):
+def pin(core: int, process: int = 0) -> bool:
+    """Keep a process, by default this one, and those that it starts, on one core.
+
+    Its threads that run already stay where they are. False where that cannot be done.
+    """
+    if sys.platform != "linux" or core not in range(os.cpu_count() or 1):
         return False
-    os.sched_setaffinity(0, {core})
+    try:
+        os.sched_setaffinity(process, {core})
+    except OSError:  # a container may have fewer than the machine
+        return False
     return True
 
 

@@ -50,16 +50,20 @@ Fields = dict[str, object]
 
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """What is to be generated: how many records, spread over how many locations."""
+    """What is to be generated: how many records, spread over how many locations.
+
+    ``people`` is how many contacts each of those has; by default it follows from the records.
+    """
 
     count: int
     locations: int = 1
     seed: int = SEED
+    people: int | None = None
 
     @property
     def contacts(self) -> int:
         """How many contacts a location has."""
-        return max(1, self.count // (RECORDS_PER_CONTACT * self.locations))
+        return self.people or max(1, self.count // (RECORDS_PER_CONTACT * self.locations))
 
 
 def _direction(chance: float, kind: str) -> str:

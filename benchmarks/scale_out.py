@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.contest import report
 from benchmarks.many_workers import many, paced
-from benchmarks.ours.whole_import import import_file
 from benchmarks.outbox import Shape, run
 from benchmarks.records import Shape as Records
 from benchmarks.records import write_jsonl
 from benchmarks.server import running
+from benchmarks.whole_import import import_file
 from leadconnector_async.outbox.open import open_outbox
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def steps(place: str, shape: Shape) -> dict[str, dict[str, float]]:
 
 def whole_import(place: str, source: Path, server: BenchmarkServer) -> dict[str, float]:
     """Import a file by the command."""
-    lap = import_file(source, place, server.base_url, in_flight=IN_FLIGHT, uvloop=True).lap
+    lap = import_file(source, place, server.base_url, in_flight=IN_FLIGHT).lap
     return {
         "wall_us": round(lap.elapsed_s / lap.messages * 1e6, 2),
         "cpu_us": round(lap.cpu_s / lap.messages * 1e6, 2),

@@ -1,15 +1,17 @@
 """What the benchmarks' server answers: an RSGI application, run by granian on a core of its own.
 
 By default it announces a limit that nobody reaches. Given a limit, it enforces it per token (which
-stands for a location) in fixed windows that begin with the first request. ``GET /stats`` tells what
-arrived.
+stands for a location) in fixed windows that begin with the first request. Its answers may be as far
+away as is wanted. ``GET /stats`` tells what arrived.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 INBOUND: Final = "/conversations/messages/inbound"
 LIMIT_VARIABLE: Final = "BENCHMARK_LIMIT"
 REFUSER_VARIABLE: Final = "BENCHMARK_REFUSES"
+DELAY_VARIABLE: Final = "BENCHMARK_DELAY"
+STORED: Final = frozenset({200, 201})
+"""What a server answers to a message: granian here 200, nginx 201, as the API is seen to."""
 WINDOW_S: Final = 10
 UNREACHED: Final = 100_000_000
 CONTENT_TYPE: Final = ("content-type", "application/json; charset=utf-8")
@@ -56,12 +61,16 @@ class Count(Struct):
 
 
 class Stats(Struct):
-    """What arrived since the server started. ``tokens`` are counted only where a limit is."""
+    """What arrived since the server started. ``tokens`` are counted only where a limit is.
+
+    nginx tells messages and ``connections`` alone, granian all but those.
+    """
 
     stored: int = 0
     throttled: int = 0
     body_bytes: int = 0
     tokens: dict[str, Count] = {}
+    connections: int | None = None
 
 
 class Windows:
@@ -83,9 +92,13 @@ class Windows:
 
 
 class App:
-    """The RSGI application. ``refuses`` is a token that gets 429 for every request."""
+    """The RSGI application. ``refuses`` is a token that gets 429 for every request.
 
-    def __init__(self, limit: int | None, refuses: str | None) -> None:
+    Answers leave ``delay`` seconds after their requests came.
+    """
+
+    def __init__(self, limit: int | None, refuses: str | None, delay: float = 0.0) -> None:
+        self._delay = delay
         self._windows = Windows(limit) if limit else None
         self._refuses = refuses
         self._stats = Stats()
@@ -98,6 +111,8 @@ class App:
             exchange.response_bytes(200, [CONTENT_TYPE], msgspec.json.encode(self._stats))
             return
         self._stats.body_bytes += len(await exchange())
+        if self._delay:
+            await asyncio.sleep(self._delay)
         if self._windows is None:
             exchange.response_bytes(200, self._free, self._store())
         else:
@@ -139,8 +154,8 @@ def rate_headers(limit: int, remaining: int) -> Headers:
     ]
 
 
-def serve(port: int) -> None:
-    """Serve until terminated."""
+def serve(port: int, certificate: Path | None = None) -> None:
+    """Serve until terminated; over TLS 1.3 with the certificate and key of one file."""
     from granian.constants import (  # noqa: PLC0415 - only the server's own process needs it
         HTTPModes,
         Interfaces,
@@ -158,10 +173,16 @@ def serve(port: int) -> None:
         websockets=False,
         log_enabled=False,
         backpressure=4096,
+        ssl_cert=certificate,
+        ssl_key=certificate,
     ).serve()
 
 
-app = App(int(os.environ.get(LIMIT_VARIABLE, "0")), os.environ.get(REFUSER_VARIABLE))
+app = App(
+    int(os.environ.get(LIMIT_VARIABLE, "0")),
+    os.environ.get(REFUSER_VARIABLE),
+    float(os.environ.get(DELAY_VARIABLE, "0")),
+)
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), *map(Path, sys.argv[2:]))

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.progress import ImportProgress
     from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
     from leadconnector_async.reports.summary import ImportSummary
+    from leadconnector_async.reports.telemetry import OpenTelemetry
     from leadconnector_async.requester import MessageExport
     from leadconnector_async.transport.aiohttp_session import Timeouts
 
@@ -85,6 +86,7 @@ __all__ = [
     "MessageExport",
     "NotSentError",
     "OAuth",
+    "OpenTelemetry",
     "OutboxBusyError",
     "OutboxError",
     "OutboxUnusableError",
@@ -166,6 +168,7 @@ _HOMES: Final = {
     "reports.progress": ("ImportProgress",),
     "reports.statistics": ("Latency", "LocationStatistics", "Statistics"),
     "reports.summary": ("ImportSummary",),
+    "reports.telemetry": ("OpenTelemetry",),
     "requester": ("MessageExport",),
     "transport.aiohttp_session": ("Timeouts",),
 }

@@ -29,16 +29,20 @@ from leadconnector_async.records.draft import encode, verified
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import is_token
+from leadconnector_async.transport.http1 import user_agent as agent_of
+from leadconnector_async.transport.url import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from os import PathLike
     from ssl import SSLContext
     from types import TracebackType
 
     import aiohttp
 
     from leadconnector_async.models import Call, Receipt
+    from leadconnector_async.observer import Telemetry
     from leadconnector_async.transport.base import Request, Response
 
 
@@ -59,14 +63,27 @@ class LeadConnector(LocationApi):
         policy: how patient to be.
         timeouts: limits on one request.
         connections: how many connections its own session may open.
-        proxy: address of an HTTP proxy; by default what ``HTTPS_PROXY`` says.
-        ssl: a context with a CA of your own.
+        proxy: address of an HTTP proxy, such as ``http://user:password@proxy:3128``. By default
+            what ``HTTPS_PROXY`` says, unless ``NO_PROXY`` names the host. Tokens and attachments
+            that are fetched go the same way. No repr and no error shows it.
+        ssl: a context of your own, for a CA or a certificate of yours.
+        ca_file: certificates in PEM, trusted beside the system's: a company proxy's, say.
+        user_agent: your program's name and version, such as ``my-app/1.2``: it is added to the
+            library's own in each request.
         version: the ``Version`` header of every request, such as ``v3``, that of OAuth included; by
             default the one that each endpoint is known by.
+        telemetry: metrics and traces of what is sent, such as `OpenTelemetry`; by default none.
 
     Raises:
-        ValueError: the token or the version is empty, or has characters that none has.
-        TypeError: it is neither a text nor a provider.
+        ValueError: the token or the version is empty, or has characters that none has; or there is
+            no such proxy, CA file or user agent.
+        TypeError: the token is neither a text nor a provider.
+
+    Example:
+        >>> async with LeadConnector(
+        ...     token, location_id="ve9EPM428h8vShlRW1KT", user_agent="my-app/1.2"
+        ... ) as api:
+        ...     contact = await api.find_contact(number="+12125550100")
     """
 
     def __init__(  # noqa: PLR0913 - all but two have defaults that suit nearly everyone
@@ -83,7 +100,10 @@ class LeadConnector(LocationApi):
         connections: int = 1024,
         proxy: str | None = None,
         ssl: SSLContext | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        user_agent: str | None = None,
         version: str | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         if version is not None and not is_token(version):
             raise ValueError(
@@ -91,14 +111,16 @@ class LeadConnector(LocationApi):
             )
         self.base_url: str = base_url
         self._connections = connections
+        network = network_of(proxy, ssl, ca_file)
         transport = AiohttpTransport(
             base_url,
             timeouts=timeouts,
             connections=connections,
             session=session,
-            proxy=proxy,
-            ssl=ssl,
+            proxy=network.proxy,
+            ssl=network.ssl,
             version=version,
+            agent=agent_of(user_agent),
         )
         tokens = _provider(token)
         if isinstance(tokens, NeedsTransport):
@@ -110,6 +132,8 @@ class LeadConnector(LocationApi):
             limit=limit,
             limits=limits,
             request_limit_s=timeouts.read,
+            observer=None if telemetry is None else telemetry.observer(base_url),
+            network=network,
         )
         super().__init__(session_, policy, location_id)
         self.closed: bool = False
@@ -148,6 +172,13 @@ class LeadConnector(LocationApi):
             NotSentError: the API cannot be reached. Nothing was stored.
             FateUnknownError: it may have been stored.
             ClosedError: the client was closed before.
+
+        Example:
+            >>> message = InboundMessage(
+            ...     type="SMS", contact_id="9VEmS0si86GW6gXWU89b", message="hi", direction="inbound"
+            ... )
+            >>> receipt = await api.add_inbound_message(message)
+            >>> print(receipt.message_id, receipt.quota and receipt.quota.remaining)
         """
         location = self.location_of(location_id)
         message, problems = verified(message)

@@ -188,7 +188,7 @@ async def _run(  # noqa: PLR0913 - handed on by name
     """Run an importer to its end, or until signals stop it, and tell how far it is."""
     running = asyncio.create_task(importer.run())
     signals = Signals(importer.reader, finish=importer.stop, stop_now=running.cancel)
-    reporter = on_stats and StatisticsReporter(importer.statistics, on_stats, stats_every)
+    reporter = on_stats and StatisticsReporter(importer.statistics.snapshot, on_stats, stats_every)
     if reporter is not None:
         reporter.start()
     try:
@@ -228,7 +228,7 @@ class Signals:
         self._stop_now = stop_now
         self._loop = asyncio.get_running_loop()
         self._former: dict[int, object] = {}
-        self.count = 0
+        self.count: int = 0
 
     def __enter__(self) -> Self:
         # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.

@@ -33,6 +33,7 @@ from leadconnector_async.stager import Stager
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from leadconnector_async.breaker import Breaker
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.reports.progress import ImportProgress
-    from leadconnector_async.reports.statistics import Statistics
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import SourceOptions
@@ -93,21 +93,28 @@ class Importer:
         self._time_is_up = False
         self.reader = reader
         self._staged = RunStats()
-        self.stager = Stager(outbox, self._staged, location=location, providers=providers)
-        self._watch = watch = StatisticsMeter(session)
+        self.stager: Stager = Stager(
+            outbox,
+            self._staged,
+            location=location,
+            providers=providers,
+            network=session.network,
+        )
+        self.statistics: StatisticsMeter = StatisticsMeter(session)
+        """What the run sends, and how fast; with the figures that `snapshot` has too."""
         self._sending = sending_from(
-            watch.session,
+            self.statistics.session,
             outbox,
             alone=self._selection is not None or session.policy.mark_read,
             concurrency=concurrency,
             notice=self.stager.notes.notices.add,
         )
-        self.left = self._sending.left
+        self.left: dict[str, int] = self._sending.left
         """Records without a fate, by location, where this run has some to send."""
-        self.breaker = session.breaker
+        self.breaker: Breaker = session.breaker
         self._meter = ProgressMeter(self, reader, self.left)
-        self.stager.observer = watch
-        watch.watch(self, lambda: self.left)
+        self.stager.observer = self.statistics
+        self.statistics.watch(self, lambda: self.left, self._own)
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
@@ -115,11 +122,9 @@ class Importer:
         reading = None if self._origin is None else self._origin.reading
         return self._meter.snapshot(now, self._sending.total, reading)
 
-    def statistics(self) -> Statistics:
-        """What the run sends, and how fast; with the figures that `snapshot` has too."""
+    def _own(self) -> dict[str, object]:
         progress = self.snapshot()
-        same = {name: getattr(progress, name) for name in SHARED}
-        return replace(self._watch.snapshot(), **same)
+        return {name: getattr(progress, name) for name in SHARED}
 
     @property
     def total(self) -> int:

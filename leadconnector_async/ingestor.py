@@ -66,6 +66,11 @@ class Ingestor:
     Raises:
         ValueError: the role is none, or leaves the sending to others where there cannot be any;
             or ``stats_every`` is not more than 0.
+
+    Example:
+        >>> async with Ingestor(api, outbox="import.db") as ingestor:
+        ...     async for outcome in ingestor.run(messages):
+        ...         print(outcome.key, type(outcome).__name__)
     """
 
     def __init__(  # noqa: PLR0913 - all but one have defaults
@@ -258,8 +263,10 @@ class Ingestor:
         draft = self._builder.draft_of(message, alone=True)
         meter = self._meter
         if meter is not None:
-            meter.read += 1
+            meter.received += 1
             meter.refused += draft.problem is not None
+            if (trace := meter.trace()) is not None:
+                draft = draft._replace(trace=trace)
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._in_flight.has_space()

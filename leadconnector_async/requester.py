@@ -82,15 +82,15 @@ class Requester:
         after = retry_after(response, self.policy.retry_after_cap)
         self.session.pause(location, self.session.quota(location), after)
 
-    async def exchange(self, location: str, request: Request) -> Response:
-        """One request when the quota allows it. No retry.
+    async def exchange(self, location: str, request: Request, resends: int = 0) -> Response:
+        """One request when the quota allows it, the same as ``resends`` before. No retry.
 
         Raises:
             AccessError, DailyQuotaSpentError, TransportError, ClosedError: there is no answer.
         """
         quota = self.session.quota(location)
         slot = await self.session.acquire_slot(location, quota)
-        return await self.session.exchange(location, quota, slot, request)
+        return await self.session.exchange(location, quota, slot, request, resends=resends)
 
     async def ask(self, location: str, request: Request, parse: Callable[[bytes], _T]) -> _T:
         """What the answer to a read holds, asked for again as often as it is worth.
@@ -126,7 +126,7 @@ class Requester:
         for attempt in range(1, self.policy.attempts + 1):
             last = attempt == self.policy.attempts
             try:
-                response = await self.exchange(location, request)
+                response = await self.exchange(location, request, attempt - 1)
             except TransportError as error:
                 again = repeatable or isinstance(error, NotSentError)
                 if last or not again or isinstance(error, FileUnreadableError):

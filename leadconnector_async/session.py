@@ -9,7 +9,7 @@ import time
 from copy import copy
 from functools import partial
 from sys import exception
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -28,14 +28,16 @@ from leadconnector_async.errors import (
     TransportError,
 )
 from leadconnector_async.models import Refusal
+from leadconnector_async.observer import Exchange
 from leadconnector_async.quota.quota import Quota
 from leadconnector_async.transport.base import FileUnreadableError, WithheldError
+from leadconnector_async.transport.url import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from leadconnector_async.auth.provider import TokenProvider
-    from leadconnector_async.outbox.base import Settlement
+    from leadconnector_async.observer import Observer
     from leadconnector_async.policy import Policy
     from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
     from leadconnector_async.quota.window import Slot
@@ -50,54 +52,15 @@ MAX_RENEWALS: Final = 2
 RECHECK: Final = 0.05
 """Seconds after which the first in line asks again, in case another's answer freed a slot."""
 
-
-class Exchange(NamedTuple):
-    """One request that left, or tried to. It began when its slot was taken."""
-
-    location: str
-    request: Request
-    slot: Slot
-    ended_at: float
-    """In the loop's seconds."""
-    response: Response | None
-    error: BaseException | None
-    """Why there is no response."""
-    trace: TraceContext | None
-    """Of whoever submitted the record that it is for; None: of whoever awaits it."""
-    resends: int
-    """How often the same was sent before."""
-
-
-class Observer(Protocol):
-    """Is told what happens, in the event loop: it is quick, and raises nothing."""
-
-    def trace(self) -> TraceContext | None:
-        """Return the trace that the caller is in."""
-
-    def staged(self, seqs: range, location: str | None = None) -> None:
-        """Records have come into the outbox; with ``location``, one that was submitted."""
-
-    def requested(self, exchange: Exchange) -> None:
-        """A request has ended."""
-
-    def committed(self, settlements: Sequence[Settlement], seconds: float) -> None:
-        """These ends are durable, after a commit of so many seconds."""
-
-    def ended(self, seq: int) -> None:
-        """A record has a durable end, which another process may have given it."""
-
-    def reconciled(self, result: str) -> None:
-        """It was looked whether a record in doubt is there, with this result."""
-
-    def paused(self, location: str, reason: str) -> None:
-        """A location pauses, or cannot go on."""
+_NOTHING_LEFT: Final = (AccessError, FileUnreadableError, WithheldError)
+"""No request was begun."""
 
 
 class ApiSession:
     """One app's way to the API. Belongs to one event loop.
 
     ``limits`` has the quota to assume for locations where it is not ``limit``; ``request_limit_s``
-    is how long a request may take.
+    is how long a request may take; ``network`` how others than the API are reached.
     """
 
     def __init__(  # noqa: PLR0913 - two have defaults
@@ -109,14 +72,16 @@ class ApiSession:
         limit: RateLimit | None,
         limits: Mapping[str, RateLimit | None] = {},
         request_limit_s: float = 60.0,
+        network: Network = Network(),  # noqa: B008 - frozen
         observer: Observer | None = None,
     ) -> None:
+        self.network = network
         self.request_limit_s = request_limit_s
         self.transport = transport
         self.tokens = tokens
         self.policy = policy
         self.observer = observer
-        self.breaker = Breaker()
+        self.breaker: Breaker = Breaker()
         self._limit = limit
         self._limits = limits
         self._quotas: dict[tuple[str, float], Quota] = {}
@@ -200,7 +165,7 @@ class ApiSession:
         Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
         """
         response, token = await self._once(
-            *(location, quota, slot, request, may_send), trace=trace, resends=resends
+            location, quota, slot, request, may_send, trace=trace, resends=resends
         )
         renewals = 0
         while (refusal := expired_token(response)) is not None:
@@ -210,7 +175,11 @@ class ApiSession:
                 raise AccessError(refusal)
             slot = await self.acquire_slot(location, quota)
             response, token = await self._once(
-                *(location, quota, slot, request, may_send),
+                location,
+                quota,
+                slot,
+                request,
+                may_send,
                 trace=trace,
                 resends=resends + renewals,
                 token=renewed,
@@ -240,7 +209,7 @@ class ApiSession:
             if token is None:
                 token = await self.tokens.token(location)
             response = await self.transport.send(request, token, may_send)
-        except (AccessError, FileUnreadableError, WithheldError) as error:
+        except _NOTHING_LEFT as error:
             breaker.abandoned()  # it is a matter of this request: others' get through
             quota.unused(slot)
             if isinstance(error, AccessError):
@@ -259,8 +228,8 @@ class ApiSession:
             raise
         finally:
             if self.observer is not None:
-                why = None if response is not None else exception()
-                if not isinstance(why, (AccessError, FileUnreadableError, WithheldError)):
+                why = exception() if response is None else None
+                if why is None or not isinstance(why, _NOTHING_LEFT):
                     self.observer.requested(
                         Exchange(location, request, slot, clock(), response, why, trace, resends)
                     )

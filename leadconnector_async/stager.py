@@ -13,12 +13,13 @@ from leadconnector_async.records.builder import RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
 from leadconnector_async.reports.reason_counts import Notes
 from leadconnector_async.sources.base import location_in
+from leadconnector_async.transport.url import Network
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Providers
-    from leadconnector_async.session import Observer
     from leadconnector_async.sources import Parsed
     from leadconnector_async.sources.batch_reader import SourceReader
 
@@ -37,13 +38,15 @@ class Stager:
         *,
         location: str | None,
         providers: Providers = no_providers,
+        network: Network = Network(),  # noqa: B008 - frozen
     ) -> None:
+        self._network = network
         self._outbox = outbox
         self._stats = stats
         self._location = location
         self._providers = providers
         self._pass: SourcePass | None = None
-        self.notes = Notes(location)
+        self.notes: Notes = Notes(location)
         self._fetcher: AttachmentFetcher | None = None
         self.observer: Observer | None = None
         """Is told what is staged."""
@@ -65,7 +68,7 @@ class Stager:
             options = reader.options
             fetches = options.fetch_attachments or reader.locations
             if fetches and options.spool is not None:  # else it is a rehearsal
-                fetcher = AttachmentFetcher(options, lambda: reader.interrupted)
+                fetcher = AttachmentFetcher(options, self._network, lambda: reader.interrupted)
                 self._fetcher = await stack.enter_async_context(fetcher)
             await self._stage_all(reader)
 

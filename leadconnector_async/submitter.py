@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import aclosing, suppress
+from contextvars import Context
 from copy import copy
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.models import Outcome
+    from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Settlement, StoredOutcome
     from leadconnector_async.outbox.shared import SharedOutbox
     from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft
-    from leadconnector_async.session import ApiSession, Observer
+    from leadconnector_async.session import ApiSession
 
 T = TypeVar("T")
 
@@ -97,7 +99,7 @@ class Submitter:
             )
         )
         self._work: asyncio.Task[None] | None = None
-        self.staged = RunStats()
+        self.staged: RunStats = RunStats()
         """What was staged."""
         self._in_flight = in_flight
         self._waiters = Waiters()
@@ -137,7 +139,7 @@ class Submitter:
 
     async def open(self) -> None:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
-        self.outbox = await self._opened()
+        self.outbox: SharedOutbox = await self._opened()
         self._watching = asyncio.create_task(self._watch())
         self._send()
 
@@ -146,7 +148,7 @@ class Submitter:
         if self._worker is None or self._closed:
             return
         if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._worker.run())
+            self._work = asyncio.create_task(self._worker.run(), context=Context())
             self._work.add_done_callback(self._work_ended)
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:

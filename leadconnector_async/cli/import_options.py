@@ -43,6 +43,8 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
     locations: Locations | None
     base_url: str | None
     api_version: str | None
+    proxy: str | None
+    ca_file: str | None
     concurrency: int | None
     connect_timeout: float
     timeout: float
@@ -56,6 +58,8 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
     quota: QuotaValue | str | None
     daily: int | None
     share: float
+    metrics: tuple[str, int] | None = None
+    metrics_locations: bool = False
 
     def policy(self) -> Policy:
         """How patient to be."""
@@ -94,7 +98,7 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
         """The client for an address.
 
         Raises:
-            click.UsageError: the address or the token cannot be one.
+            click.UsageError: the address, the token, the proxy or the CA file cannot be one.
         """
         try:
             return LeadConnector(
@@ -102,6 +106,9 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
                 location_id=location,
                 base_url=base_url,
                 version=self.api_version,
+                # Another address than was asked for is the sandbox's, on this machine.
+                proxy=self.proxy if base_url == (self.base_url or BASE_URL) else None,
+                ca_file=self.ca_file,
                 limit=self.limit(),
                 limits=self.limits(),
                 policy=self.policy(),

@@ -73,6 +73,26 @@ class _MappingType(_Type):
         return field.strip(), column.strip()
 
 
+class _AddressType(_Type):
+    name = "host:port"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Split at the last colon; an address of IPv6 stands in brackets."""
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdecimal() or int(port) > MAX_PORT:
+            self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:9464", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+MAX_PORT: Final = 65_535
+
+ADDRESS: Final = _AddressType()
+
+
 class QuotaValue(NamedTuple):
     """So many requests in so many seconds."""
 

@@ -271,6 +271,19 @@ api_options: Final = options_of(
         help="The API's version for every request, such as v3. By default the one that each "
         "endpoint is known by.",
     ),
+    option(
+        "--proxy",
+        metavar="URL",
+        help="The HTTP proxy to go through, such as http://proxy:3128. By default what HTTPS_PROXY "
+        "says, unless NO_PROXY names the host. Better given in the environment if it has a "
+        "password.",
+    ),
+    option(
+        "--ca-file",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Certificates in PEM that are trusted beside the system's, such as a company proxy's.",
+    ),
 )
 
 outbox_option: Final = option(

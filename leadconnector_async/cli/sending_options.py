@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from leadconnector_async.cli.option_types import DURATION, QUOTA_OR_OFF, SHARE
+from leadconnector_async.cli.option_types import ADDRESS, DURATION, QUOTA_OR_OFF, SHARE
 from leadconnector_async.cli.options import option, options_of
 
 share_option: Final = option(
@@ -156,5 +156,17 @@ sending_options: Final = options_of(
         "--daily",
         type=click.IntRange(1),
         help="The quota of a day. By default 200000. What the API announces wins.",
+    ),
+    option(
+        "--metrics",
+        metavar="HOST:PORT",
+        type=ADDRESS,
+        help="Serve metrics for Prometheus there, such as 127.0.0.1:9464, while this runs. Whoever "
+        "reaches the port reads them.",
+    ),
+    option(
+        "--metrics-locations",
+        is_flag=True,
+        help="Give the metrics of each location, by its id, instead of those of all together.",
     ),
 )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Claim, Lease, Outbox
-    from leadconnector_async.session import Observer
 
 GATHER_S: Final = 0.25
 """Seconds that fates and claims are gathered at most where nobody waits for an outcome."""
@@ -88,7 +88,7 @@ class OutboxBatcher:
         self._write_done = asyncio.Event()
         self._claiming = False
         self._finishing = False
-        self.room = asyncio.Event()
+        self.room: asyncio.Event = asyncio.Event()
         """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
         self.room.set()
 

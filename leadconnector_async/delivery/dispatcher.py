@@ -41,6 +41,7 @@ from leadconnector_async.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from leadconnector_async.breaker import Breaker
     from leadconnector_async.outbox.base import Claim, Outbox, Settlement
     from leadconnector_async.session import ApiSession
 
@@ -72,8 +73,8 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self.locations: dict[str, LocationState] = {}
         self._opening = asyncio.Lock()
-        self.stats = RunStats()
-        self.breaker = session.breaker
+        self.stats: RunStats = RunStats()
+        self.breaker: Breaker = session.breaker
         self._batcher = OutboxBatcher(
             outbox,
             deliver=deliver,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
@@ -61,7 +62,7 @@ class ExclusiveSender:
             closed=self._closed,
             awaited=lambda: bool(self._waiters) or not is_durable,
         )
-        self.staged = self._dispatcher.stats
+        self.staged: RunStats = self._dispatcher.stats
         """Where what is staged is counted."""
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None
@@ -229,7 +230,8 @@ class ExclusiveSender:
 
     async def _ensure_working(self) -> None:
         if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._dispatcher.work(forever=True))
+            # Not in the context, such as a trace, of whoever submits first.
+            self._work = asyncio.create_task(self._dispatcher.work(forever=True), context=Context())
             self._work.add_done_callback(self._work_ended)
             await self._publish()
 

@@ -193,7 +193,7 @@ class OutcomeHandler:
         self._control = control
         self.recorder = recorder
         self.stats = stats
-        self.random = Random()  # noqa: S311 - jitter, not secrets
+        self.random: Random = Random()  # noqa: S311 - jitter, not secrets
         self._loop = asyncio.get_running_loop()
 
     def take(

@@ -71,15 +71,15 @@ class Lane:
     )
 
     def __init__(self, id_: int) -> None:
-        self.id = id_
+        self.id: int = id_
         # Lists where there are many of them: an empty deque takes 760 bytes.
         self.claims: list[Claim] = []
         self.doubts: dict[int, InDoubt] = {}
         self.search: Search | None = None
         self.enrichment: Enrichment | None = None
         self.lookups: dict[str, str] = {}
-        self.busy = False
-        self.waiting = False
+        self.busy: bool = False
+        self.waiting: bool = False
 
     def __repr__(self) -> str:
         flags = [name for name in ("busy", "waiting") if getattr(self, name)]
@@ -110,17 +110,17 @@ class LocationState:
     )
 
     def __init__(self, lease: Lease, quota: Quota, may_send: MaySend | None = None) -> None:
-        self.lease = lease
-        self.may_send = may_send
-        self.name = lease.location
-        self.quota = quota
+        self.lease: Lease = lease
+        self.may_send: MaySend | None = may_send
+        self.name: str = lease.location
+        self.quota: Quota = quota
         self.lanes: dict[int, Lane] = {}
         self.ready: deque[Lane] = deque()
-        self.claimed = 0
-        self.resting = 0
-        self.more = True
+        self.claimed: int = 0
+        self.resting: int = 0
+        self.more: bool = True
         self.error: LeadConnectorError | None = None
-        self.queued_at = math.inf
+        self.queued_at: float = math.inf
         self._rate = math.nan
         self._ahead = 0
         self.unreachable: dict[tuple[str | None, str | None], str] = {}

@@ -54,14 +54,14 @@ class SourcePass:
     __slots__ = ("_earlier", "_seen", "kin", "name", "newest", "number", "refused_lines", "source")
 
     def __init__(self, source: int = 0, before: SourcePass | None = None) -> None:
-        self.source = source
+        self.source: int = source
         self.kin: frozenset[int] = frozenset()
         """Numbers of the source: it has several where it was read with other options."""
-        self.name = ""
-        self.number = time.time_ns()
+        self.name: str = ""
+        self.number: int = time.time_ns()
         self.refused_lines: dict[str, bool] = {}
         """Locations, and whether they had records before that are known by their line alone."""
-        self.newest = range(0)
+        self.newest: range = range(0)
         """The records that were new when some last were."""
         self._seen = bytearray()
         self._earlier = b"" if before is None else before.all_met()
@@ -94,6 +94,13 @@ class SourcePass:
             return False
         self._seen[index] |= bit
         return True
+
+    def meet_all(self, seqs: Sequence[int]) -> int:
+        """Note that this pass has met records, up to the first that it had met. Tells how many."""
+        for count, seq in enumerate(seqs):
+            if not self.meet(seq):
+                return count
+        return len(seqs)
 
     def meet_new(self, first: int, end: int) -> None:
         """Note that this pass has brought the records from ``first`` to before ``end``."""

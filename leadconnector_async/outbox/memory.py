@@ -170,6 +170,7 @@ class MemoryOutbox:
         self._last += 1
         deferred = draft.deferred
         claim = Claim(place.lease, draft.lane, draft.date, self._last, key, payload, 0, deferred)
+        claim.trace = draft.trace
         place.claims[key] = claim
         place.put(claim)
 

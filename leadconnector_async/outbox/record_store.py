@@ -13,6 +13,7 @@ from leadconnector_async.outbox.base import State
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from typing import Any
 
     from leadconnector_async.outbox.base import StoredOutcome
@@ -91,6 +92,15 @@ class RecordStore(Protocol):
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:
         """Note where new records came from, and which were refused. Returns how many were."""
 
+    async def unchanged(
+        self, drafts: Sequence[Draft], kin: AbstractSet[int]
+    ) -> Sequence[int] | None:
+        """The numbers of the records, from one of ``kin``, that drafts in front equal, in order.
+
+        No list of failed records gives them back. Fewer than there are do no harm; None where the
+        first is not known, or no run is looked for.
+        """
+
     async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
         """The records that have these keys."""
 
@@ -138,6 +148,9 @@ class SubmitStore(RecordStore, Protocol):
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """Publish new records, ahead of others that are only staged."""
+
+    async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
+        """Note of which traces records are: number, parent and state. Until they have an end."""
 
     async def publish_known(self, seq: int) -> State:
         """Publish a record that has no end, if an earlier run did not. Tells whether it is held."""

@@ -41,10 +41,13 @@ class RefusedLineMatcher:
         The first batch of a pass tells whether a location has any: nearly none has, and then
         nothing is looked up.
         """
+        places = {draft.location for draft in drafts} - {NOWHERE}
+        if not await self._has(NOWHERE, source_pass):
+            places = {place for place in places if await self._has(place, source_pass)}
         wanted = [
             (at, await self._store.location(draft.location), _refused_key(draft))
             for at, draft in enumerate(drafts)
-            if await self._is_wanted(draft, source_pass)
+            if draft.location in places and draft.raw is not None
         ]
         if not wanted:
             return drafts
@@ -69,11 +72,6 @@ class RefusedLineMatcher:
                 await self._leave(nowhere, key, drafts[at])
             met.add(place)
         return drafts
-
-    async def _is_wanted(self, draft: Draft, source_pass: SourcePass) -> bool:
-        if draft.location == NOWHERE or draft.raw is None:
-            return False
-        return await self._has(draft.location, source_pass) or await self._has(NOWHERE, source_pass)
 
     async def _has(self, location: str, source_pass: SourcePass) -> bool:
         known = source_pass.refused_lines.get(location)

@@ -1,6 +1,7 @@
 """Staging: what becomes of drafts, in whatever store; and of those that come one by one.
 
-New ones are inserted with all others of their batch. The keys of the rest are taken: they are known
+What is unchanged since it was read before comes in runs, and is only met. New ones are inserted
+with all others of their batch. The keys of the rest are taken: they are known
 records, mended ones, or others that equal them.
 """
 
@@ -27,12 +28,46 @@ if TYPE_CHECKING:
 
 _AT_A_TIME: Final = 512
 
+_AT_LEAST: Final = 16
+"""Drafts to store, or to meet one by one, before a run of unchanged ones is looked for again."""
+
 
 async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
     """Write a batch of one pass down."""
     if not source_pass.kin:
         await _introduce(store, source_pass)
     drafts = await RefusedLineMatcher(store).recognise(drafts, source_pass)
+    deduplicator = Deduplicator(store, source_pass)
+    created = refused = at = 0
+    step = _AT_LEAST
+    while at < len(drafts):
+        unchanged = await store.unchanged(drafts[at:], source_pass.kin)
+        if known := source_pass.meet_all(unchanged or ()):
+            deduplicator.known += known
+            at, step = at + known, _AT_LEAST
+            continue
+        step = len(drafts) if unchanged is None else step
+        new = await _stage(store, drafts[at : at + step], source_pass, deduplicator)
+        created, refused = created + new[0], refused + new[1]
+        at, step = at + step, step * _AT_LEAST
+    await deduplicator.finish()
+    refused += await store.enter(deduplicator.created, source_pass.source)
+    return Staged(
+        created + len(deduplicator.created) + deduplicator.mended,
+        deduplicator.known + deduplicator.copies,
+        refused + deduplicator.refused_again,
+        deduplicator.copies,
+        tuple(deduplicator.reused),
+    )
+
+
+async def _stage(
+    store: RecordStore,
+    drafts: Sequence[Draft],
+    source_pass: SourcePass,
+    deduplicator: Deduplicator,
+) -> tuple[int, int]:
+    """Insert what is new. Returns how many that are, and how many of them are refused."""
     created, rest = await store.insert(drafts)
     if created and created[-1].seq - created[0].seq == len(created) - 1:
         source_pass.meet_new(created[0].seq, created[-1].seq + 1)
@@ -40,18 +75,9 @@ async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: Source
         for record in created:
             source_pass.meet(record.seq)
     refused = await store.enter(created, source_pass.source)
-    deduplicator = Deduplicator(store, source_pass)
     for at in range(0, len(rest), _AT_A_TIME):
         await deduplicator.meet(rest[at : at + _AT_A_TIME])
-    await deduplicator.finish()
-    refused += await store.enter(deduplicator.created, source_pass.source)
-    return Staged(
-        len(created) + len(deduplicator.created) + deduplicator.mended,
-        deduplicator.known + deduplicator.copies,
-        refused + deduplicator.refused_again,
-        deduplicator.copies,
-        tuple(deduplicator.reused),
-    )
+    return len(created), refused
 
 
 async def _introduce(store: RecordStore, source_pass: SourcePass) -> None:
@@ -67,6 +93,8 @@ async def submit(store: SubmitStore, drafts: Sequence[Draft]) -> list[Submission
     await store.enter(created, source=0)
     if created:
         await store.publish_ahead(created)
+    if traced := [(seq, *of.trace) for seq, _, of in created if of.trace and of.payload]:
+        await store.add_traces(traced)
     answers = {
         seq: await _known(store, seq)
         if draft.payload is None

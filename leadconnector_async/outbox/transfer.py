@@ -29,6 +29,7 @@ RELATIONS: Final = {
     "quota": "location day_used day_ends window_used window_ends day_limit",
     "pace": "span sent",
     "trail": "seq at what trace",
+    "trace": "seq parent state",
     "owner": "location at worker",
     "file": "digest n content",
 }

@@ -55,9 +55,9 @@ class Window:
     __slots__ = ("_held", "_opened", "_released", "_returned", "in_flight", "interval", "taken")
 
     def __init__(self, interval: float) -> None:
-        self.interval = interval
-        self.taken = 0
-        self.in_flight = 0
+        self.interval: float = interval
+        self.taken: int = 0
+        self.in_flight: int = 0
         self._returned = 0
         self._released = 0
         self._opened = -inf

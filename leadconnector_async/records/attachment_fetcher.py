@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final, Self
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import Identity
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.spool import Spool
-from leadconnector_async.sources.values import WrongValueError
 from leadconnector_async.transport.downloads import DownloadError, Downloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leadconnector_async.sources import Parsed, SourceOptions
+    from leadconnector_async.transport.url import Network
 
     Fetched = list[str] | WrongValueError
 
@@ -32,10 +33,12 @@ class AttachmentFetcher:
     What a URL gave is kept beside the outbox, so that the next run needs it no more.
     """
 
-    def __init__(self, options: SourceOptions, is_stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self, options: SourceOptions, network: Network, is_stopped: Callable[[], bool]
+    ) -> None:
         self._files = Attachments(options, Beside())
         self._spool = Spool(options.spool)
-        self._downloads = Downloads(private=options.fetch_private)
+        self._downloads = Downloads(private=options.fetch_private, network=network)
         self._is_stopped = is_stopped
         self._tasks: dict[tuple[str, int], asyncio.Task[Fetched]] = {}
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.records.deferred import Deferred
-    from leadconnector_async.sources.values import NotedText
+    from leadconnector_async.sources.fields import NotedText
 
 
 class TraceContext(NamedTuple):
@@ -38,6 +38,11 @@ class TraceContext(NamedTuple):
 
     parent: str
     state: str | None = None
+
+
+def traced(parent: str | None, state: str | None) -> TraceContext | None:
+    """The context that a store keeps, if it does."""
+    return None if parent is None else TraceContext(parent, state)
 
 
 class Draft(NamedTuple):

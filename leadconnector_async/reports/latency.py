@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from itertools import islice
+from math import log2
 from typing import Final
 
 from leadconnector_async.reports.statistics import Latency
@@ -12,8 +12,10 @@ from leadconnector_async.reports.statistics import Latency
 _STEPS: Final = 16
 """Buckets for each doubling: the middle of one is at most 3 % away from what is in it."""
 
-_SMALLEST: Final = -20
-"""The power of 2 of seconds that all shorter times count as."""
+_SMALLEST: Final = 2.0**-20
+"""Seconds that all shorter times count as."""
+
+_OFFSET: Final = 20 * _STEPS
 
 _BUCKETS: Final = 42 * _STEPS
 """Up to 2**22 seconds."""
@@ -45,9 +47,8 @@ class LatencyHistogram:
         self._count += 1
         self._total += seconds
         self._max = max(self._max, seconds)
-        part, power = math.frexp(seconds)
-        index = (power - _SMALLEST) * _STEPS + int((part - 0.5) * 2 * _STEPS)
-        self._now[min(max(index, 0), _BUCKETS - 1)] += 1
+        index = int(log2(seconds) * _STEPS) + _OFFSET if seconds > _SMALLEST else 0
+        self._now[index if index < _BUCKETS else -1] += 1
 
     def _turn(self, now: float) -> None:
         lately = now - self._turned_at < 2 * _TURN_S
@@ -68,9 +69,7 @@ class LatencyHistogram:
             while passed < share * measured:
                 at += 1
                 passed += counts[at]
-            power, step = divmod(at, _STEPS)
-            middle = math.ldexp(0.5 + (step + 0.5) / (2 * _STEPS), power + _SMALLEST)
-            found.append(min(middle, most))
+            found.append(min(2.0 ** ((at - _OFFSET + 0.5) / _STEPS), most))
         p50, p90, p99 = found
         return Latency(count=self._count, total=self._total, p50=p50, p90=p90, p99=p99, max=most)
 

@@ -6,6 +6,9 @@ import asyncio
 import math
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct, field
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
 
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.scheduler import LocationState
+    from leadconnector_async.observer import Exchange, Observer, Watched
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.records.draft import TraceContext
-    from leadconnector_async.session import ApiSession, Exchange, Observer
+    from leadconnector_async.session import ApiSession
 
 TOO_MANY: Final = 429
+
+READ_S: Final = 2.0
+"""Seconds that another thread waits for figures of now; then it has the last ones."""
 
 _SAMPLE_S: Final = 1.0
 """Seconds between two samples for a rate."""
@@ -42,13 +49,6 @@ class _Counts(Struct):
     unresolved: int = 0
     waited: float = 0.0
     pauses: Counter[str] = field(default_factory=Counter)
-
-
-_FIELD_OF: Final = {
-    State.SENT: "sent",
-    State.REJECTED: "rejected",
-    State.UNRESOLVED: "unresolved",
-}
 
 
 class WatchedSender(Protocol):
@@ -71,29 +71,57 @@ class StatisticsMeter:
 
     def __init__(self, session: ApiSession) -> None:
         self._next: Observer | None = session.observer
-        self.session = session.observed_by(self)
+        self.session: ApiSession = session.observed_by(self)
         self._run: WatchedSender | None = None
+        self._own: Callable[[], dict[str, Any]] = dict
         self.left: dict[str, int] = {}
         """Records without an end, by location, where `watch` was told no better."""
         self._left: Callable[[], Mapping[str, int]] = lambda: self.left
-        self._now = now = asyncio.get_running_loop().time
+        self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+        self._last: Statistics | None = None
+        self._now = now = self._loop.time
         self._began = self._sampled_at = began = now()
         self._requests, self._settles, self._commits = (LatencyHistogram(began) for _ in range(3))
         self._staged = StagingTimes()
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
         self._pace, self._request_pace = RateMeter(), RateMeter()
         self._results: Counter[str] = Counter()
-        self.read = self.submitted = self.refused = 0
+        self.received: int = 0
         """Records that were submitted alone: in all, the new ones, and the refused ones."""
+        self.submitted: int = 0
+        self.refused: int = 0
 
     def watch(
-        self, run: WatchedSender, left: Callable[[], Mapping[str, int]] | None = None
+        self,
+        run: WatchedSender,
+        left: Callable[[], Mapping[str, int]] | None = None,
+        own: Callable[[], dict[str, Any]] = dict,
     ) -> None:
-        """Take from what sends what it does, and from ``left`` what is pending, by location."""
-        self._run = run
-        self._left = left or self._left
+        """Take from what sends what it does, and from ``left`` what is pending, by location.
+
+        ``own`` are figures that it knows better.
+        """
+        self._run, self._left, self._own = run, left or self._left, own
+        if self._next is not None:
+            self._next.attach(self)
+
+    def read(self) -> Statistics:
+        """See `Watched.read`: `snapshot`, made in the loop, whose things change meanwhile."""
+        if self._loop.is_running() and get_ident() != self._thread:
+            made: Future[Statistics] = Future()
+            with suppress(RuntimeError, TimeoutError):  # it has just been closed, or is held up
+                self._loop.call_soon_threadsafe(lambda: made.set_result(self.snapshot()))
+                self._last = made.result(READ_S)
+            if self._last is not None:
+                return self._last
+        return self.snapshot()
 
     # `Observer`.
+
+    def attach(self, source: Watched) -> None:
+        """See `Observer.attach`."""
+        if self._next is not None:
+            self._next.attach(source)
 
     def trace(self) -> TraceContext | None:
         """See `Observer.trace`."""
@@ -115,13 +143,17 @@ class StatisticsMeter:
         now = self._now()
         self._commits.add(seconds, now)
         for settlement in settlements:
-            name = _FIELD_OF.get(settlement.state)
-            if name is None:
-                continue
-            claim = settlement.claim
+            claim, state = settlement.claim, settlement.state
             location = claim.lease.location
             counts = self._counts[location]
-            setattr(counts, name, getattr(counts, name) + 1)
+            if state is State.SENT:
+                counts.sent += 1
+            elif state is State.REJECTED:
+                counts.rejected += 1
+            elif state is State.UNRESOLVED:
+                counts.unresolved += 1
+            else:
+                continue
             if location in self.left:
                 self.left[location] -= 1
             self._settled(claim.seq, now)
@@ -187,19 +219,22 @@ class StatisticsMeter:
         return Statistics(
             time=time.time(),
             age=now - self._began,
-            read=self.read + stats.read,
-            staged=self.submitted + stats.staged,
-            failed=self.refused + stats.refused + total.pop("rejected"),
-            rate=self._pace.total if known else None,
-            request_rate=self._request_pace.total if known else None,
-            seconds_left=seconds_left if math.isfinite(seconds_left) else None,
-            out_of_reach=breaker.outage(now),
-            reconciliations=dict(self._results),
+            locations=locations,
             request_latency=self._requests.latency(now),
             settle_latency=self._settles.latency(now),
             commit_latency=self._commits.latency(now),
-            locations=locations,
-            **total,
+            **{
+                "read": self.received + stats.read,
+                "staged": self.submitted + stats.staged,
+                "failed": self.refused + stats.refused + total.pop("rejected"),
+                "rate": self._pace.total if known else None,
+                "request_rate": self._request_pace.total if known else None,
+                "seconds_left": seconds_left if math.isfinite(seconds_left) else None,
+                "out_of_reach": breaker.outage(now),
+                "reconciliations": dict(self._results),
+                **total,
+                **self._own(),
+            },
         )
 
     def _location(

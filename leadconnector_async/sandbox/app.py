@@ -47,28 +47,26 @@ def respond(
     state: SandboxState, method: str, target: str, headers: Mapping[str, str], body: bytes
 ) -> Exchange:
     """Do what the request asks for. ``target`` is its path and query, encoded."""
+    seq = state.store.total + 1
+    exchange = _respond(state, method, target, headers, body)
+    if exchange.endpoint in _STORING and state.config.keep_messages:
+        stored = state.store.numbered(seq)
+        state.calls.append(MessageCall(body=body, status=exchange.status, stored=stored))
+    return exchange
+
+
+_STORING: Final = ("inbound", "outbound")
+
+
+def _respond(
+    state: SandboxState, method: str, target: str, headers: Mapping[str, str], body: bytes
+) -> Exchange:
     path, _, query = target.encode("utf-8", "replace").decode().partition("?")
     found = find_route(method, path)
     if found is None:
         return Exchange("unknown", not_found(method, path))
-    if found[0].endpoint not in (add_inbound, add_outbound_call) or not state.config.keep_messages:
-        return _admitted(state, found, path, query, headers, body)
-    seq = state.store.total + 1
-    exchange = _admitted(state, found, path, query, headers, body)
-    stored = state.store.numbered(seq)
-    state.calls.append(MessageCall(body=body, status=exchange.status, stored=stored))
-    return exchange
-
-
-def _admitted(  # noqa: PLR0913, PLR0917 - what a request consists of
-    state: SandboxState,
-    found: tuple[Route, tuple[str, ...]],
-    path: str,
-    query: str,
-    headers: Mapping[str, str],
-    body: bytes,
-) -> Exchange:
-    (route, params), now = found, state.clock()
+    route, params = found
+    now = state.clock()
     try:
         grant = state.access.check(route, headers, state.config, now)
     except ApiError as refused:
@@ -157,10 +155,14 @@ def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         fields = None
     named = request.query | (fields if isinstance(fields, dict) else {})
-    contact = state.contacts.get(request.grant.location, str(named.get("contactId"))) or {}
+    location = request.grant.location
+    opened = state.store.conversation(location, str(named.get("conversationId")))
+    contact_id = named.get("contactId") or (opened.contact_id if opened else "")
+    contact = state.contacts.get(location, str(contact_id)) or {}
     call: Any = named.get("call")
     call = call if isinstance(call, dict) else {}
-    numbers = call.get("to"), call.get("from"), named.get("phone"), contact.get("phone")
+    numbers = [call.get("to"), call.get("from"), contact.get("phone")]
+    numbers += [named.get("phone"), named.get("number")]
     return named | {NUMBERS: {normal_phone(one) for one in numbers if isinstance(one, str)}}
 
 

@@ -15,14 +15,17 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from leadconnector_async.sources.fields import WrongValueError, read_list
+from leadconnector_async.sources.members import member_at
 from leadconnector_async.sources.spool import Spool, SpooledUrl, packed, safe_name
-from leadconnector_async.sources.values import WrongValueError, read_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.members import Beside, Members
+
+    Warn = Callable[[str], None]
 
 LARGEST: Final = 5 << 20
 """Bytes of the largest file that the API takes."""
@@ -31,7 +34,7 @@ MAX_OF_WHATSAPP: Final = 100 << 20
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
-_LOCAL: Final = "file://"
+LOCAL: Final = "file://"
 
 _GIVE_FOLDER: Final = "give --files FOLDER for the folder that it is in, or take it out of the list"
 
@@ -48,24 +51,7 @@ def are_remote(items: Sequence[str]) -> bool:
 
 def is_path(item: str) -> bool:
     """Tell a file from a URL, and from nothing at all."""
-    return item.lower().startswith(_LOCAL) or not (_SCHEME.match(item) or not item.strip())
-
-
-def anchored(item: str, folder: Path, near: Path | None = None) -> str:
-    """Name a file, whose path starts at a folder, so that it is found from another one.
-
-    It stays a path if the file lies ``near``, or below; else it becomes a ``file://`` URL.
-    """
-    if _SCHEME.match(item) or not item.strip():
-        return item
-    path = (folder / item.strip()).resolve()
-    if near is not None:
-        near = near.resolve()
-        if near == folder.resolve():
-            return item
-        if path.is_file() and path.is_relative_to(near):
-            return path.relative_to(near).as_posix()
-    return path.as_uri() if path.is_file() else item
+    return item.lower().startswith(LOCAL) or not (_SCHEME.match(item) or not item.strip())
 
 
 class Reach:
@@ -81,8 +67,10 @@ class Reach:
         self._homes = [*self._starts, *(() if kept is None else (Path(os.path.realpath(kept)),))]
         self._piped = piped
 
-    def find(self, item: str) -> Path:
+    def find(self, item: str) -> Path | tuple[Members, str]:
         """Find a file, by a URL or by a path that starts at one of the folders.
+
+        A path may lead into an archive, as those of lists of failed records do.
 
         Raises:
             Wrong: it lies elsewhere, or is none that can be sent.
@@ -91,6 +79,8 @@ class Reach:
         try:
             problem = _unfit(path.stat())
         except (FileNotFoundError, NotADirectoryError):
+            if (inside := member_at(path)) is not None:
+                return inside
             fix = (
                 "put it there (paths start at the folder of the source), give --files FOLDER for "
                 "the folder that it is in, or take it out of the list"
@@ -105,7 +95,7 @@ class Reach:
 
     def _first(self, item: str) -> Path:
         """The file in the first folder that has it. If none has, its place in the first folder."""
-        given = _path(item) if item.lower().startswith(_LOCAL) else Path(item.strip())
+        given = _path(item) if item.lower().startswith(LOCAL) else Path(item.strip())
         starts = self._homes[:1] if given.is_absolute() else self._starts
         if not (starts or self._piped):
             raise WrongValueError(
@@ -160,9 +150,6 @@ def _unfit(status: os.stat_result) -> WrongValueError | None:
 def _empty() -> WrongValueError:
     return WrongValueError("is an empty file", "export it again, or take it out of the list")
 
-
-if TYPE_CHECKING:
-    Warn = Callable[[str], None]
 
 _SUFFIX_OF: Final = {
     kind: suffix
@@ -277,6 +264,8 @@ class Attachments:
             if (archived := self._beside.archived(item)) is not None:
                 return self._from_archive(*archived, most, warn)
             path = self._reach.find(item)
+            if isinstance(path, tuple):
+                return self._from_archive(*path, most, warn)
             self._beside.take(path)
             ending = self._ending(path.name, path.stat().st_size, most, warn)
             if not ending:

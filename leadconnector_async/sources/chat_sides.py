@@ -10,8 +10,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Protocol
 
-from leadconnector_async.sources.fields import FINDERS, listed
-from leadconnector_async.sources.values import WrongValueError, stripped
+from leadconnector_async.sources.fields import FINDERS, WrongValueError, listed, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -103,10 +102,10 @@ class ChatSides:
         """Let everybody be noted there, and nothing be told."""
         self._noted = people
 
-    def noted(self, form: ChatForm, row: Mapping[str, Cell]) -> bool:
-        """Note who wrote a row, if that is what the file is read for."""
-        if self._noted is None:
-            return False
+    def noted(self, form: ChatForm, row: Mapping[str, Cell], direction: object) -> bool:
+        """Note who wrote a row, if that is what the file is read for; not of its owner's."""
+        if self._noted is None or direction == "outbound":
+            return self._noted is not None
         author = _author(form, row)
         name = _first(form.name, row) or author
         people = self._noted.setdefault(_first(form.session, row), {})

@@ -37,10 +37,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from leadconnector_async.sources.attachments import anchored
+from leadconnector_async.sources.attachments import LOCAL, is_path
 from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.coerce import RowCoercer, as_given
-from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns, items
+from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.fields import (
@@ -50,15 +50,18 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     REASON,
     SPARE_REASON,
+    WrongValueError,
     api_names,
     flat,
+    folded,
     near_field,
 )
 from leadconnector_async.sources.json_objects import Objects
-from leadconnector_async.sources.recognition import Choice
+from leadconnector_async.sources.mapping import columns_of
+from leadconnector_async.sources.mapping_files import Choice
+from leadconnector_async.sources.members import member_at
 from leadconnector_async.sources.stream_source import SourceFormat, decode_format
 from leadconnector_async.sources.table import MappedColumns
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -174,7 +177,12 @@ def _csv_line(cells: list[str], delimiter: str) -> str:
 
 
 class FailedRow(NamedTuple):
-    """A record that failed: ``form`` and ``raw`` as its source gave them, or else the payload."""
+    """A record that failed: ``form`` and ``raw`` as its source gave them, or else the payload.
+
+    Example:
+        >>> FailedRow("crm-17", "date is missing", "loc", source="history.csv", line=7).error
+        'history.csv:7: date is missing'
+    """
 
     key: str
     reason: str
@@ -195,7 +203,12 @@ class FailedRow(NamedTuple):
 
 
 def failed_suffix(forms: Collection[bytes | None]) -> str:
-    """Give the ending of a list's file name: ``.csv`` or ``.jsonl``."""
+    """Give the ending of a list's file name: ``.csv`` or ``.jsonl``.
+
+    Example:
+        >>> failed_suffix([None])
+        '.jsonl'
+    """
     return f".{_common_form(forms).format}"
 
 
@@ -217,6 +230,11 @@ def write_failed(
 
     ``forms`` are those of the rows, each at least once. Rows are taken one by one, so that a list
     of any length needs no more memory than a short one.
+
+    Example:
+        >>> row = FailedRow("crm-17", "date is missing", "loc", payload=b'{"type":"SMS"}')
+        >>> with open("failed.jsonl", "wb") as out:
+        ...     write_failed([row], out, forms=[row.form])
     """
     form = _common_form(forms)
     if form.marked:
@@ -233,8 +251,7 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, fol
     kept = [index for index, name in enumerate(names) if name not in {reason, OUTBOX_KEY}]
     location = form.mapping.get(LOCATION) or LOCATION
     added = [] if location in names else [LOCATION]
-    attachments = form.mapping.get("attachments") or "attachments"
-    files = names.index(attachments) if attachments in names else None
+    files = _file_columns(form, names)
     header = [reason, OUTBOX_KEY, *added, *(names[index] for index in kept)]
     # Bytes that could not be decoded go out as they came in.
     text = io.TextIOWrapper(out, "utf-8", errors="surrogateescape", newline="", write_through=True)
@@ -250,13 +267,26 @@ def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, fol
             if not added and len(cells) == len(names):
                 index = names.index(location)
                 cells[index] = row.location or cells[index]
-            if files is not None and files < len(cells):
-                cells[files] = LIST_SEPARATOR.join(_anchored(items(cells[files]), row, folder))
+            for index, separator in files.items():
+                if index < len(cells):
+                    given = [one for item in cells[index].split(separator) if (one := item.strip())]
+                    cells[index] = separator.join(_anchored(given, row, folder))
             # A row with too many cells keeps them, and so is refused again until it is mended.
             rest = [cells[i] for i in kept if i < len(cells)] + cells[len(names) :]
             writer.writerow([row.error, row.key, *(row.location for _ in added), *rest])
     finally:
         text.detach()  # the wrapper would close what it does not own
+
+
+def _file_columns(form: SourceFormat, names: list[str]) -> dict[int, str]:
+    """Find the columns of attachments, and what separates them in each."""
+    rule = None if form.table is None else form.table.fields.get("attachments")
+    if rule is None or "attachments" in form.mapping:
+        own = form.mapping.get("attachments") or "attachments"
+        return {names.index(own): LIST_SEPARATOR} if own in names else {}
+    read = {folded(name) for name in columns_of(rule)}
+    separator = rule.separator or LIST_SEPARATOR
+    return {index: separator for index, name in enumerate(names) if folded(name) in read}
 
 
 def _write_jsonl(
@@ -277,6 +307,26 @@ def _write_jsonl(
         out.write(_line(added | kept))
 
 
+def anchored(item: str, folder: Path, near: Path | None = None) -> str:
+    """Name a file, whose path starts at a folder, so that it is found from another one.
+
+    It stays a path if the file lies ``near``, or below; else it becomes a ``file://`` URL.
+    """
+    if not is_path(item) or item.lower().startswith(LOCAL):
+        return item
+    path = (folder / item.strip()).resolve()
+    archive = next((one for one in folder.absolute().parents if one.is_file()), folder)
+    if inside := member_at(path) or member_at((archive / item.strip()).resolve()):
+        path = Path(inside[0].name, inside[1])
+    if near is not None:
+        near = near.resolve()
+        if near == folder.resolve():
+            return item
+        if (inside or path.is_file()) and path.is_relative_to(near):
+            return path.relative_to(near).as_posix()
+    return path.as_uri() if inside or path.is_file() else item
+
+
 def _anchored(attachments: list[Any], row: FailedRow, folder: Path) -> list[Any]:
     """Name files so that they are found from the list's folder too."""
     source, near = Path(row.source).absolute().parent, folder.absolute()
@@ -289,9 +339,12 @@ def _record(row: FailedRow, own: bytes) -> Record | str:
     return as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+
+
 def _line(record: Record) -> bytes:
     try:
-        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        line = _ENCODER.encode(record).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
         line = json.dumps(record).encode()
     return line + b"\n"

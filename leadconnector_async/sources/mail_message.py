@@ -17,10 +17,11 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mail_headers import Head, Person
 from leadconnector_async.sources.mail_selection import notices_of, states_of
+from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import postmark_of
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -151,10 +152,6 @@ _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
 
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
-
-_SEVERAL: Final = (
-    "mails to several people: each is with the first, and names the others in cc or bcc"
-)
 
 _NOT_MINE: Final = (
     "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
@@ -316,7 +313,7 @@ def _side_values(head: Head, states: set[str], how: MailOptions) -> Values:
         # The API takes one recipient. The others stay readable beside those of cc.
         near = sides.other.folded if sides.direction == "outbound" else None
         if near and sides.others:
-            how.warn(_SEVERAL)
+            how.warn(SEVERAL)
         to = sorted(to, key=lambda person: person.folded != near if near else person not in mine)
     values["emailTo"] = to[0].address if to else None
     values["emailCc"] = [*(person.address for person in to[1:]), *cc] or None

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.columns import FieldPlan
 from leadconnector_async.sources.date_patterns import LocalText
-from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, shown
+from leadconnector_async.sources.fields import (
+    BODY_FIELDS,
+    FINDERS,
+    NotedText,
+    WrongValueError,
+    kind_of,
+    quoted,
+    shown,
+    stripped,
+)
 from leadconnector_async.sources.mapped_rules import (
+    SEVERAL,
     address_for_a_number,
     amount_of,
     by_prefix,
@@ -21,13 +31,13 @@ from leadconnector_async.sources.mapped_rules import (
     longest_first,
     meant_by,
     settled,
+    spread,
     text_of,
     translated,
     unique,
     word_of,
 )
 from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list, columns_of
-from leadconnector_async.sources.values import NotedText, WrongValueError, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +58,8 @@ NAME: Final = "contact.name"
 _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
+
+_NOTHING: Final = frozenset({"false", "PT0S"})
 
 _FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
 
@@ -80,6 +92,8 @@ class RowMapper:
         plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
+        self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
+        self._is_several = False
         whom = kind.fields.get("contact.phone", FieldRule())
         self._ends = as_list(whom.inbound), as_list(whom.outbound)
         self._plans = [
@@ -121,12 +135,15 @@ class RowMapper:
         reason = self.skipped(row)
         if reason is not None:
             return {}, reason, []
-        if self._chat is not None and self._contacts.sides.noted(self._chat, row):
-            return {}, "", []
         values = self.values(row)
-        if self._chat is not None:
-            values = self._contacts.sides.of(self._chat, row, values) | values
-        return values, *self.not_carried(row, values)
+        direction, sides = values.get(DIRECTION), self._contacts.sides
+        if self._chat is not None and sides.noted(self._chat, row, direction):
+            return {}, "", []
+        # The whole file is read once more only where it has to tell.
+        if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
+            values = sides.of(self._chat, row, values) | values
+        reason, told = self.not_carried(row, values)
+        return values, reason, [*told, SEVERAL] if self._is_several else told
 
     def values(self, row: Mapping[str, Cell]) -> Values:
         """Make the values of a row; those that cannot be made are `WrongValueError`."""
@@ -140,6 +157,7 @@ class RowMapper:
             value = read(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
+        self._is_several = self._can_be_several and spread(values, self._contacts.is_own)
         if (address := address_for_a_number(values.get(PHONE), values)) is not None:
             values["contact.email"] = address
             del values[PHONE]
@@ -315,7 +333,7 @@ class RowMapper:
         if not isinstance(cell, str):
             return True
         text = cell.strip()
-        return text not in self._empty and bool(text.strip("0.:")) and text != "false"
+        return text not in self._empty and bool(text.strip("0.:")) and text not in _NOTHING
 
 
 def _or_map(plan: FieldPlan, row: Mapping[str, Cell]) -> str:

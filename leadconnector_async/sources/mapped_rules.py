@@ -6,18 +6,19 @@ row out.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from email.utils import getaddresses
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import LocalText, by_format
-from leadconnector_async.sources.fields import folded
+from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import Case, FieldRule, LeaveOut, as_list
-from leadconnector_async.sources.values import WrongValueError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -204,7 +205,9 @@ class ColumnValues:
     """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
 
     def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
-        self.match = lru_cache(maxsize=1024)(self._match)  # most values come again
+        self.match: Callable[..., bool] = lru_cache(maxsize=1024)(
+            self._match
+        )  # most values come again
         words = [word.casefold() for word in as_list(given)]
         self._whole = frozenset(word for word in words if not word.endswith("*"))
         self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
@@ -283,6 +286,9 @@ def unique(items: Iterable[object]) -> list[object]:
 
 def amount_of(text: str, unit: str | None) -> str:
     """Write a duration as hours, minutes and seconds, and anything else as it is."""
+    if parts := _DURATION.fullmatch(text):
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        return str(timedelta(hours=hours, minutes=minutes, seconds=seconds))
     if unit is None or not text.replace(".", "", 1).isdecimal():
         return text
     return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
@@ -299,6 +305,35 @@ def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | N
         return None
     other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
     return None if other else phone
+
+
+_DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
+"""As ISO 8601 has it."""
+
+SEVERAL: Final = (
+    "mails to several people: each is with the first, and names the others in cc or bcc"
+)
+
+
+def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
+    """Let a mail to several people be with the first who is not its owner; the others are cc.
+
+    One that was received went to its owner. Tells whether there are several.
+    """
+    to = values.get("emailTo")
+    found = getaddresses([to.replace(";", ",")]) if isinstance(to, str) else []
+    people = [address for _, address in found if "@" in address]
+    if len(people) < 2:  # noqa: PLR2004 - several
+        return False
+    is_in = values.get("direction") == "inbound"
+    first = next((one for one in people if is_own(one) == is_in), people[0])
+    cc = values.get("emailCc")
+    others = [*people, *(cc if isinstance(cc, list) else [])]
+    values["emailCc"] = unique(one for one in others if one != first)
+    if values.get("contact.email") == to:
+        values["contact.email"] = first
+    values["emailTo"] = first
+    return True
 
 
 def default_of(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from leadconnector_async.sources.fields import folded
 
@@ -57,6 +58,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     separator: str | None = None
     glue: str | None = None
     phone: bool = False
+    several: bool = False
     before: list[str] = field(default_factory=list)
     empty: list[str] | None = None
     cases: list[Case] = field(default_factory=list)
@@ -150,7 +152,8 @@ class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ``people`` are the lists of everybody. Without these, all who write in the ``session``, or else
     the file, are. ``title`` names the other side, and ``titles`` find the ``other`` in the name of
     the file or its folder. ``own`` are names of the owner, beside those of ``--mine``. ``types``
-    tell the type of message by the beginning of the other side's number, which is taken away.
+    tell the type of message by the beginning of the other side's number, which is taken away. One
+    that is ``optional`` counts in files alone that have a column of ``session``.
     """
 
     author: list[str] = []
@@ -163,6 +166,7 @@ class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     own: list[str] = []
     types: dict[str, str] = {}
     strip: list[str] = []
+    optional: bool = False
 
     @property
     def columns(self) -> set[str]:
@@ -266,6 +270,14 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         required = (name for names in self.requires for name in as_list(names))
         read = (name for rule in self.fields.values() for name in columns_of(rule))
         return {folded(name) for name in (*read, *required, *columns_told_of(self.table))}
+
+    def fitted(self, names: Iterable[str]) -> Definition:
+        """Give what of it is for a file whose columns or keys have these names."""
+        there = {folded(name) for name in names}
+        is_chat = self.chat is not None and not there.isdisjoint(map(folded, self.chat.session))
+        if self.chat is None or is_chat or not self.chat.optional:
+            return self
+        return replace(self, chat=None)
 
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Name the columns that are required and not among these."""

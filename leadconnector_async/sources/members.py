@@ -6,7 +6,7 @@ import os
 import unicodedata
 import zlib
 from abc import ABC, abstractmethod
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from zipfile import BadZipFile, ZipFile
@@ -109,7 +109,7 @@ class FolderMembers(Members):
 
     def __init__(self, path: str, *, deep: bool = True) -> None:
         super().__init__(path.rstrip("/\\") or path)
-        self.folder = Path(path).absolute()
+        self.folder: Path = Path(path).absolute()
         self._deep = deep
         self.links: list[str] = []
 
@@ -225,6 +225,24 @@ def _refuse_bomb(shown: str, unpacked: int, packed: int) -> None:
             f"{shown}: unpacks to {unpacked:,} bytes, {ratio:,} times its size (limit: "
             f"{MAX_RATIO}): it may be a zip bomb; if it is not, unpack it, and name its folder"
         )
+
+
+def member_at(path: Path) -> tuple[ZipMembers, str] | None:
+    """Find the file of an archive that a path leads into, as ``export.zip/chats/door.jpg``."""
+    archive = next((one for one in path.parents if one.is_file()), None)
+    if archive is None:
+        return None
+    members = _opened_once(str(archive), archive.stat().st_mtime_ns)
+    name = _spelled(path.relative_to(archive).as_posix())
+    return (members, name) if members is not None and name in members.names else None
+
+
+@lru_cache(maxsize=4)
+def _opened_once(path: str, _changed: int) -> ZipMembers | None:
+    try:
+        return ZipMembers(path, path)
+    except SourceError:
+        return None
 
 
 class Beside(NamedTuple):

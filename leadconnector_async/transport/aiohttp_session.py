@@ -25,11 +25,16 @@ from leadconnector_async.transport.base import (
 )
 from leadconnector_async.transport.connections import Connections
 from leadconnector_async.transport.exceptions import translated
-from leadconnector_async.transport.http1 import check_target, headers_of, read_body
+from leadconnector_async.transport.http1 import (
+    check_target,
+    headers_of,
+    read_body,
+    user_agent,
+)
 from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
-    from asyncio import WriteTransport
+    from asyncio import BaseProtocol, WriteTransport
     from collections.abc import Coroutine, Iterator
     from ssl import SSLContext
 
@@ -87,13 +92,17 @@ written to one that is being closed."""
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
-    """Limits on one request, in seconds."""
+    """Limits on one request, in seconds.
+
+    Example:
+        >>> api = LeadConnector(token, timeouts=Timeouts(connect=5, read=30))
+    """
 
     connect: float = 10.0
-    """To open a connection. Nothing was sent when it passes."""
+    """To open a connection, TLS included. Nothing was sent when it passes."""
     read: float = 60.0
     """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
-    has more, by its size: see `multipart.SLOWEST`.
+    has more, by its size: see `SLOWEST`.
     A limit between two pieces of an answer would cost a timer for each of them."""
 
 
@@ -109,10 +118,12 @@ class _GuardedBody(aiohttp.BytesPayload):
         self._connections = known
         self.withheld = False
         self._leaving_by: WriteTransport | None = None
+        self._protocol: BaseProtocol | None = None
 
     def _begin(self, writer: AbstractStreamWriter) -> None:
         self._leaving_by = getattr(writer, "transport", None)
         if self._leaving_by is not None:
+            self._protocol = self._leaving_by.get_protocol()
             self._connections.add(self._leaving_by)
         if self._may_send is not None and not self._may_send():
             self.withheld = True
@@ -121,7 +132,7 @@ class _GuardedBody(aiohttp.BytesPayload):
     def end(self, *, abort: bool) -> None:
         """Leave its connection to the session, or let nothing more of it leave."""
         if self._leaving_by is not None:
-            self._connections.discard(self._leaving_by)
+            self._connections.discard(self._protocol)
             if abort:
                 self._leaving_by.abort()
 
@@ -149,12 +160,14 @@ class AiohttpTransport:
         proxy: str | None = None,
         ssl: SSLContext | None = None,
         version: str | None = None,
+        agent: str | None = None,
     ) -> None:
         self.version = version
         self._base = check_base_url(base_url)
         self._timeouts = timeouts
         self._proxy = proxy or proxy_from_environment(base_url)
         self._ssl = ssl if ssl is not None else True
+        self._agent = agent or user_agent()
         self._connections = connections
         self._session = session
         self._owned = session is None
@@ -171,11 +184,11 @@ class AiohttpTransport:
         if self.version is not None:
             request = replace(request, version=self.version)
         session = self._session or self._open()
-        # A read is left to the session, which asks once more when a kept connection turns out to
-        # have ended.
-        if self._direct is None or request.body is None:
+        direct = self._direct
+        if direct is None or request.upload is not None or request.method == "HEAD":
             return self._through(session, request, token, may_send)
-        return self._direct.send(request, token, may_send)
+        send = direct.send if request.body is not None else direct.read
+        return send(request, token, may_send)
 
     async def _through(
         self,
@@ -189,7 +202,7 @@ class AiohttpTransport:
         Reads and files, which store no message, ask ``may_send`` before they have a connection.
         """
         check_target(request)
-        headers, upload = headers_of(request, token), request.upload
+        headers, upload = headers_of(request, token, self._agent), request.upload
         timeouts = self._timeouts
         guard = None
         if request.body is not None:
@@ -236,8 +249,8 @@ class AiohttpTransport:
         """Close the session, if this transport opened it. It sends nothing more."""
         self._closed = True
         if self._direct is not None:
-            self._direct.close()
-            self._direct = None
+            direct, self._direct = self._direct, None
+            await direct.close()
         if self._owned and self._session is not None:
             session, self._session = self._session, None
             await session.close()
@@ -250,34 +263,52 @@ class AiohttpTransport:
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
         if self._proxy is None:
-            self._direct = self._direct_way(connector)
+            self._direct = self._direct_way(self._session)
         return self._session
 
-    def _direct_way(self, connector: aiohttp.BaseConnector) -> Direct | None:
+    def _direct_way(self, session: aiohttp.ClientSession) -> Direct | None:
         """Go round the session, unless this release of aiohttp has moved what that needs."""
         try:
             from leadconnector_async.transport.aiohttp_direct import Direct  # noqa: PLC0415 - it may fail
 
             return Direct(
-                connector,
+                session,
                 self._base,
                 self._known,
                 seconds=self._timeouts.read,
                 connect=self._timeouts.connect,
+                connections=self._connections,
                 ssl=self._ssl,
+                agent=self._agent,
+                otherwise=self._otherwise,
             )
         except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
-            _log.warning(
-                "aiohttp %s has moved what the direct way needs (%s: %s): "
-                "sending through its session, at twice the CPU",
-                aiohttp.__version__,
-                type(error).__name__,
-                error,
-            )
+            _warn(error)
             return None
+
+    async def _otherwise(
+        self, error: Exception, request: Request, token: str, may_send: MaySend | None
+    ) -> Response:
+        """Send through the session, from now on: a connection showed what has moved."""
+        if self._direct is not None:
+            _warn(error)
+            self._direct = None
+        if self._session is None:
+            raise ClosedError(CLOSED)
+        return await self._through(self._session, request, token, may_send)
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {self._base} {'own' if self._owned else 'shared'} session>"
+
+
+def _warn(error: Exception) -> None:
+    _log.warning(
+        "aiohttp %s has moved what the direct way needs (%s: %s): "
+        "sending through its session, at three times the CPU",
+        aiohttp.__version__,
+        type(error).__name__,
+        error,
+    )
 
 
 name_public_place(globals())

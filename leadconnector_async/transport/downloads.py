@@ -16,6 +16,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from leadconnector_async.transport.url import Network
+
 if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
 
@@ -59,21 +61,31 @@ class Download(NamedTuple):
 
 
 class Downloads:
-    """Fetches files, so many at a time. ``private`` allows addresses that are not public."""
+    """Fetches files, so many at a time. ``private`` allows addresses that are not public.
 
-    def __init__(self, *, private: bool = False) -> None:
+    A proxy resolves names itself. What they stand for here is looked at all the same, so that the
+    address of a machine that only it can reach is refused; but a name that changes in between, or
+    that it knows otherwise, is the proxy's to refuse.
+    """
+
+    def __init__(self, *, private: bool = False, network: Network = Network()) -> None:  # noqa: B008 - frozen
         self._private = private
+        self._network = network
+        self._resolver = _Resolver(private=private)
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=_Resolver(private=private)),
+            connector=aiohttp.TCPConnector(resolver=self._resolver),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        # The proxy itself may well be at a private address.
+        self._proxied = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+        await self._proxied.close()
 
     async def fetch(self, url: str, most: int) -> Download:
         """Fetch a file of at most so many bytes.
@@ -100,7 +112,13 @@ class Downloads:
     async def _fetched(self, url: URL, most: int) -> Download:
         for _ in range(_MAX_REDIRECTS + 1):
             self._check(url)
-            async with self._session.get(url, allow_redirects=False) as response:
+            proxy = self._network.proxy_to(str(url))
+            if proxy is not None:
+                await self._resolver.resolve(url.host or "", url.port or 0)
+            session = self._session if proxy is None else self._proxied
+            async with session.get(
+                url, allow_redirects=False, proxy=proxy, ssl=self._network.ssl or True
+            ) as response:
                 target = response.headers.get("Location")
                 if response.status in (301, 302, 303, 307, 308) and target:
                     url = url.join(URL(target))

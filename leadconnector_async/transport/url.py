@@ -1,10 +1,16 @@
-"""Where requests go: which addresses are safe, and through which proxy."""
+"""Where requests go: which addresses are safe, through which proxy, and whom they trust."""
 
 from __future__ import annotations
 
-from typing import Final
+import ssl as tls
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -43,3 +49,49 @@ def proxy_from_environment(base_url: str) -> str | None:
     if host in _LOOPBACK or proxy_bypass(host):
         return None
     return getproxies().get(parts.scheme)
+
+
+class Network(Struct, frozen=True):
+    """How servers are reached.
+
+    ``proxy`` is the address of an HTTP proxy, which may hold a password; None for what the
+    environment says. ``ssl`` says whom to trust; None for whom the system trusts.
+    """
+
+    proxy: str | None = None
+    ssl: tls.SSLContext | None = None
+
+    def proxy_to(self, url: str) -> str | None:
+        """The proxy through which an address is reached; None for none."""
+        return self.proxy or proxy_from_environment(url)
+
+    def __repr__(self) -> str:
+        return f"Network(proxy={self.proxy is not None}, ssl={self.ssl is not None})"
+
+
+def network_of(
+    proxy: str | None, ssl: tls.SSLContext | None, ca_file: str | PathLike[str] | None
+) -> Network:
+    """Check what a program says of its network. A ``ca_file`` is trusted beside the system's CAs.
+
+    Raises:
+        ValueError: it cannot be so. The message holds nothing of the proxy's address.
+    """
+    if proxy is not None:
+        try:
+            parts = urlsplit(proxy)
+        except ValueError:
+            parts = SplitResult("", "", "", "", "")
+        if parts.scheme != "http" or not parts.hostname or not _is_port(parts):
+            raise ValueError("proxy must look like http://host:port or http://user:password@host")
+    if ca_file is not None:
+        if ssl is not None:
+            raise ValueError("give ssl or ca_file, not both: the context can load the file itself")
+        ssl = tls.create_default_context()
+        try:
+            ssl.load_verify_locations(ca_file)
+        except OSError as error:  # of the file, or of what it holds
+            raise ValueError(
+                f"ca_file has no certificates in PEM ({error.strerror or type(error).__name__})"
+            ) from None
+    return Network(proxy, ssl)

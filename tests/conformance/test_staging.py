@@ -56,6 +56,18 @@ async def test_a_record_is_staged_once(durable: DurableOutbox, place: DurablePla
         assert await staged(after, batch) == [Staged(0, 100, 0)]
 
 
+async def test_what_changed_is_met_among_what_did_not(durable: DurableOutbox) -> None:
+    """Wherever it stands in the file: a record with another text, one more equal, a new one."""
+    batch = [*drafts(100), draft("c", counted=True), draft("d", counted=True)]
+    await staged(durable, batch)
+    other = batch[50]._replace(payload=TWO, raw=TWO)
+    changed = [*batch[:30], draft("c", counted=True), *batch[30:50], other, *batch[51:], batch[7]]
+    (found,) = await staged(durable, [*changed, draft("new")])
+    assert found[:4] == (3, 102, 1, 1)
+    assert [of.key for of in found.reused] == [line_key(other.raw or b"")]
+    assert await staged(durable, batch) == [Staged(0, 102, 0)]
+
+
 async def test_a_key_belongs_to_its_location(outbox: Outbox) -> None:
     """The same id in two locations is two records."""
     batch = [draft("a"), draft("a", location="l2")]

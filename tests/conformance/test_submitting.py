@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from outbox_kit import claimed, draft, drafts, fate, keys, said
 
 from leadconnector_async.outbox.base import Outbox, SourcePass, Staged, State, Submission
+from leadconnector_async.records.draft import TraceContext
 
 if TYPE_CHECKING:
     from outbox_places import DurablePlace
@@ -147,3 +148,30 @@ async def test_a_submitted_record_is_known_to_a_later_reading(durable: DurableOu
     await durable.submit(draft("a"))
     batch = [draft("a"), draft("b")]
     assert await durable.stage(batch, SourcePass()) == Staged(1, 1, 0)
+
+
+TRACE = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b")
+
+
+async def test_a_trace_goes_with_its_record_until_that_has_an_end(outbox: Outbox) -> None:
+    """Through a lease that ends and a claim that is given back; and no other record gets it."""
+    one, other = draft("a", date=1)._replace(trace=TRACE), draft("b", date=2)
+    await submit_all(outbox, [one, other])
+    assert [claim.trace for claim in await claimed(outbox, 9)] == [TRACE, None]
+    lease, unknown, _ = await outbox.acquire("l1")
+    assert [claim.trace for claim in unknown] == [TRACE, None]
+    await outbox.settle([fate(claim, State.PENDING) for claim in unknown], ())
+    (claims,) = await outbox.claim([(lease, 9)])
+    assert [claim.trace for claim in claims] == [TRACE, None]
+    await outbox.settle([fate(claim) for claim in claims], ())
+    await outbox.submit(draft("c"))
+    assert [claim.trace for claim in await claimed(outbox, 9)] == [None]
+
+
+async def test_a_trace_survives_a_crash(durable: DurableOutbox, place: DurablePlace) -> None:
+    """Without a state, too; that of a record that is submitted again is the first one."""
+    bare = TraceContext(TRACE.parent)
+    for trace in (bare, TRACE):
+        await durable.submit(draft("a")._replace(trace=trace))
+    async with await place.crashed() as after:
+        assert [claim.trace for claim in await claimed(after, 9)] == [bare]

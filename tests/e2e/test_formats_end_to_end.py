@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from cli_harness import leadconnector
 from late_harness import KIM, mail, run
 from workbooks import workbook
 
@@ -81,3 +84,34 @@ def test_a_maildir(sandbox: SandboxThread, tmp_path: Path) -> None:
     run(sandbox, folder, "--mine", "me@example.com")
     assert {m.type for m in sandbox.messages} == {"Email"}
     assert sorted(m.direction for m in sandbox.messages) == ["inbound", "outbound"]
+
+
+@pytest.mark.parametrize("place", ["chats/", ""])
+@pytest.mark.parametrize("kind", ["csv", "mapped", "json"])
+def test_what_failed_of_an_archive_is_imported_again_from_its_list(
+    sandbox: SandboxThread, tmp_path: Path, kind: str, place: str
+) -> None:
+    """Its list names the files in the archive, which nobody has to unpack."""
+    names = ["type", "direction", "date", "contact.phone", "message", "attachments"]
+    if kind == "mapped":
+        names = ["Type", "Direction", "Date", "Phone", "Text", "Media"]
+    cells = ["SMS", "inbound", "2024-01-31T09:30:00Z", "12", "hello", f"{place}cat.png"]
+    content = f"{','.join(names)}\n{','.join(cells)}\n"
+    if kind == "json":
+        content = json.dumps(dict(zip(names, [*cells[:-1], [cells[-1]]], strict=True)))
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr(f"chats/a.{'json' if kind == 'json' else 'csv'}", content)
+        archive.writestr("chats/cat.png", base64.b64decode(PICTURE))
+        archive.writestr("chats/chats/cat.png" if place else "cat.png", b"\x89PNG other")
+    mapping = ("--mapping", "generic", "--region", "US") if kind == "mapped" else ("--region", "US")
+    run(sandbox, tmp_path / "export.zip", *mapping, exits=3)
+    listed = tmp_path / f"failed.{'json' if kind == 'json' else 'csv'}"
+    leadconnector("failed", "--outbox", tmp_path / "o.db", "-o", listed)
+    listed.write_bytes(listed.read_bytes().replace(b",12,", b",+12125550101,"))
+    listed.write_bytes(listed.read_bytes().replace(b'"12"', b'"+12125550101"'))
+    run(sandbox, listed, *mapping)
+    (upload,) = sandbox.uploads
+    assert (upload.name, upload.content) == (
+        "cat.png",
+        b"\x89PNG other" if place else base64.b64decode(PICTURE),
+    )

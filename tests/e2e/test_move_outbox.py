@@ -17,6 +17,7 @@ from leadconnector_async.outbox.open import open_outbox, read_outbox
 from leadconnector_async.outbox.selection import Selection
 from leadconnector_async.outbox.upkeep import move_outbox
 from leadconnector_async.quota.limits import QuotaSnapshot
+from leadconnector_async.records.draft import TraceContext
 from leadconnector_async.sandbox import Fault, SandboxThread
 
 if TYPE_CHECKING:
@@ -105,6 +106,25 @@ def test_what_is_in_flight_is_handed_over_in_the_database(
     asyncio.run(move_outbox(path, url))
     assert len(asyncio.run(in_doubt(url))) == 4
     assert asyncio.run(read_outbox(url, lambda reader: reader.broken())) == {}
+
+
+@pytest.mark.slow
+def test_traces_move_with_their_records(tmp_path: Path, postgres: PostgresServer) -> None:
+    """There and back."""
+    path, url = str(tmp_path / "o.db"), postgres.outbox()
+    trace = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b")
+
+    async def submit(outbox: SqliteOutbox) -> None:
+        await outbox.submit(draft("a")._replace(trace=trace))
+
+    async def told() -> list[TraceContext | None]:
+        async with await open_outbox(path) as outbox:
+            return [claim.trace for claim in await claimed(outbox, 9)]
+
+    in_outbox(tmp_path / "o.db", submit)
+    asyncio.run(move_outbox(path, url))
+    asyncio.run(move_outbox(url, path))
+    assert asyncio.run(told()) == [trace]
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+import pytest
 from cli_harness import PATIENCE
 from outbox_kit import ENVIRONMENT
 
@@ -22,6 +23,8 @@ from leadconnector_async.sandbox import Fault, Latency, SandboxConfig, SandboxTh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+pytestmark = pytest.mark.slow
 
 RECIPES: Final = Path(__file__).parents[2] / "docs" / "recipes"
 SOME: Final = 75

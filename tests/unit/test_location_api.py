@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fault_harness import QUICK
+from fault_harness import QUICK, SHORT_PAUSES
 
 from leadconnector_async import (
     AccessError,
@@ -230,7 +230,7 @@ def test_a_read_is_asked_for_again(kind: Any) -> None:  # noqa: ANN401
             await api.find_contact(number="+12125550100")
         assert sandbox.faults_fired[kind] >= 2 * QUICK.attempts - 1
 
-    run(scenario)
+    run(scenario, limits=SHORT_PAUSES)
 
 
 @pytest.mark.parametrize("kind", ["500", "garbage", "drop"])

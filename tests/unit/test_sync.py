@@ -86,6 +86,7 @@ def test_it_takes_what_the_client_and_the_import_take() -> None:
     assert there - given == Options.__optional_keys__ - ClientOptions.__optional_keys__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_it_as_the_command(number: int, tmp_path: Path) -> None:
     """What is in flight is finished and written down; the same again sends only the rest."""

@@ -195,7 +195,12 @@ def _client(given: dict[str, Any], base_url: str, token: str | TokenProvider) ->
 
     try:
         return LeadConnector(
-            token, location_id=given["location"], base_url=base_url, version=given["api_version"]
+            token,
+            location_id=given["location"],
+            base_url=base_url,
+            version=given["api_version"],
+            proxy=None if given["sandbox"] else given["proxy"],
+            ca_file=given["ca_file"],
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None

@@ -17,6 +17,7 @@ from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.file_descriptors import room_for
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import destination, taken_as_known, target
+from leadconnector_async.cli.metrics import served_metrics
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.cli.report_lines import (
     AUTOMATIONS,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from leadconnector_async.cli.import_options import ApiTarget, ImportOptions
+    from leadconnector_async.cli.metrics import Metrics
     from leadconnector_async.cli.progress_display import Display
     from leadconnector_async.importer import Importer
     from leadconnector_async.outbox.reader import OutboxReader
@@ -77,8 +79,12 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
         return plan(options)
     display = choose_display(quiet=options.quiet, color=color)
     options = _within_open_files(options)
-    with target(options) as at, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        summary = runner.run(_Run(options, display).run(at))
+    with (
+        served_metrics(options) as metrics,
+        target(options) as at,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
+        summary = runner.run(_Run(options, display, metrics).run(at))
     if summary.error is not None:
         say(f"leadconnector: {summary.error}", err=True)
     if options.as_json:
@@ -117,9 +123,10 @@ def exit_code(summary: ImportSummary) -> Exit:
 class _Run:
     """One run of the importer in the loop, with its signals and its progress."""
 
-    def __init__(self, options: ImportOptions, display: Display) -> None:
+    def __init__(self, options: ImportOptions, display: Display, metrics: Metrics) -> None:
         self._options = options
         self._display = display
+        self._metrics = metrics
 
     async def run(self, at: ApiTarget) -> ImportSummary:
         """Import, and count what this run did."""
@@ -160,6 +167,7 @@ class _Run:
 
     async def _drive(self, importer: Importer) -> Ending:
         """Run the importer to its end, or until signals stop it."""
+        self._metrics.read = importer.statistics.read
         task = asyncio.create_task(self._import(importer))
         watching = asyncio.create_task(self._watch(importer))
 

@@ -90,18 +90,25 @@ class VerifyOptions(Struct, frozen=True, kw_only=True):
     locations: str | None
     base_url: str | None
     api_version: str | None
+    proxy: str | None
+    ca_file: str | None
     location: str | None
     as_json: bool
     quiet: bool
 
     def client(self, token: str | None, locations: Locations | None = None) -> LeadConnector:
         """The client for a token, or for the locations of a file."""
-        return LeadConnector(
-            api_token(token, locations, self.outbox),
-            base_url=self.base_url or BASE_URL,
-            version=self.api_version,
-            limits={} if locations is None else locations.limits(RateLimit()),
-        )
+        try:
+            return LeadConnector(
+                api_token(token, locations, self.outbox),
+                base_url=self.base_url or BASE_URL,
+                version=self.api_version,
+                proxy=self.proxy,
+                ca_file=self.ca_file,
+                limits={} if locations is None else locations.limits(RateLimit()),
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
 
     def __repr__(self) -> str:
         return f"VerifyOptions({shown_place(self.outbox)!r})"

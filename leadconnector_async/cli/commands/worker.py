@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,7 +22,12 @@ from leadconnector_async.cli.sending_options import sending_options
 
 if TYPE_CHECKING:
     from leadconnector_async.cli.import_options import WorkerOptions
+    from leadconnector_async.cli.metrics import Metrics
+    from leadconnector_async.reports.statistics_meter import StatisticsMeter
     from leadconnector_async.worker import Worker
+
+COUNTED_S: Final = 2.0
+"""Seconds between two counts for the metrics."""
 
 
 @click.command("worker")
@@ -76,21 +81,26 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
         given["locations"] = read_locations(given["locations"])
     from leadconnector_async.cli.import_options import WorkerOptions  # noqa: PLC0415 - not for help
+    from leadconnector_async.cli.metrics import served_metrics  # noqa: PLC0415 - the same
 
-    ctx.exit(asyncio.run(_work(WorkerOptions(**given))))
+    options = WorkerOptions(**given)
+    with served_metrics(options) as metrics:
+        ctx.exit(asyncio.run(_work(options, metrics)))
 
 
-async def _work(options: WorkerOptions) -> Exit:
+async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:
     from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not for help
     from leadconnector_async.cli.import_options import api_token  # noqa: PLC0415 - the same
     from leadconnector_async.outbox.open import open_shared  # noqa: PLC0415 - the same
+    from leadconnector_async.reports.statistics_meter import StatisticsMeter  # noqa: PLC0415 - the same
     from leadconnector_async.worker import Worker  # noqa: PLC0415 - the same
 
     base_url = options.base_url or BASE_URL
     token = api_token(options.token, options.locations, options.outbox)
     async with options.client(token, base_url) as api:
+        meter = None if options.metrics is None else StatisticsMeter(api.session)
         worker = Worker(
-            api.session,
+            api.session if meter is None else meter.session,
             lambda: open_shared(options.outbox, destination=base_url.rstrip("/")),
             lease_s=options.lease,
             concurrency=options.concurrency,
@@ -100,8 +110,30 @@ async def _work(options: WorkerOptions) -> Exit:
         with suppress(NotImplementedError):  # on Windows, where Ctrl-C cancels all
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, worker.stop)
-        await worker.run()
+        counting = None
+        if meter is not None:
+            meter.watch(worker)
+            metrics.read = meter.read
+            counting = asyncio.create_task(_count(worker, meter))
+        try:
+            await worker.run()
+        finally:
+            if counting is not None:
+                counting.cancel()
     return _report(worker, options)
+
+
+async def _count(worker: Worker, meter: StatisticsMeter) -> None:
+    """Count now and then what the locations have left that the worker owns."""
+    from leadconnector_async.errors import OutboxError  # noqa: PLC0415 - not for help
+
+    while True:
+        outbox = worker.outbox
+        if outbox is not None:
+            with suppress(OutboxError):  # the worker itself says so
+                unsent = await outbox.unsent()
+                meter.left = {name: n for name, n in unsent.items() if outbox.owns(name)}
+        await asyncio.sleep(COUNTED_S)
 
 
 def _report(worker: Worker, options: WorkerOptions) -> Exit:

@@ -16,6 +16,7 @@ from asyncpg.exceptions import DivisionByZeroError
 
 from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim
 from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.records.draft import traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,13 +74,13 @@ _HOLD: Final = """WITH found AS (
         UPDATE tenure t SET held = held || seqs
         FROM unnest($2::int[], $3::bigint[]) AS l (location, token) JOIN got USING (location)
         WHERE t.location = l.location AND epoch = token RETURNING 1)
-    SELECT seq, key, payload, late FROM found
+    SELECT seq, key, payload, late, parent, state FROM found LEFT JOIN trace USING (seq)
     WHERE 1 / ((SELECT count(*) FROM fenced) = (SELECT count(*) FROM got))::int = 1"""
 """Where a lease is not held any more, the division fails, and with it all of the statement."""
 
-_HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.late
+_HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.late, parent, state
     FROM unnest($2::bigint[]) AS h (seq) JOIN record r USING (seq)
-        JOIN queue q USING (location, lane, date, seq)
+        JOIN queue q USING (location, lane, date, seq) LEFT JOIN trace USING (seq)
     WHERE location = $1 ORDER BY q.lane, q.date, seq"""
 
 
@@ -169,7 +170,7 @@ class Claims:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.held = HeldClaims()
+        self.held: HeldClaims = HeldClaims()
         self._walks: dict[int, tuple[int, int]] = {}
 
     def forget(self, location: int) -> None:
@@ -180,7 +181,11 @@ class Claims:
     async def unknown(self, lease: Lease, seqs: Sequence[int]) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
         rows = await self._connection.fetch(_HELD, lease.number, seqs)
-        return [Claim(lease, *row) for row in rows]
+        claims = []
+        for *of, parent, state in rows:
+            claims.append(Claim(lease, *of))
+            claims[-1].trace = traced(parent, state)
+        return claims
 
     async def choose(
         self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
@@ -267,8 +272,9 @@ class Claims:
             for lane, date, seq, attempts in catch.entries:
                 if seq not in records:
                     break
-                key, payload, late = records[seq]
+                key, payload, late, *trace = records[seq]
                 claim = Claim(catch.lease, lane, date, seq, key, payload, attempts, late)
+                claim.trace = traced(*trace)
                 of_location.append(claim)
             claims.append(of_location)
         return claims

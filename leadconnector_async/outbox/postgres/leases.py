@@ -99,7 +99,7 @@ class Leases:
         self._tokens: dict[int, int] = {}
         self.unused_files: set[str] = set()
         """Digests of files whose records were sent: others may need them."""
-        self.claims = Claims(runner.connection)
+        self.claims: Claims = Claims(runner.connection)
 
     async def lock(self, names: Iterable[str]) -> None:
         """Become the owner of locations' shards.
@@ -239,6 +239,8 @@ class Leases:
         except DivisionByZeroError:
             raise _lost(leases) from None
         await trail.add(self._connection, settlements)
+        if ended := [of.claim.seq for of in settlements if of.claim.trace and of.state]:
+            await self._connection.execute("DELETE FROM trace WHERE seq = ANY($1)", ended)
         done = [fate.claim for fate in settlements if fate.state is State.SENT]
         unused = await stored_files.unuse(
             self._connection, [of.seq for of in done if stored_files.local_files(of.deferred)]

@@ -106,6 +106,9 @@ _ENDS: Final = """SELECT r.seq, l.name, r.key, o.state, message_id, conversation
         JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
         LEFT JOIN reason ON reason.id = o.reason"""
 
+_TRACES: Final = """INSERT INTO trace (seq, parent, state)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])"""
+
 _PENDING: Final = int(State.PENDING)
 
 
@@ -204,6 +207,9 @@ class PostgresRecords:
         *places, reasons = columns(rows)
         at = time.time_ns() // 1_000_000
         await self._connection.execute(_REFUSED, *places, at, reasons)
+
+    async def unchanged(self, _drafts: Sequence[Draft], _kin: object) -> None:
+        """See `RecordStore.unchanged`: many are looked up at once here."""
 
     async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
         """See `RecordStore.known`."""
@@ -306,6 +312,10 @@ class PostgresRecords:
                 if draft.payload is not None
             ]
         )
+
+    async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
+        """See `SubmitStore.add_traces`."""
+        await self._connection.execute(_TRACES, *columns(traces))
 
     async def publish_known(self, seq: int) -> State:
         """See `SubmitStore.publish_known`."""

@@ -71,7 +71,12 @@ CREATE TABLE stopped (
     location int PRIMARY KEY, at bigint NOT NULL, kind text NOT NULL, refusal bytea NOT NULL);
 """
 
-_ADDED: Final = (_LIVES, _AWAITED_FILES_TOKENS, _STOPPED)
+_TRACE: Final = """
+-- Of which trace records are that were submitted within one and have no end.
+CREATE TABLE trace (seq bigint PRIMARY KEY, parent text NOT NULL, state text);
+"""
+
+_ADDED: Final = (_LIVES, _AWAITED_FILES_TOKENS, _STOPPED, _TRACE)
 """What each format from the second on has that the one before it has not."""
 
 FORMAT: Final = OLDEST + len(_ADDED)

@@ -177,7 +177,7 @@ class Claims:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.index = ClaimIndex(connection)
+        self.index: ClaimIndex = ClaimIndex(connection)
         self._waiting: dict[int, int] = {}
         self._walks: dict[int, tuple[int, int]] = {}
 

@@ -8,6 +8,7 @@ from leadconnector_async.outbox.life import LifeQueries
 from leadconnector_async.outbox.payload_kind import kind_of
 from leadconnector_async.outbox.reader import HistoryRecord
 from leadconnector_async.outbox.sqlite.counters import PENDING
+from leadconnector_async.outbox.sqlite.source_form import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,8 @@ _ENDS: Final = "SELECT seq, state, state = 2 AND reason IS NOT NULL FROM outcome
 
 _RECORDS: Final = "SELECT seq, location, date, payload FROM record ORDER BY seq"
 
-_SAID: Final = """SELECT form, raw FROM origin LEFT JOIN source ON source.id = origin.source
-    WHERE seq = ?"""
+_SAID: Final = """SELECT form, raw, NULL, NULL, x'', '' FROM origin
+    LEFT JOIN source ON source.id = origin.source WHERE seq = ?"""
 
 
 def history_pages(connection: Connection, kind_of_refused: KindOf) -> Iterator[list[HistoryRecord]]:
@@ -42,7 +43,7 @@ def history_pages(connection: Connection, kind_of_refused: KindOf) -> Iterator[l
         for seq, location, date, payload in rows.fetchmany(_PAGE):
             if payload is None:
                 said = connection.execute(_SAID, (seq,)).fetchone()
-                what = kind_of_refused(*(said or (None, None)))
+                what = kind_of_refused(said[0], restored(*said[1:])) if said else (None,) * 3
             else:
                 what = kind_of(payload, date)
             state = states[seq]

@@ -12,7 +12,12 @@ from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.refused_lines import forget_unmet
 from leadconnector_async.outbox.sqlite.claims import Claims
-from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
+from leadconnector_async.outbox.sqlite.connection import (
+    explained,
+    fetch_rows,
+    open_to_write,
+    run_rows,
+)
 from leadconnector_async.outbox.sqlite.counters import PENDING, Counters
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
 from leadconnector_async.outbox.sqlite.lookups import Lookups
@@ -22,6 +27,7 @@ from leadconnector_async.outbox.sqlite.selecting import select
 from leadconnector_async.outbox.sqlite.settler import Settler
 from leadconnector_async.outbox.staging import stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
+from leadconnector_async.records.draft import TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -51,6 +57,8 @@ _UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
     WHERE state = ? AND left > 0 ORDER BY location.id"""
 
 
+_TRACES: Final = "SELECT seq, parent, state FROM trace WHERE seq IN ("
+
 _OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
 
 
@@ -62,13 +70,15 @@ class SqliteStore:
         self._lock = lock
         self._tokens: dict[int, int] = {}
         self._counters = Counters(connection)
-        self.claims = Claims(connection)
-        self.lookups = Lookups(connection)
-        self.enqueuer = Enqueuer(connection, self.claims, self.lookups)
-        self.records = SqliteRecords(connection, self._counters, self.enqueuer, self.claims.index)
-        self.settler = Settler(connection, self._counters, self.claims, self.lookups)
-        self.dismissing = Dismissing(connection, self._counters)
-        self.requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
+        self.claims: Claims = Claims(connection)
+        self.lookups: Lookups = Lookups(connection)
+        self.enqueuer: Enqueuer = Enqueuer(connection, self.claims, self.lookups)
+        self.records: SqliteRecords = SqliteRecords(
+            connection, self._counters, self.enqueuer, self.claims.index
+        )
+        self.settler: Settler = Settler(connection, self._counters, self.claims, self.lookups)
+        self.dismissing: Dismissing = Dismissing(connection, self._counters)
+        self.requeuer: Requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""
@@ -91,7 +101,7 @@ class SqliteStore:
         self._tokens.pop(location, None)
         lease = Lease(name, self._token(location), location)
         spent = execute(_SPEND, (location,)).fetchone()
-        unknown = self.claims.unknown(lease)
+        unknown = self._traced(self.claims.unknown(lease))
         return Acquired(lease, unknown, None if spent is None else QuotaSnapshot(*spent))
 
     def _token(self, location: int) -> int:
@@ -111,7 +121,17 @@ class SqliteStore:
     def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
-        return self.claims.claim(wants, room)
+        return list(map(self._traced, self.claims.claim(wants, room)))
+
+    def _traced(self, claims: list[Claim]) -> list[Claim]:
+        """Add of which traces records are: nearly always, none is."""
+        if claims and self.connection.execute("SELECT 1 FROM trace LIMIT 1").fetchone():
+            seqs = [(claim.seq,) for claim in claims]
+            rows = fetch_rows(self.connection, _TRACES, seqs, ")")
+            traces = {seq: TraceContext(parent, state) for seq, parent, state in rows}
+            for claim in claims:
+                claim.trace = traces.get(claim.seq)
+        return claims
 
     def settle(
         self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
@@ -119,6 +139,8 @@ class SqliteStore:
         """See `Outbox.settle`."""
         self._check({fate[0].lease for fate in settlements}.union(lease for lease, _ in quotas))
         self.settler.settle(settlements, quotas)
+        if ended := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
+            run_rows(self.connection, "DELETE FROM trace WHERE seq IN (", ended, ")")
 
     def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""

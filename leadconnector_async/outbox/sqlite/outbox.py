@@ -199,6 +199,7 @@ class SqliteOutbox:
             done, end = await self._forget(last)
             total += done
             if end == last:
+                await self._writer.run(lambda store: store.reload())
                 return total
             last = end
 

@@ -19,16 +19,19 @@ from leadconnector_async.outbox.record_store import (
 )
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import PENDING
+from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 from leadconnector_async.records.draft import line_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import Copy, LineKey
     from leadconnector_async.outbox.sqlite.claims import ClaimIndex
     from leadconnector_async.outbox.sqlite.counters import Counters
     from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, QueuePlace
+    from leadconnector_async.outbox.sqlite.source_form import Stored
     from leadconnector_async.records.draft import Draft
 
 _RECORD: Final = """INSERT OR IGNORE INTO record
@@ -46,6 +49,10 @@ _KNOWN: Final = """SELECT location, key, record.seq, lane, date, payload, late,
 
 _OF_KEYS: Final = """) AS wanted CROSS JOIN record ON location = column1 AND key = column2
     LEFT JOIN origin ON origin.seq = record.seq"""
+
+_FOLLOWING: Final = """SELECT record.seq, source, name, key, payload, late FROM record
+    JOIN location ON location.id = location LEFT JOIN origin ON origin.seq = record.seq
+    WHERE record.seq >= ? AND payload IS NOT NULL ORDER BY record.seq LIMIT ?"""
 
 _LINES: Final = "SELECT location, key, seq, lane, state FROM ("
 
@@ -66,8 +73,9 @@ _HAS_KEYS: Final = """SELECT EXISTS (SELECT 1 FROM record
 _KIN: Final = """SELECT kin.id, kin.name FROM source AS it JOIN source AS kin USING (name)
     WHERE it.id = ?"""
 
-_FROM: Final = """SELECT coalesce(name, ''), line, raw
-    FROM origin LEFT JOIN source ON source.id = source WHERE seq = ?"""
+_FROM: Final = f"""SELECT coalesce(source.name, ''), line, {FORM}
+    FROM origin JOIN record USING (seq) JOIN location ON location.id = location
+        LEFT JOIN source ON source.id = source {WITH_SHAPE} WHERE seq = ?"""  # noqa: S608 - our own names
 
 _PLACE: Final = "location = ? AND lane = ? AND seq = ?"
 
@@ -111,12 +119,14 @@ class SqliteRecords:
         self._counters = counters
         self._enqueuer = enqueuer
         self._claim_index = claim_index
+        self._forms = SourceForms(connection)
         self.reload()
 
     def reload(self) -> None:
         """Find the first free number, and whether any record was ever mended: nearly none was."""
         (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
         self._next: int = last + 1
+        self._forms.reload()
         (found,) = self._connection.execute(_ANY_FORMER).fetchone()
         self._has_former = bool(found)
 
@@ -171,11 +181,11 @@ class SqliteRecords:
         self._counters.add(totals)
         return sum(record.draft.problem is not None for record in ended)
 
-    def _kept(self, seq: int, draft: Draft) -> bytes | None:
+    def _kept(self, seq: int, draft: Draft) -> Stored:
         """What is kept of a record's own form. Of a long one that is left out, only its digest."""
         raw = draft.raw
         if draft.left_out is None or raw is None or len(raw) <= MAX_LEFT_OUT:
-            return raw
+            return self._forms.stored(raw, draft.payload, draft.key, draft.location)
         self._note_former(seq, raw)
         return None
 
@@ -193,6 +203,23 @@ class SqliteRecords:
         ]
         run_rows(self._connection, _REFUSED, rows)
 
+    async def unchanged(
+        self, drafts: Sequence[Draft], kin: AbstractSet[int]
+    ) -> Sequence[int] | None:
+        """See `RecordStore.unchanged`. A source is staged, and so numbered, in its order."""
+        place = self._counters.location(drafts[0].location), drafts[0].key
+        first = (await self.known([place])).get(place)
+        if first is None:
+            return None
+        rows = self._connection.execute(_FOLLOWING, (first.seq, len(drafts)))
+        seqs = []
+        for draft, (seq, source, *record) in zip(drafts, rows, strict=False):
+            said = [draft.location, draft.key, draft.payload, draft.deferred]
+            if said != record or draft.own is not None or source not in kin:
+                break
+            seqs.append(seq)
+        return seqs
+
     async def known(self, keys: Sequence[LineKey]) -> dict[LineKey, ExistingRecord]:
         """See `RecordStore.known`."""
         rows = fetch_rows(self._connection, _KNOWN, keys, _OF_KEYS)
@@ -201,7 +228,10 @@ class SqliteRecords:
     async def origin(self, seq: int) -> Origin:
         """See `RecordStore.origin`."""
         row = self._connection.execute(_FROM, (seq,)).fetchone()
-        return Origin() if row is None else Origin(*row)
+        if row is None:
+            return Origin()
+        source, line, *form = row
+        return Origin(source, line, restored(*form))
 
     async def ended(self, location: int, known: ExistingRecord) -> tuple[State, str | None] | None:
         """See `RecordStore.ended`."""
@@ -227,10 +257,10 @@ class SqliteRecords:
         """See `RecordStore.replace`."""
         _, location, draft = record
         seq, execute = known.seq, self._connection.execute
+        raw = (await self.origin(seq)).raw
         execute(f"DELETE FROM outcome WHERE {_PLACE}", (location, known.lane, seq))  # noqa: S608 - our own names
         lacks = draft.deferred, draft.traits
         execute(_REPLACE, (draft.lane, draft.date, draft.payload, *lacks, seq))
-        raw = (await self.origin(seq)).raw
         if raw is not None and raw != draft.raw:
             self._note_former(seq, raw)
         run_rows(self._connection, _ORIGIN, [(seq, source, draft.line, self._kept(seq, draft))])
@@ -289,6 +319,10 @@ class SqliteRecords:
             if draft.payload is not None
         ]
         self._enqueuer.publish_ahead([record.seq for record in created], places)
+
+    async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
+        """See `SubmitStore.add_traces`."""
+        run_rows(self._connection, "INSERT INTO trace (seq, parent, state)", traces)
 
     async def publish_known(self, seq: int) -> State:
         """See `SubmitStore.publish_known`."""

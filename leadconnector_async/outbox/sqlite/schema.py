@@ -22,7 +22,7 @@ _log: Final = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x4C434F42
 """"LCOB" in the file's header, where `file` and SQLite look for a format's owner."""
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """Stored as ``user_version``. Raise it with every change of the tables."""
 
 OLDEST: Final = 1
@@ -68,12 +68,18 @@ _LIFE: Final = (
     "CREATE TABLE owner (at INTEGER NOT NULL, worker TEXT NOT NULL)",
 )
 
+# Of which trace records are that were submitted within one and have no end.
+_TRACE: Final = "CREATE TABLE trace (seq INTEGER PRIMARY KEY, parent TEXT NOT NULL, state TEXT)"
+# What is alike in the lines of many records: see `source_form`.
+_SHAPE: Final = "CREATE TABLE shape (id INTEGER PRIMARY KEY, text BLOB NOT NULL)"
+
 _ADDED: Final = (
     (),
     ("ALTER TABLE record ADD COLUMN late TEXT", _LOOKUP),
     (_DAY_LIMIT, *_EQUALS),
     (_TRAITS,),
     _LIFE,
+    (_SHAPE, _TRACE),
 )
 """What each format has that the one before it has not."""
 
@@ -121,6 +127,8 @@ _TABLES: Final = (
     _LOOKUP,
     *_EQUALS,
     *_LIFE,
+    _TRACE,
+    _SHAPE,
     # Records up to here are published, and beyond it those in early.
     "CREATE TABLE sealed (seq INTEGER NOT NULL)",
     "INSERT INTO sealed VALUES (0)",

@@ -16,6 +16,7 @@ from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.sqlite.claims import ClaimIndex, packed
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
+from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
 from leadconnector_async.records.deferred import read_deferred
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from leadconnector_async.records.deferred import LocalFile
 
 _READ: Final = {
-    "record": """SELECT seq, location, lane, date, key, payload, late, traits, source, line, raw
-        FROM record LEFT JOIN origin USING (seq) ORDER BY seq""",
+    "record": f"""SELECT seq, location, lane, date, key, payload, late, traits, source, line, {FORM}
+        FROM record JOIN location ON location.id = location LEFT JOIN origin USING (seq)
+            {WITH_SHAPE} ORDER BY seq""",  # noqa: S608 - our own names
     "outcome": f"SELECT {RELATIONS['outcome'].replace(' ', ', ')} FROM outcome ORDER BY id",  # noqa: S608 - our own names
     "lookup": "SELECT location, name, value FROM fact",
     "copy": "SELECT source, seq, n, met, reading, line FROM copy",
@@ -56,6 +58,8 @@ class SqliteTransfer:
         self._path = path
         self._connection = connection
         self._held: list[int] = []
+        self._forms = SourceForms(connection)
+        self._locations: dict[int, str] = {}
         self._folder = Path(f"{path}.files").absolute()
         self._paths: dict[str, Path] = {}
         self.retired: str | None = None
@@ -79,6 +83,8 @@ class SqliteTransfer:
         query = _READ.get(relation, f"SELECT {names} FROM {relation}")  # noqa: S608 - our own names
         cursor = self._connection.execute(query)
         while page := cursor.fetchmany(BATCH):
+            if relation == "record":
+                page = [(*row[:10], restored(*row[10:])) for row in page]
             yield page
 
     async def retire(self) -> str:
@@ -99,13 +105,20 @@ class SqliteTransfer:
         if relation == "record":
             kept = [(*row[:6], self._here(row[6]), row[7]) for row in rows]
             self._insert("record", _COLUMNS[:8], kept)
-            origins = [(row[0], *row[8:]) for row in rows if row[8] is not None or row[10]]
+            stored, named = self._forms.stored, self._locations
+            origins = [
+                (row[0], *row[8:10], stored(row[10], row[5], row[4], named[row[1]]))
+                for row in rows
+                if row[8] is not None or row[10]
+            ]
             self._insert("origin", ("seq", *_COLUMNS[8:]), origins)
             return
         if relation == "file":
             for digest, n, content in rows:
                 self._keep(digest, n, content)
             return
+        if relation == "location":
+            self._locations.update((number, name) for number, name in rows)
         names = [_RENAMED.get(name, name) for name in RELATIONS[relation].split()]
         if relation == "owner":
             names, rows = names[1:], [row[1:] for row in rows]

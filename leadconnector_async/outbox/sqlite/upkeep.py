@@ -13,24 +13,27 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
+from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
 from leadconnector_async.records.draft import line_key
 from leadconnector_async.records.sameness import forgotten
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-_SETTLED: Final = """SELECT r.seq, payload, late, raw
+_SETTLED: Final = f"""SELECT r.seq, late, {FORM}
     FROM record r CROSS JOIN outcome o USING (location, lane, seq)
-        LEFT JOIN origin ON origin.seq = r.seq
+        JOIN location ON location.id = r.location
+        LEFT JOIN origin ON origin.seq = r.seq {WITH_SHAPE}
     WHERE r.seq > ? AND o.state IN (2, 5, 6) AND (payload IS NOT NULL OR raw IS NOT NULL)
-    ORDER BY r.seq LIMIT ?"""
+    ORDER BY r.seq LIMIT ?"""  # noqa: S608 - our own names
 
 _DIGEST: Final = re.compile("[0-9a-f]{32}")
 
-_NEEDING: Final = """SELECT late, iif(o.state = 3, raw, NULL)
+_NEEDING: Final = f"""SELECT late, iif(o.state = 3, raw, NULL) AS raw, {FORM.removeprefix("raw, ")}
     FROM record r LEFT JOIN outcome o USING (location, lane, seq)
-        LEFT JOIN origin ON origin.seq = r.seq
-    WHERE (late IS NOT NULL OR raw IS NOT NULL) AND coalesce(o.state, 0) NOT IN (2, 5, 6)"""
+        JOIN location ON location.id = r.location
+        LEFT JOIN origin ON origin.seq = r.seq {WITH_SHAPE}
+    WHERE (late IS NOT NULL OR raw IS NOT NULL) AND coalesce(o.state, 0) NOT IN (2, 5, 6)"""  # noqa: S608 - our own names
 
 _FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE seq = ?"
 
@@ -88,8 +91,10 @@ def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, i
     rows = connection.execute(_SETTLED, (after, limit)).fetchall()
     if not rows:
         connection.execute(_FORGET_NAMES)
+        connection.execute(FORGET_SHAPES)
     done = 0
-    for seq, payload, deferred, raw in rows:
+    for seq, deferred, *form in rows:
+        raw, payload = restored(*form), form[2]
         less = None if payload is None else forgotten(payload, deferred)
         done += less != payload or raw is not None
         connection.execute(_FORGET, (less, seq))
@@ -112,7 +117,13 @@ def empty_files(path: str, folder: Path) -> None:
         return
     with closing(open_to_read(path)) as connection:
         rows = connection.execute(_NEEDING)
-        needed = {name for row in rows for text in row if text for name in _names_in(text)}
+        needed = {
+            name
+            for late, *form in rows
+            for text in (late, restored(*form))
+            if text
+            for name in _names_in(text)
+        }
     for entry in kept:
         if entry.name not in needed:
             rmtree(entry, ignore_errors=True)

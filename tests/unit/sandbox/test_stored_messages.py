@@ -130,11 +130,14 @@ def test_calls_are_the_requests_with_their_answers() -> None:
 
 
 def test_a_fault_meets_one_record_by_its_number() -> None:
-    """The number of its contact, or of its call, however it is written."""
+    """The number of its contact or of its call, however it is written."""
     state = a_state(Fault("refused", number="+1 (212) 555-0100"))
     state.know("there", providers=["p"])
     call = {"type": "Call", "conversationProviderId": "p", "call": {"from": "+12125550100"}}
-    assert send(state, "hi") == 400
+    state.know("here", conversations=["hers"])
+    hers = state.store.open("here", "ann", 0.0)
+    assert send(state, "hi") == send(state, "hi", to="", conversationId=hers.id) == 400
+    assert send(state, "hi", to="", conversationId="hers") == 200
     assert send(state, "hi", to="bob", token=OTHER) == 200
     assert send(state, "hi", to="bob", token=OTHER, **call) == 400
 

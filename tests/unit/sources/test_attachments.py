@@ -13,10 +13,10 @@ from leadconnector_async.sources.attachments import (
     MAX_OF_WHATSAPP,
     SUFFIXES,
     Attachments,
-    anchored,
 )
+from leadconnector_async.sources.failed_list import anchored
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside, FolderMembers
-from leadconnector_async.sources.values import WrongValueError
 
 
 def read_attachments(

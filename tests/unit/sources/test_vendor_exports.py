@@ -65,6 +65,39 @@ def test_a_type_that_holds_directions_is_the_direction() -> None:
     )
 
 
+def test_what_was_sent_is_with_whoever_else_writes_in_its_session() -> None:
+    """By the whole table; a session of several is nobody's, and one without anybody is refused."""
+    parsed, _ = _read(
+        "Session,Date,Direction,From,Text",
+        "s1,2024-01-31 10:00,Outgoing,+12125550100,sent before it was answered",
+        "s1,2024-01-31 10:01,Incoming,+12125550111,hi",
+        "s2,2024-01-31 10:02,Incoming,+12125550122,hi",
+        "s2,2024-01-31 10:03,Incoming,+12125550133,hi",
+        "s2,2024-01-31 10:04,Outgoing,,to whom?",
+        "s3,2024-01-31 10:05,Outgoing,,nobody answered",
+    )
+    assert [one.row and one.row.contact and one.row.contact.phone for one in parsed] == [
+        "+12125550111",
+        "+12125550111",
+        "+12125550122",
+        "+12125550133",
+        None,
+        None,
+    ]
+    assert [one.wrong for one in parsed[4].problems] == ["names several people"]
+    assert [one.wrong for one in parsed[5].problems] == ["cannot be told: nobody else wrote"]
+
+
+def test_a_table_that_names_the_other_side_needs_no_session() -> None:
+    """And is read once: what failed keeps its own columns where it has no session."""
+    parsed, _ = _read(
+        "Phone,Date,Direction,Text,Session",
+        "+12125550111,2024-01-31 10:00,Outgoing,hi,s1",
+    )
+    assert parsed[0].row is not None
+    assert parsed[0].row.contact == Contact(phone="+12125550111")
+
+
 @pytest.mark.parametrize(
     ("column", "value", "direction"),
     [

@@ -30,7 +30,7 @@ from http_peer import (
 from leadconnector_async.errors import ClosedError, FateUnknownError, NotSentError, TransportError
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import Request, Response
-from leadconnector_async.transport.http1 import MAX_ANSWER, MAX_TOKENS, Heads
+from leadconnector_async.transport.http1 import MAX_ANSWER, MAX_TOKENS, Heads, user_agent
 from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
@@ -389,7 +389,7 @@ def test_a_request_is_sent_as_it_is() -> None:
         "content-length": "14",
         "accept": "application/json",
         "accept-encoding": "identity",
-        "user-agent": "leadconnector-async",
+        "user-agent": user_agent(),
     }
 
 
@@ -647,9 +647,14 @@ def test_a_server_that_speaks_no_tls_got_nothing() -> None:
 
 
 @either_way
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-def test_a_certificate_has_to_be_trusted(tmp_path: Path) -> None:
-    """One that nobody vouches for gets nothing; with its own CA handed in, it is as good as any."""
+def test_a_certificate_has_to_be_trusted(tmp_path: Path, loop: str) -> None:
+    """One that nobody vouches for gets nothing; with its own CA handed in, it is as good as any.
+
+    On either loop: their TLS is not the same.
+    """
+    new_loop = pytest.importorskip(loop).new_event_loop
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     names = ["-subj", "/CN=sandbox", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -672,7 +677,8 @@ def test_a_certificate_has_to_be_trusted(tmp_path: Path) -> None:
                     assert (await transport.send(POST, TOKEN)).status == 200
                 assert server.connections == before + 1
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -108,6 +108,7 @@ def test_another_format_is_refused(tmp_path: Path, found: int, says: str) -> Non
 
 
 UNDO = {
+    6: ["DROP TABLE shape", "DROP TABLE trace"],
     5: [f"DROP TABLE {table}" for table in ("trail", "owner")],
     4: ["ALTER TABLE record DROP COLUMN traits"],
     3: [
@@ -144,7 +145,7 @@ def test_an_outbox_of_an_older_format_is_brought_up_to_date(
         with closing(opened(path)) as connection:
             kept = connection.execute("SELECT seq, late, traits FROM record").fetchall()
             assert kept == [(1, mail, 0 if mail is None else Trait.MAIL)]
-            for table in ("fact", "copy", "former", "reused", "trail", "owner"):
+            for table in ("fact", "copy", "former", "reused", "trail", "owner", "shape", "trace"):
                 assert connection.execute(f"PRAGMA table_info({table})").fetchone() is not None
             snapshot = connection.execute("SELECT * FROM spend").fetchone()
             assert snapshot == (1, 2, 3, 4, 5, 6 if found >= 3 else None)

@@ -1,1 +1,0 @@
-"""The contestants: each posts the same bodies to the same server, as its users would."""

@@ -1,0 +1,191 @@
+"""``--metrics``: what `Statistics` tells, served for Prometheus.
+
+Without ``--metrics-locations`` the figures of all locations stand together: the sum, but the least
+that is left of a quota and the deepest lane.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from leadconnector_async.errors import LeadConnectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from leadconnector_async.cli.import_options import SendingOptions
+    from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
+
+PREFIX: Final = "leadconnector_"
+
+_OF_LOCATIONS: Final[dict[str, tuple[str, str, Callable[[list[float]], float]]]] = {
+    "pending": ("pending_records", "gauge", sum),
+    "claimed": ("claimed_records", "gauge", sum),
+    "in_flight": ("in_flight_records", "gauge", sum),
+    "in_doubt": ("in_doubt_records", "gauge", sum),
+    "lanes": ("lanes", "gauge", sum),
+    "lane_depth": ("lane_depth_records", "gauge", max),
+    "requests": ("requests", "counter", sum),
+    "throttled": ("throttled_requests", "counter", sum),
+    "quota_limit": ("quota_limit_requests", "gauge", sum),
+    "quota_used": ("quota_used_requests", "gauge", sum),
+    "quota_left": ("quota_left_requests", "gauge", min),
+    "quota_wait": ("quota_wait_seconds", "counter", sum),
+    "day_limit": ("day_limit_requests", "gauge", sum),
+    "day_used": ("day_used_requests", "gauge", sum),
+    "day_left": ("day_left_requests", "gauge", min),
+}
+"""By the field of `LocationStatistics`: the metric, its kind, and how several become one."""
+
+_OF_THE_PROCESS: Final = {
+    "read": ("read_records", "counter"),
+    "staged": ("staged_records", "counter"),
+    "rate": ("records_per_second", "gauge"),
+    "request_rate": ("requests_per_second", "gauge"),
+    "seconds_left": ("left_seconds", "gauge"),
+    "out_of_reach": ("out_of_reach_seconds", "gauge"),
+}
+"""The same by the field of `Statistics`."""
+
+_OUTCOMES: Final = ("sent", "rejected", "unresolved")
+
+_LATENCIES: Final = {
+    "request_latency": "request_duration_seconds",
+    "settle_latency": "settle_duration_seconds",
+    "commit_latency": "outbox_commit_duration_seconds",
+}
+
+_QUANTILES: Final = {"p50": "0.5", "p90": "0.9", "p99": "0.99", "max": "1"}
+
+
+class Metrics:
+    """Where the figures are read, once there are any. A collector of the package's."""
+
+    def __init__(self, *, locations: bool) -> None:
+        self._locations = locations
+        self.read: Callable[[], Statistics] | None = None
+
+    def describe(self) -> Iterable[Any]:
+        """Nothing ahead: it is asked when it is registered, and nothing is sent yet."""
+        return ()
+
+    def collect(self) -> Iterator[Any]:
+        """Each metric that there is now."""
+        from prometheus_client.metrics_core import Metric  # noqa: PLC0415 - an extra
+
+        if self.read is None:
+            return
+        for name, kind, field, samples in self._families(self.read()):
+            metric = Metric(PREFIX + name, f"See docs/metrics.md: {field}.", kind)
+            for suffix, labels, value in samples:
+                metric.add_sample(PREFIX + name + suffix, labels, value)
+            yield metric
+
+    def _families(self, stats: Statistics) -> Iterator[tuple[str, str, str, list[Any]]]:
+        for field, (name, kind, together) in _OF_LOCATIONS.items():
+            found = self._of(stats, attrgetter(field), together)
+            yield name, kind, field, [(_suffix(kind), *sample) for sample in found]
+        for field, (name, kind) in _OF_THE_PROCESS.items():
+            value = getattr(stats, field)
+            if value is not None:
+                yield name, kind, field, [(_suffix(kind), {}, value)]
+        for name, kind, label, counts in (
+            ("records", "counter", "outcome", _ended),
+            ("pauses", "counter", "reason", lambda of: of.pauses),
+            ("paused_locations", "gauge", "reason", lambda of: {of.paused: 1} if of.paused else {}),
+        ):
+            yield name, kind, name, list(self._counted(stats, kind, label, counts))
+        looks = [("_total", {"result": of}, n) for of, n in stats.reconciliations.items()]
+        yield "reconciliations", "counter", "reconciliations", looks
+        for field, name in _LATENCIES.items():
+            yield name, "summary", field, list(_summary(getattr(stats, field)))
+
+    def _of(
+        self,
+        stats: Statistics,
+        value_of: Callable[[LocationStatistics], float | None],
+        together: Callable[[list[float]], float],
+    ) -> Iterator[tuple[dict[str, str], float]]:
+        """A figure of each location, or one of all, with its labels."""
+        found = {
+            name: value
+            for name, of in stats.locations.items()
+            if (value := value_of(of)) is not None
+        }
+        if self._locations:
+            yield from (({"location": name}, value) for name, value in found.items())
+        elif found:
+            yield {}, together(list(found.values()))
+
+    def _counted(
+        self,
+        stats: Statistics,
+        kind: str,
+        label: str,
+        counts: Callable[[LocationStatistics], dict[str, int]],
+    ) -> Iterator[tuple[str, dict[str, str], float]]:
+        words = dict.fromkeys(word for of in stats.locations.values() for word in counts(of))
+        for word in words:
+            for place, n in self._of(stats, partial(_count_of, counts, word), sum):
+                yield _suffix(kind), {label: word, **place}, n
+
+
+def _count_of(
+    counts: Callable[[LocationStatistics], dict[str, int]], word: str, of: LocationStatistics
+) -> int | None:
+    return counts(of).get(word)
+
+
+def _suffix(kind: str) -> str:
+    return "_total" if kind == "counter" else ""
+
+
+def _ended(of: LocationStatistics) -> dict[str, int]:
+    return {outcome: getattr(of, outcome) for outcome in _OUTCOMES}
+
+
+def _summary(latency: Latency) -> Iterator[tuple[str, dict[str, str], float]]:
+    for field, quantile in _QUANTILES.items():
+        if (value := getattr(latency, field)) is not None:
+            yield "", {"quantile": quantile}, value
+    yield "_count", {}, latency.count
+    yield "_sum", {}, latency.total
+
+
+@contextmanager
+def served_metrics(options: SendingOptions) -> Iterator[Metrics]:
+    """Serve them while the block runs, where that is asked for.
+
+    Raises:
+        LeadConnectorError: the extra is missing, or the address cannot be used.
+    """
+    metrics = Metrics(locations=options.metrics_locations)
+    if options.metrics is None:
+        yield metrics
+        return
+    host, port = options.metrics
+    try:
+        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise LeadConnectorError(
+            "--metrics needs the package prometheus-client: "
+            "pip install 'leadconnector-async[metrics]'"
+        ) from error
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise LeadConnectorError(
+            f"--metrics {host}:{port} cannot be used: {error.strerror or error}. "
+            "Choose another port, or end the program that has it"
+        ) from error
+    try:
+        yield metrics
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
