@@ -27,7 +27,7 @@ from leadconnector_async.delivery.outcomes import (
 from leadconnector_async.delivery.scheduler import InDoubt, Lane, LocationState, Scheduler
 from leadconnector_async.delivery.sender import Sender
 from leadconnector_async.delivery.stats import RunStats
-from leadconnector_async.delivery.workers import WorkerPool, max_workers
+from leadconnector_async.delivery.workers import WorkerPool
 from leadconnector_async.errors import (
     AccessError,
     DailyQuotaSpentError,
@@ -91,7 +91,7 @@ class Dispatcher:
             self._scheduler,
             self.breaker,
             work=self._work,
-            most=lambda: max_workers(len(self.locations)) if concurrency is None else concurrency,
+            most=lambda: concurrency or self._pool.useful(len(self.locations)),
         )
         self._forever = self._stopping = False
         self._releasing = 0
