@@ -139,7 +139,7 @@ class RowSource(StreamSource):
 
     def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
         super().__init__(stream, text, options)
-        self.form = SourceFormat.of(options, "jsonl").encoded()
+        self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
 
     def reader_of(self, kind: RecordKind, definition: Definition) -> RowMapper:
         """Make the reader of one kind of row. ``--map`` goes before the mapping."""

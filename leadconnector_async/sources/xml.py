@@ -116,7 +116,7 @@ class XmlSource(StreamSource):
         self._definition = definition
         coercer = self._coercer
         self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
-        self.form = SourceFormat.of(options, "jsonl").encoded()
+        self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0
