@@ -152,8 +152,7 @@ class StatisticsMeter:
                 counts.unresolved += 1
             else:
                 continue
-            if location in self.left:
-                self.left[location] -= 1
+            self.left[location] = self.left.get(location, 0) - 1
             self._settled(claim.seq, now)
         if now - self._sampled_at >= _SAMPLE_S:
             self._sample(now)
