@@ -51,7 +51,7 @@ def fast(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def lowest_versions(session: nox.Session) -> None:
     """Run the tests with the lowest versions of direct dependencies that are allowed."""
-    constraints = Path(session.create_tmp()) / "lowest.txt"
+    constraints = Path(session.env_dir) / "lowest.txt"
     constraints.write_text("\n".join(lowest()))
     session.install("--constraint", str(constraints), ".[test]")
     session.run("python", "-m", "pytest", "-q", "-n", "2", *session.posargs)
@@ -89,6 +89,7 @@ def types(session: nox.Session) -> None:
     """Check types, strictly."""
     session.install(".[test]", *group("lint"))
     session.run("mypy")
+    session.run("pyright", "--verifytypes", "leadconnector_async", "--ignoreexternal")
 
 
 @nox.session
@@ -96,6 +97,13 @@ def docs(session: nox.Session) -> None:
     """Run what the documentation says: its commands, its code, its names."""
     session.install(".[test]")
     session.run("python", "-m", "pytest", "-q", "-k", "docs", "tests/e2e", *session.posargs)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site, with warnings and links that lead nowhere as errors."""
+    session.install("-e", ".[all]", *group("docs"))
+    session.run("python", "tools/site_pages.py")
 
 
 @nox.session

@@ -28,7 +28,7 @@ class Breaker:
         self._failures = 0
         self._pause = FIRST_PAUSE
         self._probing = False
-        self.since = math.inf
+        self.since: float = math.inf
         """When the row of failures began."""
         self._probe_at = -math.inf
 

@@ -172,6 +172,13 @@ class LeadConnector(LocationApi):
             NotSentError: the API cannot be reached. Nothing was stored.
             FateUnknownError: it may have been stored.
             ClosedError: the client was closed before.
+
+        Example:
+            >>> message = InboundMessage(
+            ...     type="SMS", contact_id="9VEmS0si86GW6gXWU89b", message="hi", direction="inbound"
+            ... )
+            >>> receipt = await api.add_inbound_message(message)
+            >>> print(receipt.message_id, receipt.quota and receipt.quota.remaining)
         """
         location = self.location_of(location_id)
         message, problems = verified(message)

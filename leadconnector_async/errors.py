@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 
 
 class LeadConnectorError(Exception):
-    """Base of every exception raised by this library."""
+    """Base of every exception raised by this library.
+
+    Example:
+        >>> try:
+        ...     await api.add_inbound_message(InboundMessage(type="SMS", direction="inbound"))
+        ... except InvalidMessageError as error:
+        ...     print(error.problems[0].field)
+        ... except LeadConnectorError as error:
+        ...     print("not sent, or nobody knows:", error)
+        contactId
+    """
 
 
 class InvalidMessageError(LeadConnectorError, ValueError):
@@ -49,7 +59,7 @@ class InvalidMessageError(LeadConnectorError, ValueError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Sequence[Problem]]]:
         return type(self), (self.problems,)

@@ -228,7 +228,7 @@ class Signals:
         self._stop_now = stop_now
         self._loop = asyncio.get_running_loop()
         self._former: dict[int, object] = {}
-        self.count = 0
+        self.count: int = 0
 
     def __enter__(self) -> Self:
         # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.

@@ -33,6 +33,7 @@ from leadconnector_async.stager import Stager
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from leadconnector_async.breaker import Breaker
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
@@ -92,14 +93,14 @@ class Importer:
         self._time_is_up = False
         self.reader = reader
         self._staged = RunStats()
-        self.stager = Stager(
+        self.stager: Stager = Stager(
             outbox,
             self._staged,
             location=location,
             providers=providers,
             network=session.network,
         )
-        self.statistics = StatisticsMeter(session)
+        self.statistics: StatisticsMeter = StatisticsMeter(session)
         """What the run sends, and how fast; with the figures that `snapshot` has too."""
         self._sending = sending_from(
             self.statistics.session,
@@ -108,9 +109,9 @@ class Importer:
             concurrency=concurrency,
             notice=self.stager.notes.notices.add,
         )
-        self.left = self._sending.left
+        self.left: dict[str, int] = self._sending.left
         """Records without a fate, by location, where this run has some to send."""
-        self.breaker = session.breaker
+        self.breaker: Breaker = session.breaker
         self._meter = ProgressMeter(self, reader, self.left)
         self.stager.observer = self.statistics
         self.statistics.watch(self, lambda: self.left, self._own)

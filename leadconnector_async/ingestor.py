@@ -66,6 +66,11 @@ class Ingestor:
     Raises:
         ValueError: the role is none, or leaves the sending to others where there cannot be any;
             or ``stats_every`` is not more than 0.
+
+    Example:
+        >>> async with Ingestor(api, outbox="import.db") as ingestor:
+        ...     async for outcome in ingestor.run(messages):
+        ...         print(outcome.key, type(outcome).__name__)
     """
 
     def __init__(  # noqa: PLR0913 - all but one have defaults

@@ -192,7 +192,8 @@ class LocationApi(Requester):
             TransportError: there was no usable answer.
 
         Example:
-            >>> await api.mark_read("BTGqKhdyPhqWxSaQnNSr")
+            >>> for found in await api.search_conversations(contact_id="9VEmS0si86GW6gXWU89b"):
+            ...     await api.mark_read(found.id)
         """
         location = self.location_of(location_id)
         await self.ask(location, endpoints.mark_read(location, conversation_id), bytes)

@@ -34,7 +34,7 @@ class OwnerLock:
     """
 
     def __init__(self, outbox: str) -> None:
-        self.path = Path(os.path.realpath(outbox) + _SUFFIX)
+        self.path: Path = Path(os.path.realpath(outbox) + _SUFFIX)
         self._descriptor = self._take(outbox)
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, str(os.getpid()).encode())

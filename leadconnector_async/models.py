@@ -54,7 +54,12 @@ CALL_STATUSES: Final[tuple[CallStatus, ...]] = get_args(CallStatus)
 
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
-    """Who called whom, and how it ended. Numbers are E.164. The API has no duration field."""
+    """Who called whom, and how it ended. Numbers are E.164. The API has no duration field.
+
+    Example:
+        >>> Call(to="+12125550100", from_="+12125550199", status="completed").status
+        'completed'
+    """
 
     to: str | None = None
     from_: str | None = None
@@ -68,7 +73,12 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
-    """Who a record is with, where its id is not known: a number in E.164, an address, a name."""
+    """Who a record is with, where its id is not known: a number in E.164, an address, a name.
+
+    Example:
+        >>> Contact("+12125550100", name="Jane Doe").key
+        '+12125550100'
+    """
 
     phone: str | None = None
     email: str | None = None
@@ -94,9 +104,8 @@ class FoundContact(Struct, frozen=True, kw_only=True, rename="camel"):
     in none of the API's answers (highlevel-api-docs 331).
 
     Example:
-        >>> found = FoundContact(id="9VEmS0si86GW6gXWU89b", phone="+12125550100")
-        >>> found.id
-        '9VEmS0si86GW6gXWU89b'
+        >>> FoundContact(id="9VEmS0si86GW6gXWU89b", phone="+12125550100").phone
+        '+12125550100'
     """
 
     id: str
@@ -184,6 +193,11 @@ class InboundMessage(MessageFields, frozen=True):  # type: ignore[misc]  # unlik
 
     ``date`` is an aware datetime, sent in UTC. ``direction="outbound"`` only records: nothing is
     delivered. Rules per type are checked before a request leaves, see `InvalidMessageError`.
+
+    Example:
+        >>> when = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
+        >>> InboundMessage(type="SMS", contact_id="c1", direction="inbound", date=when, message="")
+        InboundMessage(type='SMS', who='c1', direction='inbound')
     """
 
 
@@ -194,6 +208,10 @@ class Record(Struct, frozen=True, kw_only=True):
     often it is given. Without one, the content is the key. ``location_id`` defaults to the
     client's. ``contact`` says who the message is with where it has neither ``contact_id`` nor
     ``conversation_id``: the contact is found, or made, as `Policy.contacts` says.
+
+    Example:
+        >>> message = InboundMessage(type="SMS", message="hi", direction="inbound")
+        >>> record = Record(message=message, id="crm-17", contact=Contact("+12125550100"))
     """
 
     message: InboundMessage
@@ -203,7 +221,15 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class RateLimitHeaders(Struct, frozen=True, kw_only=True, gc=False):
-    """The quota as the server sees it at the moment of an answer."""
+    """The quota as the server sees it at the moment of an answer. What it did not tell is None.
+
+    ``max`` and ``remaining`` are requests in ``interval_ms`` milliseconds; ``daily_limit`` and
+    ``daily_remaining`` requests in a day, which begins anew in ``daily_reset_ms`` milliseconds.
+
+    Example:
+        >>> RateLimitHeaders(max=100, remaining=99, interval_ms=10_000).remaining
+        99
+    """
 
     max: int | None = None
     remaining: int | None = None
@@ -218,6 +244,10 @@ class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):
 
     An outbox keeps the ids of message, conversation and thread alone: so has an outcome. ``quota``
     is what the answer's headers told; None where no answer came, or it told nothing.
+
+    Example:
+        >>> Receipt(message_id="m1", quota=RateLimitHeaders(remaining=99)).quota.remaining
+        99
     """
 
     message_id: str
@@ -235,7 +265,12 @@ class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Problem(Struct, frozen=True):
-    """One rule that a message breaks: the API's field name, what is wrong, and what to do."""
+    """One rule that a message breaks: the API's field name, what is wrong, and what to do.
+
+    Example:
+        >>> print(Problem("date", "has no offset", "write one such as Z"))
+        date has no offset: write one such as Z
+    """
 
     field: str
     wrong: str
@@ -246,7 +281,12 @@ class Problem(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """The API's own words for storing nothing. ``message`` is cut to 300 characters."""
+    """The API's own words for storing nothing. ``message`` is cut to 300 characters.
+
+    Example:
+        >>> print(Refusal(status=400, message="No conversationProviderId passed in body"))
+        400 No conversationProviderId passed in body
+    """
 
     status: int
     message: str
@@ -260,7 +300,12 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """The record is stored. ``found`` tells that it was found by looking, not by its answer."""
+    """The record is stored. ``found`` tells that it was found by looking, not by its answer.
+
+    Example:
+        >>> Sent(key="crm-17", location_id="l", receipt=Receipt(message_id="m1")).receipt.message_id
+        'm1'
+    """
 
     key: str
     location_id: str
@@ -272,6 +317,10 @@ class Rejected(Struct, frozen=True, kw_only=True):
     """The record is not stored, and will not be: validation or the API said no.
 
     ``refusal`` is None where validation refused it before any request.
+
+    Example:
+        >>> Rejected(key="crm-17", location_id="loc", reason="date has no offset").reason
+        'date has no offset'
     """
 
     key: str
@@ -281,7 +330,12 @@ class Rejected(Struct, frozen=True, kw_only=True):
 
 
 class Unresolved(Struct, frozen=True, kw_only=True):
-    """The record may be stored, and it could not be found out."""
+    """The record may be stored, and it could not be found out.
+
+    Example:
+        >>> Unresolved(key="crm-17", location_id="loc", reason="it could not be looked for").key
+        'crm-17'
+    """
 
     key: str
     location_id: str

@@ -17,7 +17,12 @@ OnUnknown = Literal["look", "send", "hold"]
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """What to do when a request does not end well. Times are in seconds."""
+    """What to do when a request does not end well. Times are in seconds.
+
+    Example:
+        >>> Policy(attempts=6, share=0.5).attempts
+        6
+    """
 
     attempts: int = 4
     """How often a record may be sent before it is given up. A 429, and a request that never left,

@@ -79,6 +79,7 @@ class OwnerSending:
             concurrency=concurrency,
             deliver=self._deliver,
             closed=lambda _state, _error: None,  # the state keeps its error: see `errors`
+            awaited=lambda: False,
         )
         of = self._dispatcher
         self._marker = (
@@ -117,11 +118,10 @@ class OwnerSending:
     async def open(self) -> None:
         """See `Sending.open`."""
         unsent = await self._outbox.unsent()
-        for location in await self._outbox.locations():
-            if self._stopping:
-                break
-            state = await self._dispatcher.open(location)
-            self.left[state.name] = unsent.get(location, 0)
+        locations = await self._outbox.locations()
+        if not self._stopping:
+            await self._dispatcher.open_all(locations)
+            self.left |= {location: unsent.get(location, 0) for location in locations}
         self.total = sum(self.left.values())
 
     async def send(self) -> None:

@@ -81,7 +81,7 @@ class ApiSession:
         self.tokens = tokens
         self.policy = policy
         self.observer = observer
-        self.breaker = Breaker()
+        self.breaker: Breaker = Breaker()
         self._limit = limit
         self._limits = limits
         self._quotas: dict[tuple[str, float], Quota] = {}

@@ -46,7 +46,7 @@ class Stager:
         self._location = location
         self._providers = providers
         self._pass: SourcePass | None = None
-        self.notes = Notes(location)
+        self.notes: Notes = Notes(location)
         self._fetcher: AttachmentFetcher | None = None
         self.observer: Observer | None = None
         """Is told what is staged."""

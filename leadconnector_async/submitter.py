@@ -91,7 +91,7 @@ class Submitter:
             )
         )
         self._work: asyncio.Task[None] | None = None
-        self.staged = RunStats()
+        self.staged: RunStats = RunStats()
         """What was staged."""
         self._in_flight = in_flight
         self._waiters = Waiters()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.observer import Telemetry
     from leadconnector_async.policy import ContactMode, Policy
     from leadconnector_async.quota.limits import RateLimit
     from leadconnector_async.reports.progress import ImportProgress
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.summary import ImportSummary
     from leadconnector_async.sources import SourceOptions
     from leadconnector_async.transport.aiohttp_session import Timeouts
+
+__all__ = ["ClientOptions", "Options", "import_files"]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -38,6 +41,9 @@ class ClientOptions(TypedDict, total=False):
     connections: int
     proxy: str | None
     ssl: SSLContext | None
+    ca_file: str | PathLike[str] | None
+    user_agent: str | None
+    telemetry: Telemetry | None
     version: str | None
 
 

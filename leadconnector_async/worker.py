@@ -116,8 +116,8 @@ class Worker:
         self.share: Share | None = None
         """What it owns now."""
         self._stopped = StoppedLocations()
-        self.tenures = 0
-        self.stats = RunStats()
+        self.tenures: int = 0
+        self.stats: RunStats = RunStats()
         """What was done in all tenures that have ended."""
 
     @property

@@ -51,6 +51,15 @@ class OAuth:
             is installed in the location itself; for one agency, ``lambda _: "its id"``.
         remedies: by location or company, what to do where no refresh token works; for errors.
         clock: seconds since 1970.
+
+    Example:
+        >>> agency = OAuth(
+        ...     "client-id",
+        ...     "secret",
+        ...     store="tokens.db",
+        ...     refresh_tokens={"companyId": "the first refresh token"},
+        ...     company_of=lambda location_id: "companyId",
+        ... )
     """
 
     def __init__(  # noqa: PLR0913 - four have defaults

@@ -20,6 +20,16 @@ class TokenProvider(Protocol):
     Both methods may raise `AccessError` where there is no token to be had: the location stops
     alone, with its message. They may raise `NotSentError` where the source of tokens is out of
     reach: it is asked again later.
+
+    Example:
+        >>> class Vault:
+        ...     async def token(self, location_id: str) -> str:
+        ...         return "pit-0123456789"
+        ...
+        ...     async def renew(self, location_id: str, refused: str) -> str | None:
+        ...         return None
+        >>> isinstance(Vault(), TokenProvider)
+        True
     """
 
     async def token(self, location_id: str) -> str:
@@ -48,6 +58,10 @@ class StaticToken:
 
     Raises:
         ValueError: it is empty, or has characters that no token has.
+
+    Example:
+        >>> await StaticToken("pit-0123456789").token("ve9EPM428h8vShlRW1KT")
+        'pit-0123456789'
     """
 
     __slots__ = ("_token",)

@@ -166,7 +166,7 @@ class TokenStore:
     """The file itself. Nothing here knows an event loop: call it from a thread."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
 
     def read(self, name: str) -> StoredTokens:
         """What is kept, or `NOTHING`."""

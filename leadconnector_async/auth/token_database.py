@@ -35,6 +35,8 @@ _KEEP: Final = """INSERT INTO installation (name, access, renew_at, ends_at, ref
         access = excluded.access, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
         refresh = excluded.refresh, seed = excluded.seed, asked = NULL, asked_at = NULL"""
 
+_FAILURES: Final[tuple[type[Exception], ...]] = (OutboxError, *FAULTS)
+
 _AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0)
 """Seconds between attempts where the connection is lost: a pair that is not kept is gone."""
 
@@ -113,7 +115,7 @@ class TokenDatabase:
             for pause in (*_AGAIN_S, None):
                 try:
                     return await work(await self._connected())
-                except (OutboxError, *FAULTS) as error:
+                except _FAILURES as error:
                     why, is_lost = explained(self._place, error), self._is_lost
                 if not is_lost or not self._was_open:
                     raise TokenStoreError(f"the token store cannot be used: {why}")

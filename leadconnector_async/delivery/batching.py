@@ -1,4 +1,9 @@
-"""The batcher: claims from the outbox and settles with it, in batches over all locations."""
+"""The batcher: claims from the outbox and settles with it, in batches over all locations.
+
+A commit costs the same for one as for a hundred, so what is not urgent is gathered over time, and
+claims and fates that are due together are written in one commit. What is gathered and not written
+is in doubt after a crash, as what is in flight is: its records are looked for.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,40 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import Settlement, State
+from leadconnector_async.delivery.workers import MAX_WORKERS
+from leadconnector_async.outbox.base import CLAIM_BYTES, Settlement, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.observer import Observer
-    from leadconnector_async.outbox.base import Lease, Outbox
+    from leadconnector_async.outbox.base import Claim, Lease, Outbox
 
-LINGER: Final = 0.05
-"""Seconds that fates are gathered before a commit while they come thick: a commit costs the same
-for one as for a hundred."""
+GATHER_S: Final = 0.25
+"""Seconds that fates and claims are gathered at most where nobody waits for an outcome."""
+
+GATHER_PART: Final = 1 / 10
+"""And this part of the run's time at most: whoever watches its beginning sees it move."""
+
+GATHERED: Final = 1024
+"""Fates that are written at once, however short a time they were gathered."""
+
+CLAIMED_BYTES: Final = 16 << 20
+"""What claims may take in memory, those that are settled and not written included."""
+
+GATHERED_BYTES: Final = CLAIMED_BYTES // 4
+"""What they take of it whose fates are written at once."""
+
+STUCK_S: Final = 1.0
+"""A location that has to wait so long gives its claims back where others have no room for any."""
+
+WAITED_S: Final = 0.003
+"""Seconds that fates are gathered where somebody waits, as long as requests are in flight."""
+
+LINGER_S: Final = 0.05
+"""Seconds that fates are gathered for a database, where they come thick: whoever waits for them may
+be in another process."""
 
 THICK: Final = 32
 
@@ -29,19 +56,27 @@ class OutboxBatcher:
     its result is taken in, whatever becomes of the loops.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one has a default
         self,
         outbox: Outbox,
         *,
         deliver: Callable[[list[Settlement]], None],
         moved: Callable[[LocationState], None],
         idle: Callable[[], None],
+        awaited: Callable[[], bool],
         observer: Observer | None = None,
     ) -> None:
         self._outbox = outbox
         self._deliver = deliver
         self._moved = moved
         self._idle = idle
+        self._awaited = awaited
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._thick = False
+        self._weight = self._fates_weight = 0
+        self._typical = 2 * CLAIM_BYTES
+        self._began = 0.0
         self._observer = observer
         self._fates: list[Settlement] = []
         self._wanting: dict[Lease, LocationState] = {}
@@ -53,7 +88,7 @@ class OutboxBatcher:
         self._write_done = asyncio.Event()
         self._claiming = False
         self._finishing = False
-        self.room = asyncio.Event()
+        self.room: asyncio.Event = asyncio.Event()
         """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
         self.room.set()
 
@@ -63,26 +98,72 @@ class OutboxBatcher:
         return self._claiming or bool(self._wanting)
 
     def wants_claims(self, state: LocationState) -> None:
-        """Claim for the location, if it has room for more."""
-        if state.lease not in self._wanting and state.prefetch:
+        """Claim for the location, if it has room for more: at once where it runs dry."""
+        if state.prefetch:
             self._wanting[state.lease] = self._locations[state.lease] = state
-            self._claims_due.set()
+            is_urgent = state.runs_dry or (not state.ready and self._awaited())
+            if is_urgent and self._weight < CLAIMED_BYTES:
+                self._commit()
+            else:
+                self._commit_in(self._gather_s())
 
     def settle(self, settlement: Settlement) -> None:
-        """Write a fate down with the next commit."""
+        """Write a fate down with one of the next commits."""
         self._fates.append(settlement)
+        self._fates_weight += settlement.claim.weight
         self._known += 1
-        self._fates_due.set()
+        count = len(self._fates)
+        if count >= GATHERED or self._fates_weight >= GATHERED_BYTES:
+            self._commit()
+        elif count == 1:
+            self._commit_in(self._seconds())
+
+    def hold(self, claims: Iterable[Claim]) -> None:
+        """Weigh what an earlier owner has claimed."""
+        self._weight += sum(claim.weight for claim in claims)
+
+    def rests(self) -> None:
+        """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""
+        if self._fates and self._awaited():
+            self._commit()
 
     async def flushed(self) -> None:
         """Wait until every fate that is known now is written down."""
         known = self._known
         while self._written < known:
+            self._commit()
             await self._write_done.wait()
+
+    def _seconds(self) -> float:
+        if self._outbox.is_shared:
+            return LINGER_S if self._thick else 0.0
+        return WAITED_S if self._awaited() else self._gather_s()
+
+    def _gather_s(self) -> float:
+        return min(GATHER_S, (self._loop.time() - self._began) * GATHER_PART)
+
+    def _commit_in(self, seconds: float) -> None:
+        when = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._commit)
+
+    def _commit(self) -> None:
+        """Write now what there is: both loops are due in the same step, and so in one commit."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._fates:
+            self._fates_due.set()
+        if self._wanting:
+            self._claims_due.set()
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin both loops."""
         self._finishing = False
+        self._began = self._loop.time()
         tasks.create_task(self._claim_loop())
         tasks.create_task(self._settle_loop())
 
@@ -110,6 +191,7 @@ class OutboxBatcher:
             await asyncio.wait([task])
         self._drain(state)
         await self.flushed()
+        self._weight -= sum(c.weight for lane in state.lanes.values() for c in lane.claims)
         self._wanting.pop(state.lease, None)
         self._locations.pop(state.lease, None)
 
@@ -130,44 +212,76 @@ class OutboxBatcher:
                 await self._see_through(self._claim())
 
     async def _claim(self) -> None:
-        locations = [state for state in self._wanting.values() if state.prefetch]
-        self._wanting.clear()
-        wants = [(state.lease, state.prefetch) for state in locations]
+        room = CLAIMED_BYTES - self._weight
+        locations = self._next_in_line(room)
+        each = max(room // (self._typical * max(1, min(len(locations), MAX_WORKERS))), 1)
+        wants = [(state.lease, min(state.prefetch, each)) for state in locations]
         for state in locations:
+            del self._wanting[state.lease]
             state.more = False  # unless the batch is full, or something is fed meanwhile
         try:
-            batches = await self._outbox.claim(wants) if wants else []
+            batches = await self._outbox.claim(wants, room) if wants else []
         finally:
             self._claiming = False
+        taken = sum(claim.weight for claims in batches for claim in claims)
+        count = sum(map(len, batches))
+        self._weight += taken
+        if count:
+            self._typical = (self._typical + taken // count) // 2
         for state, (_, want), claims in zip(locations, wants, batches, strict=True):
-            state.more = state.more or len(claims) >= want
+            state.more = state.more or len(claims) >= want or taken >= room
             state.take_in(claims)
             self._moved(state)
             self.wants_claims(state)
         self._idle()
 
+    def _next_in_line(self, room: int) -> list[LocationState]:
+        """The locations to claim for; of many, for which there is no room, those that can go on.
+
+        Those that cannot give back what they hold where there is none at all.
+        """
+        wanting = [state for state in self._wanting.values() if state.prefetch]
+        self._wanting = {state.lease: state for state in wanting}
+        if not wanting or len(wanting) * self._typical <= room:
+            return wanting
+        now = self._loop.time()
+        self._commit_in(STUCK_S)
+        if room > 0:
+            soon = [of for of in wanting if of.quota.ready_at(now) <= now + STUCK_S]
+            return soon[: -(-room // self._typical)]
+        for state in self._locations.values():
+            is_stuck = state.error is not None or state.quota.ready_at(now) > now + STUCK_S
+            if is_stuck and not any(lane.busy for lane in state.lanes.values()):
+                self._drain(state)
+                if state.error is None:
+                    self._wanting[state.lease] = state
+        return []
+
     async def _settle_loop(self) -> None:
         while not self._finishing or self._fates:
             await self._fates_due.wait()
-            if len(self._fates) >= THICK and not self._finishing:
-                await asyncio.sleep(LINGER)
             self._fates_due.clear()
             if self._fates:
                 await self._see_through(self._write())
 
     async def _write(self) -> None:
         fates, self._fates = self._fates, []
+        weight, self._fates_weight = self._fates_weight, 0
+        self._thick = len(fates) >= THICK
         touched = {fate.claim.lease for fate in fates} & self._locations.keys()
         wall_ms = time.time_ns() // 1_000_000
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         quotas = [
             (lease, self._locations[lease].quota.state(now=now, wall_ms=wall_ms))
             for lease in touched
         ]
         await self._outbox.settle(fates, quotas)
         if self._observer is not None:
-            self._observer.committed(fates, asyncio.get_running_loop().time() - now)
+            self._observer.committed(fates, self._loop.time() - now)
         self._written += len(fates)
+        self._weight -= weight
+        if self._wanting and self._weight + weight >= CLAIMED_BYTES:
+            self._claims_due.set()
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()
         self._deliver(fates)

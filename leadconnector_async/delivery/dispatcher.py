@@ -21,6 +21,7 @@ from leadconnector_async.delivery.outcomes import (
     OutcomeRecorder,
     day_spent,
     first_of,
+    shown,
     undisturbed,
 )
 from leadconnector_async.delivery.scheduler import InDoubt, Lane, LocationState, Scheduler
@@ -34,13 +35,13 @@ from leadconnector_async.errors import (
     LeaseLostError,
     NotSentError,
     OutboxError,
-    RefusedError,
     ThrottledError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from leadconnector_async.breaker import Breaker
     from leadconnector_async.outbox.base import Claim, Outbox, Settlement
     from leadconnector_async.session import ApiSession
 
@@ -49,9 +50,12 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Moves what the outbox holds to the API, until nothing is left or it is stopped."""
+    """Moves what the outbox holds to the API, until nothing is left or it is stopped.
 
-    def __init__(
+    ``awaited`` says whether somebody waits for an outcome now: fates are written sooner then.
+    """
+
+    def __init__(  # noqa: PLR0913 - one has a default
         self,
         session: ApiSession,
         outbox: Outbox,
@@ -59,6 +63,7 @@ class Dispatcher:
         concurrency: int | None,
         deliver: Callable[[list[Settlement]], None],
         closed: Callable[[LocationState, LeadConnectorError], None],
+        awaited: Callable[[], bool] = lambda: True,
     ) -> None:
         self._session = session
         self._outbox = outbox
@@ -68,15 +73,17 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self.locations: dict[str, LocationState] = {}
         self._opening = asyncio.Lock()
-        self.stats = RunStats()
-        self.breaker = session.breaker
+        self.stats: RunStats = RunStats()
+        self.breaker: Breaker = session.breaker
         self._batcher = OutboxBatcher(
             outbox,
             deliver=deliver,
             moved=self.move,
             idle=self._note_idle,
+            awaited=awaited,
             observer=session.observer,
         )
+        self.room = self._batcher.room
         self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
         self._scheduler = Scheduler(self.move)
@@ -86,40 +93,37 @@ class Dispatcher:
             work=self._work,
             most=lambda: max_workers(len(self.locations)) if concurrency is None else concurrency,
         )
-        self._forever = False
-        self._stopping = False
+        self._forever = self._stopping = False
         self._releasing = 0
         self._lane_ended = asyncio.Event()
+        self._active: LocationState | None = None
 
     # What an ingestor calls.
 
     async def open(self, location: str) -> LocationState:
         """Own a location, and take over what an earlier owner left in doubt."""
-        state = self.locations.get(location)
-        if state is not None:
-            return state
-        async with self._opening:
-            return self.locations.get(location) or await self._begin(location)
+        if location not in self.locations:
+            await self.open_all([location])
+        return self.locations[location]
 
     async def open_all(self, locations: Iterable[str]) -> None:
         """Own several at once, as far as they are not owned."""
         async with self._opening:
             new = [self._begin(name) for name in locations if name not in self.locations]
-            for begun in await asyncio.gather(*new, return_exceptions=True):
-                if isinstance(begun, BaseException):
-                    raise begun
+            begun = await asyncio.gather(*new, return_exceptions=True)
+            for error in filter(None, begun):
+                raise error
 
-    async def _begin(self, location: str) -> LocationState:
+    async def _begin(self, location: str) -> None:
         lease, unknown, snapshot = await self._outbox.acquire(location)
         state = self.locations[location] = LocationState(
             lease, self._session.quota(location, snapshot), self._outbox.may_send(lease)
         )
-        if unknown:
-            found = len(unknown)
+        self._batcher.hold(unknown)
+        if found := len(unknown):
             _log.info("resume: location %s has %d unknown of an earlier run", location, found)
         self._take_over(state, unknown)
         self.feed(state)
-        return state
 
     def _take_over(self, state: LocationState, claims: list[Claim]) -> None:
         """Apply the policy to what an earlier owner claimed, and perhaps sent."""
@@ -159,6 +163,7 @@ class Dispatcher:
             state.failing.clear()
         state.error = None
         self.move(state)
+        self._batcher.wants_claims(state)  # it may have given back what it held
 
     async def release(self, location: str, within: float = inf) -> None:
         """Let go of a location while `work` goes on with the others.
@@ -184,6 +189,7 @@ class Dispatcher:
             self._releasing -= 1
         await self._batcher.give_back(state)
         self.locations.pop(location, None)
+        self._active = None
         self._session.forget(location)
 
     def finish(self) -> None:
@@ -224,11 +230,6 @@ class Dispatcher:
         self._stopping = True
         self._pool.wake_all()
 
-    @property
-    def room(self) -> asyncio.Event:
-        """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
-        return self._batcher.room
-
     # What the sender calls: `LaneControl`.
 
     def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
@@ -240,7 +241,7 @@ class Dispatcher:
         """See `LaneControl.close`."""
         if state.error is None:
             state.error = error
-            _log.error("location %s stopped: %s", state.name, _shown(error))
+            _log.error("location %s stopped: %s", state.name, shown(error))
             if self._session.observer is not None:
                 reason = REASONS.get(type(error), TAKEN_OVER)
                 self._session.observer.paused(state.name, reason)
@@ -293,6 +294,8 @@ class Dispatcher:
                 if self._is_over():
                     self._pool.wake_all()
                     return
+                if self._pool.rests:
+                    self._batcher.rests()
                 await self._pool.park()
                 continue
             state, lane = due
@@ -327,9 +330,11 @@ class Dispatcher:
         return not self._forever and not self._batcher.expecting and self._at_rest()
 
     def _at_rest(self) -> bool:
-        return all(
-            state.error or not (state.claimed or state.more) for state in self.locations.values()
-        )
+        """Tell whether all are at rest: one that was not is asked first."""
+        if self._active is None or self._active.at_rest:
+            every = self.locations.values()
+            self._active = next((state for state in every if not state.at_rest), None)
+        return self._active is None
 
     def _check_day(self, state: LocationState) -> None:
         if state.quota.day_spent:
@@ -344,11 +349,3 @@ class Dispatcher:
 
     def __repr__(self) -> str:
         return f"<Dispatcher {len(self.locations)} locations, {self._pool!r}>"
-
-
-def _shown(error: LeadConnectorError) -> str:
-    """Name an error without the API's own words, which may quote a person's number."""
-    if not isinstance(error, RefusedError):
-        return type(error).__name__
-    code = f" {error.canonical_code}" if error.canonical_code else ""
-    return f"{type(error).__name__} ({error.status}{code})"

@@ -18,7 +18,7 @@ from leadconnector_async.errors import NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Collection, Mapping
 
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
@@ -60,8 +60,9 @@ class ExclusiveSender:
             concurrency=concurrency,
             deliver=self._deliver,
             closed=self._closed,
+            awaited=lambda: bool(self._waiters) or not is_durable,
         )
-        self.staged = self._dispatcher.stats
+        self.staged: RunStats = self._dispatcher.stats
         """Where what is staged is counted."""
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None
@@ -149,9 +150,10 @@ class ExclusiveSender:
         await self._outbox.publish()
         await self._feed(await self._outbox.locations())
 
-    async def _feed(self, locations: Iterable[str]) -> None:
+    async def _feed(self, locations: Collection[str]) -> None:
+        await self._dispatcher.open_all(locations)
         for location in locations:
-            self._dispatcher.feed(await self._dispatcher.open(location))
+            self._dispatcher.feed(self._dispatcher.locations[location])
 
     async def _stream(self, messages: Messages, builder: RecordBuilder) -> None:
         feeder = asyncio.create_task(self._feed_stream(messages, builder))

@@ -21,6 +21,7 @@ from leadconnector_async.errors import (
     DailyQuotaSpentError,
     LeadConnectorError,
     LeaseLostError,
+    RefusedError,
     ThrottledError,
 )
 from leadconnector_async.models import Refusal
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.decisions import Settle
     from leadconnector_async.delivery.scheduler import Lane, LocationState
     from leadconnector_async.delivery.stats import RunStats
-    from leadconnector_async.errors import RefusedError
     from leadconnector_async.models import Receipt
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.session import ApiSession
@@ -168,6 +168,14 @@ def throttled(state: LocationState, refusal: Refusal, seconds: float) -> Throttl
     return ThrottledError(replace(refusal, message=message))
 
 
+def shown(error: LeadConnectorError) -> str:
+    """Name an error without the API's own words, which may quote a person's number."""
+    if not isinstance(error, RefusedError):
+        return type(error).__name__
+    code = f" {error.canonical_code}" if error.canonical_code else ""
+    return f"{type(error).__name__} ({error.status}{code})"
+
+
 def first_of(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorError:
     """One cause out of a tree of them: the workers share their fate."""
     for error in group.exceptions:
@@ -185,7 +193,7 @@ class OutcomeHandler:
         self._control = control
         self.recorder = recorder
         self.stats = stats
-        self.random = Random()  # noqa: S311 - jitter, not secrets
+        self.random: Random = Random()  # noqa: S311 - jitter, not secrets
         self._loop = asyncio.get_running_loop()
 
     def take(

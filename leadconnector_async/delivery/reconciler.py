@@ -147,7 +147,11 @@ class Reconciler:
         self._handler.go_on(state, lane, step)
 
 
-RESULTS: Final = {Found: "found", Inconclusive: "inconclusive", LookupFailed: "failed"}
+RESULTS: Final[dict[type, str]] = {
+    Found: "found",
+    Inconclusive: "inconclusive",
+    LookupFailed: "failed",
+}
 
 
 def _said_of(finding: Finding) -> str:

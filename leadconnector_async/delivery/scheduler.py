@@ -71,14 +71,15 @@ class Lane:
     )
 
     def __init__(self, id_: int) -> None:
-        self.id = id_
-        self.claims: deque[Claim] = deque()
+        self.id: int = id_
+        # Lists where there are many of them: an empty deque takes 760 bytes.
+        self.claims: list[Claim] = []
         self.doubts: dict[int, InDoubt] = {}
         self.search: Search | None = None
         self.enrichment: Enrichment | None = None
         self.lookups: dict[str, str] = {}
-        self.busy = False
-        self.waiting = False
+        self.busy: bool = False
+        self.waiting: bool = False
 
     def __repr__(self) -> str:
         flags = [name for name in ("busy", "waiting") if getattr(self, name)]
@@ -90,12 +91,12 @@ class LocationState:
 
     __slots__ = (
         "_ahead",
+        "_learning",
         "_rate",
         "claimed",
         "error",
         "failing",
         "lanes",
-        "learning",
         "lease",
         "may_send",
         "more",
@@ -109,31 +110,37 @@ class LocationState:
     )
 
     def __init__(self, lease: Lease, quota: Quota, may_send: MaySend | None = None) -> None:
-        self.lease = lease
-        self.may_send = may_send
-        self.name = lease.location
-        self.quota = quota
+        self.lease: Lease = lease
+        self.may_send: MaySend | None = may_send
+        self.name: str = lease.location
+        self.quota: Quota = quota
         self.lanes: dict[int, Lane] = {}
         self.ready: deque[Lane] = deque()
-        self.claimed = 0
-        self.resting = 0
-        self.more = True
+        self.claimed: int = 0
+        self.resting: int = 0
+        self.more: bool = True
         self.error: LeadConnectorError | None = None
-        self.queued_at = math.inf
+        self.queued_at: float = math.inf
         self._rate = math.nan
         self._ahead = 0
         self.unreachable: dict[tuple[str | None, str | None], str] = {}
         """Why contacts, by number and address, could not be had in this run."""
-        self.working: set[bytes] = set()
+        self.working: frozenset[bytes] = frozenset()
         """Conversation providers of which a record was stored in this run."""
         self.failing: dict[bytes, set[int]] = {}
         """Records that were answered 500 again and again, by their provider."""
-        self.learning: WeakValueDictionary[str, Enrichment] = WeakValueDictionary()
+        self._learning: WeakValueDictionary[str, Enrichment] | None = None
+
+    @property
+    def learning(self) -> WeakValueDictionary[str, Enrichment]:
         """Lookups that lanes share, and the enrichment that is about to learn each.
 
         With its record an enrichment is gone from here too: a location can have a file for each of
         a million records.
         """
+        if self._learning is None:
+            self._learning = WeakValueDictionary()
+        return self._learning
 
     @property
     def prefetch(self) -> int:
@@ -149,6 +156,16 @@ class LocationState:
             return 0
         return max(min(self._ahead - moving, MAX_HELD - self.claimed), 0)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it can move any more."""
+        return self.error is not None or not (self.claimed or self.more)
+
+    @property
+    def runs_dry(self) -> bool:
+        """Whether what is claimed may be sent before claims that are gathered have come."""
+        return self.claimed - self.resting <= self._ahead // 4
+
     def take_in(self, claims: list[Claim]) -> None:
         """Add claims behind those that their lanes hold."""
         for claim in claims:
@@ -163,7 +180,7 @@ class LocationState:
     def take_out(self, lane: Lane, claim: Claim) -> None:
         """Take a record out whose fate is known: nearly always the lane's first."""
         if lane.claims[0] is claim:
-            lane.claims.popleft()
+            del lane.claims[0]
         else:
             lane.claims.remove(claim)
         lane.doubts.pop(claim.seq, None)
@@ -175,8 +192,8 @@ class LocationState:
     def works(self, claim: Claim) -> None:
         """Note that the record's provider stores what it is given."""
         provider = provider_of(claim.payload)
-        if provider is not None:
-            self.working.add(provider)
+        if provider is not None and provider not in self.working:
+            self.working |= {provider}
 
     def fails(self, claim: Claim) -> str | None:
         """The record's provider, where a few records were answered 500 and none was stored."""
@@ -222,7 +239,7 @@ class LocationState:
             if not lane.claims:
                 del self.lanes[lane.id]
         self.claimed -= len(given)
-        self.learning.clear()
+        self._learning = None
         self.wake()
         return given
 

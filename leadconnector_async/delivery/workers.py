@@ -82,6 +82,11 @@ class WorkerPool:
         elif self._tasks is not None and self._size < self._most():
             self._spawn(self._tasks)
 
+    @property
+    def rests(self) -> bool:
+        """Whether the worker that asks is the last one that has not parked."""
+        return len(self._parked) >= self._size - 1
+
     async def park(self) -> None:
         """Wait until there may be something to do."""
         future = self._loop.create_future()

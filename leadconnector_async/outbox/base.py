@@ -54,14 +54,14 @@ class SourcePass:
     __slots__ = ("_earlier", "_seen", "kin", "name", "newest", "number", "refused_lines", "source")
 
     def __init__(self, source: int = 0, before: SourcePass | None = None) -> None:
-        self.source = source
+        self.source: int = source
         self.kin: frozenset[int] = frozenset()
         """Numbers of the source: it has several where it was read with other options."""
-        self.name = ""
-        self.number = time.time_ns()
+        self.name: str = ""
+        self.number: int = time.time_ns()
         self.refused_lines: dict[str, bool] = {}
         """Locations, and whether they had records before that are known by their line alone."""
-        self.newest = range(0)
+        self.newest: range = range(0)
         """The records that were new when some last were."""
         self._seen = bytearray()
         self._earlier = b"" if before is None else before.all_met()
@@ -164,6 +164,12 @@ MAX_TRAIL: Final = 32
 """Events that are kept of one record; of more, the first ones and the last one."""
 
 
+CLAIM_BYTES: Final = 1000
+"""What a claim takes in memory without its body, where it is the only one of its lane."""
+
+NO_BOUND: Final = 1 << 62
+
+
 class Claim(Struct, gc=False, eq=False):
     """A record that the holder of its lease may send, or must look for."""
 
@@ -191,6 +197,11 @@ class Claim(Struct, gc=False, eq=False):
             self.trail[-1] = event
         else:
             self.trail.append(event)
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that it takes, about."""
+        return len(self.payload) + len(self.deferred or "") + CLAIM_BYTES
 
     def __repr__(self) -> str:
         place = f"location={self.lease.location!r}, seq={self.seq}"
@@ -305,11 +316,14 @@ class Outbox(Protocol):
         None where nobody else can have taken the location over.
         """
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(
+        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
+    ) -> list[list[Claim]]:
         """For each (lease, at most how many): the next records, spread over lanes.
 
         Durable when this returns. A lane's records come in date order, over all calls. Fewer than
-        asked for: that is all there is now.
+        asked for: that is all there is now, unless all together weigh ``room`` or more: then the
+        rest is left for another call. A store in memory, which holds them anyway, weighs nothing.
         """
 
     async def settle(

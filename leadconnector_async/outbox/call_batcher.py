@@ -28,29 +28,40 @@ class CallBatcher(Generic[Asked, Answer]):
     ) -> None:
         self._answer_all = answer_all
         self._turn = turn or nullcontext()
-        self._asked: list[Asked] = []
-        self._answers: asyncio.Task[list[Answer | Exception]] | None = None
+        self._asked: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def call(self, asked: Asked) -> Answer:
-        """Ask for one thing with what is asked for in the same turn of the loop."""
-        if self._answers is None:
-            self._answers = asyncio.create_task(self._call_all())
-        index, answers = len(self._asked), self._answers
-        self._asked.append(asked)
-        answer = (await asyncio.shield(answers))[index]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        """Ask for one thing with what is asked for in the same turn of the loop.
 
-    async def _call_all(self) -> list[Answer | Exception]:
+        It is asked for even if its caller is cancelled.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked.append((asked, future))
+        if len(self._asked) == 1:
+            task = asyncio.create_task(self._call_all())
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        return await future
+
+    async def _call_all(self) -> None:
+        answers: list[Answer | Exception]
         async with self._turn:
-            asked, self._asked, self._answers = self._asked, [], None
+            calls, self._asked = self._asked, []
+            asked = [one for one, _ in calls]
             try:
-                return [*await self._answer_all(asked)]
-            except OutboxError:
-                raise
+                answers = [*await self._answer_all(asked)]
+            except OutboxError as error:
+                answers = [error] * len(calls)
             except Exception:  # noqa: BLE001 - one of them is at fault: it alone is to be told so
-                return [await self._call_alone(one) for one in asked]
+                answers = [await self._call_alone(one) for one in asked]
+        for (_, future), answer in zip(calls, answers, strict=True):
+            if future.done():
+                continue  # its caller was cancelled
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
 
     async def _call_alone(self, asked: Asked) -> Answer | Exception:
         try:

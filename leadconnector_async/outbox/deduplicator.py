@@ -40,7 +40,9 @@ class Deduplicator:
         self._digests: list[tuple[int, bytes]] = []
         self.created: list[NewRecord] = []
         self.reused: list[Draft] = []
-        self.mended = self.refused_again = self.known = 0
+        self.mended: int = 0
+        self.refused_again: int = 0
+        self.known: int = 0
 
     @property
     def copies(self) -> int:

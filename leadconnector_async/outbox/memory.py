@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.outbox.base import (
+    NO_BOUND,
     Acquired,
     Claim,
     Lease,
@@ -219,7 +220,11 @@ class MemoryOutbox:
     def may_send(self, lease: Lease) -> None:
         """See `Outbox.may_send`."""
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(
+        self,
+        wants: Sequence[tuple[Lease, int]],
+        room: int = NO_BOUND,  # noqa: ARG002 - they are in memory already
+    ) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         places = [self._held(lease) for lease, _ in wants]
         return [place.take(at_most) for place, (_, at_most) in zip(places, wants, strict=True)]

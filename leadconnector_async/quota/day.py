@@ -37,8 +37,8 @@ class Day:
     ) -> None:
         self.limit = announced or limit
         self.announced = announced
-        self.used = used
-        self.ends = ends
+        self.used: int = used
+        self.ends: float = ends
         self._inherited = inherited
         self._remaining: int | None = None
 

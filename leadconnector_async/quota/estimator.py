@@ -57,7 +57,7 @@ class OtherConsumers:
         self._resets = False
         self._watched_from = inf
         self._trend_start = self._estimate = 0.0
-        self.forgets_early = False
+        self.forgets_early: bool = False
         """The server does not count all that a sliding window would still count."""
 
     @property

@@ -37,6 +37,9 @@ class RateLimit(Struct, frozen=True):
     """At most ``requests`` in any ``interval`` seconds, and ``daily`` in a day (None: no limit).
 
     The defaults are the documented ones. Figures that the server announces replace them.
+
+    Example:
+        >>> api = LeadConnector(token, limit=RateLimit(25, 10.0, daily=10_000))
     """
 
     requests: int = 100

@@ -71,9 +71,9 @@ class Quota:
         self._waiting: dict[Hashable, Callable[[], None]] = {}
         self._deaf_until = -inf
         self._firm_until = -inf
-        self.paused_until = -inf
+        self.paused_until: float = -inf
         """When the pause after a 429 ends."""
-        self.throttled_since = inf
+        self.throttled_since: float = inf
         """When the row of answers 429 began that no other answer has ended."""
         if wary:
             self.pause(min(self._window.next_release(), now + self._limit.interval * WARY))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Self
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import Identity
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside
 from leadconnector_async.sources.spool import Spool
-from leadconnector_async.sources.values import WrongValueError
 from leadconnector_async.transport.downloads import DownloadError, Downloads
 
 if TYPE_CHECKING:

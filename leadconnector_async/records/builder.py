@@ -28,7 +28,7 @@ from leadconnector_async.records.draft import (
 from leadconnector_async.records.files import FileLostError, are_local, located
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
-from leadconnector_async.sources.values import NotedText
+from leadconnector_async.sources.fields import NotedText
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable
@@ -141,7 +141,7 @@ class InFlightLimit:
     def __init__(self, most: int) -> None:
         self._most = most
         self._space = asyncio.Event()
-        self.size = 0
+        self.size: int = 0
 
     def take(self, count: int) -> None:
         """So many have come."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.records.deferred import Deferred
-    from leadconnector_async.sources.values import NotedText
+    from leadconnector_async.sources.fields import NotedText
 
 
 class TraceContext(NamedTuple):

@@ -22,10 +22,9 @@ from leadconnector_async.records.deferred import LocalFile
 from leadconnector_async.records.draft import milliseconds
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.failed_list import as_api_names
-from leadconnector_async.sources.fields import flat
+from leadconnector_async.sources.fields import WrongValueError, flat
 from leadconnector_async.sources.spool import SpooledUrl
 from leadconnector_async.sources.stream_source import decode_format
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

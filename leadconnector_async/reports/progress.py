@@ -34,7 +34,13 @@ class Notice(NamedTuple):
 
 
 class ImportProgress(Struct, frozen=True, kw_only=True):
-    """Where an import is. It first reads and stages all, then sends. Counts are this run's."""
+    """Where an import is. It first reads and stages all, then sends. Counts are this run's.
+
+    Example:
+        >>> def show(progress: ImportProgress) -> None:
+        ...     print(progress.sent, progress.pending)
+        >>> summary = await import_files(api, ["history.csv"], outbox="import.db", on_progress=show)
+    """
 
     sending: bool = False
     """Whether all is staged, and being sent."""

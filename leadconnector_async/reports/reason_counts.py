@@ -63,8 +63,8 @@ class Notes:
 
     def __init__(self, location: str | None = None) -> None:
         self._location = location
-        self.left_out = Reasons("left out")
-        self.notices = Reasons("notice")
+        self.left_out: Reasons = Reasons("left out")
+        self.notices: Reasons = Reasons("notice")
 
     def add(self, parsed: Parsed, source: str) -> None:
         """Note what a record says of itself."""

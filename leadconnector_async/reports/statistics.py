@@ -15,6 +15,9 @@ class Latency(Struct, frozen=True, kw_only=True):
     """How long something takes. Quantiles are of the last one to two minutes, to within 4 %.
 
     They are None where there was nothing in that time.
+
+    Example:
+        >>> print(ingestor.snapshot().request_latency.p99)
     """
 
     count: int = 0
@@ -32,7 +35,12 @@ class Latency(Struct, frozen=True, kw_only=True):
 
 
 class LocationStatistics(Struct, frozen=True, kw_only=True):
-    """One location, as this process sees it."""
+    """One location, as this process sees it.
+
+    Example:
+        >>> for name, location in ingestor.snapshot().locations.items():
+        ...     print(name, location.pending)
+    """
 
     pending: int = 0
     """records: without an end, those in flight and in doubt included. In a database that several
@@ -87,7 +95,11 @@ class LocationStatistics(Struct, frozen=True, kw_only=True):
 
 
 class Statistics(Struct, frozen=True, kw_only=True):
-    """One process at one moment; the sums over its locations, and what these share."""
+    """One process at one moment; the sums over its locations, and what these share.
+
+    Example:
+        >>> print(ingestor.snapshot().time)
+    """
 
     time: float
     """seconds: of the Unix epoch."""

@@ -71,7 +71,7 @@ class StatisticsMeter:
 
     def __init__(self, session: ApiSession) -> None:
         self._next: Observer | None = session.observer
-        self.session = session.observed_by(self)
+        self.session: ApiSession = session.observed_by(self)
         self._run: WatchedSender | None = None
         self._own: Callable[[], dict[str, Any]] = dict
         self.left: dict[str, int] = {}
@@ -86,8 +86,10 @@ class StatisticsMeter:
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
         self._pace, self._request_pace = RateMeter(), RateMeter()
         self._results: Counter[str] = Counter()
-        self.received = self.submitted = self.refused = 0
+        self.received: int = 0
         """Records that were submitted alone: in all, the new ones, and the refused ones."""
+        self.submitted: int = 0
+        self.refused: int = 0
 
     def watch(
         self,
@@ -140,10 +142,12 @@ class StatisticsMeter:
         """See `Observer.committed`."""
         now = self._now()
         self._commits.add(seconds, now)
+        take, add, name, counts = self._staged.take, self._settles.add, None, _Counts()
         for settlement in settlements:
-            claim, state = settlement.claim, settlement.state
-            location = claim.lease.location
-            counts = self._counts[location]
+            claim, state = settlement[0], settlement[1]
+            if claim.lease.location != name:
+                name = claim.lease.location
+                counts = self._counts[name]
             if state is State.SENT:
                 counts.sent += 1
             elif state is State.REJECTED:
@@ -152,8 +156,10 @@ class StatisticsMeter:
                 counts.unresolved += 1
             else:
                 continue
-            self.left[location] = self.left.get(location, 0) - 1
-            self._settled(claim.seq, now)
+            self.left[name] = self.left.get(name, 0) - 1
+            began = take(claim.seq)
+            if began is not None:
+                add(now - began, now)
         if now - self._sampled_at >= _SAMPLE_S:
             self._sample(now)
         if self._next is not None:
@@ -182,14 +188,11 @@ class StatisticsMeter:
 
     def ended(self, seq: int) -> None:
         """See `Observer.ended`."""
-        self._settled(seq, self._now())
-        if self._next is not None:
-            self._next.ended(seq)
-
-    def _settled(self, seq: int, now: float) -> None:
-        began = self._staged.take(seq)
+        began, now = self._staged.take(seq), self._now()
         if began is not None:
             self._settles.add(now - began, now)
+        if self._next is not None:
+            self._next.ended(seq)
 
     def _sample(self, now: float) -> None:
         counts = self._counts

@@ -37,7 +37,12 @@ class LocationPlan(Struct, kw_only=True):
 
 
 class ImportSummary(Struct, frozen=True, kw_only=True):
-    """What an import came to: under these names ``--json`` prints it. Times are in seconds."""
+    """What an import came to: under these names ``--json`` prints it. Times are in seconds.
+
+    Example:
+        >>> summary = await import_files(api, ["history.csv"], outbox="import.db")
+        >>> print(summary.sent, summary.failed, summary.by_reason)
+    """
 
     read: int
     """Records that this run read from the sources."""

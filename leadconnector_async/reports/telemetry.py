@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
-    from opentelemetry.trace import TracerProvider
+    from opentelemetry.metrics import (
+        CallbackOptions,
+        Counter,
+        Histogram,
+        Meter,
+        MeterProvider,
+        Observation,
+    )
+    from opentelemetry.trace import Tracer, TracerProvider
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     from leadconnector_async.observer import Exchange, Watched
     from leadconnector_async.outbox.base import Settlement
@@ -92,8 +100,10 @@ class OpenTelemetry:
                 'OpenTelemetry is not installed: pip install "leadconnector-async[otel]"'
             ) from error
         self._api = trace
-        self.propagator = tracecontext.TraceContextTextMapPropagator()
-        self.tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
+        self.propagator: TraceContextTextMapPropagator = (
+            tracecontext.TraceContextTextMapPropagator()
+        )
+        self.tracer: Tracer = trace.get_tracer(NAME, tracer_provider=tracer_provider)
         self.locations = locations
         self._observation: Callable[..., Observation] = metrics.Observation
         self._watched: WeakSet[Watched] = WeakSet()
@@ -101,23 +111,23 @@ class OpenTelemetry:
 
     def _make_instruments(self, meter: Meter) -> None:
         seconds: Any = {"unit": "s", "explicit_bucket_boundaries_advisory": BUCKETS}
-        self.duration = meter.create_histogram(
+        self.duration: Histogram = meter.create_histogram(
             "http.client.request.duration",
             description="Duration of HTTP client requests.",
             **seconds,
         )
-        self.records = meter.create_counter(
+        self.records: Counter = meter.create_counter(
             "leadconnector.records", "{record}", "Records that came to an end."
         )
-        self.reconciliations = meter.create_counter(
+        self.reconciliations: Counter = meter.create_counter(
             "leadconnector.reconciliations", "{look}", "Looks for records in doubt."
         )
-        self.quota_wait = meter.create_histogram(
+        self.quota_wait: Histogram = meter.create_histogram(
             "leadconnector.quota.wait",
             description="How long requests waited for the quota.",
             **seconds,
         )
-        self.commit = meter.create_histogram(
+        self.commit: Histogram = meter.create_histogram(
             "leadconnector.outbox.commit.duration",
             description="How long groups of ends took to be durable.",
             **seconds,

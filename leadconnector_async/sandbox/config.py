@@ -27,6 +27,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     ``interval`` (plus the phase, in seconds) of the server's clock; without one, a window starts
     with the first request after the last window has ended. ``daily=None`` sets no budget for the
     day and announces none.
+
+    Example:
+        >>> config = SandboxConfig(limits=Limits(max=100, interval=10.0, daily=200_000))
     """
 
     window: Literal["off", "fixed", "sliding", "bucket"] = "fixed"
@@ -48,6 +51,9 @@ class Latency(Struct, frozen=True, kw_only=True):
 
     Each way gets up to ``jitter`` seconds more, evenly spread. A share ``slow_share`` of the
     requests takes ``slow`` seconds more on the way in, as on a bad uplink.
+
+    Example:
+        >>> config = SandboxConfig(latency=Latency())
     """
 
     up: float = 0.0
@@ -66,6 +72,9 @@ class Reads(Struct, frozen=True, kw_only=True):
     instead of in ``messages.messages``, as seen live.
     ``export_by`` says what the export's dates and order mean: the date of the message, or the
     moment it was stored; the API's documentation does not tell.
+
+    Example:
+        >>> config = SandboxConfig(reads=Reads(lag=2.0))
     """
 
     lag: float = 0.0
@@ -77,7 +86,12 @@ class Reads(Struct, frozen=True, kw_only=True):
 
 
 class SandboxContact(Struct, frozen=True, kw_only=True):
-    """A contact that exists before the first request. ``location_id`` defaults to the sandbox's."""
+    """A contact that exists before the first request. ``location_id`` defaults to the sandbox's.
+
+    Example:
+        >>> jane = SandboxContact(id="9VEmS0si86GW6gXWU89b", phone="+12125550100")
+        >>> config = SandboxConfig(contacts=(jane,))
+    """
 
     id: str
     phone: str | None = None
@@ -88,7 +102,11 @@ class SandboxContact(Struct, frozen=True, kw_only=True):
 
 
 class OAuthInstallation(Struct, frozen=True, kw_only=True):
-    """An app installed in a location, or in a company where ``location_id`` is None."""
+    """An app installed in a location, or in a company where ``location_id`` is None.
+
+    Example:
+        >>> OAuthInstallation(refresh_token="first", company_id="company").location_id
+    """
 
     refresh_token: str
     company_id: str
@@ -102,6 +120,9 @@ class OAuthApp(Struct, frozen=True, kw_only=True):
     """An OAuth app: whose refresh tokens it holds, and which locations a company has.
 
     ``expires_in`` is the life of an access token, in seconds of the sandbox's clock.
+
+    Example:
+        >>> app = OAuthApp(client_id="client-id", client_secret="secret")
     """
 
     client_id: str
@@ -132,6 +153,11 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     SMS by which one of them answers each inbound message.
     ``keep_messages=False`` counts messages and forgets them. ``keep_alive`` is in seconds,
     ``upload_limit`` in bytes.
+
+    Example:
+        >>> with SandboxThread(SandboxConfig(closed=False)) as sandbox:
+        ...     print(len(sandbox.messages))
+        0
     """
 
     token: str = "sandbox-token"  # noqa: S105 - a name that opens nothing but this sandbox

@@ -105,6 +105,10 @@ class Fault(Struct, frozen=True):
     or in the JSON, as in ``{"conversationProviderId": "…"}``. Of those it picks the ``nth`` ones,
     counted from 1, or, with no ``nth``, each with ``probability``; ``times`` bounds how often.
     ``seconds``, ``target`` and ``status`` are explained with the kinds.
+
+    Example:
+        >>> Fault("500", nth=(3,)).endpoint
+        'inbound'
     """
 
     kind: FaultKind

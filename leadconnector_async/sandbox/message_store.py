@@ -160,6 +160,11 @@ class Stored(Struct, frozen=True, kw_only=True, gc=False):
 
     ``fields`` is the request's body as it came. ``date`` is the message's own, in milliseconds of
     the Unix epoch; ``stored_at`` is the sandbox's clock at storing, ``seq`` counts arrivals from 1.
+
+    Example:
+        >>> with SandboxThread() as sandbox:
+        ...     print([stored.fields["message"] for stored in sandbox.messages])
+        []
     """
 
     seq: int
@@ -214,7 +219,7 @@ class Conversation:
         self.contact_id = contact_id
         self.opened_at = at
         self.unread = 0
-        self.timeline = Timeline()
+        self.timeline: Timeline = Timeline()
 
     def __repr__(self) -> str:
         return f"Conversation({self.id!r}, contact={self.contact_id!r})"
@@ -232,7 +237,7 @@ class MessageStore:
         self._messages: dict[str, Stored] = {}
         self._threads: dict[tuple[str, str], list[str]] = {}
         self.counts: Counter[str] = Counter()
-        self.total = 0
+        self.total: int = 0
 
     def conversation(self, location: str, conversation_id: str) -> Conversation | None:
         """A conversation by its id."""

@@ -71,6 +71,10 @@ def config_from_options(**options: Unpack[Options]) -> SandboxConfig:
     Raises:
         ValueError: an option has no meaning; the message names it.
         OSError: the file of contacts cannot be read.
+
+    Example:
+        >>> config_from_options(locations=2).tokens
+        {'token-0001': 'loc-0001', 'token-0002': 'loc-0002'}
     """
     plain: dict[str, Any] = {
         name: options[name]
@@ -166,6 +170,10 @@ def parse_fault(text: str) -> Fault:
 
     Raises:
         ValueError: it is not written so.
+
+    Example:
+        >>> parse_fault("500:after:0.1").probability
+        0.1
     """
     words = text.split(":")
     match = dict(word.split("=", 1) for word in words if "=" in word)
@@ -197,6 +205,11 @@ async def serve(
 
     Raises:
         OSError: the port cannot be opened.
+
+    Example:
+        >>> serving = asyncio.create_task(serve(SandboxConfig(), port=0))
+        >>> serving.cancel()
+        True
     """
     async with Sandbox(config, host=host, port=port) as sandbox:
         if ready is not None:

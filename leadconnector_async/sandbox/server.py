@@ -148,6 +148,10 @@ class Sandbox(SandboxBase):
             ...  # sandbox.url, sandbox.token, sandbox.location_id, sandbox.messages
 
     Port 0 takes a free port. ``clock`` gives seconds, and times limits and lags.
+
+    Example:
+        >>> async with Sandbox(SandboxConfig(closed=False)) as sandbox:
+        ...     api = LeadConnector(sandbox.token, base_url=sandbox.url)
     """
 
     def __init__(
@@ -158,7 +162,7 @@ class Sandbox(SandboxBase):
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.state = SandboxState(config or SandboxConfig(), clock)
+        self.state: SandboxState = SandboxState(config or SandboxConfig(), clock)
         self._host = host
         self._port = port
         self._delays: Delays | None = None
@@ -264,13 +268,17 @@ class SandboxThread(SandboxBase):
 
         with SandboxThread() as sandbox:
             ...  # sandbox.url, sandbox.messages
+
+    Example:
+        >>> with SandboxThread() as sandbox:
+        ...     sandbox.set_faults(Fault("500", times=1))
     """
 
     def __init__(
         self, config: SandboxConfig | None = None, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self._sandbox = Sandbox(config, host=host, port=port)
-        self.state = self._sandbox.state
+        self.state: SandboxState = self._sandbox.state
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()

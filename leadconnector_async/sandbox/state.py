@@ -31,14 +31,14 @@ class SandboxState:
     """All that the sandbox knows. Nothing here waits; ``clock`` gives seconds."""
 
     def __init__(self, config: SandboxConfig, clock: Callable[[], float] = time.monotonic) -> None:
-        self.config = config
+        self.config: SandboxConfig = config
         self.clock = clock
         self.url = ""
-        self.ids = IdSequence(config.seed)
-        self.store = MessageStore(seed=config.seed, keep=config.keep_messages)
-        self.contacts = ContactBook()
-        self.access = AccessControl(config)
-        self.faults = FaultPlan(config.faults, config.seed)
+        self.ids: IdSequence = IdSequence(config.seed)
+        self.store: MessageStore = MessageStore(seed=config.seed, keep=config.keep_messages)
+        self.contacts: ContactBook = ContactBook()
+        self.access: AccessControl = AccessControl(config)
+        self.faults: FaultPlan = FaultPlan(config.faults, config.seed)
         self.uploads: list[Upload] = []
         self.calls: list[MessageCall] = []
         self.requests: Counter[tuple[str, int]] = Counter()

@@ -28,6 +28,10 @@ class MessageCall(Struct, frozen=True, kw_only=True, gc=False):
     """One request to store a message, and its answer.
 
     ``status`` is 0 where no answer came; ``stored`` is what it stored, if anything.
+
+    Example:
+        >>> MessageCall(body=b'{"type":"SMS"}', status=500, stored=None).fields
+        {'type': 'SMS'}
     """
 
     body: bytes
@@ -60,7 +64,7 @@ class StoredMessages(list[Stored]):
         self, stored: Iterable[Stored], calls: Iterable[MessageCall], contacts: ContactBook
     ) -> None:
         super().__init__(stored)
-        self.calls = list(calls)
+        self.calls: list[MessageCall] = list(calls)
         self._contacts = contacts
 
     def assert_stored(

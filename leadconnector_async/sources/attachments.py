@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from leadconnector_async.sources.fields import WrongValueError, read_list
 from leadconnector_async.sources.members import member_at
 from leadconnector_async.sources.spool import Spool, SpooledUrl, packed, safe_name
-from leadconnector_async.sources.values import WrongValueError, read_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

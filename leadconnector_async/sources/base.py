@@ -45,6 +45,11 @@ class SourceRow(MessageFields, forbid_unknown_fields=True):
     ``contact`` names who the record is with where no id does, its number in E.164 and its address
     in lower case, so that two spellings are one contact. ``in_reply_to`` are the ids of the
     earlier mails of the thread, nearest first.
+
+    Example:
+        >>> with open_source("history.csv") as source:
+        ...     print([parsed.row.type for parsed in source if parsed.row is not None])
+        ['SMS']
     """
 
     id: str | None = None
@@ -61,7 +66,12 @@ class SettledContact(Contact, frozen=True, kw_only=True):
 
 
 class Identity(NamedTuple):
-    """Which record a refused one is, as far as it says so."""
+    """Which record a refused one is, as far as it says so.
+
+    Example:
+        >>> Identity("crm-17", "ve9EPM428h8vShlRW1KT", None).id
+        'crm-17'
+    """
 
     id: str | None
     location_id: str | None
@@ -69,7 +79,13 @@ class Identity(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """One record of a source, good or not."""
+    """One record of a source, good or not.
+
+    Example:
+        >>> with open_source("history.csv") as source:
+        ...     print([(parsed.line, parsed.problems) for parsed in source])
+        [(2, ())]
+    """
 
     line: int
     """Where the record starts, from 1. A record of CSV can span lines."""
@@ -162,6 +178,10 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     durations and transcripts, into their text.
     ``people`` tells whose numbers and addresses are whose, as `read_people` gives it.
     ``repair_text`` mends text that was decoded wrongly before it came here.
+
+    Example:
+        >>> with open_source("history.csv", SourceOptions(region="US")) as source:
+        ...     outcomes = [outcome async for outcome in ingestor.run(source)]
     """
 
     mapping: dict[str, str] = field(default_factory=dict)
@@ -191,7 +211,13 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
 
 class Source(Protocol):
-    """Records to read once, in order. A context manager: it may hold a file open."""
+    """Records to read once, in order. A context manager: it may hold a file open.
+
+    Example:
+        >>> with open_source("history.csv") as source:
+        ...     print(source.name, len(list(source)))
+        history.csv 1
+    """
 
     name: str
     form: bytes

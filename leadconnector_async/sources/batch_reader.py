@@ -45,10 +45,10 @@ class SourceReader:
         self._before = 0
         self._source: Source | None = None
         self._records: Iterator[Parsed] = iter(())
-        self.size = _total_size(self._paths)
-        self.reading = False
-        self.interrupted = False
-        self.warnings = [] if options.people is None else list(options.people.warnings)
+        self.size: int | None = _total_size(self._paths)
+        self.reading: bool = False
+        self.interrupted: bool = False
+        self.warnings: list[str] = [] if options.people is None else list(options.people.warnings)
         """What was passed over, with the name of the source. Complete when the reading is."""
         self._told: dict[str, tuple[int, int]] = {}
         """Of each text: how many sources have it, and where the last warning of it stands."""

@@ -94,8 +94,10 @@ class SourceFile(NamedTuple):
         finally:
             stream.close()
 
-    def whole(self, what: str) -> str | BytesIO:
+    def whole(self, what: str, *, held: bool = False) -> str | BytesIO:
         """Give what can be opened that is read from its end: a path, or all of it.
+
+        What is ``held`` in memory by its reader is limited on the disk too.
 
         Raises:
             SourceError: it is no regular file, or too large to be taken out of its archive.
@@ -104,12 +106,12 @@ class SourceFile(NamedTuple):
             raise SourceError(f"{self.name}: cannot be read as {what}: save it in a file")
         if not (size := self.members.size(self.member)):
             raise SourceError(f"{self.name}: there is no such file, or it is empty: check the path")
-        if folders := self.beside.folders:
+        folders = self.beside.folders
+        if size > MAX_WHOLE and (held or not folders):
+            fix = "unpack the archive" if not folders else "save its sheets as CSV"
+            raise SourceError(f"{self.name}: is larger than {MAX_WHOLE >> 20} MB: {fix}")
+        if folders:
             return str(folders[0] / PurePath(self.member).name)
-        if size > MAX_WHOLE:
-            raise SourceError(
-                f"{self.name}: is larger than {MAX_WHOLE >> 20} MB: unpack the archive"
-            )
         return BytesIO(self.members.read(self.member))
 
 
@@ -141,14 +143,14 @@ class ByteStream:
 
     def __init__(self, file: BinaryIO, name: str, *, owned: bool = True) -> None:
         self.name = name
-        self.beside = Beside()
+        self.beside: Beside = Beside()
         self.again: Callable[[], ByteStream] | None = None
         """What opens the file once more; a pipe is read once."""
-        self.share = 1.0
+        self.share: float = 1.0
         """How many bytes are stored for each one that the file gives."""
         self._file = file
         self._owned = owned
-        self.size = _size(file)
+        self.size: int | None = _size(file)
         self._read_so_far = 0
         self.damage: Problem | None = None
         """Set when the bytes ended before their time. What came before is whole."""
@@ -267,7 +269,7 @@ class LineSplitter:
     def __init__(self, chunks: Iterable[bytes], stream: ByteStream) -> None:
         self._chunks = chunks
         self._stream = stream
-        self.rest = b""
+        self.rest: bytes = b""
 
     def __iter__(self) -> Iterator[bytes]:
         carry = b""

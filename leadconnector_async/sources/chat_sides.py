@@ -10,8 +10,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Protocol
 
-from leadconnector_async.sources.fields import FINDERS, listed
-from leadconnector_async.sources.values import WrongValueError, stripped
+from leadconnector_async.sources.fields import FINDERS, WrongValueError, listed, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping

@@ -18,23 +18,21 @@ from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
     LIST_FIELDS,
-    NESTED,
-    is_known,
-    is_moot,
-    near_field,
-    shown,
-)
-from leadconnector_async.sources.members import Beside
-from leadconnector_async.sources.values import (
     MAX_LISTED,
+    NESTED,
     NotedText,
     WrongValueError,
+    is_known,
+    is_moot,
     kind_of,
+    near_field,
     read_list,
     read_own_id,
     read_text,
     reader_of,
+    shown,
 )
+from leadconnector_async.sources.members import Beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -140,16 +138,16 @@ class RowCoercer:
         self._repair = options.repair_text
         self._are_calls_noted = options.call_notes == "on"
         self.notices: list[str] = []
-        self.dates = Dates(options.timezone, options.date_format)
+        self.dates: Dates = Dates(options.timezone, options.date_format)
         self.dates.notices = self.notices
-        self.contacts = Contacts(
+        self.contacts: Contacts = Contacts(
             options.region,
             possible=options.numbers == "possible",
             notice=self.notices.append,
             mine=options.mine,
         )
         self._people = options.people
-        self.files = Attachments(options, beside)
+        self.files: Attachments = Attachments(options, beside)
         self._type: object = None
         readers = {
             **_READERS,

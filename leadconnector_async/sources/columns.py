@@ -32,12 +32,11 @@ from leadconnector_async.sources.fields import (
     listed,
     near_field,
     shown,
+    stripped,
 )
 from leadconnector_async.sources.mapped_rules import ColumnValues
 from leadconnector_async.sources.mapping import as_list
-from leadconnector_async.sources.mapping_files import NAMES, load_mapping
-from leadconnector_async.sources.recognition import names_in
-from leadconnector_async.sources.values import stripped
+from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +99,7 @@ class Columns(ABC):
     wanting: Sequence[str] = ()
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
-        self.names = [stripped(name) for name in header]
+        self.names: list[str] = [stripped(name) for name in header]
         self._source = source
         self._mapping = mapping
         _refuse_doubles(source, self.names)
@@ -131,16 +130,18 @@ class NamedColumns(Columns):
         foreign = set() if beside is None else GIVEN_IDS - mapping.keys()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
             foreign -= {LOCATION}
-        self.foreign = {name: beside or "" for name in self.names if name in foreign}
+        self.foreign: dict[str, str] = {
+            name: beside or "" for name in self.names if name in foreign
+        }
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
         self._refuse_near(feeds)
         self._refuse_without_type(feeds)
-        self.feeds = {field: [name] for field, name in feeds.items()}
+        self.feeds: dict[str, list[str]] = {field: [name] for field, name in feeds.items()}
         self._plan = [
             (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
         ]
         fed = {*self._passed(feeds), ""}
-        self.unknown = [name for name in self.names if name not in fed]
+        self.unknown: list[str] = [name for name in self.names if name not in fed]
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does. An empty cell is an absent field."""
@@ -285,7 +286,7 @@ class FieldPlan:
     def __init__(self, field: str, rule: FieldRule, empty: frozenset[str]) -> None:
         self.field = field
         self.rule = rule
-        self.is_list = field in LIST_FIELDS
+        self.is_list: bool = field in LIST_FIELDS
         self.make: Callable[[str], object] | None = None
         """What makes the value of a cell's text. None: it is the text itself."""
         self.is_plain = False
@@ -294,15 +295,17 @@ class FieldPlan:
             self.clean = str
         elif field in NUMBER_FIELDS:
             self.clean = whole
-        self.empty = empty if rule.empty is None else frozenset(rule.empty) | {""}
-        self.kinds = [(kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()]
+        self.empty: frozenset[str] = empty if rule.empty is None else frozenset(rule.empty) | {""}
+        self.kinds: list[tuple[str, ColumnValues]] = [
+            (kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()
+        ]
         own = as_list(rule.column)
         self.columns: dict[object, list[str]] = {
             None: own,
             "inbound": own + as_list(rule.inbound),
             "outbound": own + as_list(rule.outbound),
         }
-        self.in_utc = {name for name in own if field == "date" and names_utc(name)}
+        self.in_utc: set[str] = {name for name in own if field == "date" and names_utc(name)}
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
-        self.is_composed = self.is_list or bool(self.in_utc) or any(told)
+        self.is_composed: bool = self.is_list or bool(self.in_utc) or any(told)
         self.is_composed |= rule.constant is not None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.chat_sides import ChatSides
+from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
 from leadconnector_async.sources.phone_numbers import only_number
-from leadconnector_async.sources.values import WrongValueError, read_text, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,7 +64,7 @@ class Contacts:
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self._mine = list(mine)
         self._own: set[str] | None = None
-        self.sides = ChatSides(self)
+        self.sides: ChatSides = ChatSides(self)
         """What tells the owner of a chat from the others."""
 
     def phone(self, value: object) -> str:

@@ -60,7 +60,7 @@ class CsvRecords:
         self._again: deque[bytes] = deque()
         self._taken: list[bytes] = []
         self._number = 0
-        self.line = 1
+        self.line: int = 1
         self.problem: Problem | None = None
         self.broken: bytes | None = None
 
@@ -159,9 +159,9 @@ class Delimited(StreamSource):
         self._rows = iter(self._records)
         header = self._header(_rows(text.head, delimiter), vocabulary)
         place = f"{self.name}: line {self._records.line}"
-        self.table = Table(place, header, options, self._coercer)
+        self.table: Table = Table(place, header, options, self._coercer)
         self._columns = self.table.columns
-        self.form = self.table.form(marked=self._marked, delimiter=delimiter)
+        self.form: bytes = self.table.form(marked=self._marked, delimiter=delimiter)
 
     def _header(self, above: list[list[str]], vocabulary: Vocabulary) -> list[str]:
         """Read on to the header, which the first rows show."""
@@ -198,7 +198,7 @@ class Delimited(StreamSource):
         if self._stream.damage is not None:
             rest = json.dumps(self._lines.rest.decode(errors="surrogateescape")).encode()
             yield Parsed(records.line, rest, None, (self._stream.damage,))
-        self.warnings += self.table.warnings
+        self.warnings.extend(self.table.warnings)
 
     def _refused(self, cells: list[str]) -> Parsed | None:
         line, broken, problem = self._records.line, self._records.broken, self._records.problem

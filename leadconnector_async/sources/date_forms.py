@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from leadconnector_async.sources.values import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_forms import ORDERED
-from leadconnector_async.sources.values import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Survey:
         self.orders: set[Order] = set(ORDERED)
         self.either: list[DateReading] = []
         """The first date that can be two."""
-        self.sample = ""
+        self.sample: str = ""
         self.apart: dict[tuple[Order, ...], str] = {}
         """A date for each choice of orders that dates leave."""
 

@@ -22,7 +22,7 @@ from leadconnector_async.sources.date_patterns import (
     order_of,
     patterns,
 )
-from leadconnector_async.sources.values import WrongValueError, kind_of, stripped
+from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ class Dates:
         self._form = form
         self._order = None if form is None else order_of(form)
         self._now = datetime.now(UTC)
-        self.latest = self._now + _DAY
+        self.latest: datetime = self._now + _DAY
         self._survey: Survey | None = None
         self._voting = False
         self.again: Callable[[Survey], None] | None = None

@@ -14,24 +14,24 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.html_log import HtmlLog, html_mapping_of
-from leadconnector_async.sources.json_layout import layout_of_json
-from leadconnector_async.sources.jsonl import JsonSource
-from leadconnector_async.sources.mapping_files import load_mapping, with_date_format
+from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
+from leadconnector_async.sources.jsonl import JsonSource, SingerSource
+from leadconnector_async.sources.mapping_files import (
+    choice_of_markup,
+    load_mapping,
+    with_date_format,
+)
 from leadconnector_async.sources.mbox import begins_with_mail
-from leadconnector_async.sources.recognition import choice_of_markup
-from leadconnector_async.sources.singer import SingerSource, begins_as_singer
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
-from leadconnector_async.sources.text_log import TextLog, text_mapping_of
+from leadconnector_async.sources.text_log import log_mapping_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from leadconnector_async.sources.base import FormatName, Source, SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
-    from leadconnector_async.sources.chat_sides import People
-    from leadconnector_async.sources.date_patterns import Survey
+    from leadconnector_async.sources.text_log import HtmlLog, TextLog
 
 _SUFFIXES: Final[dict[str, FormatName]] = {
     ".jsonl": "jsonl",
@@ -119,25 +119,19 @@ def open_file(file: SourceFile, options: SourceOptions) -> Source:
     source = _opened(file, options)
     # A pipe is read once.
     if file.size is not None and isinstance(source, StreamSource | Spreadsheet):
-        source.dates.again = partial(_survey, file, options)
-        source.sides.again = partial(_note_people, file, options)
+        again = partial(_read_again, file, options)
+        source.dates.again = lambda survey: again(lambda one: one.dates.vote(survey))
+        source.sides.again = lambda people: again(lambda one: one.sides.note_in(people))
     return source
 
 
-def _note_people(file: SourceFile, options: SourceOptions, people: People) -> None:
-    """Read a file for the people of its chats alone."""
+def _read_again(
+    file: SourceFile, options: SourceOptions, ask: Callable[[StreamSource | Spreadsheet], None]
+) -> None:
+    """Read a file for its dates, or for the people of its chats, alone."""
     with _opened(file, options) as source:
         if isinstance(source, StreamSource | Spreadsheet):
-            source.sides.note_in(people)
-        for _ in source:
-            pass
-
-
-def _survey(file: SourceFile, options: SourceOptions, survey: Survey) -> None:
-    """Read a file for its dates alone."""
-    with _opened(file, options) as source:
-        if isinstance(source, StreamSource | Spreadsheet):
-            source.dates.vote(survey)
+            ask(source)
         for _ in source:
             pass
 
@@ -197,10 +191,8 @@ def told_by(head: bytes, name: str | None, options: SourceOptions) -> str | None
 def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Source:
     text = Utf8Text(stream, None if name in MAIL else options.encoding)
     _refuse_foreign(stream, text.head)
-    kind: type[TextLog | HtmlLog]
-    for kind, mapping_of in ((TextLog, text_mapping_of), (HtmlLog, html_mapping_of)):
-        if name not in MAIL and (found := mapping_of(text.head, options)) is not None:
-            return _by(kind, stream, text, options, found)
+    if name not in MAIL and (log := log_mapping_of(text.head, options)) is not None:
+        return _by(*log, stream, text, options)
     if options.format is None:
         name = told_by(text.head, name, options)
     if name in MAIL:
@@ -223,10 +215,10 @@ def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions)
 
 def _by(
     kind: type[TextLog | HtmlLog],
+    name: str,
     stream: ByteStream,
     text: Utf8Text,
     options: SourceOptions,
-    name: str,
 ) -> Source:
     source = kind(stream, text, options, with_date_format(load_mapping(name), options.date_format))
     if name != options.mapping_file:

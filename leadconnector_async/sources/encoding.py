@@ -59,13 +59,14 @@ class Utf8Text:
         start = b""
         while len(start) < _HEAD and (chunk := next(self._raw, b"")):
             start += chunk
-        mark, self.encoding = _recognise(stream.name, start, encoding)
-        self.marked = bool(mark)
+        mark, name = _recognise(stream.name, start, encoding)
+        self.encoding: str = name
+        self.marked: bool = bool(mark)
         """The source began with a byte order mark."""
         self._decoder = (
             None if self.encoding == "utf-8" else codecs.getincrementaldecoder(self.encoding)(_MARK)
         )
-        self.head = self._utf8(start[len(mark) :])
+        self.head: bytes = self._utf8(start[len(mark) :])
         # Spreadsheets on old Macs end lines with a carriage return alone.
         self._returns = b"\r" in self.head[:-1] and b"\n" not in self.head
         if self._returns:

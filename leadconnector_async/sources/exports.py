@@ -23,9 +23,9 @@ from leadconnector_async.sources.detect import (
 )
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder, holds_mail, is_passed_over
+from leadconnector_async.sources.mapping_files import found_in
 from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
 from leadconnector_async.sources.plug_ins import from_plug_ins
-from leadconnector_async.sources.recognition import found_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +55,11 @@ def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
     Raises:
         SourceError: there is no such file, it holds no records, or its header is not usable; or it
             holds several sources, which `open_sources` gives.
+
+    Example:
+        >>> with open_source("history.csv") as source:
+        ...     print([parsed.line for parsed in source])
+        [2]
     """
     sources = open_sources(path, options)
     first, *others = iter(sources)
@@ -74,6 +79,12 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
 
     Raises:
         SourceError: it is an archive that cannot be read.
+
+    Example:
+        >>> for source in open_sources("history.csv"):
+        ...     with source:
+        ...         print(source.name)
+        history.csv
     """
     check_mapping("standard input" if path == "-" else path, options.mapping)
     if (location := location_in(path)) is not None:
@@ -147,11 +158,11 @@ class Export(Sources):
         before: Sequence[str] = (),
     ) -> None:
         super().__init__(self._refuse)
-        self.before += before
+        self.before.extend(before)
         self.members = members
         self._options = options
         self._is_inner = inner
-        self.is_empty = False
+        self.is_empty: bool = False
         self._left: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Source]:
@@ -175,7 +186,7 @@ class Export(Sources):
         self.is_empty = not (mails or found)
         if self.is_empty and not self._is_inner:
             self._refuse()
-        self.warnings += [*self._told("source" if found else "mail")]
+        self.warnings.extend(self._told("source" if found else "mail"))
 
     @property
     def others(self) -> list[str]:
@@ -236,7 +247,7 @@ class Export(Sources):
         if export.is_empty:
             self._left[file.member] = "holds nothing that is read"
         else:
-            self.warnings += [f"{file.member}: {warning}" for warning in export.warnings]
+            self.warnings.extend(f"{file.member}: {warning}" for warning in export.warnings)
 
     def _refuse(self) -> NoReturn:
         for name, why in self._left.items():

@@ -50,6 +50,7 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     REASON,
     SPARE_REASON,
+    WrongValueError,
     api_names,
     flat,
     folded,
@@ -57,11 +58,10 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.json_objects import Objects
 from leadconnector_async.sources.mapping import columns_of
+from leadconnector_async.sources.mapping_files import Choice
 from leadconnector_async.sources.members import member_at
-from leadconnector_async.sources.recognition import Choice
 from leadconnector_async.sources.stream_source import SourceFormat, decode_format
 from leadconnector_async.sources.table import MappedColumns
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -177,7 +177,12 @@ def _csv_line(cells: list[str], delimiter: str) -> str:
 
 
 class FailedRow(NamedTuple):
-    """A record that failed: ``form`` and ``raw`` as its source gave them, or else the payload."""
+    """A record that failed: ``form`` and ``raw`` as its source gave them, or else the payload.
+
+    Example:
+        >>> FailedRow("crm-17", "date is missing", "loc", source="history.csv", line=7).error
+        'history.csv:7: date is missing'
+    """
 
     key: str
     reason: str
@@ -198,7 +203,12 @@ class FailedRow(NamedTuple):
 
 
 def failed_suffix(forms: Collection[bytes | None]) -> str:
-    """Give the ending of a list's file name: ``.csv`` or ``.jsonl``."""
+    """Give the ending of a list's file name: ``.csv`` or ``.jsonl``.
+
+    Example:
+        >>> failed_suffix([None])
+        '.jsonl'
+    """
     return f".{_common_form(forms).format}"
 
 
@@ -220,6 +230,11 @@ def write_failed(
 
     ``forms`` are those of the rows, each at least once. Rows are taken one by one, so that a list
     of any length needs no more memory than a short one.
+
+    Example:
+        >>> row = FailedRow("crm-17", "date is missing", "loc", payload=b'{"type":"SMS"}')
+        >>> with open("failed.jsonl", "wb") as out:
+        ...     write_failed([row], out, forms=[row.form])
     """
     form = _common_form(forms)
     if form.marked:
@@ -324,9 +339,12 @@ def _record(row: FailedRow, own: bytes) -> Record | str:
     return as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+
+
 def _line(record: Record) -> bytes:
     try:
-        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        line = _ENCODER.encode(record).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
         line = json.dumps(record).encode()
     return line + b"\n"

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.failed_list import is_unreadable
-from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY
+from leadconnector_async.sources.fields import FIELDS, OUTBOX_KEY, is_plainly_ours, listed
 from leadconnector_async.sources.json_objects import cells_of, empty_list, key_of
 from leadconnector_async.sources.json_values import is_document, loaded_value, opening_value
 from leadconnector_async.sources.mapping import as_list, columns_of
-from leadconnector_async.sources.mapping_files import load_mapping
-from leadconnector_async.sources.recognition import Choice, choice_of, choice_of_holder, recognised
+from leadconnector_async.sources.mapping_files import (
+    Choice,
+    choice_of,
+    choice_of_holder,
+    load_mapping,
+    recognised,
+    with_date_format,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from leadconnector_async.sources.base import SourceOptions
+
+SINGER_NOTES: Final = frozenset({"SCHEMA", "STATE", "ACTIVATE_VERSION"})
+"""Messages of a Singer tap that are no records, and name none."""
 
 _LINES_TRIED: Final = 20
 
@@ -150,3 +159,42 @@ def _unseen(options: SourceOptions) -> Choice:
     """Choose for a file of which no record could be read yet."""
     given = options.mapping_file
     return Choice(None if given is None else load_mapping(given).fitted(()))
+
+
+def begins_as_singer(head: bytes) -> bool:
+    """Tell the output of a tap by its first line."""
+    first = loaded_value(head.lstrip().partition(b"\n")[0])
+    if not isinstance(first, dict) or first.get("type") not in {*SINGER_NOTES, "RECORD"}:
+        return False
+    return "value" in first if first["type"] == "STATE" else "stream" in first
+
+
+def names_of(record: dict[str, Any]) -> list[str]:
+    """Name the columns of a record, empty ones too."""
+    return [*record, *(path for path, _ in cells_of(record))]
+
+
+def layout_of_singer(source: str, head: bytes, options: SourceOptions) -> JsonLayout:
+    """Choose what reads the output of a tap: the given mapping, or that of its first records.
+
+    Raises:
+        SourceError: none is given, and nothing at the beginning is read by any.
+    """
+    if (given := options.mapping_file) is not None:
+        definition = with_date_format(load_mapping(given).fitted(()), options.date_format)
+        if definition.fields:
+            return JsonLayout(None, Choice(definition))
+        raise SourceError(f"{source}: --mapping {given} is for XML: choose another")
+    met: dict[str, None] = {}
+    for line in head.split(b"\n"):
+        message: Any = loaded_value(line)
+        record = message.get("record") if isinstance(message, dict) else None
+        if isinstance(record, dict):
+            choice = choice_of(source, names_of(record), options)
+            if choice.definition is not None or is_plainly_ours(record):
+                return JsonLayout(None, choice)
+            met[str(message.get("stream"))] = None
+    raise SourceError(
+        f"{source}: no mapping reads its streams ({listed(list(met)) or 'none at its beginning'}): "
+        'give --mapping with one of your own, which names them: records = ["…"]'
+    )

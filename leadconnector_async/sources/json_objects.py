@@ -21,13 +21,14 @@ from leadconnector_async.sources.fields import (
     flat,
     is_foreign,
     is_plainly_ours,
+    kind_of,
     not_sent,
+    scalar_text,
 )
 from leadconnector_async.sources.look_ups import LookUps
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_read
-from leadconnector_async.sources.values import kind_of, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition
-    from leadconnector_async.sources.recognition import Choice
+    from leadconnector_async.sources.mapping_files import Choice
 
 if TYPE_CHECKING:
     Record = dict[str, Any]
@@ -88,7 +89,7 @@ class Objects:
         self._mapping = mapping
         self._coercer = coercer
         self._choice = choice
-        self.definition = choice.definition
+        self.definition: Definition | None = choice.definition
         self._unused: dict[str, None] = {}
         self._has_foreign = False
         self.around: set[str] = set()
@@ -108,7 +109,7 @@ class Objects:
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
         lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
-        self.look_ups = LookUps(lookup, self._used, self._stream)
+        self.look_ups: LookUps = LookUps(lookup, self._used, self._stream)
         self._used |= lookup.keys()
         rules = definition.fields.values()
         pieces = [key_of(name) for rule in rules if rule.glue is not None for name in rule.column]

@@ -90,10 +90,11 @@ class JsonValues:
         self._at = self._start = self._counted = 0
         self._dropped = 0
         """Bytes of the open record that were let go, since it is too long."""
-        self._record_line = self.line = 1
+        self.line: int = 1
+        self._record_line = 1
         self.problem: Problem | None = None
         self.others: dict[str, int] = {}
-        self.listed = False
+        self.listed: bool = False
         self.holder: dict[str, object] = {}
 
     def __iter__(self) -> Iterator[Item]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import sys
+from collections import Counter
 from datetime import UTC
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
@@ -19,7 +20,14 @@ from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.dates import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
-from leadconnector_async.sources.fields import LOCATION, NESTED, OUTBOX_KEY
+from leadconnector_async.sources.fields import (
+    LOCATION,
+    NESTED,
+    OUTBOX_KEY,
+    WrongValueError,
+    is_plainly_ours,
+)
+from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import (
     Objects,
     key_of,
@@ -29,8 +37,8 @@ from leadconnector_async.sources.json_values import (
     JsonValues,
     loaded_value,
 )
-from leadconnector_async.sources.stream_source import StreamSource, source_format_of
-from leadconnector_async.sources.values import WrongValueError
+from leadconnector_async.sources.mapping import as_list
+from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,11 +85,11 @@ class JsonSource(StreamSource):
         self._layout = layout
         self._objects = Objects(layout.choice, options.mapping, self._coercer, stream)
         self._latest = self._coercer.dates.latest
-        self.recognised = layout.choice.recognised
+        self.recognised: str | None = layout.choice.recognised
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
         table = None if definition is None or definition.needs_its_file else definition
-        self.form = source_format_of(options, "jsonl", marked=marked, table=table).encoded()
+        self.form = SourceFormat.of(options, "jsonl", marked=marked, table=table).encoded()
 
     @property
     def is_known(self) -> bool:
@@ -93,7 +101,7 @@ class JsonSource(StreamSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
-        self.warnings += self._objects.warnings
+        self.warnings.extend(self._objects.warnings)
         self._warn_of_unknown("field")
 
     def _in_lists(self) -> Iterator[Parsed]:
@@ -250,3 +258,61 @@ def _are_plain(line: bytes) -> bool:
         value is None or (value and value.keys() <= known and None not in value.values())
         for value, known in inner
     )
+
+
+_DELETED: Final = "records that were deleted in their source"
+
+_FIX: Final = "let the tap write to a file or a pipe alone: logs belong to standard error"
+
+
+class SingerSource(JsonSource):
+    """Reads the records of those streams that the mapping reads, and counts the others.
+
+    A mapping names them in ``records``, or else reads all that have its columns. Without one given,
+    the first stream that a known one reads decides.
+
+    Raises:
+        SourceError: none is given, and nothing at the beginning is read by any.
+    """
+
+    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(stream, text, options, layout_of_singer(stream.name, text.head, options))
+        self._strange: Counter[str] = Counter()
+        self._reads: dict[str, bool] = {}
+
+    def __iter__(self) -> Iterator[Parsed]:
+        yield from super().__iter__()
+        if self._strange:
+            told = ", ".join(f"{name} ({count:,})" for name, count in self._strange.items())
+            self.warnings.append(f"records of streams that no mapping reads: {told}: not sent")
+
+    def _slow(self, number: int, line: bytes) -> Parsed | None:
+        if not line.strip():  # blank, or too long
+            return super()._slow(number, line)
+        message, notices = read_object(line, self._text, "line", _FIX)
+        if isinstance(message, Problem):
+            return Parsed(number, line, None, (message,))
+        kind, record = message.get("type"), message.get("record")
+        if kind != "RECORD" or not isinstance(record, dict):
+            wrong = "is no message of a Singer tap that is read: RECORD, SCHEMA or STATE"
+            fix = "switch BATCH messages off in the tap" if kind == "BATCH" else _FIX
+            problems = (Problem("line", wrong, fix),)
+            return None if kind in SINGER_NOTES else Parsed(number, line, None, problems)
+        if not self._is_read(stream := str(message.get("stream")), record):
+            self._strange[stream] += 1
+            return None
+        raw = orjson.dumps(record)
+        if record.get("_sdc_deleted_at"):
+            return Parsed(number, raw, None, (), left_out=_DELETED)
+        return self._objects.parsed(number, raw, record, notices)
+
+    def _is_read(self, stream: str, record: dict[str, Any]) -> bool:
+        if stream not in self._reads:
+            definition = self._objects.definition
+            if definition is None:
+                self._reads[stream] = is_plainly_ours(record)
+            elif definition.records:
+                self._reads[stream] = stream in as_list(definition.records)
+            else:
+                self._reads[stream] = not definition.lacking(names_of(record))
+        return self._reads[stream]

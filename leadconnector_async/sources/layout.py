@@ -12,8 +12,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.csv import Delimited
 from leadconnector_async.sources.exports import open_source
 from leadconnector_async.sources.jsonl import JsonSource
-from leadconnector_async.sources.mapping_files import load_mapping
-from leadconnector_async.sources.recognition import names_in
+from leadconnector_async.sources.mapping_files import names_in
 from leadconnector_async.sources.spreadsheet import Spreadsheet
 from leadconnector_async.sources.stream_source import StreamSource
 
@@ -94,16 +93,6 @@ def layout_of(source: Source) -> TableLayout | None:
     columns = table.columns
     feeds = [Feed(field, names) for field, names in columns.feeds.items() if names]
     return TableLayout([name for name in columns.names if name], feeds, columns.unknown)
-
-
-def about(name: str) -> str:
-    """Say what a mapping is for."""
-    return load_mapping(name).about
-
-
-def is_recognised(name: str) -> bool:
-    """Tell whether a file is read by this mapping without being told so."""
-    return load_mapping(name).is_recognised
 
 
 def _reads(path: str, options: SourceOptions, name: str) -> bool:

@@ -19,8 +19,7 @@ from leadconnector_async.sources.byte_stream import stream_of
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.json_layout import JsonLayout
 from leadconnector_async.sources.jsonl import JsonSource
-from leadconnector_async.sources.mapping_files import load_mapping
-from leadconnector_async.sources.recognition import Choice
+from leadconnector_async.sources.mapping_files import Choice, load_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +49,7 @@ class LocationCopy:
     """
 
     def __init__(self, folder: Path, location: str) -> None:
-        self.name = LOCATION_PREFIX + location
+        self.name: str = LOCATION_PREFIX + location
         self._folder = folder
         path = copy_path(folder, location)
         try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.byte_stream import SourceFile
 from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.fields import scalar_text
 from leadconnector_async.sources.json_values import JsonValues, loaded_value, opening_value
-from leadconnector_async.sources.values import scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources.date_forms import FIX_DATE, read_mail_date
 from leadconnector_async.sources.encoding import decode_text, sound
-from leadconnector_async.sources.values import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

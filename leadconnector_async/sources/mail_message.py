@@ -17,11 +17,11 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mail_headers import Head, Person
 from leadconnector_async.sources.mail_selection import notices_of, states_of
 from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import postmark_of
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

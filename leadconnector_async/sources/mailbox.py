@@ -87,7 +87,7 @@ class MailReader:
             warn=self._warn,
         )
         self._notices: list[str] = []
-        self.form = SourceFormat(
+        self.form: bytes = SourceFormat(
             format="jsonl",
             timezone=None if options.timezone is None else str(options.timezone),
             region=options.region,
@@ -150,7 +150,7 @@ class Mailbox(OpenSource):
         self._chunks = chunks
         self._single = single
         self._reader = MailReader(stream.name, options)
-        self.form = self._reader.form
+        self.form: bytes = self._reader.form
 
     def __iter__(self) -> Iterator[Parsed]:
         found = False
@@ -163,7 +163,7 @@ class Mailbox(OpenSource):
         if not found:
             reason = self._stream.damage or NO_MAIL
             raise SourceError(f"{self.name}: {reason}")
-        self.warnings += lost.warnings()
+        self.warnings.extend(lost.warnings())
 
 
 _MAILS: Final = frozenset({"cur", "new"})
@@ -218,13 +218,13 @@ class MailFolder:
     def __init__(
         self, members: Members, files: list[tuple[SourceFile, bool]], options: SourceOptions
     ) -> None:
-        self.name = members.name
-        self.size = None
-        self.bytes_read = 0
+        self.name: str = members.name
+        self.size: int | None = None
+        self.bytes_read: int = 0
         self.warnings: list[str] = []
         self._files = files
         self._reader = MailReader(self.name, options)
-        self.form = self._reader.form
+        self.form: bytes = self._reader.form
         if options.mapping_file is not None:
             self.warnings.append(UNMAPPED)
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.columns import FieldPlan
 from leadconnector_async.sources.date_patterns import LocalText
-from leadconnector_async.sources.fields import BODY_FIELDS, FINDERS, shown
+from leadconnector_async.sources.fields import (
+    BODY_FIELDS,
+    FINDERS,
+    NotedText,
+    WrongValueError,
+    kind_of,
+    quoted,
+    shown,
+    stripped,
+)
 from leadconnector_async.sources.mapped_rules import (
     SEVERAL,
     address_for_a_number,
@@ -29,7 +38,6 @@ from leadconnector_async.sources.mapped_rules import (
     word_of,
 )
 from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list, columns_of
-from leadconnector_async.sources.values import NotedText, WrongValueError, kind_of, quoted, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

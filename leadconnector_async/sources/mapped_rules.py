@@ -17,9 +17,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import LocalText, by_format
-from leadconnector_async.sources.fields import folded
+from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import Case, FieldRule, LeaveOut, as_list
-from leadconnector_async.sources.values import WrongValueError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -206,7 +205,9 @@ class ColumnValues:
     """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
 
     def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
-        self.match = lru_cache(maxsize=1024)(self._match)  # most values come again
+        self.match: Callable[..., bool] = lru_cache(maxsize=1024)(
+            self._match
+        )  # most values come again
         words = [word.casefold() for word in as_list(given)]
         self._whole = frozenset(word for word in words if not word.endswith("*"))
         self._starts = tuple(word[:-1] for word in words if word.endswith("*"))

@@ -1,20 +1,33 @@
-"""Files of mappings: TOML, checked when it is read."""
+"""Files of mappings: TOML, checked when it is read; and which of them reads a file.
+
+That is the one that is given, or the one whose marks the file bears.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.fields import MAPPABLE, NESTED, near_field
+from leadconnector_async.sources.fields import (
+    MAPPABLE,
+    NESTED,
+    OUTBOX_KEY,
+    is_plainly_ours,
+    listed,
+    near_field,
+)
 from leadconnector_async.sources.mapping import Definition, Example, FieldRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
+
+    from leadconnector_async.sources.base import SourceOptions
 
 _T = TypeVar("_T")
 
@@ -134,3 +147,164 @@ def _check(name: str, fields: Mapping[str, FieldRule], types: Mapping[str, str])
         raise SourceError(
             f'--mapping {name}: makes no type: add type = {{ constant = "SMS" }}, or a column'
         )
+
+
+_COMMENT: Final = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+
+_ROOT: Final = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
+
+_OTHERS: Final = {
+    "ArrayOfMessage": "messages of a Windows phone",
+    "Workbook": "a table of Excel 2003: save it as .xlsx",
+    "feed": "a web feed",
+    "html": "a web page",
+    "plist": "a property list of a Mac",
+    "rss": "a web feed, such as an export of WordPress",
+    "svg": "a picture",
+    "threads": "messages of Titanium Backup",
+}
+"""What XML is that no mapping reads, by its first element."""
+
+
+class Choice(NamedTuple):
+    """How a file is read: by a mapping, or by the API's names."""
+
+    definition: Definition | None
+    recognised: str | None = None
+    """The mapping's name, if it was not given."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the choice."""
+
+
+def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Choice:
+    """Choose how a table or JSON is read whose columns or keys have these names.
+
+    Raises:
+        SourceError: the mapping that is given does not fit, and none is recognised.
+    """
+    given = options.mapping_file
+    ours = is_plainly_ours(names) or "type" in options.mapping
+    found = None if ours else recognised(names, options.mappings)
+    if given is not None:
+        definition = load_mapping(given)
+        misfit = _misfit(definition, names)
+        if misfit is None:
+            return Choice(with_date_format(definition.fitted(names), options.date_format))
+        if not (ours or found or OUTBOX_KEY in names):  # in a list of failed records
+            raise SourceError(
+                f"{source}: {misfit}: choose another, or look at the file with inspect"
+            )
+        by = f"--mapping {found}" if found else "the API's names"
+        notes: tuple[str, ...] = (f"{misfit}: it is read by {by}",)
+    else:
+        notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
+    read_by = with_date_format(load_mapping(found), options.date_format) if found else None
+    return Choice(read_by, found, notes)
+
+
+def choice_of_holder(
+    source: str, value: Mapping[str, object], folders: Iterable[Path] = ()
+) -> Choice | None:
+    """Choose how a file is read by the keys of its outermost object.
+
+    Raises:
+        SourceError: several systems write such, and the path of the file names none.
+    """
+    fits = [name for name in names_in(folders) if _holds(load_mapping(name), value)]
+    path = str(Path(source).absolute()).casefold()
+    if len(fits) > 1:
+        why = f"does not tell of which system it is: give --mapping {' or '.join(fits)}"
+        fits = [name for name in fits if any(word in path for word in load_mapping(name).within)]
+        if len(fits) != 1:
+            raise SourceError(f"{source}: {why}")
+    note = "its keys are those of --mapping {0}: read by it"
+    return next((Choice(load_mapping(name), name, (note.format(name),)) for name in fits), None)
+
+
+def _holds(definition: Definition, value: Mapping[str, object]) -> bool:
+    return any(value.keys() >= {*keys} for keys in definition.holders)
+
+
+def choice_of_markup(
+    source: str, head: bytes, options: SourceOptions
+) -> tuple[str, tuple[str, ...]]:
+    """Choose the mapping of XML that begins so, by its name, and say what of it is to be known.
+
+    Raises:
+        SourceError: the mapping that is given reads no XML, or none is given and recognised.
+    """
+    given = options.mapping_file
+    if given is not None and load_mapping(given).elements and not load_mapping(given).is_html:
+        return given, ()
+    root = root_of(head)
+    known = names_in(options.mappings)
+    found = next((name for name in known if root in load_mapping(name).root), None)
+    if found is None:
+        what = "is XML" if given is None else f"is XML, and --mapping {given} reads tables and JSON"
+        known = [name for name in known if load_mapping(name).root]
+        raise SourceError(
+            f"{source}: {what}, and holds no sms, mms or call that is known here: its first "
+            f"element is {described(root)}: give --mapping with one of {', '.join(known)}, or with "
+            "a file of your own, or export it as CSV"
+        )
+    if given is None:
+        return found, (f"its root <{root}> is that of --mapping {found}: read by it",)
+    return found, (f"--mapping {given} reads tables and JSON: it is read by --mapping {found}",)
+
+
+def root_of(head: bytes) -> str:
+    """Name the first element of XML, without its namespace."""
+    found = _ROOT.search(_COMMENT.sub(b"", head))
+    return "" if found is None else found[1].decode()
+
+
+def described(root: str) -> str:
+    """Show an element, and what XML it is that begins with it."""
+    what = _OTHERS.get(root)
+    return f"<{root}>" + (f" ({what})" if what else "")
+
+
+def recognised(names: Collection[str], folders: Iterable[Path] = ()) -> str | None:
+    """Find the mapping whose columns are all there: in folders, or that comes with the library."""
+    for name in names_in(folders):
+        definition = load_mapping(name)
+        if definition.requires and not definition.lacking(names):
+            return name
+    return None
+
+
+def _misfit(definition: Definition, names: Collection[str]) -> str | None:
+    if definition.is_html:
+        return "--mapping is for pages of HTML"
+    if definition.elements:
+        return "--mapping is for XML"
+    if definition.text is not None:
+        return "--mapping is for text"
+    if lacking := definition.lacking(names):
+        return f"has no column {listed(lacking)}, which the mapping requires"
+    return None
+
+
+def names_in(folders: Iterable[Path]) -> list[str]:
+    """Name the mappings in folders, by their paths, and then those that come with the library.
+
+    Raises:
+        SourceError: there is no such folder, or no mapping in it.
+    """
+    own: list[str] = []
+    for folder in folders:
+        found = sorted(str(path) for path in folder.glob("*.toml"))
+        if not found:
+            raise SourceError(
+                f"--mappings {folder}: is no folder with mappings (*.toml): check the path"
+            )
+        own += found
+    return [*own, *NAMES]
+
+
+def found_in(folders: Iterable[Path], name: str | None) -> str | None:
+    """Find a mapping by its name in folders. What is in none of them stays as it is."""
+    if name is None:
+        return None
+    paths = (folder / f"{name}.toml" for folder in folders)
+    return next((str(path) for path in paths if path.is_file()), name)

@@ -109,7 +109,7 @@ class FolderMembers(Members):
 
     def __init__(self, path: str, *, deep: bool = True) -> None:
         super().__init__(path.rstrip("/\\") or path)
-        self.folder = Path(path).absolute()
+        self.folder: Path = Path(path).absolute()
         self._deep = deep
         self.links: list[str] = []
 

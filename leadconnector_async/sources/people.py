@@ -17,8 +17,7 @@ from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.csv import CsvRecords
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.fields import folded, shown
-from leadconnector_async.sources.values import WrongValueError, stripped
+from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,9 +72,9 @@ class People:
     def __init__(
         self, everybody: Iterable[Person], paths: Sequence[str] = (), warnings: Sequence[str] = ()
     ) -> None:
-        self.paths = tuple(paths)
-        self.everybody = list(everybody)
-        self.warnings = list(warnings)
+        self.paths: tuple[str, ...] = tuple(paths)
+        self.everybody: list[Person] = list(everybody)
+        self.warnings: list[str] = list(warnings)
         self.by_name: dict[str, list[Person]] = {}
         self.by_handle: dict[str, list[Person]] = {}
         for person in self.everybody:
@@ -113,6 +112,9 @@ def read_people(paths: Iterable[str], options: SourceOptions = _DEFAULTS) -> Peo
 
     Raises:
         SourceError: one cannot be read, or is of another kind.
+
+    Example:
+        >>> people = read_people(["people.csv"])
     """
     contacts = Contacts(options.region, possible=options.numbers == "possible")
     found: list[Person] = []

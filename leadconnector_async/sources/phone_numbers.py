@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-from leadconnector_async.sources.values import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError
 
 _WITHHELD: Final = re.compile(
     r"anonymous|blocked|n/?a|nil|none|null|payphone|private|restricted|unavailable|unidentified|"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import phonenumbers
 
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.phone_numbers import (
     FEWEST_DIGITS,
     LETTER,
@@ -14,7 +15,6 @@ from leadconnector_async.sources.phone_numbers import (
     numberless,
 )
 from leadconnector_async.sources.phone_numbers import digits as digits_of
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber

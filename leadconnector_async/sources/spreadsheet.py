@@ -15,9 +15,8 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.coerce import RowCoercer
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
-from leadconnector_async.sources.fields import listed, shown
+from leadconnector_async.sources.fields import listed, scalar_text, shown, stripped
 from leadconnector_async.sources.table import Table, is_blank
-from leadconnector_async.sources.values import scalar_text, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.byte_stream import SourceFile
+    from leadconnector_async.sources.chat_sides import ChatSides
+    from leadconnector_async.sources.dates import Dates
 
 
 class GridRow(NamedTuple):
@@ -55,16 +56,16 @@ class Spreadsheet:
         share: Callable[[], float],
         place: str,
     ) -> None:
-        self.name = file.name
-        self.size = file.size or 0
+        self.name: str = file.name
+        self.size: int = file.size or 0
         self.warnings: list[str] = []
         self._rows = rows
         self._share = share
         coercer = RowCoercer(options, file.beside)
-        self.dates = coercer.dates
-        self.sides = coercer.contacts.sides
-        self.table = Table(place, header, options, coercer)
-        self.form = self.table.form()
+        self.dates: Dates = coercer.dates
+        self.sides: ChatSides = coercer.contacts.sides
+        self.table: Table = Table(place, header, options, coercer)
+        self.form: bytes = self.table.form()
 
     @property
     def bytes_read(self) -> int:
@@ -138,7 +139,7 @@ def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
     except ImportError as error:
         raise missing_extra(path, "python-calamine", "excel") from error
     try:
-        book = _Book(load_workbook(file.whole("an Excel workbook")))
+        book = _Book(load_workbook(file.whole("an Excel workbook", held=True)))
         looks = [look for name in book.names if (look := _look(book, name, Vocabulary(options)))]
     except (CalamineError, OSError) as error:
         raise SourceError(f"{path}: cannot be read as an Excel workbook: save it anew") from error

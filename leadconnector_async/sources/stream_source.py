@@ -5,22 +5,30 @@ The form of a source: all that is needed to write its records again, and to read
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 from msgspec import Struct
 
+from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.byte_stream import LineSplitter
-from leadconnector_async.sources.coerce import RowCoercer
+from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.fields import shown
+from leadconnector_async.sources.json_objects import never_missing
+from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import Definition
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.dates import Dates
     from leadconnector_async.sources.encoding import Utf8Text
+    from leadconnector_async.sources.mapped_rules import Cell
+    from leadconnector_async.sources.mapping import RecordKind
 
 ListFormat = Literal["jsonl", "csv"]
 """What lists of failed records are written in."""
@@ -42,12 +50,23 @@ class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Begin with a byte order mark: the source was no plain UTF-8, so that only the mark keeps a
     program, or this one with the same ``--encoding``, from misreading a list in UTF-8."""
 
+    @classmethod
+    def of(cls, options: SourceOptions, name: ListFormat, **given: Any) -> Self:  # noqa: ANN401
+        """Describe a source that is read with these options."""
+        zone = None if options.timezone is None else str(options.timezone)
+        return cls(
+            format=name,
+            mapping=options.mapping,
+            timezone=zone,
+            date_format=options.date_format,
+            region=options.region,
+            **given,
+        )
+
     def encoded(self) -> bytes:
         """Write the form as JSON."""
-        return _ENCODER.encode(self)
+        return msgspec.json.encode(self)
 
-
-_ENCODER: Final = msgspec.json.Encoder()
 
 _DECODER: Final = msgspec.json.Decoder(SourceFormat)
 
@@ -57,36 +76,13 @@ def decode_format(form: bytes) -> SourceFormat:
     return _DECODER.decode(form)
 
 
-def source_format_of(  # noqa: PLR0913 - one argument for each thing that differs between sources
-    options: SourceOptions,
-    name: ListFormat,
-    *,
-    marked: bool,
-    columns: list[str] | None = None,
-    delimiter: str = ",",
-    table: Definition | None = None,
-) -> SourceFormat:
-    """Describe a source that is read with these options."""
-    return SourceFormat(
-        format=name,
-        columns=columns,
-        delimiter=delimiter,
-        mapping=options.mapping,
-        table=table,
-        timezone=None if options.timezone is None else str(options.timezone),
-        date_format=options.date_format,
-        region=options.region,
-        marked=marked,
-    )
-
-
 class OpenSource:
     """A source over a stream, which it closes."""
 
     form: bytes
 
     def __init__(self, stream: ByteStream) -> None:
-        self.name = stream.name
+        self.name: str = stream.name
         self.warnings: list[str] = []
         self._stream = stream
 
@@ -136,4 +132,26 @@ class StreamSource(OpenSource):
         return self._text.marked or self._text.encoding != "utf-8"
 
     def _warn_of_unknown(self, what: str) -> None:
-        self.warnings += [f"{what} {shown(name)} is not sent" for name in self._coercer.unknown]
+        self.warnings.extend(f"{what} {shown(name)} is not sent" for name in self._coercer.unknown)
+
+
+class RowSource(StreamSource):
+    """A source of rows. Lists of what failed have the API's names, as JSON Lines."""
+
+    def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
+        super().__init__(stream, text, options)
+        self.form = SourceFormat.of(options, "jsonl").encoded()
+
+    def reader_of(self, kind: RecordKind, definition: Definition) -> RowMapper:
+        """Make the reader of one kind of row. ``--map`` goes before the mapping."""
+        kind = resolved(kind, str, never_missing)
+        with_columns(kind, self._options.mapping)
+        return RowMapper(kind, definition, self._coercer.contacts)
+
+    def made(self, reader: RowMapper, line: int, row: Mapping[str, Cell]) -> Parsed:
+        """Make a record of a row."""
+        values, reason, told = reader.read(row)
+        raw = in_api_names(values or row)  # one that is left out has no values
+        if reason is not None:
+            return Parsed(line, raw, None, (), left_out=reason)
+        return self._coercer.parsed(line, raw, values, told)

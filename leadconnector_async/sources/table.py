@@ -19,13 +19,13 @@ from leadconnector_async.sources.fields import (
     not_ours,
     not_sent,
     shown,
+    stripped,
 )
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
-from leadconnector_async.sources.recognition import choice_of
-from leadconnector_async.sources.stream_source import source_format_of
-from leadconnector_async.sources.values import stripped
+from leadconnector_async.sources.mapping_files import choice_of
+from leadconnector_async.sources.stream_source import SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,19 +59,25 @@ class MappedColumns(Columns):
     ) -> None:
         super().__init__(source, header, mapping)
         self._spelled = {folded(name): name for name in reversed(self.names) if folded(name)}
-        self.wanting = [told for name, told in definition.wants.items() if not self._find(name)]
+        self.wanting: list[str] = [
+            told for name, told in definition.wants.items() if not self._find(name)
+        ]
         kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
         with_columns(kind, mapping)
         self._reader = RowMapper(kind, definition, contacts)
-        self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
+        self.feeds: dict[str, list[str]] = {
+            field: columns_of(rule) for field, rule in kind.fields.items()
+        }
         read = {name for names in self.feeds.values() for name in names}
         # What a list of failed records adds. Elsewhere a location is another system's.
         self._listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
         self._listed = [name for name in self._listed if name in self.names]
         passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
-        self.unknown = [name for name in self.names if name not in passed]
+        self.unknown: list[str] = [name for name in self.names if name not in passed]
         ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
-        self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
+        self.foreign: dict[str, str] = {
+            name: ids[folded(name)] for name in self.unknown if folded(name) in ids
+        }
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
@@ -136,10 +142,10 @@ class Table:
         names = [stripped(name) for name in header]
         self._choice = choice_of(place, names, options)
         self._definition = self._choice.definition
-        self.recognised = self._choice.recognised
+        self.recognised: str | None = self._choice.recognised
         self._is_chat = self._definition is not None and self._definition.chat is not None
         self._coercer = coercer
-        self.columns = (
+        self.columns: NamedColumns | MappedColumns = (
             NamedColumns(place, header, options.mapping)
             if self._definition is None
             else MappedColumns(place, header, self._definition, options.mapping, coercer.contacts)
@@ -151,8 +157,8 @@ class Table:
         One of chats has the API's names: whom a row is with only the whole file tells.
         """
         if self._is_chat:
-            return source_format_of(self._options, "jsonl", marked=False).encoded()
-        return source_format_of(
+            return SourceFormat.of(self._options, "jsonl").encoded()
+        return SourceFormat.of(
             self._options,
             "csv",
             marked=marked,

@@ -19,9 +19,8 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
 from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.mapping_files import load_mapping
-from leadconnector_async.sources.recognition import described, root_of
-from leadconnector_async.sources.stream_source import StreamSource, source_format_of
+from leadconnector_async.sources.mapping_files import described, load_mapping, root_of
+from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class XmlSource(StreamSource):
         self._definition = definition
         coercer = self._coercer
         self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
-        self.form = source_format_of(options, "jsonl", marked=False).encoded()
+        self.form = SourceFormat.of(options, "jsonl").encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0
@@ -137,7 +136,7 @@ class XmlSource(StreamSource):
                 yield Parsed(parser.line, b"{}", None, (problem,))
             elif not found:
                 raise self._without_records()
-        self.warnings += parser.warnings(whole=problem is None)
+        self.warnings.extend(parser.warnings(whole=problem is None))
 
     def _foreign(self, name: str, definition: Definition) -> SourceError:
         return SourceError(

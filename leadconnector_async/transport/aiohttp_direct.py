@@ -1,16 +1,15 @@
-"""The direct way: aiohttp's connections and its parser, without its session.
+"""The direct way: aiohttp's connections, without its session.
 
-A session makes a request object, a response object, a writer, a context of time-outs and a new
-set of headers for each request, which is twice what the pool, the write and the parser cost
-together. Here a request is one write to a connection of the pool, and its answer is read from
-aiohttp's parser. Names, TLS, the pool and its limit stay aiohttp's.
+A session makes a request object, a response object, a writer, a parser, two streams, a context of
+time-outs and a new set of headers for each request, which is three times what writing it and
+reading its answer cost. Here a request is one write to a connection, and its answer one call of
+`AnswerReader`. Names, TLS and their errors stay aiohttp's.
 
-The pool, its `connect` and a connection's `transport`, `release` and `close` are documented. What
-is not: a connection's `protocol` with its `set_response_params`, `read` and `should_close`, and the
-parser's `HttpProcessingError`. They are what a session itself uses, the same in all releases from
-3.11 to 3.14, and without them there is no way round the session: 73 microseconds of CPU for a
-request instead of 134 (the bare loop of the benchmarks, Python 3.11, aiohttp 3.14, uvloop). So they
-are probed when a session opens: a release that moved them is sent through by its session.
+All of it rests on what is documented: a middleware is given a `ClientRequest` that says where it
+leads, a connector's `connect` makes a connection of it, that has a `transport` and a `close`; and
+asyncio lets a transport change its protocol. But `connect` takes more than its documentation says,
+and middlewares came with 3.12: before, the request is made here. What a release has otherwise is
+noticed before anything has left, and then its session sends.
 
 Time-outs for requests that all have the same: one timer serves them all.
 """
@@ -20,22 +19,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 from asyncio import AbstractEventLoop, Task, TimerHandle, current_task
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
+from aiohttp import TCPConnector
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from leadconnector_async.errors import NotSentError
+from leadconnector_async.errors import FateUnknownError
 from leadconnector_async.transport.base import WITHHELD, Response, WithheldError
+from leadconnector_async.transport.connections import ConnectionPool, KeptConnection, MovedError
 from leadconnector_async.transport.exceptions import never_came, not_connected
-from leadconnector_async.transport.http1 import Heads, read_body
+from leadconnector_async.transport.http1 import Heads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from ssl import SSLContext
-
-    from aiohttp.connector import Connection
 
     from leadconnector_async.errors import TransportError
     from leadconnector_async.transport.base import MaySend, Request
@@ -85,148 +84,123 @@ class Deadlines:
             task.cancel()
 
 
-MAX_SPOILT: Final = 64
-"""Connections with unasked-for bytes that are thrown away for one request, before it is given up:
-a server may spoil those of a whole pool, but one that speaks first speaks no HTTP."""
-
-_PROBE: Final = b"HTTP/1.1 200 OK\r\nX-Probe: 1\r\nContent-Length: 2\r\n\r\nok"
-
-_INTERIM: Final = frozenset(range(100, 200)) - {101}
-"""Statuses that another one follows. After 101 there is no more HTTP."""
-
-
 class Direct:
-    """Sends requests with a body over a connector's connections. Belongs to one event loop.
+    """Sends requests over a connector's connections. Belongs to one event loop.
 
-    Where this release of aiohttp lacks what it needs, making one raises AttributeError, TypeError,
-    or what else comes of calling what has changed.
+    Where this release of aiohttp lacks what it needs, `MovedError` says so, or making one raises
+    AttributeError or TypeError.
     """
 
     def __init__(  # noqa: PLR0913 - each is part of where it leads, or of its limits
         self,
-        connector: aiohttp.BaseConnector,
+        session: aiohttp.ClientSession,
         base_url: str,
-        connections: Connections,
+        known: Connections,
         *,
         seconds: float,
         connect: float,
+        connections: int,
         ssl: SSLContext | bool,
         agent: str,
+        otherwise: Callable[
+            [Exception, Request, str, MaySend | None], Coroutine[Any, Any, Response]
+        ],
     ) -> None:
-        loop = asyncio.get_running_loop()
-        self._connector = connector
-        self._connections = connections
+        loop = self._loop = asyncio.get_running_loop()
+        self._session = session
+        self._connector = TCPConnector(limit=0, ttl_dns_cache=60)
+        self._known = known
         self._timeout = aiohttp.ClientTimeout(sock_connect=connect)
         self._deadlines = Deadlines(seconds, loop)
         self._heads = Heads(base_url, agent)
-        # `connect` asks a request only where it leads: one serves for all, and saves making one
-        # for each (3 microseconds, 8 with its headers and body).
-        self._destination = aiohttp.ClientRequest("POST", URL(base_url), loop=loop, ssl=ssl)
-        inspect.signature(connector.connect).bind(self._destination, [], self._timeout)
-        _probe(ResponseHandler(loop))
+        self._url, self._ssl = URL(base_url), ssl
+        self._otherwise = otherwise
+        self._pool = ConnectionPool(self._connect, connections)
+        inspect.signature(self._connector.connect).bind(None, [], self._timeout)
 
     async def send(self, request: Request, token: str, may_send: MaySend | None = None) -> Response:
         """See `Transport.send`."""
         written = self._heads.written(request, token)
-        task = self._deadlines.begin()
+        deadlines, pool, loop = self._deadlines, self._pool, self._loop
+        task = deadlines.begin()
         cancelling = task.cancelling()
-        connection: Connection | None = None
+        connection: KeptConnection | None = None
         try:
-            connection = await self._connect()
-            response = await _exchange(connection, written, may_send)
+            connection = pool.take(loop.time()) or await pool.wait()
+            # Nothing is done between this question and the write: whoever is stopped there sends
+            # it when he goes on, however long that takes.
+            if may_send is not None and not may_send():
+                raise WithheldError(WITHHELD)
+            began = loop.time()
+            response = await connection.ask(written, loop)
         except asyncio.CancelledError:
-            deferred = self._deadlines.end(task)
+            deferred = deadlines.end(task)
             if (task.uncancel() if deferred else task.cancelling()) > cancelling:
                 raise
-            error = _error(TimeoutError(), connection)
+            error = _late(connection)
         except (aiohttp.ClientError, HttpProcessingError, OSError) as exc:
-            error = _error(exc, connection)
+            error = never_came(exc)
+        except MovedError as moved:
+            return await self._otherwise(moved, request, token, may_send)
         else:
-            _give_back(connection)
+            pool.give_back(connection, began, loop.time())
             connection = None
             return response
         finally:
-            self._deadlines.end(task)
+            deadlines.end(task)
             if connection is not None:
-                _drop(connection)
+                connection.drop()
         raise error  # here, where what was caught does not become its context
 
-    async def _connect(self) -> Connection:
-        for _ in range(MAX_SPOILT):
-            connection = await self._connector.connect(self._destination, [], self._timeout)
-            protocol = connection.protocol
-            if protocol is not None and not protocol.should_close:
-                assert connection.transport is not None  # noqa: S101 - its protocol is connected
-                self._connections.add(connection.transport)
-                return connection
-            _drop(connection)
-        raise NotSentError("no connection to the API (it speaks before it is asked)")
+    async def read(self, request: Request, token: str, may_send: MaySend | None = None) -> Response:
+        """Send what does no harm twice: once more where a kept connection turns out to have ended.
 
-    def close(self) -> None:
-        """Time nothing any more. The connections are the connector's."""
+        See `Transport.send`.
+        """
+        try:
+            return await self.send(request, token, may_send)
+        except FateUnknownError as error:
+            if not isinstance(error.__cause__, aiohttp.ServerDisconnectedError | ConnectionError):
+                raise
+        return await self.send(request, token, may_send)
+
+    async def _connect(self) -> KeptConnection:
+        destination = await _destination(self._session, self._url, ssl=self._ssl)
+        given = await self._connector.connect(destination, [], self._timeout)
+        connection = KeptConnection(given, self._pool)
+        self._known.add(connection.transport)
+        return connection
+
+    async def close(self) -> None:
+        """Close all connections. What is in flight ends without a fate."""
         self._deadlines.close()
+        self._pool.close()
+        await self._connector.close()
 
 
-def _probe(protocol: ResponseHandler) -> None:
-    """Read one answer from a protocol that is fed by hand, as `_exchange` reads it from a server.
+def _late(connection: KeptConnection | None) -> TransportError:
+    error = TimeoutError()
+    return not_connected(error) if connection is None else never_came(error)
 
-    Raises:
-        AttributeError, TypeError, RuntimeError, ValueError: it is not what `_exchange` relies on.
-    """
-    protocol.connection_made(asyncio.Transport())
-    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-    protocol.data_received(_PROBE)
-    reading = protocol.read()
+
+class _FoundError(Exception):
+    """Ends a request that was only made to know where it leads."""
+
+
+async def _destination(
+    session: aiohttp.ClientSession, url: URL, *, ssl: SSLContext | bool
+) -> aiohttp.ClientRequest:
+    """Return a request that leads there, as the session makes it."""
+    if "middlewares" not in inspect.signature(aiohttp.ClientSession).parameters:
+        return aiohttp.ClientRequest("POST", url, loop=asyncio.get_running_loop(), ssl=ssl)
+    found: list[aiohttp.ClientRequest] = []
+
+    async def find(request: aiohttp.ClientRequest, _: object) -> aiohttp.ClientResponse:
+        found.append(request)
+        raise _FoundError
+
     try:
-        reading.send(None)
-    except StopIteration as read:
-        message, content = read.value
-    else:
-        reading.close()
-        raise RuntimeError("an answer that is there is not read at once")
-    seen = message.code, message.headers.get("X-Probe"), content.is_eof(), content.read_nowait()
-    if seen != (200, "1", True, b"ok") or protocol.should_close:
-        raise ValueError("an answer is not read as it was")
-
-
-async def _exchange(connection: Connection, written: bytes, may_send: MaySend | None) -> Response:
-    """Write a request, and read the answer to its end.
-
-    Nothing is done between the question whether it may leave and its leaving: whoever is stopped
-    there sends it when he goes on, however long that takes.
-    """
-    protocol, transport = connection.protocol, connection.transport
-    assert protocol is not None  # noqa: S101 - it was just taken from the pool
-    assert transport is not None  # noqa: S101
-    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-    if may_send is not None and not may_send():
-        raise WithheldError(WITHHELD)
-    # The whole at once, and no waiting until it has left: it is in memory anyway, and a refusal
-    # that comes before the end of a large body must be read (413).
-    transport.write(written)
-    message, content = await protocol.read()
-    while message.code in _INTERIM:
-        message, content = await protocol.read()
-    body = content.read_nowait() if content.is_eof() else await read_body(content)
-    return Response(message.code, message.headers, body)
-
-
-def _give_back(connection: Connection) -> None:
-    """Return a connection to its pool, which closes one that was told to close or has more."""
-    transport = connection.transport
-    if transport is not None and transport.get_write_buffer_size():
-        _drop(connection)  # answered before it was read: the rest would precede the next request
-    else:
-        connection.release()
-
-
-def _drop(connection: Connection) -> None:
-    """Close a connection at once, even if the other side does not take what was written."""
-    transport = connection.transport
-    if transport is not None:
-        transport.abort()
-    connection.close()
-
-
-def _error(exc: Exception, connection: Connection | None) -> TransportError:
-    return not_connected(exc) if connection is None else never_came(exc)
+        await session.post(url, middlewares=(find,), ssl=ssl)
+    except _FoundError:
+        return found[0]
+    raise RuntimeError("a middleware is not asked")

@@ -184,11 +184,11 @@ class AiohttpTransport:
         if self.version is not None:
             request = replace(request, version=self.version)
         session = self._session or self._open()
-        # A read is left to the session, which asks once more when a kept connection turns out to
-        # have ended.
-        if self._direct is None or request.body is None:
+        direct = self._direct
+        if direct is None or request.upload is not None or request.method == "HEAD":
             return self._through(session, request, token, may_send)
-        return self._direct.send(request, token, may_send)
+        send = direct.send if request.body is not None else direct.read
+        return send(request, token, may_send)
 
     async def _through(
         self,
@@ -249,8 +249,8 @@ class AiohttpTransport:
         """Close the session, if this transport opened it. It sends nothing more."""
         self._closed = True
         if self._direct is not None:
-            self._direct.close()
-            self._direct = None
+            direct, self._direct = self._direct, None
+            await direct.close()
         if self._owned and self._session is not None:
             session, self._session = self._session, None
             await session.close()
@@ -263,35 +263,52 @@ class AiohttpTransport:
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
         if self._proxy is None:
-            self._direct = self._direct_way(connector)
+            self._direct = self._direct_way(self._session)
         return self._session
 
-    def _direct_way(self, connector: aiohttp.BaseConnector) -> Direct | None:
+    def _direct_way(self, session: aiohttp.ClientSession) -> Direct | None:
         """Go round the session, unless this release of aiohttp has moved what that needs."""
         try:
             from leadconnector_async.transport.aiohttp_direct import Direct  # noqa: PLC0415 - it may fail
 
             return Direct(
-                connector,
+                session,
                 self._base,
                 self._known,
                 seconds=self._timeouts.read,
                 connect=self._timeouts.connect,
+                connections=self._connections,
                 ssl=self._ssl,
                 agent=self._agent,
+                otherwise=self._otherwise,
             )
         except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
-            _log.warning(
-                "aiohttp %s has moved what the direct way needs (%s: %s): "
-                "sending through its session, at twice the CPU",
-                aiohttp.__version__,
-                type(error).__name__,
-                error,
-            )
+            _warn(error)
             return None
+
+    async def _otherwise(
+        self, error: Exception, request: Request, token: str, may_send: MaySend | None
+    ) -> Response:
+        """Send through the session, from now on: a connection showed what has moved."""
+        if self._direct is not None:
+            _warn(error)
+            self._direct = None
+        if self._session is None:
+            raise ClosedError(CLOSED)
+        return await self._through(self._session, request, token, may_send)
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {self._base} {'own' if self._owned else 'shared'} session>"
+
+
+def _warn(error: Exception) -> None:
+    _log.warning(
+        "aiohttp %s has moved what the direct way needs (%s: %s): "
+        "sending through its session, at three times the CPU",
+        aiohttp.__version__,
+        type(error).__name__,
+        error,
+    )
 
 
 name_public_place(globals())

@@ -1,4 +1,4 @@
-"""The connections to the API: what they leave behind when nobody reads, and their end all at once.
+"""The connections to the API: the pool, what they leave behind when nobody reads, and their end.
 
 What a process has written stays with the system, which offers it again for a quarter of an hour
 while the other side is not heard of: also once the process is stopped, and long after the request
@@ -7,13 +7,28 @@ was given up. Then somebody else may have sent the record.
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections import deque
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
+import aiohttp
+from aiohttp.http import HttpProcessingError
+
+from leadconnector_async.errors import FateUnknownError, NotSentError
+from leadconnector_async.transport.exceptions import not_connected
+from leadconnector_async.transport.http1 import AnswerReader
+
 if TYPE_CHECKING:
-    from asyncio import BaseProtocol, BaseTransport, WriteTransport
+    from asyncio import AbstractEventLoop, BaseProtocol, BaseTransport, Future, Task, WriteTransport
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp.connector import Connection
+
+    from leadconnector_async.transport.base import Response
 
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
 """Where the system has it, as Linux does: the milliseconds that it offers bytes before it ends the
@@ -55,3 +70,236 @@ def _drop_after(milliseconds: int, transport: BaseTransport) -> None:
     if connection is not None and _USER_TIMEOUT is not None:
         with suppress(OSError):  # it is none of TCP's, as a proxy's may be
             connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, milliseconds)
+
+
+FEW: Final = 64
+"""Connections that are opened without further question when requests wait."""
+AT_ONCE: Final = 16
+"""How many are being opened at the same time, while fewer are open."""
+SLOWER: Final = 1.5
+"""How much longer than at best an exchange may take, that one more connection carries more."""
+FADES: Final = 1.05
+"""By how much the best is raised each second: other requests take other times."""
+KEEP_ALIVE: Final = 10.0
+"""Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
+written to one that is being closed."""
+
+
+class MovedError(Exception):
+    """This release of aiohttp has moved what is needed here. Nothing has left."""
+
+
+class KeptConnection(asyncio.Protocol):
+    """One connection, and what comes over it. It tells aiohttp's own protocol of its end alone."""
+
+    def __init__(self, given: Connection, pool: ConnectionPool) -> None:
+        transport = given.transport
+        if transport is None:
+            raise ConnectionResetError("closed as soon as it was there")
+        self.transport = transport
+        self.idle_since = 0.0
+        self._given = given
+        self._pool = pool
+        self._reader = AnswerReader()
+        self._answer: Future[Response] | None = None
+        self._inner = transport.get_protocol()
+        transport.set_protocol(self)
+        if getattr(self._inner, "should_close", False):  # it speaks before it is asked
+            self.drop()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it may carry one more request."""
+        return not (self._reader.last or self.transport.is_closing())
+
+    def ask(self, written: bytes, loop: AbstractEventLoop) -> Future[Response]:
+        """Write a request; its answer will come."""
+        self._answer = loop.create_future()
+        # The whole at once, and no waiting until it has left: it is in memory anyway, and a refusal
+        # that comes before the end of a large body must be read (413).
+        self.transport.write(written)
+        return self._answer
+
+    def drop(self) -> None:
+        """Close it at once, even if the other side does not take what was written."""
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Read an answer. What comes unasked is nobody's, and no answer is trusted after it."""
+        answer = self._answer
+        if answer is None or answer.done():
+            self.drop()
+            return
+        try:
+            response = self._reader.feed(data)
+        except (ValueError, FateUnknownError) as error:
+            too_large = isinstance(error, FateUnknownError)
+            answer.set_exception(error if too_large else HttpProcessingError())
+            self.drop()
+            return
+        if response is not None:
+            self._answer = None
+            answer.set_result(response)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what waits for an answer, unless the answer ends so."""
+        self._pool.lost(self)
+        answer = self._answer
+        if answer is not None and not answer.done():
+            response = self._reader.end() if exc is None else None
+            if response is not None:
+                answer.set_result(response)
+            elif self._reader.is_cut:
+                answer.set_exception(aiohttp.ClientPayloadError())
+            else:
+                answer.set_exception(exc or aiohttp.ServerDisconnectedError())
+        self._inner.connection_lost(exc)
+        self._given.close()
+
+
+class ConnectionPool:
+    """The connections, shared by all requests: no more of them than carry more.
+
+    A request takes the one that was used last, or the first that is given back or opened. So few
+    stay hot, and those that are too many end by themselves. Up to `FEW` are opened while requests
+    wait, and further ones as long as answers do not come later for it, and the loop has time.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[KeptConnection]], most: int) -> None:
+        self._connect = connect
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._idle: deque[KeptConnection] = deque()
+        self._open: set[KeptConnection] = set()
+        self._opening: set[Task[None]] = set()
+        self._waiting: deque[Future[KeptConnection]] = deque()
+        self._turn = False
+        self._turns = self._count = 0
+        self._sum, self._best, self._measured_at = 0.0, inf, self._loop.time()
+        self._carries_more = False
+
+    def take(self, now: float) -> KeptConnection | None:
+        """Return an idle connection, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable and now - connection.idle_since < KEEP_ALIVE:
+                return connection
+            connection.drop()
+        return None
+
+    async def wait(self) -> KeptConnection:
+        """Wait for one.
+
+        Raises:
+            NotSentError: none can be opened, and none is there.
+            MovedError: none can be opened with this release of aiohttp.
+        """
+        while True:
+            waiting: Future[KeptConnection] = self._loop.create_future()
+            self._waiting.append(waiting)
+            self._grow()
+            try:
+                connection = await waiting
+            except asyncio.CancelledError:
+                if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                    self._hand_on(waiting.result())
+                elif waiting in self._waiting:
+                    self._waiting.remove(waiting)
+                raise
+            if connection.is_usable:  # it may have ended meanwhile
+                return connection
+            connection.drop()
+
+    def give_back(self, connection: KeptConnection, began: float, now: float) -> None:
+        """Let others use a connection after an exchange that began then."""
+        self._measure(now - began, now)
+        # Answered before it was read, the rest of a request would precede the next one.
+        if connection.is_usable and not connection.transport.get_write_buffer_size():
+            connection.idle_since = now
+            self._hand_on(connection)
+        else:
+            connection.drop()
+        if self._idle and now - self._idle[0].idle_since >= KEEP_ALIVE:
+            self._idle.popleft().drop()
+
+    def lost(self, connection: KeptConnection) -> None:
+        """Forget a connection that has ended."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if self._waiting:
+            self._grow()
+
+    def close(self) -> None:
+        """End what waits. The connections are the connector's."""
+        for task in self._opening:
+            task.cancel()
+        self._fail(aiohttp.ClientConnectionError())
+
+    def _hand_on(self, connection: KeptConnection) -> None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(connection)
+                return
+        self._idle.append(connection)
+
+    def _grow(self) -> None:
+        there = len(self._open)
+        most = self._most if self._carries_more else min(FEW, self._most)
+        at_once = max(AT_ONCE, there if there < FEW else there // 8)
+        while len(self._opening) < min(len(self._waiting), at_once, most - there):
+            task = self._loop.create_task(self._add())
+            self._opening.add(task)
+            task.add_done_callback(self._added)
+
+    async def _add(self) -> None:
+        try:
+            connection = await self._connect()
+            if not connection.is_usable:
+                raise NotSentError("no connection to the API (it speaks before it is asked)")  # noqa: TRY301 - as if it were none
+        except (aiohttp.ClientError, OSError, NotSentError) as error:
+            if not self._open:  # else they serve those who wait
+                self._fail(error)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
+            self._fail(MovedError(f"{type(error).__name__}: {error}"))
+            return
+        self._open.add(connection)
+        connection.idle_since = self._loop.time()
+        self._hand_on(connection)
+
+    def _added(self, task: Task[None]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled():
+            self._grow()
+
+    def _fail(self, error: Exception) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            if not each.done():
+                told = isinstance(error, MovedError | NotSentError)
+                each.set_exception(error if told else not_connected(error))
+
+    def _measure(self, seconds: float, now: float) -> None:
+        """Tell, each time that so many were answered, whether more connections would carry more.
+
+        Where each turn of the loop finds many answered, it is the loop that is waited for.
+        """
+        self._sum += seconds
+        self._count += 1
+        if not self._turn:
+            self._turn = True
+            self._loop.call_soon(self._end_turn)
+        if self._count < FEW:
+            return
+        mean = self._sum / FEW
+        self._best = min(mean, self._best * FADES ** (now - self._measured_at))
+        idle = self._turns * 4 > FEW * FEW / max(len(self._open), 1)
+        self._carries_more = idle and mean < SLOWER * self._best
+        self._turns = self._count = 0
+        self._sum, self._measured_at = 0.0, now
+
+    def _end_turn(self) -> None:
+        self._turn = False
+        self._turns += 1

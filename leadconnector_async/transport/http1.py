@@ -1,20 +1,27 @@
-"""What a request says before its body, made once for all requests that share it.
+"""HTTP/1.1 as it goes over a connection: requests, and answers (RFC 9112).
 
-Reading a body.
+Heads of requests are made once for all that share them. An answer whose end could be read in two
+ways is none.
 """
 
 from __future__ import annotations
 
 import platform
+import re
 import sys
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from leadconnector_async.errors import FateUnknownError
+from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aiohttp import StreamReader
 
     from leadconnector_async.transport.base import Request
@@ -68,7 +75,7 @@ def check_target(request: Request) -> None:
 
 
 class Heads:
-    """Writes requests with a body as they go over the wire, and remembers their heads."""
+    """Writes requests as they go over the wire, and remembers the heads of those with a body."""
 
     def __init__(self, base_url: str, agent: str = "leadconnector-async") -> None:
         url = URL(base_url)
@@ -83,26 +90,226 @@ class Heads:
         Raises:
             ValueError: it would say something else than it should.
         """
-        body = request.body or b""
+        body = request.body
+        if body is None:
+            return self._make(request, token, b"\r\n")
         key = request.method, request.path, request.version, token, request.content_type
         head = self._made.get(key)
         if head is None:
             if len(self._made) >= MAX_TOKENS:  # tokens rotate: forget the old ones
                 self._made.clear()
-            head = self._made[key] = self._make(request, token)
+            head = self._made[key] = self._make(request, token, b"Content-Length: ")
         return b"%b%d\r\n\r\n%b" % (head, len(body), body)
 
-    def _make(self, request: Request, token: str) -> bytes:
+    def _make(self, request: Request, token: str, end: bytes) -> bytes:
         check_target(request)
         lines = [f"{request.method} {self._prefix}{request.path} HTTP/1.1", f"Host: {self._host}"]
         lines += [
             f"{name}: {value}" for name, value in headers_of(request, token, self._agent).items()
         ]
-        return "\r\n".join([*lines, "Content-Length: "]).encode("ascii")
+        return "\r\n".join([*lines, ""]).encode("ascii") + end
 
 
 MAX_ANSWER: Final = 32 * 1024 * 1024
 """Bytes. A page of 500 messages is far smaller; an endless answer ends here."""
+MAX_HEAD: Final = 64 * 1024
+"""Bytes of an answer's head, or of what stands between two of its chunks."""
+
+_BEGIN: Final = b"HTTP/1."
+_STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r\n")
+_FINAL: Final = 200
+_SWITCHED: Final = 101
+"""After it there is no more HTTP."""
+_BODILESS: Final = frozenset({204, 304})
+_HEAD_END: Final = b"\r\n\r\n"
+_TOO_LARGE: Final = f"the answer is larger than {MAX_ANSWER} bytes"
+_CLOSES: Final = re.compile(rb"\nconnection:[^\r]*\bclose\b")
+_CHUNK: Final = re.compile(rb"[0-9A-Fa-f]{1,8}(?=[ \t]*(?:;|\Z))")
+
+
+class AnswerHeaders(Mapping[str, str]):
+    """The headers of an answer, in any case; read once somebody asks, which is rare."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._read: CIMultiDict[str] | None = None
+
+    def _all(self) -> CIMultiDict[str]:
+        if self._read is None:
+            self._read = CIMultiDict()
+            for line in self._head.decode("utf-8", "surrogateescape").split("\r\n")[1:-1]:
+                name, _, value = line.partition(":")
+                self._read.add(name, value.strip(" \t"))
+        return self._read
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as `Mapping` has it
+        """The first value of a header."""
+        return self._all().get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+class _Framing(NamedTuple):
+    """How an answer ends: after ``length`` bytes, or its last chunk, or with its connection."""
+
+    status: int
+    length: int | None
+    chunked: bool
+    last: bool
+
+
+def _framing(head: bytes) -> _Framing:
+    """Read the head of an answer, each line with its end.
+
+    Raises:
+        ValueError: it is no HTTP/1, or does not clearly say where the answer ends.
+    """
+    began, lines = _STATUS.match(head), head.count(b"\r\n")
+    if began is None or not head.count(b"\n") == head.count(b"\r") == lines:
+        raise ValueError("no status line, or half an end of a line")
+    if b"\n " in head or b"\n\t" in head:
+        raise ValueError("a header goes on in the next line")
+    low, status = head.lower(), int(began[2])
+    length, coding = _value(low, b"\ncontent-length:"), _value(low, b"\ntransfer-encoding:")
+    last = began[1] == b"0" or status == _SWITCHED
+    last = last or (b"close" in low and _CLOSES.search(low) is not None)
+    if status < _FINAL or status in _BODILESS:
+        return _Framing(status, 0, chunked=False, last=last)
+    if coding is not None:
+        if coding != b"chunked" or length is not None:
+            raise ValueError("an encoding that was not asked for")
+        return _Framing(status, None, chunked=True, last=last)
+    if length is None:
+        return _Framing(status, None, chunked=False, last=True)
+    if not length.isdigit():
+        raise ValueError("a length that is no number")
+    if int(length) > MAX_ANSWER:
+        raise FateUnknownError(_TOO_LARGE)
+    return _Framing(status, int(length), chunked=False, last=last)
+
+
+def _value(low: bytes, name: bytes) -> bytes | None:
+    """The value of a header that may be there once; ``name`` has the line's end before it."""
+    at = low.find(name)
+    if at < 0:
+        return None
+    begin = at + len(name)
+    if low.find(name, begin) >= 0:
+        raise ValueError("a header that decides on the answer's end is there twice")
+    return low[begin : low.index(b"\r", begin)].strip(b" \t")
+
+
+class AnswerReader:
+    """Reads the answers that come over one connection.
+
+    ``last`` says of the one that was read whether its connection serves no further request, and
+    ``is_cut`` whether the end of one is missing whose head has been read.
+    """
+
+    def __init__(self) -> None:
+        self.last = self.is_cut = False
+        self._held: list[bytes] = []
+        self._size = 0
+        self._needs: float = 0
+        self._chunks: list[bytes] | None = None
+        self._sum = 0
+        self._head = b""
+
+    def feed(self, data: bytes) -> Response | None:
+        """Take bytes in; return the answer once it is complete.
+
+        Raises:
+            ValueError: these are not the bytes of one answer.
+            FateUnknownError: it is larger than any answer of the API.
+        """
+        if self._held:
+            self._held.append(data)
+            self._size += len(data)
+            if self._size < self._needs:
+                if self._size > MAX_ANSWER + MAX_HEAD:
+                    raise FateUnknownError(_TOO_LARGE)
+                return None
+            data = b"".join(self._held)
+            self._held.clear()
+        return self._from_head(data) if self._chunks is None else self._from_chunks(data)
+
+    def end(self) -> Response | None:
+        """Return the answer that ends with its connection, if it is one."""
+        if self._needs != inf:
+            return None
+        head, _, body = b"".join(self._held).partition(_HEAD_END)
+        return Response(_framing(head + b"\r\n").status, AnswerHeaders(head + b"\r\n"), body)
+
+    def _hold(self, data: bytes, needs: float) -> Response | None:
+        self._held, self._size, self._needs = [data], len(data), needs
+        return None
+
+    def _from_head(self, data: bytes) -> Response | None:
+        end = data.find(_HEAD_END)
+        if end < 0 or end > MAX_HEAD:
+            if data[: len(_BEGIN)] != _BEGIN[: len(data)] or len(data) > MAX_HEAD:
+                raise ValueError("no HTTP")
+            return self._hold(data, len(data) + 1)
+        head, begin = data[: end + 2], end + 4
+        status, length, chunked, self.last = _framing(head)
+        if status < _FINAL and status != _SWITCHED:  # another one follows
+            rest = data[begin:]
+            return self._from_head(rest) if rest else self._hold(rest, 1)
+        self.is_cut = True
+        if length is not None:
+            stop = begin + length
+            if len(data) < stop:
+                return self._hold(data, stop)
+            self.is_cut = False
+            self.last = self.last or len(data) > stop
+            return Response(status, AnswerHeaders(head), data[begin:stop])
+        if not chunked:
+            return self._hold(data, inf)
+        self._head, self._chunks, self._sum = head, [], 0
+        return self._from_chunks(data[begin:])
+
+    def _from_chunks(self, data: bytes) -> Response | None:
+        chunks, at = self._chunks or [], 0
+        self._chunks = chunks
+        while (line_end := data.find(b"\r\n", at)) >= 0:
+            size = _CHUNK.match(data[at:line_end])
+            if size is None:
+                raise ValueError("no size of a chunk")
+            begin = line_end + 2
+            stop = begin + int(size[0], 16)
+            if stop == begin:
+                if (end := self._trailers_end(data, line_end)) < 0:
+                    break
+                self._chunks, self.is_cut = None, False
+                self.last = self.last or len(data) > end
+                return Response(
+                    _framing(self._head).status, AnswerHeaders(self._head), b"".join(chunks)
+                )
+            if stop - begin + self._sum > MAX_ANSWER:
+                raise FateUnknownError(_TOO_LARGE)
+            if len(data) < stop + 2:
+                return self._hold(data[at:], stop + 2 - at)
+            if data[stop : stop + 2] != b"\r\n":
+                raise ValueError("a chunk is longer than it says")
+            chunks.append(data[begin:stop])
+            self._sum += stop - begin
+            at = stop + 2
+        if len(data) - at > MAX_HEAD:
+            raise ValueError("no end of a line")
+        return self._hold(data[at:], len(data) - at + 1)
+
+    @staticmethod
+    def _trailers_end(data: bytes, line_end: int) -> int:
+        """Where the answer ends after its last chunk's line; -1 if that is not there yet."""
+        end = data.find(_HEAD_END, line_end)
+        return end + 4 if end >= 0 else -1
 
 
 async def read_body(content: StreamReader) -> bytes:
@@ -111,6 +318,6 @@ async def read_body(content: StreamReader) -> bytes:
     while part := await content.readany():
         size += len(part)
         if size > MAX_ANSWER:
-            raise FateUnknownError(f"the answer is larger than {MAX_ANSWER} bytes")
+            raise FateUnknownError(_TOO_LARGE)
         parts.append(part)
     return b"".join(parts)

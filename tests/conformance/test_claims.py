@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outbox_kit import claimed, draft, drafts, fate, keys, published
 from outbox_places import Place, in_store
 
-from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.base import CLAIM_BYTES, SourcePass, State
 from leadconnector_async.records.deferred import Deferred
 
 if TYPE_CHECKING:
@@ -257,3 +257,37 @@ def test_claims_are_complete_and_in_order(
         assert seen == {lane: list(range(size)) for lane, size in enumerate(sizes)}
 
     in_store(store, work)
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 40])
+async def test_claims_weigh_no_more_than_there_is_room_for(
+    durable: DurableOutbox, lanes: int
+) -> None:
+    """But for the last of them. What is left comes later, each once and in the order of its lane.
+
+    Locations are served in the order in which they are asked for.
+    """
+    sizes = [(n * 7919) % 5_000 for n in range(120)]
+    batch = [
+        one._replace(payload=b"{" + b" " * size + b"}")
+        for place in ("l1", "l2")
+        for one, size in zip(drafts(60, lanes=lanes, location=place), sizes, strict=False)
+    ]
+    await published(durable, batch)
+    leases = [(await durable.acquire(place)).lease for place in ("l1", "l2")]
+    room = 4 * CLAIM_BYTES + 10_000
+    seen: dict[str, dict[int, list[int]]] = {"l1": {}, "l2": {}}
+    for _ in range(200):
+        batches = await durable.claim([(lease, 50) for lease in leases], room)
+        claims = [claim for of in batches for claim in of]
+        assert sum(claim.weight for claim in claims[:-1]) < room
+        if len(batches[0]) < 50 and batches[1]:  # the first had no more, or the second no turn
+            assert sum(claim.weight for claim in batches[0]) < room
+        for claim in claims:
+            seen[claim.lease.location].setdefault(claim.lane, []).append(claim.date)
+        if not claims:
+            break
+        await durable.settle([fate(claim) for claim in claims], ())
+    for of in seen.values():
+        assert sum(map(len, of.values())) == 60
+        assert all(dates == sorted(dates) for dates in of.values())

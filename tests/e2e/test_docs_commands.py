@@ -2,19 +2,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 import pytest
+from docs_page import PAGES
 
-from leadconnector_async.cli.app import COMMANDS, app
+from leadconnector_async.cli.app import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT: Final = Path(__file__).parents[2]
-PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK: Final = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _COMMAND: Final = re.compile(r"(?:\$ )?(?:\S*/)?leadconnector ([a-z].*)")
 _INLINE: Final = re.compile(r"`([^`\n]+)`")
@@ -38,19 +37,23 @@ COMMANDS_WRITTEN: Final = [(page.name, words) for page in PAGES for words in wri
 @pytest.mark.parametrize(
     ("page", "words"), COMMANDS_WRITTEN, ids=[" ".join(words[:2]) for _, words in COMMANDS_WRITTEN]
 )
-def test_the_docs_give_commands_that_exist(page: str, words: list[str]) -> None:
-    """Each is known, and so is each of its options."""
-    name, *rest = words
-    assert name in COMMANDS, page
-    command = app.get_command(click.Context(app), name)
-    assert command is not None
-    if isinstance(command, click.Group) and rest:
-        command = command.commands[rest[0]]
-    known = {
-        spelled for param in command.params for spelled in (*param.opts, *param.secondary_opts)
-    }
-    given = [word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"]
-    assert set(given) <= known | {"--help"}, page
+def test_the_docs_give_commands_that_are_understood(
+    page: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is parsed by the command itself, options and values; its files need not be here."""
+    monkeypatch.setenv("LEADCONNECTOR_OUTBOX", "import.db")  # as pages say once for all of them
+    context, rest = click.Context(app), list(words)
+    command: click.Command | None = app
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        command = command.get_command(context, rest.pop(0))
+    assert command is not None, page
+    if "--help" in rest or isinstance(command, click.Group):
+        return
+    try:
+        command.make_context(words[0], rest, parent=context)
+    except click.BadParameter as error:
+        if "does not exist" not in error.message:
+            raise
 
 
 def test_the_docs_give_commands_at_all() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from docs_page import Step, assert_shown, run_page
 
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
@@ -24,63 +21,8 @@ pytestmark = pytest.mark.full
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "migration.md"
-ADDRESS: Final = "http://127.0.0.1:8700"
 STATUSES: Final = [0, 3, 3, 0, 0, 0, 0]
 """Of the page's commands: three records fail until they are mended."""
-
-
-class Step:
-    """A command of the page, what the page shows of its output, and what came of it."""
-
-    def __init__(self, command: str, shown: list[str]) -> None:
-        self.command = command
-        self.shown = shown
-        self.status = -1
-        self.output: list[str] = []
-
-
-def blocks() -> list[tuple[str, str]]:
-    """The page's blocks of commands, in order, each with its language."""
-    return re.findall(r"```(sh|console)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-
-
-def run_page(folder: Path, address: str) -> list[Step]:
-    """Do all that the page says, as it is written, but for the sandbox's own terminal."""
-    bin_ = folder.parent / "bin"
-    bin_.mkdir()
-    command = bin_ / "leadconnector"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m leadconnector_async.cli "$@"\n')
-    command.chmod(0o755)
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("LEADCONNECTOR_")}
-    clean["PATH"] = f"{bin_}{os.pathsep}{clean['PATH']}"
-    clean["PYTHONPATH"] = str(ROOT)
-    setting, steps = "", []
-    for language, text in blocks():
-        if language == "console":
-            first, *shown = text.splitlines()
-            steps.append(Step(first.removeprefix("$ "), shown))
-            _run(steps[-1], setting, folder, clean)
-        elif text.startswith("cd "):
-            setting = text.replace(ADDRESS, address).replace("cd docs/migration", "set -e")
-        elif not text.startswith("leadconnector sandbox"):
-            _run(Step(text, []), setting, folder, clean)
-    return steps
-
-
-def _run(step: Step, setting: str, folder: Path, environment: dict[str, str]) -> None:
-    script = f"{setting}\n{step.command}"
-    done = subprocess.run(
-        ["/bin/sh", "-c", script],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    step.status = done.returncode
-    step.output = done.stdout.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +31,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Step],
     folder = tmp_path_factory.mktemp("move") / "migration"
     shutil.copytree(ROOT / "docs" / "migration", folder)
     with SandboxThread(SandboxConfig(trusting=True)) as sandbox:
-        yield run_page(folder, sandbox.url), sandbox
+        yield run_page(PAGE, folder, sandbox.url), sandbox
 
 
 def test_every_command_ends_as_the_page_says(done: tuple[list[Step], SandboxThread]) -> None:
@@ -104,18 +46,7 @@ def test_the_output_is_the_one_that_the_page_shows(
     """Line by line and in order; "…" stands for lines that are left out."""
     steps, _ = done
     for step in steps:
-        place, gap = 0, False
-        for line in step.shown:
-            if line == "…":
-                gap = True
-                continue
-            rest = step.output[place:]
-            assert line in rest, (step.command, line, step.output)
-            skipped = rest.index(line)
-            assert gap or skipped == 0, (step.command, rest[:skipped])
-            place += skipped + 1
-            gap = False
-        assert gap or not any(step.output[place:]), (step.command, step.output[place:])
+        assert_shown(step)
 
 
 def test_each_customer_is_one_contact(done: tuple[list[Step], SandboxThread]) -> None:

@@ -18,7 +18,8 @@ from leadconnector_async.sources import open_sources
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.exports import Export
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.layout import about, guess, is_recognised, layout_of
+from leadconnector_async.sources.layout import guess, layout_of
+from leadconnector_async.sources.mapping_files import load_mapping
 from leadconnector_async.sources.people import People
 from leadconnector_async.sources.spool import SpooledUrl
 
@@ -129,7 +130,7 @@ def _heading(
 ) -> Iterator[str]:
     name = options.mapping_file
     if name is not None:
-        yield f"Mapping: {name} ({about(name) or 'your own'})"
+        yield f"Mapping: {name} ({load_mapping(name).about or 'your own'})"
         if options is not given:
             yield f"         guessed: {_how_to_import(name)}"
     if layout is None:
@@ -143,7 +144,7 @@ def _heading(
 
 
 def _how_to_import(name: str) -> str:
-    if is_recognised(name):
+    if load_mapping(name).is_recognised:
         return "import reads it so by itself"
     return f"import it with --mapping {name}"
 

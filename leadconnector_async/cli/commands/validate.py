@@ -56,12 +56,12 @@ class Check:
     def __init__(self, options: SourceOptions, *, echo: bool) -> None:
         self._options = options
         self._echo = echo
-        self.records = 0
-        self.wrong = 0
-        self.without_location = 0
-        self.reasons = Reasons()
-        self.notes = Notes()
-        self.warnings = [] if options.people is None else list(options.people.warnings)
+        self.records: int = 0
+        self.wrong: int = 0
+        self.without_location: int = 0
+        self.reasons: Reasons = Reasons()
+        self.notes: Notes = Notes()
+        self.warnings: list[str] = [] if options.people is None else list(options.people.warnings)
 
     def read(self, paths: Sequence[str]) -> None:
         """Read every record of every source.

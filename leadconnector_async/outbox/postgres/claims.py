@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncpg.exceptions import DivisionByZeroError
 
-from leadconnector_async.outbox.base import Claim
+from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim
 from leadconnector_async.outbox.postgres.counters import columns
 from leadconnector_async.records.draft import traced
 
@@ -63,15 +63,19 @@ _DEEPEN: Final = """SELECT w.location, e.lane, e.date, e.seq, e.attempts
             ORDER BY q.date, q.seq LIMIT w.most) AS e"""
 
 _HOLD: Final = """WITH found AS (
-        SELECT seq, r.location, key, payload, late
-        FROM unnest($1::bigint[]) AS w (seq) JOIN record r USING (seq)),
+        SELECT seq, location, key, payload, late FROM (
+            SELECT seq, r.location, key, payload, late, sum(octet_length(payload) + $5::bigint)
+                OVER (ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+            FROM unnest($1::bigint[]) WITH ORDINALITY AS w (seq, place) JOIN record r USING (seq))
+            AS weighed
+        WHERE coalesce(before, 0) < $4),
     got AS (SELECT location, array_agg(seq) AS seqs FROM found GROUP BY location),
     fenced AS (
         UPDATE tenure t SET held = held || seqs
         FROM unnest($2::int[], $3::bigint[]) AS l (location, token) JOIN got USING (location)
         WHERE t.location = l.location AND epoch = token RETURNING 1)
     SELECT seq, key, payload, late, parent, state FROM found LEFT JOIN trace USING (seq)
-    WHERE 1 / ((SELECT count(*) FROM fenced) = cardinality($2))::int = 1"""
+    WHERE 1 / ((SELECT count(*) FROM fenced) = (SELECT count(*) FROM got))::int = 1"""
 """Where a lease is not held any more, the division fails, and with it all of the statement."""
 
 _HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.late, parent, state
@@ -166,7 +170,7 @@ class Claims:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.held = HeldClaims()
+        self.held: HeldClaims = HeldClaims()
         self._walks: dict[int, tuple[int, int]] = {}
 
     def forget(self, location: int) -> None:
@@ -183,8 +187,12 @@ class Claims:
             claims[-1].trace = traced(parent, state)
         return claims
 
-    async def choose(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def choose(
+        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
+    ) -> list[list[Claim]]:
         """Find the next records of each (lease, at most how many), and note them as held.
+
+        What comes after some that weigh ``room`` is left.
 
         Returns fewer lists where a lease is not held any more.
         """
@@ -198,7 +206,7 @@ class Claims:
         while walking := [catch for catch in catches if catch.is_walking and catch.short > 0]:
             await self._walk(walking)
         await self._deepen(catches)
-        return await self._hold(catches)
+        return await self._hold(catches, room)
 
     async def _walk(self, walking: Sequence[_LocationClaim]) -> None:
         pages = {catch.location: catch.page for catch in walking}
@@ -247,14 +255,14 @@ class Claims:
         mine = {entry[2] for entry in catch.entries if entry[0] == lane}
         return mine | catch.held.get(lane, set())
 
-    async def _hold(self, catches: Sequence[_LocationClaim]) -> list[list[Claim]]:
+    async def _hold(self, catches: Sequence[_LocationClaim], room: int) -> list[list[Claim]]:
         """Write down what is claimed, under the leases; then read it."""
         seqs = [entry[2] for catch in catches for entry in catch.entries]
         if not seqs:
             return [[] for _ in catches]
         leases = [(catch.location, catch.lease.token) for catch in catches if catch.entries]
         try:
-            rows = await self._connection.fetch(_HOLD, seqs, *columns(leases))
+            rows = await self._connection.fetch(_HOLD, seqs, *columns(leases), room, CLAIM_BYTES)
         except DivisionByZeroError:
             return []
         records = {seq: rest for seq, *rest in rows}
@@ -262,6 +270,8 @@ class Claims:
         for catch in catches:
             of_location = []
             for lane, date, seq, attempts in catch.entries:
+                if seq not in records:
+                    break
                 key, payload, late, *trace = records[seq]
                 claim = Claim(catch.lease, lane, date, seq, key, payload, attempts, late)
                 claim.trace = traced(*trace)

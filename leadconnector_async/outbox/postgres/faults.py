@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 _CLIENT: Final = (pg.InterfaceError, pg.InternalClientError)
 """The driver's own. It raises the second where a connection ends in the middle of an operation."""
 
-FAULTS: Final = (pg.PostgresError, *_CLIENT, OSError)
+FAULTS: Final[tuple[type[Exception], ...]] = (pg.PostgresError, *_CLIENT, OSError)
 """What can come of any call, TimeoutError included, which is an OSError."""
 
-OF_THE_CALLER: Final = (pg.DataError, pg.IntegrityConstraintViolationError, ValueError)
+OF_THE_CALLER: Final[tuple[type[Exception], ...]] = (
+    pg.DataError,
+    pg.IntegrityConstraintViolationError,
+    ValueError,
+)
 
 
 def explained(place: PostgresPlace, error: BaseException) -> OutboxError:

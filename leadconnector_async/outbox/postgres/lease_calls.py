@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from leadconnector_async.outbox.base import NO_BOUND
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.postgres import lookups
 from leadconnector_async.outbox.postgres.announcements import WORK, listen
@@ -119,9 +120,11 @@ class LeaseCalls:
             raise RuntimeError("join the outbox first")
         return self._tenure
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(
+        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
+    ) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return await self._under_lease(lambda leases: leases.claim(wants), begin=ALONE)
+        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=ALONE)
 
     async def settle(
         self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]

@@ -99,7 +99,7 @@ class Leases:
         self._tokens: dict[int, int] = {}
         self.unused_files: set[str] = set()
         """Digests of files whose records were sent: others may need them."""
-        self.claims = Claims(runner.connection)
+        self.claims: Claims = Claims(runner.connection)
 
     async def lock(self, names: Iterable[str]) -> None:
         """Become the owner of locations' shards.
@@ -203,13 +203,13 @@ class Leases:
             if self._tokens.get(lease.number) != lease.token:
                 raise _lost([lease])
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         leases = [lease for lease, _ in wants]
         self._check(leases)
         if len({lease.number for lease in leases}) < len(leases):
             raise ValueError("a claim names each location once")
-        claims = await self.claims.choose(wants)
+        claims = await self.claims.choose(wants, room)
         if len(claims) < len(wants):
             raise _lost(leases)
         self._runner.committed.append(lambda: self.claims.took(wants, claims))

@@ -78,7 +78,7 @@ class PostgresOutbox(LeaseCalls):
 
     def __init__(self, staging: StagingJobs, *, rehearsing: bool = False) -> None:
         super().__init__(staging, own_connection=not rehearsing)
-        self.place = self._where.shown
+        self.place: str = self._where.shown
         self._rehearsing = rehearsing
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()

@@ -55,14 +55,14 @@ class StagingJobs:
     def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
         connection = runner.connection
         self.runner = runner
-        self.numbers = Numbers(runner)
+        self.numbers: Numbers = Numbers(runner)
         counters = Counters(connection, part)
         self._publisher = Publisher(runner.place, connection, stager)
         self._blocks = NumberBlocks(runner, stager)
         parts = connection, self.numbers, counters
         self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
         self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
-        self.dismissing = Dismissing(connection, counters)
+        self.dismissing: Dismissing = Dismissing(connection, counters)
         key = runner.place.lock_key(LOCK_STAGING)
         self._keeps_files = not part
         self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({key})"

@@ -9,11 +9,10 @@ disk for after a crash.
 from __future__ import annotations
 
 from array import array
-from itertools import islice
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import Claim
+from leadconnector_async.outbox.base import NO_BOUND, Claim
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ class Claims:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.index = ClaimIndex(connection)
+        self.index: ClaimIndex = ClaimIndex(connection)
         self._waiting: dict[int, int] = {}
         self._walks: dict[int, tuple[int, int]] = {}
 
@@ -201,28 +200,38 @@ class Claims:
         claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _HELD, seqs, ")")]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
-    def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
-        """Take the next records of each (lease, at most how many)."""
+    def claim(self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND) -> list[list[Claim]]:
+        """Take the next records of each (lease, at most how many), until they weigh ``room``."""
         catches = [_LocationClaim(lease, min(n, self._left(lease.number))) for lease, n in wants]
         if len({catch.location for catch in catches}) < len(catches):
             raise ValueError("a claim names each location once")
         for catch in catches:
             self._fill(catch)
-            self._waiting[catch.location] -= len(catch.places)
+        claims = self._claims(catches, room)
         taken = [
-            (catch.location, place[0], place[2]) for catch in catches for place in catch.places
+            (catch.location, claim.lane, claim.seq)
+            for catch, of in zip(catches, claims, strict=True)
+            for claim in of
         ]
         if taken:
             self.index.add(taken)
-        return self._claims(catches)
+        return claims
 
-    def _claims(self, catches: Iterable[_LocationClaim]) -> list[list[Claim]]:
+    def _claims(self, catches: Iterable[_LocationClaim], room: int) -> list[list[Claim]]:
         taken = [(seq, tries) for catch in catches for _, _, seq, tries in catch.places]
         rows = fetch_rows(self._connection, _TAKEN, taken, _RECORDS)
-        return [
-            [Claim(catch.lease, *row) for row in islice(rows, len(catch.places))]
-            for catch in catches
-        ]
+        claims = []
+        for catch in catches:
+            of_location: list[Claim] = []
+            while room > 0 and len(of_location) < len(catch.places):
+                claim = Claim(catch.lease, *next(rows))
+                room -= claim.weight
+                of_location.append(claim)
+            if len(of_location) < len(catch.places):  # the walk has passed what is left here
+                self._walks.pop(catch.location, None)
+            self._waiting[catch.location] -= len(of_location)
+            claims.append(of_location)
+        return claims
 
     def _left(self, location: int) -> int:
         if location not in self._waiting:

@@ -70,13 +70,15 @@ class SqliteStore:
         self._lock = lock
         self._tokens: dict[int, int] = {}
         self._counters = Counters(connection)
-        self.claims = Claims(connection)
-        self.lookups = Lookups(connection)
-        self.enqueuer = Enqueuer(connection, self.claims, self.lookups)
-        self.records = SqliteRecords(connection, self._counters, self.enqueuer, self.claims.index)
-        self.settler = Settler(connection, self._counters, self.claims, self.lookups)
-        self.dismissing = Dismissing(connection, self._counters)
-        self.requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
+        self.claims: Claims = Claims(connection)
+        self.lookups: Lookups = Lookups(connection)
+        self.enqueuer: Enqueuer = Enqueuer(connection, self.claims, self.lookups)
+        self.records: SqliteRecords = SqliteRecords(
+            connection, self._counters, self.enqueuer, self.claims.index
+        )
+        self.settler: Settler = Settler(connection, self._counters, self.claims, self.lookups)
+        self.dismissing: Dismissing = Dismissing(connection, self._counters)
+        self.requeuer: Requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
 
     def reload(self) -> None:
         """Read again whatever is kept in memory."""
@@ -116,10 +118,10 @@ class SqliteStore:
             if self._token(lease.number) != lease.token:
                 raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
 
-    def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
-        return list(map(self._traced, self.claims.claim(wants)))
+        return list(map(self._traced, self.claims.claim(wants, room)))
 
     def _traced(self, claims: list[Claim]) -> list[Claim]:
         """Add of which traces records are: nearly always, none is."""

@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
+from leadconnector_async.outbox.base import NO_BOUND
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.sqlite import upkeep
@@ -54,6 +55,9 @@ class SqliteOutbox:
         self._writer = writer
         self._submissions: CallBatcher[Draft, Submission] = CallBatcher(
             lambda drafts: writer.run(lambda store: store.submit(drafts))
+        )
+        self._leases: CallBatcher[str, Acquired] = CallBatcher(
+            lambda names: writer.run(lambda store: [store.acquire(name) for name in names])
         )
 
     @classmethod
@@ -116,14 +120,16 @@ class SqliteOutbox:
 
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`."""
-        return await self._writer.run(lambda store: store.acquire(location))
+        return await self._leases.call(location)
 
     def may_send(self, lease: Lease) -> None:
         """See `Outbox.may_send`."""
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(
+        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
+    ) -> list[list[Claim]]:
         """See `Outbox.claim`."""
-        return await self._writer.run(lambda store: store.claim(wants))
+        return await self._writer.run(lambda store: store.claim(wants, room))
 
     async def settle(
         self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]

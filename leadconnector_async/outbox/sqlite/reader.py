@@ -29,7 +29,7 @@ from leadconnector_async.outbox.reader import (
     Workload,
 )
 from leadconnector_async.outbox.sqlite import lookups, summary
-from leadconnector_async.outbox.sqlite.connection import explained, open_to_read
+from leadconnector_async.outbox.sqlite.connection import explained, fetch_rows, open_to_read
 from leadconnector_async.outbox.sqlite.counters import SENT
 from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
@@ -38,7 +38,7 @@ from leadconnector_async.outbox.workload import workload
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from sqlite3 import Connection
     from types import TracebackType
 
@@ -49,8 +49,8 @@ T = TypeVar("T")
 
 _PAGE: Final = 256
 
-_FAILED_PAGE: Final = 16
-"""A failed record comes with the text of its source, which can be as long as a mail."""
+_FAILED_BYTES: Final = 64 << 10
+"""A page of failed records ends beyond so many: one can be as long as a mail."""
 
 _SPENDS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, day_limit
     FROM spend JOIN location ON location.id = location"""
@@ -58,14 +58,17 @@ _SPENDS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, d
 _FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
     WHERE state > 2 AND state < 5 ORDER BY source, line, seq"""
 
-_FAILED_ONE: Final = f"""SELECT {FORM}, o.state, reason.text, o.detail,
+_FAILED_OF: Final = f"""SELECT r.seq, {FORM}, o.state, reason.text, o.detail,
         coalesce(source.name, ''), source.form, coalesce(line, 0), late
-    FROM record r CROSS JOIN outcome o USING (location, lane, seq)
+    FROM ("""  # noqa: S608 - our own names
+
+_WITH_SEQS: Final = f""") AS wanted CROSS JOIN record r ON r.seq = column1
+        CROSS JOIN outcome o USING (location, lane, seq)
         JOIN location ON location.id = r.location
         LEFT JOIN reason ON reason.id = o.reason
         LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
         {WITH_SHAPE}
-    WHERE r.seq = ? AND o.state > 2 AND o.state < 5"""  # noqa: S608 - our own names
+    WHERE o.state > 2 AND o.state < 5"""
 
 _FORMS: Final = """SELECT DISTINCT form FROM (
         SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
@@ -104,7 +107,7 @@ class SqliteOutboxReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self._connection = open_to_read(self.path)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
@@ -185,9 +188,13 @@ class SqliteOutboxReader:
         seqs = await self._read(
             lambda connection: array("q", chain.from_iterable(connection.execute(_FAILED)))
         )
-        for at in range(0, len(seqs), _FAILED_PAGE):
-            page = seqs[at : at + _FAILED_PAGE]
-            yield await self._read(lambda connection: list(_failed(connection, page)))  # noqa: B023 - awaited here
+        at = 0
+        while at < len(seqs):
+            page = seqs[at : at + _PAGE]
+            read, found = await self._read(lambda connection: _failed(connection, page))  # noqa: B023 - awaited here
+            at += read
+            if found:
+                yield found
 
     async def sent(self, location: str) -> AsyncIterator[list[SentRecord]]:
         """See `OutboxReader.sent`."""
@@ -256,11 +263,16 @@ class SqliteOutboxReader:
         return f"<SqliteOutboxReader {self.path}>"
 
 
-def _failed(connection: Connection, seqs: Sequence[int]) -> Iterator[FailedRecord]:
-    for seq in seqs:
-        row = connection.execute(_FAILED_ONE, (seq,)).fetchone()
-        if row is not None:  # else it was put back meanwhile
-            *form, state, reason, detail, source, written, line, late = row
-            (payload, key, location), raw = form[2:], restored(*form)
-            end = State(state), reason, detail
-            yield FailedRecord(key, location, *end, source, written, line, raw, payload, late)
+def _failed(connection: Connection, seqs: Sequence[int]) -> tuple[int, list[FailedRecord]]:
+    """Read a page of those that have failed. Tells how many of the numbers it has seen to."""
+    found: list[FailedRecord] = []
+    size = 0
+    for seq, *row in fetch_rows(connection, _FAILED_OF, [(seq,) for seq in seqs], _WITH_SEQS):
+        *form, state, reason, detail, source, written, line, late = row
+        (payload, key, location), raw = form[2:], restored(*form)
+        end = State(state), reason, detail
+        found.append(FailedRecord(key, location, *end, source, written, line, raw, payload, late))
+        size += len(raw or b"") + len(payload or b"")
+        if size > _FAILED_BYTES:
+            return seqs.index(seq) + 1, found
+    return len(seqs), found  # one that is not found was put back meanwhile

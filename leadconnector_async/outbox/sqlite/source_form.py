@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from sqlite3 import Connection
 
     Stored = int | str | bytes | None
@@ -32,7 +32,7 @@ _SLOT: Final = b"\x1f"
 _ESCAPED: Final = b"\0"
 """What a shape begins with whose lines are in ASCII where the bodies are not."""
 
-_MARKED: Final = re.compile(rb"[%b]" % _CONTROL)
+_MARKED: Final = re.compile(rb"([%b])" % _CONTROL)
 
 _STRING: Final = rb'"[^"\\%b]*+(?:\\[^%b][^"\\%b]*+)*+"' % ((_CONTROL,) * 3)
 """Without marks in it."""
@@ -89,11 +89,14 @@ class SourceForms:
         left, escaped = raw, raw.isascii() and not payload.isascii()
         if escaped:
             left, payload = _ESCAPED + raw, _in_ascii(payload)
-        for values in _known(payload, key, location):
-            for mark, value in values:
-                left = left.replace(value, mark, 1)
-            if (number := self._shapes.get(left)) is not None:
-                return number
+        for mark, value in zip(_MARKS, _beside(payload, key, location), strict=False):
+            left = left.replace(value, mark, 1)
+        if (number := self._shapes.get(left)) is not None:
+            return number
+        for mark, value in zip(_MARKS[3:], _VALUES.findall(payload), strict=False):
+            left = left.replace(value, mark, 1)
+        if (number := self._shapes.get(left)) is not None:
+            return number
         return self._with_texts(left, len(raw)) or _packed(raw)
 
     def _with_texts(self, left: bytes, size: int) -> Stored:
@@ -131,12 +134,25 @@ def restored(
     """The line that was stored so: what `FORM` gives, with ``location.name``."""
     if stored is None or isinstance(stored, bytes):
         return _unpacked(stored)
-    texts = iter([] if isinstance(stored, int) else stored.encode().split(_SLOT)[1:])
     shape, payload = shape or b"", payload or b""
     if shape.startswith(_ESCAPED):
-        shape, payload = shape.removeprefix(_ESCAPED), _in_ascii(payload)
-    values = dict(chain.from_iterable(_known(payload, key, location)))
-    return _MARKED.sub(lambda mark: values[mark[0]] if mark[0] in values else next(texts), shape)
+        payload = _in_ascii(payload)
+    pieces, marks = _split(shape)
+    said = _beside(payload, key, location)
+    if max(marks, default=0) >= len(said):
+        said += _VALUES.findall(payload)
+    texts = iter([] if isinstance(stored, int) else stored.encode().split(_SLOT)[1:])
+    pieces = pieces.copy()
+    pieces[1::2] = [next(texts) if mark < 0 else said[mark] for mark in marks]
+    return b"".join(pieces)
+
+
+@lru_cache(maxsize=_MAX_SHAPES)
+def _split(shape: bytes) -> tuple[list[bytes], tuple[int, ...]]:
+    """The pieces of a shape, in turn with its marks, and which texts the marks stand for."""
+    pieces = _MARKED.split(shape.removeprefix(_ESCAPED))
+    marks = tuple(-1 if mark == _SLOT else _MARKS.index(mark) for mark in pieces[1::2])
+    return pieces, marks
 
 
 def _unpacked(stored: bytes | None) -> bytes | None:
@@ -148,15 +164,19 @@ def _unpacked(stored: bytes | None) -> bytes | None:
         return stored
 
 
-def _known(payload: bytes, key: bytes, location: str) -> Iterator[Iterable[tuple[bytes, bytes]]]:
-    """What stands beside a line, as JSON holds it, by marks that are part of nothing of it.
+def _beside(payload: bytes, key: bytes, location: str) -> list[bytes]:
+    """What stands beside a line, as JSON holds it, but for marks.
 
     First the body as a whole, from its first name on: many lines end with it.
     """
-    beside = (key[1:] if key[:1] == _BY_ID else b"", location.encode())
-    quoted = (b'"%b"' % text if _is_unmarked(text) else b'""' for text in beside)
-    yield zip(_MARKS, (payload[1:], *quoted), strict=False)
-    yield zip(_MARKS[3:], _VALUES.findall(payload), strict=False)
+    id_ = key[1:] if key[:1] == _BY_ID and _is_unmarked(key) else b""
+    return [payload[1:], b'"%b"' % id_, _quoted(location)]
+
+
+@lru_cache(maxsize=1024)
+def _quoted(location: str) -> bytes:
+    name = location.encode()
+    return b'"%b"' % name if _is_unmarked(name) else b'""'
 
 
 def _in_ascii(payload: bytes) -> bytes:

@@ -16,7 +16,7 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.scheduler import LocationState
-from leadconnector_async.outbox.base import Settlement, SourcePass, State
+from leadconnector_async.outbox.base import NO_BOUND, Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
@@ -228,7 +228,11 @@ class Refusing(MemoryOutbox):
         super().__init__()
         self.asked, self.refuse = asyncio.Event(), asyncio.Event()
 
-    async def claim(self, wants: Sequence[tuple[Lease, int]]) -> list[list[Claim]]:
+    async def claim(
+        self,
+        wants: Sequence[tuple[Lease, int]],
+        room: int = NO_BOUND,  # noqa: ARG002 - the protocol's
+    ) -> list[list[Claim]]:
         """Refuse, as a store does whose lease was taken over."""
         self.asked.set()
         await self.refuse.wait()
@@ -247,7 +251,11 @@ def test_what_is_known_is_written_down_though_a_claim_failed() -> None:
         async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
             state = LocationState(lease, api.session.quota("here", None))
             batcher = OutboxBatcher(
-                outbox, deliver=written.extend, moved=lambda _: None, idle=lambda: None
+                outbox,
+                deliver=written.extend,
+                moved=lambda _: None,
+                idle=lambda: None,
+                awaited=lambda: False,
             )
             loops = asyncio.create_task(_loops(batcher))
             batcher.wants_claims(state)
@@ -276,7 +284,11 @@ def test_a_failure_that_nobody_waits_for_any_more_is_not_told_on_the_screen() ->
         async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
             state = LocationState(lease, api.session.quota("here", None))
             batcher = OutboxBatcher(
-                outbox, deliver=lambda _: None, moved=lambda _: None, idle=lambda: None
+                outbox,
+                deliver=lambda _: None,
+                moved=lambda _: None,
+                idle=lambda: None,
+                awaited=lambda: False,
             )
             loops = asyncio.create_task(_loops(batcher))
             batcher.wants_claims(state)

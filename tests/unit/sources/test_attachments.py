@@ -15,8 +15,8 @@ from leadconnector_async.sources.attachments import (
     Attachments,
 )
 from leadconnector_async.sources.failed_list import anchored
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside, FolderMembers
-from leadconnector_async.sources.values import WrongValueError
 
 
 def read_attachments(

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from leadconnector_async.sandbox import SandboxThread
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.attachments import LARGEST, Attached, Attachments
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside, FolderMembers
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from cli_harness import OWN_FORM, at, leadconnector, result_of
 
 from leadconnector_async.sandbox import SandboxThread
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.values import NotedText
+from leadconnector_async.sources.fields import NotedText
 
 if TYPE_CHECKING:
     from pathlib import Path

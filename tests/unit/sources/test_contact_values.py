@@ -11,7 +11,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.contact_values import Contacts
-from leadconnector_async.sources.values import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError
 
 US = SourceOptions(undated="now", region="US")
 HEADER = "type,direction,message,contact.phone,contact.email,contact.name"

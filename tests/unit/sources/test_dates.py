@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.dates import EARLY, FOLD, GAP, LATE, TIMELESS, Dates
-from leadconnector_async.sources.values import WrongValueError
+from leadconnector_async.sources.fields import WrongValueError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HALF_PAST_NINE = datetime(2024, 1, 31, 9, 30, tzinfo=UTC)

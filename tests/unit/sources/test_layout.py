@@ -7,7 +7,7 @@ import pytest
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.layout import Feed, about, guess, layout_of
+from leadconnector_async.sources.layout import Feed, guess, layout_of
 from leadconnector_async.sources.mapping_examples import differences
 from leadconnector_async.sources.mapping_files import load_mapping
 
@@ -30,7 +30,7 @@ OPTIONS = SourceOptions(region="US")
 def test_exports_find_their_mapping(name: str, mapping: str) -> None:
     """By their columns or elements."""
     assert guess(str(EXPORTS / name), OPTIONS).mapping_file == mapping
-    assert about(mapping)
+    assert load_mapping(mapping).about
 
 
 def test_what_can_be_read_is_read_as_it_is(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from email import message_from_bytes
 
 import pytest
 
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mail_headers import Head, Person
-from leadconnector_async.sources.values import WrongValueError
 
 
 def head(text: str | bytes) -> Head:

@@ -10,10 +10,10 @@ import pytest
 from mails import ME
 
 from leadconnector_async.sources.date_forms import read_mail_date
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mail_headers import Head
 from leadconnector_async.sources.mailbox import MailReader
 from leadconnector_async.sources.mbox import Piece
-from leadconnector_async.sources.values import WrongValueError
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed

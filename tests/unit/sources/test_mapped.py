@@ -7,9 +7,9 @@ import pytest
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.contact_values import Contacts
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapping import Definition, FieldRule, RecordKind
-from leadconnector_async.sources.values import WrongValueError
 
 
 def _value(rule: FieldRule, field: str = "message", **row: str) -> object:

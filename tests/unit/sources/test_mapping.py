@@ -11,8 +11,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Call, Contact
 from leadconnector_async.records.validation import RULES
 from leadconnector_async.sources import Parsed, SourceOptions, mapping, open_source
-from leadconnector_async.sources.mapping_files import NAMES, load_mapping, read_mapping
-from leadconnector_async.sources.recognition import recognised
+from leadconnector_async.sources.mapping_files import NAMES, load_mapping, read_mapping, recognised
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import SourceRow

@@ -11,7 +11,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import Parsed, SourceOptions, SourceRow, open_source
-from leadconnector_async.sources.group_members import EACH, FIRST
+from leadconnector_async.sources.xml_element import EACH, FIRST
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from leadconnector_async.sources.contact_values import (
     Contacts,
     read_number,
 )
+from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.phone_numbers import people_in
 from leadconnector_async.sources.phone_parsing import BY_CODE, EXTENSION
-from leadconnector_async.sources.values import WrongValueError
 
 US = SourceOptions(region="US")
 HEADER = "type,direction,message,date,contact.phone,contact.email,contact.name\n"

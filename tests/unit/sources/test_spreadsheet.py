@@ -154,3 +154,13 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
         assert source.warnings == ["holds Parquet, though its name ends in .csv: read as that"]
     with open_source(whole, SourceOptions(undated="now")) as source:
         assert next(iter(source)).row is not None
+
+
+def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    """Its reader holds a sheet as a whole: the limit is that of the documentation."""
+    path = tmp_path / "a.xlsx"
+    with path.open("wb") as file:
+        file.write(b"PK\x03\x04")
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(SourceError, match="is larger than 256 MB: save its sheets as CSV"):
+        open_source(str(path))

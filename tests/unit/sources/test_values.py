@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leadconnector_async.models import MESSAGE_TYPES
-from leadconnector_async.sources.values import (
+from leadconnector_async.sources.fields import (
     WrongValueError,
     kind_of,
     read_list,

@@ -165,9 +165,10 @@ def test_the_rest_of_what_came_unasked_is_nobodys_answer() -> None:
 
     async def run() -> None:
         async with serving(handler) as server, transport_to(server.url) as transport:
-            await transport.send(POST, TOKEN)
-            with pytest.raises(FateUnknownError, match="not HTTP"):
-                await transport.send(POST, TOKEN)
+            for number in (1, 2):
+                response = await transport.send(POST, TOKEN)
+                assert (response.status, response.body) == (200, b"{}")
+                assert server.connections == number
 
     asyncio.run(run())
 

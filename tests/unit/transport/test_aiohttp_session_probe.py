@@ -5,7 +5,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp.client_proto import ResponseHandler
+from aiohttp import TCPConnector
 from http_peer import POST, TOKEN, answer_all, serving, transport_to
 
 if TYPE_CHECKING:
@@ -34,14 +34,23 @@ def test_this_aiohttp_is_sent_through_directly(caplog: pytest.LogCaptureFixture)
     assert not caplog.records
 
 
+async def other_connect(_self: object, *, destination: object) -> None:
+    """What a release would have in which it takes something else."""
+
+
+async def bare_connect(*_args: object) -> object:
+    """What a release would have in which a connection has other attributes."""
+    return object()
+
+
 @pytest.mark.parametrize(
     "probed",
     [
-        type("ResponseHandler", (), {}),
-        *(
-            type("ResponseHandler", (ResponseHandler,), {name: moved(name)})
-            for name in ("set_response_params", "read", "should_close", "data_received")
-        ),
+        type("TCPConnector", (), {}),
+        type("TCPConnector", (TCPConnector,), {"connect": None}),
+        type("TCPConnector", (TCPConnector,), {"connect": other_connect}),
+        type("TCPConnector", (TCPConnector,), {"connect": moved("connect")}),
+        type("TCPConnector", (TCPConnector,), {"connect": bare_connect}),
     ],
 )
 def test_where_a_release_has_moved_it_the_session_sends(
@@ -52,9 +61,7 @@ def test_where_a_release_has_moved_it_the_session_sends(
     async def run() -> None:
         async with serving(answer_all) as server, transport_to(server.url) as transport:
             with monkeypatch.context() as patch:
-                patch.setattr(
-                    "leadconnector_async.transport.aiohttp_direct.ResponseHandler", probed
-                )
+                patch.setattr("leadconnector_async.transport.aiohttp_direct.TCPConnector", probed)
                 first = await transport.send(POST, TOKEN)
             second = await transport.send(POST, TOKEN)
             assert (first.status, second.status) == (200, 200)

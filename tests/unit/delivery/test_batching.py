@@ -1,0 +1,172 @@
+"""When the batcher commits: gathered over time, within bounds; at once where somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from virtual_time import in_virtual_time
+
+from leadconnector_async.delivery.batching import GATHER_S, GATHERED, WAITED_S, OutboxBatcher
+from leadconnector_async.delivery.scheduler import LocationState
+from leadconnector_async.outbox.base import NO_BOUND, Claim, Lease, Settlement, State
+from leadconnector_async.outbox.memory import MemoryOutbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from leadconnector_async.quota.limits import QuotaSnapshot
+    from leadconnector_async.quota.quota import Quota
+
+LEASE = Lease("l1", 1, 1)
+
+
+class Noting(MemoryOutbox):
+    """A store that notes when it is asked for a commit, and for how many fates and claims."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settled: list[tuple[float, int]] = []
+        self.claimed: list[float] = []
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        quotas: Sequence[tuple[Lease, QuotaSnapshot]],  # noqa: ARG002 - the protocol's
+    ) -> None:
+        """Note them."""
+        self.settled.append((asyncio.get_running_loop().time(), len(settlements)))
+
+    async def claim(
+        self,
+        wants: Sequence[tuple[Lease, int]],
+        room: int = NO_BOUND,  # noqa: ARG002 - the protocol's
+    ) -> list[list[Claim]]:
+        """Note the moment; there is nothing."""
+        self.claimed.append(asyncio.get_running_loop().time())
+        return [[] for _ in wants]
+
+
+class StandInQuota:
+    """Ten requests a second, and so 20 claims ahead."""
+
+    rate = 10.0
+
+    def state(self, now: float, wall_ms: int) -> None:
+        """Nothing is used."""
+
+
+def fate(seq: int) -> Settlement:
+    """A record that was sent."""
+    return Settlement(Claim(LEASE, 1, seq, seq, b"k", b"{}", 0), State.SENT, 0, 1)
+
+
+def run(
+    scenario: Callable[[OutboxBatcher, Noting], Awaitable[None]], *, awaited: bool = False
+) -> None:
+    """Let a scenario use a batcher that works since an hour."""
+
+    async def main() -> None:
+        store = Noting()
+        batcher = OutboxBatcher(
+            store,
+            deliver=lambda _: None,
+            moved=lambda _: None,
+            idle=lambda: None,
+            awaited=lambda: awaited,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            batcher.start(tasks)
+            await asyncio.sleep(3600)
+            await scenario(batcher, store)
+            batcher.finish()
+
+    in_virtual_time(main())
+
+
+def test_fates_that_nobody_waits_for_are_gathered_for_a_bounded_time() -> None:
+    """After a crash no more is in doubt besides what is in flight than came in so long."""
+
+    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+        began = asyncio.get_running_loop().time()
+        for number in range(10):
+            batcher.settle(fate(number))
+            await asyncio.sleep(GATHER_S / 20)
+        assert store.settled == []
+        await asyncio.sleep(GATHER_S)
+        [(when, count)] = store.settled
+        assert count == 10
+        assert when - began <= GATHER_S + 0.01
+
+    run(scenario)
+
+
+def test_no_more_fates_are_gathered_than_so_many() -> None:
+    """However fast they come: so many can be in doubt after a crash, and not more."""
+
+    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+        for number in range(GATHERED - 1):
+            batcher.settle(fate(number))
+        await asyncio.sleep(0)
+        assert store.settled == []
+        batcher.settle(fate(GATHERED))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [count for _, count in store.settled] == [GATHERED]
+
+    run(scenario)
+
+
+def test_a_fate_that_is_waited_for_is_written_at_once_where_nothing_else_comes() -> None:
+    """While requests are in flight it waits for theirs, three milliseconds at most."""
+
+    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+        now = asyncio.get_running_loop().time
+        began = now()
+        batcher.settle(fate(1))
+        await asyncio.sleep(GATHER_S)
+        assert store.settled[0][0] - began <= WAITED_S + 0.001
+        began = now()
+        batcher.settle(fate(2))
+        batcher.rests()
+        await asyncio.sleep(GATHER_S)
+        assert store.settled[1][0] - began < 0.001
+
+    run(scenario, awaited=True)
+
+
+def test_what_has_to_be_written_before_something_else_does_not_wait() -> None:
+    """A look, or a mail that needs the thread of the one before it, waits for one commit alone."""
+
+    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+        batcher.settle(fate(1))
+        began = asyncio.get_running_loop().time()
+        await batcher.flushed()
+        assert asyncio.get_running_loop().time() - began < 0.001
+        assert len(store.settled) == 1
+
+    run(scenario)
+
+
+def test_claims_are_gathered_until_a_location_runs_dry() -> None:
+    """With half of it left its claims can wait for those of others; with a quarter they cannot."""
+
+    async def scenario(batcher: OutboxBatcher, store: Noting) -> None:
+        state = LocationState(LEASE, cast("Quota", StandInQuota()))
+        state.take_in([Claim(LEASE, lane, 0, lane, b"k", b"{}", 0) for lane in range(10)])
+        batcher.wants_claims(state)
+        batcher.settle(fate(1))
+        await asyncio.sleep(GATHER_S / 2)
+        assert store.claimed == []
+        await asyncio.sleep(GATHER_S)
+        assert len(store.claimed) == 1
+        assert abs(store.settled[0][0] - store.claimed[0]) < 0.001
+        state.more = True
+        for lane in range(5):
+            state.take_out(state.lanes[lane], state.lanes[lane].claims[0])
+        began = asyncio.get_running_loop().time()
+        batcher.wants_claims(state)
+        await asyncio.sleep(GATHER_S)
+        assert store.claimed[1] - began < 0.001
+
+    run(scenario)
