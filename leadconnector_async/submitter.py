@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from contextvars import Context
 from copy import copy
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
 from leadconnector_async.delivery.stats import RunStats
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
+
+T = TypeVar("T")
 
 LOOK_S: Final = 0.5
 
@@ -74,7 +76,6 @@ class Submitter:
     ) -> None:
         self._own = None if location is None else {location}
         self._outbox = ReopenedOutbox(open_outbox, self._tell)
-        self.durably = self._outbox.durably
         self._look_s = look_s
         self._observer = observer
         self._worker = (
@@ -269,6 +270,10 @@ class Submitter:
     def _end_if_done(self) -> None:
         if self._published and not self._open and self._queue is not None:
             self._queue.end()
+
+    async def durably(self, work: Callable[[SharedOutbox], Awaitable[T]]) -> T:
+        """See `ReopenedOutbox.durably`."""
+        return await self._outbox.durably(work)
 
     def _tell(self, seq: int) -> None:
         """A record has an end, perhaps one that is waited for here."""
