@@ -82,7 +82,7 @@ def command_page() -> str:
     from leadconnector_async.cli.app import app  # noqa: PLC0415 - tests of the links do without
 
     lines = ["# Every option of the command\n", f"{app.epilog}\n"]
-    context = click.Context(app)
+    context = click.Context(app, **app.context_settings)
     for name in app.list_commands(context):
         if command := app.get_command(context, name):
             lines += _command(name, command)

@@ -233,29 +233,38 @@ class OutboxBatcher:
             state.take_in(claims)
             self._moved(state)
             self.wants_claims(state)
+        if count and self._wanting:  # more than are claimed for at once
+            self._claims_due.set()
         self._idle()
 
     def _next_in_line(self, room: int) -> list[LocationState]:
-        """The locations to claim for; of many, for which there is no room, those that can go on.
+        """The locations to claim for; of more than there is room for, those that can go on."""
+        most = min(MAX_WORKERS, -(-room // self._typical))
+        is_scarce = len(self._wanting) > most
+        if is_scarce:
+            self._commit_in(STUCK_S)
+            if room <= 0:
+                self._make_room()
+        soon = self._loop.time() + STUCK_S
+        chosen: list[LocationState] = []
+        for state in list(self._wanting.values()):
+            if len(chosen) >= most:
+                break
+            if not state.prefetch:
+                del self._wanting[state.lease]
+            elif not is_scarce or state.quota.ready_at(soon - STUCK_S) <= soon:
+                chosen.append(state)
+        return chosen
 
-        Those that cannot give back what they hold where there is none at all.
-        """
-        wanting = [state for state in self._wanting.values() if state.prefetch]
-        self._wanting = {state.lease: state for state in wanting}
-        if not wanting or len(wanting) * self._typical <= room:
-            return wanting
+    def _make_room(self) -> None:
+        """Have the locations that cannot go on give back what they hold."""
         now = self._loop.time()
-        self._commit_in(STUCK_S)
-        if room > 0:
-            soon = [of for of in wanting if of.quota.ready_at(now) <= now + STUCK_S]
-            return soon[: -(-room // self._typical)]
         for state in self._locations.values():
             is_stuck = state.error is not None or state.quota.ready_at(now) > now + STUCK_S
             if is_stuck and not any(lane.busy for lane in state.lanes.values()):
                 self._drain(state)
                 if state.error is None:
                     self._wanting[state.lease] = state
-        return []
 
     async def _settle_loop(self) -> None:
         while not self._finishing or self._fates:

@@ -27,7 +27,7 @@ from leadconnector_async.delivery.outcomes import (
 from leadconnector_async.delivery.scheduler import InDoubt, Lane, LocationState, Scheduler
 from leadconnector_async.delivery.sender import Sender
 from leadconnector_async.delivery.stats import RunStats
-from leadconnector_async.delivery.workers import WorkerPool, max_workers
+from leadconnector_async.delivery.workers import WorkerPool
 from leadconnector_async.errors import (
     AccessError,
     DailyQuotaSpentError,
@@ -83,7 +83,7 @@ class Dispatcher:
             awaited=awaited,
             observer=session.observer,
         )
-        self.room = self._batcher.room
+        self.room: asyncio.Event = self._batcher.room
         self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
         self._scheduler = Scheduler(self.move)
@@ -91,7 +91,7 @@ class Dispatcher:
             self._scheduler,
             self.breaker,
             work=self._work,
-            most=lambda: max_workers(len(self.locations)) if concurrency is None else concurrency,
+            most=lambda: concurrency or self._pool.useful(len(self.locations)),
         )
         self._forever = self._stopping = False
         self._releasing = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -21,20 +22,28 @@ WORKERS_PER_LOCATION: Final = 4
 
 MAX_WORKERS: Final = 1024
 
+BUSY: Final = 0.7
+"""The share of its time that the loop's thread computes, from which on more requests in flight than
+`WORKERS` carry no more: they only open connections."""
+
+MEASURED_S: Final = 0.1
+"""Seconds over which that is measured."""
+
 RECHECK: Final = 1.0
 """Seconds after which to ask again while a probe is out: it may be another's, who has the same
 client, and who will not say how it ended."""
 
 
 def max_workers(locations: int) -> int:
-    """How many there may be, unless the user has said so."""
+    """How many there may be at most."""
     return min(WORKERS + WORKERS_PER_LOCATION * (locations - 1), MAX_WORKERS)
 
 
 class WorkerPool:
     """Parks workers that have nothing to do, wakes one when something is due, and spawns more.
 
-    ``work`` is what a worker does; ``most`` says how many there may be now.
+    ``work`` is what a worker does; ``most`` says how many there may be now; ``cpu`` is the clock of
+    what the loop's thread has computed.
     """
 
     def __init__(
@@ -44,11 +53,15 @@ class WorkerPool:
         *,
         work: Callable[[], Coroutine[None, None, None]],
         most: Callable[[], int],
+        cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self._scheduler = scheduler
         self._breaker = breaker
         self._work = work
         self._most = most
+        self._cpu = cpu
+        self._measured = 0.0, 0.0
+        self._has_time = False
         self._loop = asyncio.get_running_loop()
         self._parked: deque[asyncio.Future[None]] = deque()
         self._tasks: asyncio.TaskGroup | None = None
@@ -61,6 +74,7 @@ class WorkerPool:
         self._tasks = tasks
         self._parked.clear()
         self._size = 0
+        self._measured, self._has_time = (self._loop.time(), self._cpu()), False
         self._spawn(tasks)
 
     def end(self) -> None:
@@ -81,6 +95,17 @@ class WorkerPool:
             _release(self._parked.popleft())
         elif self._tasks is not None and self._size < self._most():
             self._spawn(self._tasks)
+
+    def useful(self, locations: int) -> int:
+        """How many workers there may be for so many locations, unless the user has said so."""
+        most = max_workers(locations)
+        if most <= WORKERS or self._size < WORKERS:
+            return most
+        now, (since, used) = self._loop.time(), self._measured
+        if now - since >= MEASURED_S:
+            self._measured = now, self._cpu()
+            self._has_time = self._measured[1] - used < BUSY * (now - since)
+        return most if self._has_time else WORKERS
 
     @property
     def rests(self) -> bool:

@@ -72,9 +72,19 @@ class ImportProgress(Struct, frozen=True, kw_only=True):
         """Those of ``total`` whose fate is known."""
         return self.total - self.pending if self.sending else 0
 
+    @property
+    def is_read(self) -> bool:
+        """Whether all is read, and nothing is sent yet: it is put in order."""
+        whole = self.bytes_total
+        return not self.sending and bool(whole) and self.bytes_read >= (whole or 0)
+
 
 WINDOW: Final = 30.0
 """Seconds to measure over: three windows of the API's quota, so that its bursts even out."""
+
+
+_MANY: Final = 1_000
+"""Locations of which a sample takes 50 kB and more."""
 
 
 class RateMeter:
@@ -84,7 +94,10 @@ class RateMeter:
         self._samples: deque[tuple[float, dict[str, int]]] = deque()
 
     def note(self, now: float, left: Mapping[str, int]) -> None:
-        """Take a sample. Those older than the window go."""
+        """Take a sample. Those older than the window go; of many locations, some between too."""
+        is_large = len(left) > _MANY and len(self._samples) > 1
+        if is_large and now - self._samples[-2][0] < WINDOW / 10:
+            self._samples.pop()
         self._samples.append((now, dict(left)))
         while self._samples[0] is not self._samples[-1] and self._samples[1][0] <= now - WINDOW:
             self._samples.popleft()

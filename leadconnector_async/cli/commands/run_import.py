@@ -65,6 +65,10 @@ _CODES: Final[dict[Ended, Exit]] = {
 }
 
 
+_SHOWN_FOR: Final = 50
+"""Progress is shown so many times as long as it takes to find out: it does with each location."""
+
+
 def run(options: ImportOptions, *, color: bool) -> Exit:
     """Import, print the report, and say how it ended.
 
@@ -186,9 +190,12 @@ class _Run:
 
     async def _watch(self, importer: Importer) -> None:
         now = asyncio.get_running_loop().time
+        took = 0.0
         while True:
-            await asyncio.sleep(self._display.interval)
-            self._display.show(importer.snapshot(), now())
+            await asyncio.sleep(max(self._display.interval, _SHOWN_FOR * took))
+            began = now()
+            self._display.show(importer.snapshot(), began)
+            took = now() - began
 
 
 def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) -> Ending:

@@ -1,0 +1,61 @@
+"""How many workers there are: no more than carry more."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from virtual_time import in_virtual_time
+
+from leadconnector_async.breaker import Breaker
+from leadconnector_async.delivery.workers import BUSY, MEASURED_S, WORKERS, WorkerPool, max_workers
+
+if TYPE_CHECKING:
+    from leadconnector_async.delivery.scheduler import Scheduler
+
+
+class Due:
+    """A scheduler that always has something to do."""
+
+    next_at = 0.0
+
+
+@pytest.mark.parametrize(
+    ("share", "most"), [(0.0, max_workers(300)), (BUSY / 2, max_workers(300)), (1.0, WORKERS)]
+)
+def test_a_loop_that_computes_all_the_time_gets_no_more_workers(share: float, most: int) -> None:
+    """More of them open connections, and send nothing sooner; where it waits they do."""
+
+    async def scenario() -> None:
+        now = asyncio.get_running_loop().time
+        began, begun = now(), 0
+        end = asyncio.Event()
+
+        async def work() -> None:
+            nonlocal begun
+            begun += 1
+            await end.wait()
+
+        pool = WorkerPool(
+            cast("Scheduler", Due()),
+            Breaker(),
+            work=work,
+            most=lambda: pool.useful(300),
+            cpu=lambda: (now() - began) * share,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            pool.begin(tasks)
+            for _ in range(max_workers(300)):
+                pool.wake()
+            await asyncio.sleep(0)
+            assert begun == WORKERS
+            for _ in range(max_workers(300)):
+                await asyncio.sleep(MEASURED_S)
+                pool.wake()
+            await asyncio.sleep(0)
+            assert begun == most
+            pool.end()
+            end.set()
+
+    in_virtual_time(scenario())
