@@ -210,7 +210,7 @@ def peak_of(path: Path) -> dict[str, object]:
 def main() -> None:
     """Measure each kind at each size, and print one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.readers")
-    parser.add_argument("--mib", type=int, nargs="+", default=(16, 1024))
+    parser.add_argument("--mib", type=int, nargs="+", default=(16, 64))
     parser.add_argument("--kinds", nargs="+", default=tuple(_KINDS), choices=tuple(_KINDS))
     given = parser.parse_args()
     found: dict[str, dict[str, object]] = {}
