@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent
 NOT_RUN: Final = frozenset({"__main__", "chart", "crowd", "server_app"})
 """Modules with a ``main`` that answer no question."""
-ON_EITHER_SERVER: Final = frozenset({"memory", "scaling", "throughput"})
+ON_EITHER_SERVER: Final = frozenset({"scaling", "throughput"})
 """Those that ``--server`` is handed to: the others need one that counts and enforces limits."""
 
 

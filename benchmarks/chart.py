@@ -1,4 +1,4 @@
-"""Draws the results as SVG.
+"""Draws the results as SVG, and prints the tables of ``docs/performance.md`` in Markdown.
 
 ``python -m benchmarks --save results.json``, then
 ``python -m benchmarks.chart results.json docs/throughput.svg``.
@@ -76,10 +76,38 @@ def caption(results: dict[str, Any]) -> str:
     )
 
 
+def markdown(rows: dict[str, dict[str, Any]]) -> str:
+    """A table: a line for each row, a column for each figure of any."""
+    columns = list(dict.fromkeys(name for figures in rows.values() for name in figures))
+    lines = [["", *(name.replace("_", " ") for name in columns)], ["---"] * (len(columns) + 1)]
+    for row, figures in rows.items():
+        cells = (figures.get(name, "") for name in columns)
+        lines.append([row, *(f"{its:,}" if its != "" else "" for its in cells)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def tables(results: dict[str, Any]) -> str:
+    """Each under its heading, as far as it was measured."""
+    found: dict[str, dict[str, Any]] = {}
+    for lane, figures in (results.get("throughput") or {"lanes": {}})["lanes"].items():
+        found[f"{lane}; server's ceiling {figures['server_ceiling']:,}/s"] = figures["contestants"]
+    if scaling := results.get("scaling"):
+        one = {"one contact": scaling["one_contact"]}
+        found[f"Locations, {scaling['server']}"] = scaling["over_locations"] | one
+        found[f"Records, {scaling['server']}"] = scaling["over_records"]
+    if paced := results.get("paced"):
+        found["Paced, granian"] = {"whole import": paced["whole_import"]}
+    if stages := results.get("stages"):
+        its = stages["cpu_us_per_message"]
+        found["Stages"] = {name: {"cpu_us": figure} for name, figure in its.items()}
+    return "\n\n".join(f"### {title}\n\n{markdown(rows)}" for title, rows in found.items())
+
+
 def main() -> None:
-    """Read the results, write the chart."""
+    """Read the results, print the tables, write the chart."""
     source, target = map(Path, sys.argv[1:3])
     results = msgspec.json.decode(source.read_bytes(), type=dict[str, Any])
+    print(tables(results))
     with mpl.rc_context(STYLE):
         picture(results).savefig(target, metadata={"Date": None})
 

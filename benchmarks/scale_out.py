@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from benchmarks.server import BenchmarkServer
 
-COUNT: Final = 50_000
+COUNT: Final = 20_000
 LOCATIONS: Final = 100
 IN_FLIGHT: Final = 128
 

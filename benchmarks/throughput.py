@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BARE: Final = "bare aiohttp loop"
 IMPORT: Final = "whole import"
 OWN_CLOCK: Final = "whole import, own clock"
-IMPORTED: Final = 100_000
+IMPORTED: Final = 60_000
 
 
 class Contestant(Struct, frozen=True):
@@ -45,12 +45,12 @@ class Contestant(Struct, frozen=True):
 
 
 CONTESTANTS: Final = {
-    "asyncio.Protocol by hand": Contestant("protocol", 150_000),
-    "pycurl multi": Contestant("pycurl", 100_000),
-    "our sending alone": Contestant("sending", 60_000),
-    "pyreqwest": Contestant("pyreqwest", 50_000),
-    BARE: Contestant("bare", 40_000),
-    "plain aiohttp script": Contestant("plain", 25_000),
+    "asyncio.Protocol by hand": Contestant("protocol", 80_000),
+    "pycurl multi": Contestant("pycurl", 50_000),
+    "our sending alone": Contestant("sending", 40_000),
+    "pyreqwest": Contestant("pyreqwest", 30_000),
+    BARE: Contestant("bare", 25_000),
+    "plain aiohttp script": Contestant("plain", 15_000),
     "httpx": Contestant("httpx", 2_000, slow=True),
     "httpx, 4 in flight": Contestant("httpx", 2_000, in_flight=4, slow=True),
     "official SDK": Contestant("sdk", 2_000, slow=True),

@@ -7,7 +7,6 @@ is told by the outbox; since that may get lost, the outbox is asked too, now and
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from contextlib import aclosing, suppress
 from contextvars import Context
@@ -18,8 +17,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.stopped_locations import is_final
-from leadconnector_async.errors import ClosedError, LeadConnectorError, NotSentError, OutboxError
+from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.shared import ENDED, ReopenedOutbox
 from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log: Final = logging.getLogger(__name__)
-
 LOOK_S: Final = 0.5
 
 _BUSY: Final = 20
@@ -45,11 +43,6 @@ _BUSY: Final = 20
 
 _AT_ONCE: Final = 2_000
 """Records that are asked for in one statement."""
-
-_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)
-"""Seconds between attempts to go on where the outbox was lost: a server is restarted meanwhile."""
-
-_ENDED: Final = "the ingestor was closed"
 
 HAND_OVER_S: Final = 5.0
 """Seconds that requests in flight are given to be answered before others look for them."""
@@ -82,7 +75,7 @@ class Submitter:
         observer: Observer | None = None,
     ) -> None:
         self._own = None if location is None else {location}
-        self._open_outbox = open_outbox
+        self._outbox = ReopenedOutbox(open_outbox, self._tell)
         self._look_s = look_s
         self._observer = observer
         self._worker = (
@@ -115,7 +108,6 @@ class Submitter:
         """From when on a location was waited for, by the loop's time."""
         self._told: set[int] = set()
         self._called = asyncio.Event()
-        self._reopening = asyncio.Lock()
         self._closed = False
         self._watching: asyncio.Task[None] | None = None
 
@@ -139,7 +131,7 @@ class Submitter:
 
     async def open(self) -> None:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
-        self.outbox: SharedOutbox = await self._opened()
+        await self._outbox.open()
         self._watching = asyncio.create_task(self._watch())
         self._send()
 
@@ -164,7 +156,7 @@ class Submitter:
 
     async def close(self) -> None:
         """End. What is staged stays so, and whoever waits is told."""
-        self._closed = True
+        self._closed = self._outbox.is_closing = True
         self.stop()
         if self._work is not None:
             await asyncio.wait([self._work])
@@ -172,7 +164,7 @@ class Submitter:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         self.end()
-        await self.outbox.close()
+        await self._outbox.close()
 
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
@@ -184,7 +176,7 @@ class Submitter:
                     return outcome_of(submission.end, draft.location)
                 seq = submission.seq
                 waiter, is_new = self._waiters.wait_for(seq, draft.location)
-            if is_new and self._observer is not None:
+            if (is_new or waiter.done()) and self._observer is not None:  # else it was known
                 self._observer.staged(range(seq, seq + 1), draft.location)
             if seq in self._told:
                 self._called.set()
@@ -269,7 +261,7 @@ class Submitter:
 
     def end(self, error: BaseException | None = None) -> None:
         """Nothing more is waited for: for an error, or since it was stopped."""
-        self._waiters.fail_all(error or NotSentError(_ENDED))
+        self._waiters.fail_all(error or NotSentError(ENDED))
         if self._queue is not None:
             if error is not None:
                 self._errors[""] = error
@@ -280,40 +272,8 @@ class Submitter:
             self._queue.end()
 
     async def durably(self, work: Callable[[SharedOutbox], Awaitable[T]]) -> T:
-        """Let the outbox do work that may be done twice, opened again where it was lost.
-
-        Raises:
-            OutboxError: it stays lost, or the work is at fault.
-        """
-        for pause in (*_AGAIN_S, None):
-            outbox = self.outbox
-            try:
-                return await work(outbox)
-            except OutboxError as error:
-                if self._closed:
-                    raise ClosedError(_ENDED) from error
-                if pause is None or not outbox.is_lost:
-                    raise
-                _log.warning("outbox lost, opened again in %.1f s: %s", pause, error)
-            await asyncio.sleep(pause)
-            await self._reopen(outbox)
-        raise AssertionError
-
-    async def _reopen(self, lost: SharedOutbox) -> None:
-        async with self._reopening:
-            if self.outbox is lost and not self._closed:
-                with suppress(OutboxError):  # the next attempt says so
-                    self.outbox = await self._opened()
-                    await lost.close()
-
-    async def _opened(self) -> SharedOutbox:
-        outbox = await self._open_outbox()
-        try:
-            await outbox.listen(self._tell)
-        except BaseException:
-            await outbox.close()
-            raise
-        return outbox
+        """See `ReopenedOutbox.durably`."""
+        return await self._outbox.durably(work)
 
     def _tell(self, seq: int) -> None:
         """A record has an end, perhaps one that is waited for here."""

@@ -111,7 +111,6 @@ class Worker:
         self._new: set[str] = set()
         self._dispatcher: Dispatcher | None = None
         self.outbox: SharedOutbox | None = None
-        """The one of this tenure."""
         self._opening: asyncio.Future[SharedOutbox] | None = None
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self.share: Share | None = None

@@ -66,13 +66,16 @@ def build(root: Path, folder: Path) -> list[str]:
     """Build the source distribution and, from it, the wheel; check both. The paths of the two.
 
     The same commit gives the same bytes: files bear the time of the commit. The source distribution
-    has whatever the repository has, the tests too; else the process ends with status 1.
+    has whatever the repository has, the tests too; else the process ends with status 1. Where there
+    is no repository, as in an unpacked source distribution, neither can be told.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in [*folder.glob("*.whl"), *folder.glob("*.tar.gz")]:
         old.unlink()
-    seconds = output(root, "git", "log", "-1", "--format=%ct")
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": seconds}
+    environment, tracked = {**os.environ}, set[str]()
+    if (root / ".git").exists():
+        environment["SOURCE_DATE_EPOCH"] = output(root, "git", "log", "-1", "--format=%ct")
+        tracked = {*output(root, "git", "ls-files").splitlines()}
     python = [sys.executable, "-m"]
     subprocess.run(
         [*python, "build", "--outdir", str(folder), str(root)], check=True, env=environment
@@ -81,7 +84,7 @@ def build(root: Path, folder: Path) -> list[str]:
     wheel, source = sorted(built, key=lambda path: path.endswith(".tar.gz"))
     with tarfile.open(source) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    if missing := {*output(root, "git", "ls-files").splitlines()} - held:
+    if missing := tracked - held:
         sys.exit(f"The source distribution lacks {', '.join(sorted(missing))}")
     subprocess.run([*python, "twine", "check", "--strict", *built], check=True)
     subprocess.run([*python, "check_wheel_contents", wheel], check=True)

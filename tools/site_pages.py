@@ -57,8 +57,9 @@ def _option_rows(command: click.Command) -> Iterator[str]:
     for param in command.params:
         record = param.get_help_record(context)
         if isinstance(param, click.Option) and record is not None:
-            names, text = (part.replace("|", "\\|") for part in record)
-            yield f"| `{names}` | {text.replace('[env var: ', '[')} |"
+            names, text = record
+            text = text.replace("|", "\\|").replace("[env var: ", "[")
+            yield f"| `{names}` | {text} |"
 
 
 def _command(name: str, command: click.Command) -> Iterator[str]:
@@ -81,7 +82,7 @@ def command_page() -> str:
     from leadconnector_async.cli.app import app  # noqa: PLC0415 - tests of the links do without
 
     lines = ["# Every option of the command\n", f"{app.epilog}\n"]
-    context = click.Context(app)
+    context = click.Context(app, **app.context_settings)
     for name in app.list_commands(context):
         if command := app.get_command(context, name):
             lines += _command(name, command)

@@ -17,8 +17,8 @@ Guarantees:
     200, the message is stored; 422, it never will be, with the reason. Both are durable by then.
     202, it may be stored, and looking did not tell: it is listed by ``leadconnector failed``.
     503, ask again: too much is in hand, there is no outcome yet, or the location cannot go on, such
-    as with a token that is refused or a day's quota that is spent. Over a file, it goes on when the
-    process is started again; over a database by itself.
+    as with a token that is refused or a day's quota that is spent: it is tried again after a
+    minute, or on the next day.
     The sender's own id is the key, so a message that is sent again, to whichever process, and also
     after a 503, is stored once.
     SIGTERM: open requests are answered, what is in flight is settled, and nothing is lost. What

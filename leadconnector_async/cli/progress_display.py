@@ -6,18 +6,22 @@ And lines on standard output that are shown anew: in their place on a terminal.
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Final, Protocol
+import time
+from contextlib import contextmanager, nullcontext, suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import click
 
 from leadconnector_async.cli.format import counted, number, rate, remaining, say, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterator
     from contextlib import AbstractContextManager
 
     from leadconnector_async.reports.progress import ImportProgress
+
+T = TypeVar("T")
 
 LINE_EVERY: Final = 10.0
 """Seconds between two lines."""
@@ -81,6 +85,8 @@ def line(progress: ImportProgress) -> str:
         left = progress.seconds_left
         wait = "" if left is None else f", {remaining(left)} left"
         return f"Sending: {number(progress.done)} of {number(progress.total)}{speed}{wait}"
+    if progress.is_read:
+        return f"Putting in order: {counted(progress.read, 'record')}"
     of = f" of {size(progress.bytes_total)}" if progress.bytes_total else ""
     return f"Reading: {size(progress.bytes_read)}{of}, {counted(progress.read, 'record')}"
 
@@ -96,6 +102,48 @@ def choose_display(*, quiet: bool, color: bool) -> Display:
     except ModuleNotFoundError:
         return LineDisplay()
     return BarDisplay(color=color)
+
+
+@contextmanager
+def waiting(
+    what: str, done: Callable[[], int] | None = None, *, quiet: bool = False
+) -> Iterator[Callable[[], None]]:
+    """Says on standard error what is waited for: each second on a terminal, else a line at times.
+
+    ``done`` counts the records that it is through with. Gives what takes the words away, before
+    something else is shown.
+    """
+    over, is_shown = Event(), sys.stderr.isatty()
+    began = time.monotonic()
+
+    def clear() -> None:
+        if is_shown and not quiet and time.monotonic() - began >= 1:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def tell() -> None:
+        while not over.wait(1.0 if is_shown else LINE_EVERY):
+            records = "" if done is None else f"{counted(done(), 'record')}, "
+            text = f"{what}: {records}{remaining(int(time.monotonic() - began))}"
+            click.echo(f"\r\x1b[K{text}" if is_shown else text, nl=not is_shown, err=True)
+
+    teller = Thread(target=tell, daemon=True)
+    if not quiet:
+        teller.start()
+    try:
+        yield clear
+    finally:
+        over.set()
+        if not quiet:
+            teller.join()
+        clear()
+
+
+def run_waiting(what: str, work: Coroutine[Any, Any, T], *, quiet: bool = False) -> T:
+    """Run a coroutine to its end, and say meanwhile what is waited for."""
+    import asyncio  # noqa: PLC0415 - slow to import
+
+    with waiting(what, quiet=quiet):
+        return asyncio.run(work)
 
 
 def live_lines() -> AbstractContextManager[Callable[[str], None]]:

@@ -41,6 +41,8 @@ class BarDisplay:
 def picture(progress: ImportProgress) -> RenderableType:
     """One bar with its figures, and the notice below."""
     if not progress.sending:
+        if progress.is_read:
+            return _row("Putting in order", 0, None, counted(progress.read, "record"))
         done, whole = progress.bytes_read, progress.bytes_total
         of = f"{size(done)} of {size(whole)}" if whole else size(done)
         return _row("Reading", done, whole, of, counted(progress.read, "record"))

@@ -32,10 +32,8 @@ from leadconnector_async.errors import (
     AccessError,
     DailyQuotaSpentError,
     LeadConnectorError,
-    LeaseLostError,
     NotSentError,
     OutboxError,
-    ThrottledError,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +81,7 @@ class Dispatcher:
             awaited=awaited,
             observer=session.observer,
         )
-        self.room = self._batcher.room
+        self.room: asyncio.Event = self._batcher.room
         self._recorder = OutcomeRecorder(self.stats, self._settle)
         self._sender = Sender(session, self, self._recorder, self.stats)
         self._scheduler = Scheduler(self.move)
@@ -149,11 +147,10 @@ class Dispatcher:
     def feed(self, state: LocationState) -> None:
         """The outbox has something for this location."""
         state.more = True
+        now = self._loop.time()
+        state.quota.ready_at(now)  # another day may have begun since it was last asked
         self._check_day(state)
-        # By now it may get through, or the store was heard of again: it is tried once.
-        if isinstance(state.error, ThrottledError) or (
-            isinstance(state.error, LeaseLostError) and state.may_send and state.may_send()
-        ):
+        if state.is_worth_a_try(now):
             self.retry(state)
         self._batcher.wants_claims(state)
 
@@ -240,7 +237,7 @@ class Dispatcher:
     def close(self, state: LocationState, error: LeadConnectorError) -> None:
         """See `LaneControl.close`."""
         if state.error is None:
-            state.error = error
+            state.error, state.stopped_at = error, self._loop.time()
             _log.error("location %s stopped: %s", state.name, shown(error))
             if self._session.observer is not None:
                 reason = REASONS.get(type(error), TAKEN_OVER)

@@ -100,7 +100,7 @@ class ExclusiveSender:
                 if submission.end is not None:
                     return outcome_of(submission.end, draft.location)
                 waiter, is_new = self._waiters.wait_for(submission.seq, draft.location)
-                if is_new and self._observer is not None:
+                if (is_new or waiter.done()) and self._observer is not None:  # else it was known
                     seq = submission.seq
                     self._observer.staged(range(seq, seq + 1), draft.location)
         finally:

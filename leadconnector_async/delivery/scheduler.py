@@ -19,6 +19,12 @@ from msgspec import Struct
 
 from leadconnector_async.api.effects import Flow
 from leadconnector_async.api.enrichment import EnrichedRequest
+from leadconnector_async.errors import (
+    DailyQuotaSpentError,
+    LeaseLostError,
+    RefusedError,
+    ThrottledError,
+)
 from leadconnector_async.records.deferred import Deferred
 from leadconnector_async.transport.base import Request
 
@@ -42,6 +48,8 @@ MAX_AHEAD: Final = 1024
 MAX_HELD: Final = 2048
 """Claims of one location in memory, those that wait in doubt included."""
 
+AGAIN_AFTER_S: Final = 60.0
+"""Seconds after which a location is tried again that the API refused."""
 
 FAILING: Final = 3
 """Records that a provider must fail, each again after it was proven not to be stored, to be told
@@ -105,6 +113,7 @@ class LocationState:
         "quota",
         "ready",
         "resting",
+        "stopped_at",
         "unreachable",
         "working",
     )
@@ -120,6 +129,8 @@ class LocationState:
         self.resting: int = 0
         self.more: bool = True
         self.error: LeadConnectorError | None = None
+        self.stopped_at: float = 0.0
+        """When it got this error, by the loop's time."""
         self.queued_at: float = math.inf
         self._rate = math.nan
         self._ahead = 0
@@ -155,6 +166,19 @@ class LocationState:
         if moving > self._ahead // 2:
             return 0
         return max(min(self._ahead - moving, MAX_HELD - self.claimed), 0)
+
+    def is_worth_a_try(self, now: float) -> bool:
+        """Whether what stopped it may be over: then it is tried once."""
+        match self.error:
+            case LeaseLostError():
+                return self.may_send is not None and self.may_send()
+            case DailyQuotaSpentError():  # which ends with its day
+                return False
+            case ThrottledError():
+                return True
+            case RefusedError():
+                return now - self.stopped_at >= AGAIN_AFTER_S
+        return False
 
     @property
     def at_rest(self) -> bool:

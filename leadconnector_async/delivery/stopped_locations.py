@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S
 from leadconnector_async.errors import AccessError, DailyQuotaSpentError, RefusedError
 from leadconnector_async.outbox.base import State
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.dispatcher import Dispatcher
     from leadconnector_async.outbox.base import Settlement, StoppedLocation
     from leadconnector_async.outbox.shared import Share, SharedOutbox
-
-AGAIN_AFTER_S: Final = 60.0
-"""Seconds after which a worker tries a location again that has stopped for it."""
 
 STANDS_S: Final = 15.0
 """Seconds that are waited for a worker with a better token, or for the location to try it here."""

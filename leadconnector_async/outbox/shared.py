@@ -6,15 +6,26 @@ leave; what it owned when it was cut off or stopped is another's after the lease
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
+from leadconnector_async.errors import ClosedError, OutboxError
 from leadconnector_async.outbox.durable import DurableOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Lease, StoppedLocation, StoredOutcome
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
+
+ENDED: Final = "the ingestor was closed"
+"""Why a call has no end."""
 
 
 class Share(NamedTuple):
@@ -98,3 +109,66 @@ class SharedOutbox(DurableOutbox, Protocol):
 
     def cut_off(self) -> None:
         """End all connections at once: whatever waits for the store fails."""
+
+
+_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)
+"""Seconds between attempts to go on where the outbox was lost: a server is restarted meanwhile."""
+
+
+class ReopenedOutbox:
+    """A `SharedOutbox` that is opened again where it was lost. ``ended``: see `listen`."""
+
+    def __init__(
+        self,
+        open_outbox: Callable[[], Awaitable[SharedOutbox]],
+        ended: Callable[[int], None],
+    ) -> None:
+        self._open = open_outbox
+        self._ended = ended
+        self._reopening = asyncio.Lock()
+        self.is_closing = False
+        """Whether it is opened no more."""
+
+    async def open(self) -> None:
+        """Open it. Raises what ``open_outbox`` does."""
+        self._outbox = await self._opened()
+
+    async def durably(self, work: Callable[[SharedOutbox], Awaitable[T]]) -> T:
+        """Let the outbox do work that may be done twice, opened again where it was lost.
+
+        Raises:
+            OutboxError: it stays lost, or the work is at fault.
+        """
+        for pause in (*_AGAIN_S, None):
+            outbox = self._outbox
+            try:
+                return await work(outbox)
+            except OutboxError as error:
+                if self.is_closing:
+                    raise ClosedError(ENDED) from error
+                if pause is None or not outbox.is_lost:
+                    raise
+                _log.warning("outbox lost, opened again in %.1f s: %s", pause, error)
+            await asyncio.sleep(pause)
+            await self._reopen(outbox)
+        raise AssertionError
+
+    async def _reopen(self, lost: SharedOutbox) -> None:
+        async with self._reopening:
+            if self._outbox is lost and not self.is_closing:
+                with suppress(OutboxError):  # the next attempt says so
+                    self._outbox = await self._opened()
+                    await lost.close()
+
+    async def _opened(self) -> SharedOutbox:
+        outbox = await self._open()
+        try:
+            await outbox.listen(self._ended)
+        except BaseException:
+            await outbox.close()
+            raise
+        return outbox
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._outbox.close()

@@ -72,6 +72,12 @@ class ImportProgress(Struct, frozen=True, kw_only=True):
         """Those of ``total`` whose fate is known."""
         return self.total - self.pending if self.sending else 0
 
+    @property
+    def is_read(self) -> bool:
+        """Whether all is read, and nothing is sent yet: it is put in order."""
+        whole = self.bytes_total
+        return not self.sending and bool(whole) and self.bytes_read >= (whole or 0)
+
 
 WINDOW: Final = 30.0
 """Seconds to measure over: three windows of the API's quota, so that its bursts even out."""

@@ -142,10 +142,12 @@ class StatisticsMeter:
         """See `Observer.committed`."""
         now = self._now()
         self._commits.add(seconds, now)
+        take, add, name, counts = self._staged.take, self._settles.add, None, _Counts()
         for settlement in settlements:
-            claim, state = settlement.claim, settlement.state
-            location = claim.lease.location
-            counts = self._counts[location]
+            claim, state = settlement[0], settlement[1]
+            if claim.lease.location != name:
+                name = claim.lease.location
+                counts = self._counts[name]
             if state is State.SENT:
                 counts.sent += 1
             elif state is State.REJECTED:
@@ -154,9 +156,10 @@ class StatisticsMeter:
                 counts.unresolved += 1
             else:
                 continue
-            if location in self.left:
-                self.left[location] -= 1
-            self._settled(claim.seq, now)
+            self.left[name] = self.left.get(name, 0) - 1
+            began = take(claim.seq)
+            if began is not None:
+                add(now - began, now)
         if now - self._sampled_at >= _SAMPLE_S:
             self._sample(now)
         if self._next is not None:
@@ -185,14 +188,11 @@ class StatisticsMeter:
 
     def ended(self, seq: int) -> None:
         """See `Observer.ended`."""
-        self._settled(seq, self._now())
-        if self._next is not None:
-            self._next.ended(seq)
-
-    def _settled(self, seq: int, now: float) -> None:
-        began = self._staged.take(seq)
+        began, now = self._staged.take(seq), self._now()
         if began is not None:
             self._settles.add(now - began, now)
+        if self._next is not None:
+            self._next.ended(seq)
 
     def _sample(self, now: float) -> None:
         counts = self._counts

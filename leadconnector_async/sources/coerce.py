@@ -168,9 +168,16 @@ class RowCoercer:
         self._kinds: list[str] = []
 
     def parsed(
-        self, line: int, raw: bytes, values: Mapping[str, object], notices: Iterable[str] = ()
+        self,
+        line: int,
+        raw: bytes,
+        values: Mapping[str, object],
+        notices: Iterable[str] = (),
+        left_out: str | None = None,
     ) -> Parsed:
-        """Make a record. ``notices`` are those of whoever made the values."""
+        """Make a record, unless it is ``left_out``. ``notices`` are its values' maker's."""
+        if left_out is not None:
+            return Parsed(line, raw, None, (), left_out=left_out)
         self.told()
         self.notices += notices
         self._kinds = []

@@ -77,9 +77,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
         return JsonLayout((f"{name}[*]",), _unseen(options))
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
     samples = dict(_samples(value)) or {default: []}
-    named = (
-        [] if options.mapping_file is None else as_list(load_mapping(options.mapping_file).records)
-    )
+    named = [] if options.mapping_file is None else _records_of(options.mapping_file)
     if named:
         around = (one for one in samples if one and any(name.startswith(one) for name in named))
         path = next((name for name in named if name in samples), next(around, ""))
@@ -135,12 +133,20 @@ def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -
         return outer
     enough = min(best, _RECOGNISED if best > _RECOGNISED else _TELLING)
     good = [path for path, score in scores.items() if path.endswith("]") and score >= enough]
+    known = {path: recognised(samples[path], options.mappings) for path in good}
+    own = [path for path, name in known.items() if name and path in _records_of(name)]
+    if len(own) == 1:
+        return own[0]
     if len(good) > 1:
         raise SourceError(
             f"{source}: holds several lists of objects: {', '.join(good)}: name the one that "
             f'holds the records in a mapping: records = "{good[0]}"'
         )
     return good[0]
+
+
+def _records_of(name: str) -> list[str]:
+    return as_list(load_mapping(name).records)
 
 
 def _score(names: Names, options: SourceOptions) -> int:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from leadconnector_async.errors import SourceError
-    from leadconnector_async.sources.base import Identity
+    from leadconnector_async.sources.base import Identity, Parsed
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.encoding import Utf8Text
@@ -134,9 +133,8 @@ class Objects:
         values, reason, told = self._reader.read(self._row(record))
         if self.definition.needs_its_file and values:  # of one left out there are none
             raw = in_api_names(values)
-        if reason is not None:
-            return Parsed(line, raw, None, (), left_out=reason)
-        return self._coercer.parsed(line, raw, values | _listed(record), notices + told)
+        values |= _listed(record)
+        return self._coercer.parsed(line, raw, values, notices + told, reason)
 
     def with_holder(self, record: Record, holder: Mapping[str, object]) -> Record:
         """Add what the mapping reads of the object around a record."""

@@ -89,7 +89,7 @@ class JsonSource(StreamSource):
         marked = self._marked and layout.records is None
         definition = layout.choice.definition
         table = None if definition is None or definition.needs_its_file else definition
-        self.form = SourceFormat.of(options, "jsonl", marked=marked, table=table).encoded()
+        self.form: bytes = SourceFormat.of(options, "jsonl", marked=marked, table=table).encoded()
 
     @property
     def is_known(self) -> bool:

@@ -18,8 +18,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import Head, Person
-from leadconnector_async.sources.mail_selection import notices_of, states_of
+from leadconnector_async.sources.mail_headers import Head, Person, notices_of, states_of
 from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import postmark_of
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from leadconnector_async.sources.attachments import Attachments
-    from leadconnector_async.sources.mail_selection import Selection
+    from leadconnector_async.sources.mail_headers import Selection
     from leadconnector_async.sources.mbox import Piece
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
+from leadconnector_async.sources.mail_headers import LeftOutError, Selection, states_of_folders
 from leadconnector_async.sources.mail_message import OPEN_END, MailOptions, OwnAddresses, read_mail
-from leadconnector_async.sources.mail_selection import LeftOutError, Selection, states_of_folders
 from leadconnector_async.sources.mbox import Piece, begins_with_mail, split, whole
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 

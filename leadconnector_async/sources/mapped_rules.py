@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import LocalText, by_format
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
-from leadconnector_async.sources.mapping import Case, FieldRule, LeaveOut, as_list
+from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     Cell = str | list[object] | tuple[str, ...]
     """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
+
+_OF_RULE: Final = ("column", "inbound", "outbound", "maybe", "before")
+"""What of a rule names columns."""
 
 _T = TypeVar("_T")
 
@@ -67,24 +70,20 @@ class _Spelling:
         self._missing = missing
 
     def rule(self, field: str, rule: FieldRule) -> FieldRule:
+        columns = {name: self._columns(field, getattr(rule, name)) for name in _OF_RULE}
+        cases = [
+            replace(
+                case, where=self.named(case.where), column=case.column and self._find(case.column)
+            )
+            for case in self._known(rule.cases)
+        ]
         return replace(
             rule,
-            column=self._columns(field, rule.column),
+            **columns,
             join=self._all_of(rule.join),
-            maybe=as_list(self._columns(field, list(rule.maybe))),
             flags=self.named(rule.flags),
             present=self.named(rule.present),
-            inbound=self._columns(field, rule.inbound),
-            outbound=self._columns(field, rule.outbound),
-            before=as_list(self._columns(field, list(rule.before))),
-            cases=[
-                replace(
-                    case,
-                    where=self.named(case.where),
-                    column=case.column and self._find(case.column),
-                )
-                for case in self._known(rule.cases)
-            ],
+            cases=cases,
         )
 
     def leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:
@@ -94,15 +93,7 @@ class _Spelling:
         ]
 
     def chat(self, form: ChatForm) -> ChatForm:
-        return replace(
-            form,
-            author=self._all(form.author),
-            name=self._all(form.name),
-            other=self._all(form.other),
-            people=self._all(form.people),
-            session=self._all(form.session),
-            title=self._all(form.title),
-        )
+        return replace(form, **{name: self._all(getattr(form, name)) for name in OF_CHAT})
 
     def _all(self, columns: list[str]) -> list[str]:
         return [found for column in columns if (found := self._find(column)) is not None]

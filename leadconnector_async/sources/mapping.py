@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -144,6 +144,10 @@ class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ends: list[str] = []
 
 
+OF_CHAT: Final = ("author", "name", "other", "people", "session", "title")
+"""What of a chat's form names columns."""
+
+
 class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How rows of a chat tell its sides: columns, of which the first that is filled counts.
 
@@ -171,8 +175,7 @@ class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     @property
     def columns(self) -> set[str]:
         """Every column that it reads."""
-        groups = (self.author, self.name, self.other, self.people, self.session, self.title)
-        return {name for names in groups for name in names}
+        return {column for name in OF_CHAT for column in getattr(self, name)}
 
 
 class Pick(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

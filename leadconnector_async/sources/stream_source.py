@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.fields import shown
@@ -22,7 +21,7 @@ from leadconnector_async.sources.mapping import Definition
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.dates import Dates
@@ -140,7 +139,7 @@ class RowSource(StreamSource):
 
     def __init__(self, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> None:
         super().__init__(stream, text, options)
-        self.form = SourceFormat.of(options, "jsonl").encoded()
+        self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
 
     def reader_of(self, kind: RecordKind, definition: Definition) -> RowMapper:
         """Make the reader of one kind of row. ``--map`` goes before the mapping."""
@@ -152,6 +151,4 @@ class RowSource(StreamSource):
         """Make a record of a row."""
         values, reason, told = reader.read(row)
         raw = in_api_names(values or row)  # one that is left out has no values
-        if reason is not None:
-            return Parsed(line, raw, None, (), left_out=reason)
-        return self._coercer.parsed(line, raw, values, told)
+        return self._coercer.parsed(line, raw, values, told, reason)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns
 from leadconnector_async.sources.fields import (
@@ -30,7 +29,7 @@ from leadconnector_async.sources.stream_source import SourceFormat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapping import Definition
@@ -173,9 +172,7 @@ class Table:
             return None
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
-        if reason is not None:
-            return Parsed(line, raw, None, (), left_out=reason)
-        return self._coercer.parsed(line, raw, values, told)
+        return self._coercer.parsed(line, raw, values, told, reason)
 
     @property
     def warnings(self) -> list[str]:

@@ -110,11 +110,13 @@ class XmlSource(StreamSource):
         name = options.mapping_file or ""
         definition = load_mapping(name)
         if definition.root and self._root not in {*definition.root, *definition.elements}:
-            raise self._foreign(name, definition)
+            fix = "choose another mapping, or export it as CSV"
+            whole = f", not {_alternatives(definition.root)}: {fix}"
+            raise self._holds_none(definition, f" of --mapping {name}", whole)
         self._definition = definition
         coercer = self._coercer
         self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
-        self.form = SourceFormat.of(options, "jsonl").encoded()
+        self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0
@@ -135,20 +137,14 @@ class XmlSource(StreamSource):
             if problem is not None:
                 yield Parsed(parser.line, b"{}", None, (problem,))
             elif not found:
-                raise self._without_records()
+                fix = ": choose another file, or another mapping"
+                raise self._holds_none(self._definition, "", fix)
         self.warnings.extend(parser.warnings(whole=problem is None))
 
-    def _foreign(self, name: str, definition: Definition) -> SourceError:
+    def _holds_none(self, definition: Definition, where: str, fix: str) -> SourceError:
         return SourceError(
-            f"{self.name}: holds no {_alternatives(definition.elements)} of --mapping {name}: its "
-            f"first element is {described(self._root)}, not {_alternatives(definition.root)}: "
-            "choose another mapping, or export it as CSV"
-        )
-
-    def _without_records(self) -> SourceError:
-        return SourceError(
-            f"{self.name}: holds no {_alternatives(self._definition.elements)}: its first element "
-            f"is {described(self._root)}: choose another file, or another mapping"
+            f"{self.name}: holds no {_alternatives(definition.elements)}{where}: its first element "
+            f"is {described(self._root)}{fix}"
         )
 
     def _records(self, elements: Iterable[Element]) -> Iterator[Parsed]:
@@ -158,10 +154,8 @@ class XmlSource(StreamSource):
                 if made.members:
                     given["members"] = made.members
                 raw = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
-                if made.left_out is not None:
-                    yield Parsed(element.line, raw, None, (), left_out=made.left_out)
-                else:
-                    yield self._coercer.parsed(element.line, raw, made.values, made.notices)
+                told = made.notices, made.left_out
+                yield self._coercer.parsed(element.line, raw, made.values, *told)
 
 
 class _Parser:

@@ -76,7 +76,7 @@ FEW: Final = 64
 """Connections that are opened without further question when requests wait."""
 AT_ONCE: Final = 16
 """How many are being opened at the same time, while fewer are open."""
-SLOWER: Final = 1.5
+SLOWER: Final = 1.3
 """How much longer than at best an exchange may take, that one more connection carries more."""
 FADES: Final = 1.05
 """By how much the best is raised each second: other requests take other times."""
@@ -97,7 +97,7 @@ class KeptConnection(asyncio.Protocol):
         if transport is None:
             raise ConnectionResetError("closed as soon as it was there")
         self.transport = transport
-        self.idle_since = 0.0
+        self.idle_since: float = 0.0
         self._given = given
         self._pool = pool
         self._reader = AnswerReader()
@@ -173,8 +173,9 @@ class ConnectionPool:
         self._open: set[KeptConnection] = set()
         self._opening: set[Task[None]] = set()
         self._waiting: deque[Future[KeptConnection]] = deque()
-        self._turn = False
-        self._turns = self._count = 0
+        self._turn_began: float | None = None
+        self._busy = 0.0
+        self._count = 0
         self._sum, self._best, self._measured_at = 0.0, inf, self._loop.time()
         self._carries_more = False
 
@@ -247,7 +248,7 @@ class ConnectionPool:
     def _grow(self) -> None:
         there = len(self._open)
         most = self._most if self._carries_more else min(FEW, self._most)
-        at_once = max(AT_ONCE, there if there < FEW else there // 8)
+        at_once = max(AT_ONCE, there if there < FEW else there // 4)
         while len(self._opening) < min(len(self._waiting), at_once, most - there):
             task = self._loop.create_task(self._add())
             self._opening.add(task)
@@ -284,22 +285,22 @@ class ConnectionPool:
     def _measure(self, seconds: float, now: float) -> None:
         """Tell, each time that so many were answered, whether more connections would carry more.
 
-        Where each turn of the loop finds many answered, it is the loop that is waited for.
+        They would not where the loop spends its time on answers that are there.
         """
         self._sum += seconds
         self._count += 1
-        if not self._turn:
-            self._turn = True
+        if self._turn_began is None:
+            self._turn_began = now
             self._loop.call_soon(self._end_turn)
         if self._count < FEW:
             return
         mean = self._sum / FEW
         self._best = min(mean, self._best * FADES ** (now - self._measured_at))
-        idle = self._turns * 4 > FEW * FEW / max(len(self._open), 1)
-        self._carries_more = idle and mean < SLOWER * self._best
-        self._turns = self._count = 0
-        self._sum, self._measured_at = 0.0, now
+        is_idle = self._busy < (now - self._measured_at) / 2
+        self._carries_more = is_idle and mean < SLOWER * self._best
+        self._sum, self._count, self._busy, self._measured_at = 0.0, 0, 0.0, now
 
     def _end_turn(self) -> None:
-        self._turn = False
-        self._turns += 1
+        if self._turn_began is not None:
+            self._busy += self._loop.time() - self._turn_began
+            self._turn_began = None

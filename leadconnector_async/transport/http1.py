@@ -214,7 +214,8 @@ class AnswerReader:
     """
 
     def __init__(self) -> None:
-        self.last = self.is_cut = False
+        self.last: bool = False
+        self.is_cut: bool = False
         self._held: list[bytes] = []
         self._size = 0
         self._needs: float = 0

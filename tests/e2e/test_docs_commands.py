@@ -42,7 +42,7 @@ def test_the_docs_give_commands_that_are_understood(
 ) -> None:
     """Each is parsed by the command itself, options and values; its files need not be here."""
     monkeypatch.setenv("LEADCONNECTOR_OUTBOX", "import.db")  # as pages say once for all of them
-    context, rest = click.Context(app), list(words)
+    context, rest = click.Context(app, **app.context_settings), list(words)
     command: click.Command | None = app
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         command = command.get_command(context, rest.pop(0))

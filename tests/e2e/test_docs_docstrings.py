@@ -139,14 +139,13 @@ def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             Ingestor(api) as ingestor,
         ):
             known = names() | {"api": api, "ingestor": ingestor, "sandbox": sandbox}
-            known["LeadConnector"] = partial(LeadConnector, base_url=sandbox.url)
+            known["LeadConnector"] = partial(LeadConnector, base_url=sandbox.url, location_id="loc")
             if "sandbox" in name:
                 known["LeadConnector"] = LeadConnector
-            known["messages"] = [
-                leadconnector_async.InboundMessage(
-                    type="SMS", contact_id="c1", message="hi", direction="inbound"
-                )
-            ]
+            known["message"] = leadconnector_async.InboundMessage(
+                type="SMS", contact_id="c1", message="hi", direction="inbound"
+            )
+            known["messages"] = [known["message"]]
             if name.endswith("StoredMessages"):  # which speaks of an exchange of messages
                 sandbox.set_faults(Fault("429", times=1))
                 for text in ("hi", "hello"):

@@ -19,11 +19,21 @@ from leadconnector_async import (
     InboundMessage,
     LeadConnector,
     NotSentError,
+    OAuth,
     Timeouts,
     __version__,
     import_files,
 )
-from leadconnector_async.sandbox import NO_LIMITS, Fault, Sandbox, SandboxConfig, SandboxThread
+from leadconnector_async.sandbox import (
+    NO_LIMITS,
+    Fault,
+    OAuthApp,
+    OAuthInstallation,
+    Sandbox,
+    SandboxConfig,
+    SandboxThread,
+)
+from leadconnector_async.sources import SourceOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +124,49 @@ def test_a_proxy_is_gone_through(
     asyncio.run(run())
 
 
+def test_tokens_and_attachments_go_through_the_proxy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OAuth's requests, and files that are fetched; a private address is refused before."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run() -> None:
+        owner = OAuthInstallation(
+            refresh_token="r1",  # noqa: S106 - opens nothing but the sandbox
+            company_id="c",
+            location_id="loc",
+        )
+        app = OAuthApp(client_id="id", client_secret="secret", installations=(owner,))  # noqa: S106
+        async with (
+            Sandbox(config(oauth=app)) as sandbox,
+            proxied(sandbox, AUTHORITY) as (proxy, _),
+            LeadConnector(
+                OAuth("id", "secret", store="tokens.db", refresh_tokens={"loc": "r1"}),
+                location_id="loc",
+                base_url=API,
+                proxy=proxy.url,
+                ssl=AUTHORITY.client(),
+                policy=QUICK,
+            ) as api,
+        ):
+            picture = tmp_path / "photo.jpg"
+            picture.write_bytes(b"\xff\xd8\xff a picture")
+            kept = await api.upload_file(picture, contact_id="contact1")
+            url = kept.replace(sandbox.url, f"https://127.0.0.1:{proxy.target}")
+            for private in (True, False):
+                source = write_jsonl(
+                    tmp_path / "history.jsonl", [sms(1 + private, attachments=[url])]
+                )
+                options = SourceOptions(fetch_attachments=True, fetch_private=private)
+                outbox = tmp_path / f"{private}.db"
+                summary = await import_files(api, [source], outbox=outbox, options=options)
+                assert (summary.sent, summary.failed) == ((1, 0) if private else (0, 1))
+            assert f"CONNECT 127.0.0.1:{proxy.target} HTTP/1.1" in proxy.asked
+            assert set(proxy.asked) > {f"CONNECT {HOST}:443 HTTP/1.1"}
+
+    asyncio.run(run())
+
+
 def test_no_proxy_names_hosts_that_are_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is known to the proxy alone, and so is not found."""
 
@@ -184,22 +237,26 @@ def test_time_limits_hold_over_tls_and_through_a_proxy() -> None:
     """Before there is a connection nothing was sent; after that the fate is unknown."""
 
     async def run() -> None:
-        timeouts = Timeouts(connect=0.2, read=0.5)
-        hang = Fault("hang", seconds=30.0)
+        trust = AUTHORITY.client()
+
+        async def add(url: str, limits: Timeouts, proxy: str | None = None) -> None:
+            async with client(url, ssl=trust, proxy=proxy, timeouts=limits) as api:
+                await api.add_inbound_message(MESSAGE)
+
+        hang = Fault("hang", seconds=60.0)
         async with (
             Sandbox(config(faults=(hang,))) as sandbox,
             proxied(sandbox, AUTHORITY) as (proxy, url),
         ):
-            trust = AUTHORITY.client()
-            for base, way in ((url, None), (API, proxy.url)):
-                async with client(base, ssl=trust, proxy=way, timeouts=timeouts) as api:
-                    with pytest.raises(FateUnknownError, match="timed out"):
-                        await api.add_inbound_message(MESSAGE)
+            limits = Timeouts(read=4.0)  # a busy machine may take seconds to connect
+            both = add(url, limits), add(API, limits, proxy.url)
+            for error in await asyncio.gather(*both, return_exceptions=True):
+                assert isinstance(error, FateUnknownError)
+                assert "timed out" in str(error)
             with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes, and never speaks TLS
-                silent_url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-                async with client(silent_url, ssl=trust, timeouts=timeouts) as api:
-                    with pytest.raises(NotSentError, match="timed out"):
-                        await api.add_inbound_message(MESSAGE)
+                url = f"https://127.0.0.1:{silent.getsockname()[1]}"  # noqa: PLW2901 - another one
+                with pytest.raises(NotSentError, match="timed out"):
+                    await add(url, Timeouts(connect=0.2))
 
     asyncio.run(run())
 

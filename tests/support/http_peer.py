@@ -83,6 +83,7 @@ class Server:
         self.connections = 0
         self.ended = 0
         self.url = ""
+        self.refuse: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
@@ -126,6 +127,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
     """A server on loopback."""
     server = Server(handler)
     listener = await asyncio.start_server(server.begin, "127.0.0.1", 0, ssl=tls)
+    server.refuse = listener.close
     port = listener.sockets[0].getsockname()[1]
     server.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
     try:

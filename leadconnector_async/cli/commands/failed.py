@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ import msgspec
 from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import option, outbox_option
+from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import reason_lines
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import State
@@ -83,7 +85,14 @@ def write_failed_list(outbox: str, output: str) -> None:
             if not forms:
                 say("Nothing has failed.", err=True)
                 return
-            with atomic_write(output, mode=0o600) as file:
+            with (
+                waiting(
+                    "Writing the list",
+                    lambda: rows.count,
+                    quiet=output == "-" and sys.stdout.isatty(),
+                ),
+                atomic_write(output, mode=0o600) as file,
+            ):
                 folder = Path() if output == "-" else Path(output).parent
                 write_failed(rows, file, forms=forms, folder=folder)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import json_option, option, outbox_option
+from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.outbox.open import open_outbox, read_outbox, shown_place
 from leadconnector_async.outbox.upkeep import back_up, forget_texts, move_outbox
@@ -53,7 +53,7 @@ def _open(outbox: str, *, create: bool) -> None:
         async with await open_outbox(outbox, create=create) as store:
             return store.place
 
-    say(f"{asyncio.run(opened())} is ready.")
+    say(f"{run_waiting('Opening', opened())} is ready.")
 
 
 @command.command("check")
@@ -70,7 +70,7 @@ def check(outbox: str, *, as_json: bool) -> None:
             records = (await reader.summary()).records
             return records, await reader.broken(), await reader.overtaken()
 
-    records, broken, overtaken = asyncio.run(read_outbox(outbox, read))
+    records, broken, overtaken = run_waiting("Checking", read_outbox(outbox, read))
     if as_json:
         found = {"records": records, "broken": broken, "overtaken": overtaken}
         print_json({"outbox": shown_place(outbox)} | found)
@@ -105,7 +105,7 @@ def check(outbox: str, *, as_json: bool) -> None:
 )
 def backup(outbox: str, output: str) -> None:
     """Copy an outbox as it is now, also while an import runs, and its folder of files with it."""
-    asyncio.run(back_up(outbox, output))
+    run_waiting("Copying", back_up(outbox, output))
     say(f"{output} is a copy: leadconnector status --outbox {shlex.quote(output)}")
 
 
@@ -121,7 +121,7 @@ def forget(outbox: str, *, yes: bool) -> None:
     """
     if not yes:
         raise click.UsageError("what is forgotten cannot be had back: give --yes to do it")
-    done = asyncio.run(forget_texts(outbox))
+    done = run_waiting("Forgetting", forget_texts(outbox))
     say(f"{counted(done, 'record')} forgotten. Copies of the outbox still have them.")
 
 
@@ -134,5 +134,5 @@ def move(outbox: str, to: str) -> None:
     Nobody may use it meanwhile. The old one is kept under another name, so that nobody goes on
     with both.
     """
-    records, kept = asyncio.run(move_outbox(outbox, to))
+    records, kept = run_waiting("Moving", move_outbox(outbox, to))
     say(f"{counted(records, 'record')} moved to {shown_place(to)}. The old one is kept: {kept}.")

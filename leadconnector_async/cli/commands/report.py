@@ -15,6 +15,7 @@ import click
 from leadconnector_async.cli.atomic_write import atomic_write
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import option, outbox_option
+from leadconnector_async.cli.progress_display import run_waiting
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import OutboxReader, RecordLife
@@ -49,15 +50,15 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
     for given, what in ((html, "--html"), (as_csv, "--csv")):
         if given is not None and given != "-":
             _refuse_outbox(outbox, given, what)
-    import asyncio  # noqa: PLC0415 - not needed for help
-
-    from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - the same
+    from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - not needed for help
 
     if html is not None:
         _check_page()
-        asyncio.run(read_outbox(outbox, lambda reader: _write_page(reader, html, title)))
+        work = read_outbox(outbox, lambda reader: _write_page(reader, html, title))
+        run_waiting("Reading the outbox", work)
     if as_csv is not None:
-        asyncio.run(read_outbox(outbox, lambda reader: _write_table(reader, as_csv)))
+        work = read_outbox(outbox, lambda reader: _write_table(reader, as_csv))
+        run_waiting("Writing the table", work, quiet=as_csv == "-")
 
 
 def _check_page() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.outbox.open import open_outbox, shown_place
 
@@ -28,7 +28,7 @@ def command(outbox: str, *, as_json: bool) -> None:
     Records that are wrong themselves stay: write them with "leadconnector failed", mend them, and
     import that file.
     """
-    retried = asyncio.run(_retry(outbox))
+    retried = run_waiting("Putting back", _retry(outbox))
     if as_json:
         print_json(retried._asdict())
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ import msgspec
 
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import json_option, outbox_option
+from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import STATES, print_json
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.models import Refusal
@@ -40,11 +40,9 @@ def command(ids: tuple[str, ...], outbox: str, *, as_json: bool) -> None:
     message or a conversation, or a contact's id, number or address: then all of its records are
     shown. It only reads, and shows no text of a message.
     """
-    lives, more = asyncio.run(
-        read_outbox(
-            outbox, lambda reader: _read(reader, outbox, ids, None if as_json else MAX_SHOWN)
-        )
-    )
+    limit = None if as_json else MAX_SHOWN
+    work = read_outbox(outbox, lambda reader: _read(reader, outbox, ids, limit))
+    lives, more = run_waiting("Looking", work)
     if as_json:
         print_json({"outbox": shown_place(outbox), "records": [_fields(life) for life in lives]})
         return

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 
 from leadconnector_async.cli.format import counted, duration, number, rate, runs_of, say, share_of
 from leadconnector_async.cli.options import json_option, option, outbox_option
-from leadconnector_async.cli.progress_display import live_lines
+from leadconnector_async.cli.progress_display import live_lines, run_waiting
 from leadconnector_async.cli.report_lines import (
     MAX_LOCATIONS,
     all_reasons,
@@ -61,7 +61,7 @@ def command(
     """
     pace = _Pace(share, run_for)
     if not watch:
-        status, estimate = asyncio.run(read_outbox(outbox, pace.read))
+        status, estimate = run_waiting("Counting", read_outbox(outbox, pace.read))
         if as_json:
             _print_json(outbox, status, estimate)
         else:

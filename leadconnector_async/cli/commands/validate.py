@@ -16,6 +16,7 @@ from leadconnector_async.cli.options import (
     source_options_of,
     sources,
 )
+from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
 from leadconnector_async.reports.reason_counts import Notes, Reasons
 from leadconnector_async.reports.row_checker import RowChecker
@@ -69,7 +70,8 @@ class Check:
         Raises:
             SourceError: one of them cannot be read.
         """
-        with closing(RowChecker()) as checker:
+        checking = waiting("Checking", lambda: self.records)
+        with closing(RowChecker()) as checker, checking as self._clear:
             self._read_all(paths, checker)
 
     def _read_all(self, paths: Sequence[str], checker: RowChecker) -> None:
@@ -95,6 +97,7 @@ class Check:
             for problem in problems:
                 self.reasons.add(str(problem), place)
                 if self._echo:
+                    self._clear()
                     say(f"{place}: {problem}")
 
     def print_summary(self) -> None:

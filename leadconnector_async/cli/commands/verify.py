@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import closing, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -25,6 +24,7 @@ from leadconnector_async.cli.options import (
     output_options,
     source_token_option,
 )
+from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.location_reader import LocationReader
@@ -72,7 +72,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
         raise click.UsageError(
             "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
         )
-    result = asyncio.run(_verify_all(options))
+    result = run_waiting("Comparing", _verify_all(options), quiet=options.quiet)
     _print(options, result)
     ctx.exit(Exit.DONE if result.agrees else Exit.FAILED)
 

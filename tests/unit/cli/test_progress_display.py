@@ -6,18 +6,21 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 from cli_harness import OWN_FORM, sms, write_jsonl
 from rich.console import Console
 
+from leadconnector_async.cli import progress_display
 from leadconnector_async.cli.progress_display import (
     LINE_EVERY,
     LineDisplay,
     NoDisplay,
     choose_display,
     line,
+    waiting,
 )
 from leadconnector_async.cli.rich_progress import BarDisplay, picture
 from leadconnector_async.reports.progress import ImportProgress, Notice
@@ -78,6 +81,7 @@ def drawn(progress: ImportProgress) -> str:
     [
         (reading(1_200_000, 3_400_000, 5_000), "Reading: 1.2 MB of 3.4 MB, 5,000 records"),
         (reading(1_200_000, None, 1), "Reading: 1.2 MB, 1 record"),
+        (reading(3_400_000, 3_400_000, 9_000), "Putting in order: 9,000 records"),
         (sending(0, 612, None, None), "Sending: 0 of 612"),
         (
             sending(412, 1_000_612, 9.84, 423_000.0),
@@ -95,6 +99,28 @@ def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     moments = [(second / 2, sending(second, 100, 2.0, 1.0)) for second in range(70)]
     assert len(lines_of(moments, capsys)) == 34.5 // LINE_EVERY
     assert not lines_of(moments[:19], capsys)
+
+
+def test_what_is_waited_for_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line with how far it is, from time to time; nothing where it is over soon, or in quiet."""
+    told = Event()
+
+    def done() -> int:
+        told.set()
+        return 7
+
+    with waiting("Checking", done):
+        pass
+    monkeypatch.setattr(progress_display, "LINE_EVERY", 0.001)
+    with waiting("Checking", done, quiet=True):
+        pass
+    assert not told.is_set()
+    with waiting("Checking", done) as clear:
+        assert told.wait(60)
+        clear()
+    assert capsys.readouterr().err.splitlines()[0].startswith("Checking: 7 records, ")
 
 
 def test_a_notice_is_said_at_once_and_once(capsys: pytest.CaptureFixture[str]) -> None:

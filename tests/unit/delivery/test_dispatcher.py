@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 from oauth_kit import Direct
+from virtual_time import in_virtual_time
 
 from leadconnector_async import InboundMessage, LeadConnector, LeaseLostError, Policy
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.delivery.scheduler import LocationState
+from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S, LocationState
 from leadconnector_async.outbox.base import NO_BOUND, Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.quota.day import SECONDS as DAY_S
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
 from leadconnector_async.sandbox.state import SandboxState
 from leadconnector_async.session import ApiSession
+from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leadconnector_async.outbox.base import Claim, Lease
-    from leadconnector_async.transport.base import Request, Response
+    from leadconnector_async.transport.base import Request
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01), trusting=True)
 EACH = 30
@@ -219,6 +222,46 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
         assert sent_of(transport.state, "there") == EACH
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"), [(403, AGAIN_AFTER_S), (429, DAY_S)], ids=["refused", "spent"]
+)
+def test_a_location_that_stopped_goes_on_when_its_cause_may_be_over(
+    status: int, seconds: float
+) -> None:
+    """Not at once, and without being opened anew: who submits to it lives for months."""
+
+    async def scenario() -> None:
+        outbox, transport = MemoryOutbox(), Direct(SandboxState(SandboxConfig(trusting=True)))
+        await staged(outbox)
+        answers = transport.send
+
+        async def refuse(request: Request, token: str, may_send: object = None) -> Response:
+            spent = {"X-RateLimit-Limit-Daily": "900", "X-RateLimit-Daily-Remaining": "0"}
+            del request, token, may_send
+            await asyncio.sleep(0.1)
+            return Response(status, spent if status == 429 else {}, b"{}")
+
+        transport.send = refuse  # type: ignore[method-assign]
+        session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
+        one = Watched(session, outbox)
+        here = await one.open("here")
+        work = asyncio.create_task(one.work(forever=True))
+        while here.error is None:  # noqa: ASYNC110 - a state has no event
+            await asyncio.sleep(1.0)
+        transport.send = answers  # type: ignore[method-assign]
+        one.feed(here)
+        assert here.error is not None
+        await asyncio.sleep(seconds)
+        one.feed(here)
+        await one.some_of_here.wait()
+        one.finish()
+        await work
+        assert here.error is None
+        assert sent_of(transport.state, "here") == EACH
+
+    in_virtual_time(scenario())
 
 
 class Refusing(MemoryOutbox):

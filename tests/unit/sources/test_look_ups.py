@@ -79,6 +79,14 @@ def test_who_an_id_is_stands_in_a_file_beside_it(
     assert not [one for one in warnings if "not read" in one or "not hold" in one]
 
 
+def test_tickets_in_a_list(tmp_path: Path) -> None:
+    """The comments are the records, though the tickets around them are known too."""
+    (tmp_path / "users.json").write_text(LINES)
+    (tmp_path / "tickets.json").write_text(json.dumps([TICKET]))
+    parsed, _ = _read(tmp_path / "tickets.json")
+    assert [one.row and one.row.contact for one in parsed] == [KIM, KIM]
+
+
 def test_tickets_a_line_and_users_behind_them(tmp_path: Path) -> None:
     """As the export of a whole account has them; a list of what failed needs no users."""
     path = tmp_path / "tickets.json"

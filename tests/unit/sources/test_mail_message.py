@@ -12,9 +12,8 @@ from mails import ME, PLAIN, samples
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.attachments import Attachments
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import Person
+from leadconnector_async.sources.mail_headers import LeftOutError, Person, Selection
 from leadconnector_async.sources.mail_message import MailOptions, OwnAddresses, read_mail
-from leadconnector_async.sources.mail_selection import LeftOutError, Selection
 from leadconnector_async.sources.mailbox import MailReader
 from leadconnector_async.sources.mbox import Piece
 from leadconnector_async.sources.members import Beside

@@ -7,7 +7,7 @@ import pytest
 from mails import ME, PLAIN
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.mail_selection import states_of_folders, states_of_labels
+from leadconnector_async.sources.mail_headers import states_of_folders, states_of_labels
 from leadconnector_async.sources.mailbox import MailReader
 from leadconnector_async.sources.mbox import Piece
 

@@ -6,19 +6,25 @@ import asyncio
 import os
 import select
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from http_peer import OK, POST, TOKEN, answer_all, either_way, serving, transport_to
 
-from leadconnector_async.errors import FateUnknownError
+from leadconnector_async.errors import FateUnknownError, NotSentError
+from leadconnector_async.transport.aiohttp_session import Timeouts
 from leadconnector_async.transport.base import WithheldError
+from leadconnector_async.transport.connections import FEW
 
 if TYPE_CHECKING:
     from http_peer import Peer
+
+    from leadconnector_async.transport.aiohttp_session import AiohttpTransport
 
 
 async def late_answer(asked: asyncio.Event, peer: Peer) -> None:
@@ -89,6 +95,95 @@ def test_connections_end_at_once() -> None:
             await server.until(lambda: server.ended == 1)
             assert (await transport.send(POST, TOKEN)).status == 200
             assert len(server.requests) == 2
+
+    asyncio.run(main())
+
+
+class HeldClock(asyncio.SelectorEventLoop):
+    """A loop whose time goes on when a test says so."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        """The time that was set."""
+        return self.now
+
+
+async def send_at_once(transport: AiohttpTransport, number: int) -> None:
+    """Send so many requests side by side, and see each answered."""
+    responses = await asyncio.gather(*(transport.send(POST, TOKEN) for _ in range(number)))
+    assert {response.status for response in responses} == {200}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_no_more_connections_are_opened_than_are_needed(tls: bool) -> None:  # noqa: FBT001 - a case
+    """A thousand requests at once, whichever location they are of, share those that are there."""
+    authority = trustme.CA()
+    ours, trusting = (
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
+        ssl.create_default_context(),
+    )
+    authority.issue_cert("127.0.0.1").configure_cert(ours)
+    authority.configure_trust(trusting)
+
+    async def main() -> None:
+        async with (
+            serving(answer_all, ours if tls else None) as server,
+            transport_to(server.url, connections=1024, ssl=trusting) as transport,
+        ):
+            await send_at_once(transport, 1)
+            assert server.connections == 1
+            await send_at_once(transport, 1000)
+            assert server.connections <= FEW
+
+    with asyncio.Runner(loop_factory=HeldClock) as runner:
+        runner.run(main())
+
+
+def test_more_connections_are_opened_where_they_carry_more() -> None:
+    """Answers that are far away come no later for it, however many are waited for."""
+    loop = HeldClock()
+
+    async def far(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            loop.now += 0.01  # so many requests are answered in a second, and each after 0.01 s
+            await peer.send(OK)
+
+    async def main() -> None:
+        async with (
+            serving(far) as server,
+            transport_to(server.url, Timeouts(read=600), connections=100) as transport,
+        ):
+            for _ in range(5):
+                await send_at_once(transport, 500)
+            assert FEW < server.connections <= 100
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
+
+
+def test_those_who_wait_are_served_where_no_more_can_be_opened() -> None:
+    """A server that takes one connection answers all requests over it."""
+
+    async def main() -> None:
+        async with serving(answer_all) as server, transport_to(server.url) as transport:
+            await send_at_once(transport, 1)
+            server.refuse()
+            await send_at_once(transport, 50)
+            assert (server.connections, len(server.requests)) == (1, 51)
+
+    asyncio.run(main())
+
+
+def test_nobody_waits_for_a_server_that_is_not_there() -> None:
+    """All are told at once, however many they are."""
+
+    async def main() -> None:
+        async with transport_to("http://127.0.0.1:9", connections=1024) as transport:
+            sending = (transport.send(POST, TOKEN) for _ in range(300))
+            ends = await asyncio.gather(*sending, return_exceptions=True)
+        assert {type(end) for end in ends} == {NotSentError}
 
     asyncio.run(main())
 
