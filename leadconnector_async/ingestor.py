@@ -270,7 +270,7 @@ class Ingestor:
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._in_flight.has_space()
-        self._in_flight.take(1)
+        self._in_flight.take(1, len(draft.payload))
         return await asyncio.shield(asyncio.create_task(self._sender.submit(draft)))
 
     def _check_open(self) -> None:

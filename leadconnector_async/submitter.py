@@ -185,7 +185,7 @@ class Submitter:
             self._tell_worker(draft.location)
             return await waiter
         finally:
-            self._in_flight.leave(1)
+            self._in_flight.leave(1, len(draft.payload or b""))
 
     async def expect(self, seqs: Iterable[int]) -> None:
         """Have a run wait for those of these without an end: others may send them at once."""

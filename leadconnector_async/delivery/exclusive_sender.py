@@ -105,7 +105,7 @@ class ExclusiveSender:
                     self._observer.staged(range(seq, seq + 1), draft.location)
         finally:
             if not is_new:
-                self._in_flight.leave(1)
+                self._in_flight.leave(1, len(draft.payload or b""))
         self._dispatcher.feed(state)
         if state.error is not None:
             self._waiters.fail_location(draft.location, state.error)
@@ -178,7 +178,8 @@ class ExclusiveSender:
                     self._dispatcher.stats.refused += draft.problem is not None
                     self._put(outcome_of_refused(draft))
             await self._outbox.publish()
-            self._in_flight.take(staged.staged - staged.refused)
+            weight = sum(len(draft.payload or b"") for draft in drafts)
+            self._in_flight.take(staged.staged - staged.refused, weight)
             self._dispatcher.stats.read += len(batch)
             self._dispatcher.stats.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
@@ -204,16 +205,18 @@ class ExclusiveSender:
                 raise state.error
 
     def _deliver(self, settlements: list[Settlement]) -> None:
-        left = 0
+        left = weight = 0
         for settlement in settlements:
             if settlement.state is State.PENDING:
                 continue
             outcome = outcome_of(settlement.end, settlement.claim.lease.location)
             waited_for = self._waiters.take(settlement.claim.seq, outcome)
-            left += waited_for or not self._is_durable
+            if waited_for or not self._is_durable:
+                left += 1
+                weight += len(settlement.claim.payload)
             if not waited_for:
                 self._put(outcome)
-        self._in_flight.leave(left)
+        self._in_flight.leave(left, weight)
 
     def _put(self, outcome: Outcome) -> None:
         if self._queue is not None:

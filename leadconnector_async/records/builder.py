@@ -45,6 +45,12 @@ if TYPE_CHECKING:
 STAGE_BATCH: Final = 1_000
 """Records per commit when a whole iterable is staged."""
 
+BATCH_BYTES: Final = 4 << 20
+"""Bytes of bodies after which a commit, or what is taken, ends early."""
+
+HELD_BYTES: Final = 32 << 20
+"""Bytes of bodies that are taken in and have no outcome yet: what comes beyond waits."""
+
 STREAM_BATCH: Final = 64
 """Records taken from a synchronous iterable at a time when it is streamed."""
 
@@ -90,37 +96,23 @@ class RecordBuilder:
             message, location=location, id=record.id, now_ms=now_ms, key=key, deferred=deferred
         )
 
-    async def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
+    def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
         """Drafts in batches of one commit each."""
+        return self._gathered(messages, STAGE_BATCH)
+
+    def pieces(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
+        """Drafts as they come: one by one where more of them may be long in coming."""
+        return self._gathered(messages, 1 if hasattr(messages, "__aiter__") else STREAM_BATCH)
+
+    async def _gathered(self, messages: Messages, most: int) -> AsyncGenerator[list[Draft], None]:
         batch: list[Draft] = []
-        name = _name_of(messages)
+        weight, name = 0, _name_of(messages)
         async for item in _each(messages):
             batch.append(self.draft_of(item, source=name))
-            if len(batch) >= STAGE_BATCH:
+            weight += len(batch[-1].payload or b"")
+            if len(batch) >= most or weight >= BATCH_BYTES:
                 yield batch
-                batch = []
-        if batch:
-            yield batch
-
-    async def pieces(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
-        """Drafts as they come: one by one where more of them may be long in coming."""
-        if hasattr(messages, "__aiter__"):
-            async for item in messages:
-                yield [self.draft_of(item)]
-        else:
-            async for batch in self._chunks(messages):
-                yield batch
-
-    async def _chunks(
-        self, messages: Iterable[InboundMessage | Record | Parsed]
-    ) -> AsyncGenerator[list[Draft], None]:
-        batch: list[Draft] = []
-        name = _name_of(messages)
-        for item in messages:
-            batch.append(self.draft_of(item, source=name))
-            if len(batch) >= STREAM_BATCH:
-                yield batch
-                batch = []
+                batch, weight = [], 0
         if batch:
             yield batch
 
@@ -136,25 +128,31 @@ def _name_of(messages: object) -> str:
 
 
 class InFlightLimit:
-    """Counts the messages that were taken in and have no outcome yet: ``most`` at a time."""
+    """Counts the messages that were taken in and have no outcome yet: ``most`` at a time.
+
+    Their bodies are weighed too: `HELD_BYTES` at a time, and one more.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._space = asyncio.Event()
         self.size: int = 0
+        self._weight = 0
 
-    def take(self, count: int) -> None:
+    def take(self, count: int, weight: int = 0) -> None:
         """So many have come."""
         self.size += count
+        self._weight += weight
 
-    def leave(self, count: int) -> None:
-        """So many are done with."""
+    def leave(self, count: int, weight: int = 0) -> None:
+        """So many are done with; with the last one whatever was weighed, copies included."""
         self.size -= count
+        self._weight = max(self._weight - weight, 0) if self.size else 0
         self._space.set()
 
     async def has_space(self) -> None:
         """Wait until one more may be taken."""
-        while self.size >= self._most:
+        while self.size >= self._most or self._weight >= HELD_BYTES:
             self._space.clear()
             await self._space.wait()
 

@@ -16,6 +16,7 @@ from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, SourcePass
 from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.records.builder import HELD_BYTES, InFlightLimit, RecordBuilder
 from leadconnector_async.records.draft import draft
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.base import Response
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from leadconnector_async.transport.base import Request, Transport
 
 BIG = 1 << 20
+FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 STORED = b'{"success":true,"conversationId":"c","messageId":"m"}'
 
 
@@ -89,7 +91,6 @@ REFUSED = HEAVY.replace(b"xx", b"no", 1)
 
 async def stage(outbox: MemoryOutbox, names: Sequence[str], each: int, payload: bytes) -> None:
     """Stage records with one body, which is in memory once."""
-    first = datetime(2024, 3, 1, tzinfo=UTC)
     for name in names:
         drafts = [
             draft(
@@ -98,7 +99,7 @@ async def stage(outbox: MemoryOutbox, names: Sequence[str], each: int, payload: 
                     direction="inbound",
                     message=str(number),
                     contact_id=f"c{number % 3}",
-                    date=first + timedelta(minutes=number),
+                    date=FIRST + timedelta(minutes=number),
                 ),
                 location=name,
                 now_ms=0,
@@ -184,5 +185,43 @@ def test_a_location_that_stopped_takes_its_claims_up_again() -> None:
         assert one.stats.sent == 80
         one.stop()
         await work
+
+    in_virtual_time(scenario())
+
+
+def test_no_more_bodies_are_taken_in_than_weigh_so_much() -> None:
+    """However few they are; and what was weighed and never left is forgotten with the last one."""
+
+    async def scenario() -> None:
+        limit = InFlightLimit(1000)
+        limit.take(2, HELD_BYTES - 1)
+        await asyncio.wait_for(limit.has_space(), 1)
+        limit.take(1, BIG)
+        waiting = asyncio.create_task(limit.has_space())
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        limit.leave(1, BIG)
+        await asyncio.wait_for(waiting, 1)
+        limit.take(2, HELD_BYTES)  # of which one is a copy, and has no outcome of its own
+        limit.leave(3, 0)
+        waiting = asyncio.create_task(limit.has_space())
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        limit.leave(1, 0)
+        await asyncio.wait_for(waiting, 1)
+
+    in_virtual_time(scenario())
+
+
+def test_a_batch_ends_early_where_its_bodies_are_large() -> None:
+    """It is in memory as a whole, several times over."""
+
+    async def scenario() -> None:
+        message = InboundMessage(
+            type="SMS", direction="inbound", message="x" * BIG, contact_id="c", date=FIRST
+        )
+        builder = RecordBuilder(lambda _: "l1", "l1")
+        sizes = [len(batch) async for batch in builder.batches([message] * 10)]
+        assert sizes == [4, 4, 2]
 
     in_virtual_time(scenario())
