@@ -131,7 +131,8 @@ class LocationApi(Requester):
             location_id: where, unless it is the client's.
 
         Raises:
-            ValueError: no location is named, or a date has no offset. Iterating raises what `MessageExport` says.
+            ValueError: no location is named, or a date has no offset. Iterating raises what
+                `MessageExport` says.
 
         Example:
             >>> async for message in api.export_messages(since=datetime(2024, 1, 1, tzinfo=UTC)):
@@ -141,8 +142,8 @@ class LocationApi(Requester):
         asked = {
             "contact": contact_id,
             "conversation": conversation_id,
-            "since": since and since.isoformat(),
-            "until": until and until.isoformat(),
+            "since": None if since is None else since.isoformat(),
+            "until": None if until is None else until.isoformat(),
         }
         return MessageExport(self, self.location_of(location_id), asked)
 
