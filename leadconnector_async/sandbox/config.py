@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from leadconnector_async.sandbox.faults import Fault
+from leadconnector_async.sandbox.faults import Fault
 
 READ_SCOPES: Final = frozenset({"conversations.readonly", "conversations/message.readonly"})
 """Put these into ``SandboxConfig.denied_scopes`` to forbid every look at what is stored."""

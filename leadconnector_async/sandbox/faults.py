@@ -6,6 +6,7 @@ The faults that are answers: wrong status, wrong body, wrong headers.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -26,7 +27,7 @@ from leadconnector_async.sandbox.replies import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 WireKind = Literal["drop", "reset", "hang", "down", "cut", "overlong", "huge", "endless"]
 """What happens to the connection.

@@ -13,6 +13,7 @@ import textwrap
 from functools import partial
 from importlib import import_module
 from inspect import CO_COROUTINE
+from pydoc import render_doc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,6 +53,12 @@ EXAMPLES = {
     for name, value in OBJECTS.items()
     if (found := doctest.DocTestParser().get_examples(inspect.getdoc(value) or ""))
 }
+
+
+def test_help_shows_each_public_object() -> None:
+    """Which looks its annotations up, and so needs what they name."""
+    shown = [render_doc(value) for value in (*OBJECTS.values(), *map(import_module, MODULES))]
+    assert all(shown)
 
 
 def test_each_public_object_has_a_docstring() -> None:
