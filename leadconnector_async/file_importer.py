@@ -173,6 +173,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         providers=lambda _: providers,
         origin=source_api or api,
         piece=Piece(selection, inf if run_for is None else run_for),
+        measured=on_stats is not None,
     )
 
 
@@ -188,8 +189,9 @@ async def _run(  # noqa: PLR0913 - handed on by name
     """Run an importer to its end, or until signals stop it, and tell how far it is."""
     running = asyncio.create_task(importer.run())
     signals = Signals(importer.reader, finish=importer.stop, stop_now=running.cancel)
-    reporter = on_stats and StatisticsReporter(importer.statistics.snapshot, on_stats, stats_every)
-    if reporter is not None:
+    reporter = None
+    if on_stats is not None and importer.statistics is not None:
+        reporter = StatisticsReporter(importer.statistics.snapshot, on_stats, stats_every)
         reporter.start()
     try:
         with signals if handle_signals else nullcontext():

@@ -72,6 +72,7 @@ class Importer:
         providers: for a location, the provider's id by type of message, where records name none.
         piece: which records to send, and for how long.
         origin: what reads the locations that are sources.
+        measured: whether `statistics` are kept, which costs some microseconds for each record.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each part that an import is made of
@@ -85,6 +86,7 @@ class Importer:
         providers: Providers = no_providers,
         piece: Piece = Piece(),  # noqa: B008 - frozen
         origin: LocationReader | None = None,
+        measured: bool = False,
     ) -> None:
         self._origin = origin
         self._outbox = outbox
@@ -100,10 +102,13 @@ class Importer:
             providers=providers,
             network=session.network,
         )
-        self.statistics: StatisticsMeter = StatisticsMeter(session)
+        self.statistics: StatisticsMeter | None = None
         """What the run sends, and how fast; with the figures that `snapshot` has too."""
+        if measured or session.observer is not None:
+            self.statistics = StatisticsMeter(session)
+            session = self.statistics.session
         self._sending = sending_from(
-            self.statistics.session,
+            session,
             outbox,
             alone=self._selection is not None or session.policy.mark_read,
             concurrency=concurrency,
@@ -113,8 +118,9 @@ class Importer:
         """Records without a fate, by location, where this run has some to send."""
         self.breaker: Breaker = session.breaker
         self._meter = ProgressMeter(self, reader, self.left)
-        self.stager.observer = self.statistics
-        self.statistics.watch(self, lambda: self.left, self._own)
+        if self.statistics is not None:
+            self.stager.observer = self.statistics
+            self.statistics.watch(self, lambda: self.left, self._own)
 
     def snapshot(self) -> ImportProgress:
         """How far the run is."""
@@ -261,6 +267,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
     providers: Providers,
     piece: Piece = Piece(),  # noqa: B008 - frozen
     origin: LeadConnector,
+    measured: bool = False,
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
 
@@ -282,6 +289,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
             providers=providers,
             piece=piece,
             origin=LocationReader(origin, files_of(outbox), location),
+            measured=measured,
         )
         ending = await drive(importer)
         await empty_files(outbox)

@@ -37,6 +37,11 @@ MODULES: Final = {
     "leadconnector_async.sandbox": "The sandbox",
     "leadconnector_async.sync": "Without an event loop",
 }
+WITHIN: Final = {
+    "LeadConnector": "answered|ask|closed|exchange|location_of|pause|policy|random|run|session",
+    "OAuth": "attach_transport|detach_transport",
+}
+"""Members of public classes that the library's own modules use, and nobody else needs."""
 _LINK: Final = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
@@ -92,8 +97,12 @@ def command_page() -> str:
 def names_page(module: str, title: str) -> str:
     """The public names of a module by their docstrings; errors have a page of their own."""
     named = [name for name in import_module(module).__all__ if not name.endswith("Error")]
-    shown = (f"::: {module}.{name}\n" for name in named)
+    shown = (f"::: {module}.{name}\n{_filters(name)}" for name in named)
     return "\n\n".join([f"# {title}", f"`from {module} import …`", *shown])
+
+
+def _filters(name: str) -> str:
+    return f"    options: {{filters: ['!^_', '!^({WITHIN[name]})$']}}\n" if name in WITHIN else ""
 
 
 def errors_page() -> str:

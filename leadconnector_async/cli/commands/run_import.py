@@ -147,6 +147,7 @@ class _Run:
                 providers=options.providers,
                 piece=options.piece,
                 origin=origin,
+                measured=options.metrics is not None,
             )
 
     async def _import(self, importer: Importer) -> None:
@@ -167,7 +168,8 @@ class _Run:
 
     async def _drive(self, importer: Importer) -> Ending:
         """Run the importer to its end, or until signals stop it."""
-        self._metrics.read = importer.statistics.read
+        if importer.statistics is not None:
+            self._metrics.read = importer.statistics.read
         task = asyncio.create_task(self._import(importer))
         watching = asyncio.create_task(self._watch(importer))
 
