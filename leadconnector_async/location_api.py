@@ -92,7 +92,7 @@ class LocationApi(Requester):
             location_id: where, unless it is the client's.
 
         Raises:
-            ValueError: the limit is none.
+            ValueError: the limit is none, or the date has no offset.
             RefusedError: the API said no.
             TransportError: there was no usable answer.
 
@@ -102,7 +102,7 @@ class LocationApi(Requester):
         """
         if not 0 < limit <= endpoints.PAGE:
             raise ValueError(f"limit must be from 1 to {endpoints.PAGE}")
-        location = self.location_of(location_id)
+        location, before = self.location_of(location_id), _in_utc(before)
         request = endpoints.search_conversations(
             location,
             contactId=contact_id,
@@ -131,17 +131,19 @@ class LocationApi(Requester):
             location_id: where, unless it is the client's.
 
         Raises:
-            ValueError: no location is named. Iterating raises what `MessageExport` says.
+            ValueError: no location is named, or a date has no offset. Iterating raises what
+                `MessageExport` says.
 
         Example:
             >>> async for message in api.export_messages(since=datetime(2024, 1, 1, tzinfo=UTC)):
             ...     print(message.date_added, message.message_type, message.direction)
         """
+        since, until = _in_utc(since), _in_utc(until)
         asked = {
             "contact": contact_id,
             "conversation": conversation_id,
-            "since": _in_utc(since),
-            "until": _in_utc(until),
+            "since": None if since is None else since.isoformat(),
+            "until": None if until is None else until.isoformat(),
         }
         return MessageExport(self, self.location_of(location_id), asked)
 
@@ -199,8 +201,12 @@ class LocationApi(Requester):
         await self.ask(location, endpoints.mark_read(location, conversation_id), bytes)
 
 
-def _in_utc(date: datetime | None) -> str | None:
-    return None if date is None else date.astimezone(UTC).isoformat()
+def _in_utc(date: datetime | None) -> datetime | None:
+    if date is None:
+        return None
+    if date.utcoffset() is None:
+        raise ValueError(f"{date} has no offset: give an aware datetime, as of datetime.now(UTC)")
+    return date.astimezone(UTC)
 
 
 def _verified(given: Contact) -> Contact:

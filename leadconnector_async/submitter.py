@@ -107,6 +107,8 @@ class Submitter:
         self._since: dict[str, float] = {}
         """From when on a location was waited for, by the loop's time."""
         self._told: set[int] = set()
+        self._seen: dict[int, float] = {}
+        """When ends were first seen that the worker here is to tell, by the loop's time."""
         self._called = asyncio.Event()
         self._closed = False
         self._watching: asyncio.Task[None] | None = None
@@ -293,6 +295,7 @@ class Submitter:
             began = now()
             waiting = self._waiters.open | self._open.keys()
             told = self._told & waiting
+            self._seen = {seq: at for seq, at in self._seen.items() if seq in waiting}
             self._told = self._told - waiting if self._waiters.submitting else set()
             try:
                 await self._look(list(waiting if began >= look_at else told))
@@ -307,9 +310,16 @@ class Submitter:
         for lot in _lots(seqs):
             ends = await self.durably(lambda outbox: outbox.ends(lot))  # noqa: B023 - awaited here
             for seq, (location, end) in ends.items():
+                if location in self.locations and self._is_new(seq):
+                    continue  # the worker here is about to tell it, and has it counted
                 if self._observer is not None:
                     self._observer.ended(seq)
                 self._ended(seq, location, end)
+
+    def _is_new(self, seq: int) -> bool:
+        """Whether an end was first seen less than a look ago."""
+        now = asyncio.get_running_loop().time()
+        return now - self._seen.setdefault(seq, now) < self._look_s
 
     async def _look_at_stopped(self) -> None:
         """See which locations cannot go on elsewhere: an owner that has just begun may yet try."""

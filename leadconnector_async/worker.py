@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -319,7 +320,7 @@ class Worker:
     async def _look(self, outbox: SharedOutbox) -> None:
         """Take in what stagers have left that are gone; return when nothing is waited for."""
         now = asyncio.get_running_loop().time
-        while True:
+        while not self._stopping.is_set():
             await outbox.adopt()
             began = now()
             if self._left is not None:
@@ -334,10 +335,9 @@ class Worker:
         self._deliver(settlements)
 
     async def _stopped_within(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):  # `wait_for` of Python 3.11 may swallow a cancellation
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     def __repr__(self) -> str:
         owned = 0 if self.share is None else len(self.share.locations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from inspect import iscoroutinefunction
+from inspect import isawaitable
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
@@ -25,9 +25,9 @@ LAST_S: Final = 1.0
 class StatisticsReporter:
     """Calls back with the figures every few seconds, and once more at the end.
 
-    A callback that is a coroutine function is awaited in the loop; any other is called in a thread
-    of its own, so that one that is slow holds nothing up. While one is under way, none is begun.
-    The first that fails is logged.
+    It is called in a thread of its own, so that one that is slow holds nothing up; what it returns
+    is awaited in the loop if it can be, as of a coroutine function. While one is under way, none is
+    begun. The first that fails is logged.
     """
 
     def __init__(
@@ -74,25 +74,31 @@ class StatisticsReporter:
             with suppress(OutboxError):  # the run itself says so
                 await self._refresh()
         statistics = self._snapshot()
-        if iscoroutinefunction(self._callback):
-            self._call = asyncio.ensure_future(self._awaited(statistics))
-            return
         loop, call = asyncio.get_running_loop(), asyncio.Future[None]()
         self._call = call
 
         def run() -> None:
+            answer = None
             try:
-                self._callback(statistics)
+                answer = self._callback(statistics)
             except Exception:  # noqa: BLE001 - it is the callback's own
                 self._note_failure()
             with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(_finish, call)
+                loop.call_soon_threadsafe(self._finish, call, answer)
 
         Thread(target=run, name="statistics", daemon=True).start()
 
-    async def _awaited(self, statistics: Statistics) -> None:
+    def _finish(self, call: asyncio.Future[None], answer: object) -> None:
+        if not isawaitable(answer):
+            _end(call)
+            return
+        task = asyncio.ensure_future(self._awaited(answer))
+        call.add_done_callback(lambda _: task.cancel())
+        task.add_done_callback(lambda _: _end(call))
+
+    async def _awaited(self, answer: Awaitable[object]) -> None:
         try:
-            await self._callback(statistics)  # type: ignore[misc]  # a coroutine function
+            await answer
         except Exception:  # noqa: BLE001 - it is the callback's own
             self._note_failure()
 
@@ -102,6 +108,6 @@ class StatisticsReporter:
             _log.exception("on_stats failed, and is called all the same: later failures are quiet")
 
 
-def _finish(call: asyncio.Future[None]) -> None:
+def _end(call: asyncio.Future[None]) -> None:
     if not call.done():
         call.set_result(None)

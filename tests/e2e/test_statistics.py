@@ -25,6 +25,7 @@ from leadconnector_async import (
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from leadconnector_async import Outcome
@@ -214,6 +215,41 @@ def test_a_slow_callback_holds_nothing_up(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("kind", ["function", "object", "lambda"])
+def test_a_callback_may_be_anything_that_gives_something_to_await(kind: str) -> None:
+    """It is awaited in the loop, where it may use what is the loop's."""
+    seen: list[Statistics] = []
+
+    async def tell(statistics: Statistics) -> None:
+        await asyncio.sleep(0)
+        seen.append(statistics)
+
+    class Teller:
+        async def __call__(self, statistics: Statistics) -> None:
+            await tell(statistics)
+
+    async def told(name: str, statistics: Statistics) -> None:
+        assert name == kind
+        await tell(statistics)
+
+    callbacks: dict[str, Callable[[Statistics], object]] = {
+        "function": tell,
+        "object": Teller(),
+        "lambda": lambda of: told(kind, of),
+    }
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, on_stats=callbacks[kind]) as ingestor,
+        ):
+            assert [o async for o in ingestor.run(records(20))]
+
+    asyncio.run(scenario())
+    assert seen[-1].sent == 20
+
+
 def test_an_import_of_files_tells_them_too(tmp_path: Path) -> None:
     """With what its progress says; the last one says what was done."""
     history = write_jsonl(
@@ -260,8 +296,29 @@ def test_a_program_that_only_submits_tells_what_it_waits_for(postgres_place: str
                 await asyncio.sleep(0.01)
             async with Ingestor(api, outbox=postgres_place) as sender:
                 await asyncio.gather(*waiting)
-                assert sender.snapshot().sent == 10
+                while sender.snapshot().sent < 10:  # noqa: ASYNC110 - it may hear of it later
+                    await asyncio.sleep(0.01)
             seen = ingestor.snapshot()
             assert (seen.pending, seen.sent, seen.settle_latency.count) == (0, 0, 10)
+
+    asyncio.run(scenario())
+
+
+def test_in_a_database_each_end_is_counted_once(postgres_place: str) -> None:
+    """Before its outcome is there, though both the worker and the database tell of it."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=postgres_place) as ingestor,
+        ):
+            history = records(200)
+            assert len([one async for one in ingestor.run(history[:100])]) == 100
+            seen = ingestor.snapshot()
+            assert (seen.sent, seen.pending, seen.settle_latency.count) == (100, 0, 100)
+            await asyncio.gather(*(ingestor.submit(one) for one in history[100:]))
+            seen = ingestor.snapshot()
+            assert (seen.sent, seen.pending, seen.settle_latency.count) == (200, 0, 200)
 
     asyncio.run(scenario())

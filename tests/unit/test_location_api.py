@@ -259,3 +259,19 @@ def test_a_missing_scope_is_named() -> None:
             await api.find_contact(number="+12125550100")
 
     run(scenario, denied_scopes=frozenset({"contacts.readonly"}))
+
+
+def test_a_date_without_an_offset_is_none() -> None:
+    """Which moment it means would be a guess: the machine's zone is nobody's."""
+    naive = WHEN.replace(tzinfo=None)
+
+    async def scenario(sandbox: Sandbox, api: LeadConnector) -> None:
+        with pytest.raises(ValueError, match="has no offset"):
+            await api.search_conversations(before=naive)
+        with pytest.raises(ValueError, match="has no offset"):
+            api.export_messages(since=naive)
+        with pytest.raises(ValueError, match="has no offset"):
+            api.export_messages(until=naive)
+        assert not sandbox.requests
+
+    run(scenario)

@@ -174,3 +174,28 @@ def test_requests_end_with_the_lease() -> None:
             await running
 
     asyncio.run(asyncio.wait_for(main(), 120))
+
+
+def test_a_worker_that_stops_looks_no_more() -> None:
+    """A look that outlives its cancellation keeps the store until that is cut off: seconds."""
+
+    async def opening() -> Shared:
+        return Shared()
+
+    async def cancelled_after(steps: int) -> int:
+        async with LeadConnector("token", base_url="http://127.0.0.1:1") as api:
+            worker = Worker(api.session, opening)  # type: ignore[arg-type] # as above
+            looking = asyncio.create_task(worker._look(Shared()))  # type: ignore[arg-type]
+            await asyncio.sleep(0.1)
+            worker.stop()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            cancelled = 0
+            while not looking.done():
+                cancelled += looking.cancel()
+                for _ in range(7 + cancelled):
+                    await asyncio.sleep(0)
+            return cancelled
+
+    for steps in range(8):
+        assert in_virtual_time(cancelled_after(steps)) <= 1
