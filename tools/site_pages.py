@@ -57,8 +57,7 @@ def on_the_forge(page: Path, folder: Path) -> str:
     return _LINK.sub(leads, page.read_text("utf-8"))
 
 
-def _option_rows(command: click.Command) -> Iterator[str]:
-    context = click.Context(command)
+def _option_rows(command: click.Command, context: click.Context) -> Iterator[str]:
     for param in command.params:
         record = param.get_help_record(context)
         if isinstance(param, click.Option) and record is not None:
@@ -67,19 +66,19 @@ def _option_rows(command: click.Command) -> Iterator[str]:
             yield f"| `{names}` | {text} |"
 
 
-def _command(name: str, command: click.Command) -> Iterator[str]:
-    context = click.Context(command, info_name=f"leadconnector {name}")
+def _command(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, parent, f"leadconnector {name}")
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"## {name}\n\n```text\nleadconnector {name} {usage}\n```\n"
     yield re.sub(r"\n[ ]+", "\n", command.help or "").replace("\b\n", "") + "\n"
-    if rows := list(_option_rows(command)):
+    if rows := list(_option_rows(command, context)):
         yield "| option | [environment variable] |\n|---|---|"
         yield from rows
         yield ""
     if isinstance(command, click.Group):
         for part in command.list_commands(context):
             if found := command.get_command(context, part):
-                yield from _command(f"{name} {part}", found)
+                yield from _command(f"{name} {part}", found, context)
 
 
 def command_page() -> str:
@@ -90,7 +89,7 @@ def command_page() -> str:
     context = click.Context(app, **app.context_settings)
     for name in app.list_commands(context):
         if command := app.get_command(context, name):
-            lines += _command(name, command)
+            lines += _command(name, command, context)
     return "\n".join(lines)
 
 

@@ -40,7 +40,7 @@ from leadconnector_async.outbox.base import State
 if TYPE_CHECKING:
     from random import Random
 
-    from leadconnector_async.delivery.scheduler import InDoubt
+    from leadconnector_async.delivery.lane import InDoubt
     from leadconnector_async.policy import Policy
 
 MAX_LOOKUP_FAILURES: Final = 6

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.batching import OutboxBatcher
 from leadconnector_async.delivery.decisions import unresolved
+from leadconnector_async.delivery.lane import InDoubt, Lane
 from leadconnector_async.delivery.outcomes import (
     INTERRUPTED,
     REASONS,
@@ -24,7 +25,7 @@ from leadconnector_async.delivery.outcomes import (
     shown,
     undisturbed,
 )
-from leadconnector_async.delivery.scheduler import InDoubt, Lane, LocationState, Scheduler
+from leadconnector_async.delivery.scheduler import LocationState, Scheduler
 from leadconnector_async.delivery.sender import Sender
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.workers import WorkerPool
@@ -296,7 +297,7 @@ class Dispatcher:
                 await self._pool.park()
                 continue
             state, lane = due
-            self._pool.wake()
+            self._pool.wake_soon()
             lane.busy = True
             try:
                 await self._sender.serve(state, lane)

@@ -17,7 +17,7 @@ from leadconnector_async.api.effects import (
 )
 from leadconnector_async.api.enrichment import contact_lookup, enrich
 from leadconnector_async.delivery import decisions
-from leadconnector_async.delivery.scheduler import Enrichment
+from leadconnector_async.delivery.lane import Enrichment
 from leadconnector_async.outbox.base import State
 from leadconnector_async.records.deferred import Deferred, read_deferred
 from leadconnector_async.records.files import current_digest
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
+    from leadconnector_async.delivery.lane import Lane
     from leadconnector_async.delivery.outcomes import LookupStore
-    from leadconnector_async.delivery.scheduler import Lane, LocationState
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.session import ApiSession
     from leadconnector_async.transport.base import Response

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.api.responses import read_refusal, retry_after
 from leadconnector_async.delivery import decisions
-from leadconnector_async.delivery.scheduler import InDoubt
+from leadconnector_async.delivery.lane import InDoubt
 from leadconnector_async.errors import (
     AccessError,
     DailyQuotaSpentError,
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from leadconnector_async.delivery.decisions import Settle
-    from leadconnector_async.delivery.scheduler import Lane, LocationState
+    from leadconnector_async.delivery.lane import Lane
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.models import Receipt
     from leadconnector_async.outbox.base import Claim

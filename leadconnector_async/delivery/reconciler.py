@@ -25,8 +25,9 @@ from leadconnector_async.records.draft import key_text, milliseconds
 from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
+    from leadconnector_async.delivery.lane import Lane
     from leadconnector_async.delivery.outcomes import LaneControl, OutcomeHandler
-    from leadconnector_async.delivery.scheduler import Lane, LocationState
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.quota.window import Slot
     from leadconnector_async.session import ApiSession

@@ -1,7 +1,6 @@
 """What the dispatcher holds in memory: a state for each location, a lane for each contact in it.
 
-A lane also holds what keeps its first record from being sent at once: a doubt, or parts that it
-lacks. Plain data and plain decisions; nothing here awaits.
+Plain data and plain decisions; nothing here awaits.
 """
 
 from __future__ import annotations
@@ -11,27 +10,20 @@ from collections import deque
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from msgspec import Struct
-
-from leadconnector_async.api.effects import Flow
-from leadconnector_async.api.enrichment import EnrichedRequest
+from leadconnector_async.delivery.lane import Enrichment, Lane
 from leadconnector_async.errors import (
     DailyQuotaSpentError,
     LeaseLostError,
     RefusedError,
     ThrottledError,
 )
-from leadconnector_async.records.deferred import Deferred
-from leadconnector_async.transport.base import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leadconnector_async.api.reconciliation import Search
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Claim, Lease
     from leadconnector_async.quota.quota import Quota
@@ -62,36 +54,6 @@ def provider_of(payload: bytes) -> bytes | None:
     """The conversation provider that an encoded message names."""
     _, found, rest = payload.partition(_PROVIDER)
     return rest.partition(b'"')[0] if found else None
-
-
-class Lane:
-    """Records of one contact or conversation, in date order, of which only the first moves."""
-
-    __slots__ = (
-        "busy",
-        "claims",
-        "doubts",
-        "enrichment",
-        "id",
-        "lookups",
-        "search",
-        "waiting",
-    )
-
-    def __init__(self, id_: int) -> None:
-        self.id: int = id_
-        # Lists where there are many of them: an empty deque takes 760 bytes.
-        self.claims: list[Claim] = []
-        self.doubts: dict[int, InDoubt] = {}
-        self.search: Search | None = None
-        self.enrichment: Enrichment | None = None
-        self.lookups: dict[str, str] = {}
-        self.busy: bool = False
-        self.waiting: bool = False
-
-    def __repr__(self) -> str:
-        flags = [name for name in ("busy", "waiting") if getattr(self, name)]
-        return f"<Lane {self.id:x} {len(self.claims)} claims {' '.join(flags)}>"
 
 
 class LocationState:
@@ -290,65 +252,46 @@ class Scheduler:
             state.queued_at = when
             heappush(self._heap, (when, next(self._ties), state))
 
-    def pop(self, now: float) -> tuple[LocationState, Lane] | None:
-        """The next lane that may send a request now. The caller takes the slot at once."""
+    def due_at(self, now: float) -> float:
+        """When a lane may send a request: not after ``now`` if one may already.
+
+        Infinity if something else has to happen first.
+        """
         heap = self._heap
         while heap and heap[0][0] <= now:
-            when, _, state = heappop(heap)
-            if when != state.queued_at:
-                continue
-            state.queued_at = math.inf
-            if not state.ready or state.error is not None:
-                continue
-            ready_at = state.quota.ready_at(now)
-            if ready_at > now:
-                if ready_at == math.inf and state.quota.day_spent:
-                    ready_at = state.quota.day_ends
-                if ready_at < math.inf:
-                    self.add(state, ready_at)
-                else:
-                    state.quota.when_freed(state, partial(self._freed, state))
-                continue
-            lane = state.ready.popleft()
-            if state.ready:
-                self.add(state, now)
-            return state, lane
-        return None
+            when, _, state = heap[0]
+            is_considered = when == state.queued_at and bool(state.ready) and state.error is None
+            ready_at = state.quota.ready_at(now) if is_considered else math.inf
+            if ready_at <= now:
+                return now
+            heappop(heap)
+            if when == state.queued_at:
+                state.queued_at = math.inf
+            if is_considered:
+                self._wait(state, ready_at)
+        return self.next_at
+
+    def _wait(self, state: LocationState, ready_at: float) -> None:
+        """Consider a location when it has a slot; else when its day ends, or one is freed."""
+        if ready_at == math.inf and state.quota.day_spent:
+            ready_at = state.quota.day_ends
+        if ready_at < math.inf:
+            self.add(state, ready_at)
+        else:
+            state.quota.when_freed(state, partial(self._freed, state))
+
+    def pop(self, now: float) -> tuple[LocationState, Lane] | None:
+        """The next lane that may send a request now. The caller takes the slot at once."""
+        if self.due_at(now) > now:
+            return None
+        _, _, state = heappop(self._heap)
+        state.queued_at = math.inf
+        lane = state.ready.popleft()
+        if state.ready:
+            self.add(state, now)
+        return state, lane
 
     @property
     def next_at(self) -> float:
         """When to ask again; infinity if something else has to happen first."""
         return self._heap[0][0] if self._heap else math.inf
-
-
-class InDoubt(Struct):
-    """A record may be stored. It is looked for before anything else happens in its lane."""
-
-    reason: str
-    searches: int = 0
-    lookup_failures: int = 0
-
-
-class Enrichment(Struct, weakref=True):
-    """The completion of a lane's first record: what it waits for, or what it came to."""
-
-    deferred: Deferred
-    steps: Flow[EnrichedRequest] | None = None
-    request: Request | None = None
-    completed: EnrichedRequest | None = None
-    failures: int = 0
-    learning: str | None = None
-    """The lookup that it is about to learn for other lanes too."""
-    fetched: str | None = None
-    """The file that was fetched for it, which nobody else needs."""
-
-    def start_over(self) -> None:
-        """Forget how far it is: what was learned is remembered, and is not asked for again."""
-        self.steps = self.request = self.learning = None
-        self.drop_file()
-
-    def drop_file(self) -> None:
-        """Remove the file that was fetched for it, if there is one."""
-        if self.fetched is not None:
-            Path(self.fetched).unlink(missing_ok=True)
-            self.fetched = None

@@ -21,9 +21,9 @@ from leadconnector_async.api.responses import (
 )
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import Enricher
+from leadconnector_async.delivery.lane import InDoubt
 from leadconnector_async.delivery.outcomes import OutcomeHandler
 from leadconnector_async.delivery.reconciler import Reconciler
-from leadconnector_async.delivery.scheduler import InDoubt
 from leadconnector_async.errors import FateUnknownError, NotSentError, RefusedError, TokenStoreError
 from leadconnector_async.records.draft import stamped
 from leadconnector_async.transport.base import FileUnreadableError, Request, WithheldError
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from leadconnector_async.api.enrichment import EnrichedRequest
     from leadconnector_async.api.responses import Indeterminate, Refused
+    from leadconnector_async.delivery.lane import Enrichment, Lane
     from leadconnector_async.delivery.outcomes import LaneControl, OutcomeRecorder
-    from leadconnector_async.delivery.scheduler import Enrichment, Lane, LocationState
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.session import ApiSession

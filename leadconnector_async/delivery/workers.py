@@ -62,6 +62,7 @@ class WorkerPool:
         self._cpu = cpu
         self._measured = 0.0, 0.0
         self._has_time = False
+        self._is_waking = False
         self._loop = asyncio.get_running_loop()
         self._parked: deque[asyncio.Future[None]] = deque()
         self._tasks: asyncio.TaskGroup | None = None
@@ -89,7 +90,9 @@ class WorkerPool:
 
         So there are as many workers, and connections, as there is work at the same time.
         """
-        if self._scheduler.next_at > self._loop.time():
+        self._is_waking = False
+        now = self._loop.time()
+        if self._scheduler.due_at(now) > now:
             self._arm()
         elif self._parked:
             _release(self._parked.popleft())
@@ -111,6 +114,12 @@ class WorkerPool:
     def rests(self) -> bool:
         """Whether the worker that asks is the last one that has not parked."""
         return len(self._parked) >= self._size - 1
+
+    def wake_soon(self) -> None:
+        """Do so once those that take a lane in this step have their slots."""
+        if not self._is_waking:
+            self._is_waking = True
+            self._loop.call_soon(self.wake)
 
     async def park(self) -> None:
         """Wait until there may be something to do."""

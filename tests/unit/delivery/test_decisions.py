@@ -20,7 +20,7 @@ from leadconnector_async.delivery.decisions import (
     reason_of,
     unresolved,
 )
-from leadconnector_async.delivery.scheduler import InDoubt
+from leadconnector_async.delivery.lane import InDoubt
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import State
 from leadconnector_async.policy import OnUnknown, Policy

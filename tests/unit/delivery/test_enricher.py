@@ -11,7 +11,7 @@ from test_scheduler import location_state as make_site
 from leadconnector_async.breaker import FAILURES_TO_OPEN, Breaker
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import MAX_UNREACHABLE, Enricher
-from leadconnector_async.delivery.scheduler import Enrichment, Lane, LocationState
+from leadconnector_async.delivery.lane import Enrichment, Lane
 from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.models import Contact
 from leadconnector_async.outbox.base import Claim, Lease
@@ -23,6 +23,7 @@ from leadconnector_async.transport.base import Response
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.session import ApiSession
 
 KIM = Deferred(contact=Contact(phone="+1"))

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadconnector_async.delivery.lane import InDoubt, Lane
 from leadconnector_async.delivery.scheduler import (
     MAX_AHEAD,
     MAX_HELD,
     MIN_AHEAD,
-    InDoubt,
-    Lane,
     LocationState,
     Scheduler,
 )

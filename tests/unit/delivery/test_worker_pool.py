@@ -20,6 +20,10 @@ class Due:
 
     next_at = 0.0
 
+    def due_at(self, now: float) -> float:
+        """At once."""
+        return now
+
 
 @pytest.mark.parametrize(
     ("share", "most"), [(0.0, max_workers(300)), (BUSY / 2, max_workers(300)), (1.0, WORKERS)]
