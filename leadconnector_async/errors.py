@@ -55,6 +55,13 @@ class InvalidMessageError(LeadConnectorError, ValueError):
     """A message that breaks a documented rule. Nothing was sent.
 
     ``problems`` lists every field at fault, not just the first.
+
+    Example:
+        >>> try:
+        ...     await api.find_contact(number="12")
+        ... except InvalidMessageError as error:
+        ...     print(error.problems[0].field)
+        contact.phone
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -69,11 +76,28 @@ CLOSED: Final = "the client is closed: make a new LeadConnector"
 
 
 class ClosedError(LeadConnectorError, RuntimeError):
-    """The client was closed before. Nothing was sent."""
+    """The client was closed before. Nothing was sent.
+
+    Example:
+        >>> await api.close()
+        >>> try:
+        ...     await api.search_conversations()
+        ... except ClosedError as error:
+        ...     print(error)
+        the client is closed: make a new LeadConnector
+    """
 
 
 class RefusedError(LeadConnectorError):
-    """The API answered, and stored nothing. ``refusal`` has its status, message, code, trace id."""
+    """The API answered, and stored nothing. ``refusal`` has its status, message, code, trace id.
+
+    Example:
+        >>> try:
+        ...     await api.mark_read("of-nobody")
+        ... except RefusedError as error:
+        ...     print(error.status)
+        400
+    """
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(str(refusal))
@@ -99,63 +123,166 @@ class RefusedError(LeadConnectorError):
 
 
 class AccessError(RefusedError):
-    """The token is refused for this location, and renewing it does not help."""
+    """The token is refused for this location, and renewing it does not help.
+
+    Example:
+        >>> error = AccessError(Refusal(status=401, message="Invalid JWT"))
+        >>> print(error.status, error)
+        401 401 Invalid JWT
+    """
 
 
 class ThrottledError(RefusedError):
-    """The API kept answering 429."""
+    """The API kept answering 429.
+
+    Example:
+        >>> ThrottledError(Refusal(status=429, message="Too Many Requests")).status
+        429
+    """
 
 
 class DailyQuotaSpentError(RefusedError):
-    """The location's budget of the day is used up."""
+    """The location's budget of the day is used up.
+
+    Example:
+        >>> DailyQuotaSpentError(Refusal(status=429, message="Too Many Requests")).status
+        429
+    """
 
 
 class TransportError(LeadConnectorError):
-    """No usable answer came back."""
+    """No usable answer came back.
+
+    Example:
+        >>> try:
+        ...     found = await api.search_conversations()
+        ... except TransportError:
+        ...     found = []  # reads were tried again already, as often as the policy says
+    """
 
 
 class NotSentError(TransportError):
-    """The request provably did not reach the API: sending it again is safe."""
+    """The request provably did not reach the API: sending it again is safe.
+
+    Example:
+        >>> try:
+        ...     await api.mark_read("BTGqKhdyPhqWxSaQnNSr")
+        ... except NotSentError:
+        ...     print("nothing was changed")
+        ... except RefusedError:
+        ...     print("there is none")
+        there is none
+    """
 
 
 class FateUnknownError(TransportError):
-    """The request may have been stored: sending it again may store it twice."""
+    """The request may have been stored: sending it again may store it twice.
+
+    Example:
+        >>> try:
+        ...     came = await api.upsert_contact(Contact("+12125550100"))
+        ... except FateUnknownError:
+        ...     came = None  # perhaps it was made: look before you do it again
+    """
 
 
 class SourceError(LeadConnectorError):
-    """A source that cannot be read. The message names file, line and fix."""
+    """A source that cannot be read. The message names file, line and fix.
+
+    Example:
+        >>> try:
+        ...     await import_files(api, ["missing.csv"], outbox="import.db")
+        ... except SourceError as error:
+        ...     print(error)
+        missing.csv...
+    """
 
 
 class SelectionError(LeadConnectorError):
-    """A selection that no record meets. Nothing was sent."""
+    """A selection that no record meets. Nothing was sent.
+
+    Example:
+        >>> try:
+        ...     await import_files(api, ["history.csv"], outbox="import.db", only=["no-such-id"])
+        ... except SelectionError:
+        ...     print("nobody has this id")
+        nobody has this id
+    """
 
 
 class LocationsError(LeadConnectorError):
-    """A file of locations that cannot be used. The message names file, location, key and fix."""
+    """A file of locations that cannot be used. The message names file, location, key and fix.
+
+    Example:
+        >>> str(LocationsError("locations.toml: location-a has no token: give one"))
+        'locations.toml: location-a has no token: give one'
+    """
 
 
 class TokenStoreError(LeadConnectorError):
-    """The file that keeps OAuth's tokens cannot be used. Nothing was sent without it."""
+    """The file that keeps OAuth's tokens cannot be used. Nothing was sent without it.
+
+    Example:
+        >>> str(TokenStoreError("tokens.json cannot be written: make room on the disk"))
+        'tokens.json cannot be written: make room on the disk'
+    """
 
 
 class OutboxError(LeadConnectorError):
-    """The durable store failed. The run stops; nothing is sent without a claim on disk."""
+    """The durable store failed. The run stops; nothing is sent without a claim on disk.
+
+    Example:
+        >>> try:
+        ...     async with Ingestor(api, outbox="import.db") as ingestor:
+        ...         outcomes = [outcome async for outcome in ingestor.run()]
+        ... except OutboxError as error:
+        ...     print("the same run again goes on:", error)
+    """
 
 
 class OutboxBusyError(OutboxError):
-    """Another process owns this outbox."""
+    """Another process owns this outbox.
+
+    Example:
+        >>> async with Ingestor(api, outbox="import.db"):
+        ...     try:
+        ...         async with Ingestor(api, outbox="import.db"):
+        ...             pass
+        ...     except OutboxBusyError:
+        ...         print("another one has it")
+        another one has it
+    """
 
 
 class LeaseLostError(OutboxError):
-    """A later lease of the location was given: this holder writes nothing of it any more."""
+    """A later lease of the location was given: this holder writes nothing of it any more.
+
+    Example:
+        >>> issubclass(LeaseLostError, OutboxError)  # another process goes on with the location
+        True
+    """
 
 
 class OutboxUnusableError(OutboxError):
-    """The file is no outbox, is damaged, or was written by another version."""
+    """The file is no outbox, is damaged, or was written by another version.
+
+    Example:
+        >>> try:
+        ...     async with Ingestor(api, outbox="history.csv"):
+        ...         pass
+        ... except OutboxUnusableError:
+        ...     print("this is no outbox")
+        this is no outbox
+    """
 
 
 class OutboxWriteError(OutboxError):
-    """A write or sync failed (disk full, read-only folder, I/O error)."""
+    """A write or sync failed (disk full, read-only folder, I/O error).
+
+    Example:
+        >>> str(OutboxWriteError("import.db: the disk is full: make room, and run again"))
+        'import.db: the disk is full: make room, and run again'
+    """
 
 
 name_public_place(globals())
