@@ -120,7 +120,7 @@ class Quota:
         Infinity: not until a slot is given back, or `day_ends`. Ask again at the time returned, and
         whenever a slot has been given back.
         """
-        self._ready = False
+        was_ready, self._ready = self._ready, False
         if now < self._wanted_at:  # noqa: PLR1730 - half of the time
             self._wanted_at = now
         if now < self.paused_until:
@@ -136,7 +136,9 @@ class Quota:
         self._weight = self._limit.requests / (self._limit.requests - share)
         at = self._pacer.ready_at(now, self._weight)
         if at <= now:
-            self._ready, self._waited, self._wanted_at = True, now - self._wanted_at, inf
+            if not was_ready:  # else it was asked again before it was taken
+                self._waited = now - self._wanted_at
+            self._ready, self._wanted_at = True, inf
         return at
 
     async def take(self, now: float) -> Slot:

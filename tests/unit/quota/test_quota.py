@@ -412,3 +412,18 @@ async def test_a_day_that_others_use_up_is_up() -> None:
     quota = shared(0.5)
     await exchange(quota, RateLimitHeaders(daily_limit=200_000, daily_remaining=3))
     assert quota.day_left == 3
+
+
+@virtually
+async def test_a_slot_tells_how_long_it_was_waited_for() -> None:
+    """From when the first was wanted, however often it was asked whether there is one."""
+    quota = make()
+    quota.ready_at(time())
+    quota.pause(time() + 3.0)
+    await asyncio.sleep(1.0)
+    assert quota.ready_at(time()) > time()
+    await asyncio.sleep(2.5)
+    for _ in range(3):
+        assert quota.ready_at(time()) <= time()
+    slot = await quota.take(time())
+    assert slot.waited == pytest.approx(2.5, abs=0.01)
