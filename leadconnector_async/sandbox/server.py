@@ -213,6 +213,13 @@ class Sandbox(SandboxBase):
         if listener is None or server is None:
             return
         self._listener = None
+        # What has just been accepted gets its transport in the next turn of the loop: a server that
+        # is closed by then refuses that, and nobody closes the socket.
+        with suppress(NotImplementedError):  # Windows' own loop has no readers
+            for listening in listener.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         listener.close()
         self._pauses.stop()
         for connection in server.connections:
