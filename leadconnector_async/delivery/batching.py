@@ -72,7 +72,8 @@ class OutboxBatcher:
         self._idle = idle
         self._awaited = awaited
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0  # uvloop's handle of what is due at once does not know its time
         self._thick = False
         self._weight = self._fates_weight = 0
         self._typical = 2 * CLAIM_BYTES
@@ -145,10 +146,10 @@ class OutboxBatcher:
     def _commit_in(self, seconds: float) -> None:
         when = self._loop.time() + seconds
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._timer_due <= when:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._commit)
+        self._timer, self._timer_due = self._loop.call_at(when, self._commit), when
 
     def _commit(self) -> None:
         """Write now what there is: both loops are due in the same step, and so in one commit."""

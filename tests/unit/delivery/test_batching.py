@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+import pytest
 from virtual_time import in_virtual_time
 
 from leadconnector_async.delivery.batching import GATHER_S, GATHERED, WAITED_S, OutboxBatcher
@@ -61,6 +62,17 @@ def fate(seq: int) -> Settlement:
     return Settlement(Claim(LEASE, 1, seq, seq, b"k", b"{}", 0), State.SENT, 0, 1)
 
 
+def batcher_of(store: Noting, *, awaited: bool = False) -> OutboxBatcher:
+    """A batcher whose results nobody takes."""
+    return OutboxBatcher(
+        store,
+        deliver=lambda _: None,
+        moved=lambda _: None,
+        idle=lambda: None,
+        awaited=lambda: awaited,
+    )
+
+
 def run(
     scenario: Callable[[OutboxBatcher, Noting], Awaitable[None]], *, awaited: bool = False
 ) -> None:
@@ -68,13 +80,7 @@ def run(
 
     async def main() -> None:
         store = Noting()
-        batcher = OutboxBatcher(
-            store,
-            deliver=lambda _: None,
-            moved=lambda _: None,
-            idle=lambda: None,
-            awaited=lambda: awaited,
-        )
+        batcher = batcher_of(store, awaited=awaited)
         async with asyncio.TaskGroup() as tasks:
             batcher.start(tasks)
             await asyncio.sleep(3600)
@@ -170,3 +176,26 @@ def test_claims_are_gathered_until_a_location_runs_dry() -> None:
         assert store.claimed[1] - began < 0.001
 
     run(scenario)
+
+
+def test_what_is_due_at_once_is_gathered_on_uvloop_too() -> None:
+    """Its handle of what is due now does not know when that is, as asyncio's would."""
+    loop = pytest.importorskip("uvloop").new_event_loop()
+
+    async def main() -> None:
+        store = Noting()
+        batcher = batcher_of(store)
+        async with asyncio.TaskGroup() as tasks:
+            batcher.start(tasks)
+            state = LocationState(LEASE, cast("Quota", StandInQuota()))
+            state.take_in([Claim(LEASE, lane, 0, lane, b"k", b"{}", 0) for lane in range(10)])
+            batcher.wants_claims(state)
+            batcher.settle(fate(1))
+            await batcher.flushed()
+            batcher.finish()
+        assert [count for _, count in store.settled] == [1]
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
