@@ -84,12 +84,23 @@ class SourceForms:
 
     def stored(self, raw: bytes | None, payload: bytes | None, key: bytes, location: str) -> Stored:
         """A record's line as it is to be stored."""
-        if raw is None or payload is None or not _is_unmarked(raw):
+        if raw is None or payload is None:
+            return _packed(raw)
+        beside = _beside(payload, key, location)
+        if raw.endswith(beside[0]):  # nearly always, and its text has no marks
+            left = raw[: -len(beside[0])]
+            if _is_unmarked(left):
+                for mark, value in zip(_MARKS[1:], beside[1:], strict=False):
+                    left = left.replace(value, mark, 1)
+                if (number := self._shapes.get(left + _MARKS[0])) is not None:
+                    return number
+        if not _is_unmarked(raw):
             return _packed(raw)
         left, escaped = raw, raw.isascii() and not payload.isascii()
         if escaped:
             left, payload = _ESCAPED + raw, _in_ascii(payload)
-        for mark, value in zip(_MARKS, _beside(payload, key, location), strict=False):
+            beside = _beside(payload, key, location)
+        for mark, value in zip(_MARKS, beside, strict=False):
             left = left.replace(value, mark, 1)
         if (number := self._shapes.get(left)) is not None:
             return number
