@@ -1,9 +1,8 @@
 """Opening an outbox file, and what the errors of SQLite and the system mean for its user.
 
-Many rows in one statement.
-
-``executemany`` lets go of the interpreter and takes it back for every row, and next to a busy
-event loop each taking is a wait. With 64 rows a statement there are 64 times fewer.
+Many rows in one statement: ``executemany`` lets go of the interpreter and takes it back for every
+row, and next to a busy event loop each taking is a wait. With 64 rows a statement there are 64
+times fewer.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ import errno
 import os
 import shutil
 import sqlite3
+from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from leadconnector_async.errors import (
@@ -220,3 +221,27 @@ def _statements(
 def _statement(head: str, width: int, rows: int, tail: str) -> str:
     row = f"({','.join('?' * width)})"
     return f"{head} VALUES {','.join([row] * rows)}{tail}"
+
+
+@contextmanager
+def copy_of(outbox: str | os.PathLike[str] | None) -> Iterator[str]:
+    """Copy an outbox, which may be in use, into a folder that is gone afterwards.
+
+    Raises:
+        OutboxError: it cannot be read, or there is no room for its copy.
+    """
+    with TemporaryDirectory(prefix="leadconnector-") as folder:
+        copy = str(Path(folder) / "outbox.db")
+        if outbox is not None:
+            _copy(os.fspath(outbox), copy)
+        yield copy
+
+
+def _copy(outbox: str, copy: str) -> None:
+    try:
+        with closing(open_to_read(outbox)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise OutboxWriteError(
+            f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
+        ) from error
