@@ -28,9 +28,8 @@ from leadconnector_async.records.deferred import Deferred
 from leadconnector_async.records.draft import encode, verified
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
-from leadconnector_async.transport.base import is_token
+from leadconnector_async.transport.base import is_token, network_of
 from leadconnector_async.transport.http1 import user_agent as agent_of
-from leadconnector_async.transport.url import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
 from leadconnector_async.importer import Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
-from leadconnector_async.reports.statistics_reporter import StatisticsReporter
+from leadconnector_async.reports.statistics import StatisticsReporter
 from leadconnector_async.reports.summary import Ending
 from leadconnector_async.sources import SourceOptions, read_people
 from leadconnector_async.sources.batch_reader import ReadingInterruptedError, SourceReader

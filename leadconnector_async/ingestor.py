@@ -17,8 +17,8 @@ from leadconnector_async.outbox.open import is_url, open_outbox, open_shared
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.builder import InFlightLimit, RecordBuilder, source_of
 from leadconnector_async.records.draft import fault_key
+from leadconnector_async.reports.statistics import StatisticsReporter
 from leadconnector_async.reports.statistics_meter import StatisticsMeter
-from leadconnector_async.reports.statistics_reporter import StatisticsReporter
 from leadconnector_async.submitter import Submitter
 from leadconnector_async.worker import is_one_locations
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.shared import SharedOutbox, Unsettled
+from leadconnector_async.outbox.durable import SharedOutbox, Unsettled
 from leadconnector_async.worker import Worker, is_one_locations
 
 if TYPE_CHECKING:

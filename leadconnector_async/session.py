@@ -30,8 +30,7 @@ from leadconnector_async.errors import (
 from leadconnector_async.models import Refusal
 from leadconnector_async.observer import Exchange
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.transport.base import FileUnreadableError, WithheldError
-from leadconnector_async.transport.url import Network
+from leadconnector_async.transport.base import FileUnreadableError, Network, WithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

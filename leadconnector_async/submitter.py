@@ -19,7 +19,7 @@ from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.shared import ENDED, ReopenedOutbox
+from leadconnector_async.outbox.durable import ENDED, ReopenedOutbox
 from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leadconnector_async.models import Outcome
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Settlement, StoredOutcome
-    from leadconnector_async.outbox.shared import SharedOutbox
+    from leadconnector_async.outbox.durable import SharedOutbox
     from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
-    from leadconnector_async.outbox.shared import Share, SharedOutbox
+    from leadconnector_async.outbox.durable import Share, SharedOutbox
     from leadconnector_async.session import ApiSession
 
 _log: Final = logging.getLogger(__name__)

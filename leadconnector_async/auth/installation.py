@@ -20,7 +20,7 @@ from leadconnector_async.api.oauth import (
     read_tokens,
 )
 from leadconnector_async.api.oauth import refresh as refresh_request
-from leadconnector_async.auth.cache import AccessToken, lasting
+from leadconnector_async.auth.provider import AccessToken, lasting
 from leadconnector_async.auth.store import StoredTokens, digest
 from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError
 from leadconnector_async.models import Refusal

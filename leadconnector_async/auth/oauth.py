@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from aiolimiter import AsyncLimiter
 
 from leadconnector_async.api.oauth import Denied, Granted, Kind, TokenResult, location_token
-from leadconnector_async.auth.cache import AccessToken, TokenCache, lasting
 from leadconnector_async.auth.installation import Installation, OAuthApplication
+from leadconnector_async.auth.provider import AccessToken, TokenCache, lasting
 from leadconnector_async.auth.store import TokenFile
 from leadconnector_async.errors import AccessError, NotSentError
 from leadconnector_async.models import Refusal

@@ -1,13 +1,25 @@
-"""Where the token of a location comes from."""
+"""Where the token of a location comes from: given, printed by a program, or fetched and renewed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+import asyncio
+import math
+import time
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from leadconnector_async.errors import AccessError, TransportError
+from leadconnector_async.models import Refusal
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.transport.base import is_token
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable, Coroutine, Sequence
+
     from leadconnector_async.transport.base import Transport
 
 FIX_TOKEN: Final = "give a private integration token as text, or a TokenProvider"  # noqa: S105 - advice
@@ -81,6 +93,193 @@ class StaticToken:
 
     def __repr__(self) -> str:
         return "StaticToken(…)"
+
+
+_MAX_MARGIN: Final = 600.0
+"""Seconds before its end at which a token is renewed; a tenth of its life, where that is less."""
+
+_RENEW_AGAIN_S: Final = 10.0
+"""Seconds after which a renewal that failed is tried again, while the old token still works."""
+
+
+class AccessToken(Struct, frozen=True):
+    """A token. Times are in seconds since 1970."""
+
+    token: str
+    renew_at: float = math.inf
+    ends_at: float = math.inf
+
+    def __repr__(self) -> str:
+        return f"Access(until {self.ends_at:.0f})"
+
+
+def lasting(token: str, asked_at: float, life: float) -> AccessToken:
+    """Tell when to renew a token that was asked for at a moment, and lives so many seconds."""
+    ends_at = asked_at + life
+    return AccessToken(token, ends_at - min(_MAX_MARGIN, life / 10), ends_at)
+
+
+class TokenCache:
+    """Holds a token, and fetches the next one.
+
+    ``fetch`` is given the token that was refused last, if any, which it must not bring again. It
+    runs in a task of its own, which no cancelled caller cuts off: a refresh token is used up
+    although nobody waits for its successor any more.
+    """
+
+    __slots__ = ("_clock", "_fetch", "_held", "_refused", "_task")
+
+    def __init__(
+        self,
+        fetch: Callable[[str | None], Coroutine[Any, Any, AccessToken]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._held: AccessToken | None = None
+        self._refused: str | None = None
+        self._task: asyncio.Task[AccessToken] | None = None
+
+    async def token(self) -> str:
+        """The token to use now. Raises what ``fetch`` does."""
+        held = self._held
+        if held is not None and self._clock() < held.renew_at:
+            return held.token
+        try:
+            return (await self._fetched()).token
+        except (AccessError, TransportError):  # refused too early to give up a token that serves
+            now = self._clock()
+            if held is None or self._held is not held or now >= held.ends_at:
+                raise
+            self._held = replace(held, renew_at=min(now + _RENEW_AGAIN_S, held.ends_at))
+            return held.token
+
+    async def renew(self, refused: str) -> str:
+        """Return a token other than the refused one. Raises what ``fetch`` does."""
+        held = self._held
+        if held is not None and held.token != refused:
+            return await self.token()
+        self._held, self._refused = None, refused
+        return (await self._fetched()).token
+
+    async def settle(self) -> None:
+        """Wait for a fetch that is under way, whatever comes of it."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _fetched(self) -> AccessToken:
+        if self._task is None:
+            self._task = asyncio.create_task(self._fetch(self._refused))
+            self._task.add_done_callback(self._ended)
+        return await asyncio.shield(self._task)
+
+    def _ended(self, task: asyncio.Task[AccessToken]) -> None:
+        self._task = None
+        if not task.cancelled() and task.exception() is None:
+            self._held = task.result()
+
+    def __repr__(self) -> str:
+        return f"<TokenCache of {self._held}>"
+
+
+_MAX_COMMAND_S: Final = 60.0
+"""Seconds. A password manager may have to ask its user."""
+
+_PIECE: Final = 65_536
+
+
+class CommandToken:
+    """The first line that a command prints. It is run once, when the token is first needed.
+
+    No shell reads the command. Nothing it prints is shown, not even when it fails.
+
+    Args:
+        argv: the program and its arguments.
+        what: whose token it is, in the words of errors.
+        turns: bounds how many commands run at a time.
+        seconds: how long it may take.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        what: str,
+        turns: asyncio.Semaphore,
+        *,
+        seconds: float = _MAX_COMMAND_S,
+    ) -> None:
+        self._argv = tuple(argv)
+        self._what = what
+        self._turns = turns
+        self._seconds = seconds
+        self._failure: str | None = None
+        self._cache = TokenCache(self._fetch, time.time)
+
+    async def token(self, location_id: str) -> str:  # noqa: ARG002 - one location's own
+        """The token.
+
+        Raises:
+            AccessError: the command failed, the message says how.
+        """
+        return await self._cache.token()
+
+    async def renew(self, location_id: str, refused: str) -> str | None:  # noqa: ARG002
+        """None: the command is run once."""
+        return None
+
+    async def _fetch(self, _refused: str | None) -> AccessToken:
+        if self._failure is None:
+            async with self._turns:
+                line = await self._first_line()
+            if line is not None:
+                return AccessToken(line)
+        message = f"the token_command of {self._what} {self._failure}"
+        raise AccessError(Refusal(status=401, message=f"{message}: run it by hand to see why"))
+
+    async def _first_line(self) -> str | None:
+        """Run the command; None where it failed, as ``_failure`` says."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+            )
+        except OSError as error:
+            self._failure = f"cannot be run ({error.strerror or type(error).__name__})"
+            return None
+        try:
+            async with asyncio.timeout(self._seconds):
+                output = await _beginning(process)
+                status = await process.wait()
+        except TimeoutError:
+            self._failure = f"has not ended in {self._seconds:g} s"
+            return None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return self._read(output, status)
+
+    def _read(self, output: bytes, status: int) -> str | None:
+        if status:
+            self._failure = f"ended with exit status {status}"
+            return None
+        line = output.split(b"\n", 1)[0].decode("latin-1").strip()
+        if not is_token(line):
+            self._failure = "printed no token in its first line"
+            return None
+        return line
+
+    def __repr__(self) -> str:
+        return f"<CommandToken of {self._what}>"
+
+
+async def _beginning(process: Process) -> bytes:
+    """Read to the end of the output, and keep its beginning."""
+    assert process.stdout is not None  # noqa: S101 - tells the type checker
+    kept = b""
+    while piece := await process.stdout.read(_PIECE):
+        if len(kept) < _PIECE:
+            kept += piece
+    return kept
 
 
 name_public_place(globals())

@@ -19,8 +19,8 @@ from leadconnector_async.cli.format import counted
 from leadconnector_async.cli.option_types import OFF, QuotaValue
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.importer import Piece, reading_options
-from leadconnector_async.locations.definitions import Locations
 from leadconnector_async.locations.token_sources import LocationTokens, tokens_of
+from leadconnector_async.locations.toml_file import Locations
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.policy import ContactMode, Policy

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.dispatcher import Dispatcher
     from leadconnector_async.outbox.base import Settlement, StoppedLocation
-    from leadconnector_async.outbox.shared import Share, SharedOutbox
+    from leadconnector_async.outbox.durable import Share, SharedOutbox
 
 STANDS_S: Final = 15.0
 """Seconds that are waited for a worker with a better token, or for the location to try it here."""

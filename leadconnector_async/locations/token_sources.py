@@ -6,11 +6,10 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.auth.command import CommandToken
 from leadconnector_async.auth.oauth import OAuth
-from leadconnector_async.auth.provider import StaticToken
+from leadconnector_async.auth.provider import CommandToken, StaticToken
 from leadconnector_async.errors import AccessError, LocationsError
-from leadconnector_async.locations.definitions import (
+from leadconnector_async.locations.toml_file import (
     FromCommand,
     FromCompany,
     FromVariable,
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leadconnector_async.auth.provider import TokenProvider
-    from leadconnector_async.locations.definitions import Location
+    from leadconnector_async.locations.toml_file import Location
     from leadconnector_async.transport.base import Transport
 
 _MAX_COMMANDS: Final = 4

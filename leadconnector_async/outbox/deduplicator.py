@@ -1,17 +1,15 @@
-"""Records whose keys are known: told apart from mended ones, and from others that equal them."""
+"""Records whose keys are known: told apart from mended ones, and from others that have their id.
+
+The same line is the same record, however it is read now, and whatever it was mended to.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.record_store import Copy
-from leadconnector_async.outbox.sameness import (
-    is_same,
-    is_unmended,
-    mend,
-    takes_the_place,
-    why_refused,
-)
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.record_store import Copy, end_of, why
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import line_key
 from leadconnector_async.records.sameness import (
@@ -19,6 +17,7 @@ from leadconnector_async.records.sameness import (
     content_digest,
     numbered,
     reused_digest,
+    reused_id,
     reused_key,
 )
 
@@ -26,8 +25,109 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.outbox.base import SourcePass
-    from leadconnector_async.outbox.record_store import ExistingRecord, NewRecord, RecordStore
+    from leadconnector_async.outbox.record_store import (
+        ExistingRecord,
+        NewRecord,
+        Origin,
+        RecordStore,
+    )
     from leadconnector_async.records.draft import Draft
+
+_NOT_SENT: Final = frozenset({State.REJECTED, State.LEFT_OUT, State.DISMISSED})
+
+
+async def is_same(
+    store: RecordStore,
+    draft: Draft,
+    known: ExistingRecord,
+    source_pass: SourcePass | None = None,
+) -> bool:
+    """Tell whether a draft is the known record, or a copy of it.
+
+    ``source_pass`` is given where it is the first that this has met of the record.
+    """
+    if draft.payload is not None and known.equals(draft):
+        return True
+    if await _is_line(store, draft, known):
+        return True
+    origin = await store.origin(known.seq)
+    if draft.mail and draft.line == origin.line and _is_from(origin, known, source_pass):
+        return True  # read otherwise than before, by an option or another version
+    if draft.payload is None or known.payload is None:
+        return False
+    mine = content_digest(draft.payload, draft.deferred, mail=draft.mail)
+    return mine == content_digest(known.payload, known.deferred, mail=draft.mail)
+
+
+async def _is_line(store: RecordStore, draft: Draft, known: ExistingRecord) -> bool:
+    """Tell whether a draft is the line that the known record is or was."""
+    if draft.raw is None:
+        return False
+    is_now = draft.raw == (await store.origin(known.seq)).raw
+    return is_now or await store.was(known.seq, draft.raw)
+
+
+def _is_from(origin: Origin, known: ExistingRecord, source_pass: SourcePass | None) -> bool:
+    """Tell whether a record came from the file that is being read, and from no other."""
+    if source_pass is None or source_pass.was_met_before(known.seq):
+        return False
+    name = PurePath(origin.source).name
+    return known.source in source_pass.kin or name == PurePath(source_pass.name).name
+
+
+async def _takes_the_place(
+    store: RecordStore, record: NewRecord, known: ExistingRecord, source_pass: SourcePass
+) -> bool:
+    """Tell whether a draft takes the place of a record that failed, by what its file says.
+
+    A list names the record by its key. Else it is the record if it comes from its file: another
+    file may count its own records from 1. So may one that this run has read before.
+    """
+    if record.draft.own is not None:
+        return True
+    ended = await store.ended(record.location, known)
+    if ended is None or ended[0] not in _NOT_SENT:
+        return False
+    return _is_from(await store.origin(known.seq), known, source_pass)
+
+
+async def _is_unmended(store: RecordStore, draft: Draft, known: ExistingRecord) -> bool:
+    """Tell whether a list brings a record back as it was refused, with the id of another."""
+    if not draft.own or draft.payload is None:
+        return False
+    digest = reused_digest(draft.own, draft.payload, draft.deferred)
+    return digest == await store.reused(known.seq)
+
+
+async def why_refused(store: RecordStore, draft: Draft, known: ExistingRecord) -> str:
+    """Say that the id of a draft is another record's."""
+    origin = await store.origin(known.seq)
+    place = f"{origin.source}:{origin.line}" if origin.source else ""
+    return str(reused_id(place, listed=draft.own is not None))
+
+
+async def mend(store: RecordStore, record: NewRecord, known: ExistingRecord, source: int) -> bool:
+    """Replace a record that was not sent by a draft that differs. False: it is to stay."""
+    draft = record.draft
+    if draft.payload is not None and known.equals(draft):
+        return False
+    state, reason = await store.ended(record.location, known) or (State.PENDING, None)
+    if state is State.DISMISSED:
+        is_mended = await _is_back(store, draft, known)
+    elif state in _NOT_SENT:
+        is_mended = not known.equals(draft) or (end_of(draft), why(draft)) != (state, reason)
+    else:
+        is_mended = False
+    if is_mended:
+        await store.replace(record, known, state, source)
+    return is_mended
+
+
+async def _is_back(store: RecordStore, draft: Draft, known: ExistingRecord) -> bool:
+    """Tell whether a record that was given up is mended. What may be stored is not."""
+    if known.payload is not None or draft.payload is None:
+        return False
+    return draft.own is not None or not await _is_line(store, draft, known)
 
 
 class Deduplicator:
@@ -77,11 +177,11 @@ class Deduplicator:
         """Meet a record that has an id. True if the known one is another one now."""
         draft, store = record.draft, self._store
         is_first = self._pass.meet(known.seq)
-        if is_first and await is_unmended(store, draft, known):
+        if is_first and await _is_unmended(store, draft, known):
             self.known += 1
             return False
         same = await is_same(store, draft, known, self._pass if is_first else None)
-        if is_first and (same or await takes_the_place(store, record, known, self._pass)):
+        if is_first and (same or await _takes_the_place(store, record, known, self._pass)):
             return await self._meet_first(record, known)
         if same:
             self._copy(record, known)

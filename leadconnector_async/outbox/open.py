@@ -16,11 +16,10 @@ from leadconnector_async.errors import OutboxUnusableError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.durable import DurableOutbox, SharedOutbox
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
     from leadconnector_async.outbox.reader import OutboxReader
-    from leadconnector_async.outbox.shared import SharedOutbox
 
     Place = str | os.PathLike[str]
 
@@ -182,7 +181,7 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
         async with await database_stores()[0].open(os.fspath(place), rehearsing=True) as outbox:
             yield outbox
         return
-    from leadconnector_async.outbox.sqlite.rehearsal import copy_of  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.sqlite.connection import copy_of  # noqa: PLC0415 - only if used
 
     if place:
         _check_unmoved(place)

@@ -1,14 +1,16 @@
-"""What stands in an outbox, in the words of reports."""
+"""What stands in an outbox, and who sends from it, in the words of reports."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from leadconnector_async.outbox.base import State
+from leadconnector_async.quota.limits import RateLimit
+from leadconnector_async.reports.estimate import budget_after, slowest
 from leadconnector_async.reports.reason_counts import Reason, ReasonState
-from leadconnector_async.reports.worker_status import WorkerStatus, workers_of
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
@@ -16,10 +18,53 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.reader import (
         OutboxReader,
         OutboxSummary,
+        Owner,
         ReasonGroup,
         RecordCounts,
         SourcePosition,
     )
+
+
+class WorkerStatus(Struct, kw_only=True):
+    """What a process does that sends from an outbox in a database: a worker, or a program."""
+
+    worker: str
+    """Its machine and process there: ``host/pid``."""
+    id: str
+    joined: bool
+    """Whether locations are shared with it: it is a worker."""
+    locations: int
+    """Those that it owns, and those of them that have records left."""
+    locations_left: int
+    pending: int
+    rate: float
+    """Records sent a second, over the last minute."""
+    estimate_s: float
+    """How long its locations take by the documented quota."""
+
+
+async def _workers_of(found: OutboxSummary, reader: OutboxReader) -> list[WorkerStatus]:
+    """Say of each process what it owns."""
+    if not found.owners:
+        return []
+    quotas, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
+
+    def described(owner: Owner) -> WorkerStatus:
+        left = {name: n for name in owner.locations if (n := found.locations[name].left)}
+        budgets = {name: budget_after(RateLimit(), quotas.get(name), now_ms) for name in left}
+        return WorkerStatus(
+            worker=owner.label,
+            id=owner.id,
+            joined=owner.joined,
+            locations=len(owner.locations),
+            locations_left=len(left),
+            pending=sum(left.values()),
+            rate=round(owner.sent_lately / found.lately_s, 3),
+            estimate_s=round(slowest((n, budgets[name]) for name, n in left.items()), 1),
+        )
+
+    return [described(owner) for owner in found.owners]
+
 
 _NAMES: Final[dict[State, ReasonState]] = {
     State.REJECTED: "failed",
@@ -153,7 +198,7 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         ],
         list_format=failed_suffix(forms).removeprefix("."),
         account=account,
-        workers=await workers_of(found, reader),
+        workers=await _workers_of(found, reader),
     )
 
 

@@ -1,4 +1,4 @@
-"""Counts what `Statistics` tells, and tells it to a callback now and then."""
+"""Counts what `Statistics` tells."""
 
 from __future__ import annotations
 

@@ -15,17 +15,15 @@ from msgspec import Struct
 from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.contact_endpoints import (
     create_contact,
+    create_conversation,
     delete_contact,
     find_duplicate,
     get_contact,
-    upsert_contact,
-)
-from leadconnector_async.sandbox.conversation_endpoints import (
-    create_conversation,
     get_conversation,
     list_workflows,
     search_conversations,
     update_conversation,
+    upsert_contact,
 )
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbound_call

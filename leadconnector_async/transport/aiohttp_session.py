@@ -22,6 +22,8 @@ from leadconnector_async.transport.base import (
     FileUnreadableError,
     Response,
     WithheldError,
+    check_base_url,
+    proxy_from_environment,
 )
 from leadconnector_async.transport.connections import Connections
 from leadconnector_async.transport.exceptions import translated
@@ -31,7 +33,6 @@ from leadconnector_async.transport.http1 import (
     read_body,
     user_agent,
 )
-from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, WriteTransport

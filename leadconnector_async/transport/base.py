@@ -1,14 +1,23 @@
-"""One request, one answer: the border behind which the HTTP library stands."""
+"""One request, one answer: the border behind which the HTTP library stands.
+
+Where requests go: which addresses are safe, through which proxy, and whom they trust.
+"""
 
 from __future__ import annotations
 
+import ssl as tls
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
 from leadconnector_async.errors import NotSentError
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 JSON: Final = "application/json"
 
@@ -102,3 +111,88 @@ class Transport(Protocol):
 def is_token(text: str) -> bool:
     """Whether a text can stand in a header as a token."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def check_base_url(base_url: str) -> str:
+    """Return the address without a trailing slash.
+
+    Raises:
+        ValueError: no http(s) address, or one that would carry the token in the clear.
+    """
+    parts = urlsplit(base_url)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or not base_url.isprintable()
+        or any(mark in base_url for mark in "?#@\\ ")
+        or not _is_port(parts)
+    ):
+        raise ValueError("base_url must look like https://host")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("base_url must begin with https://: over http the token can be read")
+    return base_url.rstrip("/")
+
+
+def _is_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def proxy_from_environment(base_url: str) -> str | None:
+    """``HTTPS_PROXY`` and ``NO_PROXY``, read once: aiohttp would read them for each request."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if host in _LOOPBACK or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+class Network(Struct, frozen=True):
+    """How servers are reached.
+
+    ``proxy`` is the address of an HTTP proxy, which may hold a password; None for what the
+    environment says. ``ssl`` says whom to trust; None for whom the system trusts.
+    """
+
+    proxy: str | None = None
+    ssl: tls.SSLContext | None = None
+
+    def proxy_to(self, url: str) -> str | None:
+        """The proxy through which an address is reached; None for none."""
+        return self.proxy or proxy_from_environment(url)
+
+    def __repr__(self) -> str:
+        return f"Network(proxy={self.proxy is not None}, ssl={self.ssl is not None})"
+
+
+def network_of(
+    proxy: str | None, ssl: tls.SSLContext | None, ca_file: str | PathLike[str] | None
+) -> Network:
+    """Check what a program says of its network. A ``ca_file`` is trusted beside the system's CAs.
+
+    Raises:
+        ValueError: it cannot be so. The message holds nothing of the proxy's address.
+    """
+    if proxy is not None:
+        try:
+            parts = urlsplit(proxy)
+        except ValueError:
+            parts = SplitResult("", "", "", "", "")
+        if parts.scheme != "http" or not parts.hostname or not _is_port(parts):
+            raise ValueError("proxy must look like http://host:port or http://user:password@host")
+    if ca_file is not None:
+        if ssl is not None:
+            raise ValueError("give ssl or ca_file, not both: the context can load the file itself")
+        ssl = tls.create_default_context()
+        try:
+            ssl.load_verify_locations(ca_file)
+        except OSError as error:  # of the file, or of what it holds
+            raise ValueError(
+                f"ca_file has no certificates in PEM ({error.strerror or type(error).__name__})"
+            ) from None
+    return Network(proxy, ssl)

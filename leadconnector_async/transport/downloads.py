@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from leadconnector_async.transport.url import Network
+from leadconnector_async.transport.base import Network
 
 if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult

@@ -12,8 +12,8 @@ from virtual_time import in_virtual_time
 
 from leadconnector_async import LeadConnector
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
+from leadconnector_async.outbox.durable import Share
 from leadconnector_async.outbox.memory import MemoryOutbox
-from leadconnector_async.outbox.shared import Share
 from leadconnector_async.worker import Worker
 
 if TYPE_CHECKING:

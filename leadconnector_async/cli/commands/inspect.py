@@ -9,25 +9,32 @@ from urllib.parse import unquote
 
 import click
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import source_options, source_options_of
+from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.reports.row_checker import RowChecker
 from leadconnector_async.sources import open_sources
 from leadconnector_async.sources.base import SettledContact
-from leadconnector_async.sources.exports import Export
+from leadconnector_async.sources.csv import Delimited
+from leadconnector_async.sources.exports import Export, open_source
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.layout import guess, layout_of
-from leadconnector_async.sources.mapping_files import load_mapping
+from leadconnector_async.sources.jsonl import JsonSource
+from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.people import People
 from leadconnector_async.sources.spool import SpooledUrl
+from leadconnector_async.sources.spreadsheet import Spreadsheet
+from leadconnector_async.sources.stream_source import StreamSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.sources import Parsed, Source, SourceOptions, SourceRow
-    from leadconnector_async.sources.layout import TableLayout
+    from leadconnector_async.sources import Parsed, SourceRow
+    from leadconnector_async.sources.base import Source, SourceOptions
+    from leadconnector_async.sources.table import Table
 
 
 @click.command("inspect")
@@ -126,7 +133,7 @@ _OURS: Final = ("id", "locationId", "outboxKey")
 
 
 def _heading(
-    options: SourceOptions, layout: TableLayout | None, given: SourceOptions
+    options: SourceOptions, layout: _TableLayout | None, given: SourceOptions
 ) -> Iterator[str]:
     name = options.mapping_file
     if name is not None:
@@ -175,3 +182,90 @@ def _body(row: SourceRow) -> bytes:
         row.contact = Contact(contact.phone, contact.email, contact.name)
     fields = msgspec.to_builtins(row, builtin_types=(), enc_hook=_as_text)
     return msgspec.json.encode({name: fields[name] for name in fields if name not in _OURS})
+
+
+_LAST: Final = "generic"
+"""Reads nearly any table, and so is tried after the others."""
+
+
+class Feed(Struct, frozen=True):
+    """A field, and the columns that it is made of."""
+
+    field: str
+    columns: list[str]
+
+
+class _TableLayout(Struct, frozen=True):
+    """The columns of a table, the fields they feed, and those that feed none."""
+
+    columns: list[str]
+    feeds: list[Feed]
+    unused: list[str]
+
+
+def guess(path: str, options: SourceOptions) -> SourceOptions:
+    """Find the options that read a file: those given, or with a mapping beside them.
+
+    Raises:
+        SourceError: no mapping reads it; the reason is that of the options as given.
+    """
+    try:
+        with open_source(path, options) as source:
+            found = _recognised_of(source)
+            if found is None and not _is_foreign_json(source, options):
+                return options
+    except SourceError as error:
+        found = _first_that_reads(path, options)
+        if found is None:
+            raise error from None
+    else:
+        found = found or _first_that_reads(path, options)
+    return options if found is None else replace(options, mapping_file=found)
+
+
+def _recognised_of(source: Source) -> str | None:
+    """Name the mapping by which a file is read without being told so."""
+    table = _table_of(source)
+    if table is not None:
+        return table.recognised
+    return source.recognised if isinstance(source, StreamSource) else None
+
+
+def _is_foreign_json(source: Source, options: SourceOptions) -> bool:
+    """Tell JSON that is read by the API's names, but has none."""
+    if options.mapping_file is not None or not isinstance(source, JsonSource):
+        return False
+    return all(parsed.row is None for parsed in islice(source, 1))
+
+
+def _first_that_reads(path: str, options: SourceOptions) -> str | None:
+    if path == "-" or options.mapping_file is not None:
+        return None
+    names = sorted(names_in(options.mappings), key=lambda name: name == _LAST)
+    return next((name for name in names if _reads(path, options, name)), None)
+
+
+def _table_of(source: Source) -> Table | None:
+    return source.table if isinstance(source, Delimited | Spreadsheet) else None
+
+
+def layout_of(source: Source) -> _TableLayout | None:
+    """Describe the columns of a table. None for other kinds of file."""
+    table = _table_of(source)
+    if table is None:
+        return None
+    columns = table.columns
+    feeds = [Feed(field, names) for field, names in columns.feeds.items() if names]
+    return _TableLayout([name for name in columns.names if name], feeds, columns.unknown)
+
+
+def _reads(path: str, options: SourceOptions, name: str) -> bool:
+    """Tell whether a mapping makes anything of a file."""
+    try:
+        with open_source(path, replace(options, mapping_file=name)) as source:
+            layout = layout_of(source)
+            if layout is not None:
+                return len(layout.feeds) > 1
+            return any(parsed.row is not None for parsed in islice(source, 1))
+    except SourceError:
+        return False

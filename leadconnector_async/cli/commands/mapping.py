@@ -1,12 +1,33 @@
-"""``leadconnector mapping``: what helps to write a mapping."""
+"""``leadconnector mapping``: what helps to write a mapping.
+
+The examples that a mapping holds are read with it, and what it makes of them is laid beside what it
+should.
+"""
 
 from __future__ import annotations
 
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
 import click
+import msgspec
 
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import say
-from leadconnector_async.sources.mapping_examples import differences
+from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.exports import open_source
+from leadconnector_async.sources.fields import flat
+from leadconnector_async.sources.mapping_files import load_examples, load_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadconnector_async.sources.base import Parsed
+    from leadconnector_async.sources.mapping import Example
 
 
 @click.group("mapping")
@@ -34,3 +55,72 @@ def test(ctx: click.Context, mappings: tuple[str, ...]) -> None:
             say(f"{name}: {count} example{'s' * (count > 1)} agree{'s' * (count == 1)}")
         good = good and count > 0 and not told
     ctx.exit(Exit.DONE if good else Exit.ERROR)
+
+
+def differences(name: str) -> tuple[int, list[str]]:
+    """Count the examples of a mapping, and say where they disagree with it, field by field.
+
+    Raises:
+        SourceError: the mapping cannot be read.
+    """
+    load_mapping(name)
+    examples = load_examples(name)
+    told = [
+        f"example {number}: {told}"
+        for number, example in enumerate(examples, 1)
+        for told in _told(name, example)
+    ]
+    return len(examples), told
+
+
+def _told(name: str, example: Example) -> Iterator[str]:
+    try:
+        made = _made(name, example)
+    except SourceError as error:
+        yield str(error)
+        return
+    if len(made) != len(example.makes):
+        yield f"makes {len(made)} records, not {len(example.makes)}"
+    wanted = [flat(msgspec.to_builtins(record)) for record in example.makes]
+    nothing: dict[str, object] = {}
+    for number, (have, want) in enumerate(zip_longest(made, wanted, fillvalue=nothing), 1):
+        for field in dict.fromkeys((*want, *have)):
+            if have.get(field) != want.get(field):
+                yield (
+                    f"record {number}: {field} is {_shown(have.get(field))}, "
+                    f"and should be {_shown(want.get(field))}"
+                )
+
+
+def _made(name: str, example: Example) -> list[dict[str, object]]:
+    zone = None if example.timezone is None else ZoneInfo(example.timezone)
+    options = SourceOptions(
+        mapping_file=name, region=example.region, timezone=zone, mine=tuple(example.mine)
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "example")
+        path.write_text(example.given.lstrip("\n"), "utf-8", newline="")
+        try:
+            with open_source(str(path), options) as source:
+                return [_record(parsed) for parsed in source]
+        except SourceError as error:
+            raise SourceError(str(error).replace(str(path), "it")) from error
+
+
+def _record(parsed: Parsed) -> dict[str, object]:
+    record: dict[str, object] = {}
+    if parsed.row is not None:
+        made = msgspec.to_builtins(parsed.row, builtin_types=(), enc_hook=str)
+        record = flat({name: value for name, value in made.items() if value is not None})
+        record = {name: value for name, value in record.items() if value is not None}
+    elif parsed.left_out is not None:
+        record["left_out"] = parsed.left_out
+    else:
+        record["refused"] = [problem.field for problem in parsed.problems]
+    if parsed.notices:
+        record["notices"] = list(parsed.notices)
+    return record
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else msgspec.json.encode(value).decode()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from leadconnector_async.cli.exit_codes import Exit
-from leadconnector_async.cli.file_descriptors import room_for
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import destination, taken_as_known, target
 from leadconnector_async.cli.metrics import served_metrics
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from leadconnector_async.cli.progress_display import Display
     from leadconnector_async.importer import Importer
     from leadconnector_async.outbox.reader import OutboxReader
-
 
 _CODES: Final[dict[Ended, Exit]] = {
     "done": Exit.DONE,
@@ -302,3 +300,32 @@ async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[
             estimate_s=round(seconds_needed(requests.least, budget), 1),
             estimate_most_s=round(seconds_needed(requests.most, budget), 1),
         )
+
+
+RESERVE: Final = 48
+"""Descriptors for all but the connections: the outbox and its log, sources, attachments, the loop,
+the standard streams."""
+
+
+def room_for(concurrency: int, *, each: int = 1) -> int:
+    """Make room for so many requests, which take ``each`` descriptors apiece, and say for how many.
+
+    The soft limit is raised as far as the hard one allows. Where the system has no such limit
+    (Windows), there is room for all.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return concurrency
+    needed = RESERVE + concurrency * each
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (ValueError, OSError):  # some systems have a lower limit than they tell
+            pass
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return concurrency
+    return max(1, (soft - RESERVE) // each)

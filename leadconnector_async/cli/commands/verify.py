@@ -41,7 +41,7 @@ from leadconnector_async.verify import FoundMessages, SourceVerification, Verifi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from leadconnector_async.locations.definitions import Locations
+    from leadconnector_async.locations.toml_file import Locations
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.verify import Difference
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import uuid4
 
 import asyncpg
 from asyncpg import exceptions as pg
@@ -27,7 +30,6 @@ from leadconnector_async.outbox.postgres.faults import (
     READ_ONLY,
     explained,
 )
-from leadconnector_async.outbox.postgres.process_name import process_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +39,25 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = Any
     """That of the driver, which has no types."""
+
+_NAME: Final = "leadconnector"
+
+_MAX_HOST: Final = 27
+"""Characters of the machine's name: the server keeps 63 of a connection's."""
+
+
+@cache
+def _process_name(process: int) -> str:
+    """The name for this process's connections. A fork is another process."""
+    return f"{_NAME} {socket.gethostname()[:_MAX_HOST]}/{process} {uuid4().hex[:12]}"
+
+
+def told_name(name: str) -> tuple[str, str]:
+    """The label and the id in the name of a process's connection."""
+    words = name.split(" ")
+    is_ours = len(words) == 3 and words[0] == _NAME  # noqa: PLR2004 - as `_process_name` writes it
+    return (words[1], words[2]) if is_ours else (name or "?", "")
+
 
 T = TypeVar("T")
 
@@ -83,7 +104,7 @@ async def connect(place: PostgresPlace, settings: dict[str, str]) -> Connection:
     """
     settings = settings | {
         "search_path": f'"{place.schema}"',
-        "application_name": process_name(os.getpid()),
+        "application_name": _process_name(os.getpid()),
     }
     try:
         connection: Connection = await asyncpg.connect(

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
-    from leadconnector_async.outbox.durable import ReadMark
+    from leadconnector_async.outbox.durable import ReadMark, Share
     from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs
-    from leadconnector_async.outbox.shared import Share
     from leadconnector_async.quota.limits import QuotaSnapshot
 
     T = TypeVar("T")

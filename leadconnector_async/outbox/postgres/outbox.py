@@ -44,9 +44,8 @@ if TYPE_CHECKING:
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.durable import Requeued
+    from leadconnector_async.outbox.durable import Requeued, Unsettled
     from leadconnector_async.outbox.selection import Selection
-    from leadconnector_async.outbox.shared import Unsettled
     from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")

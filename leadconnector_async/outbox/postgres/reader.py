@@ -15,8 +15,7 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, lives
-from leadconnector_async.outbox.payload_kind import kind_of
+from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, kind_of, lives
 from leadconnector_async.outbox.postgres import lookups, stops
 from leadconnector_async.outbox.postgres.connection import READING, JobRunner, check_server, connect
 from leadconnector_async.outbox.postgres.counters import storable

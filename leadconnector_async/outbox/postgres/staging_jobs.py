@@ -23,8 +23,7 @@ from leadconnector_async.outbox.postgres.publisher import Publisher
 from leadconnector_async.outbox.postgres.records import PostgresRecords
 from leadconnector_async.outbox.postgres.requeue import Dismissing
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
-from leadconnector_async.outbox.refused_lines import forget_unmet
-from leadconnector_async.outbox.staging import stage, submit
+from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

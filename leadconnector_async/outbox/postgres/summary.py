@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.durable import Unsettled
+from leadconnector_async.outbox.postgres.connection import told_name
 from leadconnector_async.outbox.postgres.leases import SPAN_MS, shard_of
-from leadconnector_async.outbox.postgres.process_name import told_name
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
@@ -17,7 +18,6 @@ from leadconnector_async.outbox.reader import (
     SourcePosition,
 )
 from leadconnector_async.outbox.reasons import grouped
-from leadconnector_async.outbox.shared import Unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,10 +24,10 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.durable import Share
 from leadconnector_async.outbox.postgres import stops
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
-from leadconnector_async.outbox.shared import Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

@@ -1,18 +1,21 @@
 """Opening an outbox file, and what the errors of SQLite and the system mean for its user.
 
-Many rows in one statement.
-
-``executemany`` lets go of the interpreter and takes it back for every row, and next to a busy
-event loop each taking is a wait. With 64 rows a statement there are 64 times fewer.
+Many rows in one statement: ``executemany`` lets go of the interpreter and takes it back for every
+row, and next to a busy event loop each taking is a wait. With 64 rows a statement there are 64
+times fewer.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sqlite3
+from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from leadconnector_async.errors import (
@@ -31,6 +34,9 @@ _BUSY_S: Final = 10.0
 """How long to wait for another program that reads or copies the file."""
 
 _STATEMENTS: Final = 256
+
+_ROOM: Final = 64 * 1024
+"""Bytes that SQLite asks for at once."""
 
 _OF_THE_CALLER: Final = (
     sqlite3.IntegrityError,
@@ -142,6 +148,8 @@ def is_final(error: BaseException) -> bool:
 
 def explained(path: str, error: BaseException) -> OutboxError:
     """Say in the user's words what happened to the file, and what to do."""
+    if _is_disk_full(path, error):
+        return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
     if isinstance(error, OSError):
         return _explained_system(path, error)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
@@ -150,10 +158,20 @@ def explained(path: str, error: BaseException) -> OutboxError:
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return OutboxBusyError(f"{path} is locked by another program: end it, and run again")
-    if code == sqlite3.SQLITE_FULL:
-        return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
     fix = "see that its folder can be written and that its disk is in order, and run again"
     return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
+
+
+def _is_disk_full(path: str, error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
+    if code != sqlite3.SQLITE_IOERR:
+        return code == sqlite3.SQLITE_FULL
+    try:  # where the index of its log cannot grow, SQLite tells of an error of the device
+        return shutil.disk_usage(Path(path).absolute().parent).free < _ROOM
+    except OSError:
+        return False
 
 
 def _explained_system(path: str, error: OSError) -> OutboxError:
@@ -203,3 +221,27 @@ def _statements(
 def _statement(head: str, width: int, rows: int, tail: str) -> str:
     row = f"({','.join('?' * width)})"
     return f"{head} VALUES {','.join([row] * rows)}{tail}"
+
+
+@contextmanager
+def copy_of(outbox: str | os.PathLike[str] | None) -> Iterator[str]:
+    """Copy an outbox, which may be in use, into a folder that is gone afterwards.
+
+    Raises:
+        OutboxError: it cannot be read, or there is no room for its copy.
+    """
+    with TemporaryDirectory(prefix="leadconnector-") as folder:
+        copy = str(Path(folder) / "outbox.db")
+        if outbox is not None:
+            _copy(os.fspath(outbox), copy)
+        yield copy
+
+
+def _copy(outbox: str, copy: str) -> None:
+    try:
+        with closing(open_to_read(outbox)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise OutboxWriteError(
+            f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
+        ) from error

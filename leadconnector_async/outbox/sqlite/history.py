@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.life import LifeQueries
-from leadconnector_async.outbox.payload_kind import kind_of
+from leadconnector_async.outbox.life import LifeQueries, kind_of
 from leadconnector_async.outbox.reader import HistoryRecord
 from leadconnector_async.outbox.sqlite.counters import PENDING
 from leadconnector_async.outbox.sqlite.source_form import restored

@@ -10,7 +10,6 @@ from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
-from leadconnector_async.outbox.refused_lines import forget_unmet
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import (
     explained,
@@ -25,7 +24,7 @@ from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.sqlite.requeue import Dismissing, Requeuer
 from leadconnector_async.outbox.sqlite.selecting import select
 from leadconnector_async.outbox.sqlite.settler import Settler
-from leadconnector_async.outbox.staging import stage, submit
+from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import TraceContext
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from leadconnector_async.auth.cache import AccessToken, TokenCache, lasting
+from leadconnector_async.auth.provider import AccessToken, TokenCache, lasting
 from leadconnector_async.errors import AccessError, NotSentError
 from leadconnector_async.models import Refusal
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from leadconnector_async.auth.command import CommandToken
+from leadconnector_async.auth.provider import CommandToken
 from leadconnector_async.errors import AccessError
 
 if TYPE_CHECKING:

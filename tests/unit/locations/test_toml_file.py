@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leadconnector_async import AccessError, LocationsError, RateLimit
-from leadconnector_async.locations.definitions import (
+from leadconnector_async.locations.token_sources import tokens_of
+from leadconnector_async.locations.toml_file import (
     AppSettings,
     FromCommand,
     FromCompany,
@@ -14,9 +15,8 @@ from leadconnector_async.locations.definitions import (
     Installed,
     Locations,
     StatedRate,
+    read_locations,
 )
-from leadconnector_async.locations.token_sources import tokens_of
-from leadconnector_async.locations.toml_file import read_locations
 
 if TYPE_CHECKING:
     from pathlib import Path

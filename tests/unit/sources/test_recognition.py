@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from leadconnector_async.cli.commands.inspect import guess
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.layout import guess
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapping import Definition, FieldRule, RecordKind
 

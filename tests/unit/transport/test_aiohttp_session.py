@@ -29,9 +29,13 @@ from http_peer import (
 
 from leadconnector_async.errors import ClosedError, FateUnknownError, NotSentError, TransportError
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
-from leadconnector_async.transport.base import Request, Response
+from leadconnector_async.transport.base import (
+    Request,
+    Response,
+    check_base_url,
+    proxy_from_environment,
+)
 from leadconnector_async.transport.http1 import MAX_ANSWER, MAX_TOKENS, Heads, user_agent
-from leadconnector_async.transport.url import check_base_url, proxy_from_environment
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_harness import leadconnector
 
+from leadconnector_async.cli.commands.inspect import guess
+from leadconnector_async.cli.commands.mapping import differences
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.layout import guess
-from leadconnector_async.sources.mapping_examples import differences
 from leadconnector_async.sources.mapping_files import NAMES, load_examples, load_mapping
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from leadconnector_async.cli.commands.inspect import Feed, guess, layout_of
+from leadconnector_async.cli.commands.mapping import differences
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.layout import Feed, guess, layout_of
-from leadconnector_async.sources.mapping_examples import differences
 from leadconnector_async.sources.mapping_files import load_mapping
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 EXPORTS = ROOT / "tests" / "support" / "exports"
 MAPPINGS_PAGE = ROOT / "docs" / "mappings.md"
 OPTIONS = SourceOptions(region="US")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_harness import OWN_FORM, at, result_of, sms, write_jsonl
 
-from leadconnector_async.cli.file_descriptors import RESERVE
+from leadconnector_async.cli.commands.run_import import RESERVE
 from leadconnector_async.sandbox import SandboxConfig, SandboxThread
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 resource = pytest.importorskip("resource", reason="Windows has no limit on open files to set")
 
-ROOM = "from leadconnector_async.cli.file_descriptors import room_for; print(room_for(512, each=2))"
+ROOM = (
+    "from leadconnector_async.cli.commands.run_import import room_for; print(room_for(512, each=2))"
+)
 
 
 def limited(soft: int, hard: int, *words: object) -> subprocess.CompletedProcess[str]:
