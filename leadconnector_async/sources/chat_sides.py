@@ -28,6 +28,9 @@ _MAX_PEOPLE: Final = 500_000
 
 _TWO: Final = 2
 
+_JOINT: Final = re.compile(r"\s*[,&]\s*")
+"""What joins the members of a group in its title, whoever of them wrote."""
+
 _MAX_NAMED: Final = 5
 
 _GROUP: Final = "give --leave-out groups: the API has no field for a group"
@@ -63,6 +66,9 @@ class _Chat:
     ) -> None:
         others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
         self.is_owner_known = signed or len(others) < len(people)
+        named = {contacts.same(one) for one in _JOINT.split(title)}
+        if len(named) > 1 and [one for one in others if contacts.same(one) in named] == others[:1]:
+            others = contacts.others(_JOINT.split(title))
         if not others and title:
             others = [title]
         elif title in others and not self.is_owner_known and len(others) <= _TWO:
