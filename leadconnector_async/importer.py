@@ -1,7 +1,7 @@
 """The import of files, without any command line: read and stage all, then send.
 
-No object is kept per record: counts come from the dispatcher's statistics and the outbox, so that memory
-stays flat in the size of the import.
+No object is kept per record: counts come from the statistics of the run and from the outbox, so
+that memory stays flat in the size of the import.
 """
 
 from __future__ import annotations
