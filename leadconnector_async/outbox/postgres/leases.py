@@ -19,12 +19,12 @@ from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups, stops, stored_files, trail
+from leadconnector_async.outbox.postgres import announcements, lookups, stored_files, trail
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims
 from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.postgres.publisher import select
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
-from leadconnector_async.outbox.postgres.selecting import select
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class Leases:
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
         """See `SharedOutbox.stop`."""
         await self._fence(lease)
-        await stops.stop(self._connection, lease.number, error)
+        await announcements.stop(self._connection, lease.number, error)
 
     async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
         """See `DurableOutbox.forget_lookups`."""

@@ -16,7 +16,8 @@ import msgspec
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, kind_of, lives
-from leadconnector_async.outbox.postgres import lookups, stops
+from leadconnector_async.outbox.postgres import lookups
+from leadconnector_async.outbox.postgres.announcements import stopped
 from leadconnector_async.outbox.postgres.connection import READING, JobRunner, check_server, connect
 from leadconnector_async.outbox.postgres.counters import storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
@@ -172,7 +173,7 @@ class PostgresOutboxReader:
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `OutboxReader.stopped`."""
-        return await self._read(stops.stopped)
+        return await self._read(stopped)
 
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from leadconnector_async.api.effects import GetLookups, PutLookups
-from leadconnector_async.api.unread import LEAVE, note_unread, unread_name
+from leadconnector_async.api.enrichment import LEAVE, note_unread, unread_name
 from leadconnector_async.transport.base import Request, Response
 
 

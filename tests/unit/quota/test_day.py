@@ -6,7 +6,7 @@ import pytest
 
 from leadconnector_async.api.responses import MAX_FIGURE, SILENT
 from leadconnector_async.models import RateLimitHeaders
-from leadconnector_async.quota.day import SECONDS, Day
+from leadconnector_async.quota.window import DAY_S, Day
 
 
 def test_a_day_is_spent_when_its_limit_is_used() -> None:
@@ -24,9 +24,9 @@ def test_a_day_ends_24_hours_after_its_first_request() -> None:
     day = Day(1)
     assert day.ends == inf
     day.count(100.0)
-    assert day.ends == 100.0 + SECONDS
-    assert day.is_spent(100.0 + SECONDS - 1)
-    assert not day.is_spent(100.0 + SECONDS)
+    assert day.ends == 100.0 + DAY_S
+    assert day.is_spent(100.0 + DAY_S - 1)
+    assert not day.is_spent(100.0 + DAY_S)
     assert day.left == 1
 
 
@@ -44,7 +44,7 @@ def test_an_absurd_reset_is_not_believed(reset_ms: int) -> None:
     day = Day(10)
     day.count(0.0)
     day.learn(RateLimitHeaders(daily_reset_ms=reset_ms), 0, 5.0)
-    assert day.ends == SECONDS
+    assert day.ends == DAY_S
 
 
 def test_no_limit_is_never_spent() -> None:
@@ -68,14 +68,14 @@ def test_a_smaller_remainder_than_ours_is_believed() -> None:
 
 def test_a_larger_remainder_than_ours_is_not_believed() -> None:
     """It may be of an earlier answer."""
-    day = Day(1000, used=500, ends=SECONDS)
+    day = Day(1000, used=500, ends=DAY_S)
     day.learn(RateLimitHeaders(daily_remaining=600), 0, 0.0)
     assert day.used == 500
 
 
 def test_a_remainder_that_grows_begins_a_new_day() -> None:
     """The server's own figures say so, whatever our clock does."""
-    day = Day(1000, used=950, ends=SECONDS)
+    day = Day(1000, used=950, ends=DAY_S)
     day.learn(RateLimitHeaders(daily_remaining=50), 0, 0.0)
     day.learn(RateLimitHeaders(daily_remaining=999), 0, 1.0)
     assert day.used == 1
@@ -84,7 +84,7 @@ def test_a_remainder_that_grows_begins_a_new_day() -> None:
 @pytest.mark.parametrize("seen", [SILENT, RateLimitHeaders(daily_remaining=1001)])
 def test_missing_and_contradictory_figures_say_nothing(seen: RateLimitHeaders) -> None:
     """More cannot remain than the limit."""
-    day = Day(1000, used=10, ends=SECONDS)
+    day = Day(1000, used=10, ends=DAY_S)
     day.learn(seen, 0, 0.0)
     assert day.used == 10
 
@@ -100,7 +100,7 @@ def test_what_was_never_sent_is_not_counted() -> None:
 
 def test_a_count_of_an_earlier_process_spends_no_day() -> None:
     """Not before an answer has confirmed it, be it by saying nothing."""
-    day = Day(10, used=12, ends=SECONDS, inherited=True)
+    day = Day(10, used=12, ends=DAY_S, inherited=True)
     assert not day.is_spent(0.0)
     assert day.left == 0
     day.learn(SILENT, 0, 1.0)
@@ -109,7 +109,7 @@ def test_a_count_of_an_earlier_process_spends_no_day() -> None:
 
 def test_the_first_answer_after_a_restart_is_believed() -> None:
     """It went alone: a larger remainder, a larger limit, or a new day."""
-    day = Day(950, used=949, ends=SECONDS, inherited=True)
+    day = Day(950, used=949, ends=DAY_S, inherited=True)
     day.count(0.0)
     day.learn(RateLimitHeaders(daily_limit=1000, daily_remaining=900), 0, 0.0)
     assert (day.announced, day.used, day.left) == (1000, 100, 900)

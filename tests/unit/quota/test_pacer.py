@@ -6,7 +6,7 @@ import pytest
 from virtual_time import in_virtual_time
 
 from leadconnector_async.quota.limits import RateLimit
-from leadconnector_async.quota.pacer import Pacer
+from leadconnector_async.quota.window import Pacer
 
 
 async def passed(pacer: Pacer, seconds: float, weight: float = 1.0) -> int:

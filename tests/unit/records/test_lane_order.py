@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from leadconnector_async.records.deferred import Deferred
-from leadconnector_async.records.lane_order import answers_last
+from leadconnector_async.records.deferred import Deferred, answers_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
