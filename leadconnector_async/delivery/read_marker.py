@@ -30,8 +30,8 @@ from leadconnector_async.transport.base import WithheldError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.outbox.durable import DurableOutbox, ReadMark
     from leadconnector_async.session import ApiSession
 

@@ -13,8 +13,7 @@ import msgspec
 
 from leadconnector_async.api.enrichment import PERSON
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.postgres import lookups
-from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.postgres.counters import add_lookups, columns
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last, two_names_of
@@ -149,7 +148,7 @@ class Publisher:
                 contact = msgspec.json.encode(found[0]).decode()
                 for name in found[1]:
                     persons.setdefault((location, f"{PERSON}{name}"), contact)
-        await lookups.add(self._connection, [(*who, value) for who, value in persons.items()])
+        await add_lookups(self._connection, [(*who, value) for who, value in persons.items()])
 
     async def enqueue(self, places: Sequence[QueuePlace]) -> None:
         """Put records in."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.sqlite.claims import Claims
-    from leadconnector_async.outbox.sqlite.lookups import Lookups
+    from leadconnector_async.outbox.sqlite.counters import Lookups
 
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""

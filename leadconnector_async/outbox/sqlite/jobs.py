@@ -17,9 +17,8 @@ from leadconnector_async.outbox.sqlite.connection import (
     open_to_write,
     run_rows,
 )
-from leadconnector_async.outbox.sqlite.counters import PENDING, Counters
+from leadconnector_async.outbox.sqlite.counters import PENDING, Counters, Lookups
 from leadconnector_async.outbox.sqlite.enqueuer import Dismissing, Enqueuer, Requeuer, select
-from leadconnector_async.outbox.sqlite.lookups import Lookups
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.sqlite.settler import Settler
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit

@@ -28,9 +28,8 @@ from leadconnector_async.outbox.reader import (
     SentRecord,
     Workload,
 )
-from leadconnector_async.outbox.sqlite import lookups
 from leadconnector_async.outbox.sqlite.connection import explained, fetch_rows, open_to_read
-from leadconnector_async.outbox.sqlite.counters import SENT
+from leadconnector_async.outbox.sqlite.counters import SENT, Lookups
 from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages, summary_of
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
@@ -163,9 +162,7 @@ class SqliteOutboxReader:
         """See `OutboxReader.lookups`."""
         found = await self._rows(_LOCATION, location)
         return await self._read(
-            lambda connection: (
-                lookups.Lookups(connection).known(found[0][0], names) if found else {}
-            )
+            lambda connection: Lookups(connection).known(found[0][0], names) if found else {}
         )
 
     async def contacts(self) -> tuple[int, int]:

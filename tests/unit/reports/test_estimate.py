@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadconnector_async.outbox.reader import Workload
-from leadconnector_async.reports.estimate import (
+from leadconnector_async.reports.progress import (
     DAY,
     Budget,
     Requests,
