@@ -1,6 +1,6 @@
 """The import of files, without any command line: read and stage all, then send.
 
-No object is kept per record: counts come from the dispatcher's tally and the outbox, so that memory
+No object is kept per record: counts come from the dispatcher's statistics and the outbox, so that memory
 stays flat in the size of the import.
 """
 

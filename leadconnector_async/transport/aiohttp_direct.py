@@ -191,8 +191,6 @@ async def _destination(
     session: aiohttp.ClientSession, url: URL, *, ssl: SSLContext | bool
 ) -> aiohttp.ClientRequest:
     """Return a request that leads there, as the session makes it."""
-    if "middlewares" not in inspect.signature(aiohttp.ClientSession).parameters:
-        return aiohttp.ClientRequest("POST", url, loop=asyncio.get_running_loop(), ssl=ssl)
     found: list[aiohttp.ClientRequest] = []
 
     async def find(request: aiohttp.ClientRequest, _: object) -> aiohttp.ClientResponse:

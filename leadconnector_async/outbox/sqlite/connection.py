@@ -7,7 +7,9 @@ times fewer.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sqlite3
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
@@ -32,6 +34,9 @@ _BUSY_S: Final = 10.0
 """How long to wait for another program that reads or copies the file."""
 
 _STATEMENTS: Final = 256
+
+_ROOM: Final = 64 * 1024
+"""Bytes that SQLite asks for at once."""
 
 _OF_THE_CALLER: Final = (
     sqlite3.IntegrityError,
@@ -143,6 +148,8 @@ def is_final(error: BaseException) -> bool:
 
 def explained(path: str, error: BaseException) -> OutboxError:
     """Say in the user's words what happened to the file, and what to do."""
+    if _is_disk_full(path, error):
+        return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
     if isinstance(error, OSError):
         return _explained_system(path, error)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
@@ -151,10 +158,20 @@ def explained(path: str, error: BaseException) -> OutboxError:
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return OutboxBusyError(f"{path} is locked by another program: end it, and run again")
-    if code == sqlite3.SQLITE_FULL:
-        return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
     fix = "see that its folder can be written and that its disk is in order, and run again"
     return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
+
+
+def _is_disk_full(path: str, error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
+    if code != sqlite3.SQLITE_IOERR:
+        return code == sqlite3.SQLITE_FULL
+    try:  # where the index of its log cannot grow, SQLite tells of an error of the device
+        return shutil.disk_usage(Path(path).absolute().parent).free < _ROOM
+    except OSError:
+        return False
 
 
 def _explained_system(path: str, error: OSError) -> OutboxError:

@@ -84,12 +84,18 @@ class SourceForms:
 
     def stored(self, raw: bytes | None, payload: bytes | None, key: bytes, location: str) -> Stored:
         """A record's line as it is to be stored."""
-        if raw is None or payload is None or not _is_unmarked(raw):
+        if raw is None or payload is None:
+            return _packed(raw)
+        beside = _beside(payload, key, location)
+        if (number := self._ending_with_body(raw, beside)) is not None:
+            return number
+        if not _is_unmarked(raw):
             return _packed(raw)
         left, escaped = raw, raw.isascii() and not payload.isascii()
         if escaped:
             left, payload = _ESCAPED + raw, _in_ascii(payload)
-        for mark, value in zip(_MARKS, _beside(payload, key, location), strict=False):
+            beside = _beside(payload, key, location)
+        for mark, value in zip(_MARKS, beside, strict=False):
             left = left.replace(value, mark, 1)
         if (number := self._shapes.get(left)) is not None:
             return number
@@ -98,6 +104,17 @@ class SourceForms:
         if (number := self._shapes.get(left)) is not None:
             return number
         return self._with_texts(left, len(raw)) or _packed(raw)
+
+    def _ending_with_body(self, raw: bytes, beside: list[bytes]) -> int | None:
+        """The known shape of a line as most are: what follows its head need not be searched."""
+        if not raw.endswith(beside[0]):
+            return None
+        head = raw[: -len(beside[0])]
+        if not _is_unmarked(head):
+            return None
+        for mark, value in zip(_MARKS[1:], beside[1:], strict=False):
+            head = head.replace(value, mark, 1)
+        return self._shapes.get(head + _MARKS[0])
 
     def _with_texts(self, left: bytes, size: int) -> Stored:
         pieces = _NAME_OR_VALUE.split(left)

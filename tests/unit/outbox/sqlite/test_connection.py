@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from outbox_kit import drafts, failing, in_outbox, published
@@ -175,3 +178,13 @@ def test_codes_are_put_in_words(code: int, kind: type[OutboxError], says: str) -
     assert type(told) is kind
     assert str(told).startswith("o.db")
     assert says in str(told)
+
+
+def test_a_full_disk_is_told_whoever_meets_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system says so of a new file; SQLite, of its log's index, only that writing failed."""
+    told = [explained("o.db", OSError(errno.ENOSPC, "no space left"))]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    told.append(explained("o.db", error))
+    assert {str(one) for one in told} == {"o.db: the disk is full: make room, and run again"}

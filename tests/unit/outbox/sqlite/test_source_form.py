@@ -28,10 +28,12 @@ KEY = b"im1"
 
 
 def kept(raw: bytes, body: bytes, key: bytes = KEY, location: str = "l1") -> tuple[Stored, bytes]:
-    """How a line is stored, and the line that comes back."""
+    """How a line is stored, the second of its shape as the first, and the line that comes back."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE shape (id INTEGER PRIMARY KEY, text BLOB NOT NULL)")
-        stored = SourceForms(connection).stored(raw, body, key, location)
+        forms = SourceForms(connection)
+        stored = forms.stored(raw, body, key, location)
+        assert forms.stored(raw, body, key, location) == stored
         query = f"SELECT text FROM (SELECT ? AS raw) {source_form.WITH_SHAPE}"  # noqa: S608 - our own
         (shape,) = connection.execute(query, (stored,)).fetchone()
         again = restored(stored, shape, body, key, location)
