@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.models import InboundMessage, Outcome, Record
     from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox

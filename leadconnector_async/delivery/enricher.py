@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.lane import Lane
     from leadconnector_async.delivery.outcomes import LookupStore
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.session import ApiSession
     from leadconnector_async.transport.base import Response
 

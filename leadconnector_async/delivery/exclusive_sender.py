@@ -20,8 +20,8 @@ from leadconnector_async.outbox.base import SourcePass, State
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
 
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.models import Outcome
     from leadconnector_async.outbox.base import Outbox, Settlement

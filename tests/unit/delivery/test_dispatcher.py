@@ -19,7 +19,7 @@ from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S, LocationState
 from leadconnector_async.outbox.base import NO_BOUND, Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
-from leadconnector_async.quota.day import SECONDS as DAY_S
+from leadconnector_async.quota.window import DAY_S
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
 from leadconnector_async.sandbox.state import SandboxState
