@@ -134,18 +134,20 @@ class WorkerPool:
             _release(self._parked.popleft())
 
     def _spawn(self, tasks: asyncio.TaskGroup) -> None:
-        self._size += 1
-        tasks.create_task(self._run())
+        run = self._run()
+        try:
+            tasks.create_task(run)
+        except RuntimeError:  # the pool breaks up, and takes none any more
+            run.close()
+            self._tasks = None
+        else:
+            self._size += 1
 
     async def _run(self) -> None:
-        orderly = False
         try:
             await self._work()
-            orderly = True
         finally:
             self._size -= 1
-            if not orderly or not self._size:  # the pool breaks up: none may be spawned any more
-                self._tasks = None
 
     def _arm(self) -> None:
         when = self._scheduler.next_at
