@@ -145,8 +145,11 @@ class InFlightLimit:
         self._weight += weight
 
     def leave(self, count: int, weight: int = 0) -> None:
-        """So many are done with; with the last one whatever was weighed, copies included."""
-        self.size -= count
+        """So many are done with; with the last one whatever was weighed, copies included.
+
+        What a failed `submit` has left in memory may be more of them: it ends within a stream.
+        """
+        self.size = max(self.size - count, 0)
         self._weight = max(self._weight - weight, 0) if self.size else 0
         self._space.set()
 
