@@ -24,17 +24,15 @@ from leadconnector_async.sources.fields import (
 from leadconnector_async.sources.json_values import JsonValues, loaded_value, opening_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import ChatForm
 
     Values = dict[str, object]
     People = dict[str, dict[str, str]]
     """Of each chat, by its session: what names everybody, with the number or address of each."""
-    from collections.abc import Iterator
-
-    from leadconnector_async.sources.byte_stream import ByteStream
 
 _MAX_PEOPLE: Final = 500_000
 """Of all chats of a file: memory has to stay bounded. Who comes later is not known."""
