@@ -15,7 +15,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.records.builder import RowDrafter, no_providers
 from leadconnector_async.records.draft import fault_key
-from leadconnector_async.reports.reason_counts import Notes
+from leadconnector_async.reports.outbox_status import Notes
 from leadconnector_async.sources import Identity
 from leadconnector_async.sources.attachments import Attachments, are_remote, largest, named_for
 from leadconnector_async.sources.base import location_in
@@ -28,7 +28,7 @@ from leadconnector_async.transport.downloads import DownloadError, Downloads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Providers

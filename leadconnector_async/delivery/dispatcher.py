@@ -25,9 +25,9 @@ from leadconnector_async.delivery.outcomes import (
     shown,
     undisturbed,
 )
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.scheduler import LocationState, Scheduler
 from leadconnector_async.delivery.sender import Sender
-from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.workers import WorkerPool
 from leadconnector_async.errors import (
     AccessError,
@@ -95,7 +95,7 @@ class Dispatcher:
         self._forever = self._stopping = False
         self._releasing = 0
         self._lane_ended = asyncio.Event()
-        self._active: LocationState | None = None
+        self._active: list[LocationState] = []
 
     # What an ingestor calls.
 
@@ -187,7 +187,7 @@ class Dispatcher:
             self._releasing -= 1
         await self._batcher.give_back(state)
         self.locations.pop(location, None)
-        self._active = None
+        self._active.clear()
         self._session.forget(location)
 
     def finish(self) -> None:
@@ -328,11 +328,11 @@ class Dispatcher:
         return not self._forever and not self._batcher.expecting and self._at_rest()
 
     def _at_rest(self) -> bool:
-        """Tell whether all are at rest: one that was not is asked first."""
-        if self._active is None or self._active.at_rest:
-            every = self.locations.values()
-            self._active = next((state for state in every if not state.at_rest), None)
-        return self._active is None
+        """Tell whether all are at rest: those that were not are asked first."""
+        while self._active and self._active[-1].at_rest:
+            self._active.pop()
+        self._active = self._active or [s for s in self.locations.values() if not s.at_rest]
+        return not self._active
 
     def _check_day(self, state: LocationState) -> None:
         if state.quota.day_spent:

@@ -17,12 +17,9 @@ from leadconnector_async.outbox.sqlite.connection import (
     open_to_write,
     run_rows,
 )
-from leadconnector_async.outbox.sqlite.counters import PENDING, Counters
-from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
-from leadconnector_async.outbox.sqlite.lookups import Lookups
+from leadconnector_async.outbox.sqlite.counters import PENDING, Counters, Lookups
+from leadconnector_async.outbox.sqlite.enqueuer import Dismissing, Enqueuer, Requeuer, select
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
-from leadconnector_async.outbox.sqlite.requeue import Dismissing, Requeuer
-from leadconnector_async.outbox.sqlite.selecting import select
 from leadconnector_async.outbox.sqlite.settler import Settler
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
@@ -120,7 +117,9 @@ class SqliteStore:
     def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
-        return list(map(self._traced, self.claims.claim(wants, room)))
+        batches = self.claims.claim(wants, room)
+        self._traced([claim for claims in batches for claim in claims])
+        return batches
 
     def _traced(self, claims: list[Claim]) -> list[Claim]:
         """Add of which traces records are: nearly always, none is."""
