@@ -18,7 +18,13 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import Head, Person, notices_of, states_of
+from leadconnector_async.sources.mail_headers import (
+    Head,
+    Person,
+    header_text,
+    notices_of,
+    states_of,
+)
 from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import postmark_of
 
@@ -116,19 +122,25 @@ def _collect_mail(part: Message, content: MailContent, warn: Warn) -> None:
     except (LookupError, ValueError, TypeError):  # the generator cannot write all that was parsed
         warn("forwarded mails that cannot be written again: they are left out")
         return
-    _keep(part.get_filename() or "forwarded mail", "text/plain", inner, content, warn)
+    _keep(_filename(part) or "forwarded mail", "text/plain", inner, content, warn)
 
 
 def _collect_leaf(part: Message, content: MailContent, warn: Warn) -> None:
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
     kind = part.get_content_type()
-    filename = part.get_filename()
+    filename = _filename(part)
     if kind in _BODIES and not filename and part.get_content_disposition() != "attachment":
         text = body(decode_text(data, part.get_content_charset(), warn))
         getattr(content, _BODIES[kind]).append(text)
         return
     _keep(filename or "attachment", kind, data, content, warn)
+
+
+def _filename(part: Message) -> str | None:
+    """Read a file's name, which many programs write as words of RFC 2047, or in UTF-8 as it is."""
+    name = part.get_filename()
+    return name and header_text(name)
 
 
 def _keep(filename: str, kind: str, data: bytes, content: MailContent, warn: Warn) -> None:
