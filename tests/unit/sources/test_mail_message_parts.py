@@ -129,8 +129,8 @@ def test_depth_is_bounded() -> None:
     "head",
     [
         b'Content-Type: image/png; name="=?utf-8?Q?caf=C3=A9.png?="',
-        b'Content-Type: image/png\nContent-Disposition: attachment; filename="=?utf-8?B?Y2Fmw6kucG5n?="',
-        b"Content-Type: image/png\nContent-Disposition: attachment; filename*=utf-8''caf%C3%A9.png",
+        b'Content-Type: image/png\nContent-Disposition: inline; filename="=?utf-8?B?Y2Fmw6kucG5n?="',
+        b"Content-Type: image/png\nContent-Disposition: inline; filename*=utf-8''caf%C3%A9.png",
     ],
 )
 def test_names_of_files_are_decoded_however_they_are_written(head: bytes) -> None:
