@@ -129,7 +129,7 @@ def test_depth_is_bounded() -> None:
     "head",
     [
         b'Content-Type: image/png; name="=?utf-8?Q?caf=C3=A9.png?="',
-        b'Content-Type: image/png\nContent-Disposition: inline; filename="=?utf-8?B?Y2Fmw6kucG5n?="',
+        b'Content-Type: image/png\nContent-Disposition: inline; filename="=?utf8?B?Y2Fmw6kucG5n?="',
         b"Content-Type: image/png\nContent-Disposition: inline; filename*=utf-8''caf%C3%A9.png",
     ],
 )
