@@ -158,6 +158,9 @@ _CHUNK: Final = 1 << 16
 _NUMBER: Final = re.compile(r"\+?[\d ().-]+")
 """The owner's own, which tells nothing about mails."""
 
+_SLIP: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+"""An address or a domain without its ``@``."""
+
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
 _FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
@@ -192,12 +195,15 @@ class OwnAddresses:
     """
 
     def __init__(self, source: str, addresses: Sequence[str]) -> None:
+        # Numbers, and names beside an address, are the owner's in chats: one command reads both.
+        others = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
+        addresses = [given for given in others if "@" in given or _SLIP.fullmatch(given.strip())]
+        addresses = addresses or others
         if not addresses:
             raise SourceError(
                 f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
                 "so that sent ones can be told from received ones"
             )
-        addresses = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 raise SourceError(
