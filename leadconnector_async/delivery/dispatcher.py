@@ -308,7 +308,7 @@ class Dispatcher:
             if state.quota.day_spent or state.error is not None:
                 self._check_day(state)
             if state.ready and state.queued_at == inf:
-                self._scheduler.add(state, self._loop.time())
+                self._scheduler.add_again(state, self._loop.time())
             if state.more:
                 self._batcher.wants_claims(state)
 
