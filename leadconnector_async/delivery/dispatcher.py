@@ -95,7 +95,7 @@ class Dispatcher:
         self._forever = self._stopping = False
         self._releasing = 0
         self._lane_ended = asyncio.Event()
-        self._active: LocationState | None = None
+        self._active: list[LocationState] = []
 
     # What an ingestor calls.
 
@@ -187,7 +187,7 @@ class Dispatcher:
             self._releasing -= 1
         await self._batcher.give_back(state)
         self.locations.pop(location, None)
-        self._active = None
+        self._active.clear()
         self._session.forget(location)
 
     def finish(self) -> None:
@@ -308,7 +308,7 @@ class Dispatcher:
             if state.quota.day_spent or state.error is not None:
                 self._check_day(state)
             if state.ready and state.queued_at == inf:
-                self._scheduler.add(state, self._loop.time())
+                self._scheduler.add_again(state, self._loop.time())
             if state.more:
                 self._batcher.wants_claims(state)
 
@@ -328,11 +328,11 @@ class Dispatcher:
         return not self._forever and not self._batcher.expecting and self._at_rest()
 
     def _at_rest(self) -> bool:
-        """Tell whether all are at rest: one that was not is asked first."""
-        if self._active is None or self._active.at_rest:
-            every = self.locations.values()
-            self._active = next((state for state in every if not state.at_rest), None)
-        return self._active is None
+        """Tell whether all are at rest: those that were not are asked first."""
+        while self._active and self._active[-1].at_rest:
+            self._active.pop()
+        self._active = self._active or [s for s in self.locations.values() if not s.at_rest]
+        return not self._active
 
     def _check_day(self, state: LocationState) -> None:
         if state.quota.day_spent:

@@ -43,6 +43,10 @@ MAX_HELD: Final = 2048
 AGAIN_AFTER_S: Final = 60.0
 """Seconds after which a location is tried again that the API refused."""
 
+TURN: Final = 8
+"""Requests of a location in a row, where it has so many that may leave: what is written of a
+location with a commit, and read to decide, is so for several records at once."""
+
 FAILING: Final = 3
 """Records that a provider must fail, each again after it was proven not to be stored, to be told
 from a server that has trouble for a while."""
@@ -75,7 +79,9 @@ class LocationState:
         "quota",
         "ready",
         "resting",
+        "since",
         "stopped_at",
+        "turn",
         "unreachable",
         "working",
     )
@@ -94,6 +100,9 @@ class LocationState:
         self.stopped_at: float = 0.0
         """When it got this error, by the loop's time."""
         self.queued_at: float = math.inf
+        self.turn: int = 0
+        """How many more requests of its turn it has, which is due ``since`` this time."""
+        self.since: float = math.inf
         self._rate = math.nan
         self._ahead = 0
         self.unreachable: dict[tuple[str | None, str | None], str] = {}
@@ -235,7 +244,7 @@ class LocationState:
 
 
 class Scheduler:
-    """Which location moves next: the one that has been due longest.
+    """Which location moves next: the one whose turn has been due longest.
 
     ``freed`` is told when a slot is free for a location that had to wait for one: it may have been
     another's, who has the same client.
@@ -251,6 +260,10 @@ class Scheduler:
         if when < state.queued_at:
             state.queued_at = when
             heappush(self._heap, (when, next(self._ties), state))
+
+    def add_again(self, state: LocationState, now: float) -> None:
+        """Consider a location that has made a request: before others, until its turn ends."""
+        self.add(state, state.since if state.turn else now)
 
     def due_at(self, now: float) -> float:
         """When a lane may send a request: not after ``now`` if one may already.
@@ -273,6 +286,7 @@ class Scheduler:
 
     def _wait(self, state: LocationState, ready_at: float) -> None:
         """Consider a location when it has a slot; else when its day ends, or one is freed."""
+        state.turn = 0
         if ready_at == math.inf and state.quota.day_spent:
             ready_at = state.quota.day_ends
         if ready_at < math.inf:
@@ -284,11 +298,14 @@ class Scheduler:
         """The next lane that may send a request now. The caller takes the slot at once."""
         if self.due_at(now) > now:
             return None
-        _, _, state = heappop(self._heap)
+        when, _, state = heappop(self._heap)
         state.queued_at = math.inf
+        if not state.turn:
+            state.turn, state.since = TURN, when
+        state.turn -= 1
         lane = state.ready.popleft()
         if state.ready:
-            self.add(state, now)
+            self.add_again(state, now)
         return state, lane
 
     @property

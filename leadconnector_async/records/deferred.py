@@ -1,24 +1,34 @@
 """What a message lacks until it is sent: beside its body, and known only from the API's answers.
 
-And what is known only when all is staged. One file knows a person's number, another the address: a
-record that names both joins their lanes. And mails go out after those that they answer, whatever
+Of files that attachments name, what they hold is known, so that each content is uploaded once.
+
+And what is known only when all is staged: one file knows a person's number, another the address,
+and a record that names both joins their lanes. Mails go out after those that they answer, whatever
 their writers' clocks said.
 """
 
 from __future__ import annotations
 
+import errno
 from enum import IntFlag
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import groupby
+from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import msgspec
 import orjson
 from msgspec import Struct
 
-from leadconnector_async.models import Contact, MessageFields
+from leadconnector_async.models import Contact, MessageFields, Problem
+from leadconnector_async.sources.spool import SpooledUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     StagedMail = tuple[int, int, int, int, str]
     """Location, lane, date, seq and deferred parts of a mail."""
@@ -170,3 +180,70 @@ def _answered_first(answered: list[list[int]]) -> Iterator[int]:
 
 
 _UNSEEN, _OPEN, _DONE = range(3)
+
+
+_CACHED: Final = 4096
+
+_CHUNK: Final = 1 << 20
+
+
+def current_digest(path: str) -> str:
+    """Digest of what a file holds now.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    status = Path(path).stat()
+    if not S_ISREG(status.st_mode):  # a pipe would be waited for without an end
+        raise OSError(errno.EINVAL, "is no regular file")
+    return _digest(path, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+
+
+@lru_cache(maxsize=_CACHED)  # the picture of a signature is in each mail
+def _digest(path: str, *_state: int) -> str:
+    digest = blake2b(digest_size=16)
+    with Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+_LOCAL: Final = "file://"
+
+
+class FileLostError(Exception):
+    """A file that was there when its record was read is not there any more."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def are_local(attachments: Sequence[str] | None) -> bool:
+    """Tell whether any of them has to be uploaded."""
+    return attachments is not None and any(item.startswith(_LOCAL) for item in attachments)
+
+
+def located(attachments: Sequence[str]) -> list[str | LocalFile]:
+    """Replace ``file://`` URLs by the files, with digests of what they hold.
+
+    Raises:
+        FileLostError: one cannot be read.
+    """
+    return [
+        _file(number, item) if item.startswith(_LOCAL) else item
+        for number, item in enumerate(attachments, 1)
+    ]
+
+
+def _file(number: int, url: str) -> LocalFile:
+    path = url2pathname(urlsplit(url).path)
+    if isinstance(url, SpooledUrl):  # in a rehearsal it is nowhere
+        return LocalFile(path, url.digest)
+    try:
+        return LocalFile(path, current_digest(path))
+    except (OSError, ValueError) as error:  # no file has a name with a NUL character
+        why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        wrong = f"item {number} cannot be read ({why})"
+        fix = "put the file back, or take it out of the list"
+        raise FileLostError(Problem("attachments", wrong, fix)) from None

@@ -24,22 +24,23 @@ from leadconnector_async.sources.fields import (
 from leadconnector_async.sources.json_values import JsonValues, loaded_value, opening_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import ChatForm
 
     Values = dict[str, object]
     People = dict[str, dict[str, str]]
     """Of each chat, by its session: what names everybody, with the number or address of each."""
-    from collections.abc import Iterator
-
-    from leadconnector_async.sources.byte_stream import ByteStream
 
 _MAX_PEOPLE: Final = 500_000
 """Of all chats of a file: memory has to stay bounded. Who comes later is not known."""
 
 _TWO: Final = 2
+
+_JOINT: Final = re.compile(r"\s*[,&]\s*")
+"""What joins the members of a group in its title, whoever of them wrote."""
 
 _MAX_NAMED: Final = 5
 
@@ -76,6 +77,9 @@ class _Chat:
     ) -> None:
         others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
         self.is_owner_known = signed or len(others) < len(people)
+        named = {contacts.same(one) for one in _JOINT.split(title)}
+        if len(named) > 1 and [one for one in others if contacts.same(one) in named] == others[:1]:
+            others = contacts.others(_JOINT.split(title))
         if not others and title:
             others = [title]
         elif title in others and not self.is_owner_known and len(others) <= _TWO:

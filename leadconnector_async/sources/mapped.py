@@ -265,7 +265,8 @@ class RowMapper:
 
     def _after(self, columns: list[str], own: str, row: Mapping[str, Cell]) -> str | None:
         texts = [str(text) for name in columns if (text := self._cell((name,), row))]
-        others = [text for text in texts if text.strip() != own.strip()]
+        links = [word for word in own.split() if "://" in word]
+        others = [text for text in texts if text.strip() not in (own.strip(), *links)]
         return "\n".join([*others, own] if own else others) or None
 
     def _known(self, rule: FieldRule, row: Mapping[str, Cell]) -> object:

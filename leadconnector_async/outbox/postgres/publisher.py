@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.place import PostgresPlace
+    from leadconnector_async.outbox.selection import Selection
 
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""
-    from leadconnector_async.outbox.selection import Selection
 
 _AT_A_TIME: Final = 5_000
 

@@ -8,19 +8,21 @@ disk for after a crash.
 
 from __future__ import annotations
 
-from array import array
-from struct import pack, unpack
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import NO_BOUND, Claim
-from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
+from leadconnector_async.outbox.sqlite.connection import fetch_rows, packed, run_rows, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import Lease
+
+    QueueEntry = tuple[int, ...]
+    """Lane, date, seq and attempts of a record in the queue."""
 
 _UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
     FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
@@ -93,6 +95,8 @@ class ClaimIndex:
             seqs.remove(seq)
             if not seqs:
                 del lanes[lane]
+                if not lanes:
+                    del lanes_of[location]
             batch = batch_of.pop(seq)
             left[batch] -= 1
             self._stale.add(batch)
@@ -123,27 +127,9 @@ class ClaimIndex:
 
 
 _INSERT: Final = "INSERT INTO claimed (batch, seqs)"
-
 _DELETE: Final = "DELETE FROM claimed WHERE batch IN ("
 
-
-def packed(seqs: Collection[int]) -> bytes:
-    """Write numbers as they are stored, whatever the machine."""
-    return pack(f"<{len(seqs)}q", *seqs)
-
-
-def unpacked(stored: bytes) -> Sequence[int]:
-    """Read numbers back."""
-    return array("q", unpack(f"<{len(stored) // 8}q", stored))
-
-
-if TYPE_CHECKING:
-    QueueEntry = tuple[int, int, int, int]
-    """Lane, date, seq and attempts of a record in the queue."""
-
-LOWEST: Final = -(1 << 63)
-
-HIGHEST: Final = (1 << 63) - 1
+LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 
 STRETCH: Final = 128
 """Lanes to walk before starting over, or twice as many as are asked for."""
@@ -161,11 +147,18 @@ five, so what is passed over costs no more than what is taken, however long a la
 _QUEUED: Final = """SELECT lane, date, seq, attempts FROM queue
     WHERE location = ? AND (lane, date, seq) > (?, ?, ?) ORDER BY lane, date, seq LIMIT ?"""
 
+SMALL: Final = 64
+"""A location with so few records in the queue is read whole, together with others."""
+
+_COUNTED: Final = "SELECT column1, (SELECT count(*) FROM queue WHERE location = column1) FROM ("
+
+_WHOLE: Final = "SELECT lane, date, seq, attempts, location FROM ("
+_QUEUES: Final = ") CROSS JOIN queue ON location = column1"
+
 _OF_LANE: Final = """SELECT lane, date, seq, attempts FROM queue
     WHERE location = ? AND lane = ? ORDER BY date, seq LIMIT ?"""
 
 _TAKEN: Final = "SELECT lane, date, seq, key, payload, column2, late FROM ("
-
 _RECORDS: Final = ") CROSS JOIN record ON seq = column1"
 
 _HELD: Final = """SELECT q.lane, q.date, q.seq, key, payload, attempts, late
@@ -202,11 +195,25 @@ class Claims:
 
     def claim(self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND) -> list[list[Claim]]:
         """Take the next records of each (lease, at most how many), until they weigh ``room``."""
-        catches = [_LocationClaim(lease, min(n, self._left(lease.number))) for lease, n in wants]
+        waiting, held = self._waiting, self.index.count
+        new = [(lease.number,) for lease, _ in wants if lease.number not in waiting]
+        for number, queued in fetch_rows(self._connection, _COUNTED, new, ")"):
+            waiting[number] = queued - held(number)
+        catches = [_LocationClaim(lease, min(n, waiting[lease.number])) for lease, n in wants]
         if len({catch.location for catch in catches}) < len(catches):
             raise ValueError("a claim names each location once")
+        small: dict[int, list[QueueEntry]] = {}
         for catch in catches:
-            self._fill(catch)
+            if catch.wanted and waiting[catch.location] + held(catch.location) <= SMALL:
+                small[catch.location] = []
+            else:
+                self._fill(catch)
+        names = [(number,) for number in small]
+        for row in fetch_rows(self._connection, _WHOLE, names, _QUEUES):
+            small[row[4]].append(row)
+        for catch in catches:
+            if catch.location in small:
+                catch.choose(small[catch.location], self.index.lanes.get(catch.location, {}))
         claims = self._claims(catches, room)
         taken = [
             (catch.location, claim.lane, claim.seq)
@@ -218,7 +225,7 @@ class Claims:
         return claims
 
     def _claims(self, catches: Iterable[_LocationClaim], room: int) -> list[list[Claim]]:
-        taken = [(seq, tries) for catch in catches for _, _, seq, tries in catch.places]
+        taken = [place[2:4] for catch in catches for place in catch.places]
         rows = fetch_rows(self._connection, _TAKEN, taken, _RECORDS)
         claims = []
         for catch in catches:
@@ -232,13 +239,6 @@ class Claims:
             self._waiting[catch.location] -= len(of_location)
             claims.append(of_location)
         return claims
-
-    def _left(self, location: int) -> int:
-        if location not in self._waiting:
-            query = "SELECT count(*) FROM queue WHERE location = ?"
-            (queued,) = self._connection.execute(query, (location,)).fetchone()
-            self._waiting[location] = queued - self.index.count(location)
-        return self._waiting[location]
 
     def _fill(self, catch: _LocationClaim) -> None:
         lane, walked = self._walks.get(catch.location, (LOWEST, 0))
@@ -311,6 +311,20 @@ class _LocationClaim:
     @property
     def short(self) -> int:
         return self.wanted - len(self.places)
+
+    def choose(self, queue: Sequence[QueueEntry], in_hand: Mapping[int, AbstractSet[int]]) -> None:
+        """Take of a whole queue, of each lane in turn, those with fewest in hand first."""
+        depths = {lane: len(seqs) for lane, seqs in in_hand.items()}
+        turns = []
+        for row in queue:
+            lane = row[0]
+            if lane in in_hand and row[2] in in_hand[lane]:
+                continue
+            depths[lane] = turn = depths.get(lane, 0) + 1
+            turns.append((turn, row))
+        if len(turns) > self.wanted:
+            turns.sort(key=itemgetter(0))
+        self.places = [row for _, row in turns[: self.wanted]]
 
     def set_out(self, busy: Collection[int]) -> None:
         """Begin a walk, which passes lanes that have records in hand."""

@@ -11,10 +11,12 @@ import errno
 import os
 import shutil
 import sqlite3
+from array import array
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from struct import pack, unpack
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -27,7 +29,7 @@ from leadconnector_async.errors import (
 from leadconnector_async.outbox.sqlite import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from sqlite3 import Connection
 
 _BUSY_S: Final = 10.0
@@ -245,3 +247,13 @@ def _copy(outbox: str, copy: str) -> None:
         raise OutboxWriteError(
             f"{outbox} cannot be copied to {copy} ({error}): make room there, or set TMPDIR"
         ) from error
+
+
+def packed(seqs: Collection[int]) -> bytes:
+    """Write numbers as they are stored, whatever the machine."""
+    return pack(f"<{len(seqs)}q", *seqs)
+
+
+def unpacked(stored: bytes) -> Sequence[int]:
+    """Read numbers back."""
+    return array("q", unpack(f"<{len(stored) // 8}q", stored))

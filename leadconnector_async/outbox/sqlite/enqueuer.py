@@ -18,19 +18,15 @@ from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJEC
 from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from sqlite3 import Connection
 
+    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.claims import Claims
-    from leadconnector_async.outbox.sqlite.counters import Lookups
+    from leadconnector_async.outbox.sqlite.counters import Counters, Lookups
 
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""
-
-    from collections.abc import Collection, Iterable
-
-    from leadconnector_async.outbox.selection import Selection
-    from leadconnector_async.outbox.sqlite.counters import Counters
 
 _TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
 

@@ -15,8 +15,7 @@ from leadconnector_async.outbox.reader import (
     SourcePosition,
 )
 from leadconnector_async.outbox.reasons import grouped
-from leadconnector_async.outbox.sqlite import claims
-from leadconnector_async.outbox.sqlite.connection import fetch_rows
+from leadconnector_async.outbox.sqlite.connection import fetch_rows, unpacked
 from leadconnector_async.outbox.sqlite.counters import (
     DISMISSED,
     LEFT_OUT,
@@ -113,7 +112,7 @@ def _counts(connection: Connection) -> tuple[dict[str, RecordCounts], list[tuple
 
 def _claimed(connection: Connection) -> Iterator[str]:
     batches = connection.execute("SELECT seqs FROM claimed").fetchall()
-    seqs = {(seq,) for (stored,) in batches for seq in claims.unpacked(stored)}
+    seqs = {(seq,) for (stored,) in batches for seq in unpacked(stored)}
     for (name,) in fetch_rows(connection, _CLAIMED, list(seqs), ")"):
         yield name
 

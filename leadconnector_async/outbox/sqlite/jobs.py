@@ -117,7 +117,9 @@ class SqliteStore:
     def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
-        return list(map(self._traced, self.claims.claim(wants, room)))
+        batches = self.claims.claim(wants, room)
+        self._traced([claim for claims in batches for claim in claims])
+        return batches
 
     def _traced(self, claims: list[Claim]) -> list[Claim]:
         """Add of which traces records are: nearly always, none is."""

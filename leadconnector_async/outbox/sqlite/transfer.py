@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
-from leadconnector_async.outbox.sqlite.claims import ClaimIndex, packed
-from leadconnector_async.outbox.sqlite.connection import explained, open_to_write
+from leadconnector_async.outbox.sqlite.claims import ClaimIndex
+from leadconnector_async.outbox.sqlite.connection import explained, open_to_write, packed
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, SourceForms, restored
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
 from leadconnector_async.records.deferred import read_deferred

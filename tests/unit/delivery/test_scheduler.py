@@ -12,6 +12,7 @@ from leadconnector_async.delivery.scheduler import (
     MAX_AHEAD,
     MAX_HELD,
     MIN_AHEAD,
+    TURN,
     LocationState,
     Scheduler,
 )
@@ -279,31 +280,69 @@ def test_the_books_of_a_site_balance(events: list[tuple[str, int]]) -> None:
         assert len(set(map(id, place.ready))) == len(place.ready)
 
 
-def test_the_location_that_has_been_due_longest_is_next() -> None:
+def test_the_location_whose_turn_has_been_due_longest_is_next() -> None:
     """A location with many lanes takes its turn among those with few: nobody starves."""
     scheduler, big, small = (
         Scheduler(),
         full(location_state("big"), 50, 1),
-        full(location_state("small"), 2, 1),
+        full(location_state("small"), TURN + 2, 1),
     )
     scheduler.add(big, 0.0)
     scheduler.add(small, 0.5)
     order = []
-    for now in range(1, 7):
+    for now in range(1, 3 * TURN + 3):
         due = scheduler.pop(float(now))
         assert due is not None
         order.append(due[0].name)
-    assert order == ["big", "small", "big", "small", "big", "big"]
+    assert order == ["big"] * TURN + ["small"] * TURN + ["big"] * TURN + ["small"] * 2
+
+
+def test_a_location_of_one_lane_goes_on_with_its_turn() -> None:
+    """Once its request is answered, it goes before others that became due meanwhile."""
+    scheduler, one, other = (
+        Scheduler(),
+        full(location_state("one"), 1, TURN + 1),
+        full(location_state("other"), 2, 1),
+    )
+    scheduler.add(one, 0.0)
+    order = []
+    for now in range(1, TURN + 3):
+        due = scheduler.pop(float(now))
+        assert due is not None
+        order.append(due[0].name)
+        if now == 1:
+            scheduler.add(other, 1.5)
+        if due[0] is one:
+            one.ready.append(due[1])
+            scheduler.add_again(one, now + 0.5)
+    assert order == ["one"] * TURN + ["other"] * 2
+
+
+def test_who_had_to_wait_begins_a_new_turn() -> None:
+    """Else it would go before those that have been due since."""
+    scheduler, waited, other = (
+        Scheduler(),
+        full(location_state("waited"), 5, 1),
+        full(location_state("other"), 5, 1),
+    )
+    scheduler.add(waited, 0.0)
+    assert scheduler.pop(1.0) is not None
+    cast("StandInQuota", waited.quota).opens_at = 9.0
+    assert scheduler.pop(2.0) is None
+    scheduler.add(other, 8.0)
+    due = scheduler.pop(9.0)
+    assert due is not None
+    assert due[0] is other
 
 
 def test_many_locations_take_turns() -> None:
     """Each gets as often its turn as the others, whichever has the most to do."""
     scheduler = Scheduler()
-    places = [full(location_state(str(number)), 10 + 50 * number, 1) for number in range(5)]
+    places = [full(location_state(str(number)), 20 + 50 * number, 1) for number in range(5)]
     for place in places:
         scheduler.add(place, 0.0)
-    names = [due[0].name for now in range(40) if (due := scheduler.pop(now / 10))]
-    assert {name: names.count(name) for name in set(names)} == dict.fromkeys("01234", 8)
+    names = [due[0].name for now in range(80) if (due := scheduler.pop(now / 10))]
+    assert {name: names.count(name) for name in set(names)} == dict.fromkeys("01234", 16)
 
 
 def test_a_location_waits_for_its_quota_alone() -> None:
