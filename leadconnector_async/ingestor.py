@@ -169,7 +169,7 @@ class Ingestor:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._is_open = False
+        self._is_open = self._meter.is_open = False
         try:
             await self._sender.close()
         finally:
