@@ -32,7 +32,7 @@ class Pacer:
     def __init__(self, limit: RateLimit) -> None:
         self._burst = max(2.0, limit.requests * BURST)
         self._gap = limit.interval / limit.requests / LEAD
-        self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
+        self._limiter: AsyncLimiter | None = None  # until it is drawn from, it is full
         self._lot = limit.requests // LOTS
         self._drawn = 0.0
 
@@ -41,7 +41,7 @@ class Pacer:
 
         ``weight`` is 1 for the full rate, 2 for half of it.
         """
-        if weight <= self._drawn:
+        if weight <= self._drawn or self._limiter is None:
             return now
         passes = self._limiter.has_capacity(self._amount(weight))
         return now if passes else now + self._gap
@@ -50,6 +50,8 @@ class Pacer:
         """Pass. Does not suspend where `ready_at` has just said now."""
         if weight > self._drawn:
             amount = self._amount(weight)
+            if self._limiter is None:
+                self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
             await self._limiter.acquire(amount)
             self._drawn += amount
         self._drawn = max(0.0, self._drawn - weight)
