@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 _PAGE: Final = 256
 
-_FAILED_BYTES: Final = 1 << 20
+_FAILED_BYTES: Final = 256 << 10
 """A page of failed records ends beyond so many: one can be as long as a mail."""
 
 _SPENDS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, day_limit
@@ -187,7 +187,7 @@ class SqliteOutboxReader:
         )
         at = 0
         while at < len(seqs):
-            page = seqs[at : at + 8 * _PAGE]
+            page = seqs[at : at + 4 * _PAGE]
             read, found = await self._read(lambda connection: _failed(connection, page))  # noqa: B023 - awaited here
             at += read
             if found:
