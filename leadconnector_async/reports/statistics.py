@@ -286,7 +286,7 @@ class StatisticsReporter:
             answer = None
             try:
                 answer = self._callback(statistics)
-            except Exception:  # noqa: BLE001 - it is the callback's own
+            except BaseException:  # noqa: BLE001 - the callback's own, which has its thread alone
                 self._note_failure()
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._finish, call, answer)

@@ -99,6 +99,7 @@ class StatisticsMeter:
         self._next: Observer | None = session.observer
         self.session: ApiSession = session.observed_by(self)
         self._run: WatchedSender | None = None
+        self.is_open: bool = True
         self._own: Callable[[], dict[str, Any]] = dict
         self.left: dict[str, int] = {}
         """Records without an end, by location, where `watch` was told no better."""
