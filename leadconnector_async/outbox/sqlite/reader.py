@@ -39,7 +39,6 @@ from leadconnector_async.quota.limits import QuotaSnapshot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from sqlite3 import Connection
-    from types import TracebackType
 
     from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordLife
@@ -248,12 +247,7 @@ class SqliteOutboxReader:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:
