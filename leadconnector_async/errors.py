@@ -76,7 +76,7 @@ CLOSED: Final = "the client is closed: make a new LeadConnector"
 
 
 class ClosedError(LeadConnectorError, RuntimeError):
-    """The client was closed before. Nothing was sent.
+    """The client, its session or the ingestor was closed before. Nothing was sent.
 
     Example:
         >>> await api.close()

@@ -7,8 +7,9 @@ import signal
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
+from inspect import isawaitable
 from math import inf
-from os import fspath
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,6 @@ from leadconnector_async.sources.batch_reader import ReadingInterruptedError, So
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
-    from os import PathLike
     from types import FrameType, TracebackType
 
     from leadconnector_async.client import LeadConnector
@@ -100,7 +100,8 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         mark_read: set each conversation's unread count to 0 once its last message is settled,
             unless it was unread before; by default as the policy says.
         concurrency: requests in flight at most; by default as many as the locations can use.
-        on_progress: called every ``every`` seconds, and at the end. What it raises ends the import.
+        on_progress: called every ``every`` seconds, and at the end; what it returns is awaited if
+            it can be, as of a coroutine function. What it raises ends the import.
         every: seconds between two calls of ``on_progress``.
         handle_signals: end on Ctrl-C and SIGTERM as the command does: the first finishes what is in
             flight, the second stops at once. By default, signals are the program's own. In the main
@@ -113,6 +114,7 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         with the reason, while others went on, or where the day's quota is spent.
 
     Raises:
+        TypeError: ``sources``, ``mine`` or ``only`` is one text: give a list.
         SourceError: a source cannot be read; nothing was sent.
         SelectionError: no record meets something of ``only``; nothing was sent.
         ValueError: nothing can be selected so; or ``stats_every`` is not more than 0.
@@ -131,6 +133,9 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
         raise ClosedError(CLOSED)
     if not stats_every > 0:
         raise ValueError("stats_every is not more than 0: give seconds")
+    for name, several in {"sources": sources, "mine": mine, "only": only}.items():
+        if isinstance(several, str | bytes | PathLike):  # else each of its letters is one
+            raise TypeError(f"{name} is a {type(several).__name__}: give a list")
     path = fspath(outbox)
     given = {
         "timezone": ZoneInfo(timezone) if isinstance(timezone, str) else timezone,
@@ -196,7 +201,7 @@ async def _run(  # noqa: PLR0913 - handed on by name
     try:
         with signals if handle_signals else nullcontext():
             while not (await asyncio.wait([running], timeout=every))[0]:
-                on_progress(importer.snapshot())
+                await _tell(on_progress, importer)
     finally:
         running.cancel()
         await asyncio.wait([running])
@@ -204,7 +209,7 @@ async def _run(  # noqa: PLR0913 - handed on by name
             await reporter.close()
     if not (running.cancelled() and signals.count):
         running.result()
-    on_progress(importer.snapshot())
+    await _tell(on_progress, importer)
     if signals.count:
         return Ending(ended="interrupted", stopped=importer.ending().stopped)
     errors = importer.errors.values()
@@ -213,6 +218,11 @@ async def _run(  # noqa: PLR0913 - handed on by name
             if not isinstance(error, DailyQuotaSpentError):
                 raise error
     return importer.ending()
+
+
+async def _tell(on_progress: Callable[[ImportProgress], object], importer: Importer) -> None:
+    if isawaitable(answer := on_progress(importer.snapshot())):
+        await answer
 
 
 class Signals:

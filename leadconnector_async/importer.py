@@ -291,7 +291,11 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
             origin=LocationReader(origin, files_of(outbox), location),
             measured=measured,
         )
-        ending = await drive(importer)
+        try:
+            ending = await drive(importer)
+        finally:
+            if importer.statistics is not None:
+                importer.statistics.is_open = False
         await empty_files(outbox)
     return summary_of(
         importer.stats,

@@ -65,7 +65,7 @@ class Ingestor:
 
     Raises:
         ValueError: the role is none, or leaves the sending to others where there cannot be any;
-            or ``stats_every`` is not more than 0.
+            or ``stats_every`` is not more than 0, or ``buffer`` or ``concurrency`` less than 1.
 
     Example:
         >>> async with Ingestor(api, outbox="import.db") as ingestor:
@@ -91,6 +91,8 @@ class Ingestor:
             raise ValueError(
                 'role="submit" needs workers: give the URL of a database as the outbox'
             )
+        if buffer < 1 or (concurrency is not None and concurrency < 1):
+            raise ValueError("buffer or concurrency is less than 1: nothing would be sent")
         if not stats_every > 0:
             raise ValueError("stats_every is not more than 0: give seconds")
         self._api = api
@@ -167,7 +169,7 @@ class Ingestor:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._is_open = False
+        self._is_open = self._meter.is_open = False
         try:
             await self._sender.close()
         finally:

@@ -36,6 +36,9 @@ class Exchange(Struct, frozen=True, gc=False):
 class Watched(Protocol):
     """What knows how things stand, at any time."""
 
+    is_open: bool
+    """Whether it still does."""
+
     def read(self) -> Any:  # noqa: ANN401 - a `Statistics`, which is made of what stands above
         """Return that, in whatever thread."""
 

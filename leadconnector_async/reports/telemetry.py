@@ -152,7 +152,8 @@ class OpenTelemetry:
     ) -> Iterator[Observation]:
         """Of each location, or of all together."""
         found: dict[str, list[int]] = {}
-        for source in list(self._watched):
+        watched = list(self._watched)
+        for source in [source for source in watched if source.is_open] or watched:
             for name, of in source.read().locations.items():
                 value = getattr(of, field)
                 if value is not None:

@@ -57,7 +57,8 @@ class Deadlines:
     def begin(self) -> Task[Any]:
         """Time the current task, until it is handed to `end`."""
         task = current_task(self._loop)
-        assert task is not None  # noqa: S101 - a coroutine that awaits a future runs in a task
+        if task is None:
+            raise RuntimeError("the client was used in another event loop: make one for each")
         due = self._due[task] = self._loop.time() + self._seconds
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._tick)

@@ -202,6 +202,8 @@ class AiohttpTransport:
 
         Reads and files, which store no message, ask ``may_send`` before they have a connection.
         """
+        if session.closed:
+            raise ClosedError("the session is closed: close it after the client")
         check_target(request)
         headers, upload = headers_of(request, token, self._agent), request.upload
         timeouts = self._timeouts

@@ -7,6 +7,7 @@ import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from fault_harness import QUICK, UNPACED, records
 from msgspec.structs import replace
@@ -212,3 +213,26 @@ def test_closing_a_client_closes_its_session_though_it_is_cancelled() -> None:
                     await api.close()
 
     asyncio.run(scenario())
+
+
+def test_a_session_that_was_closed_says_so(tmp_path: Path) -> None:
+    """The application's own, which it has closed before the client: to whoever sends by it."""
+
+    async def scenario() -> None:
+        session = aiohttp.ClientSession()
+        async with LeadConnector("t", location_id="here", session=session) as api:
+            await session.close()
+            with pytest.raises(ClosedError, match="the session is closed"):
+                await api.mark_read("c")
+            async with Ingestor(api, outbox=tmp_path / "o.db") as ingestor:
+                with pytest.raises(ClosedError, match="the session is closed"):
+                    await ingestor.submit(records(1)[0])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("numbers", [{"buffer": 0}, {"buffer": -1}, {"concurrency": 0}])
+def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
+    """Rather than waited for without end."""
+    with pytest.raises(ValueError, match="less than 1"):
+        Ingestor(LeadConnector("t", location_id="here"), **numbers)

@@ -170,15 +170,16 @@ def test_a_location_that_cannot_go_on_says_why(tmp_path: Path, kind: str) -> Non
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
 def test_a_callback_that_raises_is_logged_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
-    """And called again; the run goes on to its end."""
+    """And called again, whatever it raises; the run goes on to its end."""
     calls = threading.Semaphore(0)
 
     def fail(_: Statistics) -> None:
         calls.release()
-        raise ZeroDivisionError
+        raise error
 
     async def scenario() -> None:
         async with (

@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
 from worker_harness import asked
 
 from leadconnector_async import (
+    AccessError,
     Contact,
     InboundMessage,
     Ingestor,
@@ -338,3 +339,29 @@ def test_gauges_are_of_all_locations_unless_they_are_asked_for(tmp_path: Path) -
         *(("window", "place0", 48), ("window", "place1", 49)),
         *(("day", "place0", 98), ("day", "place1", 99)),
     }
+
+
+def test_gauges_are_of_what_is_open(tmp_path: Path) -> None:
+    """Not of an ingestor that has ended, though the program has it still, once another is there."""
+    telling = Telling()
+
+    def pending() -> int:
+        name = "leadconnector.outbox.pending"
+        return next(int(point.value) for of, _, point in telling.points() if of == name)
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SandboxConfig(tokens={"good": "here"})) as sandbox,
+            LeadConnector(
+                "bad", location_id="here", base_url=sandbox.url, telemetry=telling.telemetry
+            ) as api,
+        ):
+            first, second = (Ingestor(api, outbox=tmp_path / "o.db") for _ in range(2))
+            async with first:
+                with pytest.raises(AccessError):
+                    await first.submit(records(1)[0])
+            assert pending() == 1
+            async with second:
+                assert pending() == 1
+
+    asyncio.run(scenario())

@@ -27,7 +27,7 @@ from leadconnector_async import (
     ThrottledError,
 )
 from leadconnector_async.models import MESSAGE_TYPES, MessageType
-from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
+from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig, SandboxThread
 
 TOKEN = "pit-0123456789"
 WHEN = datetime(2024, 5, 1, 9, 30, tzinfo=UTC)
@@ -390,3 +390,21 @@ def test_a_closed_client_sends_nothing() -> None:
             assert sandbox.messages == []
 
     asyncio.run(scenario())
+
+
+def test_a_client_of_another_loop_says_so(sandbox: SandboxThread) -> None:
+    """As where each call of a program runs a loop of its own."""
+    api = LeadConnector(sandbox.token, location_id=sandbox.location_id, base_url=sandbox.url)
+
+    async def ask(*, last: bool) -> None:
+        try:
+            await api.find_contact(number="+12125550100")
+        finally:
+            if last:
+                await api.close()
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        first.run(ask(last=False))
+        with pytest.raises(RuntimeError, match="in another event loop"):
+            second.run(ask(last=False))
+        first.run(ask(last=True))

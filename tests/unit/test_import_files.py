@@ -151,3 +151,34 @@ def test_a_piece_from_a_program(sandbox: SandboxThread, tmp_path: Path) -> None:
     assert (found.sent, found.later) == (20, 0)
     with pytest.raises(ValueError, match="limit must be"):
         imported(sandbox, source, outbox, limit=0)
+
+
+def test_a_callback_may_be_a_coroutine_function(sandbox: SandboxThread, tmp_path: Path) -> None:
+    """It is awaited, and what it raises ends the import too."""
+    history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(5)])
+    seen: list[ImportProgress] = []
+
+    async def tell(progress: ImportProgress) -> None:
+        await asyncio.sleep(0)
+        seen.append(progress)
+
+    async def fail(_: ImportProgress) -> None:
+        raise LookupError
+
+    imported(sandbox, history, tmp_path / "o.db", on_progress=tell)
+    assert seen[-1].sent == 5
+    with pytest.raises(LookupError):
+        imported(sandbox, history, tmp_path / "o.db", on_progress=fail)
+
+
+@pytest.mark.parametrize("name", ["sources", "mine", "only"])
+def test_a_text_is_not_a_list_of_its_letters(tmp_path: Path, name: str) -> None:
+    """The first one of a path is the root folder."""
+    given: dict[str, Any] = {"sources": [], name: "/h.csv"}
+
+    async def scenario() -> None:
+        async with LeadConnector("t", location_id="here") as api:
+            await import_files(api, **given, outbox=tmp_path / "o.db")
+
+    with pytest.raises(TypeError, match=f"{name} is a str: give a list"):
+        asyncio.run(scenario())
