@@ -2,7 +2,7 @@
 
 So many callers each submit one after the other: by the client alone, and by an ingestor over
 memory and over a file, where a message is on disk before it leaves and its end before it is told.
-The server answers at once, so that what is seen is ours. Each turn has a process of its own.
+The server answers at once, so that what is seen is ours. Each has a process of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Way = Literal["client", "memory", "file"]
 AT_ONCE: Final = (64, 500)
 
 
-class Turn(Struct, frozen=True):
+class Submitting(Struct, frozen=True):
     """What is to be submitted, and how."""
 
     way: Way
@@ -52,32 +52,32 @@ class Waited(Struct, frozen=True):
     cpu_us_per_message: float
 
 
-async def take(turn: Turn, folder: str) -> Waited:
+async def submit_all(work: Submitting, folder: str) -> Waited:
     """Submit everything, and time each call."""
-    shape = Shape(count=turn.messages + WARM_UP)
+    shape = Shape(count=work.messages + WARM_UP)
     messages = [msgspec.json.decode(body, type=InboundMessage) for body in bodies(shape)]
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(
             LeadConnector(
                 "benchmark",
                 location_id=location_id(0),
-                base_url=turn.base_url,
+                base_url=work.base_url,
                 limit=None,
-                connections=turn.callers,
+                connections=work.callers,
             )
         )
         submit: Callable[[InboundMessage], Awaitable[Any]] = api.add_inbound_message
-        if turn.way != "client":
-            path = Path(folder, "outbox.db") if turn.way == "file" else None
-            ingestor = Ingestor(api, outbox=path, concurrency=turn.callers)
+        if work.way != "client":
+            path = Path(folder, "outbox.db") if work.way == "file" else None
+            ingestor = Ingestor(api, outbox=path, concurrency=work.callers)
             submit = (await stack.enter_async_context(ingestor)).submit
-        await _timed(submit, messages[:WARM_UP], turn.callers)
+        await _timed(submit, messages[:WARM_UP], work.callers)
         began, began_cpu = time.perf_counter(), time.process_time()
-        waits = await _timed(submit, messages[WARM_UP:], turn.callers)
+        waits = await _timed(submit, messages[WARM_UP:], work.callers)
         elapsed, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     cuts = quantiles(waits, n=100)
     return Waited(
-        cuts[49] * 1000, cuts[98] * 1000, turn.messages / elapsed, cpu / turn.messages * 1e6
+        cuts[49] * 1000, cuts[98] * 1000, work.messages / elapsed, cpu / work.messages * 1e6
     )
 
 
@@ -99,14 +99,14 @@ async def _timed(
     return waits
 
 
-def one_turn(given: str) -> None:
-    """Take the turn that is given as JSON, and print what was waited."""
-    turn = msgspec.json.decode(given, type=Turn)
+def submit_here(given: str) -> None:
+    """Submit what is given as JSON, and print what was waited."""
+    work = msgspec.json.decode(given, type=Submitting)
     with (
         TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=loop_factory(uvloop=True)) as runner,
     ):
-        sys.stdout.buffer.write(msgspec.json.encode(runner.run(take(turn, folder))))
+        sys.stdout.buffer.write(msgspec.json.encode(runner.run(submit_all(work, folder))))
 
 
 def _medians(laps: list[Waited]) -> dict[str, float]:
@@ -119,10 +119,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.submitting")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--turn", help=argparse.SUPPRESS)
+    parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.turn:
-        one_turn(given.turn)
+    if given.work:
+        submit_here(given.work)
         return
     machine.pin(machine.CLIENT_CORE)
     laps: dict[str, dict[str, list[Waited]]] = {}
@@ -130,9 +130,9 @@ def main() -> None:
         for _ in range(given.runs):
             for callers in AT_ONCE:
                 for way in get_args(Way):
-                    turn = Turn(way, server.base_url, callers, given.messages)
+                    work = Submitting(way, server.base_url, callers, given.messages)
                     of_way = laps.setdefault(f"{callers} callers", {}).setdefault(way, [])
-                    of_way.append(_in_its_process(turn))
+                    of_way.append(_in_its_process(work))
     report(
         "submitting",
         server=usual(),
@@ -145,9 +145,9 @@ def main() -> None:
     )
 
 
-def _in_its_process(turn: Turn) -> Waited:
-    command = [sys.executable, "-m", "benchmarks.submitting", "--turn"]
-    command.append(msgspec.json.encode(turn).decode())
+def _in_its_process(work: Submitting) -> Waited:
+    command = [sys.executable, "-m", "benchmarks.submitting", "--work"]
+    command.append(msgspec.json.encode(work).decode())
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own module
     return msgspec.json.decode(done.stdout, type=Waited)
 

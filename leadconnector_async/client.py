@@ -151,9 +151,11 @@ class LeadConnector(LocationApi):
     async def close(self) -> None:
         """Close the connections, unless the session is the application's own. For good."""
         self.closed = True
-        if isinstance(self.session.tokens, NeedsTransport):
-            await self.session.tokens.detach_transport()
-        await self.session.transport.close()
+        try:
+            if isinstance(self.session.tokens, NeedsTransport):
+                await self.session.tokens.detach_transport()
+        finally:
+            await self.session.transport.close()
 
     async def add_inbound_message(
         self, message: InboundMessage, *, location_id: str | None = None

@@ -1,7 +1,7 @@
 """The import of files, without any command line: read and stage all, then send.
 
-No object is kept per record: counts come from the dispatcher's tally and the outbox, so that memory
-stays flat in the size of the import.
+No object is kept per record: counts come from the statistics of the run and from the outbox, so
+that memory stays flat in the size of the import.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.errors import DailyQuotaSpentError, OutboxError
 from leadconnector_async.location_reader import LocationReader
 from leadconnector_async.outbox.open import exists, files_of, open_outbox, read_outbox, shown_place

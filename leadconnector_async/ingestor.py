@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.models import InboundMessage, Outcome, Record
     from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
@@ -95,18 +95,20 @@ class Ingestor:
             raise ValueError("stats_every is not more than 0: give seconds")
         self._api = api
         self._on_stats, self._stats_every = on_stats, stats_every
-        self._meter: StatisticsMeter | None = None
         self._reporter: StatisticsReporter | None = None
         self._path = outbox
         self._sends = role == "both"
         self._concurrency = concurrency
         self._in_flight = InFlightLimit(buffer)
         self._running = False
-        self._is_open = False
+        self._is_open: bool | None = None
+        """None: it never was."""
 
     async def __aenter__(self) -> Self:
         if self._api.closed:
             raise ClosedError(CLOSED)
+        if self._is_open:
+            raise RuntimeError("the ingestor is open already: make another one")
         self._builder = RecordBuilder(self._api.location_of, self._api.location_id)
         self._durable: DurableOutbox | None = None
         self._sender: ExclusiveSender | Submitter
@@ -125,7 +127,11 @@ class Ingestor:
                 concurrency=self._concurrency,
             )
             meter.watch(self._sender, (lambda: memory.left) if self._durable is None else None)
-            await self._count()
+            try:
+                await self._count()
+            except BaseException:
+                await self._sender.close()
+                raise
         if self._on_stats is not None:
             self._reporter = StatisticsReporter(
                 meter.snapshot, self._on_stats, self._stats_every, self._count
@@ -136,7 +142,7 @@ class Ingestor:
 
     async def _count(self) -> None:
         """Have counted again what is pending, where nobody else writes."""
-        if self._durable is not None and self._meter is not None:
+        if self._durable is not None:
             self._meter.left = await self._durable.unsent()
 
     async def _shared(self, place: str, meter: StatisticsMeter) -> Submitter:
@@ -171,6 +177,7 @@ class Ingestor:
     @property
     def stats(self) -> RunStats:
         """What was done so far, in numbers."""
+        self._check_open(or_was=True)
         return self._sender.stats
 
     def snapshot(self) -> Statistics:
@@ -179,17 +186,17 @@ class Ingestor:
         Raises:
             RuntimeError: the ingestor was never open.
         """
-        if self._meter is None:
-            raise RuntimeError("the ingestor was not open: use it within `async with`")
+        self._check_open(or_was=True)
         return self._meter.snapshot()
 
     @property
     def in_hand(self) -> int:
-        """Messages that were taken in and have no durable outcome yet: ``buffer`` at most."""
+        """Messages that were taken in and are waited for: ``buffer`` at most."""
         return self._in_flight.size
 
     def stop(self) -> None:
         """Send nothing more. `run` ends when what is in flight has been answered."""
+        self._check_open(or_was=True)
         self._sender.stop()
 
     async def run(self, messages: Messages = ()) -> AsyncGenerator[Outcome, None]:
@@ -257,25 +264,30 @@ class Ingestor:
             AccessError, DailyQuotaSpentError, ThrottledError: its location cannot go on; it
                 stays in the outbox.
             OutboxError: the store failed.
-            NotSentError: the API was out of reach for longer than the policy's patience.
+            NotSentError: the API was out of reach for longer than the policy's patience; or the
+                ingestor was closed meanwhile.
+            ClosedError: it was closed before; nothing was written down.
         """
         self._check_open()
         draft = self._builder.draft_of(message, alone=True)
         meter = self._meter
-        if meter is not None:
-            meter.received += 1
-            meter.refused += draft.problem is not None
-            if (trace := meter.trace()) is not None:
-                draft = draft._replace(trace=trace)
+        meter.received += 1
+        meter.refused += draft.problem is not None
+        if (trace := meter.trace()) is not None:
+            draft = draft._replace(trace=trace)
         if draft.payload is None:
             return outcome_of_refused(draft)
         await self._in_flight.has_space()
+        self._check_open()
         self._in_flight.take(1, len(draft.payload))
-        return await asyncio.shield(asyncio.create_task(self._sender.submit(draft)))
+        sending = asyncio.create_task(self._sender.submit(draft))
+        sending.add_done_callback(_note_error)
+        await asyncio.wait([sending])  # which leaves it alone when this is cancelled
+        return sending.result()
 
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise RuntimeError("the ingestor is not open: use it within `async with`")
+    def _check_open(self, *, or_was: bool = False) -> None:
+        if not self._is_open and (self._is_open is None or not or_was):
+            raise ClosedError("the ingestor is not open: use it within `async with`")
 
     async def _stage(
         self, messages: Messages, source_pass: SourcePass
@@ -292,8 +304,7 @@ class Ingestor:
             staged = await self._durably(partial(_stage_anew, batch, source_pass, met))
             self._sender.staged.read += len(batch)
             self._sender.staged.add(staged)
-            if self._meter is not None:
-                self._meter.staged(source_pass.newest)
+            self._meter.staged(source_pass.newest)
             if isinstance(self._sender, Submitter):
                 await self._sender.expect(source_pass.numbers(met))
             for draft in (*batch, *staged.reused):
@@ -309,6 +320,12 @@ class Ingestor:
             return await self._sender.durably(work)
         assert self._durable is not None  # noqa: S101 - else nothing is staged
         return await work(self._durable)
+
+
+def _note_error(sending: asyncio.Task[Outcome]) -> None:
+    """Take note of an error that a caller who was cancelled does not read."""
+    if not sending.cancelled():
+        sending.exception()
 
 
 async def _stage_anew(

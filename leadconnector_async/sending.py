@@ -15,8 +15,8 @@ from leadconnector_async.worker import Worker, is_one_locations
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.durable import DurableOutbox

@@ -14,8 +14,7 @@ from copy import copy
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.delivery.results import OutcomeQueue, Waiters, outcome_of
-from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, outcome_of
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State

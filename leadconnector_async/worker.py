@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
-from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.stopped_locations import StoppedLocations
 from leadconnector_async.errors import (
     LeaseLostError,

@@ -1,4 +1,4 @@
-"""flows with the API: of several requests, without I/O.
+"""Flows with the API, of several requests each: without I/O.
 
 Each is a generator. It yields what it needs next, is sent what came of it, and returns its result:
 

@@ -11,7 +11,8 @@ name                 value
 ``file:DIGEST``      URL of the uploaded file with this content
 ``mail:WHO:ID``      ``emailMessageId`` of the thread that mail ID belongs to
 ``person:WHO``       number, address and name of who has this number or address
-``unread:``, ``mark:``  see `leadconnector_async.api.unread`
+``unread:WHO``       whether that conversation was unread before its first message
+``mark:LANE:WHO``    what is still to be done about that at the end of a lane
 ``needs:WHAT``       that WHAT, a call or an upload, was refused without a conversation
 ===================  ==========================================================
 
@@ -19,12 +20,18 @@ Source of the bodies: ``ProcessMessageBodyDto`` and ``ProcessOutboundMessageBody
 file for conversations. That a call and an upload may name a contact in place of a conversation is
 told by highlevel-api-docs 234 and 149; where it is refused all the same, a conversation is opened.
 ``emailMessageId`` names a thread by that of an earlier *answer*.
+
+Whether a conversation was unread before its first message is sent is known until its last one is
+settled: ``unread:`` is shared by lanes. Both have the same value: `LEAVE`, or the conversation's id
+where the record names it, or nothing. Source: the same file, whose search and single conversation
+have an ``unreadCount``, and whose update sets it. A contact without a conversation has nothing
+unread.
 """
 
 from __future__ import annotations
 
 from pathlib import PureWindowsPath
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -41,8 +48,8 @@ from leadconnector_async.api.effects import (
     StepRefusedError,
     content_of,
 )
-from leadconnector_async.api.responses import lacks_conversation
-from leadconnector_async.api.unread import note_unread
+from leadconnector_async.api.listings import read_object, text_of
+from leadconnector_async.api.responses import is_absent, is_success, lacks_conversation
 from leadconnector_async.models import Contact
 from leadconnector_async.records.deferred import LocalFile
 
@@ -258,3 +265,63 @@ def _thread(mails: tuple[str, ...]) -> Flow[str | None]:
     """The thread of the nearest mail that has one: its own, where an answer to it came first."""
     known: dict[str, str] = yield GetLookups(list(mails))
     return next((known[name] for name in mails if name in known), None)
+
+
+_MARK: Final = "mark:"
+
+_UNREAD: Final = "unread:"
+
+LEAVE: Final = "-"
+"""It was unread, or nobody knows: it stays as it is."""
+
+
+def note_unread(
+    location: str, lane: int, contact: str | None, conversation: str | None
+) -> Flow[None]:
+    """Learn whether a conversation is to be marked as read at its end, unless that is known."""
+    who = conversation or contact or ""
+    mark, unread = f"{_MARK}{lane}:{who}", f"{_UNREAD}{who}"
+    known: dict[str, str] = yield GetLookups([mark, unread])
+    if mark in known:
+        return
+    value = known.get(unread)
+    if value is None:
+        response: Response
+        if conversation:
+            response = yield endpoints.get_conversation(conversation)
+            found = _single(response)
+        else:
+            response = yield endpoints.find_conversation(location, contact or "")
+            found = _listed(response, contact)
+        is_read = is_absent(response) or (found is not None and not found.get("unreadCount"))
+        value = (conversation or "") if is_read else LEAVE
+    yield PutLookups({mark: value, unread: value})
+
+
+def unread_name(mark: str) -> str:
+    """The name of the lookup that is forgotten together with a mark."""
+    return _UNREAD + mark.removeprefix(_MARK).partition(":")[2]
+
+
+def _single(response: Response) -> dict[str, Any] | None:
+    """A conversation; None where it cannot be told."""
+    if not is_success(response):
+        return None
+    try:
+        found = read_object(response.body)
+    except ValueError:
+        return None
+    return found.get("conversation", found) if found else None
+
+
+def _listed(response: Response, contact: str | None) -> dict[str, Any] | None:
+    """The conversation of a contact in a search; empty where there is none."""
+    entries = (_single(response) or {}).get("conversations")
+    if not isinstance(entries, list):
+        return None
+    for entry in entries:
+        if not isinstance(entry, dict):
+            return None
+        if text_of(entry.get("contactId")) in (contact, None):
+            return entry
+    return {}

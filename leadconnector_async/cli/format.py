@@ -1,7 +1,4 @@
-"""Figures as people read them.
-
-Text for people: at a terminal as wide as that, and broken between words alone.
-"""
+"""Figures and text as people read them: as wide as the terminal, broken between words alone."""
 
 from __future__ import annotations
 

@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from leadconnector_async.cli.import_options import ImportOptions
-    from leadconnector_async.reports.outbox_status import LocationCounts, OutboxStatus, Tallied
-    from leadconnector_async.reports.reason_counts import Notes, Reason
+    from leadconnector_async.reports.outbox_status import (
+        LocationCounts,
+        Notes,
+        OutboxStatus,
+        Reason,
+        Tallied,
+    )
     from leadconnector_async.reports.summary import ImportSummary, LocationPlan
 
 

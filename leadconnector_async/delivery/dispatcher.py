@@ -25,9 +25,9 @@ from leadconnector_async.delivery.outcomes import (
     shown,
     undisturbed,
 )
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.scheduler import LocationState, Scheduler
 from leadconnector_async.delivery.sender import Sender
-from leadconnector_async.delivery.stats import RunStats
 from leadconnector_async.delivery.workers import WorkerPool
 from leadconnector_async.errors import (
     AccessError,

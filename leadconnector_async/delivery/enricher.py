@@ -19,8 +19,7 @@ from leadconnector_async.api.enrichment import contact_lookup, enrich
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.lane import Enrichment
 from leadconnector_async.outbox.base import State
-from leadconnector_async.records.deferred import Deferred, read_deferred
-from leadconnector_async.records.files import current_digest
+from leadconnector_async.records.deferred import Deferred, current_digest, read_deferred
 from leadconnector_async.transport.base import Request
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.lane import Lane
     from leadconnector_async.delivery.outcomes import LookupStore
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.session import ApiSession
     from leadconnector_async.transport.base import Response
 

@@ -20,8 +20,8 @@ from leadconnector_async.outbox.base import SourcePass, State
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
 
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.models import Outcome
     from leadconnector_async.outbox.base import Outbox, Settlement
@@ -91,7 +91,6 @@ class ExclusiveSender:
 
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
-        is_new = False
         try:
             await self._ensure_working()
             state = await self._dispatcher.open(draft.location)
@@ -103,13 +102,14 @@ class ExclusiveSender:
                 if (is_new or waiter.done()) and self._observer is not None:  # else it was known
                     seq = submission.seq
                     self._observer.staged(range(seq, seq + 1), draft.location)
+            self._dispatcher.feed(state)
+            if state.error is not None:
+                self._waiters.fail_location(draft.location, state.error)
+            if self._work is not None and self._work.done():  # it ended before this one came
+                self._work_ended(self._work)
+            return await waiter
         finally:
-            if not is_new:
-                self._in_flight.leave(1, len(draft.payload or b""))
-        self._dispatcher.feed(state)
-        if state.error is not None:
-            self._waiters.fail_location(draft.location, state.error)
-        return await waiter
+            self._in_flight.leave(1, len(draft.payload or b""))
 
     async def free(self) -> None:
         """End what was begun for calls of `submit`, none of which waits any more.
@@ -210,12 +210,12 @@ class ExclusiveSender:
             if settlement.state is State.PENDING:
                 continue
             outcome = outcome_of(settlement.end, settlement.claim.lease.location)
-            waited_for = self._waiters.take(settlement.claim.seq, outcome)
-            if waited_for or not self._is_durable:
+            if self._waiters.take(settlement.claim.seq, outcome):
+                continue
+            if self._queue is not None and not self._is_durable:  # of a stream
                 left += 1
                 weight += len(settlement.claim.payload)
-            if not waited_for:
-                self._put(outcome)
+            self._put(outcome)
         self._in_flight.leave(left, weight)
 
     def _put(self, outcome: Outcome) -> None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.decisions import Settle
     from leadconnector_async.delivery.lane import Lane
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.models import Receipt
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.session import ApiSession

@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.api.endpoints import mark_read, with_missing_scope
+from leadconnector_async.api.enrichment import unread_name
 from leadconnector_async.api.responses import (
     Throttled,
     classify,
@@ -23,15 +24,14 @@ from leadconnector_async.api.responses import (
     read_refusal,
     retry_after,
 )
-from leadconnector_async.api.unread import unread_name
 from leadconnector_async.errors import DailyQuotaSpentError, RefusedError, TransportError
 from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.outbox.durable import DurableOutbox, ReadMark
     from leadconnector_async.session import ApiSession
 

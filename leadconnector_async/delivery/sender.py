@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from leadconnector_async.api.responses import Indeterminate, Refused
     from leadconnector_async.delivery.lane import Enrichment, Lane
     from leadconnector_async.delivery.outcomes import LaneControl, OutcomeRecorder
+    from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.delivery.stats import RunStats
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.session import ApiSession
     from leadconnector_async.transport.base import Response

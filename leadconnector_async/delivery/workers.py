@@ -134,8 +134,14 @@ class WorkerPool:
             _release(self._parked.popleft())
 
     def _spawn(self, tasks: asyncio.TaskGroup) -> None:
-        self._size += 1
-        tasks.create_task(self._run())
+        running = self._run()
+        try:
+            tasks.create_task(running)
+        except RuntimeError:  # the group has just been told to end, and its workers not yet
+            running.close()
+            self._tasks = None
+        else:
+            self._size += 1
 
     async def _run(self) -> None:
         orderly = False

@@ -12,7 +12,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
-from leadconnector_async.api.unread import LEAVE
+from leadconnector_async.api.enrichment import LEAVE
 from leadconnector_async.errors import ClosedError, OutboxError, OutboxUnusableError
 from leadconnector_async.outbox.base import Outbox
 
@@ -116,7 +116,7 @@ class DurableOutbox(Outbox, Protocol):
         """
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
-        """The lookups `leadconnector_async.api.unread` made for lanes that have nothing to send."""
+        """The lookups that `note_unread` made for lanes that have nothing to send."""
 
     async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
         """Forget lookups of a location. Durable when this returns."""

@@ -71,7 +71,7 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
     async with await open_outbox(place, create=False) as outbox:
         await outbox.publish()
     database_stores()  # or what is missing is told
-    from leadconnector_async.outbox.postgres.transfer import moving  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.postgres.upkeep import moving  # noqa: PLC0415 - only if used
 
     async with AsyncExitStack() as stack:
         source: TransferSource

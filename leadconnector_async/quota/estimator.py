@@ -1,4 +1,4 @@
-"""How many requests may start now: where slots, the server's figures and neighbours meet.
+"""How many requests may start now: where slots, the server's figures and other consumers meet.
 
 What other programs take of the same budget, as far as the server's figures betray it.
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.quota import day
 from leadconnector_async.quota.estimator import Capacity
 from leadconnector_async.quota.limits import UNLIMITED, QuotaSnapshot, RateLimit, part
-from leadconnector_async.quota.pacer import Pacer
-from leadconnector_async.quota.window import GRAINS, Slot, Window
+from leadconnector_async.quota.window import DAY_S, GRAINS, Day, Pacer, Slot, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -77,7 +75,7 @@ class Quota:
         self._announced_day = snapshot.day_limit if snapshot else None
         self._limit = (limit or UNLIMITED).shared(share)
         self._window = Window(self._limit.interval)
-        self._day = day.Day(self._limit.daily)
+        self._day = Day(self._limit.daily)
         if snapshot is not None:
             self._go_on(snapshot, now, wall_ms)
         wary = self._window.used > 0
@@ -235,7 +233,7 @@ class Quota:
         self.throttled_since = min(self.throttled_since, now)
         self._capacity.refused(now)
         wait = self._limit.interval * MIN_PAUSE if retry_after is None else retry_after
-        self.pause(now + min(wait, day.SECONDS))
+        self.pause(now + min(wait, DAY_S))
         return max(now, self.paused_until)
 
     def state(self, now: float, wall_ms: int) -> QuotaSnapshot:
@@ -253,9 +251,9 @@ class Quota:
         )
 
     def _go_on(self, snapshot: QuotaSnapshot, now: float, wall_ms: int) -> None:
-        day_ends = now + min((snapshot.day_ends - wall_ms) / 1000, day.SECONDS)
+        day_ends = now + min((snapshot.day_ends - wall_ms) / 1000, DAY_S)
         used, day_ends = (snapshot.day_used, day_ends) if day_ends > now else (0, inf)
-        self._day = day.Day(
+        self._day = Day(
             self._limit.daily,
             used,
             day_ends,

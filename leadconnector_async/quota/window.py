@@ -1,4 +1,4 @@
-"""The slots of one location.
+"""What bounds the requests of one location: the slots of a window, the pace within it, and its day.
 
 A slot is in use from the moment it is taken until one interval after its request was *answered*.
 So all that a server counts together was in use together, and it never counts more than the limit:
@@ -16,15 +16,20 @@ from __future__ import annotations
 
 from array import array
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from aiolimiter import AsyncLimiter
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from leadconnector_async.models import RateLimitHeaders
+    from leadconnector_async.quota.limits import RateLimit
 
 GRAINS: Final = 500
 """Slots given back within 1/500 of an interval are released together, with the last of them: memory
 and work stay flat however large the limit is, for at most 0.2 % of it."""
 
-SAMPLES: Final = 20
+_SAMPLES: Final = 20
 """How many points of the release curve `Window.evenly_free_at` looks at."""
 
 
@@ -110,7 +115,7 @@ class Window:
         used = self.used
         if not used:
             return now
-        step = len(self._held) // 2 // SAMPLES + 1
+        step = len(self._held) // 2 // _SAMPLES + 1
         ends, counts = self._held[2 * step - 2 :: 2 * step], self._held[2 * step - 1 :: 2 * step]
         points = [*zip(ends, counts, strict=True), (now, self._returned)]
         free_at, before = now, float(self._released)
@@ -143,3 +148,136 @@ class Window:
         else:
             self._opened = at
         self._held.extend((at, self._returned))
+
+
+_LEAD: Final = 1.1
+"""How much faster than the limit's mean the pacer lets through. The slots bound, so this is safe,
+and it makes up for what a slow network held back."""
+
+_LOTS: Final = 500
+"""A large limit is drawn in so many lots per interval: finer steps smooth nothing, and each has its
+price."""
+
+_BURST: Final = 1 / 20
+"""The share of an interval's requests that may leave at once; two at least."""
+
+
+class Pacer:
+    """A token bucket. Another limit wants another one: the rate of aiolimiter's is for life.
+
+    It starts full, and lets a burst more than its rate through: what counts is bounded elsewhere.
+    """
+
+    __slots__ = ("_burst", "_drawn", "_gap", "_limiter", "_lot")
+
+    def __init__(self, limit: RateLimit) -> None:
+        self._burst = max(2.0, limit.requests * _BURST)
+        self._gap = limit.interval / limit.requests / _LEAD
+        self._limiter: AsyncLimiter | None = None  # until it is drawn from, it is full
+        self._lot = limit.requests // _LOTS
+        self._drawn = 0.0
+
+    def ready_at(self, now: float, weight: float) -> float:
+        """When a request may pass, to within the burst.
+
+        ``weight`` is 1 for the full rate, 2 for half of it.
+        """
+        if weight <= self._drawn or self._limiter is None:
+            return now
+        passes = self._limiter.has_capacity(self._amount(weight))
+        return now if passes else now + self._gap
+
+    async def draw(self, weight: float) -> None:
+        """Pass. Does not suspend where `ready_at` has just said now."""
+        if weight > self._drawn:
+            amount = self._amount(weight)
+            if self._limiter is None:
+                self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
+            await self._limiter.acquire(amount)
+            self._drawn += amount
+        self._drawn = max(0.0, self._drawn - weight)
+
+    def _amount(self, weight: float) -> float:
+        return min(max(weight, self._lot), self._burst)
+
+
+DAY_S: Final = 86_400.0
+
+_LATEST_RESET_MS: Final = 90_000_000
+"""A reset that is announced for later than in 25 hours is not believed."""
+
+_NEW_DAY: Final = 1 / 10
+"""A remainder that grows by this share of the limit shows that the server has begun a new day."""
+
+
+class Day:
+    """Counts a day's requests. The day ends when the server says, else 24 h after its first one.
+
+    ``announced`` is the server's limit, where it has told one. ``inherited``: an earlier process
+    has counted, and so the day is not spent before an answer of now has confirmed it.
+    """
+
+    __slots__ = ("_inherited", "_remaining", "announced", "ends", "limit", "used")
+
+    def __init__(
+        self,
+        limit: int | None,
+        used: int = 0,
+        ends: float = inf,
+        *,
+        announced: int | None = None,
+        inherited: bool = False,
+    ) -> None:
+        self.limit = announced or limit
+        self.announced = announced
+        self.used: int = used
+        self.ends: float = ends
+        self._inherited = inherited
+        self._remaining: int | None = None
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.limit is not None and self.used >= self.limit and not self._inherited
+
+    @property
+    def left(self) -> int | None:
+        """How many requests the day still has room for; None where it has no limit."""
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+    def is_spent(self, now: float) -> bool:
+        """Whether to wait for the next day. Begins it when its time has come."""
+        if now >= self.ends:
+            self.used, self.ends, self._remaining, self._inherited = 0, inf, None, False
+        return self.spent
+
+    def count(self, now: float) -> None:
+        """Note a request."""
+        self.used += 1
+        if self.ends == inf:
+            self.ends = now + DAY_S
+
+    def uncount(self) -> None:
+        """Take back a request that was never sent."""
+        self.used = max(0, self.used - 1)
+
+    def learn(self, seen: RateLimitHeaders, later: int, now: float) -> None:
+        """Believe the server's limit, its time of the reset, and a smaller remainder than ours.
+
+        A larger one is believed where the count was inherited, and where it grew: then a new day
+        has begun. ``later`` is how many requests were sent after the one that brought these
+        figures.
+        """
+        inherited, self._inherited = self._inherited, False
+        self.announced = seen.daily_limit or self.announced
+        limit = self.limit = self.announced or self.limit
+        if seen.daily_reset_ms and seen.daily_reset_ms <= _LATEST_RESET_MS:
+            self.ends = now + seen.daily_reset_ms / 1000
+        remaining = seen.daily_remaining
+        if remaining is None or limit is None or remaining > limit:
+            return
+        used = limit - remaining + later
+        last, self._remaining = self._remaining, remaining
+        grew = last is not None and remaining > last + limit * _NEW_DAY
+        if inherited or grew or used > self.used:
+            self.used = used

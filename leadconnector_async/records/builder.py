@@ -1,7 +1,4 @@
-"""Taking messages in: from an application's iterable to drafts for the outbox.
-
-From what a source gives to what the outbox takes.
-"""
+"""Taking messages in: from what an application or a source gives to drafts for the outbox."""
 
 from __future__ import annotations
 
@@ -14,7 +11,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 import msgspec
 
 from leadconnector_async.models import Contact, InboundMessage, Problem, Record
-from leadconnector_async.records.deferred import Deferred, is_outbound_call, with_contact
+from leadconnector_async.records.deferred import (
+    Deferred,
+    FileLostError,
+    are_local,
+    is_outbound_call,
+    located,
+    with_contact,
+)
 from leadconnector_async.records.draft import (
     draft,
     encode,
@@ -25,7 +29,6 @@ from leadconnector_async.records.draft import (
     refused_draft,
     verified,
 )
-from leadconnector_async.records.files import FileLostError, are_local, located
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.fields import NotedText
@@ -145,8 +148,11 @@ class InFlightLimit:
         self._weight += weight
 
     def leave(self, count: int, weight: int = 0) -> None:
-        """So many are done with; with the last one whatever was weighed, copies included."""
-        self.size -= count
+        """So many are done with; with the last one whatever was weighed, copies included.
+
+        What a failed `submit` has left in memory may be more of them: it ends within a stream.
+        """
+        self.size = max(self.size - count, 0)
         self._weight = max(self._weight - weight, 0) if self.size else 0
         self._space.set()
 

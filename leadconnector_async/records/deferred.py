@@ -1,15 +1,37 @@
-"""What a message lacks until it is sent: beside its body, and known only from the API's answers."""
+"""What a message lacks until it is sent: beside its body, and known only from the API's answers.
+
+Of files that attachments name, what they hold is known, so that each content is uploaded once.
+
+And what is known only when all is staged: one file knows a person's number, another the address,
+and a record that names both joins their lanes. Mails go out after those that they answer, whatever
+their writers' clocks said.
+"""
 
 from __future__ import annotations
 
+import errno
 from enum import IntFlag
-from typing import Final
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import groupby
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import msgspec
 import orjson
 from msgspec import Struct
 
-from leadconnector_async.models import Contact, MessageFields
+from leadconnector_async.models import Contact, MessageFields, Problem
+from leadconnector_async.sources.spool import SpooledUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    StagedMail = tuple[int, int, int, int, str]
+    """Location, lane, date, seq and deferred parts of a mail."""
 
 
 class Trait(IntFlag):
@@ -100,3 +122,128 @@ _NOTHING: Final = Deferred()
 _encoder: Final = msgspec.json.Encoder()
 
 _decoder: Final = msgspec.json.Decoder(Deferred)
+
+
+def two_names_of(deferred: str) -> tuple[Contact, tuple[str, str]] | None:
+    """The contact that a record names by number and address both, and these."""
+    contact = read_deferred(deferred).contact
+    if contact is None or contact.phone is None or contact.email is None:
+        return None
+    return contact, (contact.phone, contact.email)
+
+
+def answers_last(mails: Iterable[StagedMail]) -> Iterator[tuple[int, int]]:
+    """Yield the new date and the number of each mail that stands before one that it answers.
+
+    ``mails`` come by location, lane, date and number.
+    """
+    for _, lane in groupby(mails, key=lambda row: row[:2]):
+        yield from _moved(row[2:] for row in lane)
+
+
+def _moved(rows: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
+    """Yield the new date and the number of each mail of one lane that has to move."""
+    mails = [(date, seq, read_deferred(deferred)) for date, seq, deferred in rows]
+    places = {deferred.mail: place for place, (_, _, deferred) in enumerate(mails) if deferred.mail}
+    dates = [date for date, _, _ in mails]
+    answered = [
+        [places[name] for name in deferred.answers if name in places] for _, _, deferred in mails
+    ]
+    for place in _answered_first(answered):
+        dates[place] = max([dates[place], *(dates[other] + 1 for other in answered[place])])
+    yield from (
+        (after, seq)
+        for after, (before, seq, _) in zip(dates, mails, strict=True)
+        if after != before
+    )
+
+
+def _answered_first(answered: list[list[int]]) -> Iterator[int]:
+    """Yield each place once, after those that it answers, and drop what would close a circle.
+
+    One pass, whatever the order: a mailbox is not trusted to be a tree, nor to be a shallow one.
+    """
+    state = [_UNSEEN] * len(answered)
+    for root in range(len(answered)):
+        path = [root]
+        while path:
+            place = path[-1]
+            if state[place] == _UNSEEN:
+                state[place] = _OPEN
+                answered[place] = [other for other in answered[place] if state[other] != _OPEN]
+                path += [other for other in answered[place] if state[other] == _UNSEEN]
+                continue
+            path.pop()
+            if state[place] == _OPEN:
+                state[place] = _DONE
+                yield place
+
+
+_UNSEEN, _OPEN, _DONE = range(3)
+
+
+_CACHED: Final = 4096
+
+_CHUNK: Final = 1 << 20
+
+
+def current_digest(path: str) -> str:
+    """Digest of what a file holds now.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    status = Path(path).stat()
+    if not S_ISREG(status.st_mode):  # a pipe would be waited for without an end
+        raise OSError(errno.EINVAL, "is no regular file")
+    return _digest(path, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+
+
+@lru_cache(maxsize=_CACHED)  # the picture of a signature is in each mail
+def _digest(path: str, *_state: int) -> str:
+    digest = blake2b(digest_size=16)
+    with Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+_LOCAL: Final = "file://"
+
+
+class FileLostError(Exception):
+    """A file that was there when its record was read is not there any more."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def are_local(attachments: Sequence[str] | None) -> bool:
+    """Tell whether any of them has to be uploaded."""
+    return attachments is not None and any(item.startswith(_LOCAL) for item in attachments)
+
+
+def located(attachments: Sequence[str]) -> list[str | LocalFile]:
+    """Replace ``file://`` URLs by the files, with digests of what they hold.
+
+    Raises:
+        FileLostError: one cannot be read.
+    """
+    return [
+        _file(number, item) if item.startswith(_LOCAL) else item
+        for number, item in enumerate(attachments, 1)
+    ]
+
+
+def _file(number: int, url: str) -> LocalFile:
+    path = url2pathname(urlsplit(url).path)
+    if isinstance(url, SpooledUrl):  # in a rehearsal it is nowhere
+        return LocalFile(path, url.digest)
+    try:
+        return LocalFile(path, current_digest(path))
+    except (OSError, ValueError) as error:  # no file has a name with a NUL character
+        why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        wrong = f"item {number} cannot be read ({why})"
+        fix = "put the file back, or take it out of the list"
+        raise FileLostError(Problem("attachments", wrong, fix)) from None

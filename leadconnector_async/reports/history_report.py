@@ -7,13 +7,19 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
 from leadconnector_async.api.enrichment import contact_lookup
+from leadconnector_async.models import DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.outbox.base import State
 from leadconnector_async.records.deferred import read_deferred
-from leadconnector_async.records.files import kind_of_refused
+from leadconnector_async.records.draft import milliseconds
+from leadconnector_async.sources.dates import Dates
+from leadconnector_async.sources.failed_list import as_api_names
+from leadconnector_async.sources.fields import WrongValueError, flat
+from leadconnector_async.sources.stream_source import decode_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +40,10 @@ _PERSONAL: Final = re.compile(
     """,
     re.VERBOSE,
 )
+
+_TYPES: Final = {name.lower(): name for name in MESSAGE_TYPES}
+
+_UNKNOWN: Final = (None, None, None)
 
 
 class StateCounts(Struct):
@@ -227,3 +237,35 @@ def merged(reasons: Iterable[ReasonGroup], *states: State) -> list[ReasonCount]:
             reason = _PERSONAL.sub("…", of.reason or "no reason given")
             counts[of.state is State.UNRESOLVED, reason] += of.count
     return [ReasonCount(unresolved, text, n) for (unresolved, text), n in counts.most_common()]
+
+
+def kind_of_refused(
+    form: bytes | None, raw: bytes | None
+) -> tuple[str | None, str | None, int | None]:
+    """Give the type, the direction, and the date in Unix milliseconds; None for what is not known.
+
+    ``form`` and ``raw`` are those of the record's source.
+    """
+    if form is None or raw is None:
+        return _UNKNOWN
+    try:
+        record = as_api_names(form, raw)
+    except (ValueError, LookupError, TypeError):  # what is refused may be of any shape
+        return _UNKNOWN
+    if isinstance(record, str):
+        return _UNKNOWN
+    values = flat(record)
+    direction = str(values.get("direction")).lower()
+    return (
+        _TYPES.get(str(values.get("type")).lower()),
+        direction if direction in DIRECTIONS else None,
+        _moment(values.get("date"), decode_format(form).timezone),
+    )
+
+
+def _moment(date: object, zone: str | None) -> int | None:
+    try:
+        moment = Dates(ZoneInfo(zone) if zone else None).read(date)
+    except (WrongValueError, ValueError, OverflowError):
+        return None
+    return None if moment is None else milliseconds(moment)

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import Struct, field
 
 from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
-from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.outbox.base import State
 from leadconnector_async.quota.limits import UNLIMITED
-from leadconnector_async.reports.estimate import slowest
 from leadconnector_async.reports.latency import LatencyHistogram, StagingTimes
-from leadconnector_async.reports.progress import RateMeter, needs
+from leadconnector_async.reports.progress import RateMeter, needs, slowest
 from leadconnector_async.reports.statistics import LocationStatistics, Statistics
 
 if TYPE_CHECKING:

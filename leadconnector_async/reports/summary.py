@@ -9,12 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.reports.outbox_status import LocationCounts, OutboxStatus, Tallied
-from leadconnector_async.reports.reason_counts import Reason
+from leadconnector_async.reports.outbox_status import LocationCounts, OutboxStatus, Reason, Tallied
 
 if TYPE_CHECKING:
-    from leadconnector_async.delivery.stats import RunStats
-    from leadconnector_async.reports.reason_counts import Reasons
+    from leadconnector_async.delivery.results import RunStats
+    from leadconnector_async.reports.outbox_status import Reasons
 
 Ended = Literal["done", "error", "day_spent", "time_up", "interrupted", "planned", "staged"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.message_store import Stored
     from leadconnector_async.sandbox.program import config_from_options, parse_fault, serve
     from leadconnector_async.sandbox.server import Sandbox, SandboxThread
-    from leadconnector_async.sandbox.stored_messages import MessageCall, StoredMessages
+    from leadconnector_async.sandbox.state import MessageCall, StoredMessages
 
 __all__ = [
     "FAULT_KINDS",
@@ -64,7 +64,7 @@ _HOMES = {
     "message_store": ("Stored",),
     "program": ("config_from_options", "parse_fault", "serve"),
     "server": ("Sandbox", "SandboxThread"),
-    "stored_messages": ("MessageCall", "StoredMessages"),
+    "state": ("MessageCall", "StoredMessages"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

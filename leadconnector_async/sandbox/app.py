@@ -30,7 +30,7 @@ from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbo
 from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.read_endpoints import export, get_email, get_message, list_messages
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
-from leadconnector_async.sandbox.stored_messages import MessageCall
+from leadconnector_async.sandbox.state import MessageCall
 from leadconnector_async.sandbox.token_endpoints import location_token, refresh
 from leadconnector_async.sandbox.upload_endpoints import get_upload, upload
 

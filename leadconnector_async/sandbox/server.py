@@ -16,8 +16,7 @@ from aiohttp import web
 from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.config import SandboxConfig
 from leadconnector_async.sandbox.replies import error
-from leadconnector_async.sandbox.state import SandboxState
-from leadconnector_async.sandbox.stored_messages import StoredMessages
+from leadconnector_async.sandbox.state import SandboxState, StoredMessages
 from leadconnector_async.sandbox.wire import Delays, Pauses, WireFaults, drop, response
 
 if TYPE_CHECKING:

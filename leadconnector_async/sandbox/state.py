@@ -1,30 +1,178 @@
-"""All that the sandbox knows."""
+"""All that the sandbox knows; and what was stored, as a test looks at it.
+
+The failure messages quote texts, which are the test's own; headers, and so tokens, are not kept.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.sandbox.api_request import AccessControl
+from leadconnector_async.sandbox.api_request import AccessControl, parse_ms
 from leadconnector_async.sandbox.faults import FaultPlan
 from leadconnector_async.sandbox.message_store import (
     ContactBook,
     IdSequence,
     MessageStore,
+    Stored,
     is_own_form,
     is_provider_form,
+    iso,
 )
 from leadconnector_async.sandbox.rate_limits import RateLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
-    from leadconnector_async.sandbox.message_store import Conversation, Upload
-    from leadconnector_async.sandbox.stored_messages import MessageCall
+    from leadconnector_async.sandbox.message_store import ContactBook, Conversation, Upload
+
+_MAX_SHOWN: Final = 3
+
+_NOT_SENT_SO: Final = ("contact", "location", "date")
+
+
+class MessageCall(Struct, frozen=True, kw_only=True, gc=False):
+    """One request to store a message, and its answer.
+
+    ``status`` is 0 where no answer came; ``stored`` is what it stored, if anything.
+
+    Example:
+        >>> MessageCall(body=b'{"type":"SMS"}', status=500, stored=None).fields
+        {'type': 'SMS'}
+    """
+
+    body: bytes
+    status: int
+    stored: Stored | None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The request's body; empty where it is no JSON object."""
+        try:
+            fields = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return {}
+        return fields if isinstance(fields, dict) else {}
+
+    def __repr__(self) -> str:
+        return f"MessageCall(status={self.status}, stored={self.stored!r})"
+
+
+class StoredMessages(list[Stored]):
+    """What is stored, in the order of arrival, and ``calls``: each request to store a message.
+
+    Example:
+        >>> sandbox.messages.assert_stored(contact="+12125550100", message="hi")
+        >>> sandbox.messages.assert_in_order("hi", "hello", contact="+12125550100")
+        >>> assert [call.status for call in sandbox.messages.calls] == [429, 200, 200]
+    """
+
+    def __init__(
+        self, stored: Iterable[Stored], calls: Iterable[MessageCall], contacts: ContactBook
+    ) -> None:
+        super().__init__(stored)
+        self.calls: list[MessageCall] = list(calls)
+        self._contacts = contacts
+
+    def assert_stored(
+        self,
+        *,
+        contact: str | None = None,
+        location: str | None = None,
+        times: int | None = 1,
+        **fields: object,
+    ) -> None:
+        """Check that a message is stored: once, or ``times``; None for once or more often.
+
+        Args:
+            contact: its contact's id, number or address.
+            location: its location.
+            times: how often.
+            fields: the message's other fields in Python's names: ``message="hi"``, ``alt_id="7"``.
+                ``date`` may be a datetime.
+
+        Raises:
+            AssertionError: it is not; the message tells which came near, and what differs.
+        """
+        __tracebackhide__ = True
+        wanted = _wanted(fields, contact=contact, location=location)
+        apart = [(list(self._differences(one, wanted)), one) for one in self]
+        found = sum(not differences for differences, _ in apart)
+        if found == times or (times is None and found):
+            return
+        asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items()) or "any message"
+        often = "1 or more" if times is None else times
+        lines = [f"{asked}: expected {often}, found {found} among {len(self)} stored messages"]
+        near = sorted(apart, key=lambda pair: (len(pair[0]), pair[1].seq))[:_MAX_SHOWN]
+        lines += [f"  {_named(one)}: {'; '.join(what) or 'is one'}" for what, one in near]
+        raise AssertionError("\n".join([*lines, *self._not_stored(wanted)]))
+
+    def assert_in_order(
+        self, *texts: str, contact: str | None = None, location: str | None = None
+    ) -> None:
+        """Check that messages of these texts were stored in this order; others may come between.
+
+        Raises:
+            AssertionError: they were not; the message has the order in which they arrived.
+        """
+        __tracebackhide__ = True
+        wanted = _wanted({}, contact=contact, location=location)
+        of_these = (one for one in self if not any(self._differences(one, wanted)))
+        arrived = [one.fields.get("message") for one in of_these]
+        rest = iter(arrived)
+        for text in texts:
+            if text not in rest:  # which takes all before it
+                where = "not stored" if text not in arrived else "stored too early"
+                raise AssertionError(
+                    f"{text!r} is {where}: expected the order {[*texts]}, of {arrived} stored"
+                )
+
+    def _differences(self, stored: Stored, wanted: Mapping[str, object]) -> Iterator[str]:
+        own = _comparable(stored, self._contacts)
+        for name, value in wanted.items():
+            found = own.get(name)
+            if value not in found if isinstance(found, set) else value != found:
+                shown = "absent" if found is None else repr(found)
+                yield f"{name} is {shown}, not {value!r}"
+
+    def _not_stored(self, wanted: Mapping[str, object]) -> Iterator[str]:
+        """The requests with these fields that stored nothing."""
+        plain = [(name, wanted[name]) for name in wanted if name not in _NOT_SENT_SO]
+        for call in self.calls:
+            fields = call.fields
+            if call.stored is None and all(fields.get(name) == value for name, value in plain):
+                yield f"  a request for it was not stored: status {call.status or 'none'}"
+
+
+def _wanted(fields: Mapping[str, object], **who: str | None) -> dict[str, object]:
+    named: dict[str, object] = {name: value for name, value in who.items() if value is not None}
+    for name, value in fields.items():
+        first, *more = name.split("_")
+        named["".join([first, *map(str.title, more)])] = value
+    if date := named.get("date"):
+        moment = parse_ms(date.isoformat() if isinstance(date, datetime) else str(date))
+        named["date"] = date if moment is None else iso(moment)
+    return named
+
+
+def _comparable(stored: Stored, contacts: ContactBook) -> dict[str, Any]:
+    """A message under the names by which it is asked for; a contact has several."""
+    known = contacts.get(stored.location_id, stored.contact_id) or {}
+    names = [stored.contact_id, known.get("phone"), known.get("email")]
+    own = stored.fields | {"direction": stored.direction, "date": iso(stored.date)}
+    whose = {"contact": {*filter(None, names), *(known.get("additionalEmails") or ())}}
+    return own | {"location": stored.location_id} | whose
+
+
+def _named(stored: Stored) -> str:
+    return f"message {stored.seq} ({stored.type}, contact {stored.contact_id})"
 
 
 class SandboxState:

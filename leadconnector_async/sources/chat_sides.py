@@ -1,4 +1,4 @@
-"""Who of a chat is its owner, and whom the chat is with.
+"""Who of a chat is its owner, and whom the chat is with; who an id is, by a list beside it.
 
 In chats people often have no number, and the owner is one of them. Which side wrote, and whom it
 wrote to, all rows of a chat tell together: so the file is read once more, before, for its people.
@@ -7,18 +7,29 @@ wrote to, all rows of a chat tell together: so the file is read once more, befor
 from __future__ import annotations
 
 import re
+from collections import Counter
+from contextlib import closing
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Protocol
 
-from leadconnector_async.sources.fields import FINDERS, WrongValueError, listed, stripped
+from leadconnector_async.sources.byte_stream import SourceFile
+from leadconnector_async.sources.encoding import Utf8Text
+from leadconnector_async.sources.fields import (
+    FINDERS,
+    WrongValueError,
+    listed,
+    scalar_text,
+    stripped,
+)
+from leadconnector_async.sources.json_values import JsonValues, loaded_value, opening_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import ChatForm
 
-if TYPE_CHECKING:
     Values = dict[str, object]
     People = dict[str, dict[str, str]]
     """Of each chat, by its session: what names everybody, with the number or address of each."""
@@ -27,6 +38,9 @@ _MAX_PEOPLE: Final = 500_000
 """Of all chats of a file: memory has to stay bounded. Who comes later is not known."""
 
 _TWO: Final = 2
+
+_JOINT: Final = re.compile(r"\s*[,&]\s*")
+"""What joins the members of a group in its title, whoever of them wrote."""
 
 _MAX_NAMED: Final = 5
 
@@ -63,6 +77,9 @@ class _Chat:
     ) -> None:
         others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
         self.is_owner_known = signed or len(others) < len(people)
+        named = {contacts.same(one) for one in _JOINT.split(title)}
+        if len(named) > 1 and [one for one in others if contacts.same(one) in named] == others[:1]:
+            others = contacts.others(_JOINT.split(title))
         if not others and title:
             others = [title]
         elif title in others and not self.is_owner_known and len(others) <= _TWO:
@@ -207,3 +224,89 @@ def _named(text: str) -> Values:
     number = text.partition(":")[2] or text  # whatsapp:+1…
     is_name = any(char.isalpha() for char in number) or not any(char.isdigit() for char in number)
     return {"contact.name" if is_name else "contact.phone": text}
+
+
+_MAX_KEPT: Final = 500_000
+"""Objects of all lists: memory has to stay bounded. Who comes later is not known."""
+
+
+class LookUps:
+    """Gives what the objects hold that records name: ``users[*]``, or a file ``users.json``.
+
+    ``rules`` are, by the keys with the ids, their own spelling and the lists; ``used`` the paths
+    that are read. What is read of an object stands below its id's key: ``author_id.email``.
+    """
+
+    def __init__(
+        self,
+        rules: Mapping[str, tuple[str, str]],
+        used: Collection[str],
+        stream: ByteStream | None,
+    ) -> None:
+        self._rules = rules
+        self._used = {
+            name.removeprefix(f"{key}.") for key in rules for name in used if name.startswith(key)
+        }
+        self._stream = stream
+        self._lists: dict[str, dict[str, dict[str, str]]] = {}
+        self._missed: Counter[str] = Counter()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rules
+
+    def cells(self, key: str, id_: str) -> dict[str, str]:
+        """Give what the object of an id holds, by paths."""
+        _, path = self._rules[key]
+        if path not in self._lists:
+            self._lists[path] = dict(self._read(path))
+        found = self._lists[path].get(id_)
+        self._missed[key] += found is None
+        return {f"{key}.{name}": cell for name, cell in (found or {}).items()}
+
+    @property
+    def warnings(self) -> list[str]:
+        """Tell of ids that no object has."""
+        return [
+            f"{name} has ids that {path} does not hold ({count:,} times): put {_stem(path)}.json "
+            "beside the file, or export it with them"
+            for key, (name, path) in self._rules.items()
+            if (count := self._missed[key])
+        ]
+
+    def _read(self, path: str) -> Iterator[tuple[str, dict[str, str]]]:
+        kept = 0
+        for stream, is_own in self._streams(_stem(path)):
+            with closing(stream):
+                text = Utf8Text(stream, None)
+                records = (path,) if is_own else (_records(text.head, path),)
+                for _, raw in JsonValues(text.chunks(), records):
+                    value = loaded_value(raw)
+                    if isinstance(value, dict) and "id" in value and kept < _MAX_KEPT:
+                        kept += 1
+                        cells = {name.replace("_", ""): cell for name, cell in value.items()}
+                        yield (
+                            scalar_text(value["id"]),
+                            {k: scalar_text(v) for k, v in cells.items() if v and k in self._used},
+                        )
+
+    def _streams(self, stem: str) -> Iterator[tuple[ByteStream, bool]]:
+        """Open the source once more, and the files of that name beside it."""
+        stream = self._stream
+        if stream is None or stream.again is None or stream.beside.members is None:
+            return
+        yield stream.again(), True
+        members = stream.beside.members
+        for name in stream.beside.names_of(stem):
+            yield SourceFile(f"{members.name}/{name}", members, name).stream(), False
+
+
+def _stem(path: str) -> str:
+    return path.partition("[")[0].rpartition(".")[2]
+
+
+def _records(head: bytes, path: str) -> str:
+    """Find where the objects of a file are that holds nothing else."""
+    value = opening_value(head)
+    if isinstance(value, dict):
+        return path if _stem(path) in value else ""
+    return "[*]"

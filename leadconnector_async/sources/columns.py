@@ -39,7 +39,7 @@ from leadconnector_async.sources.mapping import as_list
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.mapping import FieldRule
@@ -102,7 +102,6 @@ class Columns(ABC):
         self.names: list[str] = [stripped(name) for name in header]
         self._source = source
         self._mapping = mapping
-        _refuse_doubles(source, self.names)
         _refuse_unmapped(source, self.names, mapping)
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
@@ -141,6 +140,7 @@ class NamedColumns(Columns):
             (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
         ]
         fed = {*self._passed(feeds), ""}
+        refuse_doubles(source, self.names, fed - {""})
         self.unknown: list[str] = [name for name in self.names if name not in fed]
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
@@ -194,9 +194,9 @@ class NamedColumns(Columns):
         return f'; "leadconnector inspect {path}" shows whether a mapping reads it'
 
 
-def _refuse_doubles(source: str, names: Sequence[str]) -> None:
-    """Refuse a header in which a name says nothing, since it occurs twice."""
-    doubles = sorted(name for name, times in Counter(names).items() if name and times > 1)
+def refuse_doubles(source: str, names: Sequence[str], read: Collection[str]) -> None:
+    """Refuse a header in which a name that is ``read`` says nothing, since it occurs twice."""
+    doubles = sorted(name for name, times in Counter(names).items() if times > 1 and name in read)
     if doubles:
         raise SourceError(
             f"{source}: columns occur more than once: {listed(doubles)}: "
@@ -305,7 +305,8 @@ class FieldPlan:
             "inbound": own + as_list(rule.inbound),
             "outbound": own + as_list(rule.outbound),
         }
-        self.in_utc: set[str] = {name for name in own if field == "date" and names_utc(name)}
+        dates = [*own, *(name for names in rule.join for name in as_list(names))]
+        self.in_utc: set[str] = {name for name in dates if field == "date" and names_utc(name)}
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
         self.is_composed: bool = self.is_list or bool(self.in_utc) or any(told)
         self.is_composed |= rule.constant is not None

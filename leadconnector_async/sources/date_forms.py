@@ -7,10 +7,12 @@ forms, what programs make of it, and ISO 8601.
 from __future__ import annotations
 
 import re
+import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from leadconnector_async.sources.fields import WrongValueError
 
@@ -42,44 +44,52 @@ nothing (RFC 5322, 4.3)."""
 
 _HOURS_OF_TABLES: Final = _HOURS | {"NDT": -2.5, "MSK": 3.0}
 
-_FULL_MONTHS: Final = (
-    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
-    *("october", "november", "december"),
-)
-
 _MONTHS: Final = {
-    **{name: number for number, name in enumerate(_FULL_MONTHS, 1)},
-    **{name[:3]: number for number, name in enumerate(_FULL_MONTHS, 1)},
-    "sept": 9,
+    stem: int(number)
+    for row in (
+        "1 jan ene gen|2 feb fev|3 mar mrz mrt maa|4 apr avr abr|5 may mai mei maj mag",
+        "6 jun giu juin|7 jul lug juil|8 aug ago aou|9 sep set|10 oct okt ott out|11 nov",
+        "12 dec dez dic",
+    )
+    for number, *stems in (item.split() for item in row.split("|"))
+    for stem in stems
 }
+"""How the names of months begin, in English, German, French, Spanish, Italian, Portuguese, Dutch
+and the languages of Scandinavia, without their accents."""
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _CENTURY_TURN: Final = 69
 """Years of two digits from here on are of the 1900s, as POSIX has it for ``%y``."""
 
-_WEEKDAY: Final = r"(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?\.?,?\ +)?"
+_WEEKDAY: Final = (
+    r"(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?\.?,?\ +|"
+    r"(?:mo|di|mi|do|fr|sa|so|lu|ma|me|je|ve|ju|vi|gi|se|te|qu|wo|vr|za|zo)[a-z-]*\.?,?\ +)?"
+)
 
-_MONTH: Final = r"(?P<month>[a-z]{3,9})\.?"
+_MONTH: Final = r"(?P<month>[a-z]{3,10})\.?"
 
-_DAY: Final = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DAY: Final = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|o)?"
 
 _DATES: Final = (
     r"(?P<y>\d{4})(?P<sep>[-/.])\ ?(?P<m>\d{1,2})(?P=sep)\ ?(?P<d>\d{1,2})",
     r"(?P<a>\d{1,2})(?P<sep>[-/.])\ ?(?P<b>\d{1,2})(?P=sep)\ ?(?P<c>\d{4}|\d{2})",
     rf"{_MONTH}\ +{_DAY},?\ +(?P<year>\d{{4}})",
-    rf"{_DAY}\.?[-\ /]{_MONTH}[-\ /,]\ *(?P<year>\d{{4}}|\d{{2}})",
+    rf"{_DAY}\.?(?:[-\ /]|\ de\ ){_MONTH}(?:[-\ /,]|\ del?\ )\ *(?P<year>\d{{4}}|\d{{2}})",
 )
 
 _TIME: Final = (
-    r"(?P<hour>\d{1,2})(?:(?P<colon>[:.])(?P<minute>\d\d)"
+    r"(?P<hour>\d{1,2})(?:(?P<colon>[:.]|\ ?h\ ?)(?P<minute>\d\d)"
     r"(?:(?P=colon)(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
-    r"(?:\ *(?P<half>[ap])\.?\ ?m\.?)?|\ *(?P<half_alone>[ap])\.?\ ?m\.?)"
+    r"(?:\ *(?P<half>[ap])(?:\.?\ ?m\.?(?![a-z]+/)|(?![a-z])))?|\ *(?P<half_alone>[ap])\.?\ ?m\.?)"
+    r"(?:\ *(?:uhr|h))?"
 )
 
-_ZONE: Final = r"(?P<zone>[a-z]{1,4})?(?P<offset>[+-]\d{1,2}(?::?\d\d)?)?"
+_ZONE: Final = r"(?P<zone>[a-z]{1,4}|[a-z]+/[a-z_/]+)?(?P<offset>[+-]\d{1,2}(?::?\d\d)?)?"
 
-_AFTER: Final = rf"(?:(?:,?\ +(?:at\ +)?|t){_TIME}(?:\ *{_ZONE}))?"
+_AT: Final = r"(?:(?:at|as?|a\ las|um|alle(?:\ ore)?|ore|om|kl\.?|klo)\ +)?"
+
+_AFTER: Final = rf"(?:(?:,?\ +{_AT}|t){_TIME}(?:\ *{_ZONE}))?"
 
 _FORMS: Final = (
     *(f"{_WEEKDAY}{date}{_AFTER}" for date in _DATES),
@@ -88,7 +98,11 @@ _FORMS: Final = (
     rf"{_WEEKDAY}{_MONTH}\ +{_DAY}\ +{_TIME}(?:\ +{_ZONE})?\ +(?P<year>\d{{4}})",
 )
 
-_COMMENT: Final = re.compile(r" ?\([^()]*\)$")
+_COMMENT: Final = re.compile(r"\s*\(([^()]*)\)\s*$")
+
+_ZONE_ALONE: Final = re.compile(
+    r"(?:UTC|GMT)?\s?[+-]\d.*|[A-Z]{1,5}|[A-Za-z]+/\w+|.*\bTime", re.ASCII
+)
 
 
 @cache
@@ -110,11 +124,29 @@ def readings(text: str) -> list[DateReading]:
     A date without an offset from UTC has no zone; one that names a zone which may be several, or a
     weekday that is another day's, is none.
     """
-    plain = _COMMENT.sub("", " ".join(text.split()))
+    plain = " ".join(text.strip("='\"").split())
+    if not plain.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if c.isascii())
+    bare, zone = without_comment(plain)
+    found = list(_read(bare))
+    if zone is not None and found and found[0].date.tzinfo is None:
+        return list(_read(f"{bare} {zone}"))
+    return found
+
+
+def without_comment(text: str) -> tuple[str, str | None]:
+    """Take away a comment in parentheses behind a date, and give it if it names a zone."""
+    comment = _COMMENT.search(text)
+    if comment is None:
+        return text, None
+    return text[: comment.start()], comment[1] if _ZONE_ALONE.fullmatch(comment[1]) else None
+
+
+def _read(plain: str) -> Iterator[DateReading]:
     for form in _forms():
         if (match := form.fullmatch(plain)) is not None:
-            return list(_readings(match.groupdict()))
-    return []
+            yield from _readings(match.groupdict())
+            return
 
 
 def _readings(parts: dict[str, str | None]) -> Iterator[DateReading]:
@@ -130,7 +162,7 @@ def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]
     if parts.get("y"):
         yield "any", _number(parts, "y"), _number(parts, "m"), _number(parts, "d")
     elif parts.get("year"):
-        if month := _MONTHS.get((parts["month"] or "").lower()):
+        if month := _month(parts["month"] or ""):
             yield "any", _year(parts["year"] or ""), month, _number(parts, "day")
     else:
         first, second, third = _number(parts, "a"), _number(parts, "b"), parts["c"] or ""
@@ -166,11 +198,13 @@ def _hour(hour: int, half: str | None) -> int:
     return hour % 12 + (12 if half.lower() == "p" else 0)
 
 
-def _zone(parts: dict[str, str | None]) -> timezone | None:
+def _zone(parts: dict[str, str | None]) -> tzinfo | None:
     """Find the zone; ``KeyError`` for a name of none, or of several."""
     name, offset = parts.get("zone"), parts.get("offset")
     if not name and not offset:
         return None
+    if name and "/" in name:
+        return ZoneInfo(name)
     hours = _HOURS_OF_TABLES[name.upper()] if name else 0.0
     if offset is None:
         return timezone(timedelta(hours=hours)) if hours else UTC
@@ -260,7 +294,8 @@ def _full_year(text: str) -> int:
 
 
 def _month(text: str) -> int:
-    return int(text) if text.isdigit() else _MONTHS.get(text[:3].lower(), 0)
+    name = text.lower()
+    return int(name) if name.isdigit() else _MONTHS.get(name[:4]) or _MONTHS.get(name[:3], 0)
 
 
 def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.date_forms import ORDERED
+from leadconnector_async.sources.date_forms import ORDERED, without_comment
 from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
@@ -87,9 +87,6 @@ FORMATS: Final = ("iso", "epoch", "epoch-ms", "excel")
 
 _SERIAL_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - local time, as the sheet has it
 
-_PATTERN_COMMENT: Final = re.compile(r"\s*\([^()]*\)\s*$")
-"""Behind a date: ``(Eastern Daylight Time)`` of JavaScript, ``(UTC)`` of RFC 5322."""
-
 _NAMED_ZONE: Final = "%Z"
 
 _UTC_NAMES: Final = frozenset({"UTC", "GMT"})
@@ -141,12 +138,17 @@ def check_format(form: str) -> None:
 def by_format(text: str, form: str) -> datetime | None:
     """Read a date in one form, with a comment behind it or not. None where it has another form.
 
+    ``(Eastern Daylight Time)`` of JavaScript and ``(UTC)`` of RFC 5322 stand behind an offset.
+
     Raises:
         ValueError: it is the zero of its form, and so no date.
     """
     date = _by_form(text, form)
     if date is None and text.endswith(")"):
-        date = _by_form(_PATTERN_COMMENT.sub("", text), form)
+        bare, zone = without_comment(text)
+        date = _by_form(bare, form)
+        if date is not None and date.tzinfo is None and zone is not None:
+            return None
     if form in _NUMBERS and date in (EPOCH, _SERIAL_ZERO):
         raise ValueError(text)
     return date

@@ -40,6 +40,12 @@ _APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
+_UNITS: Final = (
+    (SECOND, "Unix time"),
+    (MILLISECOND, "Unix time in ms"),
+    (MILLISECOND / 1000, "Unix time in µs"),
+)
+
 _BASIC_DATE: Final = 8
 """``YYYYMMDD`` is the one ISO form that looks like a number."""
 
@@ -175,7 +181,7 @@ class Dates:
         if not value:
             return None
         last = self._now + 366 * _DAY
-        for unit, name in ((SECOND, "Unix time"), (MILLISECOND, "Unix time in ms")):
+        for unit, name in _UNITS:
             date = _plus(EPOCH, value, unit)
             if date is not None and EARLIEST <= date <= last:
                 other = _plus(_APPLE, value, unit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache
@@ -67,8 +68,9 @@ _MIN_SLIP: Final = 6
 
 
 def folded(name: str) -> str:
-    """Spell a name without case, spaces and separators."""
-    return re.sub(r"[\W_]", "", name.casefold())
+    """Spell a name without case, accents, spaces and separators."""
+    plain = name if name.isascii() else unicodedata.normalize("NFKD", name)
+    return re.sub(r"[\W_]", "", plain.casefold())
 
 
 _FOLDED: Final = {folded(name): name for name in FIELDS}

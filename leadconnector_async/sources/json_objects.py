@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from leadconnector_async.models import Problem
+from leadconnector_async.sources.chat_sides import LookUps
 from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
@@ -24,7 +25,6 @@ from leadconnector_async.sources.fields import (
     not_sent,
     scalar_text,
 )
-from leadconnector_async.sources.look_ups import LookUps
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_read

@@ -1,7 +1,4 @@
-"""Mail: mbox files, and files of one mail each (``.eml``).
-
-Folders of mails, and of folders: Maildir, mbox files, ``.eml`` and ``.emlx`` files.
-"""
+"""Mail: mbox files, files of one mail each (``.eml``, ``.emlx``), and folders of them: Maildir."""
 
 from __future__ import annotations
 

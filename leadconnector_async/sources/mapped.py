@@ -27,6 +27,7 @@ from leadconnector_async.sources.mapped_rules import (
     default_of,
     first_met,
     items_of,
+    joined,
     left_out_by,
     longest_first,
     meant_by,
@@ -224,7 +225,7 @@ class RowMapper:
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
             return unique(item for one in cells for item in items_of(one, rule)) or rule.default
-        found = (rule.join and self._joined(rule.join, row)) or self._cell(columns, row, plan)
+        found = (rule.join and self._joined(plan, row)) or self._cell(columns, row, plan)
         if rule.glue is not None and isinstance(found, list | tuple):
             found = rule.glue.join(text_of(item) for item in found) or None
         cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
@@ -258,13 +259,14 @@ class RowMapper:
             return WrongValueError("names several people", fix, "; ".join(found), kind="groups")
         return "; ".join(found) or None
 
-    def _joined(self, columns: list[str], row: Mapping[str, Cell]) -> str | None:
-        cells = [self._cell((column,), row) for column in columns]
-        return " ".join(map(str, cells)) if all(isinstance(cell, str) for cell in cells) else None
+    def _joined(self, plan: FieldPlan, row: Mapping[str, Cell]) -> str | None:
+        cells = [self._cell(as_list(columns), row, plan) for columns in plan.rule.join]
+        return joined(cells, is_date=plan.field == "date")
 
     def _after(self, columns: list[str], own: str, row: Mapping[str, Cell]) -> str | None:
         texts = [str(text) for name in columns if (text := self._cell((name,), row))]
-        others = [text for text in texts if text.strip() != own.strip()]
+        links = [word for word in own.split() if "://" in word]
+        others = [text for text in texts if text.strip() not in (own.strip(), *links)]
         return "\n".join([*others, own] if own else others) or None
 
     def _known(self, rule: FieldRule, row: Mapping[str, Cell]) -> object:

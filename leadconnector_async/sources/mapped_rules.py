@@ -113,9 +113,9 @@ class _Spelling:
         """Drop rules on columns that are not there: nobody can tell what they hold."""
         return (rule for rule in rules if all(self._find(name) for name in rule.where))
 
-    def _all_of(self, names: list[str]) -> list[str]:
-        found = [self._find(name) for name in names]
-        return [] if None in found else [name for name in found if name]
+    def _all_of(self, columns: list[ColumnNames]) -> list[ColumnNames]:
+        found = [self._all(as_list(names)) for names in columns]
+        return [*found] if all(found) else []
 
 
 def with_columns(kind: RecordKind, mapping: Mapping[str, str]) -> None:
@@ -266,6 +266,20 @@ def items_of(cell: Cell, rule: FieldRule) -> Iterator[object]:
         yield from (part for part in parts if part)
     else:
         yield from cell
+
+
+_MIDNIGHT: Final = re.compile(r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?$")
+"""What a sheet writes behind a day."""
+
+
+def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
+    """Make one text of several; None where one is missing, or one date has its time already."""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    bare = [_MIDNIGHT.sub("", text) for text in texts] if is_date else texts
+    if len(texts) < len(cells) or (is_date and sum(":" in text for text in bare) > 1):
+        return None
+    text = " ".join(bare)
+    return LocalText.of(text, texts[0].zone) if isinstance(texts[0], LocalText) else text
 
 
 def unique(items: Iterable[object]) -> list[object]:

@@ -47,7 +47,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     constant: str | None = None
     default: str | None = None
     present: dict[str, str] = field(default_factory=dict)
-    join: list[str] = field(default_factory=list)
+    join: list[ColumnNames] = field(default_factory=list)
     maybe: list[str] = field(default_factory=list)
     flags: dict[str, str] = field(default_factory=dict)
     strip: list[str] = field(default_factory=list)
@@ -300,7 +300,7 @@ def as_list(names: ColumnNames) -> list[str]:
 
 def columns_of(rule: FieldRule) -> list[str]:
     """Every column that a rule reads, once."""
-    own = (rule.join, rule.before, rule.column, rule.inbound, rule.outbound)
+    own = (*rule.join, rule.before, rule.column, rule.inbound, rule.outbound)
     groups = (*own, [*rule.flags], rule.maybe)
     return list(dict.fromkeys(name for names in groups for name in as_list(names)))
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import in_api_names
-from leadconnector_async.sources.columns import Columns, NamedColumns
+from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     LOCATION,
@@ -29,7 +30,7 @@ from leadconnector_async.sources.stream_source import SourceFormat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.sources.base import Parsed, SourceOptions
+    from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapping import Definition
@@ -72,6 +73,7 @@ class MappedColumns(Columns):
         self._listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
         self._listed = [name for name in self._listed if name in self.names]
         passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
+        refuse_doubles(source, self.names, passed - {""})
         self.unknown: list[str] = [name for name in self.names if name not in passed]
         ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
         self.foreign: dict[str, str] = {
@@ -110,6 +112,8 @@ _FOREIGN: Final = (
     "column {} is not sent: the ids of another system are not LeadConnector's; if they are, give "
     "--map {}={}"
 )
+
+_REPEATED: Final = "rows that repeat the header"
 
 _NONE: Final = FieldRule()
 
@@ -168,8 +172,11 @@ class Table:
 
     def parsed(self, line: int, cells: Sequence[str]) -> Parsed | None:
         """Read a row that has as many cells as the header. None for one that is no record."""
-        if not cells[0].strip() and is_blank(cells):
+        first = cells[0].strip()
+        if not first and is_blank(cells):
             return None
+        if first == self.columns.names[0] and [*map(stripped, cells)] == self.columns.names:
+            return Parsed(line, b"", None, (), left_out=_REPEATED)
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         return self._coercer.parsed(line, raw, values, told, reason)

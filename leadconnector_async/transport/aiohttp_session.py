@@ -249,12 +249,14 @@ class AiohttpTransport:
     async def close(self) -> None:
         """Close the session, if this transport opened it. It sends nothing more."""
         self._closed = True
-        if self._direct is not None:
-            direct, self._direct = self._direct, None
-            await direct.close()
-        if self._owned and self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        direct, self._direct = self._direct, None
+        session, self._session = self._session, None
+        try:
+            if direct is not None:
+                await direct.close()
+        finally:
+            if self._owned and session is not None:
+                await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

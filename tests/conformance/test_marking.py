@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from outbox_kit import claimed, draft, fate, published
 
-from leadconnector_async.api.unread import LEAVE
+from leadconnector_async.api.enrichment import LEAVE
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import ReadMark
 

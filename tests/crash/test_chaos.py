@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from chaos_kit import LOCATIONS, Crew
+from chaos_kit import LOCATIONS, ChaosRun
 from postgres_server import RestartableServer, binaries_found
 from worker_harness import how_often, out_of_order, takeovers
 
@@ -43,21 +43,21 @@ def test_whatever_becomes_of_workers_each_record_is_sent_once_and_in_order(
     """
     url = f"{server.url}&schema=chaos"
     with SandboxThread(SLOW) as sandbox:
-        crew = Crew(sandbox, server, url, tmp_path, FAULTS)
+        run = ChaosRun(sandbox, server, url, tmp_path, FAULTS)
         try:
-            crew.feed()
-            asyncio.run(crew.let_a_newer_version_in())
-            crew.suffer(FAULTS)
-            crew.finish()
+            run.feed()
+            asyncio.run(run.let_a_newer_version_in())
+            run.suffer(FAULTS)
+            run.finish()
         finally:
-            crew.end()
+            run.end()
         stored = how_often(sandbox)
-        assert len(stored) == LOCATIONS * crew.staged
+        assert len(stored) == LOCATIONS * run.staged
         assert max(stored.values()) == 1
         assert out_of_order(sandbox) == []
     found = asyncio.run(takeovers(url))
     with capsys.disabled():
-        sys.stdout.write(f"\n{found} takeovers, {len(stored)} records, {Counter(crew.happened)}\n")
+        sys.stdout.write(f"\n{found} takeovers, {len(stored)} records, {Counter(run.happened)}\n")
     assert found > LOCATIONS
-    for log in crew.logs:
+    for log in run.logs:
         assert "Traceback" not in log.read_text(errors="replace")

@@ -13,8 +13,7 @@ from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
-from leadconnector_async.records.deferred import Deferred, LocalFile
-from leadconnector_async.records.files import current_digest
+from leadconnector_async.records.deferred import Deferred, LocalFile, current_digest
 from leadconnector_async.session import ApiSession
 from leadconnector_async.transport.aiohttp_session import multipart_body
 from leadconnector_async.transport.base import Response

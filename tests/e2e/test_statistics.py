@@ -278,7 +278,7 @@ def test_statistics_are_told_every_so_many_seconds(every: float) -> None:
 
 def test_without_a_run_there_are_none() -> None:
     """An ingestor that was never open says so."""
-    with pytest.raises(RuntimeError, match="was not open"):
+    with pytest.raises(RuntimeError, match="is not open"):
         Ingestor(LeadConnector("t", location_id="here")).snapshot()
 
 

@@ -110,7 +110,7 @@ class Machine:
             time.sleep(0.01)
 
 
-class Crew:
+class ChaosRun:
     """Workers that are replaced when they end, as a supervisor does, and what happens to them."""
 
     def __init__(

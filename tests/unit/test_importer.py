@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from leadconnector_async.delivery.stats import RunStats
+    from leadconnector_async.delivery.results import RunStats
 
 
 async def imported(

@@ -94,8 +94,12 @@ def given_up(module: str, tree: ast.Module) -> set[str]:
     return classes & ({*FORMER_NAMES.split()} - STILL_MEANT) | {stem} & {*FORMER_MODULES.split()}
 
 
+@pytest.mark.slow
 def test_no_module_or_class_has_a_name_that_was_given_up() -> None:
-    """The words are those of the glossary in docs/architecture.md."""
+    """The words are those of the glossary in docs/architecture.md, in tests and benchmarks too."""
     found = {name: given_up(name, tree) for name, tree in trees().items()}
+    for folder in ("tests", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found[str(path)] = given_up(path.stem, ast.parse(path.read_text("utf-8")))
     assert {name: words for name, words in found.items() if words} == {}
     assert given_up("x.courier", ast.parse("class _Clerk: ...")) == {"courier", "Clerk"}

@@ -120,7 +120,7 @@ def test_a_renewal_is_logged_without_a_token(caplog: pytest.LogCaptureFixture) -
 def test_a_token_that_is_refused_each_time_is_renewed_twice_and_no_more() -> None:
     """Whoever waits for the answer gets the refusal, of the last token."""
 
-    class Fresh(Moody):
+    class RenewsToAnother(Moody):
         renewals = 0
 
         async def renew(self, location_id: str, refused: str) -> str | None:
@@ -130,7 +130,7 @@ def test_a_token_that_is_refused_each_time_is_renewed_twice_and_no_more() -> Non
             self.current = f"bad{self.renewals}"
             return self.current
 
-    tokens = Fresh()
+    tokens = RenewsToAnother()
     with pytest.raises(AccessError, match="Invalid token"):
         add(tokens)
     assert tokens.renewals == 2

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.models import Contact
     from leadconnector_async.outbox.reader import FailedRecord
-    from leadconnector_async.reports.reason_counts import Reason
+    from leadconnector_async.reports.outbox_status import Reason
 
 
 @click.command("failed")

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async.cli.commands.validate import RowChecker
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import source_options, source_options_of
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.reports.row_checker import RowChecker
 from leadconnector_async.sources import open_sources
 from leadconnector_async.sources.base import SettledContact
 from leadconnector_async.sources.csv import Delimited

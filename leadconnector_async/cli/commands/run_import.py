@@ -25,14 +25,14 @@ from leadconnector_async.cli.report_lines import (
     print_json,
     report_lines,
 )
-from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.file_importer import Signals
 from leadconnector_async.importer import import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal, shown_place
-from leadconnector_async.reports.estimate import budget_after, requests_for, seconds_needed
 from leadconnector_async.reports.outbox_status import status_of
+from leadconnector_async.reports.progress import budget_after, requests_for, seconds_needed
 from leadconnector_async.reports.summary import (
     Ended,
     Ending,

@@ -29,8 +29,8 @@ from leadconnector_async.cli.sending_options import for_option, share_option
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
 from leadconnector_async.quota.limits import RateLimit
-from leadconnector_async.reports.estimate import budget_after, slowest
 from leadconnector_async.reports.outbox_status import status_of
+from leadconnector_async.reports.progress import budget_after, slowest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from asyncpg.exceptions import DivisionByZeroError
 
 from leadconnector_async.outbox.base import CLAIM_BYTES, NO_BOUND, Claim
-from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.records.draft import traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from leadconnector_async.outbox.base import Lease
+    from leadconnector_async.outbox.base import Lease, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection
 
     QueueEntry = tuple[int, int, int, int]
@@ -289,3 +289,18 @@ class Claims:
                 last = max(lanes)
                 walked = walked + len(lanes) if last >= begins else len(lanes)
                 self._walks[lease.number] = min(last + 1, -_LOWEST - 1), walked
+
+
+_TRAIL: Final = """INSERT INTO trail (seq, at, what, trace)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[])"""
+
+
+async def add_trails(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """Write the trails of claims down, in the transaction that settles them."""
+    rows = [
+        (fate.claim.seq, event.at, storable(event.what), event.trace and storable(event.trace))
+        for fate in settlements
+        for event in fate.claim.trail or ()
+    ]
+    if rows:
+        await connection.execute(_TRAIL, *columns(rows))

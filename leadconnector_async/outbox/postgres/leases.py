@@ -19,12 +19,19 @@ from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import lookups, stops, stored_files, trail
+from leadconnector_async.outbox.postgres import announcements, stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
-from leadconnector_async.outbox.postgres.claims import Claims
-from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.postgres.claims import Claims, add_trails
+from leadconnector_async.outbox.postgres.counters import (
+    add_lookups,
+    columns,
+    forget_lookups,
+    known_lookups,
+    put_lookups,
+    storable,
+)
+from leadconnector_async.outbox.postgres.publisher import select
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
-from leadconnector_async.outbox.postgres.selecting import select
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -238,7 +245,7 @@ class Leases:
             await self._connection.fetchrow(_SETTLE, *values)
         except DivisionByZeroError:
             raise _lost(leases) from None
-        await trail.add(self._connection, settlements)
+        await add_trails(self._connection, settlements)
         if ended := [of.claim.seq for of in settlements if of.claim.trace and of.state]:
             await self._connection.execute("DELETE FROM trace WHERE seq = ANY($1)", ended)
         done = [fate.claim for fate in settlements if fate.state is State.SENT]
@@ -250,7 +257,7 @@ class Leases:
             for fate in reversed(settlements)  # the first one is kept
             for name, value in (fate.lookups or {}).items()
         }
-        await lookups.add(self._connection, [(*of, value) for of, value in learned.items()])
+        await add_lookups(self._connection, [(*of, value) for of, value in learned.items()])
         self._runner.committed.append(lambda: self._dropped(settlements))
         self._runner.committed.append(lambda: self.unused_files.update(unused))
 
@@ -275,23 +282,23 @@ class Leases:
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
-        return await lookups.known(self._connection, lease.number, names)
+        return await known_lookups(self._connection, lease.number, names)
 
     async def put_lookups(self, lease: Lease, values: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
         await self._fence(lease)
         rows = [(lease.number, name, value) for name, value in values.items()]
-        await lookups.put(self._connection, rows)
+        await put_lookups(self._connection, rows)
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
         """See `SharedOutbox.stop`."""
         await self._fence(lease)
-        await stops.stop(self._connection, lease.number, error)
+        await announcements.stop(self._connection, lease.number, error)
 
     async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
         """See `DurableOutbox.forget_lookups`."""
         await self._fence(lease)
-        await lookups.forget(self._connection, lease.number, names)
+        await forget_lookups(self._connection, lease.number, names)
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""

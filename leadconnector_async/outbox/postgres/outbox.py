@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.postgres import lookups, stops, stored_files, upkeep
-from leadconnector_async.outbox.postgres.announcements import ENDS, listen
+from leadconnector_async.outbox.postgres import stored_files, upkeep
+from leadconnector_async.outbox.postgres.announcements import ENDS, listen, stopped
 from leadconnector_async.outbox.postgres.connection import (
     REHEARSING,
     WRITING,
@@ -24,12 +24,12 @@ from leadconnector_async.outbox.postgres.connection import (
     check_server,
     connect,
 )
-from leadconnector_async.outbox.postgres.lease_calls import LeaseCalls
+from leadconnector_async.outbox.postgres.counters import MARKING
+from leadconnector_async.outbox.postgres.jobs import LeaseCalls, StagingJobs, enlist
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
+from leadconnector_async.outbox.postgres.publisher import TAKE_ALL
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
-from leadconnector_async.outbox.postgres.selecting import TAKE_ALL
-from leadconnector_async.outbox.postgres.staging_jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.summary import unsettled
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class PostgresOutbox(LeaseCalls):
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `DurableOutbox.stopped`."""
-        return await self._staging.runner.run(stops.stopped)
+        return await self._staging.runner.run(stopped)
 
     async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
         """See `SharedOutbox.unsettled`."""
@@ -211,7 +211,7 @@ class PostgresOutbox(LeaseCalls):
 
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
-        rows = await self._staging.runner.run(lambda c: c.fetch(lookups.MARKING))
+        rows = await self._staging.runner.run(lambda c: c.fetch(MARKING))
         return [name for (name,) in rows]
 
     async def requeue(self) -> Requeued:

@@ -1,4 +1,4 @@
-"""Putting staged records into the queue, in the order of their lanes.
+"""Putting staged records into the queue, in the order of their lanes; leaving some of it for later.
 
 What a process stages stands in ranges of numbers, until that process publishes them: nobody
 publishes what another one has read half of. A process that has ended publishes nothing any more,
@@ -13,21 +13,55 @@ import msgspec
 
 from leadconnector_async.api.enrichment import PERSON
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.postgres import lookups
-from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.postgres.counters import add_lookups, columns
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
-from leadconnector_async.outbox.postgres.selecting import TAKE
-from leadconnector_async.records.deferred import Trait
-from leadconnector_async.records.lane_order import answers_last, two_names_of
+from leadconnector_async.outbox.selection import SelectionPass
+from leadconnector_async.records.deferred import Trait, answers_last, two_names_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.place import PostgresPlace
+    from leadconnector_async.outbox.selection import Selection
 
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""
+
+_AT_A_TIME: Final = 5_000
+
+TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
+
+_TAKE_IN: Final = """UPDATE queue q SET location = -q.location FROM record r
+    WHERE r.seq = $1 AND (q.location, q.lane, q.date, q.seq) = (-r.location, r.lane, r.date, r.seq)
+    """
+
+_HELD: Final = "SELECT unnest(held) FROM tenure"
+
+_CANDIDATES: Final = """SELECT seq, location, lane, coalesce(source, 0), date,
+        CASE WHEN $1 THEN payload END, CASE WHEN $1 THEN late END
+    FROM record WHERE payload IS NOT NULL ORDER BY date, seq"""
+
+_LEAVE: Final = """UPDATE queue q SET location = -q.location
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[])
+        AS p (location, lane, date, seq)
+    WHERE (q.location, q.lane, q.date, q.seq) = (p.location, p.lane, p.date, p.seq)"""
+
+
+async def select(connection: Connection, selection: Selection) -> None:
+    """See `DurableOutbox.select`."""
+    await connection.execute(TAKE_ALL)
+    held = {seq for (seq,) in await connection.fetch(_HELD)}
+    walk = SelectionPass(selection, held)
+    candidates = await connection.cursor(_CANDIDATES, selection.reads)
+    while page := await candidates.fetch(_AT_A_TIME):
+        rows = [tuple(row) for row in page]
+        left = [(location, lane, date, seq) for seq, location, lane, _, date, *_ in rows]
+        left = [place for row, place in zip(rows, left, strict=True) if not walk.takes(row)]
+        if left:
+            await connection.execute(_LEAVE, *columns(left))
+    walk.check()
+
 
 MAX_RANGES: Final = 256
 """Ranges that are published in one transaction: a million records at most."""
@@ -71,7 +105,7 @@ _SPLIT: Final = """DELETE FROM unpublished WHERE first <= $1 AND "end" > $1
 
 _PLACE: Final = "SELECT location, lane, date, seq FROM record WHERE seq = $1"
 
-_HELD: Final = """SELECT EXISTS (
+_IS_HELD: Final = """SELECT EXISTS (
     SELECT FROM record JOIN tenure USING (location) WHERE seq = $1 AND seq = ANY (held))"""
 
 
@@ -114,7 +148,7 @@ class Publisher:
                 contact = msgspec.json.encode(found[0]).decode()
                 for name in found[1]:
                     persons.setdefault((location, f"{PERSON}{name}"), contact)
-        await lookups.add(self._connection, [(*who, value) for who, value in persons.items()])
+        await add_lookups(self._connection, [(*who, value) for who, value in persons.items()])
 
     async def enqueue(self, places: Sequence[QueuePlace]) -> None:
         """Put records in."""
@@ -133,8 +167,8 @@ class Publisher:
         execute = self._connection.execute
         found = await self._connection.fetchrow(_SPLIT, seq)
         if found is None:
-            await execute(TAKE, seq)
-            is_held = await self._connection.fetchval(_HELD, seq)
+            await execute(_TAKE_IN, seq)
+            is_held = await self._connection.fetchval(_IS_HELD, seq)
             return State.CLAIMED if is_held else State.PENDING
         first, end, stager = found
         for begins, ends in ((first, seq), (seq + 1, end)):

@@ -15,14 +15,20 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, kind_of, lives
-from leadconnector_async.outbox.postgres import lookups, stops
+from leadconnector_async.outbox.life import (
+    OVERTAKEN,
+    LifeQueries,
+    ends,
+    find_records,
+    kind_of,
+    lives,
+)
+from leadconnector_async.outbox.postgres.announcements import stopped
 from leadconnector_async.outbox.postgres.connection import READING, JobRunner, check_server, connect
-from leadconnector_async.outbox.postgres.counters import storable
+from leadconnector_async.outbox.postgres.counters import known_lookups, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import check_schema
 from leadconnector_async.outbox.postgres.summary import summary
-from leadconnector_async.outbox.postgres.trail import QUERIES
 from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
 from leadconnector_async.outbox.reader import (
     FailedRecord,
@@ -102,6 +108,38 @@ _LOWEST: Final = -(1 << 63)
 
 _MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
+_LIFE: Final = LifeQueries(
+    by_key="""SELECT seq FROM record
+        WHERE location IN (SELECT id FROM location) AND key = $1 ORDER BY seq""",
+    by_line="""SELECT DISTINCT seq FROM (SELECT source, line, seq FROM record
+                UNION ALL SELECT source, line, seq FROM copy) AS place
+            JOIN source ON source.id = place.source
+        WHERE line = $2 AND ($1 IN ('', name) OR right(name, length($1) + 1) = '/' || $1)
+        ORDER BY seq""",
+    by_answer="""SELECT seq FROM outcome WHERE $1 IN (message_id, conversation_id)
+        ORDER BY seq""",
+    by_text="""SELECT seq FROM record
+        WHERE convert_from(payload, 'UTF8') ILIKE $1 OR late ILIKE $1 ORDER BY date, seq""",
+    records="""SELECT r.seq, key, location.name, r.location, r.date, payload,
+            coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
+            coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
+            text, detail
+        FROM record r JOIN location ON location.id = r.location
+            LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
+            LEFT JOIN queue q ON q.location IN (r.location, -r.location)
+                AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
+            LEFT JOIN reason ON reason.id = o.reason
+            LEFT JOIN source ON source.id = r.source
+        WHERE r.seq > $1 ORDER BY r.seq LIMIT $2""",
+    positions="""SELECT name, line FROM (
+            SELECT 0 AS place, source, line FROM record WHERE seq = $1
+            UNION ALL SELECT 1, source, line FROM copy WHERE seq = $1) AS found
+        JOIN source ON source.id = source ORDER BY place, name, line""",
+    trail="SELECT at, what, trace FROM trail WHERE seq = $1 ORDER BY id",
+    owner="""SELECT worker FROM owner WHERE location = $1 AND at <= $2
+        ORDER BY at DESC LIMIT 1""",
+)
+
 
 class PostgresOutboxReader:
     """`OutboxReader` over a connection, which is closed with it if it is ``owned``."""
@@ -172,7 +210,7 @@ class PostgresOutboxReader:
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `OutboxReader.stopped`."""
-        return await self._read(stops.stopped)
+        return await self._read(stopped)
 
     async def workload(self) -> dict[str, Workload]:
         """See `OutboxReader.workload`."""
@@ -187,7 +225,7 @@ class PostgresOutboxReader:
         found = await self._rows(_LOCATION, storable(location))
         if not found:
             return {}
-        return await self._read(lambda connection: lookups.known(connection, found[0][0], names))
+        return await self._read(lambda connection: known_lookups(connection, found[0][0], names))
 
     async def contacts(self) -> tuple[int, int]:
         """See `OutboxReader.contacts`."""
@@ -254,15 +292,15 @@ class PostgresOutboxReader:
 
     async def find(self, text: str) -> list[int]:
         """See `OutboxReader.find`."""
-        return await find_records(self._rows, QUERIES, storable(text))
+        return await find_records(self._rows, _LIFE, storable(text))
 
     def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
         """See `OutboxReader.lives`."""
-        return lives(self._rows, QUERIES, seqs)
+        return lives(self._rows, _LIFE, seqs)
 
     def ends(self) -> AsyncIterator[list[RecordLife]]:
         """See `OutboxReader.ends`."""
-        return ends(self._rows, QUERIES)
+        return ends(self._rows, _LIFE)
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from leadconnector_async.api.enrichment import conversation_lookup, place_lookups
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.postgres import lookups
-from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.postgres.counters import (
+    columns,
+    forget_lookups,
+    known_lookups,
+    storable,
+)
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.stored_files import unuse
 from leadconnector_async.outbox.reasons import gist
@@ -129,9 +133,9 @@ class Requeuer:
                 names = by_location.setdefault(location, set())
                 names |= place_lookups(payload, read_deferred(deferred))
         for location, names in by_location.items():
-            contacts = (await lookups.known(self._connection, location, list(names))).values()
+            contacts = (await known_lookups(self._connection, location, list(names))).values()
             names |= {conversation_lookup(contact) for contact in contacts}
-            await lookups.forget(self._connection, location, names)
+            await forget_lookups(self._connection, location, names)
 
 
 _REASONS: Final = """SELECT DISTINCT o.reason, text FROM outcome o

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.durable import Share
-from leadconnector_async.outbox.postgres import stops
+from leadconnector_async.outbox.postgres.announcements import stopped
 from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 
@@ -167,7 +167,7 @@ class Tenure:
             locations=[name for name in mine if shard_of(name) in kept],
             surplus=[name for name in self._leases.names if shard_of(name) in self._surplus],
             members=others + 1,
-            stopped=await stops.stopped(connection),
+            stopped=await stopped(connection),
         )
 
     async def _become(self, connection: Connection, *, guest: bool) -> None:

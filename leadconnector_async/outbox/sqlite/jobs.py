@@ -17,12 +17,9 @@ from leadconnector_async.outbox.sqlite.connection import (
     open_to_write,
     run_rows,
 )
-from leadconnector_async.outbox.sqlite.counters import PENDING, Counters
-from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
-from leadconnector_async.outbox.sqlite.lookups import Lookups
+from leadconnector_async.outbox.sqlite.counters import PENDING, Counters, Lookups
+from leadconnector_async.outbox.sqlite.enqueuer import Dismissing, Enqueuer, Requeuer, select
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
-from leadconnector_async.outbox.sqlite.requeue import Dismissing, Requeuer
-from leadconnector_async.outbox.sqlite.selecting import select
 from leadconnector_async.outbox.sqlite.settler import Settler
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot

@@ -28,10 +28,9 @@ from leadconnector_async.outbox.reader import (
     SentRecord,
     Workload,
 )
-from leadconnector_async.outbox.sqlite import lookups, summary
 from leadconnector_async.outbox.sqlite.connection import explained, fetch_rows, open_to_read
-from leadconnector_async.outbox.sqlite.counters import SENT
-from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages
+from leadconnector_async.outbox.sqlite.counters import SENT, Lookups
+from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages, summary_of
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
 from leadconnector_async.outbox.workload import workload
@@ -139,7 +138,7 @@ class SqliteOutboxReader:
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         async with self.at_one_moment():
             return await self._read(
-                lambda connection: summary.summary(connection, now, round(lately_s * 1000))
+                lambda connection: summary_of(connection, now, round(lately_s * 1000))
             )
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
@@ -163,9 +162,7 @@ class SqliteOutboxReader:
         """See `OutboxReader.lookups`."""
         found = await self._rows(_LOCATION, location)
         return await self._read(
-            lambda connection: (
-                lookups.Lookups(connection).known(found[0][0], names) if found else {}
-            )
+            lambda connection: Lookups(connection).known(found[0][0], names) if found else {}
         )
 
     async def contacts(self) -> tuple[int, int]:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Claim, Lease, Settlement
     from leadconnector_async.outbox.sqlite.claims import Claims
-    from leadconnector_async.outbox.sqlite.counters import Counters
-    from leadconnector_async.outbox.sqlite.lookups import Lookups
+    from leadconnector_async.outbox.sqlite.counters import Counters, Lookups
     from leadconnector_async.quota.limits import QuotaSnapshot
 
 # A bare list of VALUES there would be looked through for each row of the queue.

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.sqlite.connection import explained, is_final
@@ -31,6 +31,10 @@ class Resource(Protocol):
 K = TypeVar("K", bound=Resource)
 
 T = TypeVar("T")
+
+GIVEN_UP_S: Final = 5.0
+"""Seconds that the end of an opening is waited for which nobody wants any more: so long it owns the
+file, which is to be opened again."""
 
 
 class _Job(Generic[K]):
@@ -85,6 +89,7 @@ class Writer(Generic[K]):
         except BaseException:
             self._opened.add_done_callback(lambda opened: opened.exception())
             self.stop()
+            await asyncio.wait([self._closed], timeout=GIVEN_UP_S)
             raise
 
     async def run(self, work: Callable[[K], T]) -> T:

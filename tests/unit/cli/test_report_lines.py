@@ -12,8 +12,7 @@ from leadconnector_async.cli.report_lines import (
     reason_lines,
     reason_sections,
 )
-from leadconnector_async.reports.outbox_status import LocationCounts
-from leadconnector_async.reports.reason_counts import Reason
+from leadconnector_async.reports.outbox_status import LocationCounts, Reason
 
 if TYPE_CHECKING:
     import pytest

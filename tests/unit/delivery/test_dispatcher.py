@@ -19,7 +19,7 @@ from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.scheduler import AGAIN_AFTER_S, LocationState
 from leadconnector_async.outbox.base import NO_BOUND, Settlement, SourcePass, State
 from leadconnector_async.outbox.memory import MemoryOutbox
-from leadconnector_async.quota.day import SECONDS as DAY_S
+from leadconnector_async.quota.window import DAY_S
 from leadconnector_async.records.draft import draft
 from leadconnector_async.sandbox import Latency, Sandbox, SandboxConfig
 from leadconnector_async.sandbox.state import SandboxState
@@ -187,7 +187,7 @@ def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
     asyncio.run(scenario())
 
 
-class Late(Direct):
+class AnswersLate(Direct):
     """Answers the requests of "here" once it is told to."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ def test_an_answer_that_comes_after_its_location_was_let_go_of_disturbs_nobody()
     """The next owner looks for its record: nothing is written under the lease that has ended."""
 
     async def scenario() -> None:
-        outbox, transport = MemoryOutbox(), Late()
+        outbox, transport = MemoryOutbox(), AnswersLate()
         await staged(outbox)
         session = ApiSession(transport, StaticToken("token"), policy=Policy(), limit=None)
         one = Watched(session, outbox)

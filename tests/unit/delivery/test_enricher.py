@@ -12,12 +12,11 @@ from leadconnector_async.breaker import FAILURES_TO_OPEN, Breaker
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import MAX_UNREACHABLE, Enricher
 from leadconnector_async.delivery.lane import Enrichment, Lane
-from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.models import Contact
 from leadconnector_async.outbox.base import Claim, Lease
 from leadconnector_async.policy import Policy
-from leadconnector_async.records.deferred import Deferred, LocalFile
-from leadconnector_async.records.files import current_digest
+from leadconnector_async.records.deferred import Deferred, LocalFile, current_digest
 from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:

@@ -63,3 +63,31 @@ def test_a_loop_that_computes_all_the_time_gets_no_more_workers(share: float, mo
             end.set()
 
     in_virtual_time(scenario())
+
+
+def test_a_pool_that_is_cancelled_takes_nobody_on() -> None:
+    """Something may become due in the step in which all are told to end."""
+    told: list[dict[str, object]] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context))
+
+        async def work() -> None:
+            await asyncio.Event().wait()
+
+        pool = WorkerPool(cast("Scheduler", Due()), Breaker(), work=work, most=lambda: 9)
+
+        async def run() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                pool.begin(tasks)
+
+        running = asyncio.create_task(run())
+        await asyncio.sleep(1)
+        running.cancel()
+        loop.call_soon(pool.wake)
+        await asyncio.wait([running])
+        assert running.cancelled()
+
+    in_virtual_time(scenario())
+    assert told == []

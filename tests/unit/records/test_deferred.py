@@ -1,9 +1,25 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
+
+import pytest
 
 from leadconnector_async.models import Contact
-from leadconnector_async.records.deferred import Deferred, LocalFile, read_deferred, with_contact
+from leadconnector_async.records.deferred import (
+    Deferred,
+    FileLostError,
+    LocalFile,
+    answers_last,
+    are_local,
+    located,
+    read_deferred,
+    with_contact,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 FULL = Deferred(
     contact=Contact(phone="+1", name="Kim"),
@@ -39,3 +55,95 @@ def test_a_contact_is_put_into_a_body() -> None:
     assert with_contact(b"{}", None) == b"{}"
     odd = Contact(phone=object())  # type: ignore[arg-type]  # what a program may do
     assert with_contact(b"{}", odd) == b"{}"
+
+
+def moved(mails: Mapping[str, tuple[int, Sequence[str]]], *, lanes: int = 1) -> dict[str, int]:
+    """The dates of mails after the move; each has a date, and those that it answers."""
+    dates = {name: date for name, (date, _) in mails.items()}
+    rows = [
+        (1, seq % lanes, date, seq, Deferred(mail=name, answers=list(answers)).encoded())
+        for seq, (name, (date, answers)) in enumerate(mails.items(), 1)
+    ]
+    for date, seq in answers_last(sorted(rows)):
+        dates[list(mails)[seq - 1]] = date
+    return dates
+
+
+def test_mails_in_order_stay() -> None:
+    """Nearly all."""
+    assert moved({"q": (1, ()), "a": (5, "q"), "b": (9, "aq")}) == {"q": 1, "a": 5, "b": 9}
+
+
+def test_an_answer_comes_after_its_question() -> None:
+    """By one millisecond; so does the answer to it."""
+    assert moved({"q": (9, ()), "a": (5, "q"), "b": (1, "a")}) == {"q": 9, "a": 10, "b": 11}
+
+
+def test_what_is_answered_may_be_missing() -> None:
+    """Or be the mail itself."""
+    assert moved({"a": (5, "xa"), "b": (1, "x")}) == {"a": 5, "b": 1}
+
+
+def test_lanes_do_not_wait_for_each_other() -> None:
+    """A thread belongs to one conversation."""
+    assert moved({"q": (9, ()), "a": (5, "q")}, lanes=2) == {"q": 9, "a": 5}
+
+
+def test_a_circle_is_cut() -> None:
+    """Where it closes; what leads to it comes after it, and no more is moved than that."""
+    dates = moved({"a": (1, "c"), "b": (2, "a"), "c": (3, "b")})
+    assert dates == {"a": 4, "b": 2, "c": 3}
+    assert moved({"r": (1, "x"), "x": (50, "y"), "y": (10, "x")}) == {"r": 51, "x": 50, "y": 10}
+
+
+@pytest.mark.parametrize("shape", ["circle", "reversed", "forward", "star"])
+def test_thousands_of_mails_of_any_shape_are_put_in_order(shape: str) -> None:
+    """Whatever they say of each other: deep ones too, since nothing recurses."""
+    count = 2_500
+    answers: dict[str, Callable[[int], list[str]]] = {
+        "circle": lambda n: [str((n + 1) % count)],
+        "reversed": lambda n: [str(n + 1)],
+        "forward": lambda n: [str(m) for m in range(max(0, n - 20), n)],
+        "star": lambda n: [str(m) for m in range(20)],  # noqa: ARG005 - all answer the same
+    }
+    mails = {str(n): (n, answers[shape](n)) for n in range(count)}
+    dates = moved(mails)
+    if shape == "reversed":
+        assert [dates[str(n)] for n in (count - 1, count - 2, 0)] == [2_499, 2_500, 4_998]
+
+
+FAR = "https://example.com/a%20b.png"
+
+
+def test_files_are_told_from_urls() -> None:
+    """By their scheme alone."""
+    assert are_local([FAR, "file:///a.png"])
+    assert not are_local([FAR])
+    assert not are_local([])
+    assert not are_local(None)
+
+
+def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    """Equal contents have equal digests, wherever they lie and whatever they are called."""
+    (tmp_path / "a b#?.png").write_bytes(b"one")
+    (tmp_path / "c.png").write_bytes(b"one")
+    (tmp_path / "d.png").write_bytes(b"two")
+    paths = [tmp_path / name for name in ("a b#?.png", "c.png", "d.png")]
+    one, far, equal, other = located([paths[0].as_uri(), FAR, *(p.as_uri() for p in paths[1:])])
+    assert far == FAR
+    assert not isinstance(one, str)
+    assert not isinstance(equal, str)
+    assert not isinstance(other, str)
+    assert (one.path, equal.path) == (str(paths[0]), str(paths[1]))
+    assert one.digest == equal.digest != other.digest
+
+
+@pytest.mark.parametrize("name", ["none.png", "folder", "none/none.png", "a%00b"])
+def test_a_file_that_cannot_be_read_is_a_problem(name: str, tmp_path: Path) -> None:
+    """Of its item, with the way out."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileLostError) as error:
+        located([FAR, f"{tmp_path.as_uri()}/{name}"])
+    assert error.value.problem.field == "attachments"
+    assert error.value.problem.wrong.startswith("item 2 cannot be read (")
+    assert "put the file back" in str(error.value)

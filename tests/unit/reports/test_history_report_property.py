@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from outbox_kit import claimed, fate, run_apart
 
-from leadconnector_async.delivery.stats import RunStats
+from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.models import Problem
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import read_outbox

@@ -12,8 +12,7 @@ from leadconnector_async.importer import Importer
 from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 from leadconnector_async.quota.quota import Quota
-from leadconnector_async.reports.estimate import Budget, seconds_needed
-from leadconnector_async.reports.progress import ImportProgress, budget_of
+from leadconnector_async.reports.progress import Budget, ImportProgress, budget_of, seconds_needed
 from leadconnector_async.sandbox import Fault, Limits, Sandbox, SandboxConfig
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.sources.batch_reader import SourceReader

@@ -81,6 +81,37 @@ def test_what_was_sent_to_a_group_is_refused(tmp_path: Path) -> None:
     assert parsed[2].left_out == "messages of a group"
 
 
+@pytest.mark.parametrize("title", ["Kim & Bob", "Kim, Bob", "Bob, Kim & Ann"])
+def test_a_group_in_which_one_alone_answered_is_one(tmp_path: Path, title: str) -> None:
+    """Its title names the others: what was sent to all is not with that one alone."""
+    rows = (_row(f'"{title}"', "Incoming", "+13035550142", "Kim"), _row(f'"{title}"', "Outgoing"))
+    parsed, _, _ = _read(tmp_path / "a.csv", _imazing(*rows))
+    assert parsed[0].row is not None
+    assert "names several people" in str(parsed[1].problems[0])
+
+
+def test_one_whose_name_is_that_of_several_is_one(tmp_path: Path) -> None:
+    """Such as a firm."""
+    rows = (
+        _row("Kim & Sons", "Outgoing"),
+        _row("Kim & Sons", "Incoming", str(KIM.phone), "Kim & Sons"),
+    )
+    parsed, _, _ = _read(tmp_path / "a.csv", _imazing(*rows))
+    assert [one.row and one.row.contact and one.row.contact.phone for one in parsed] == [
+        KIM.phone
+    ] * 2
+
+
+def test_a_file_named_after_several_numbers_is_of_a_group(tmp_path: Path) -> None:
+    """As imessage-exporter names it, though one of them alone wrote."""
+    when = "Mar 29, 2024  9:06:41 AM"
+    content = f"{when}\n{KIM.phone}\nhi\n\n{when}\nMe\nyes\n\n"
+    parsed, _, _ = _read(tmp_path / f"{KIM.phone}, +13035550143 - 12.txt", content)
+    assert {"names several people" in str(one.problems[0]) for one in parsed} == {True}
+    parsed, _, _ = _read(tmp_path / f"{KIM.phone} - 12.txt", content)
+    assert {one.row is None for one in parsed} == {False}
+
+
 def test_a_list_of_failed_rows_knows_whom_they_were_with(tmp_path: Path) -> None:
     """It has the API's names: alone, such a row could not be read again."""
     content = _imazing(

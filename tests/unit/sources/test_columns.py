@@ -69,7 +69,7 @@ def test_nameless_columns_are_allowed() -> None:
     ("names", "words"),
     [
         (("type", "date", "date"), 'columns occur more than once: "date": rename or remove'),
-        (("type", "note", "note "), '"note"'),
+        (("type", "message", "message "), '"message"'),
         (("type", "Contact ID"), 'column "Contact ID" is spelled differently from the field'),
         (("Type", "message"), '--map "type=Type"'),
         (("kind", "message"), 'no column is named "type"'),

@@ -152,7 +152,11 @@ def _takeout(path: Path) -> dict[str, bytes]:
     inner = "Takeout/Voice/Calls"
     files = {
         f"{inner}/Kim - Text - {stamp}.html": _texts(
-            _message(media=image), _message(ME, "Me", "", card)
+            _message(media=image),
+            _message(ME, "Me", "", card),
+            _message(text="", media=image),
+            _message(text="MMS Received", media=image),
+            _message(text="MMS Received"),
         ).encode(),
         f"{inner}/Kim - Text - {stamp}-1-1.jpg": b"picture",
         f"{inner}/Kim - Text - {stamp}-2-1.vcf": b"BEGIN:VCARD",
@@ -179,8 +183,13 @@ def test_a_takeout_is_read_whole(tmp_path: Path, name: str) -> None:
         with source:
             parsed += source
     rows = [one.row for one in parsed if one.row]
-    assert [one.left_out for one in parsed if one.left_out] == ["spam and what was deleted"]
-    files = {row.message or row.direction: row.attachments for row in rows}
+    assert [one.left_out for one in parsed if one.left_out] == [
+        "messages without any content",
+        "spam and what was deleted",
+    ]
+    pictures = [row for row in rows if not row.message and row.direction == "inbound"]
+    assert [len(row.attachments or ()) for row in pictures] == [1, 1]
+    files = {row.message or row.direction: row.attachments for row in rows if row not in pictures}
     ends = {key: [url.rpartition(".")[2] for url in urls or ()] for key, urls in files.items()}
     assert ends == {"hi": ["jpg"], "outbound": ["zip"], "Transcript: Call me": ["mp3"]}
 
@@ -223,10 +232,15 @@ def test_pages_of_imessage_exporter(tmp_path: Path) -> None:
     content = _page(
         message("received", "kim@example.org", '<span class="bubble">Hi</span>' + image)
         + message("sent iMessage", "The Shop", '<span class="bubble">Yes</span>')
+        + message("received", "kim@example.org", image)
+        + message("received", "kim@example.org", "")
     )
-    (one, _) = _read(tmp_path / "Kim.html", content)
+    (one, *_) = _read(tmp_path / "Kim.html", content)
     assert "has no offset" in str(one.problems[0])
-    (one, other) = _read(tmp_path / "Kim.html", timezone=ZoneInfo("America/Denver"))
+    (one, other, alone, nothing) = _read(tmp_path / "Kim.html", timezone=ZoneInfo("America/Denver"))
+    assert alone.row is not None
+    assert (alone.row.message, alone.row.attachments) == (None, one.row and one.row.attachments)
+    assert nothing.left_out == "messages without any content"
     assert one.row is not None
     assert other.row is not None
     assert {row.contact for row in (one.row, other.row)} == {Contact(email="kim@example.org")}

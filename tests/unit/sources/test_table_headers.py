@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import zipfile
+from datetime import datetime
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
+from zoneinfo import ZoneInfo
 
 import pytest
 from bad_inputs import parse
@@ -143,3 +145,50 @@ def test_a_sheet_that_is_named_is_read_alone(tmp_path: Path) -> None:
         with open_source(path, options) as source:
             assert len([one for one in source if one.row]) == rows
             assert source.warnings == []
+
+
+def test_rows_that_repeat_the_header_are_left_out() -> None:
+    """Tables that were put one after the other have it again; each row counts, with its line."""
+    rows = "\n".join(",".join(f'"{cell}"' for cell in row) for row in (COLUMNS, ROW, COLUMNS, ROW))
+    parsed, _ = parse(rows.encode(), ".csv", OPTIONS)
+    assert [(one.line, one.row is None, one.left_out) for one in parsed] == [
+        (2, False, None),
+        (3, True, "rows that repeat the header"),
+        (4, False, None),
+    ]
+
+
+def test_a_name_that_nothing_is_read_from_may_occur_twice() -> None:
+    """It says nothing, and hides nothing; one that is read is refused."""
+    head, row = (
+        ",".join([*COLUMNS, "Tag", "Tag"]),
+        ",".join([*(f'"{one}"' for one in ROW), "a", "b"]),
+    )
+    parsed, _ = parse(f"{head}\n{row}\n".encode(), ".csv", OPTIONS)
+    assert [one.row is None for one in parsed] == [False]
+    with pytest.raises(SourceError, match='occur more than once: "Text"'):
+        parse(f"{head},Text\n{row},c\n".encode(), ".csv", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "utc"),
+    [
+        ("Date,Time", "2024-01-31,4:30 AM", "2024-01-31T09:30:00"),
+        ("Date,Time", "2024-01-31 00:00:00,04:30:00", "2024-01-31T09:30:00"),
+        ("Date,Time", "2024-01-31 04:30:00,12:00", "2024-01-31T09:30:00"),
+        ("Message Date,Message Time", "01/31/2024,4:30 AM", "2024-01-31T09:30:00"),
+        ("Date UTC,Time UTC", "2024-01-31,09:30", "2024-01-31T09:30:00"),
+        ("Fecha,Hora", "31/01/2024,04:30", "2024-01-31T09:30:00"),
+        ("Date,Date Sent", "2024-01-31 04:30:00,2024-01-31", "2024-01-31T09:30:00"),
+    ],
+)
+def test_the_time_of_day_may_stand_in_a_column_of_its_own(
+    columns: str, cells: str, utc: str
+) -> None:
+    """Whatever both are called; where the date has its time already, that is the one."""
+    options = SourceOptions(
+        mapping_file="generic", region="US", timezone=ZoneInfo("America/New_York")
+    )
+    content = f"Phone,Direction,Text,{columns}\n(212) 555-0111,in,hi,{cells}\n"
+    parsed, _ = parse(content.encode(), ".csv", options)
+    assert [one.row and one.row.date for one in parsed] == [datetime.fromisoformat(f"{utc}+00:00")]

@@ -9,8 +9,11 @@ from outbox_kit import run_apart
 from leadconnector_async.cli.html_report.page import page
 from leadconnector_async.cli.html_report.wording import in_plain_words, plain
 from leadconnector_async.outbox.open import read_outbox
-from leadconnector_async.records.files import kind_of_refused
-from leadconnector_async.reports.history_report import ReasonCount, history_report_of
+from leadconnector_async.reports.history_report import (
+    ReasonCount,
+    history_report_of,
+    kind_of_refused,
+)
 from leadconnector_async.sandbox import SandboxThread
 
 if TYPE_CHECKING:

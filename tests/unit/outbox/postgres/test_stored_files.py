@@ -12,8 +12,7 @@ from outbox_kit import claimed, draft, fate, published
 from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 from leadconnector_async.outbox.postgres.stored_files import PIECE
-from leadconnector_async.records.deferred import Deferred, LocalFile
-from leadconnector_async.records.files import current_digest
+from leadconnector_async.records.deferred import Deferred, LocalFile, current_digest
 
 if TYPE_CHECKING:
     from leadconnector_async.records.draft import Draft

@@ -9,8 +9,8 @@ from outbox_kit import claimed, drafts, in_outbox, keys
 from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import open_to_write
+from leadconnector_async.outbox.sqlite.counters import Lookups
 from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer
-from leadconnector_async.outbox.sqlite.lookups import Lookups
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from leadconnector_async.outbox.reasons import MAX_REASONS, OTHERS, gist
-from leadconnector_async.reports.reason_counts import Reasons
+from leadconnector_async.reports.outbox_status import Reasons
 
 
 def test_equal_reasons_are_one_group_with_its_first_places() -> None:

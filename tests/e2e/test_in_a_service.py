@@ -1,0 +1,214 @@
+"""What a service does to an ingestor: it cancels, closes, opens again, goes on after failures."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fault_harness import QUICK, UNPACED, records
+from msgspec.structs import replace
+
+from leadconnector_async import (
+    AccessError,
+    ClosedError,
+    Ingestor,
+    LeadConnector,
+    LeadConnectorError,
+    Sent,
+)
+from leadconnector_async.sandbox import Sandbox, SandboxConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OPEN = SandboxConfig(trusting=True, closed=False)
+PLACES = pytest.mark.parametrize("durable", [True, False])
+
+
+def client(sandbox: Sandbox) -> LeadConnector:
+    """A client of the sandbox's location."""
+    return LeadConnector(
+        sandbox.token,
+        location_id=sandbox.location_id,
+        base_url=sandbox.url,
+        policy=QUICK,
+        limit=UNPACED,
+    )
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[dict[str, Any]]]:
+    """What asyncio would have told on the screen: see `watched`."""
+    found: list[dict[str, Any]] = []
+    yield found
+    gc.collect()
+    assert not found
+
+
+def watch(complaints: list[dict[str, Any]]) -> None:
+    """Have the running loop's complaints collected."""
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+
+class OneIsWrong:
+    """A `TokenProvider` that has a wrong token for one location."""
+
+    async def token(self, location_id: str) -> str:
+        """Give what there is."""
+        return {"here": "wrong", "there": "right"}[location_id]
+
+    async def renew(self, location_id: str, refused: str) -> str | None:
+        """Know no other."""
+        return None if refused else location_id
+
+
+@PLACES
+def test_a_location_that_is_refused_takes_no_room_from_others(
+    tmp_path: Path, *, durable: bool
+) -> None:
+    """Whoever was told that a message cannot be sent now waits no more, and nothing is in hand."""
+
+    async def scenario() -> None:
+        config = SandboxConfig(tokens={"good": "here", "right": "there"}, closed=False)
+        async with (
+            Sandbox(config) as sandbox,
+            LeadConnector(
+                OneIsWrong(), location_id="here", base_url=sandbox.url, limit=None
+            ) as api,
+            Ingestor(api, outbox=tmp_path / "o.db" if durable else None, buffer=2) as ingestor,
+        ):
+            for record in records(7):
+                with pytest.raises(AccessError):
+                    await ingestor.submit(record)
+            assert ingestor.in_hand == 0
+            (elsewhere,) = records(1)
+            elsewhere = replace(elsewhere, location_id="there")
+            assert isinstance(await ingestor.submit(elsewhere), Sent)
+            assert ingestor.snapshot().locations["here"].pending == 7
+
+    asyncio.run(scenario())
+
+
+def test_an_opening_that_is_cancelled_owns_nothing(tmp_path: Path) -> None:
+    """The same ingestor, and any other, opens it at once, wherever the cancellation fell."""
+
+    async def scenario() -> None:
+        async with LeadConnector("t", location_id="here") as api:
+            for moment in range(30):
+                path = tmp_path / f"{moment}.db"
+                ingestor = Ingestor(api, outbox=path)
+                opening = asyncio.create_task(ingestor.__aenter__())
+                for _ in range(moment):
+                    await asyncio.sleep(0.0005)
+                opening.cancel()
+                await asyncio.wait([opening])
+                if opening.cancelled():
+                    async with ingestor:
+                        pass
+                else:
+                    await ingestor.__aexit__(None, None, None)
+                async with Ingestor(api, outbox=path):
+                    pass
+
+    asyncio.run(scenario())
+
+
+@PLACES
+def test_an_ingestor_is_opened_once_at_a_time(tmp_path: Path, *, durable: bool) -> None:
+    """The second opening says so, and the first goes on; after its end it is opened again."""
+
+    async def scenario() -> None:
+        async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+            ingestor = Ingestor(api, outbox=tmp_path / "o.db" if durable else None)
+            for record in records(2):
+                async with ingestor:
+                    with pytest.raises(RuntimeError, match="is open already"):
+                        await ingestor.__aenter__()
+                    assert isinstance(await ingestor.submit(record), Sent)
+
+    asyncio.run(scenario())
+
+
+def test_before_it_is_open_an_ingestor_says_so() -> None:
+    """Whatever is asked of it, in words that say what to do."""
+    ingestor = Ingestor(LeadConnector("t", location_id="here"))
+    for ask in (lambda: ingestor.stats, ingestor.stop, ingestor.snapshot):
+        with pytest.raises(ClosedError, match="is not open: use it within"):
+            ask()
+
+
+@PLACES
+def test_a_submission_ends_though_the_ingestor_is_closed_meanwhile(
+    tmp_path: Path, complaints: list[dict[str, Any]], *, durable: bool
+) -> None:
+    """Sent, or told why not; also one that waits for room, whenever it is closed."""
+
+    async def scenario() -> None:
+        watch(complaints)
+        async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+            for turns in range(25):
+                path = tmp_path / f"{turns}.db" if durable else None
+                async with Ingestor(api, outbox=path, buffer=3) as ingestor:
+                    calls = [asyncio.create_task(ingestor.submit(one)) for one in records(6)]
+                    for _ in range(turns):
+                        await asyncio.sleep(0.0002)
+                async with asyncio.timeout(30):
+                    ends = await asyncio.gather(*calls, return_exceptions=True)
+                assert all(isinstance(end, Sent | LeadConnectorError) for end in ends), ends
+                assert ingestor.in_hand == 0
+
+    asyncio.run(scenario())
+
+
+@PLACES
+def test_what_is_cancelled_leaves_no_complaint(
+    tmp_path: Path, complaints: list[dict[str, Any]], *, durable: bool
+) -> None:
+    """Neither of a caller who does not wait any more, nor of a run that sends."""
+
+    async def send(api: LeadConnector, path: Path | None, *, one_by_one: bool) -> None:
+        async with Ingestor(api, outbox=path, buffer=3) as ingestor:
+            if one_by_one:
+                await asyncio.gather(*(ingestor.submit(one) for one in records(12)))
+            else:
+                async for _ in ingestor.run(records(12)):
+                    pass
+
+    async def scenario() -> None:
+        watch(complaints)
+        async with Sandbox(OPEN) as sandbox, client(sandbox) as api:
+            for turns in range(40):
+                path = tmp_path / f"{turns}.db" if durable else None
+                sending = asyncio.create_task(send(api, path, one_by_one=turns % 2 == 0))
+                await asyncio.sleep(0.001 * turns)
+                sending.cancel()
+                with suppress(asyncio.CancelledError):
+                    await sending
+
+    asyncio.run(scenario())
+
+
+def test_closing_a_client_closes_its_session_though_it_is_cancelled() -> None:
+    """Whenever that comes: nothing is left open, of which aiohttp would warn."""
+
+    async def scenario() -> None:
+        async with Sandbox(OPEN) as sandbox:
+            for turns in range(6):
+                api = client(sandbox)
+                await api.find_contact(number="+12125550100")
+                closing = asyncio.create_task(api.close())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                closing.cancel()
+                await asyncio.wait([closing])
+                if turns:
+                    del api
+                    gc.collect()
+                else:  # it had not begun
+                    await api.close()
+
+    asyncio.run(scenario())
