@@ -265,7 +265,7 @@ def stamped(payload: bytes, key: bytes) -> bytes:
 
     A quote inside a JSON text is escaped, so the bytes of the field's name occur only as a name.
     """
-    if _ALT_ID in payload:
+    if payload.find(_ALT_ID) >= 0:  # `in` would first try it as a number
         return payload
     if key[:1] == _BY_ID:
         return b'%b,"altId":%b}' % (payload[:-1], orjson.dumps(key_text(key)))

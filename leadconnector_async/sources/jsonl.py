@@ -160,7 +160,8 @@ class JsonSource(StreamSource):
             return None
         if row.contact is not None and not self._finds(row):
             return None
-        if escaped_oddly(line) or garbled_perhaps(line):
+        # Whether a line has a byte at all is known at once, and most have neither.
+        if (_BACKSLASH in line and escaped_oddly(line)) or (_C3 in line and garbled_perhaps(line)):
             return None
         return row if _are_good_lists(row) else None
 
@@ -241,6 +242,10 @@ def _are_good_lists(row: SourceRow) -> bool:
     if row.attachments is not None and not are_remote(row.attachments):
         return False
     return [] not in (row.attachments, row.email_cc, row.email_bcc, row.in_reply_to)
+
+
+_BACKSLASH, _C3 = b"\\\xc3"
+"""What oddly escaped and garbled characters begin with."""
 
 
 def _are_plain(line: bytes) -> bool:

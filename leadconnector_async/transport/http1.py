@@ -174,12 +174,12 @@ def _framing(head: bytes) -> _Framing:
     began, lines = _STATUS.match(head), head.count(b"\r\n")
     if began is None or not head.count(b"\n") == head.count(b"\r") == lines:
         raise ValueError("no status line, or half an end of a line")
-    if b"\n " in head or b"\n\t" in head:
+    if head.find(b"\n ") >= 0 or head.find(b"\n\t") >= 0:  # faster than `in`
         raise ValueError("a header goes on in the next line")
     low, status = head.lower(), int(began[2])
     length, coding = _value(low, b"\ncontent-length:"), _value(low, b"\ntransfer-encoding:")
     last = began[1] == b"0" or status == _SWITCHED
-    last = last or (b"close" in low and _CLOSES.search(low) is not None)
+    last = last or (low.find(b"close") >= 0 and _CLOSES.search(low) is not None)
     if status < _FINAL or status in _BODILESS:
         return _Framing(status, 0, chunked=False, last=last)
     if coding is not None:

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.sqlite.source_form import Stored
     from leadconnector_async.records.draft import Draft
 
-_RECORD: Final = """INSERT OR IGNORE INTO record
-    (seq, location, lane, date, key, payload, late, traits)"""
+# Nearly all lack nothing, and what is None takes as long as what is not.
+_PLAIN: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload)"
+
+_RECORD: Final = f"{_PLAIN[:-1]}, late, traits)"
 
 _REPLACE: Final = """UPDATE record SET lane = ?, date = ?, payload = ?, late = ?, traits = ?
     WHERE seq = ?"""
@@ -149,11 +151,15 @@ class SqliteRecords:
         ]
         self._next += len(tried)
         before = self._connection.total_changes
-        run_rows(self._connection, _RECORD, [_row(record, record.draft.key) for record in tried])
+        rows = [_row(record, record.draft.key) for record in tried]
+        if all(draft.deferred is None for draft in drafts):
+            run_rows(self._connection, _PLAIN, rows)
+        else:
+            run_rows(self._connection, _RECORD, [*map(_completed, rows, drafts)])
         if self._connection.total_changes - before == len(tried):
             return tried, []
-        rows = self._connection.execute("SELECT seq FROM record WHERE seq >= ?", (first,))
-        new = set(chain.from_iterable(rows))
+        found = self._connection.execute("SELECT seq FROM record WHERE seq >= ?", (first,))
+        new = set(chain.from_iterable(found))
         if not new:
             self._next = first
         created = [record for record in tried if record.seq in new]
@@ -162,7 +168,7 @@ class SqliteRecords:
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
         self._next = max(self._next, record.seq + 1)
-        run_rows(self._connection, _RECORD, [_row(record, key)])
+        run_rows(self._connection, _RECORD, [_completed(_row(record, key), record.draft)])
 
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:
         """See `RecordStore.enter`."""
@@ -342,13 +348,10 @@ def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:
     seq, location, draft = record
     if (draft.payload is None) is (why(draft) is None):
         raise ValueError("a draft has either a payload, or a reason for having none")
-    return (
-        seq,
-        location,
-        draft.lane,
-        draft.date,
-        key,
-        draft.payload,
-        draft.deferred,
-        draft.traits,
-    )
+    # What is neither a number, a text nor a bytearray would be looked up in tables of adapters.
+    payload = None if draft.payload is None else bytearray(draft.payload)
+    return seq, location, draft.lane, draft.date, bytearray(key), payload
+
+
+def _completed(row: tuple[Any, ...], draft: Draft) -> tuple[Any, ...]:
+    return *row, draft.deferred, draft.traits

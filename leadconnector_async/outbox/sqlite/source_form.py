@@ -86,16 +86,17 @@ class SourceForms:
         """A record's line as it is to be stored."""
         if raw is None or payload is None:
             return _packed(raw)
-        beside = _beside(payload, key, location)
-        if (number := self._ending_with_body(raw, beside)) is not None:
-            return number
+        body = payload[1:]
+        if raw.endswith(body):  # as most do, and there are no marks in it
+            number = self._before_body(raw[: -len(body)], key, location)
+            if number is not None:
+                return number
         if not _is_unmarked(raw):
             return _packed(raw)
         left, escaped = raw, raw.isascii() and not payload.isascii()
         if escaped:
             left, payload = _ESCAPED + raw, _in_ascii(payload)
-            beside = _beside(payload, key, location)
-        for mark, value in zip(_MARKS, beside, strict=False):
+        for mark, value in zip(_MARKS, _beside(payload, key, location), strict=False):
             left = left.replace(value, mark, 1)
         if (number := self._shapes.get(left)) is not None:
             return number
@@ -105,16 +106,13 @@ class SourceForms:
             return number
         return self._with_texts(left, len(raw)) or _packed(raw)
 
-    def _ending_with_body(self, raw: bytes, beside: list[bytes]) -> int | None:
-        """The known shape of a line as most are: what follows its head need not be searched."""
-        if not raw.endswith(beside[0]):
-            return None
-        head = raw[: -len(beside[0])]
+    def _before_body(self, head: bytes, key: bytes, location: str) -> int | None:
+        """The known shape of a line of which only the head is to be searched."""
         if not _is_unmarked(head):
             return None
-        for mark, value in zip(_MARKS[1:], beside[1:], strict=False):
-            head = head.replace(value, mark, 1)
-        return self._shapes.get(head + _MARKS[0])
+        if key[:1] == _BY_ID:
+            head = head.replace(b'"%b"' % key[1:], _MARKS[1], 1)
+        return self._shapes.get(head.replace(_quoted(location), _MARKS[2], 1) + _MARKS[0])
 
     def _with_texts(self, left: bytes, size: int) -> Stored:
         pieces = _NAME_OR_VALUE.split(left)
