@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from datetime import UTC
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
@@ -34,7 +34,7 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import ColumnValues, word_of
+from leadconnector_async.sources.mapped_rules import ColumnValues, parts_of, word_of
 from leadconnector_async.sources.mapping import as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 
@@ -53,14 +53,9 @@ NUMBER_FIELDS: Final = frozenset({"id", "altId", "contact.phone", "call.to", "ca
 _UTC: Final = re.compile(r"(?:(?<![a-z])(?:utc|gmt)(?![a-z])|(?:utc|gmt)$)(?!\s*[+-]?\s*\d)")
 
 
-def items(cell: str) -> list[str]:
-    """Take the values of a list apart."""
-    return [item for part in cell.split(LIST_SEPARATOR) if (item := part.strip())]
-
-
 def _cleaner(field: str, column: str) -> Callable[[str], object]:
     if field in LIST_FIELDS:
-        return items
+        return partial(parts_of, separator=LIST_SEPARATOR)
     if field in BODY_FIELDS:
         return str
     if field == "date" and names_utc(column):

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
 
-if TYPE_CHECKING:
     Cell = str | list[object] | tuple[str, ...]
     """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
@@ -261,12 +260,17 @@ def text_of(item: object) -> str:
 
 def items_of(cell: Cell, rule: FieldRule) -> Iterator[object]:
     """Give what a list holds, or what a separator sets apart."""
-    if isinstance(cell, str):
-        parts = (part.strip() for part in cell.split(rule.separator or ";"))
-        yield from (part for part in parts if part)
-    else:
-        yield from cell
+    yield from parts_of(cell, rule.separator or ";") if isinstance(cell, str) else cell
 
+
+def parts_of(cell: str, separator: str) -> list[str]:
+    """Take the values of a list apart; URLs also where something else is between them."""
+    if "://" in cell:
+        cell = _BETWEEN_LINKS.sub(separator, cell.strip(" []\"'"))
+    return [part for one in cell.split(separator) if (part := one.strip())]
+
+
+_BETWEEN_LINKS: Final = re.compile(r"[\s,;|\"'<>]+(?=https?://)", re.IGNORECASE)
 
 _MIDNIGHT: Final = re.compile(r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?$")
 """What a sheet writes behind a day."""
