@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_time import in_virtual_time
 
 from leadconnector_async import Policy, RateLimit
 from leadconnector_async.auth.provider import StaticToken
@@ -430,19 +431,15 @@ def test_a_location_takes_little_memory_until_it_has_much_to_do() -> None:
         session = ApiSession(
             cast("Transport", None), StaticToken("token"), policy=Policy(), limit=RateLimit()
         )
-        count, now = 500, asyncio.get_running_loop().time()
+        names, now = [f"l{number}" for number in range(500)], asyncio.get_running_loop().time()
         tracemalloc.start()
         try:
-            states = [
-                LocationState(Lease(f"l{number}", 1, number), session.quota(f"l{number}"))
-                for number in range(count)
-            ]
-            for state in states:
-                assert state.prefetch
-                assert state.quota.ready_at(now) == now
+            states = [LocationState(Lease(name, 1, 1), session.quota(name)) for name in names]
+            assert all(state.prefetch for state in states)
+            assert all(state.quota.ready_at(now) == now for state in states)
             taken, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert taken / count < 2_500
+        assert taken / len(names) < 2_500
 
-    asyncio.run(scenario())
+    in_virtual_time(scenario())
