@@ -282,8 +282,8 @@ def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
     bare = [_MIDNIGHT.sub("", text) for text in texts] if is_date else texts
     if len(texts) < len(cells) or (is_date and sum(":" in text for text in bare) > 1):
         return None
-    text = " ".join(bare)
-    return LocalText.of(text, texts[0].zone) if isinstance(texts[0], LocalText) else text
+    zones = (one.zone for one in texts if isinstance(one, LocalText))
+    return next((LocalText.of(" ".join(bare), zone) for zone in zones), " ".join(bare))
 
 
 def unique(items: Iterable[object]) -> list[object]:
