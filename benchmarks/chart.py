@@ -100,6 +100,11 @@ def tables(results: dict[str, Any]) -> str:
     if submitting := results.get("submitting"):
         for callers, ways in submitting["callers"].items():
             found[f"Submitting, {callers}, {submitting['server']}"] = ways
+    if commands := results.get("commands"):
+        its = commands["seconds"]
+        found[f"Commands, {commands['sent']:,} sent, {commands['failed']:,} failed"] = {
+            name: {"seconds": took} for name, took in its.items()
+        }
     if stages := results.get("stages"):
         its = stages["cpu_us_per_message"]
         found["Stages"] = {name: {"cpu_us": figure} for name, figure in its.items()}

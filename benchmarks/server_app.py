@@ -156,11 +156,7 @@ def rate_headers(limit: int, remaining: int) -> Headers:
 
 def serve(port: int, certificate: Path | None = None) -> None:
     """Serve until terminated; over TLS 1.3 with the certificate and key of one file."""
-    from granian.constants import (  # noqa: PLC0415 - only the server's own process needs it
-        HTTPModes,
-        Interfaces,
-        RuntimeModes,
-    )
+    from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415 - only the server's own process needs it
     from granian.server import Server  # noqa: PLC0415 - same
 
     machine.pin(machine.SERVER_CORE)

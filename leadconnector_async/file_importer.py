@@ -27,7 +27,7 @@ from leadconnector_async.sources.batch_reader import ReadingInterruptedError, So
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
-    from types import FrameType, TracebackType
+    from types import FrameType
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.importer import Importer
@@ -248,12 +248,7 @@ class Signals:
             self._former[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
 

@@ -10,6 +10,7 @@ from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import SharedOutbox, Unsettled
+from leadconnector_async.reports.progress import WatchedSender
 from leadconnector_async.worker import Worker, is_one_locations
 
 if TYPE_CHECKING:
@@ -24,21 +25,13 @@ if TYPE_CHECKING:
     from leadconnector_async.session import ApiSession
 
 
-class Sending(Protocol):
+class Sending(WatchedSender, Protocol):
     """The second half of an import."""
 
     left: dict[str, int]
     """Records without a fate, by location, of those that this run has to see sent."""
     total: int | None
     """How many these were at first; None until sending begins."""
-
-    @property
-    def stats(self) -> RunStats:
-        """What was done so far."""
-
-    @property
-    def locations(self) -> Mapping[str, LocationState]:
-        """Those that this process sends for now."""
 
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.observer import Observer
+    from leadconnector_async.outbox.base import Staged
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.sources import Parsed, SourceOptions
@@ -202,22 +203,34 @@ class Stager:
         source_pass: SourcePass,
         source: str,
     ) -> None:
-        while batch:
-            asked = reader.options.fetch_attachments
-            if self._fetcher is not None and (asked or location_in(source) is not None):
-                batch = await self._fetcher.filled(batch, strict=asked)
-                if reader.interrupted:
-                    return
-            for parsed in batch:
-                self.notes.add(parsed, source)
-            drafts = [drafter.draft_of(parsed, source) for parsed in batch]
-            self._stats.read += len(batch)
-            batch.clear()  # the rows are not needed any more, and are half of the memory
-            source_pass.newest = range(0)
-            self._stats.add(await self._outbox.stage(drafts, source_pass))
+        """Stage batch after batch, each while the next is read: its commit waits for the disk."""
+        under_way: asyncio.Task[Staged] | None = None
+        try:
+            while batch:
+                asked = reader.options.fetch_attachments
+                if self._fetcher is not None and (asked or location_in(source) is not None):
+                    batch = await self._fetcher.filled(batch, strict=asked)
+                    if reader.interrupted:
+                        return
+                for parsed in batch:
+                    self.notes.add(parsed, source)
+                drafts = [drafter.draft_of(parsed, source) for parsed in batch]
+                self._stats.read += len(batch)
+                batch.clear()  # the rows are not needed any more, and are half of the memory
+                last, under_way = under_way, None
+                await self._staged(last, source_pass)
+                source_pass.newest = range(0)
+                under_way = asyncio.create_task(self._outbox.stage(drafts, source_pass))
+                await asyncio.sleep(0)  # it begins
+                batch = reader.batch()
+        finally:
+            await self._staged(under_way, source_pass)
+
+    async def _staged(self, task: asyncio.Task[Staged] | None, source_pass: SourcePass) -> None:
+        if task is not None:
+            self._stats.add(await task)
             if self.observer is not None:
                 self.observer.staged(source_pass.newest)
-            batch = reader.batch()
 
     def __repr__(self) -> str:
         return f"<Stager {self._stats.staged} staged, {self._stats.skipped} known>"

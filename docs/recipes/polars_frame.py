@@ -31,14 +31,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from leadconnector_async import (
-    Contact,
-    InboundMessage,
-    Ingestor,
-    LeadConnector,
-    Record,
-    Sent,
-)
+from leadconnector_async import Contact, InboundMessage, Ingestor, LeadConnector, Record, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,11 +33,7 @@ from leadconnector_async.api.effects import (
     unreadable,
 )
 from leadconnector_async.api.listings import conversation_of, text_of
-from leadconnector_async.api.responses import (
-    exists_already,
-    is_absent,
-    is_refusal,
-)
+from leadconnector_async.api.responses import exists_already, is_absent, is_refusal
 from leadconnector_async.models import FoundContact, UpsertedContact
 from leadconnector_async.transport.base import Request
 

@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from leadconnector_async.api import endpoints
-from leadconnector_async.api.listings import (
-    MessagePage,
-    conversation_of,
-    date_ms,
-    read_messages,
-)
+from leadconnector_async.api.listings import MessagePage, conversation_of, date_ms, read_messages
 from leadconnector_async.api.responses import (
     is_absent,
     is_read,

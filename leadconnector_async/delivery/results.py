@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class RunStats(Struct):
     """Counts of one run. ``copies`` are those of ``skipped`` that stand elsewhere too.
 
-    ``found`` are those of ``sent`` whose answer was lost; ``looks`` and ``enrichments`` those of
+    ``found`` are those of ``sent`` whose answer was lost; ``searches`` and ``enrichments`` those of
     ``requests`` that looked for a record, or completed one before it was sent; ``marked`` the
     conversations that were marked as read.
     """

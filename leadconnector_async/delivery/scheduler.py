@@ -6,14 +6,13 @@ Plain data and plain decisions; nothing here awaits.
 from __future__ import annotations
 
 import math
-from collections import deque
-from functools import partial
+from functools import lru_cache, partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from leadconnector_async.delivery.lane import Enrichment, Lane
+from leadconnector_async.delivery.lane import Enrichment, Lane, Lanes
 from leadconnector_async.errors import (
     DailyQuotaSpentError,
     LeaseLostError,
@@ -60,6 +59,15 @@ def provider_of(payload: bytes) -> bytes | None:
     return rest.partition(b'"')[0] if found else None
 
 
+_NONE: Final[frozenset[bytes]] = frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _with(some: frozenset[bytes], one: bytes) -> frozenset[bytes]:
+    """One more: the same set for all locations."""
+    return some | {one}
+
+
 class LocationState:
     """One location: its quota, its lanes, and what of them can move."""
 
@@ -92,7 +100,7 @@ class LocationState:
         self.name: str = lease.location
         self.quota: Quota = quota
         self.lanes: dict[int, Lane] = {}
-        self.ready: deque[Lane] = deque()
+        self.ready: Lanes = Lanes()
         self.claimed: int = 0
         self.resting: int = 0
         self.more: bool = True
@@ -107,7 +115,7 @@ class LocationState:
         self._ahead = 0
         self.unreachable: dict[tuple[str | None, str | None], str] = {}
         """Why contacts, by number and address, could not be had in this run."""
-        self.working: frozenset[bytes] = frozenset()
+        self.working: frozenset[bytes] = _NONE
         """Conversation providers of which a record was stored in this run."""
         self.failing: dict[bytes, set[int]] = {}
         """Records that were answered 500 again and again, by their provider."""
@@ -188,7 +196,7 @@ class LocationState:
         """Note that the record's provider stores what it is given."""
         provider = provider_of(claim.payload)
         if provider is not None and provider not in self.working:
-            self.working |= {provider}
+            self.working = _with(self.working, provider)
 
     def fails(self, claim: Claim) -> str | None:
         """The record's provider, where a few records were answered 500 and none was stored."""
@@ -205,6 +213,8 @@ class LocationState:
             self.ready.append(lane)
         else:
             del self.lanes[lane.id]
+            if not self.lanes:
+                self.lanes = {}  # one that had many keeps room for them
 
     def rest(self, lane: Lane) -> None:
         """Let a lane wait: its records do not count as work that is there to be done."""
@@ -221,7 +231,7 @@ class LocationState:
     def wake(self) -> None:
         """After an interruption: every lane that neither waits nor has a request out is ready."""
         lanes = self.lanes.values()
-        self.ready = deque(lane for lane in lanes if not (lane.waiting or lane.busy))
+        self.ready = Lanes(lane for lane in lanes if not (lane.waiting or lane.busy))
 
     def drain(self) -> list[Claim]:
         """Take out every claim that provably was not sent, to give it back."""

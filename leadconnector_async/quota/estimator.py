@@ -45,6 +45,24 @@ class OtherConsumers:
     same budget, and what it took may hide what others take.
     """
 
+    __slots__ = (
+        "_estimate",
+        "_level",
+        "_limit",
+        "_mark",
+        "_observed_at",
+        "_peak",
+        "_peak_before",
+        "_period_ends",
+        "_proven_until",
+        "_resets",
+        "_taken_before",
+        "_trend_start",
+        "_wary",
+        "_watched_from",
+        "forgets_early",
+    )
+
     def __init__(self, limit: RateLimit, taken: int, *, wary: bool) -> None:
         self._limit = limit
         self._wary = wary
@@ -151,6 +169,18 @@ class Capacity:
     Beside others, there is room where a slot is free that is not theirs **and** the newest figure,
     less what was sent since, leaves some.
     """
+
+    __slots__ = (
+        "_limit",
+        "_number",
+        "_observed_at",
+        "_others",
+        "_remaining",
+        "_settled",
+        "_trusted_from",
+        "_used",
+        "_window",
+    )
 
     def __init__(
         self, limit: RateLimit, window: Window, *, wary: bool = False, promises: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
@@ -63,7 +64,7 @@ class RateLimit(Struct, frozen=True):
             interval = seen.interval_ms / 1000
         if requests == self.requests and interval == self.interval:
             return self
-        return replace(self, requests=requests, interval=interval)
+        return _announced(self, requests, interval)
 
     def shared(self, share: float) -> RateLimit:
         """This part of it; at least one request."""
@@ -75,6 +76,12 @@ class RateLimit(Struct, frozen=True):
     def is_stricter_than(self, other: RateLimit) -> bool:
         """Whether requests that keep to ``other`` may break this one."""
         return self.requests < other.requests or self.interval > other.interval
+
+
+@lru_cache(maxsize=256)
+def _announced(limit: RateLimit, requests: int, interval: float) -> RateLimit:
+    """The same for all locations."""
+    return replace(limit, requests=requests, interval=interval)
 
 
 UNLIMITED: Final = RateLimit(requests=10**9, daily=None)

@@ -42,6 +42,26 @@ class Quota:
     ``share`` is the part of each limit that is used, the server's own included.
     """
 
+    __slots__ = (
+        "_announced_day",
+        "_answered",
+        "_capacity",
+        "_day",
+        "_deaf_until",
+        "_firm_until",
+        "_limit",
+        "_pacer",
+        "_ready",
+        "_share",
+        "_waited",
+        "_waiting",
+        "_wanted_at",
+        "_weight",
+        "_window",
+        "paused_until",
+        "throttled_since",
+    )
+
     def __init__(
         self,
         limit: RateLimit | None,
@@ -66,7 +86,7 @@ class Quota:
         self._wanted_at = inf
         self._waited = 0.0
         self._answered = False
-        self._waiting: dict[Hashable, Callable[[], None]] = {}
+        self._waiting: dict[Hashable, Callable[[], None]] | None = None
         self._deaf_until = -inf
         self._firm_until = -inf
         self.paused_until: float = -inf
@@ -188,10 +208,12 @@ class Quota:
 
     def when_freed(self, who: Hashable, tell: Callable[[], None]) -> None:
         """Call ``tell`` in the step in which the next slot is given back, whoever had it; once."""
+        if self._waiting is None:
+            self._waiting = {}
         self._waiting[who] = tell
 
     def _tell_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting = self._waiting or {}, None
         for tell in waiting.values():
             tell()
 

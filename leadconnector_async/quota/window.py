@@ -14,7 +14,7 @@ limit / (interval + round trip).
 
 from __future__ import annotations
 
-from itertools import islice
+from array import array
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -66,8 +66,11 @@ class Window:
         self._returned = 0
         self._released = 0
         self._opened = -inf
-        self._held: list[tuple[float, int]] = []  # an empty deque takes 760 bytes
-        """When slots were given back, and how many had been by then; oldest first."""
+        self._held = array("d")
+        """When slots were given back, and how many had been by then, in turn; oldest first.
+
+        So a pair takes 16 bytes, and not a hundred.
+        """
 
     @property
     def used(self) -> int:
@@ -95,12 +98,13 @@ class Window:
     def expire(self, now: float) -> None:
         """Release what was given back an interval ago."""
         held, interval = self._held, self.interval
-        while held and held[0][0] + interval <= now:
-            self._released = held.pop(0)[1]
+        while held and held[0] + interval <= now:
+            self._released = int(held[1])
+            del held[:2]
 
     def next_release(self) -> float:
         """When the next held slot is released; infinity where none is held."""
-        return self._held[0][0] + self.interval if self._held else inf
+        return self._held[0] + self.interval if self._held else inf
 
     def evenly_free_at(self, now: float) -> float:
         """When all slots would be free, if they were released evenly over one interval.
@@ -111,9 +115,10 @@ class Window:
         used = self.used
         if not used:
             return now
-        step = len(self._held) // _SAMPLES + 1
-        points = [*islice(self._held, step - 1, None, step), (now, self._returned)]
-        free_at, before = now, self._released
+        step = len(self._held) // 2 // _SAMPLES + 1
+        ends, counts = self._held[2 * step - 2 :: 2 * step], self._held[2 * step - 1 :: 2 * step]
+        points = [*zip(ends, counts, strict=True), (now, self._returned)]
+        free_at, before = now, float(self._released)
         for at, returned in points:
             behind = used - (before - self._released)
             if behind:
@@ -138,10 +143,11 @@ class Window:
     def _hold(self, at: float, count: int) -> None:
         self._returned += count
         if self._held and at < self._opened + self.interval / GRAINS:
-            at = max(at, self._held.pop()[0])
+            at = max(at, self._held[-2])
+            del self._held[-2:]
         else:
             self._opened = at
-        self._held.append((at, self._returned))
+        self._held.extend((at, self._returned))
 
 
 _LEAD: Final = 1.1
@@ -167,7 +173,7 @@ class Pacer:
     def __init__(self, limit: RateLimit) -> None:
         self._burst = max(2.0, limit.requests * _BURST)
         self._gap = limit.interval / limit.requests / _LEAD
-        self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
+        self._limiter: AsyncLimiter | None = None  # until it is drawn from, it is full
         self._lot = limit.requests // _LOTS
         self._drawn = 0.0
 
@@ -176,7 +182,7 @@ class Pacer:
 
         ``weight`` is 1 for the full rate, 2 for half of it.
         """
-        if weight <= self._drawn:
+        if weight <= self._drawn or self._limiter is None:
             return now
         passes = self._limiter.has_capacity(self._amount(weight))
         return now if passes else now + self._gap
@@ -185,6 +191,8 @@ class Pacer:
         """Pass. Does not suspend where `ready_at` has just said now."""
         if weight > self._drawn:
             amount = self._amount(weight)
+            if self._limiter is None:
+                self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
             await self._limiter.acquire(amount)
             self._drawn += amount
         self._drawn = max(0.0, self._drawn - weight)

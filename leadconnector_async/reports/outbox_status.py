@@ -54,7 +54,9 @@ class Reasons:
         key = gist(reason)
         if key not in self._groups and len(self._groups) >= MAX_REASONS:
             key = reason = OTHERS
-        group = self._groups.setdefault(key, Reason(self._state, reason))
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Reason(self._state, reason)
         if group.reason != reason:
             group.reason = key
         group.count += 1

@@ -213,8 +213,8 @@ _RECENTLY: Final = 10.0
 """Seconds for which an answer 429 is worth a notice: one window of the API."""
 
 
-class WatchedRun(Protocol):
-    """What progress is measured of."""
+class WatchedSender(Protocol):
+    """What sends."""
 
     @property
     def stats(self) -> RunStats:
@@ -223,6 +223,10 @@ class WatchedRun(Protocol):
     @property
     def locations(self) -> Mapping[str, LocationState]:
         """Those that this process sends for."""
+
+
+class WatchedRun(WatchedSender, Protocol):
+    """What progress is measured of."""
 
     breaker: Breaker
 

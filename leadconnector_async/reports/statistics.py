@@ -1,8 +1,8 @@
 """What a process sends, and how fast, at one moment: figures for whoever watches it.
 
 The docstring of each field is its unit and its meaning. "In all" is since the ingestor, import or
-worker was opened, in this process. ``docs/metrics.md`` has the same table. A callback is told them
-now and then.
+worker was opened, in this process. ``docs/metrics.md`` has the same table. Latencies are of
+histograms, which are bounded. A callback is told all of it now and then.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from inspect import isawaitable
+from math import log2
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
@@ -161,6 +162,66 @@ class Statistics(Struct, frozen=True, kw_only=True):
 
 
 _log: Final = logging.getLogger(__name__)
+
+
+_STEPS: Final = 16
+"""Buckets for each doubling: the middle of one is at most 3 % away from what is in it."""
+
+_SMALLEST: Final = 2.0**-20
+"""Seconds that all shorter times count as."""
+
+_OFFSET: Final = 20 * _STEPS
+
+_BUCKETS: Final = 42 * _STEPS
+"""Up to 2**22 seconds."""
+
+_TURN_S: Final = 60.0
+
+
+class LatencyHistogram:
+    """Times in buckets that grow by powers: bounded, and as exact for the short as for the long."""
+
+    def __init__(self, now: float) -> None:
+        self._count = 0
+        self._total = 0.0
+        self._turned_at = now
+        self._now = [0] * _BUCKETS
+        self._before = [0] * _BUCKETS
+        self._max = self._max_before = 0.0
+
+    def add(self, seconds: float, now: float) -> None:
+        """Count one."""
+        if now - self._turned_at >= _TURN_S:
+            self._turn(now)
+        self._count += 1
+        self._total += seconds
+        self._max = max(self._max, seconds)
+        index = int(log2(seconds) * _STEPS) + _OFFSET if seconds > _SMALLEST else 0
+        self._now[index if index < _BUCKETS else -1] += 1
+
+    def _turn(self, now: float) -> None:
+        lately = now - self._turned_at < 2 * _TURN_S
+        self._before = self._now if lately else [0] * _BUCKETS
+        self._max_before = self._max if lately else 0.0
+        self._now, self._max, self._turned_at = [0] * _BUCKETS, 0.0, now
+
+    def latency(self, now: float) -> Latency:
+        """Sum up."""
+        if now - self._turned_at >= _TURN_S:
+            self._turn(now)
+        counts = [a + b for a, b in zip(self._now, self._before, strict=True)]
+        if not (measured := sum(counts)):
+            return Latency(count=self._count, total=self._total)
+        most = max(self._max, self._max_before)
+        found, passed, at = [], 0, -1
+        for share in (0.5, 0.9, 0.99):
+            while passed < share * measured:
+                at += 1
+                passed += counts[at]
+            found.append(min(2.0 ** ((at - _OFFSET + 0.5) / _STEPS), most))
+        p50, p90, p99 = found
+        return Latency(count=self._count, total=self._total, p50=p50, p90=p90, p99=p99, max=most)
+
 
 _LAST_S: Final = 1.0
 """Seconds that a call under way is given at the end, and the last one."""

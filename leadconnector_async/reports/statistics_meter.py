@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import islice
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
 
@@ -17,9 +19,8 @@ from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.outbox.base import State
 from leadconnector_async.quota.limits import UNLIMITED
-from leadconnector_async.reports.latency import LatencyHistogram, StagingTimes
 from leadconnector_async.reports.progress import RateMeter, needs, slowest
-from leadconnector_async.reports.statistics import LocationStatistics, Statistics
+from leadconnector_async.reports.statistics import LatencyHistogram, LocationStatistics, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from leadconnector_async.observer import Exchange, Observer, Watched
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.records.draft import TraceContext
+    from leadconnector_async.reports.progress import WatchedSender
     from leadconnector_async.session import ApiSession
 
 TOO_MANY: Final = 429
@@ -38,6 +40,12 @@ READ_S: Final = 2.0
 
 _SAMPLE_S: Final = 1.0
 """Seconds between two samples for a rate."""
+
+_MOST_RANGES: Final = 2048
+"""Times of staging that are kept: the first of two neighbours goes where there are more."""
+
+_MOST_ALONE: Final = 100_000
+"""The same of records that were staged alone."""
 
 
 class _Counts(Struct):
@@ -50,16 +58,35 @@ class _Counts(Struct):
     pauses: Counter[str] = field(default_factory=Counter)
 
 
-class WatchedSender(Protocol):
-    """What sends."""
+class StagingTimes:
+    """When records were staged, by their numbers: those of one lot together."""
 
-    @property
-    def stats(self) -> RunStats:
-        """What was done so far."""
+    def __init__(self) -> None:
+        self._alone: dict[int, float] = {}
+        self._begins: list[int] = []
+        self._lots: list[tuple[int, float]] = []
+        """Of each lot the number behind its last record, and when it was staged."""
 
-    @property
-    def locations(self) -> Mapping[str, LocationState]:
-        """Those that this process sends for."""
+    def note(self, seqs: range, now: float) -> None:
+        """Remember a lot; one record until its time is taken."""
+        if len(seqs) == 1:
+            self._alone[seqs.start] = now
+            if len(self._alone) > _MOST_ALONE:
+                self._alone = dict(islice(self._alone.items(), _MOST_ALONE // 2, None))
+        elif seqs and not (self._begins and self._begins[-1] >= seqs.start):
+            self._begins.append(seqs.start)
+            self._lots.append((seqs.stop, now))
+            if len(self._begins) > _MOST_RANGES:
+                del self._begins[:-2:2], self._lots[:-2:2]
+
+    def take(self, seq: int) -> float | None:
+        """When a record was staged; None where that is not known."""
+        if self._alone and (alone := self._alone.pop(seq, None)) is not None:
+            return alone
+        at = bisect_right(self._begins, seq) - 1
+        if at < 0 or seq >= self._lots[at][0]:
+            return None
+        return self._lots[at][1]
 
 
 class StatisticsMeter:

@@ -22,7 +22,6 @@ from leadconnector_async.sandbox.wire import Delays, Pauses, WireFaults, drop, r
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Coroutine, Iterable
-    from types import TracebackType
 
     from leadconnector_async.sandbox.faults import Fault
     from leadconnector_async.sandbox.message_store import Conversation, Upload
@@ -180,12 +179,7 @@ class Sandbox(SandboxBase):
         await self.come_up()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for outage in self._outages:
             outage.cancel()
         await asyncio.gather(*self._outages, return_exceptions=True)
@@ -317,12 +311,7 @@ class SandboxThread(SandboxBase):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def go_down(self) -> None:

@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self, cast
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import LINE_LIMIT
-from leadconnector_async.sources.members import (
-    DAMAGED,
-    MAX_WHOLE,
-    Beside,
-    FolderMembers,
-    Members,
-)
+from leadconnector_async.sources.members import DAMAGED, MAX_WHOLE, Beside, FolderMembers, Members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

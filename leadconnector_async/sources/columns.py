@@ -34,14 +34,15 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import ColumnValues
-from leadconnector_async.sources.mapping import as_list
+from leadconnector_async.sources.mapped_rules import ColumnValues, word_of
+from leadconnector_async.sources.mapping import as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import FieldRule
 
 LIST_SEPARATOR: Final = ";"
@@ -310,3 +311,12 @@ class FieldPlan:
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
         self.is_composed: bool = self.is_list or bool(self.in_utc) or any(told)
         self.is_composed |= rule.constant is not None
+
+    def or_map(self, row: Mapping[str, Cell]) -> str:
+        """Name the column of a word that is not known, and the way to another one."""
+        rule, field = self.rule, self.field
+        column = next((name for name in columns_of(rule) if word_of(row, name)), None)
+        if not rule.words or column is None:
+            return ""
+        or_none = f", or --map {field}= for {rule.default}" if rule.default else ""
+        return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"

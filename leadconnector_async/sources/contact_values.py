@@ -168,10 +168,7 @@ def _read(text: str, region: str | None, possible: bool) -> Number | WrongValueE
 @lru_cache(maxsize=_CACHED)
 def _address(text: str) -> str:
     try:
-        from email_validator import (  # noqa: PLC0415 - an extra, as above
-            EmailNotValidError,
-            validate_email,
-        )
+        from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - an extra, as above
     except ImportError as error:
         raise _lacking("contact.email", "email-validator") from error
     text = text.strip()

@@ -37,6 +37,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from leadconnector_async.sources.attachments import LOCAL, is_path
 from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.coerce import RowCoercer, as_given
@@ -77,11 +79,12 @@ def as_it_stands(raw: bytes) -> Record | str:
 
     Bytes that are not UTF-8 become lone surrogates, which ``surrogateescape`` writes as they were.
     """
-    text = raw.decode("utf-8", "surrogateescape")
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):  # JSON that nests too deeply is refused by the reader too
-        return text
+    text, record = raw.decode("utf-8", "surrogateescape"), None
+    try:  # five times as fast, and exact in what it takes
+        record = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        with suppress(ValueError, RecursionError):  # what nests too deeply, the reader refuses too
+            record = json.loads(text)
     return record if isinstance(record, dict) else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
@@ -20,7 +21,7 @@ from leadconnector_async.sources.mapping_files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from leadconnector_async.sources.base import SourceOptions
 
@@ -76,7 +77,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
     if isinstance(value, dict) and (name := empty_list(value)) and len(lines) == 1:
         return JsonLayout((f"{name}[*]",), _unseen(options))
     default = "[*]" if head.lstrip().startswith(b"[") and not in_lines else ""
-    samples = dict(_samples(value)) or {default: []}
+    samples = dict(_samples(value, lines if in_lines else [])) or {default: []}
     named = [] if options.mapping_file is None else _records_of(options.mapping_file)
     if named:
         around = (one for one in samples if one and any(name.startswith(one) for name in named))
@@ -106,22 +107,30 @@ def _first_whole(lines: list[bytes]) -> object:
     return next(told, whole[0] if whole else None)
 
 
-def _samples(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, Names]]:
-    """Give the names of each object that may be a record, by its path: the first of each list.
+def _samples(
+    value: object, lines: list[bytes], path: str = "", depth: int = 0
+) -> Iterator[tuple[str, Names]]:
+    """Give the names of each object that may be a record, by its path: the first ones of each list.
 
     Lists within records are part of them; but the outermost list may be one of pages.
     """
     if isinstance(value, list):
-        first = next((item for item in value if isinstance(item, dict)), None)
         path += "[*]"
-        if first is not None:
-            yield path, [name for name, _ in cells_of(first)]
+        if names := _names(value):
+            yield path, names
+        first = next((item for item in value if isinstance(item, dict)), None)
         value = first if path == "[*]" else None
     elif not depth and isinstance(value, dict):
-        yield path, [name for name, _ in cells_of(value)]
+        yield path, _names(map(loaded_value, lines) if lines else [value])
     if isinstance(value, dict) and depth < _MAX_DEPTH:
         for key, inner in value.items():
-            yield from _samples(inner, f"{path}.{key}" if path else key, depth + 1)
+            yield from _samples(inner, [], f"{path}.{key}" if path else key, depth + 1)
+
+
+def _names(records: Iterable[object]) -> Names:
+    """Name what the first records have: some systems leave out, or null, what is empty."""
+    objects = [one for one in islice(records, _LINES_TRIED) if isinstance(one, dict)]
+    return [*dict.fromkeys(name for one in objects for name, _ in cells_of(one, empty=True))]
 
 
 def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -> str:

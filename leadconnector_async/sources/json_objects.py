@@ -233,8 +233,11 @@ def never_missing(field: str, column: str) -> SourceError:
     raise AssertionError(field, column)
 
 
-def cells_of(record: Mapping[str, object]) -> Iterator[tuple[str, Cell]]:
-    """Give every value of an object by its path. Lists come whole, by item, and by ``[*]``."""
+def cells_of(record: Mapping[str, object], *, empty: bool = False) -> Iterator[tuple[str, Cell]]:
+    """Give every value of an object by its path, an ``empty`` one too if that is asked for.
+
+    Lists come whole, by item, and by ``[*]``.
+    """
     pending = [*record.items()][::-1]
     while pending:
         path, value = pending.pop()
@@ -244,8 +247,8 @@ def cells_of(record: Mapping[str, object]) -> Iterator[tuple[str, Cell]]:
             yield path, value
             yield from _starred(path, value)
             pending += [(f"{path}[{n}]", item) for n, item in reversed([*enumerate(value)])]
-        elif value is not None:
-            yield path, scalar_text(value)
+        elif value is not None or empty:
+            yield path, "" if value is None else scalar_text(value)
 
 
 def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:

@@ -28,15 +28,8 @@ from leadconnector_async.sources.fields import (
     is_plainly_ours,
 )
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
-from leadconnector_async.sources.json_objects import (
-    Objects,
-    key_of,
-    read_object,
-)
-from leadconnector_async.sources.json_values import (
-    JsonValues,
-    loaded_value,
-)
+from leadconnector_async.sources.json_objects import Objects, key_of, read_object
+from leadconnector_async.sources.json_values import JsonValues, loaded_value
 from leadconnector_async.sources.mapping import as_list
 from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 

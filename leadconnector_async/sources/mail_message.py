@@ -18,7 +18,13 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import Head, Person, notices_of, states_of
+from leadconnector_async.sources.mail_headers import (
+    Head,
+    Person,
+    header_text,
+    notices_of,
+    states_of,
+)
 from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import postmark_of
 
@@ -116,19 +122,25 @@ def _collect_mail(part: Message, content: MailContent, warn: Warn) -> None:
     except (LookupError, ValueError, TypeError):  # the generator cannot write all that was parsed
         warn("forwarded mails that cannot be written again: they are left out")
         return
-    _keep(part.get_filename() or "forwarded mail", "text/plain", inner, content, warn)
+    _keep(_filename(part) or "forwarded mail", "text/plain", inner, content, warn)
 
 
 def _collect_leaf(part: Message, content: MailContent, warn: Warn) -> None:
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
     kind = part.get_content_type()
-    filename = part.get_filename()
+    filename = _filename(part)
     if kind in _BODIES and not filename and part.get_content_disposition() != "attachment":
         text = body(decode_text(data, part.get_content_charset(), warn))
         getattr(content, _BODIES[kind]).append(text)
         return
     _keep(filename or "attachment", kind, data, content, warn)
+
+
+def _filename(part: Message) -> str | None:
+    """Read a file's name, which many programs write as words of RFC 2047, or in UTF-8 as it is."""
+    name = part.get_filename()
+    return name and header_text(name)
 
 
 def _keep(filename: str, kind: str, data: bytes, content: MailContent, warn: Warn) -> None:
@@ -145,6 +157,9 @@ _CHUNK: Final = 1 << 16
 
 _NUMBER: Final = re.compile(r"\+?[\d ().-]+")
 """The owner's own, which tells nothing about mails."""
+
+_SLIP: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+"""An address or a domain without its ``@``."""
 
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
@@ -180,12 +195,15 @@ class OwnAddresses:
     """
 
     def __init__(self, source: str, addresses: Sequence[str]) -> None:
+        # Numbers, and names beside an address, are the owner's in chats: one command reads both.
+        others = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
+        addresses = [given for given in others if "@" in given or _SLIP.fullmatch(given.strip())]
+        addresses = addresses or others
         if not addresses:
             raise SourceError(
                 f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
                 "so that sent ones can be told from received ones"
             )
-        addresses = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
                 raise SourceError(

@@ -15,7 +15,6 @@ from leadconnector_async.sources.fields import (
     WrongValueError,
     kind_of,
     quoted,
-    shown,
     stripped,
 )
 from leadconnector_async.sources.mapped_rules import (
@@ -38,7 +37,7 @@ from leadconnector_async.sources.mapped_rules import (
     unique,
     word_of,
 )
-from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list, columns_of
+from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +62,8 @@ _FALSE: Final = frozenset({"false", "no", "n", "0"})
 _NOTHING: Final = frozenset({"false", "PT0S"})
 
 _FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
+
+_FIX_OWN: Final = "correct the direction, the numbers, or --mine: the sender is another one"
 
 _CONTENT: Final = BODY_FIELDS | {"attachments"}
 
@@ -151,7 +152,7 @@ class RowMapper:
         values: Values = {}
         direction: object = None
         if self._direction is not None:
-            direction = self._value(self._direction, row, None) or self._by_own_number(row)
+            direction = self._told_direction(self._direction, row)
             if direction is not None:
                 values[DIRECTION] = direction
         for plan, read in self._plans:
@@ -185,17 +186,28 @@ class RowMapper:
         if notes and (own is None or isinstance(own, str)):
             values["message"] = NotedText.of(own, notes)
 
-    def _by_own_number(self, row: Mapping[str, Cell]) -> str | None:
-        """Tell the direction where one side, and not the other, is a number of the owner's."""
-        if not self._contacts.own:
-            return None
-        sides = [self._cell(columns, row) for columns in self._ends]
+    def _columns(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> list[str]:
+        """Name the columns of a value. One with the owner's own number is none, beside others."""
+        columns = plan.columns.get(direction, plan.columns[None])
+        if plan.field != PHONE or len(columns) == 1 or not self._contacts.own:
+            return columns
+        return [one for one in columns if not self._contacts.is_own(word_of(row, one))] or columns
+
+    def _told_direction(self, plan: FieldPlan, row: Mapping[str, Cell]) -> object:
+        """Tell the direction by its column, or where one side alone is a number of the owner's."""
+        direction = self._value(plan, row, None)
+        sides = [self._cell(columns, row) for columns in self._ends if self._contacts.own]
         own = [isinstance(text, str) and self._contacts.is_own(text) for text in sides]
-        return None if own[0] == own[1] else ("outbound" if own[0] else "inbound")
+        if own in ([], [False, False], [True, True]):
+            return direction
+        known = "outbound" if own[0] else "inbound"
+        if direction in ("inbound", "outbound") and direction != known:
+            return WrongValueError(f"is {direction}, and --mine says {known}", _FIX_OWN)
+        return direction or known
 
     def _simple(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
         """Make the value of nothing but a column's text, where nothing is wrong with it."""
-        for column in plan.columns.get(direction, plan.columns[None]):
+        for column in self._columns(plan, row, direction):
             cell = row.get(column, "")
             if type(cell) is not str:
                 break
@@ -221,7 +233,7 @@ class RowMapper:
         rule = plan.rule
         if (fixed := rule.constant if not rule.cases else settled(rule, row)) is not None:
             return fixed or None
-        columns = plan.columns.get(direction, plan.columns[None])
+        columns = self._columns(plan, row, direction)
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
             return unique(item for one in cells for item in items_of(one, rule)) or rule.default
@@ -241,7 +253,7 @@ class RowMapper:
         try:
             made = self._made(plan, cell)
         except WrongValueError as error:
-            fix = error.fix + _or_map(plan, row)
+            fix = error.fix + plan.or_map(row)
             return WrongValueError(error.wrong, fix, cell, kind=error.kind)
         return default_of(rule, row) if made == "" else made
 
@@ -336,13 +348,3 @@ class RowMapper:
             return True
         text = cell.strip()
         return text not in self._empty and bool(text.strip("0.:")) and text not in _NOTHING
-
-
-def _or_map(plan: FieldPlan, row: Mapping[str, Cell]) -> str:
-    """Name the column of a word that is not known, and the way to another one."""
-    rule, field = plan.rule, plan.field
-    column = next((name for name in columns_of(rule) if word_of(row, name)), None)
-    if not rule.words or column is None:
-        return ""
-    or_none = f", or --map {field}= for {rule.default}" if rule.default else ""
-    return f", or give --map {field}=COLUMN with another column than {shown(column)}{or_none}"

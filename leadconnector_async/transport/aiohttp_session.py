@@ -27,12 +27,7 @@ from leadconnector_async.transport.base import (
 )
 from leadconnector_async.transport.connections import Connections
 from leadconnector_async.transport.exceptions import translated
-from leadconnector_async.transport.http1 import (
-    check_target,
-    headers_of,
-    read_body,
-    user_agent,
-)
+from leadconnector_async.transport.http1 import check_target, headers_of, read_body, user_agent
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, WriteTransport

@@ -7,15 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from worker_harness import (
-    drained,
-    end_all,
-    how_often,
-    left,
-    stage,
-    start,
-    wait_for,
-)
+from worker_harness import drained, end_all, how_often, left, stage, start, wait_for
 
 from leadconnector_async.sandbox import Latency, SandboxConfig, SandboxThread
 

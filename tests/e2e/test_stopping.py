@@ -6,13 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from fault_harness import (
-    QUICK,
-    UNPACED,
-    assert_once_or_told,
-    import_into,
-    records,
-)
+from fault_harness import QUICK, UNPACED, assert_once_or_told, import_into, records
 from msgspec.structs import replace
 
 from leadconnector_async import (

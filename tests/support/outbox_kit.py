@@ -21,11 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async.outbox.base import Claim, Outbox
-    from leadconnector_async.outbox.reader import (
-        FailedRecord,
-        OutboxSummary,
-        SentRecord,
-    )
+    from leadconnector_async.outbox.reader import FailedRecord, OutboxSummary, SentRecord
     from leadconnector_async.outbox.sqlite.connection import Connect
 
 T = TypeVar("T")

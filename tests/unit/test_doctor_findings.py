@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from leadconnector_async.doctor import (
-    Kind,
-    Needs,
-    app_finding,
-    clock_finding,
-    provider_findings,
-)
+from leadconnector_async.doctor import Kind, Needs, app_finding, clock_finding, provider_findings
 from leadconnector_async.reports.finding import room_finding, sqlite_finding
 
 if TYPE_CHECKING:

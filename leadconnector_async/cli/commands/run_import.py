@@ -63,7 +63,7 @@ _CODES: Final[dict[Ended, Exit]] = {
 }
 
 
-_SHOWN_FOR: Final = 50
+_SHOWN_FOR: Final = 100
 """Progress is shown so many times as long as it takes to find out: it does with each location."""
 
 

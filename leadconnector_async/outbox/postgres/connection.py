@@ -19,10 +19,7 @@ from uuid import uuid4
 import asyncpg
 from asyncpg import exceptions as pg
 
-from leadconnector_async.errors import (
-    OutboxError,
-    OutboxUnusableError,
-)
+from leadconnector_async.errors import OutboxError, OutboxUnusableError
 from leadconnector_async.outbox.postgres.faults import (
     FAULTS,
     OF_THE_CALLER,

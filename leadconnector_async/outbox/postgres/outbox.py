@@ -34,7 +34,6 @@ from leadconnector_async.outbox.postgres.summary import unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
     from typing import TypeVar
 
     from leadconnector_async.outbox.base import (
@@ -263,12 +262,7 @@ class PostgresOutbox(LeaseCalls):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:

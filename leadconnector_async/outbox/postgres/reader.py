@@ -43,7 +43,6 @@ from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from types import TracebackType
 
     from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
@@ -310,12 +309,7 @@ class PostgresOutboxReader:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:

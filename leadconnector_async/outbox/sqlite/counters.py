@@ -88,7 +88,9 @@ class Counters:
     def _number(self, table: str, column: str, text: str) -> int:
         insert = f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)"  # noqa: S608 - our own names
         query = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608 - the same
-        self._connection.execute(insert, (text,))
+        added = self._connection.execute(insert, (text,))
+        if added.rowcount and added.lastrowid is not None:
+            return added.lastrowid
         (number,) = self._connection.execute(query, (text,)).fetchone()
         return int(number)
 

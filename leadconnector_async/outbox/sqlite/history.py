@@ -97,13 +97,13 @@ def summary_of(connection: Connection, now_ms: int, lately_ms: int) -> OutboxSum
 
 
 def _counts(connection: Connection) -> tuple[dict[str, RecordCounts], list[tuple[int, int]]]:
-    locations: dict[str, RecordCounts] = {}
+    totals: dict[str, dict[str, int]] = {}
     moments = []
     for name, state, n, first_at, last_at in connection.execute(_TOTALS):
-        counts = locations.get(name, RecordCounts())
-        locations[name] = counts._replace(**{_FIELDS[state]: n})
+        totals.setdefault(name, {})[_FIELDS[state]] = n
         if first_at is not None:
             moments.append((first_at, last_at))
+    locations = {name: RecordCounts(**of) for name, of in totals.items()}
     for name in _claimed(connection):
         counts = locations[name]
         locations[name] = counts._replace(pending=counts.pending - 1, claimed=counts.claimed + 1)

@@ -39,7 +39,6 @@ from leadconnector_async.quota.limits import QuotaSnapshot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from sqlite3 import Connection
-    from types import TracebackType
 
     from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordLife
@@ -48,7 +47,7 @@ T = TypeVar("T")
 
 _PAGE: Final = 256
 
-_FAILED_BYTES: Final = 64 << 10
+_FAILED_BYTES: Final = 256 << 10
 """A page of failed records ends beyond so many: one can be as long as a mail."""
 
 _SPENDS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, day_limit
@@ -187,7 +186,7 @@ class SqliteOutboxReader:
         )
         at = 0
         while at < len(seqs):
-            page = seqs[at : at + _PAGE]
+            page = seqs[at : at + 4 * _PAGE]
             read, found = await self._read(lambda connection: _failed(connection, page))  # noqa: B023 - awaited here
             at += read
             if found:
@@ -248,12 +247,7 @@ class SqliteOutboxReader:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import math
+import tracemalloc
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_time import in_virtual_time
 
+from leadconnector_async import Policy, RateLimit
+from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.delivery.lane import InDoubt, Lane
 from leadconnector_async.delivery.scheduler import (
     MAX_AHEAD,
@@ -18,11 +23,13 @@ from leadconnector_async.delivery.scheduler import (
 )
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.outbox.base import Claim, Lease
+from leadconnector_async.session import ApiSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leadconnector_async.quota.quota import Quota
+    from leadconnector_async.transport.base import Transport
 
 
 class StandInQuota:
@@ -415,3 +422,24 @@ def test_an_empty_schedule_has_nothing_due() -> None:
     """Ever."""
     assert Scheduler().pop(1e9) is None
     assert Scheduler().next_at == math.inf
+
+
+def test_a_location_takes_little_memory_until_it_has_much_to_do() -> None:
+    """Of ten thousand that one import sends for, few move at a time."""
+
+    async def scenario() -> None:
+        session = ApiSession(
+            cast("Transport", None), StaticToken("token"), policy=Policy(), limit=RateLimit()
+        )
+        names, now = [f"l{number}" for number in range(500)], asyncio.get_running_loop().time()
+        tracemalloc.start()
+        try:
+            states = [LocationState(Lease(name, 1, 1), session.quota(name)) for name in names]
+            assert all(state.prefetch for state in states)
+            assert all(state.quota.ready_at(now) == now for state in states)
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert taken / len(names) < 2_500
+
+    in_virtual_time(scenario())

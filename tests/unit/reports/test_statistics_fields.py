@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from leadconnector_async import ImportProgress, Latency, LocationStatistics, Statistics
 from leadconnector_async.reports import statistics
-from leadconnector_async.reports.latency import LatencyHistogram, StagingTimes
+from leadconnector_async.reports.statistics import LatencyHistogram
+from leadconnector_async.reports.statistics_meter import StagingTimes
 
 if TYPE_CHECKING:
     import msgspec

@@ -7,13 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import orjson
-from example_history import (
-    SIZE,
-    as_csv,
-    as_jsonl,
-    example_records,
-    write_example,
-)
+from example_history import SIZE, as_csv, as_jsonl, example_records, write_example
 
 from leadconnector_async.models import CALL_STATUSES
 from leadconnector_async.sandbox import SandboxConfig

@@ -8,12 +8,7 @@ import pytest
 from bad_inputs import jsonl, record
 
 from leadconnector_async.sources import SourceOptions, open_source
-from leadconnector_async.sources.attachments import (
-    LARGEST,
-    MAX_OF_WHATSAPP,
-    SUFFIXES,
-    Attachments,
-)
+from leadconnector_async.sources.attachments import LARGEST, MAX_OF_WHATSAPP, SUFFIXES, Attachments
 from leadconnector_async.sources.failed_list import anchored
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.members import Beside, FolderMembers

@@ -92,7 +92,10 @@ def test_a_group_in_which_one_alone_answered_is_one(tmp_path: Path, title: str) 
 
 def test_one_whose_name_is_that_of_several_is_one(tmp_path: Path) -> None:
     """Such as a firm."""
-    rows = (_row("Kim & Sons", "Outgoing"), _row("Kim & Sons", "Incoming", KIM.phone, "Kim & Sons"))
+    rows = (
+        _row("Kim & Sons", "Outgoing"),
+        _row("Kim & Sons", "Incoming", str(KIM.phone), "Kim & Sons"),
+    )
     parsed, _, _ = _read(tmp_path / "a.csv", _imazing(*rows))
     assert [one.row and one.row.contact and one.row.contact.phone for one in parsed] == [
         KIM.phone

@@ -249,3 +249,30 @@ def test_what_is_no_object_in_a_list_fails_alone() -> None:
     for indent in (None, 1):
         parsed, _ = parse(json.dumps([A, None, B], indent=indent).encode(), ".json")
         assert [one.row is None for one in parsed] == [False, True, False]
+
+
+@pytest.mark.parametrize("layout", ["list", "object", "lines"])
+@pytest.mark.parametrize("first", [{"text": None}, {}])
+def test_a_file_is_recognised_though_its_first_record_lacks_something(
+    tmp_path: Path, layout: str, first: dict[str, None]
+) -> None:
+    """Systems null, or leave out, what is empty: such as the text of a picture."""
+    other: dict[str, Any] = {
+        "id": "AC1",
+        "from": "+12125550100",
+        "to": ["+12125550101"],
+        "direction": "incoming",
+        "phoneNumberId": "PN1",
+        "createdAt": WHEN,
+    }
+    items = [
+        other | first | {"media": [{"url": "https://a.example/1"}]},
+        other | {"id": "AC2", "text": "hello"},
+    ]
+    path = tmp_path / "a.json"
+    if layout == "lines":
+        path.write_text("\n".join(map(json.dumps, items)))
+    else:
+        path.write_text(json.dumps({"data": items} if layout == "object" else items))
+    with open_source(str(path), SourceOptions()) as source:
+        assert _messages([*source]) == [None, "hello"]

@@ -130,6 +130,17 @@ def test_the_owner_has_to_say_who_they_are() -> None:
     for bad in ("me", "me@", "@"):
         with pytest.raises(SourceError, match=f"--mine {bad} is no address"):
             OwnAddresses("inbox", (bad,))
+    with pytest.raises(SourceError, match=r"inbox: holds mails: .*--mine me@example.com"):
+        OwnAddresses("inbox", ("+1 303 555 0100",))
+    with pytest.raises(SourceError, match=r"--mine mine\.example is no address"):
+        OwnAddresses("inbox", ("me@example.com", "mine.example"))
+
+
+def test_names_beside_an_address_are_those_of_chats() -> None:
+    """One command reads both: a Takeout holds mails, chats and calls."""
+    mine = OwnAddresses("inbox", ("The Shop", "Shop", "+13035550100", "me@example.com"))
+    assert Person("", "me@example.com") in mine
+    assert Person("", "shop") not in mine
 
 
 def test_a_domain_is_all_of_its_addresses() -> None:

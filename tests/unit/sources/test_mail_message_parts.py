@@ -123,3 +123,17 @@ def test_depth_is_bounded() -> None:
     content, warnings = parts(mail + b"\nhello\n")
     assert content == MailContent()
     assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'Content-Type: image/png; name="=?utf-8?Q?caf=C3=A9.png?="',
+        b'Content-Type: image/png\nContent-Disposition: inline; filename="=?utf8?B?Y2Fmw6kucG5n?="',
+        b"Content-Type: image/png\nContent-Disposition: inline; filename*=utf-8''caf%C3%A9.png",
+    ],
+)
+def test_names_of_files_are_decoded_however_they_are_written(head: bytes) -> None:
+    """By RFC 2231, and by RFC 2047, which many programs take though it is not for names."""
+    content, _ = parts(head + b"\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n")
+    assert [file.name for file in content.files] == ["caf\u00e9.png"]

@@ -6,12 +6,7 @@ from bad_inputs import jsonl, parse, record
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import Contact
 from leadconnector_async.sources import SourceOptions
-from leadconnector_async.sources.contact_values import (
-    _MAX_NAMED,
-    MANY_NAMES,
-    Contacts,
-    read_number,
-)
+from leadconnector_async.sources.contact_values import _MAX_NAMED, MANY_NAMES, Contacts, read_number
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.phone_numbers import people_in
 from leadconnector_async.sources.phone_parsing import BY_CODE, EXTENSION

@@ -192,3 +192,24 @@ def test_the_time_of_day_may_stand_in_a_column_of_its_own(
     content = f"Phone,Direction,Text,{columns}\n(212) 555-0111,in,hi,{cells}\n"
     parsed, _ = parse(content.encode(), ".csv", options)
     assert [one.row and one.row.date for one in parsed] == [datetime.fromisoformat(f"{utc}+00:00")]
+
+
+def test_ones_own_number_is_nobody_to_write_to() -> None:
+    """A column of the own line beside those of both sides is passed over; --mine names it."""
+    options = SourceOptions(mapping_file="generic", region="US", mine=("(212) 555-0100",))
+    content = (
+        "Number,From,To,Direction,Date,Text\n"
+        "+12125550100,+12125550111,+12125550100,in,2024-01-31T09:30:00Z,hi\n"
+        "+12125550100,+12125550100,+12125550111,out,2024-01-31T09:30:00Z,yes\n"
+        "+12125550100,+12125550111,+12125550100,out,2024-01-31T09:30:00Z,whose?\n"
+    )
+    parsed, _ = parse(content.encode(), ".csv", options)
+    assert [one.row and one.row.contact for one in parsed] == [
+        Contact(phone="+12125550111"),
+        Contact(phone="+12125550111"),
+        None,
+    ]
+    assert str(parsed[2].problems[0]) == (
+        "direction is outbound, and --mine says inbound: correct the direction, the numbers, or "
+        "--mine: the sender is another one"
+    )

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, published
 
-from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, STRETCH
+from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, SMALL, STRETCH, Claims
+from leadconnector_async.outbox.sqlite.connection import open_to_write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from leadconnector_async.outbox.base import Lease
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 
@@ -69,3 +73,43 @@ def test_a_claim_of_nothing_writes_nothing(tmp_path: Path) -> None:
         return log.read_bytes() == before
 
     assert in_outbox(tmp_path / "o.db", work)
+
+
+def test_many_small_locations_are_claimed_for_with_few_statements(tmp_path: Path) -> None:
+    """Not with some for each: of ten thousand these cost more than their records did."""
+    path, count = tmp_path / "o.db", 192
+
+    async def fill(outbox: SqliteOutbox) -> list[Lease]:
+        for number in range(count):
+            await published(outbox, drafts(5, lanes=2, location=f"l{number}"))
+        return [(await outbox.acquire(f"l{number}")).lease for number in range(count)]
+
+    leases = in_outbox(path, fill)
+    statements: list[str] = []
+    with closing(open_to_write(str(path), sqlite3.connect)) as connection:
+        claims = Claims(connection)
+        connection.set_trace_callback(statements.append)
+        batches = claims.claim([(lease, 4) for lease in leases])
+    assert [len(batch) for batch in batches] == [4] * count
+    assert len(statements) < count / 4
+
+
+def test_a_location_that_becomes_small_keeps_the_order_of_its_lanes(tmp_path: Path) -> None:
+    """Whole queues are read from some number of records on, with others of a lane in hand."""
+
+    async def work(outbox: SqliteOutbox) -> list[list[str]]:
+        await published(outbox, drafts(SMALL + 20, lanes=3))
+        lease = (await outbox.acquire("l1")).lease
+        taken: list[list[str]] = []
+        while claims := (await outbox.claim([(lease, 7)]))[0]:
+            taken.append(keys(claims))
+            await outbox.settle([fate(claim) for claim in claims[::2]], ())
+        return taken
+
+    taken = [
+        int(key.removeprefix("l1-")) for of in in_outbox(tmp_path / "o.db", work) for key in of
+    ]
+    assert sorted(taken) == list(range(SMALL + 20))
+    for lane in range(3):
+        of_lane = [number for number in taken if number % 3 == lane]
+        assert of_lane == sorted(of_lane)
