@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -236,3 +238,27 @@ def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
     """Rather than waited for without end."""
     with pytest.raises(ValueError, match="less than 1"):
         Ingestor(LeadConnector("t", location_id="here"), **numbers)
+
+
+def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
+    """Its things change meanwhile: it reads them itself; while it is held up, the thread waits."""
+    order: list[str] = []
+
+    async def scenario() -> None:
+        async with LeadConnector("t", location_id="here") as api, Ingestor(api) as ingestor:
+            asked = threading.Event()
+
+            def ask() -> None:
+                asked.set()
+                ingestor.snapshot()
+                order.append("told")
+
+            asking = asyncio.create_task(asyncio.to_thread(ask))
+            await asyncio.sleep(0)
+            asked.wait()
+            time.sleep(0.05)  # noqa: ASYNC251 - it holds the loop up
+            order.append("held up")
+            await asking
+
+    asyncio.run(scenario())
+    assert order == ["held up", "told"]
