@@ -96,6 +96,22 @@ def test_a_location_that_is_refused_takes_no_room_from_others(
     asyncio.run(scenario())
 
 
+def test_in_a_database_pending_is_what_is_waited_for(postgres_place: str) -> None:
+    """Not what this process holds for a location that has stopped, and nobody waits for."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SandboxConfig(tokens={"good": "here"}, closed=False)) as sandbox,
+            LeadConnector("bad", location_id="here", base_url=sandbox.url) as api,
+            Ingestor(api, outbox=postgres_place) as ingestor,
+        ):
+            with pytest.raises(AccessError):
+                await ingestor.submit(records(1)[0])
+            assert ingestor.snapshot().pending == 0
+
+    asyncio.run(scenario())
+
+
 def test_an_opening_that_is_cancelled_owns_nothing(tmp_path: Path) -> None:
     """The same ingestor, and any other, opens it at once, wherever the cancellation fell."""
 
