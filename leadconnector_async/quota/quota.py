@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.quota.estimator import Capacity
 from leadconnector_async.quota.limits import UNLIMITED, QuotaSnapshot, RateLimit, part
-from leadconnector_async.quota.window import DAY_S, GRAINS, Day, Pacer, Slot, Window
+from leadconnector_async.quota.window import DAY_S, GRAINS, NEVER, Day, Pacer, Slot, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -87,9 +87,9 @@ class Quota:
         self._waited = 0.0
         self._answered = False
         self._waiting: dict[Hashable, Callable[[], None]] | None = None
-        self._deaf_until = -inf
-        self._firm_until = -inf
-        self.paused_until: float = -inf
+        self._deaf_until = NEVER
+        self._firm_until = NEVER
+        self.paused_until: float = NEVER
         """When the pause after a 429 ends."""
         self.throttled_since: float = inf
         """When the row of answers 429 began that no other answer has ended."""
