@@ -185,11 +185,13 @@ class Ingestor:
     def snapshot(self) -> Statistics:
         """What is sent, and how fast, at this moment; after the end, as it was then.
 
+        Any thread may ask; another than the loop's waits for it, for two seconds at most.
+
         Raises:
             RuntimeError: the ingestor was never open.
         """
         self._check_open(or_was=True)
-        return self._meter.snapshot()
+        return self._meter.read()
 
     @property
     def in_hand(self) -> int:

@@ -43,11 +43,15 @@ class Watched(Protocol):
         """Return that, in whatever thread."""
 
 
-class Observer(Protocol):
-    """Is told what happens, in the event loop: it is quick, and raises nothing."""
+class Observer:
+    """Is told what happens, in the event loop: it is quick, and raises nothing.
+
+    This one does nothing of it.
+    """
 
     def trace(self) -> TraceContext | None:
         """Return the trace that the caller is in."""
+        return None
 
     def attach(self, source: Watched) -> None:
         """Take gauges from it as long as it is there."""

@@ -128,7 +128,8 @@ class Submitter:
     @property
     def left(self) -> Mapping[str, int]:
         """How many records are waited for, by location."""
-        return Counter(chain(self._waiters.locations, self._open.values()))
+        waited_for = Counter(chain(self._waiters.locations, self._open.values()))
+        return dict.fromkeys(self.locations, 0) | waited_for
 
     async def open(self) -> None:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""

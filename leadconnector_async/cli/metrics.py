@@ -7,14 +7,12 @@ that is left of a quota and the deepest lane.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeadConnectorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leadconnector_async.cli.import_options import SendingOptions
     from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
@@ -86,7 +84,8 @@ class Metrics:
 
     def _families(self, stats: Statistics) -> Iterator[tuple[str, str, str, list[Any]]]:
         for field, (name, kind, together) in _OF_LOCATIONS.items():
-            found = self._of(stats, attrgetter(field), together)
+            values = {place: getattr(of, field) for place, of in stats.locations.items()}
+            found = self._of(values, together)
             yield name, kind, field, [(_suffix(kind), *sample) for sample in found]
         for field, (name, kind) in _OF_THE_PROCESS.items():
             value = getattr(stats, field)
@@ -104,17 +103,10 @@ class Metrics:
             yield name, "summary", field, list(_summary(getattr(stats, field)))
 
     def _of(
-        self,
-        stats: Statistics,
-        value_of: Callable[[LocationStatistics], float | None],
-        together: Callable[[list[float]], float],
+        self, values: Mapping[str, float | None], together: Callable[[list[float]], float]
     ) -> Iterator[tuple[dict[str, str], float]]:
         """A figure of each location, or one of all, with its labels."""
-        found = {
-            name: value
-            for name, of in stats.locations.items()
-            if (value := value_of(of)) is not None
-        }
+        found = {name: value for name, value in values.items() if value is not None}
         if self._locations:
             yield from (({"location": name}, value) for name, value in found.items())
         elif found:
@@ -129,14 +121,9 @@ class Metrics:
     ) -> Iterator[tuple[str, dict[str, str], float]]:
         words = dict.fromkeys(word for of in stats.locations.values() for word in counts(of))
         for word in words:
-            for place, n in self._of(stats, partial(_count_of, counts, word), sum):
+            values = {name: counts(of).get(word) for name, of in stats.locations.items()}
+            for place, n in self._of(values, sum):
                 yield _suffix(kind), {label: word, **place}, n
-
-
-def _count_of(
-    counts: Callable[[LocationStatistics], dict[str, int]], word: str, of: LocationStatistics
-) -> int | None:
-    return counts(of).get(word)
 
 
 def _suffix(kind: str) -> str:

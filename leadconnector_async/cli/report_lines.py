@@ -61,7 +61,7 @@ _COUNT: Final = 11
 
 def print_json(fields: Any) -> None:  # noqa: ANN401 - whatever msgspec encodes
     """Print one JSON object on a line of its own."""
-    click.echo(msgspec.json.encode(fields).decode())
+    click.echo(msgspec.json.encode(fields))
 
 
 def figures(rows: Sequence[tuple[str, int, str]]) -> Iterator[str]:

@@ -11,7 +11,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.delivery.workers import MAX_WORKERS
+from leadconnector_async.delivery.scheduler import MIN_AHEAD
+from leadconnector_async.delivery.workers import MAX_WORKERS, WORKERS
 from leadconnector_async.outbox.base import CLAIM_BYTES, Settlement, State
 
 if TYPE_CHECKING:
@@ -240,7 +241,8 @@ class OutboxBatcher:
 
     def _next_in_line(self, room: int) -> list[LocationState]:
         """The locations to claim for; of more than there is room for, those that can go on."""
-        most = min(MAX_WORKERS, -(-room // self._typical))
+        fit = -(-room // self._typical)
+        most = max(min(MAX_WORKERS, fit // (2 * MIN_AHEAD)), min(WORKERS, fit))
         is_scarce = len(self._wanting) > most
         if is_scarce:
             self._commit_in(STUCK_S)

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
+AT_ONCE: Final = 2048
+"""Locations that are begun in one commit: each is a task as long as that takes."""
+
 
 class Dispatcher:
     """Moves what the outbox holds to the API, until nothing is left or it is stopped.
@@ -108,10 +111,12 @@ class Dispatcher:
     async def open_all(self, locations: Iterable[str]) -> None:
         """Own several at once, as far as they are not owned."""
         async with self._opening:
-            new = [self._begin(name) for name in locations if name not in self.locations]
-            begun = await asyncio.gather(*new, return_exceptions=True)
-            for error in filter(None, begun):
-                raise error
+            new = [name for name in locations if name not in self.locations]
+            for at in range(0, len(new), AT_ONCE):
+                some = map(self._begin, new[at : at + AT_ONCE])
+                begun = await asyncio.gather(*some, return_exceptions=True)
+                for error in filter(None, begun):
+                    raise error
 
     async def _begin(self, location: str) -> None:
         lease, unknown, snapshot = await self._outbox.acquire(location)
@@ -158,7 +163,7 @@ class Dispatcher:
     def retry(self, state: LocationState) -> None:
         """Go on with a location that has stopped: its cause may be mended."""
         if isinstance(state.error, AccessError):
-            state.failing.clear()
+            state.failing = None
         state.error = None
         self.move(state)
         self._batcher.wants_claims(state)  # it may have given back what it held

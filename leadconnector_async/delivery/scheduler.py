@@ -117,7 +117,7 @@ class LocationState:
         """Why contacts, by number and address, could not be had in this run."""
         self.working: frozenset[bytes] = _NONE
         """Conversation providers of which a record was stored in this run."""
-        self.failing: dict[bytes, set[int]] = {}
+        self.failing: dict[bytes, set[int]] | None = None
         """Records that were answered 500 again and again, by their provider."""
         self._learning: WeakValueDictionary[str, Enrichment] | None = None
 
@@ -203,6 +203,7 @@ class LocationState:
         provider = provider_of(claim.payload)
         if provider is None or provider in self.working:
             return None
+        self.failing = self.failing or {}
         records = self.failing.setdefault(provider, set())
         records.add(claim.seq)
         return provider.decode() if len(records) >= FAILING else None

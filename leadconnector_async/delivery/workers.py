@@ -137,21 +137,17 @@ class WorkerPool:
         running = self._run()
         try:
             tasks.create_task(running)
-        except RuntimeError:  # the group has just been told to end, and its workers not yet
+        except RuntimeError:  # the group ends: none may be spawned any more
             running.close()
             self._tasks = None
         else:
             self._size += 1
 
     async def _run(self) -> None:
-        orderly = False
         try:
             await self._work()
-            orderly = True
         finally:
             self._size -= 1
-            if not orderly or not self._size:  # the pool breaks up: none may be spawned any more
-                self._tasks = None
 
     def _arm(self) -> None:
         when = self._scheduler.next_at

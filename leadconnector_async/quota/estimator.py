@@ -19,6 +19,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.quota.window import NEVER
+
 if TYPE_CHECKING:
     from leadconnector_async.quota.limits import RateLimit
     from leadconnector_async.quota.window import Slot, Window
@@ -66,11 +68,11 @@ class OtherConsumers:
     def __init__(self, limit: RateLimit, taken: int, *, wary: bool) -> None:
         self._limit = limit
         self._wary = wary
-        self._proven_until = -inf
+        self._proven_until = NEVER
         self._peak = self._peak_before = 0.0
-        self._period_ends = -inf
+        self._period_ends = NEVER
         self._taken_before = taken
-        self._mark = self._observed_at = -inf
+        self._mark = self._observed_at = NEVER
         self._level = inf
         self._resets = False
         self._watched_from = inf
@@ -92,7 +94,7 @@ class OtherConsumers:
 
     def mark(self, now: float) -> float:
         """The highest certain sum of what remained and what had arrived of ours."""
-        return self._mark if now < self._observed_at + self._limit.interval else -inf
+        return self._mark if now < self._observed_at + self._limit.interval else NEVER
 
     def advance(self, now: float, taken: int) -> None:
         """Forget what others took in the interval before the last."""
@@ -190,8 +192,8 @@ class Capacity:
         self._others = OtherConsumers(limit, window.taken, wary=wary)
         self._number = window.taken
         self._remaining = self._used = self._settled = 0
-        self._observed_at = -inf
-        self._trusted_from = -inf if promises else inf
+        self._observed_at = NEVER
+        self._trusted_from = NEVER if promises else inf
 
     def share(self, now: float) -> float:
         """How many slots are left to others."""

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.quota.estimator import Capacity
 from leadconnector_async.quota.limits import UNLIMITED, QuotaSnapshot, RateLimit, part
-from leadconnector_async.quota.window import DAY_S, GRAINS, Day, Pacer, Slot, Window
+from leadconnector_async.quota.window import DAY_S, GRAINS, NEVER, Day, Pacer, Slot, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -23,6 +23,9 @@ share of others go on bounding what follows."""
 WARY: Final = 1 / 10
 """Of an interval: the longest wait for a slot of an earlier process."""
 
+PLENTY: Final = 20
+"""Others would have to take ten times the limit to use half of it up between two figures."""
+
 LOOK_AGAIN: Final = 1 / 100
 """Of an interval: how soon to ask again where time alone may make room."""
 
@@ -32,7 +35,8 @@ class Quota:
 
     Ask `ready_at`. Once that is not after now, `take` a slot in the same step of the loop, send,
     and `give_back` the slot with what the answer's headers said. Times are the loop's, in seconds.
-    Of a limit above `GRAINS`, figures are heard so many times an interval: more would tell nothing.
+    Of a limit above `GRAINS`, figures are heard so many times an interval, or `PLENTY` times while
+    more than half remains: more would tell nothing.
 
     The first request goes alone: its answer tells the limit, and what is left of it. After a
     restart it waits a little for a slot of the earlier process to be released: what that process
@@ -87,9 +91,9 @@ class Quota:
         self._waited = 0.0
         self._answered = False
         self._waiting: dict[Hashable, Callable[[], None]] | None = None
-        self._deaf_until = -inf
-        self._firm_until = -inf
-        self.paused_until: float = -inf
+        self._deaf_until = NEVER
+        self._firm_until = NEVER
+        self.paused_until: float = NEVER
         """When the pause after a 429 ends."""
         self.throttled_since: float = inf
         """When the row of answers 429 began that no other answer has ended."""
@@ -197,7 +201,8 @@ class Quota:
         if seen.remaining is not None and seen.remaining <= most and seen.max in (None, most):
             self._capacity.observe(slot, seen.remaining, now)
         if most > GRAINS and seen.max is not None:
-            self._deaf_until = now + self._limit.interval / GRAINS
+            is_full = seen.remaining is not None and seen.remaining > most / 2
+            self._deaf_until = now + self._limit.interval / (PLENTY if is_full else GRAINS)
 
     def unused(self, slot: Slot) -> None:
         """The request provably never left: its slot and its unit of the day are free again."""

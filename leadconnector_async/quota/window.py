@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from leadconnector_async.models import RateLimitHeaders
     from leadconnector_async.quota.limits import RateLimit
 
+NEVER: Final = -inf
+"""One number for all that has not been yet: each location has many."""
+
 GRAINS: Final = 500
 """Slots given back within 1/500 of an interval are released together, with the last of them: memory
 and work stay flat however large the limit is, for at most 0.2 % of it."""
@@ -65,7 +68,7 @@ class Window:
         self.in_flight: int = 0
         self._returned = 0
         self._released = 0
-        self._opened = -inf
+        self._opened = NEVER
         self._held = array("d")
         """When slots were given back, and how many had been by then, in turn; oldest first.
 

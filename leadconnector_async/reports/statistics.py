@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Latency(Struct, frozen=True, kw_only=True):
     """How long something takes. Quantiles are of the last one to two minutes, to within 4 %.
 
-    They are None where there was nothing in that time.
+    They are None where there was nothing in that time. With uvloop, whose clock has no finer ones,
+    whole milliseconds are measured.
 
     Example:
         >>> print(ingestor.snapshot().request_latency.p99)

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
 from leadconnector_async.delivery.results import RunStats
+from leadconnector_async.observer import Observer
 from leadconnector_async.outbox.base import State
 from leadconnector_async.quota.limits import UNLIMITED
 from leadconnector_async.reports.progress import RateMeter, needs, slowest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.scheduler import LocationState
-    from leadconnector_async.observer import Exchange, Observer, Watched
+    from leadconnector_async.observer import Exchange, Watched
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.records.draft import TraceContext
     from leadconnector_async.reports.progress import WatchedSender
@@ -89,14 +90,14 @@ class StagingTimes:
         return self._lots[at][1]
 
 
-class StatisticsMeter:
+class StatisticsMeter(Observer):
     """An `Observer` that counts, and passes on what it hears to the one that was there before.
 
     What is to be watched uses `session` in place of the ``session`` that is given.
     """
 
     def __init__(self, session: ApiSession) -> None:
-        self._next: Observer | None = session.observer
+        self._next: Observer = session.observer or Observer()
         self.session: ApiSession = session.observed_by(self)
         self._run: WatchedSender | None = None
         self.is_open: bool = True
@@ -129,8 +130,7 @@ class StatisticsMeter:
         ``own`` are figures that it knows better.
         """
         self._run, self._left, self._own = run, left or self._left, own
-        if self._next is not None:
-            self._next.attach(self)
+        self._next.attach(self)
 
     def read(self) -> Statistics:
         """See `Watched.read`: `snapshot`, made in the loop, whose things change meanwhile."""
@@ -147,12 +147,11 @@ class StatisticsMeter:
 
     def attach(self, source: Watched) -> None:
         """See `Observer.attach`."""
-        if self._next is not None:
-            self._next.attach(source)
+        self._next.attach(source)
 
     def trace(self) -> TraceContext | None:
         """See `Observer.trace`."""
-        return None if self._next is None else self._next.trace()
+        return self._next.trace()
 
     def requested(self, exchange: Exchange) -> None:
         """See `Observer.requested`."""
@@ -162,8 +161,7 @@ class StatisticsMeter:
         if exchange.response is not None and exchange.response.status == TOO_MANY:
             counts.throttled += 1
         self._requests.add(exchange.ended_at - slot.taken_at, exchange.ended_at)
-        if self._next is not None:
-            self._next.requested(exchange)
+        self._next.requested(exchange)
 
     def committed(self, settlements: Sequence[Settlement], seconds: float) -> None:
         """See `Observer.committed`."""
@@ -189,20 +187,17 @@ class StatisticsMeter:
                 add(now - began, now)
         if now - self._sampled_at >= _SAMPLE_S:
             self._sample(now)
-        if self._next is not None:
-            self._next.committed(settlements, seconds)
+        self._next.committed(settlements, seconds)
 
     def reconciled(self, result: str) -> None:
         """See `Observer.reconciled`."""
         self._results[result] += 1
-        if self._next is not None:
-            self._next.reconciled(result)
+        self._next.reconciled(result)
 
     def paused(self, location: str, reason: str) -> None:
         """See `Observer.paused`."""
         self._counts[location].pauses[reason] += 1
-        if self._next is not None:
-            self._next.paused(location, reason)
+        self._next.paused(location, reason)
 
     def staged(self, seqs: range, location: str | None = None) -> None:
         """See `Observer.staged`."""
@@ -210,16 +205,14 @@ class StatisticsMeter:
         if location is not None:
             self.submitted += 1
             self.left[location] = self.left.get(location, 0) + 1
-        if self._next is not None:
-            self._next.staged(seqs, location)
+        self._next.staged(seqs, location)
 
     def ended(self, seq: int) -> None:
         """See `Observer.ended`."""
         began, now = self._staged.take(seq), self._now()
         if began is not None:
             self._settles.add(now - began, now)
-        if self._next is not None:
-            self._next.ended(seq)
+        self._next.ended(seq)
 
     def _sample(self, now: float) -> None:
         counts = self._counts

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from leadconnector_async.observer import Observer
 from leadconnector_async.outbox.base import State
 from leadconnector_async.public_place import name_public_place
 from leadconnector_async.records.draft import TraceContext
@@ -196,8 +197,8 @@ class OpenTelemetry:
         span.end(ended_at)
 
 
-class OpenTelemetryObserver:
-    """An `Observer` of requests to one API."""
+class OpenTelemetryObserver(Observer):
+    """An `Observer` of requests to one API. Of what it does not hear, others' figures tell."""
 
     def __init__(self, telemetry: OpenTelemetry, base_url: str) -> None:
         self._telemetry = telemetry
@@ -217,12 +218,6 @@ class OpenTelemetryObserver:
     def attach(self, source: Watched) -> None:
         """See `Observer.attach`."""
         self._telemetry.attach(source)
-
-    def staged(self, seqs: range, location: str | None = None) -> None:
-        """See `Observer.staged`. Nothing is told of it."""
-
-    def ended(self, seq: int) -> None:
-        """See `Observer.ended`. Who ends it tells it."""
 
     def requested(self, exchange: Exchange) -> None:
         """See `Observer.requested`."""
@@ -260,9 +255,6 @@ class OpenTelemetryObserver:
     def reconciled(self, result: str) -> None:
         """See `Observer.reconciled`."""
         self._telemetry.reconciliations.add(1, {"result": result})
-
-    def paused(self, location: str, reason: str) -> None:
-        """See `Observer.paused`. The answers tell it."""
 
     def _place(self, location: str) -> dict[str, str]:
         return {_LOCATION: location} if self._telemetry.locations else {}

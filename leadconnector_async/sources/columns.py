@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from datetime import UTC
-from functools import cache
+from contextlib import suppress
+from datetime import UTC, timedelta, timezone, tzinfo
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
@@ -34,7 +35,7 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import ColumnValues, word_of
+from leadconnector_async.sources.mapped_rules import ColumnValues, parts_of, word_of, zone_of
 from leadconnector_async.sources.mapping import as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 
@@ -50,31 +51,42 @@ LIST_SEPARATOR: Final = ";"
 NUMBER_FIELDS: Final = frozenset({"id", "altId", "contact.phone", "call.to", "call.from"})
 """Fields that spreadsheets take for numbers, and write with a fraction."""
 
+_ZONE: Final = re.compile(
+    r"\(?\b(?:(?:utc|gmt)\s*(?P<sign>[+-])\s*(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?|"
+    r"(?P<city>[a-z]+/[a-z_/]+))\)?",
+    re.IGNORECASE,
+)
+
 _UTC: Final = re.compile(r"(?:(?<![a-z])(?:utc|gmt)(?![a-z])|(?:utc|gmt)$)(?!\s*[+-]?\s*\d)")
-
-
-def items(cell: str) -> list[str]:
-    """Take the values of a list apart."""
-    return [item for part in cell.split(LIST_SEPARATOR) if (item := part.strip())]
 
 
 def _cleaner(field: str, column: str) -> Callable[[str], object]:
     if field in LIST_FIELDS:
-        return items
+        return partial(parts_of, separator=LIST_SEPARATOR)
     if field in BODY_FIELDS:
         return str
-    if field == "date" and names_utc(column):
-        return _of_utc
+    if field == "date" and (zone := zone_named(column)) is not None:
+        return lambda cell: LocalText.of(stripped(cell), zone)
     return whole if field in NUMBER_FIELDS else stripped
 
 
-def _of_utc(cell: str) -> str:
-    return LocalText.of(stripped(cell), UTC)
+def zone_named(column: str) -> tzinfo | None:
+    """Find the zone that a column says its dates are in: ``Date (UTC)``, ``Date (GMT-7)``."""
+    if _UTC.search(column.lower()):
+        return UTC
+    found = _ZONE.search(column)
+    with suppress(ValueError, SourceError):  # Date/Time is no city
+        if found is not None and found["city"]:
+            return zone_of(found["city"])
+        if found is not None:
+            away = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"] or 0))
+            return timezone(-away if found["sign"] == "-" else away)
+    return None
 
 
-def names_utc(column: str) -> bool:
-    """Tell a column that says of its dates that they are in UTC: ``Date (UTC)``."""
-    return _UTC.search(column.lower()) is not None
+def without_zone(column: str) -> str:
+    """Give the name of a column without the zone that it names."""
+    return column if zone_named(column) in (None, UTC) else _ZONE.sub("", column)
 
 
 def whole(cell: str) -> str:
@@ -307,9 +319,10 @@ class FieldPlan:
             "outbound": own + as_list(rule.outbound),
         }
         dates = [*own, *(name for names in rule.join for name in as_list(names))]
-        self.in_utc: set[str] = {name for name in dates if field == "date" and names_utc(name)}
+        zones = {name: zone_named(name) for name in dates if field == "date"}
+        self.zones: dict[str, tzinfo] = {name: zone for name, zone in zones.items() if zone}
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
-        self.is_composed: bool = self.is_list or bool(self.in_utc) or any(told)
+        self.is_composed: bool = self.is_list or bool(self.zones) or any(told)
         self.is_composed |= rule.constant is not None
 
     def or_map(self, row: Mapping[str, Cell]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -307,8 +306,8 @@ class RowMapper:
                 cell = clean(cell)
                 if cell in empty:
                     continue
-                if plan is not None and column in plan.in_utc:
-                    return LocalText.of(cell, UTC)
+                if plan is not None and column in plan.zones:
+                    return LocalText.of(cell, plan.zones[column])
             return cell
         return None
 

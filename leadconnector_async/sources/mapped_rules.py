@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
 
-if TYPE_CHECKING:
     Cell = str | list[object] | tuple[str, ...]
     """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
@@ -261,12 +260,17 @@ def text_of(item: object) -> str:
 
 def items_of(cell: Cell, rule: FieldRule) -> Iterator[object]:
     """Give what a list holds, or what a separator sets apart."""
-    if isinstance(cell, str):
-        parts = (part.strip() for part in cell.split(rule.separator or ";"))
-        yield from (part for part in parts if part)
-    else:
-        yield from cell
+    yield from parts_of(cell, rule.separator or ";") if isinstance(cell, str) else cell
 
+
+def parts_of(cell: str, separator: str) -> list[str]:
+    """Take the values of a list apart; URLs also where something else is between them."""
+    if "://" in cell:
+        cell = _BETWEEN_LINKS.sub(separator, cell.strip(" []\"'"))
+    return [part for one in cell.split(separator) if (part := one.strip())]
+
+
+_BETWEEN_LINKS: Final = re.compile(r"[\s,;|\"'<>]+(?=https?://)", re.IGNORECASE)
 
 _MIDNIGHT: Final = re.compile(r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?$")
 """What a sheet writes behind a day."""
@@ -278,8 +282,8 @@ def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
     bare = [_MIDNIGHT.sub("", text) for text in texts] if is_date else texts
     if len(texts) < len(cells) or (is_date and sum(":" in text for text in bare) > 1):
         return None
-    text = " ".join(bare)
-    return LocalText.of(text, texts[0].zone) if isinstance(texts[0], LocalText) else text
+    zones = (one.zone for one in texts if isinstance(one, LocalText))
+    return next((LocalText.of(" ".join(bare), zone) for zone in zones), " ".join(bare))
 
 
 def unique(items: Iterable[object]) -> list[object]:

@@ -42,7 +42,7 @@ _HANDLE: Final = re.compile(r"phone|mobile|cell|whatsapp|^(?:tel|number|to|addre
 _OTHER: Final = re.compile(r"type|label|mailing|status|dnd|opt|count|date|valid|verif")
 """What columns tell of a number or an address that do not hold it."""
 
-_BETWEEN: Final = re.compile(r":::|[;,|\n]")
+_BETWEEN: Final = re.compile(r":::|[;,|\n]|(?<=\d)\s*[/&]\s*(?=[+(\d][\d ().-]{6})|\s(?:and|or)\s")
 
 _NUMBER: Final = re.compile(r"\D*(?:\d\D*){7,}|[^@\s]+@[^@\s]+")
 

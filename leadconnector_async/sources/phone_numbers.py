@@ -31,6 +31,9 @@ _SHORT: Final = re.compile(r"\+?[1-9]\d{2,5}|[1-9]\d{2}-\d{3}")
 _HIDING: Final = re.compile(r"(?:[*]67|[*]82|#31#|[*]31#)\s*(?=[+(\d][\d ().-]{6})")
 """Dialled before a number to hide, or to show, one's own."""
 
+_LABEL: Final = re.compile(r"(?<=\d)\s+\([^\W\d][^\d()]*\)$")
+"""What kind of number it is, behind it: letters would be digits of a telephone's keys."""
+
 _SCHEME: Final = re.compile(
     r"(?:callto|mms|mmsto|sms|smsto|tel|whatsapp):(?!.*phone-context)", re.IGNORECASE
 )
@@ -118,7 +121,7 @@ def _plain(text: str) -> str:
             "has lost digits in a spreadsheet, which shortened it to a power of ten",
             "write the whole number, or export the column as text",
         )
-    return _HIDING.sub("", text)
+    return _HIDING.sub("", _LABEL.sub("", text))
 
 
 def _ascii(char: str) -> str:

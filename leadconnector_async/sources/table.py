@@ -9,7 +9,7 @@ import orjson
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import in_api_names
-from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
+from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles, without_zone
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     LOCATION,
@@ -58,7 +58,8 @@ class MappedColumns(Columns):
         contacts: Contacts,
     ) -> None:
         super().__init__(source, header, mapping)
-        self._spelled = {folded(name): name for name in reversed(self.names) if folded(name)}
+        self._spelled = {folded(without_zone(name)): name for name in reversed(self.names)}
+        self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
         self.wanting: list[str] = [
             told for name, told in definition.wants.items() if not self._find(name)
         ]

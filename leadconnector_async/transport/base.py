@@ -53,7 +53,8 @@ class Request(Struct, frozen=True, gc=False):
     upload: FileUpload | None = None
 
     def __repr__(self) -> str:
-        return f"Request({self.method} {self.path})"
+        path = self.path.partition("?")[0]  # what is searched for is a person's number
+        return f"Request({self.method} {path})"
 
 
 class Response(Struct, frozen=True, gc=False):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +92,22 @@ def test_a_location_that_is_refused_takes_no_room_from_others(
             elsewhere = replace(elsewhere, location_id="there")
             assert isinstance(await ingestor.submit(elsewhere), Sent)
             assert ingestor.snapshot().locations["here"].pending == 7
+
+    asyncio.run(scenario())
+
+
+def test_in_a_database_pending_is_what_is_waited_for(postgres_place: str) -> None:
+    """Not what this process holds for a location that has stopped, and nobody waits for."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SandboxConfig(tokens={"good": "here"}, closed=False)) as sandbox,
+            LeadConnector("bad", location_id="here", base_url=sandbox.url) as api,
+            Ingestor(api, outbox=postgres_place) as ingestor,
+        ):
+            with pytest.raises(AccessError):
+                await ingestor.submit(records(1)[0])
+            assert ingestor.snapshot().pending == 0
 
     asyncio.run(scenario())
 
@@ -236,3 +254,27 @@ def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
     """Rather than waited for without end."""
     with pytest.raises(ValueError, match="less than 1"):
         Ingestor(LeadConnector("t", location_id="here"), **numbers)
+
+
+def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
+    """Its things change meanwhile: it reads them itself; while it is held up, the thread waits."""
+    order: list[str] = []
+
+    async def scenario() -> None:
+        async with LeadConnector("t", location_id="here") as api, Ingestor(api) as ingestor:
+            asked = threading.Event()
+
+            def ask() -> None:
+                asked.set()
+                ingestor.snapshot()
+                order.append("told")
+
+            asking = asyncio.create_task(asyncio.to_thread(ask))
+            await asyncio.sleep(0)
+            asked.wait()
+            time.sleep(0.05)  # noqa: ASYNC251 - it holds the loop up
+            order.append("held up")
+            await asking
+
+    asyncio.run(scenario())
+    assert order == ["held up", "told"]

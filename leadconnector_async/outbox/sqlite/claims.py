@@ -8,7 +8,7 @@ disk for after a crash.
 
 from __future__ import annotations
 
-from operator import itemgetter
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import NO_BOUND, Claim
@@ -314,17 +314,15 @@ class _LocationClaim:
 
     def choose(self, queue: Sequence[QueueEntry], in_hand: Mapping[int, AbstractSet[int]]) -> None:
         """Take of a whole queue, of each lane in turn, those with fewest in hand first."""
-        depths = {lane: len(seqs) for lane, seqs in in_hand.items()}
-        turns = []
-        for row in queue:
-            lane = row[0]
-            if lane in in_hand and row[2] in in_hand[lane]:
-                continue
-            depths[lane] = turn = depths.get(lane, 0) + 1
-            turns.append((turn, row))
-        if len(turns) > self.wanted:
-            turns.sort(key=itemgetter(0))
-        self.places = [row for _, row in turns[: self.wanted]]
+        rows = [row for row in queue if row[2] not in in_hand.get(row[0], ())] if in_hand else queue
+        if len(rows) > self.wanted:
+            depths = Counter({lane: len(seqs) for lane, seqs in in_hand.items()})
+            turns = []
+            for row in rows:
+                depths[row[0]] += 1
+                turns.append(depths[row[0]])
+            rows = [rows[at] for at in sorted(range(len(rows)), key=turns.__getitem__)]
+        self.places = [*rows[: self.wanted]]
 
     def set_out(self, busy: Collection[int]) -> None:
         """Begin a walk, which passes lanes that have records in hand."""

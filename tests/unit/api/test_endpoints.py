@@ -58,3 +58,10 @@ def test_ids_are_encoded(text: str) -> None:
     assert unquote(listed.path.split("/")[2]) == text
     assert listed.path.count("/") == 3
     assert parse_qs(listed.query)["lastMessageId"] == [text]
+
+
+def test_the_repr_of_a_request_names_nobody() -> None:
+    """What is searched for stands in its query: it is not shown."""
+    request = endpoints.search_conversations("here", query="+12125550100", limit=1)
+    assert "12125550100" in request.path
+    assert repr(request) == "Request(GET /conversations/search)"

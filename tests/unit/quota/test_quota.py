@@ -11,7 +11,8 @@ from virtual_time import in_virtual_time
 from leadconnector_async.api.responses import MAX_FIGURE, SILENT
 from leadconnector_async.models import RateLimitHeaders
 from leadconnector_async.quota.limits import QuotaSnapshot, RateLimit
-from leadconnector_async.quota.quota import Quota
+from leadconnector_async.quota.quota import PLENTY, Quota
+from leadconnector_async.quota.window import GRAINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -427,3 +428,15 @@ async def test_a_slot_tells_how_long_it_was_waited_for() -> None:
         assert quota.ready_at(time()) <= time()
     slot = await quota.take(time())
     assert slot.waited == pytest.approx(2.5, abs=0.01)
+
+
+@virtually
+async def test_figures_of_a_large_limit_are_heard_less_often_while_much_remains() -> None:
+    """They tell nothing new, and reading them costs more than the rest of an answer does."""
+    for remaining, times in ((900_000, PLENTY), (400_000, GRAINS)):
+        quota = make(RateLimit(1_000_000, 10.0))
+        await exchange(
+            quota, RateLimitHeaders(max=1_000_000, remaining=remaining, interval_ms=10_000)
+        )
+        assert not quota.listens(time() + 0.9 * 10.0 / times)
+        assert quota.listens(time() + 1.1 * 10.0 / times)

@@ -127,6 +127,15 @@ def test_tables_of_people_are_read(
     assert told(people(tmp_path / "a.csv", content)) == expected
 
 
+@pytest.mark.parametrize("between", [" / ", "/", " & ", " or ", "; "])
+def test_several_numbers_in_one_cell_are_those_of_one_person(tmp_path: Path, between: str) -> None:
+    """However they are joined."""
+    found = people(
+        tmp_path / "a.csv", f"Name,Phone\nKim,(212) 555-0100{between}212-555-0103\n".encode()
+    )
+    assert told(found) == {"Kim": ("+12125550100", "+12125550103")}
+
+
 def test_what_is_no_file_of_people_says_what_it_has_to_be(tmp_path: Path) -> None:
     """And one that is not there is no empty one."""
     with pytest.raises(SourceError, match="is no vCard, and no table of people"):

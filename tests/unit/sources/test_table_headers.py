@@ -178,6 +178,10 @@ def test_a_name_that_nothing_is_read_from_may_occur_twice() -> None:
         ("Date,Time", "2024-01-31 04:30:00,12:00", "2024-01-31T09:30:00"),
         ("Message Date,Message Time", "01/31/2024,4:30 AM", "2024-01-31T09:30:00"),
         ("Date UTC,Time UTC", "2024-01-31,09:30", "2024-01-31T09:30:00"),
+        ("Date,Time (America/Denver)", "2024-01-31,02:30", "2024-01-31T09:30:00"),
+        ("Date (GMT-7),Note", "2024-01-31 02:30,x", "2024-01-31T09:30:00"),
+        ("Sent at (UTC+05:30),Note", "2024-01-31 15:00,x", "2024-01-31T09:30:00"),
+        ("Date/Time,Note", "2024-01-31 04:30,x", "2024-01-31T09:30:00"),
         ("Fecha,Hora", "31/01/2024,04:30", "2024-01-31T09:30:00"),
         ("Date,Date Sent", "2024-01-31 04:30:00,2024-01-31", "2024-01-31T09:30:00"),
     ],
@@ -213,3 +217,37 @@ def test_ones_own_number_is_nobody_to_write_to() -> None:
         "direction is outbound, and --mine says inbound: correct the direction, the numbers, or "
         "--mine: the sender is another one"
     )
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "https://a.example/1, https://a.example/2",
+        "https://a.example/1 https://a.example/2",
+        "https://a.example/1|https://a.example/2",
+        "https://a.example/1;https://a.example/2",
+        '["https://a.example/1", "https://a.example/2"]',
+        "https://a.example/1\nhttps://a.example/2",
+    ],
+)
+@pytest.mark.parametrize("ours", [False, True])
+def test_urls_in_one_cell_are_told_apart_whatever_is_between(cell: str, *, ours: bool) -> None:
+    """Each system joins them its own way; joined, they would be one address of nothing."""
+    head = "type,direction,date,message,contact.phone,attachments"
+    row = f"SMS,inbound,2024-01-31T09:30:00Z,hi,+12125550111,{_quoted(cell)}"
+    options = SourceOptions() if ours else OPTIONS
+    parsed, _ = parse(f"{head}\n{row}\n".encode(), ".csv", options)
+    urls = ["https://a.example/1", "https://a.example/2"]
+    assert [one.row and one.row.attachments for one in parsed] == [urls]
+
+
+@pytest.mark.parametrize("cell", ["None", "NULL", "0", "No", "-"])
+def test_words_for_no_attachment_are_none(cell: str) -> None:
+    """As programs write them where there is nothing."""
+    content = f"{','.join(COLUMNS)},Media\n{','.join(ROW)},{cell}\n".encode()
+    parsed, _ = parse(content, ".csv", OPTIONS)
+    assert [one.row and one.row.attachments for one in parsed] == [None]
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
