@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -89,6 +90,18 @@ def app() -> None:
     Every option can also be given as an environment variable, which its help names.
     """
     # Reports quote other systems' texts, which a terminal may not be able to show.
+    sys.stdout, sys.stderr = map(written_whole, (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def written_whole(stream: TextIO) -> TextIO:
+    """The stream, or another one to the same end where it would lose a part of what it is given.
+
+    With ``PYTHONUNBUFFERED`` a text goes to the system in one call, which need not take all of it.
+    """
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
+        whole = io.BufferedWriter(stream.buffer)
+        return io.TextIOWrapper(whole, stream.encoding, stream.errors, write_through=True)
+    return stream

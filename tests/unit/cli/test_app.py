@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_harness import leadconnector
-from click import Context, Group, Option
+from click import Context, Group, Option, echo
 
 from leadconnector_async import __version__
-from leadconnector_async.cli.app import COMMANDS, app
+from leadconnector_async.cli.app import COMMANDS, app, written_whole
 
 HEAVY = {"aiohttp", "asyncio", "jinja2", "msgspec", "orjson", "rich", "sqlite3", "zoneinfo"}
 
@@ -150,3 +152,28 @@ def test_the_shell_is_told_commands_and_options() -> None:
         check=False,
     )
     assert "--on-unknown" in run.stdout, run.stderr
+
+
+class TakingLittle(io.RawIOBase):
+    """The raw end of a pipe whose calls are interrupted: it takes a few bytes at a time."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take some."""
+        self.taken += bytes(data[:7])
+        return min(7, len(data))
+
+
+def test_output_that_is_not_buffered_is_written_whole() -> None:
+    """Containers set PYTHONUNBUFFERED; a report in JSON then ended in the middle, with status 0."""
+    raw = TakingLittle()
+    stream = written_whole(io.TextIOWrapper(raw, "utf-8", write_through=True))  # type: ignore[arg-type] # as Python makes it
+    echo("a report in JSON " * 100, stream)
+    assert raw.taken == b"a report in JSON " * 100 + b"\n"
+    assert written_whole(stream) is stream
