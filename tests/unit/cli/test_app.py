@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cli_harness import leadconnector
@@ -13,6 +13,9 @@ from click import Context, Group, Option, echo
 
 from leadconnector_async import __version__
 from leadconnector_async.cli.app import COMMANDS, app, written_whole
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 HEAVY = {"aiohttp", "asyncio", "jinja2", "msgspec", "orjson", "rich", "sqlite3", "zoneinfo"}
 
@@ -164,16 +167,18 @@ class TakingLittle(io.RawIOBase):
         """It is."""
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, data: Buffer) -> int:
         """Take some."""
-        self.taken += bytes(data[:7])
-        return min(7, len(data))
+        some = bytes(data)[:7]
+        self.taken += some
+        return len(some)
 
 
 def test_output_that_is_not_buffered_is_written_whole() -> None:
     """Containers set PYTHONUNBUFFERED; a report in JSON then ended in the middle, with status 0."""
     raw = TakingLittle()
-    stream = written_whole(io.TextIOWrapper(raw, "utf-8", write_through=True))  # type: ignore[arg-type] # as Python makes it
+    made: Any = io.TextIOWrapper(cast("Any", raw), "utf-8", write_through=True)
+    stream = written_whole(made)
     echo("a report in JSON " * 100, stream)
     assert raw.taken == b"a report in JSON " * 100 + b"\n"
     assert written_whole(stream) is stream
