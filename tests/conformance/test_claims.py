@@ -73,6 +73,7 @@ async def test_a_mail_that_was_published_ahead_keeps_its_place(durable: DurableO
     assert keys(await claimed(durable, 9)) == ["a", "q", "b"]
 
 
+@pytest.mark.slow
 async def test_a_lane_is_claimed_in_date_order(outbox: Outbox) -> None:
     """Whatever the order of the source, within a call and over calls."""
     await published(outbox, [draft(str(n), date=n) for n in (3, 1, 4, 0, 2)])
@@ -107,6 +108,7 @@ async def test_a_claim_has_what_was_staged(outbox: Outbox) -> None:
     assert (claim.payload, claim.deferred, claim.attempts) == (b"[]", deferred, 0)
 
 
+@pytest.mark.slow
 async def test_no_record_is_claimed_twice(outbox: Outbox) -> None:
     """What is claimed stays so until it is settled."""
     await published(outbox, drafts(300, lanes=17))
@@ -140,6 +142,7 @@ async def test_one_lane_can_fill_a_claim(outbox: Outbox) -> None:
     assert got == (expected[:20], expected[20:])
 
 
+@pytest.mark.slow
 async def test_few_lanes_share_a_large_claim(outbox: Outbox) -> None:
     """Each gives its part, in date order."""
     await published(outbox, drafts(400, lanes=4))

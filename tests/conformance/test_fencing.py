@@ -76,6 +76,7 @@ async def test_a_lost_lease_settles_nothing(outbox: Outbox) -> None:
     assert keys((await outbox.claim([(lease, 9)]))[0]) == [f"l1-{n}" for n in range(5)]
 
 
+@pytest.mark.slow
 async def test_a_record_that_both_holders_claimed_is_the_later_ones(outbox: Outbox) -> None:
     """The earlier one gave it back before it lost its lease: it settles it no more."""
     await published(outbox, drafts(1))
@@ -126,6 +127,7 @@ async def test_a_batch_in_which_one_lease_is_lost_writes_nothing(outbox: Outbox)
     assert {claim.attempts for claim in unknown} == {0}
 
 
+@pytest.mark.slow
 async def test_leases_of_other_locations_are_untouched(outbox: Outbox) -> None:
     """They claim, settle and put lookups as before."""
     _, (claim, _) = await two_locations(outbox)

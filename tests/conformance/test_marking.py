@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from outbox_kit import claimed, draft, fate, published
 
 from leadconnector_async.api.enrichment import LEAVE
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import DurableOutbox
 
 
+@pytest.mark.slow
 async def test_a_lane_is_finished_with_its_last_record(
     durable: DurableOutbox, place: DurablePlace
 ) -> None:

@@ -48,6 +48,7 @@ async def test_an_empty_outbox_has_an_empty_report(reader: OutboxReader) -> None
     )
 
 
+@pytest.mark.slow
 async def test_counts_are_by_location(
     durable: DurableOutbox, reader: OutboxReader, place: DurablePlace
 ) -> None:
@@ -110,6 +111,7 @@ async def test_reasons_add_up_to_what_failed(durable: DurableOutbox, reader: Out
     assert (reasons[0].reason, reasons[0].count) == (OTHERS, 50)
 
 
+@pytest.mark.slow
 async def test_a_record_without_a_source_or_a_reason_is_reported_too(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
@@ -173,6 +175,7 @@ async def test_sent_records_come_lane_by_lane(durable: DurableOutbox, reader: Ou
     assert not await listed(reader.sent("nowhere"))
 
 
+@pytest.mark.slow
 async def test_queued_records_are_those_without_an_end(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
@@ -242,6 +245,7 @@ async def test_reading_goes_on_beside_the_owner_and_after_a_crash(
         assert (await after.summary()).counts == RecordCounts(sent=3)
 
 
+@pytest.mark.slow
 async def test_what_was_put_back_meanwhile_is_left_out_of_a_list(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
@@ -318,6 +322,7 @@ async def test_the_life_of_a_record_is_told(durable: DurableOutbox, reader: Outb
     assert (waits.state, waits.at, waits.worker, waits.attempts) == (State.PENDING, None, None, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -405,6 +410,7 @@ async def test_names_of_persons_whose_contact_is_there_are_forgotten(
     assert all("@example.com" in kept[name] for name in known)
 
 
+@pytest.mark.slow
 async def test_messages_that_overtook_earlier_ones_are_counted(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:

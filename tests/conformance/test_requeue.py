@@ -62,6 +62,7 @@ async def test_a_requeued_record_is_not_taken_for_one_in_flight(
         assert keys(await claimed(after, 9)) == ["l1-0", "l1-2"]
 
 
+@pytest.mark.slow
 async def test_there_may_be_nothing_to_requeue(durable: DurableOutbox) -> None:
     """Twice in a row does no more than once."""
     assert await durable.requeue() == Requeued()

@@ -47,6 +47,7 @@ async def ended(outbox: DurableOutbox, state: State) -> None:
     await outbox.settle([fate(claim, state, reason="why")], ())
 
 
+@pytest.mark.slow
 async def test_a_record_is_staged_once(durable: DurableOutbox, place: DurablePlace) -> None:
     """The same reading again skips everything; new lines of a grown file are added."""
     batch = drafts(100)
@@ -129,6 +130,7 @@ async def test_one_id_given_to_two_records_refuses_the_second(outbox: Outbox) ->
     assert await sent_bodies(outbox) == [ONE]
 
 
+@pytest.mark.slow
 async def test_a_reused_id_is_kept_among_those_that_failed(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:
@@ -161,6 +163,7 @@ async def test_a_record_of_another_source_is_a_copy(
     assert summary.first_copies == [SourcePosition("b.csv", 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [State.PENDING, State.SENT, State.UNRESOLVED])
 async def test_what_is_or_may_be_stored_is_not_mended(durable: DurableOutbox, state: State) -> None:
     """Nor is it sent again: what differs is refused."""
@@ -206,6 +209,7 @@ async def test_what_is_left_out_is_counted_with_its_reason(
     assert await sent_bodies(durable) == [ONE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_published", [True, False])
 async def test_a_mended_record_takes_the_refused_ones_place(
     durable: DurableOutbox,
@@ -245,6 +249,7 @@ async def test_what_the_api_rejected_is_mended_by_another_body_only(
     assert await sent_bodies(durable) == [TWO]
 
 
+@pytest.mark.slow
 async def test_what_is_given_up_stays_so(durable: DurableOutbox) -> None:
     """But for a record that could not be sent as it was, once it is mended."""
     await ended(durable, State.REJECTED)
@@ -283,6 +288,7 @@ async def test_a_mended_record_is_not_taken_for_one_in_flight(
         assert keys(await claimed(after, 9)) == ["a"]
 
 
+@pytest.mark.slow
 async def test_a_refused_line_that_is_sound_now_is_the_same_record(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:

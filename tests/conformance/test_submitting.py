@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 from outbox_kit import claimed, draft, drafts, fate, keys, said
 
 from leadconnector_async.outbox.base import Outbox, SourcePass, Staged, State, Submission
@@ -22,6 +23,7 @@ async def submit_all(outbox: Outbox, batch: list[Draft]) -> list[Submission]:
     return list(await asyncio.gather(*map(outbox.submit, batch)))
 
 
+@pytest.mark.slow
 async def test_what_is_submitted_can_be_claimed_at_once(outbox: Outbox) -> None:
     """Unpublished, in date order; callers get the numbers of their own records."""
     submissions = await submit_all(outbox, [draft(str(n), date=-n) for n in range(5)])
@@ -61,6 +63,7 @@ async def test_a_record_that_was_sent_has_its_end(durable: DurableOutbox) -> Non
     assert not await claimed(durable, 1)
 
 
+@pytest.mark.slow
 async def test_a_record_that_is_not_to_be_sent_has_its_reason(outbox: Outbox) -> None:
     """Whether validation refused it, or it is left out."""
     left_out = draft("b", payload=None)._replace(left_out="drafts")
@@ -99,6 +102,7 @@ async def test_a_refused_record_can_be_mended(durable: DurableOutbox) -> None:
     assert [claim.seq for claim in await claimed(durable, 9)] == [refused.seq]
 
 
+@pytest.mark.slow
 async def test_submitting_beside_staging_publishes_only_what_is_submitted(
     durable: DurableOutbox,
 ) -> None:

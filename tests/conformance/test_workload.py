@@ -50,6 +50,7 @@ async def test_plain_records_take_one_request_each(
     assert await reader.workload() == {"here": Workload(3)}
 
 
+@pytest.mark.slow
 async def test_handles_of_one_person_are_one_contact(
     durable: DurableOutbox, reader: OutboxReader
 ) -> None:

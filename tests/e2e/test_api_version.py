@@ -30,6 +30,7 @@ def sandbox(version: str) -> Iterator[SandboxThread]:
         yield sandbox
 
 
+@pytest.mark.slow
 def test_every_request_of_an_import_has_the_version(
     sandbox: SandboxThread, version: str, tmp_path: Path
 ) -> None:

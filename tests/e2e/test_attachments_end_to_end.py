@@ -57,6 +57,7 @@ def test_each_content_is_uploaded_once(sandbox: SandboxThread, files: Path) -> N
     assert asked(sandbox, "upload") == 1
 
 
+@pytest.mark.slow
 def test_many_contacts_wait_for_the_one_that_uploads(sandbox: SandboxThread, files: Path) -> None:
     """The picture of a signature is in each mail; where its upload fails, another one makes it."""
     sandbox.set_faults(Fault("500", endpoint="upload", nth=(1,)))

@@ -105,6 +105,7 @@ def test_a_call_whose_number_no_contact_has_is_refused(
     assert "No contact found for call.to" in reasons(tmp_path)[0]
 
 
+@pytest.mark.slow
 @sampled("kind, when", ["drop", "reset", "502", "garbage"], ["before", "after"])
 def test_lost_answers_store_each_call_once(kind: str, when: str, tmp_path: Path) -> None:
     """Of the calls, and of opening their conversation."""

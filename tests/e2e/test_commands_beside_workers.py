@@ -65,6 +65,7 @@ def test_retry_dismiss_and_verify_work_beside_workers(postgres_place: str) -> No
     assert result_of(leadconnector("status", "--json", *own).stdout)["dismissed"] == 4
 
 
+@pytest.mark.slow
 def test_a_retry_does_not_wait_for_who_is_no_worker(postgres_place: str) -> None:
     """Nobody would hand over: it ends with what to do."""
 
@@ -81,6 +82,7 @@ def test_a_retry_does_not_wait_for_who_is_no_worker(postgres_place: str) -> None
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_shard_that_is_asked_for_is_surplus(postgres_place: str) -> None:
     """Whoever shares the locations sees it at the next look, and has it again after that."""
 

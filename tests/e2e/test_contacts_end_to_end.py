@@ -42,6 +42,7 @@ def with_whom(sandbox: SandboxThread) -> set[str]:
     return {stored.contact_id for stored in sandbox.messages}
 
 
+@pytest.mark.slow
 def test_each_contact_is_asked_for_once(sandbox: SandboxThread, tmp_path: Path) -> None:
     """Over all of its records, and over two runs."""
     records = [named(number, (KIM, LEE)[number % 2]) for number in range(40)]
@@ -147,6 +148,7 @@ def test_a_duplicate_names_the_contact_that_the_look_up_missed(
     assert len(sandbox.contacts) == 2
 
 
+@pytest.mark.slow
 def test_a_contact_deleted_since_is_looked_up_again_by_a_retry(tmp_path: Path) -> None:
     """The first sends are refused; after ``retry`` the contact is made anew."""
     with SandboxThread(CLOSED) as sandbox:
@@ -178,6 +180,7 @@ def test_a_token_without_the_scope_stops_the_location_and_names_it(
         assert result_of(leadconnector("import", history, *options).stdout)["sent"] == 2
 
 
+@pytest.mark.slow
 def test_a_look_up_that_is_never_answered_is_not_the_end_of_others(
     sandbox: SandboxThread, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ async def run(code: CodeType, sandbox: SandboxThread) -> None:
             await ran
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "text"),
     [(page, text) for page, text in BLOCKS if page != TESTS_OF_PROGRAMS],

@@ -55,6 +55,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.slow
 def test_help_shows_each_public_object() -> None:
     """Which looks its annotations up, and so needs what they name."""
     shown = [render_doc(value) for value in (*OBJECTS.values(), *map(import_module, MODULES))]

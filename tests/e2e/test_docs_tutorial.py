@@ -28,6 +28,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Step],
         yield run_page(DOCS / "tutorial.md", folder, sandbox.url), sandbox
 
 
+@pytest.mark.slow
 def test_every_command_does_what_the_page_shows(done: tuple[list[Step], SandboxThread]) -> None:
     """Its exit status, and its output line by line."""
     steps, _ = done

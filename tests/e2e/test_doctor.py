@@ -116,6 +116,7 @@ def test_an_api_that_is_not_there() -> None:
         assert "--base-url" in examined(sandbox, status=3)["api"]["fix"]
 
 
+@pytest.mark.slow
 def test_a_day_that_is_spent_or_too_short(tmp_path: Path) -> None:
     """Seven requests are made; what is left of the day is told."""
     with SandboxThread(SandboxConfig(limits=Limits(daily=6))) as sandbox:

@@ -40,6 +40,7 @@ def test_a_provider_that_fails_each_record_stops_its_location(tmp_path: Path) ->
         assert len(sandbox.messages) == 40
 
 
+@pytest.mark.slow
 def test_a_server_that_has_trouble_is_no_failing_provider(tmp_path: Path) -> None:
     """What is stored, or found stored, tells that the provider works."""
     records = [custom(number, "right") for number in range(6)]

@@ -87,6 +87,7 @@ def test_all_faults_mixed_over_many_records(
     run(config, count, tmp_path / "outbox.db")
 
 
+@pytest.mark.slow
 def test_faults_while_looking_are_survived(tmp_path: Path) -> None:
     """Searches and listings that fail are tried again."""
     faults = (
@@ -97,6 +98,7 @@ def test_faults_while_looking_are_survived(tmp_path: Path) -> None:
     run(SandboxConfig(faults=faults, seed=10), 200, tmp_path / "outbox.db")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
     """Without permission to read, a record in doubt ends as unresolved, not as sent again."""
 
@@ -134,6 +136,7 @@ def test_on_unknown_hold_tells_and_does_not_send_again(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_poisoned_record_ends_and_its_lane_goes_on(tmp_path: Path) -> None:
     """A record that is always answered 500 is given up as not stored; the others are sent."""
 

@@ -112,6 +112,7 @@ def test_in_a_database_pending_is_what_is_waited_for(postgres_place: str) -> Non
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_an_opening_that_is_cancelled_owns_nothing(tmp_path: Path) -> None:
     """The same ingestor, and any other, opens it at once, wherever the cancellation fell."""
 
@@ -160,6 +161,7 @@ def test_before_it_is_open_an_ingestor_says_so() -> None:
             ask()
 
 
+@pytest.mark.slow
 @PLACES
 def test_a_submission_ends_though_the_ingestor_is_closed_meanwhile(
     tmp_path: Path, complaints: list[dict[str, Any]], *, durable: bool
@@ -183,6 +185,7 @@ def test_a_submission_ends_though_the_ingestor_is_closed_meanwhile(
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @PLACES
 def test_what_is_cancelled_leaves_no_complaint(
     tmp_path: Path, complaints: list[dict[str, Any]], *, durable: bool
@@ -211,6 +214,7 @@ def test_what_is_cancelled_leaves_no_complaint(
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_closing_a_client_closes_its_session_though_it_is_cancelled() -> None:
     """Whenever that comes: nothing is left open, of which aiohttp would warn."""
 

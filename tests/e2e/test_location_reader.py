@@ -90,6 +90,7 @@ def read(
         return list(source), warnings, asked
 
 
+@pytest.mark.slow
 def test_a_thread_in_one_entry_gives_all_its_mails(tmp_path: Path) -> None:
     """``messageIds`` are those of all mails of the thread: each is asked for, and comes once.
 
@@ -151,6 +152,7 @@ def test_a_contact_that_nothing_is_known_of_costs_its_messages(
     assert all(one.row for one in found)
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_no_json_ends_with_a_clear_error(tmp_path: Path) -> None:
     """Nothing of it is shown."""
     with pytest.raises(TransportError, match=r"JSON that is no object$"):

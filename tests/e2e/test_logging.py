@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SECRETS = ("a text that nobody may read", "+12125550142", "kim@example.com")
 
 
+@pytest.mark.slow
 def test_what_an_operator_asks_for_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -81,6 +81,7 @@ def test_by_number_and_by_conversation(tmp_path: Path) -> None:
         assert set(unread(sandbox).values()) == {0}
 
 
+@pytest.mark.slow
 def test_a_later_import_looks_again(tmp_path: Path) -> None:
     """What has become unread since is left alone, and what was read since is marked."""
     with SandboxThread() as sandbox:

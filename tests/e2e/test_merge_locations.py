@@ -366,6 +366,7 @@ def test_a_reading_can_be_stopped(sandbox: SandboxThread, tmp_path: Path) -> Non
     assert not sandbox.requests["contact", 200]
 
 
+@pytest.mark.slow
 def test_the_copy_is_for_its_owner_alone(sandbox: SandboxThread, tmp_path: Path) -> None:
     """It holds the messages. One that is damaged is told, and can be deleted."""
     fill(sandbox, tmp_path, history())
@@ -396,6 +397,7 @@ def test_odd_answers_lose_no_message(sandbox: SandboxThread, tmp_path: Path) -> 
     assert shown(sandbox, NEW) == shown(sandbox, OLD)
 
 
+@pytest.mark.slow
 def test_a_file_of_locations_has_both_tokens(
     sandbox: SandboxThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def trusts(how: str, folder: Path) -> dict[str, object]:
     return {"ca_file": AUTHORITY.file(folder)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["context", "file"])
 def test_an_authority_of_its_own_is_trusted(how: str, tmp_path: Path) -> None:
     """By a context, or by a file beside what the system trusts; without, nothing is sent."""
@@ -96,6 +97,7 @@ def test_an_authority_of_its_own_is_trusted(how: str, tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["context", "file"])
 @pytest.mark.parametrize("told", ["proxy", "environment"])
 def test_a_proxy_is_gone_through(
@@ -218,6 +220,7 @@ def test_what_is_no_ca_file_is_refused_at_once(tmp_path: Path) -> None:
         client(API, ca_file=AUTHORITY.file(tmp_path), ssl=AUTHORITY.client())
 
 
+@pytest.mark.slow
 def test_a_session_of_the_applications_own_goes_its_way(tmp_path: Path) -> None:
     """With its own trust, and its own proxy. It stays open."""
 
@@ -233,6 +236,7 @@ def test_a_session_of_the_applications_own_goes_its_way(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_time_limits_hold_over_tls_and_through_a_proxy() -> None:
     """Before there is a connection nothing was sent; after that the fate is unknown."""
 
@@ -293,6 +297,7 @@ def test_a_user_agent_is_one_line(own: str) -> None:
         client(API, user_agent=own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", ["option", "environment"])
 def test_the_command_goes_through_a_proxy(told: str, tmp_path: Path) -> None:
     """Import, doctor and verify, with a proxy's password and an authority of its own."""

@@ -64,6 +64,7 @@ def text(number: int) -> dict[str, Any]:
     return {"sender": NUMBER, "text": f"text {number}", "received_at": when}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["taskiq_tasks"], indirect=True)
 def test_taskiq(recipe: ModuleType, sandbox: SandboxThread) -> None:
     """A task that is queued twice is stored once; one that failed is known when it comes again."""
@@ -91,6 +92,7 @@ def test_taskiq(recipe: ModuleType, sandbox: SandboxThread) -> None:
     assert sandbox.messages[-1].id == later.return_value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["faststream_consumer"], indirect=True)
 def test_faststream(recipe: ModuleType, sandbox: SandboxThread) -> None:
     """A message is acknowledged after its outcome; one without any ends the consumer."""

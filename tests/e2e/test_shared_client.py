@@ -26,6 +26,7 @@ async def ingested(api: LeadConnector) -> list[Outcome]:
         return [outcome async for outcome in ingestor.run(records(6))]
 
 
+@pytest.mark.slow
 def test_an_ingestor_goes_on_when_its_clients_own_request_ends() -> None:
     """The first request of a location goes alone, and it may be a direct call that hangs."""
 

@@ -46,6 +46,7 @@ def client(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("durable", [True, False])
 def test_the_figures_are_those_of_the_outcomes(tmp_path: Path, *, durable: bool) -> None:
     """By location and in all: ends, requests, 429s, looks, latencies, the quota."""
@@ -88,6 +89,7 @@ def test_the_figures_are_those_of_the_outcomes(tmp_path: Path, *, durable: bool)
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_what_is_held_is_told_while_it_is_sent(tmp_path: Path) -> None:
     """Pending, in flight and lanes of a location whose answers take their time; and its quota."""
 
@@ -121,6 +123,7 @@ def test_what_is_held_is_told_while_it_is_sent(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_quota_is_told(tmp_path: Path) -> None:
     """The limit that the API announces, what is used of it, and the seconds waited for it."""
     limits = Limits(window="fixed", max=20, interval=0.5, daily=1_000)
@@ -195,6 +198,7 @@ def test_a_callback_that_raises_is_logged_once(
     assert [one.getMessage()[:15] for one in caplog.records] == ["on_stats failed"]
 
 
+@pytest.mark.slow
 def test_a_slow_callback_holds_nothing_up(tmp_path: Path) -> None:
     """Neither the run nor its end; and no second call is begun meanwhile."""
     began, over = threading.Semaphore(0), threading.Event()
@@ -283,6 +287,7 @@ def test_without_a_run_there_are_none() -> None:
         Ingestor(LeadConnector("t", location_id="here")).snapshot()
 
 
+@pytest.mark.slow
 def test_a_program_that_only_submits_tells_what_it_waits_for(postgres_place: str) -> None:
     """Pending by location, and how long the others took; nothing is sent here."""
 
@@ -305,6 +310,7 @@ def test_a_program_that_only_submits_tells_what_it_waits_for(postgres_place: str
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_in_a_database_each_end_is_counted_once(postgres_place: str) -> None:
     """Before its outcome is there, though both the worker and the database tell of it."""
 

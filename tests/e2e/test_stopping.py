@@ -120,6 +120,7 @@ def test_leaving_the_loop_early_stops_the_run(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_cancelled_submit_does_not_take_its_message_back(tmp_path: Path) -> None:
     """The record is in the outbox, and is sent all the same."""
 
@@ -302,6 +303,7 @@ def test_a_location_whose_token_is_refused_stops_alone(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_host_that_stays_down_is_given_up() -> None:
     """After the policy's patience the run ends with the reason."""
 

@@ -320,6 +320,7 @@ async def ran(ingestor: Ingestor, numbers: range) -> list[str]:
     return [outcome.key async for outcome in ingestor.run(list(map(record, numbers)))]
 
 
+@pytest.mark.slow
 def test_a_location_that_stops_ends_its_calls_and_its_part_of_a_run(postgres_place: str) -> None:
     """With its error, also where it had stopped before; the records of others are sent."""
 
@@ -406,6 +407,7 @@ async def claim_all(owner: PostgresOutbox, lease: Lease) -> list[Claim]:
     return claims
 
 
+@pytest.mark.slow
 def test_who_waits_when_it_is_closed_is_told(postgres_place: str) -> None:
     """Its record stays, and is sent later."""
 
@@ -420,6 +422,7 @@ def test_who_waits_when_it_is_closed_is_told(postgres_place: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_message_with_the_id_of_another_is_rejected(postgres_place: str) -> None:
     """Whoever submitted that one."""
 

@@ -132,6 +132,7 @@ def listed(heading: str) -> dict[str, str]:
     return dict(re.findall(r"^\| `([\w.]+)` \| (.+?) \|", section, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_each_instrument_is_emitted_and_on_the_page(tmp_path: Path) -> None:
     """With the unit that the page says, and no other instrument."""
     found = everything(Telling(), tmp_path / "o.db")
@@ -139,6 +140,7 @@ def test_each_instrument_is_emitted_and_on_the_page(tmp_path: Path) -> None:
     assert {name: unit.strip("`") for name, unit in listed("Instruments").items()} == units
 
 
+@pytest.mark.slow
 def test_each_attribute_is_emitted_and_on_the_page(tmp_path: Path) -> None:
     """Those of spans and of metrics; and no other."""
     telling = Telling(locations=True)
@@ -148,6 +150,7 @@ def test_each_attribute_is_emitted_and_on_the_page(tmp_path: Path) -> None:
     assert told == set(listed("Attributes"))
 
 
+@pytest.mark.slow
 def test_what_the_metrics_count(tmp_path: Path) -> None:
     """Ends by outcome, looks by result, and requests by their answers."""
     telling = Telling()
@@ -173,6 +176,7 @@ def test_what_the_metrics_count(tmp_path: Path) -> None:
     assert errors == {None, "422", "429", "FateUnknownError"}
 
 
+@pytest.mark.slow
 def test_spans_have_the_stable_names(tmp_path: Path) -> None:
     """Of HTTP's client: method, server, status, error, how often it was sent before."""
     telling = Telling()
@@ -194,6 +198,7 @@ def test_spans_have_the_stable_names(tmp_path: Path) -> None:
     assert all(s.end_time and s.start_time and s.end_time >= s.start_time for s in telling.spans)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locations", [True, False])
 def test_nothing_told_is_a_secret(tmp_path: Path, *, locations: bool) -> None:
     """No text, token, number or address, no id; and a location's id only where it is asked for."""
@@ -281,6 +286,7 @@ def traces(outbox: Path) -> list[Any]:
         return connection.execute("SELECT * FROM trace").fetchall()
 
 
+@pytest.mark.slow
 def test_a_trace_goes_to_another_process(postgres_place: str) -> None:
     """Who only submits is in another process than who sends: the database has it between."""
     caller, sender = Telling(), Telling()

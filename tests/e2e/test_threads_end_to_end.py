@@ -91,6 +91,7 @@ def test_mails_that_answer_each_other_in_a_circle_are_sent(
     assert len(set(threads(sandbox).values())) == 1
 
 
+@pytest.mark.slow
 @sampled("kind, when", ["drop", "500", "garbage"], ["before", "after"])
 def test_lost_answers_do_not_break_a_thread(kind: FaultKind, when: str, tmp_path: Path) -> None:
     """A mail whose answer was lost is found by looking, and with it the thread."""

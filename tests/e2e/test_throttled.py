@@ -82,6 +82,7 @@ def test_a_location_that_is_only_throttled_stops_alone(fault: Fault, tmp_path: P
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_any_success_begins_the_patience_anew(tmp_path: Path) -> None:
     """A location that is throttled now and then goes on, for as long as it takes."""
 
@@ -102,6 +103,7 @@ def test_any_success_begins_the_patience_anew(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_worker_tries_again_with_the_next_message(tmp_path: Path) -> None:
     """A location that was given up is not lost to a process that lives on."""
 
@@ -125,6 +127,7 @@ def test_a_worker_tries_again_with_the_next_message(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_the_reason(tmp_path: Path) -> None:
     """Exit 1; the records stay pending, and the next run sends them."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(30)])
@@ -152,6 +155,7 @@ def run(sandbox: SandboxThread, folder: Path, exits: int) -> dict[str, Any]:
     return result_of(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_day_that_seems_spent_is_asked_for_once(tmp_path: Path) -> None:
     """Another day, or another limit, may have begun: only the API knows."""
     with SandboxThread(SandboxConfig(limits=DAY)) as sandbox:

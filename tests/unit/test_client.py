@@ -216,6 +216,7 @@ def test_a_429_is_waited_out() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_429_without_end_is_told() -> None:
     """After the policy's attempts the caller hears of it."""
 
@@ -327,6 +328,7 @@ def test_without_a_location_there_is_a_clear_error() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_quota_is_shared_by_all_calls_of_a_client() -> None:
     """Thirty calls at once under a limit of ten per fifth of a second cause no 429."""
 

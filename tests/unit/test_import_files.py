@@ -86,6 +86,7 @@ def test_sources_are_read_as_the_call_says(sandbox: SandboxThread, tmp_path: Pat
     assert message.date == 1_719_806_400_000
 
 
+@pytest.mark.slow
 def test_progress_is_a_value(sandbox: SandboxThread, tmp_path: Path) -> None:
     """It grows to the end, and the last one says what was done."""
     history = write_jsonl(
@@ -122,6 +123,7 @@ def test_what_stops_the_run_is_raised(sandbox: SandboxThread, tmp_path: Path) ->
         asyncio.run(closed())
 
 
+@pytest.mark.slow
 def test_what_a_callback_raises_ends_the_import(sandbox: SandboxThread, tmp_path: Path) -> None:
     """The same call again sends the rest, and nothing twice."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in range(500)])

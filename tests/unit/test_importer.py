@@ -57,6 +57,7 @@ def run(sources: Sequence[Path], outbox: Path, **settings: object) -> tuple[RunS
     return asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_every_record_is_sent_once_in_date_order(tmp_path: Path) -> None:
     """Whatever the order of the file, a contact's messages arrive by date."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n) for n in reversed(range(500))])

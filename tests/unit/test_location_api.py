@@ -217,6 +217,7 @@ def test_a_call_that_was_made_elsewhere_is_logged(old: bool) -> None:  # noqa: F
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["500", "garbage", "drop", "429"])
 def test_a_read_is_asked_for_again(kind: Any) -> None:  # noqa: ANN401
     """Whatever became of it; and in the end it says how it failed."""

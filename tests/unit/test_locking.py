@@ -71,6 +71,7 @@ def test_a_released_lock_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_owners_that_come_and_go_never_meet(tmp_path: Path) -> None:
     """The file may be removed by its last owner between another's opening it and locking it."""
     inside, most = [0], [0]

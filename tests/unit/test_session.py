@@ -191,6 +191,7 @@ def test_a_location_may_have_its_own_limit() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_two_hundred_requests_with_an_ended_token_cause_one_refresh(tmp_path: Path) -> None:
     """In two locations of one agency; and each message is stored once."""
 

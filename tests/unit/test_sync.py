@@ -42,6 +42,7 @@ def imported(sandbox: SandboxThread, folder: Path, **more: Any) -> ImportSummary
     return import_files(sandbox.token, [history], outbox=folder / "o.db", **where, **more)
 
 
+@pytest.mark.slow
 def test_a_program_without_a_loop_imports(sandbox: SandboxThread, tmp_path: Path) -> None:
     """With the options of the client and of the import; the same call again sends nothing."""
     assert imported(sandbox, tmp_path, rate_limit=UNPACED, limit=2).sent == 2

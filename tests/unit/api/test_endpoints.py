@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,7 @@ def test_a_location_is_exported_in_pages() -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])))
 def test_ids_are_encoded(text: str) -> None:
     """An id never becomes part of the path or of another parameter; ``+`` stays a plus."""

@@ -199,6 +199,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store_refresh_once(tmp_path: Path) -> None:
     """Started together, against a server."""
     with SandboxThread(SandboxConfig(oauth=APP)) as sandbox:

@@ -66,6 +66,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
         TokenStore(tmp_path / "no" / "t.db").read("one")
 
 
+@pytest.mark.slow
 def test_threads_that_make_one_file_at_once_all_read_it(tmp_path: Path) -> None:
     """None of them sees the marks without the tables, or the other way round."""
     start = Barrier(4)

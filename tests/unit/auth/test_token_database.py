@@ -45,6 +45,7 @@ def test_what_is_kept_is_there_for_the_next(postgres_place: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_one_installation_is_refreshed_by_one_at_a_time(postgres_place: str) -> None:
     """Whether over one connection or two; others go on meanwhile."""
 
@@ -68,6 +69,7 @@ def test_one_installation_is_refreshed_by_one_at_a_time(postgres_place: str) -> 
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_who_has_lost_its_lock_sends_no_refresh_token(postgres_place: str) -> None:
     """Another one may have sent it; but what has come is kept all the same."""
 

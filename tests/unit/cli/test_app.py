@@ -53,6 +53,7 @@ def test_without_click_it_says_what_to_install() -> None:
     )
 
 
+@pytest.mark.slow
 def test_jinja_is_imported_where_a_page_is_made() -> None:
     """By no command, whatever else it imports, before it makes one."""
     modules = [module for name, (module, _) in COMMANDS.items() if name != "completion"]

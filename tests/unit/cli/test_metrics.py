@@ -160,6 +160,7 @@ def scraped(port: int) -> dict[tuple[str, ...], float]:
         return {}
 
 
+@pytest.mark.slow
 def test_an_import_serves_its_figures_while_it_runs(tmp_path: Path) -> None:
     """They are those of the sandbox; and the port is free afterwards."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(number) for number in range(20)])
@@ -186,6 +187,7 @@ def test_an_import_serves_its_figures_while_it_runs(tmp_path: Path) -> None:
     assert scraped(port) == {}
 
 
+@pytest.mark.slow
 def test_a_worker_serves_what_its_locations_have_left(postgres_place: str) -> None:
     """Also what it has not claimed yet."""
     port = free_port()

@@ -130,6 +130,7 @@ class Taken(MemoryOutbox):
         return None if lease.location == "there" else lambda: not self.ended
 
 
+@pytest.mark.slow
 def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
     """Not a byte, whatever was about to leave; no record is charged, and the location stops."""
 
@@ -158,6 +159,7 @@ def test_nothing_leaves_under_a_lease_that_has_ended() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_lease_that_was_in_doubt_for_a_while_is_used_again() -> None:
     """A clock that was set, or a pause that was short enough, stops nothing for ever."""
 

@@ -124,6 +124,7 @@ def dispatcher(outbox: MemoryOutbox, limit: RateLimit | None) -> Dispatcher:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, RateLimit(), RateLimit(requests=5)])
 def test_what_is_claimed_is_bounded_by_its_weight(limit: RateLimit | None) -> None:
     """More bodies than there is room for: all are sent, and no more than the room is ever held."""

@@ -25,6 +25,7 @@ class Due:
         return now
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("share", "most"), [(0.0, max_workers(300)), (BUSY / 2, max_workers(300)), (1.0, WORKERS)]
 )

@@ -118,6 +118,7 @@ def words(sandbox: SandboxThread, file: Path, command: str = "import") -> list[s
     return [command, *options, "--outbox", str(file.parent / "o.db")]
 
 
+@pytest.mark.slow
 def test_three_kinds_of_tokens_in_one_import(
     sandbox: SandboxThread, file: Path, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_the_error_counts_the_locations_that_could_not_go_on(
     assert result_of(run.stdout)["error"].endswith(f"(and {said} could not go on)")
 
 
+@pytest.mark.slow
 def test_tokens_that_end_in_the_middle_are_renewed_once(
     sandbox: SandboxThread, file: Path, tmp_path: Path
 ) -> None:
@@ -183,6 +185,7 @@ def test_a_location_that_is_not_listed_stops_alone(
     assert result_of(run.stdout)["sent"] == 10
 
 
+@pytest.mark.slow
 def test_tokens_that_cannot_be_had_stop_their_location_alone(
     sandbox: SandboxThread, file: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_longer_interval_holds_what_is_held_for_longer() -> None:
     assert window.used == 1
 
 
+@pytest.mark.slow
 def test_memory_is_flat_however_large_the_limit() -> None:
     """A million slots in ten seconds are kept in some hundred pairs, and released in time."""
     window = Window(10.0)

@@ -96,6 +96,7 @@ def test_a_circle_is_cut() -> None:
     assert moved({"r": (1, "x"), "x": (50, "y"), "y": (10, "x")}) == {"r": 51, "x": 50, "y": 10}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["circle", "reversed", "forward", "star"])
 def test_thousands_of_mails_of_any_shape_are_put_in_order(shape: str) -> None:
     """Whatever they say of each other: deep ones too, since nothing recurses."""

@@ -98,6 +98,7 @@ def test_a_changed_text_of_a_sent_row_is_refused(sandbox: SandboxThread, tmp_pat
     assert [row["message"] for row in failed(tmp_path / "o.db")] == ["uno"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"id": "9"}, {"message": "mended"}])
 def test_a_reused_id_is_mended_by_its_list(
     sandbox: SandboxThread, tmp_path: Path, change: dict[str, str]
@@ -271,6 +272,7 @@ def test_the_fault_of_a_file_is_over_when_it_is_read_whole(
     assert (found["failed"], found["account"]["read"], found["account"]["sent"]) == (0, 2, 2)
 
 
+@pytest.mark.slow
 def test_all_four_give_one_classification(sandbox: SandboxThread, tmp_path: Path) -> None:
     """``inspect``, ``validate``, ``--dry-run`` and ``import``, for every record of a mixed file."""
     options = at(sandbox, tmp_path / "o.db")

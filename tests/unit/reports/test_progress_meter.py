@@ -66,6 +66,7 @@ def has_notice(text: str) -> Callable[[ImportProgress], bool]:
     return told
 
 
+@pytest.mark.slow
 def test_first_it_reads_then_it_sends(tmp_path: Path) -> None:
     """Bytes and records, then a count that grows to the total."""
 
@@ -83,6 +84,7 @@ def test_first_it_reads_then_it_sends(tmp_path: Path) -> None:
     assert counts == sorted(counts)
 
 
+@pytest.mark.slow
 def test_the_time_left_knows_the_quota(tmp_path: Path) -> None:
     """However fast the first burst went."""
     limits = Limits(max=20, interval=1.0, daily=None)
@@ -168,6 +170,7 @@ def test_the_time_left_knows_the_day_that_was_announced() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_location_that_was_given_up_takes_no_time(tmp_path: Path) -> None:
     """What it has left is not waited for."""
 

@@ -126,6 +126,7 @@ def test_every_public_name_is_there() -> None:
         package.Nothing  # noqa: B018 - looking is what is tested
 
 
+@pytest.mark.slow
 def test_the_package_costs_nothing_until_used() -> None:
     """Neither it nor the pytest plugin imports an HTTP library or a codec."""
     code = (

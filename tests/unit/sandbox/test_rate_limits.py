@@ -38,6 +38,7 @@ def test_a_phase_aligns_fixed_windows_to_the_clock() -> None:
     assert admitted(limiter, *[12.0] * 12) == 10
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=80))
 def test_a_sliding_window_bounds_every_stretch(gaps: list[float]) -> None:
     """No stretch of one interval holds more than ``max`` admitted requests."""

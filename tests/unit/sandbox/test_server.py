@@ -62,6 +62,7 @@ def test_messages_arrive_over_the_network() -> None:
     assert sandbox.stored == {sandbox.location_id: 1}
 
 
+@pytest.mark.slow
 def test_many_at_once_are_all_stored() -> None:
     """Five hundred requests over fifty connections."""
 

@@ -163,6 +163,7 @@ def test_names_that_others_chose_are_safe(tmp_path: Path) -> None:
         assert attachments(one)[0].endswith(".zip")
 
 
+@pytest.mark.slow
 def test_a_rehearsal_agrees_and_writes_nothing(tmp_path: Path) -> None:
     """Validate, inspect, a dry run and an import say the same of what has no text."""
     sources = [mail(tmp_path, ("a.png", b"a")), backup(tmp_path, ("b.png", b"b"), ("c.3gp", b"c"))]

@@ -38,6 +38,7 @@ def test_sources_are_read_one_after_the_other_in_batches(tmp_path: Path) -> None
     assert batches[1:] == [[BATCH + 1], [1]]
 
 
+@pytest.mark.slow
 def test_a_batch_of_long_records_ends_early(tmp_path: Path) -> None:
     """So that memory does not depend on the length of records."""
     long = [sms(n, message="x" * 1_500_000) for n in range(7)]

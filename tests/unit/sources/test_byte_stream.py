@@ -65,6 +65,7 @@ def test_gzip_is_known_by_its_content(tmp_path: Path, tail: bytes) -> None:
     assert stream.bytes_read == stream.size
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_comes_in_pieces(tmp_path: Path) -> None:
     """A small file that unpacks to much is unpacked piece by piece."""
     stream = _written(tmp_path, gzip.compress(bytes(20_000_000)))

@@ -52,6 +52,7 @@ def test_they_can_be_left_out(tmp_path: Path) -> None:
     assert [one.notices for one in parsed] == [TOLD, (), TOLD[:1], ()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ids", [True, False], ids=["ids", "no ids"])
 def test_notes_are_no_part_of_what_a_record_is(ids: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """The same call with notes and without is sent once, whether it has an id or not."""

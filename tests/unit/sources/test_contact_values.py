@@ -145,6 +145,7 @@ def test_a_name_alone_finds_no_contact() -> None:
     assert parsed[1].row.contact == Contact(name="Kim")
 
 
+@pytest.mark.slow
 def test_a_misspelt_column_of_a_contact_is_refused_only_where_it_is_needed() -> None:
     """A contact that is known by its id needs no name."""
     lines = jsonl(record(contactId=None, contact_phone="+12125550100"), record(contact_name="Kim"))
@@ -158,6 +159,7 @@ def test_a_misspelt_column_of_a_contact_is_refused_only_where_it_is_needed() -> 
         parse(b"type,contact.phone,Contact Name\nSMS,+12125550100,Kim\n", ".csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("contact", "package"),
     [

@@ -141,6 +141,7 @@ def test_html_of_an_email_may_be_long() -> None:
     assert _rows(f"type,html\nEmail,{html}\n".encode())[0].html == html
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Four times the records, the same memory."""
 

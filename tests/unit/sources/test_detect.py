@@ -70,6 +70,7 @@ def test_standard_input_is_a_source(monkeypatch: pytest.MonkeyPatch, content: by
         assert source.name == "standard input"
 
 
+@pytest.mark.slow
 def test_progress_is_known_while_reading(tmp_path: Path) -> None:
     """Bytes read never pass the size, and reach it."""
     path = tmp_path / "a.jsonl"

@@ -119,6 +119,7 @@ def test_what_an_archive_names_is_never_a_file_of_the_disk(tmp_path: Path) -> No
     assert not (tmp_path / "kept").exists()
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_with_its_ratio(tmp_path: Path) -> None:
     """Of one file in it, or of all together."""
     (tmp_path / "bomb.zip").write_bytes(zipped({"one.csv": bytes(20 << 20)}))

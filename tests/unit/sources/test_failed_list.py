@@ -221,6 +221,7 @@ def test_sources_of_equal_form_share_a_list_and_others_meet_in_json(tmp_path: Pa
     assert third["message"] == "ho"
 
 
+@pytest.mark.slow
 def test_every_bad_record_can_meet_in_json(tmp_path: Path) -> None:
     """A mixed list refuses again what its sources refused, and reads what they read."""
     rows: list[FailedRow] = []

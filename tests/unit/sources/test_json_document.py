@@ -193,6 +193,7 @@ def test_a_broken_record_costs_itself_and_a_cut_the_rest() -> None:
     assert [problem.field for problem in parsed[1].problems] == ["file"]
 
 
+@pytest.mark.slow
 def test_what_nests_too_deeply_is_refused() -> None:
     """Around the records and within them."""
     parsed, _ = parse(b"[" * 100_000, ".json")

@@ -137,6 +137,7 @@ def test_deleted_mails_are_counted(tmp_path: Path) -> None:
     assert (parsed.row, parsed.problems) == (None, ())
 
 
+@pytest.mark.slow
 def test_a_mail_over_the_limit_says_whose_it_is(tmp_path: Path) -> None:
     """Its head is read, its content is not."""
     content = PLAIN + b"x" * MAIL_LIMIT

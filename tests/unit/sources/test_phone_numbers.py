@@ -272,6 +272,7 @@ def test_a_number_of_many_names_is_told(suffix: str) -> None:
     assert [MANY_NAMES in one.notices for one in parsed] == [False] * 4 + [True] * 2
 
 
+@pytest.mark.slow
 def test_names_of_numbers_take_a_bounded_memory() -> None:
     """Of a file of any length; the latest are remembered."""
     contacts = Contacts("US", notice=print)

@@ -54,6 +54,7 @@ def test_what_is_no_workbook_is_refused(tmp_path: Path) -> None:
         open_source("-", SourceOptions(format="excel"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "package", "extra"),
     [("a.xlsx", "python_calamine", "excel"), ("a.parquet", "pyarrow", "parquet")],
@@ -156,6 +157,7 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
         assert next(iter(source)).row is not None
 
 
+@pytest.mark.slow
 def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     """Its reader holds a sheet as a whole: the limit is that of the documentation."""
     path = tmp_path / "a.xlsx"

@@ -192,6 +192,7 @@ UNKNOWN: list[tuple[Handler, str]] = [
 ]
 
 
+@pytest.mark.slow
 @either_way
 @pytest.mark.parametrize(("handler", "told"), UNKNOWN, ids=lambda row: getattr(row, "__name__", ""))
 def test_what_may_have_arrived_is_unknown(handler: Handler, told: str) -> None:
@@ -249,6 +250,7 @@ def test_a_name_that_is_not_known_got_nothing() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @either_way
 def test_a_connection_that_takes_too_long_got_nothing() -> None:
     """The handshake never ended, so there was nothing to write a request to."""
@@ -271,6 +273,7 @@ def test_a_connection_that_takes_too_long_got_nothing() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_in_a_session_a_request_that_waited_for_a_connection_is_at_most_unknown() -> None:
     """It was not sent, and is not said to have been: the safe side, as nothing tells it apart."""
 
@@ -330,6 +333,7 @@ def test_a_read_is_asked_once_more_when_a_kept_connection_ends() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @either_way
 def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
     """What is left of one answer must not be read as the next one's."""

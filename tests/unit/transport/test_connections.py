@@ -115,6 +115,7 @@ async def send_at_once(transport: AiohttpTransport, number: int) -> None:
     assert {response.status for response in responses} == {200}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True])
 def test_no_more_connections_are_opened_than_are_needed(tls: bool) -> None:  # noqa: FBT001 - a case
     """A thousand requests at once, whichever location they are of, share those that are there."""
@@ -140,6 +141,7 @@ def test_no_more_connections_are_opened_than_are_needed(tls: bool) -> None:  # n
         runner.run(main())
 
 
+@pytest.mark.slow
 def test_more_connections_are_opened_where_they_carry_more() -> None:
     """Answers that are far away come no later for it, however many are waited for."""
     loop = HeldClock()

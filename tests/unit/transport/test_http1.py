@@ -116,6 +116,7 @@ def test_a_part_says_what_kind_of_file_it_is(tmp_path: Path, name: str, kind: by
     assert b"Content-Type: " + kind in body
 
 
+@pytest.mark.slow
 def test_a_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     """It is read as it is sent."""
     path = tmp_path / "video.mp4"
@@ -152,6 +153,7 @@ def test_a_file_that_cannot_be_opened_sends_nothing(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not OURS.exists(), reason="needs to see which files are open")
 def test_the_file_is_closed_whatever_happens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

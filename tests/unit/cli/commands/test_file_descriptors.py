@@ -33,6 +33,7 @@ def limited(soft: int, hard: int, *words: object) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("soft", "hard", "room"),
     [

@@ -189,6 +189,7 @@ def test_a_refused_token_is_exit_1(tmp_path: Path) -> None:
         assert result["error"]
 
 
+@pytest.mark.slow
 def test_an_api_out_of_reach_is_exit_1(tmp_path: Path) -> None:
     """After --patience seconds the import stops, with one line and no traceback."""
     history = write_jsonl(tmp_path / "history.jsonl", [sms(n) for n in range(20)])

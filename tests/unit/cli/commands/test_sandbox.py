@@ -65,6 +65,7 @@ def test_it_knows_the_contacts_of_a_file_alone(tmp_path: Path) -> None:
     assert found["by_reason"][0]["reason"] == "400 Contact not found"
 
 
+@pytest.mark.slow
 def test_it_installs_an_app_and_says_how_to_use_it() -> None:
     """Client id, secret and refresh tokens are printed; each token has its location."""
     options = ("--oauth", "--location-token", "t1=loc-1", "--location-token", "t2=loc-2")

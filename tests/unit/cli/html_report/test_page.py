@@ -245,6 +245,7 @@ def test_a_page_goes_to_a_file(tmp_path: Path) -> None:
     assert "give --html FILE" in run.stderr
 
 
+@pytest.mark.slow
 def test_an_outbox_is_never_overwritten(tmp_path: Path) -> None:
     """Neither this one nor another; and without one nothing is written."""
     one, two = tmp_path / "1.db", tmp_path / "2.db"

@@ -36,6 +36,7 @@ def with_outboxes(url: str, work: Callable[..., Awaitable[None]], number: int = 
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_location_has_one_owner(postgres_place: str) -> None:
     """Until it closes; what it has claimed is unknown to the next one."""
 
@@ -57,6 +58,7 @@ def test_a_location_has_one_owner(postgres_place: str) -> None:
     with_outboxes(postgres_place, work)
 
 
+@pytest.mark.slow
 def test_a_takeover_ends_the_lease_of_who_was_cut_off(postgres_place: str) -> None:
     """Its claims are the new owner's, and nothing of it is written any more."""
 

@@ -237,6 +237,7 @@ def test_errors_name_the_fix(error: Exception, of: type[OutboxError], words: str
         raise explained(read_place(f"postgresql://u:{SECRET}@h/d"), error)
 
 
+@pytest.mark.slow
 def test_once_the_connection_is_lost_every_call_fails(postgres_place: str) -> None:
     """Nothing is half done, and what was done before is there."""
 

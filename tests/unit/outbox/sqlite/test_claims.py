@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, published
 
 from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, SMALL, STRETCH, Claims
@@ -75,6 +76,7 @@ def test_a_claim_of_nothing_writes_nothing(tmp_path: Path) -> None:
     assert in_outbox(tmp_path / "o.db", work)
 
 
+@pytest.mark.slow
 def test_many_small_locations_are_claimed_for_with_few_statements(tmp_path: Path) -> None:
     """Not with some for each: of ten thousand these cost more than their records did."""
     path, count = tmp_path / "o.db", 192

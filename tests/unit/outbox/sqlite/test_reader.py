@@ -50,6 +50,7 @@ def test_a_list_that_is_read_slowly_does_not_hold_the_owner_up(tmp_path: Path) -
     assert in_outbox(path, work) == (0, 76)
 
 
+@pytest.mark.slow
 def test_a_long_list_needs_little_memory(tmp_path: Path) -> None:
     """Eight bytes a record, whatever its size."""
     path = tmp_path / "o.db"

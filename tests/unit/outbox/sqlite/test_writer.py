@@ -254,6 +254,7 @@ def test_a_store_that_does_not_open_raises_where_it_is_awaited(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_opening_that_is_cancelled_leaves_no_thread(tmp_path: Path) -> None:
     """Whether the store opens in the end or not, it is let go of."""
     path = tmp_path / "n.db"
@@ -273,9 +274,9 @@ def test_opening_that_is_cancelled_leaves_no_thread(tmp_path: Path) -> None:
         starting = asyncio.ensure_future(writer.start())
         await asyncio.sleep(0)
         starting.cancel()
+        asyncio.get_running_loop().call_soon(go_on.set)
         with pytest.raises(asyncio.CancelledError):
             await starting
-        go_on.set()
         await writer.close()
         return opened
 
