@@ -231,7 +231,7 @@ def test_whatever_fails_on_the_way_it_is_removed(tmp_path: Path, endpoint: str, 
         assert not sandbox.messages
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_reads_that_lag_are_waited_for(tmp_path: Path) -> None:
     """As long as an import would wait."""
     source = write_jsonl(tmp_path / "h.jsonl", [sms(1)])

@@ -115,7 +115,7 @@ def test_a_worker_elsewhere_uploads_what_was_staged_here(
     assert not list((tmp_path / "there").iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_files_of_what_failed_stay_until_it_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThread, postgres_place: str
 ) -> None:

@@ -68,7 +68,7 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
     return result_of(out)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_two_imports_at_once_both_end_well(tmp_path: Path, postgres_place: str) -> None:
     """Each counts its own records, whoever has sent them; none is sent twice."""
     files = [history(tmp_path / f"{n}", range(600 * n, 600 * n + 600)) for n in range(2)]
@@ -222,7 +222,7 @@ def test_progress_shows_what_others_settle(tmp_path: Path, postgres_place: str) 
     assert (last.sending, last.done, last.total, last.sent) == (True, 600, 600, 600)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_call_that_is_cancelled_is_gone_on_with(tmp_path: Path, postgres_place: str) -> None:
     """It settles what is known and lets go of its locations; nothing is sent twice."""
     file = write_jsonl(tmp_path / "h", [sms(n) for n in range(500)])

@@ -117,7 +117,7 @@ def test_a_refusal_is_a_notice(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["500", "reset", "429"])
+@pytest.mark.parametrize("kind", ["500", "reset", pytest.param("429", marks=pytest.mark.full)])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_fails_for_a_while_is_made_again(tmp_path: Path, kind: str, when: str) -> None:
     """It changes nothing where it was done already."""

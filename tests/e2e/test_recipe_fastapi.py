@@ -112,6 +112,7 @@ async def post_all(address: str, numbers: Iterable[int]) -> dict[int, int]:
     return statuses
 
 
+@pytest.mark.full
 def test_a_stopped_webhook_loses_nothing(postgres_place: str) -> None:
     """SIGTERM amid the traffic of two processes ends both, and what was answered is stored.
 

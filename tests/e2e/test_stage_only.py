@@ -59,7 +59,7 @@ def test_workers_send_what_is_staged_in_a_database(tmp_path: Path, postgres_plac
         assert len(sandbox.messages) == 80
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_workers_send_a_piece_and_nobody_else_may(tmp_path: Path, postgres_place: str) -> None:
     """What is left for later waits for an import without a selection, and a drained worker ends.
 

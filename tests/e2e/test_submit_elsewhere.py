@@ -275,7 +275,7 @@ class Tokens:
         """There is no other."""
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_run_goes_on_after_its_connections_were_cut(postgres_place: str) -> None:
     """Those that have died meanwhile are made again before it stages."""
 
