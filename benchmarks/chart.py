@@ -38,7 +38,8 @@ def throughput(axes: Axes, lanes: dict[str, Any]) -> None:
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.set_xticks([])
     axes.margins(x=0.12)
-    axes.set_title(f"Messages per second on one core ({name})", loc="left", fontweight="bold")
+    axes.set_title("Messages per second on one core", loc="left", fontweight="bold")
+    axes.set_xlabel(name)
 
 
 def cost(axes: Axes, over: str, points: dict[str, Any]) -> None:
@@ -51,7 +52,8 @@ def cost(axes: Axes, over: str, points: dict[str, Any]) -> None:
     axes.set_xscale("log")
     axes.set_ylim(0, max(costs) * 1.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(f"CPU µs per message over {over}", loc="left", fontweight="bold")
+    axes.set_title("CPU µs per message", loc="left", fontweight="bold")
+    axes.set_xlabel(over)
 
 
 def picture(results: dict[str, Any]) -> Figure:
