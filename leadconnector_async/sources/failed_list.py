@@ -82,7 +82,7 @@ def as_it_stands(raw: bytes) -> Record | str:
     text, record = raw.decode("utf-8", "surrogateescape"), None
     try:  # five times as fast, and exact in what it takes
         record = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         with suppress(ValueError, RecursionError):  # what nests too deeply, the reader refuses too
             record = json.loads(text)
     return record if isinstance(record, dict) else text
