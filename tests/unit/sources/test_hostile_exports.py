@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -55,6 +56,14 @@ def _rows(parsed: list[Parsed]) -> list[tuple[object, object, object]]:
         (one.left_out, one.row and (one.row.direction, one.row.date, one.row.message), one.line)
         for one in parsed
     ]
+
+
+@pytest.mark.parametrize("filler", ["1", "a", " ", "1 ", "a@b, "])
+def test_no_name_of_a_file_is_looked_at_for_long(name: str, filler: str) -> None:
+    """An expression that can take the same characters in many ways would not come back."""
+    chat = load_mapping(name).chat
+    for title in chat.titles if chat else ():
+        assert re.fullmatch(title, filler * 200 + "\n?") is None
 
 
 def test_an_empty_file_says_so(tmp_path: Path, name: str) -> None:
