@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from fault_harness import QUICK, UNPACED, records
+from fault_harness import client, records
 from msgspec.structs import replace
 
 from leadconnector_async import (
@@ -30,17 +30,6 @@ if TYPE_CHECKING:
 
 OPEN = SandboxConfig(trusting=True, closed=False)
 PLACES = pytest.mark.parametrize("durable", [True, False])
-
-
-def client(sandbox: Sandbox) -> LeadConnector:
-    """A client of the sandbox's location."""
-    return LeadConnector(
-        sandbox.token,
-        location_id=sandbox.location_id,
-        base_url=sandbox.url,
-        policy=QUICK,
-        limit=UNPACED,
-    )
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from fault_harness import QUICK, UNPACED, assert_once_or_told, import_into, records
+from fault_harness import QUICK, assert_once_or_told, client, import_into, records
 from msgspec.structs import replace
 
 from leadconnector_async import (
@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from leadconnector_async import Outcome
 
 SLOW = SandboxConfig(latency=Latency(up=0.01, down=0.01, jitter=0.02))
-
-
-def client(sandbox: Sandbox) -> LeadConnector:
-    """A client of the sandbox that is paced by nothing."""
-    return LeadConnector(
-        sandbox.token,
-        location_id=sandbox.location_id,
-        base_url=sandbox.url,
-        policy=QUICK,
-        limit=UNPACED,
-    )
 
 
 def tasks_of_ours() -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fault_harness import QUICK, SHORT_PAUSES, UNPACED, records
+from fault_harness import SHORT_PAUSES, client, records
 from msgspec.structs import replace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -80,18 +80,6 @@ class Telling:
                 yield name, dict(point.attributes), point
 
 
-def client(sandbox: Sandbox, telling: Telling | None) -> LeadConnector:
-    """A client of the sandbox's location."""
-    return LeadConnector(
-        sandbox.token,
-        location_id=sandbox.location_id,
-        base_url=sandbox.url,
-        policy=QUICK,
-        limit=UNPACED,
-        telemetry=None if telling is None else telling.telemetry,
-    )
-
-
 def trace_id(span: Any) -> str:  # noqa: ANN401 - the SDK has several kinds
     """The trace that a span is in."""
     return format_trace_id(span.get_span_context().trace_id)
@@ -111,7 +99,7 @@ def everything(telling: Telling, outbox: Path) -> dict[str, Any]:
         limits = replace(SHORT_PAUSES, daily=1_000)
         async with (
             Sandbox(replace(OPEN, faults=FAULTS, limits=limits)) as sandbox,
-            client(sandbox, telling) as api,
+            client(sandbox, telling.telemetry) as api,
             Ingestor(api, outbox=outbox) as ingestor,
         ):
             named = InboundMessage(type="SMS", direction="inbound", message=TEXT)
@@ -227,7 +215,7 @@ def test_a_submitted_record_is_sent_in_the_trace_of_its_caller(
     async def scenario() -> None:
         async with (
             Sandbox(OPEN) as sandbox,
-            client(sandbox, telling) as api,
+            client(sandbox, telling.telemetry) as api,
             Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
         ):
             ids = []
@@ -257,7 +245,7 @@ def test_a_trace_outlives_its_process(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         down = replace(OPEN, faults=(Fault("503"),))
-        async with Sandbox(down) as sandbox, client(sandbox, first) as api:
+        async with Sandbox(down) as sandbox, client(sandbox, first.telemetry) as api:
             with first.tracer.start_as_current_span("caller") as span:
                 async with Ingestor(api, outbox=outbox) as ingestor:
                     waiting = asyncio.create_task(ingestor.submit(records(1)[0]))
@@ -267,7 +255,7 @@ def test_a_trace_outlives_its_process(tmp_path: Path) -> None:
                 await asyncio.wait([waiting])
         async with (
             Sandbox(OPEN) as sandbox,
-            client(sandbox, second) as api,
+            client(sandbox, second.telemetry) as api,
             Ingestor(api, outbox=outbox) as ingestor,
         ):
             assert [o async for o in ingestor.run()]
@@ -294,8 +282,8 @@ def test_a_trace_goes_to_another_process(postgres_place: str) -> None:
     async def scenario() -> None:
         async with (
             Sandbox(OPEN) as sandbox,
-            client(sandbox, caller) as theirs,
-            client(sandbox, sender) as ours,
+            client(sandbox, caller.telemetry) as theirs,
+            client(sandbox, sender.telemetry) as ours,
             Ingestor(theirs, outbox=postgres_place, role="submit") as submitting,
             Ingestor(ours, outbox=postgres_place),
         ):
@@ -313,7 +301,7 @@ def test_one_message_is_in_the_trace_of_who_awaits_it() -> None:
     telling = Telling()
 
     async def scenario() -> None:
-        async with Sandbox(OPEN) as sandbox, client(sandbox, telling) as api:
+        async with Sandbox(OPEN) as sandbox, client(sandbox, telling.telemetry) as api:
             with telling.tracer.start_as_current_span("caller") as span:
                 await api.add_inbound_message(records(1)[0].message)
             assert [trace_id(one) for one in telling.spans] == [trace_id(span)]
@@ -329,7 +317,7 @@ def test_gauges_are_of_all_locations_unless_they_are_asked_for(tmp_path: Path) -
         telling = Telling(locations=locations)
         async with (
             Sandbox(replace(OPEN, limits=limits, apart=True)) as sandbox,
-            client(sandbox, telling) as api,
+            client(sandbox, telling.telemetry) as api,
             Ingestor(api, outbox=tmp_path / f"{locations}.db") as ingestor,
         ):
             for number, one in enumerate(records(3)):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leadconnector_async import Outcome
+    from leadconnector_async.observer import Telemetry
     from leadconnector_async.sandbox import Sandbox
     from leadconnector_async.sandbox.server import SandboxBase
 
@@ -38,6 +39,20 @@ UNPACED = RateLimit(100_000, 0.1, None)
 """Paces nothing; and what another run used is soon forgotten."""
 SHORT_PAUSES = Limits(window="off", max=10_000_000, interval=0.1, daily=None)
 """A 429 that says nothing else is waited out for one interval."""
+
+
+def client(sandbox: Sandbox, telemetry: Telemetry | None = None) -> LeadConnector:
+    """A client of the sandbox's location that is paced by nothing, and waits for little."""
+    return LeadConnector(
+        sandbox.token,
+        location_id=sandbox.location_id,
+        base_url=sandbox.url,
+        policy=QUICK,
+        limit=UNPACED,
+        telemetry=telemetry,
+    )
+
+
 TIMEOUTS = Timeouts(connect=2.0, read=0.5)
 """For tests in which something hangs, and for no others: a busy machine answers as late as that."""
 
