@@ -154,7 +154,7 @@ def explained(path: str, error: BaseException) -> OutboxError:
         return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
     if isinstance(error, OSError):
         return _explained_system(path, error)
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
+    code = _code(error)
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         fix = "choose another file, or restore this one from a copy"
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
@@ -164,10 +164,15 @@ def explained(path: str, error: BaseException) -> OutboxError:
     return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
 
 
+def _code(error: BaseException) -> int:
+    """What kind of error it is, without SQLite's further distinctions."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR)) & 0xFF
+
+
 def _is_disk_full(path: str, error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOSPC
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
+    code = _code(error)
     if code != sqlite3.SQLITE_IOERR:
         return code == sqlite3.SQLITE_FULL
     try:  # where the index of its log cannot grow, SQLite tells of an error of the device

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # Nearly all lack nothing, and what is None takes as long as what is not.
 _PLAIN: Final = "INSERT OR IGNORE INTO record (seq, location, lane, date, key, payload)"
 
+_PLAINLY: Final = 6
 _RECORD: Final = f"{_PLAIN[:-1]}, late, traits)"
 
 _REPLACE: Final = """UPDATE record SET lane = ?, date = ?, payload = ?, late = ?, traits = ?
@@ -153,9 +154,9 @@ class SqliteRecords:
         before = self._connection.total_changes
         rows = [_row(record, record.draft.key) for record in tried]
         if all(draft.deferred is None for draft in drafts):
-            run_rows(self._connection, _PLAIN, rows)
+            run_rows(self._connection, _PLAIN, [row[:_PLAINLY] for row in rows])
         else:
-            run_rows(self._connection, _RECORD, [*map(_completed, rows, drafts)])
+            run_rows(self._connection, _RECORD, rows)
         if self._connection.total_changes - before == len(tried):
             return tried, []
         found = self._connection.execute("SELECT seq FROM record WHERE seq >= ?", (first,))
@@ -168,7 +169,7 @@ class SqliteRecords:
     async def insert_again(self, record: NewRecord, key: bytes) -> None:
         """See `RecordStore.insert_again`."""
         self._next = max(self._next, record.seq + 1)
-        run_rows(self._connection, _RECORD, [_completed(_row(record, key), record.draft)])
+        run_rows(self._connection, _RECORD, [_row(record, key)])
 
     async def enter(self, created: Sequence[NewRecord], source: int) -> int:
         """See `RecordStore.enter`."""
@@ -350,8 +351,5 @@ def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:
         raise ValueError("a draft has either a payload, or a reason for having none")
     # What is neither a number, a text nor a bytearray would be looked up in tables of adapters.
     payload = None if draft.payload is None else bytearray(draft.payload)
-    return seq, location, draft.lane, draft.date, bytearray(key), payload
-
-
-def _completed(row: tuple[Any, ...], draft: Draft) -> tuple[Any, ...]:
-    return *row, draft.deferred, draft.traits
+    plain = seq, location, draft.lane, draft.date, bytearray(key), payload
+    return *plain, draft.deferred, draft.traits
