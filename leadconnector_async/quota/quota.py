@@ -41,7 +41,8 @@ class Quota:
     The first request goes alone: its answer tells the limit, and what is left of it. After a
     restart it waits a little for a slot of the earlier process to be released: what that process
     used may have been all that the limit allows. It goes even where the earlier process has used
-    the day up: only the server knows whether it begins a new one, or allows more by now.
+    the day up, or more of the window than the limit in force: only the server knows whether it
+    begins a new day, or allows more.
 
     ``share`` is the part of each limit that is used, the server's own included.
     """
@@ -153,7 +154,7 @@ class Quota:
         share = self._capacity.share(now)
         if not self._answered and self._window.in_flight:
             return inf
-        if self._capacity.left(now, share) < 1:
+        if self._capacity.left(now, share) < 1 and not self._must_ask:
             return self._next_chance(now, share)
         self._weight = self._limit.requests / (self._limit.requests - share)
         at = self._pacer.ready_at(now, self._weight)
@@ -268,6 +269,11 @@ class Quota:
         self._window.inherit(
             snapshot.window_used, now + (snapshot.window_ends - wall_ms) / 1000, now
         )
+
+    @property
+    def _must_ask(self) -> bool:
+        """Whether the earlier process was told a greater limit, which this one has yet to hear."""
+        return not self._answered and self._window.used > self._limit.requests
 
     def _next_chance(self, now: float, share: float) -> float:
         release = self._window.next_release()

@@ -126,7 +126,7 @@ def test_a_stopped_webhook_loses_nothing(postgres_place: str) -> None:
         answered = {f"m{number}" for number, status in statuses.items() if status == 200}
         assert answered <= {one.alt_id for one in sandbox.messages}
         assert len(answered) < len(statuses)
-        with webhook(sandbox, postgres_place) as (_, address):
+        with webhook(sandbox, postgres_place, WEBHOOK_WAIT=str(PATIENCE)) as (_, address):
             again = asyncio.run(post_all(address, [*statuses, *statuses]))
         assert set(again.values()) == {200}
         assert Counter(one.alt_id for one in sandbox.messages) == {f"m{n}": 1 for n in statuses}

@@ -296,6 +296,28 @@ async def test_after_a_restart_a_released_slot_is_waited_for() -> None:
     assert time() < heir.ready_at(time()) <= time() + 1.0
 
 
+@virtually
+async def test_after_a_restart_a_greater_limit_is_asked_for() -> None:
+    """More was used than the limit in force allows: one request goes, and its answer tells."""
+    quota = make()
+    await consistent(quota, 400, most=500)
+    heir = make(snapshot=quota.state(time(), WALL))
+    began = time()
+    slot = await one(heir)
+    assert time() < began + 1.1
+    assert heir.ready_at(time()) == inf
+    heir.give_back(slot, time(), RateLimitHeaders(max=500, remaining=99, interval_ms=10_000))
+    assert heir.ready_at(time()) == time()
+
+
+@virtually
+async def test_after_a_restart_a_greater_limit_is_asked_for_once() -> None:
+    """An answer that tells none leaves the one in force, and what is used of it."""
+    heir = make(snapshot=QuotaSnapshot(400, WALL, 400, WALL + 10_000))
+    await exchange(heir, SILENT)
+    assert heir.ready_at(time()) > time()
+
+
 @pytest.mark.parametrize("jump_ms", [-(10**12), -3_600_000, 3_600_000, 10**12])
 def test_a_wall_clock_that_jumped_stops_nothing_for_long(jump_ms: int) -> None:
     """Back: an interval is waited, and a day. Forth: the first answer tells what is left."""
