@@ -82,6 +82,11 @@ class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [item for item in self.attachments if isinstance(item, LocalFile)]
 
     @property
+    def contents(self) -> list[str]:
+        """What tells its attachments from others: their URLs, or digests of what they hold."""
+        return [item if isinstance(item, str) else item.digest for item in self.attachments]
+
+    @property
     def traits(self) -> Trait:
         """See `Trait`."""
         contact = self.contact

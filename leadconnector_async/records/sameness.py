@@ -47,7 +47,7 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
     if known := _FORGOTTEN.search(payload):
         return bytes.fromhex(known[2 if mail else 1].decode())
     lacks = read_deferred(deferred) if deferred else _NOTHING
-    files = [item if isinstance(item, str) else item.digest for item in lacks.attachments]
+    files = lacks.contents
     if mail:
         body = orjson.loads(payload)
         texts = (" ".join(body.get(name, "").split()) for name in _TEXTS)
