@@ -8,7 +8,6 @@ of its own, and control characters as they were.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -17,7 +16,7 @@ from xml.parsers import expat
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
-from leadconnector_async.sources.coerce import as_given
+from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mapping_files import described, load_mapping, root_of
 from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
@@ -114,15 +113,14 @@ class XmlSource(StreamSource):
             whole = f", not {_alternatives(definition.root)}: {fix}"
             raise self._holds_none(definition, f" of --mapping {name}", whole)
         self._definition = definition
-        coercer = self._coercer
-        self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
+        self._elements = ElementReader(definition, self._coercer, options)
         self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0
         # What the text layer has decoded is UTF-8, whatever the file says of itself.
         encoding = "utf-8" if self._marked or self._options.encoding else None
-        parser = _Parser(self.name, frozenset(self._elements.names), encoding)
+        parser = _Parser(self.name, frozenset(self._elements.kinds), encoding)
         pieces = mended_references(self._text.chunks())
         while (piece := next(pieces, None)) is not None:
             problem = parser.feed(piece)
@@ -150,10 +148,8 @@ class XmlSource(StreamSource):
     def _records(self, elements: Iterable[Element]) -> Iterator[Parsed]:
         for element in elements:
             for made in self._elements.records(element):
-                given = as_given(made.values)
-                if made.members:
-                    given["members"] = made.members
-                raw = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
+                members = {"members": made.members} if made.members else {}
+                raw = in_api_names(made.values | members)
                 told = made.notices, made.left_out
                 yield self._coercer.parsed(element.line, raw, made.values, *told)
 
