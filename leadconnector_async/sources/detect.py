@@ -16,18 +16,19 @@ from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
 from leadconnector_async.sources.jsonl import JsonSource, SingerSource
+from leadconnector_async.sources.mailbox import Mailbox
 from leadconnector_async.sources.mapping_files import (
     choice_of_markup,
     load_mapping,
     with_date_format,
 )
 from leadconnector_async.sources.mbox import begins_with_mail
-from leadconnector_async.sources.spreadsheet import Spreadsheet
+from leadconnector_async.sources.spreadsheet import Spreadsheet, open_excel, open_parquet
 from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.text_log import log_mapping_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from leadconnector_async.sources.base import FormatName, Source, SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
@@ -157,12 +158,8 @@ def _opened(file: SourceFile, options: SourceOptions) -> Source:
 
 def _opened_book(file: SourceFile, name: str | None, options: SourceOptions) -> Spreadsheet | None:
     """Open what begins as a workbook. None for one that is none, and is not said to be one."""
-    from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - few are such
-
     try:
-        return (spreadsheet.open_excel if name == "excel" else spreadsheet.open_parquet)(
-            file, options
-        )
+        return (open_excel if name == "excel" else open_parquet)(file, options)
     except SourceError:
         if name in (options.format, format_by_name(file.name)):
             raise
@@ -192,11 +189,11 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
     text = Utf8Text(stream, None if name in MAIL else options.encoding)
     _refuse_foreign(stream, text.head)
     if name not in MAIL and (log := log_mapping_of(text.head, options)) is not None:
-        return _by(*log, stream, text, options)
+        return _by(log, stream, text, options)
     if options.format is None:
         name = told_by(text.head, name, options)
     if name in MAIL:
-        source = _mailbox(stream, text.chunks(), options, single=name == "eml")
+        source: Source = Mailbox(stream, text.chunks(), options, single=name == "eml")
     elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
         source = _markup(stream, text, options)
     elif name in ("jsonl", "singer"):
@@ -214,12 +211,12 @@ def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions)
 
 
 def _by(
-    kind: type[TextLog | HtmlLog],
-    name: str,
+    log: tuple[type[TextLog | HtmlLog], str],
     stream: ByteStream,
     text: Utf8Text,
     options: SourceOptions,
 ) -> Source:
+    kind, name = log
     source = kind(stream, text, options, with_date_format(load_mapping(name), options.date_format))
     if name != options.mapping_file:
         source.recognised = name
@@ -234,17 +231,6 @@ def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Sourc
     source = XmlSource(stream, text, replace(options, mapping_file=name))
     source.warnings += notes
     source.recognised = name if notes else None
-    return source
-
-
-def _mailbox(
-    stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
-) -> Source:
-    from leadconnector_async.sources.mailbox import UNMAPPED, Mailbox  # noqa: PLC0415 - few are such
-
-    source = Mailbox(stream, chunks, options, single=single)
-    if options.mapping_file is not None:
-        source.warnings.append(UNMAPPED)
     return source
 
 

@@ -11,8 +11,6 @@ from email.parser import BytesFeedParser
 from email.policy import compat32
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec import Struct
-
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
@@ -37,59 +35,81 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.mail_headers import Selection
     from leadconnector_async.sources.mbox import Piece
 
-if TYPE_CHECKING:
+    Values = dict[str, object]
     Warn = Callable[[str], None]
 
 _DEEPEST: Final = 40
 """Multiparts within each other. Real mails have five."""
 
-_BODIES: Final = {"text/plain": "texts", "text/html": "htmls"}
 
+class MailContent:
+    """What a mail holds. A mail can have several texts, such as a footer added by a list.
 
-class MailContent(Struct):
-    """What a mail holds. A mail can have several texts, such as a footer added by a list."""
+    ``warn`` is told of what was replaced or left out.
+    """
 
-    texts: list[str] = []
-    htmls: list[str] = []
-    files: list[Attached] = []
+    def __init__(self, warn: Warn) -> None:
+        self.texts: dict[str, list[str]] = {"text/plain": [], "text/html": []}
+        self.files: list[Attached] = []
+        self._warn = warn
 
     def __repr__(self) -> str:
-        return f"Content({len(self.texts)} texts, {len(self.htmls)} html, {len(self.files)} files)"
+        return f"Content({[*map(len, self.texts.values())]} texts, {len(self.files)} files)"
 
-    @property
-    def message(self) -> str | None:
-        """The text, if there is any."""
-        return _joined(self.texts)
+    def text(self, kind: str) -> str | None:
+        """The text of a media type, if there is any."""
+        return "\n".join(text for text in self.texts[kind] if text.strip()) or None
 
-    @property
-    def html(self) -> str | None:
-        """The HTML, if there is any."""
-        return _joined(self.htmls)
+    def add(self, part: Message, depth: int = 0) -> None:
+        """Take a mail, or a part of one, apart."""
+        if depth > _DEEPEST:
+            self._warn("parts within parts, too deep to be read: they are left out")
+        elif part.get_content_type() == "multipart/alternative":
+            self._add_best(part, depth)
+        elif part.get_content_maintype() == "multipart":
+            for child in _children(part):
+                self.add(child, depth + 1)
+        elif part.is_multipart():
+            self._add_mail(part)
+        else:
+            self.add_leaf(part)
 
+    def _add_best(self, part: Message, depth: int) -> None:
+        """Of several forms of a text take the last of each kind: writers put the best one last."""
+        choices = [MailContent(self._warn) for _ in _children(part)]
+        for child, choice in zip(_children(part), choices, strict=True):
+            if child.is_multipart() or child.get_content_type() in self.texts:
+                choice.add(child, depth + 1)
+            elif child.get_content_maintype() != "text":  # others are the same text once more
+                choice.add_leaf(child)
+        for kind, texts in self.texts.items():
+            texts.extend(next((best for one in choices[::-1] if (best := one.texts[kind])), ()))
+        self.files += (file for choice in choices for file in choice.files)
 
-def mail_content(mail: Message, warn: Warn) -> MailContent:
-    """Take a mail apart. ``warn`` is told of what was replaced or left out."""
-    content = MailContent()
-    _collect(mail, content, warn, 0)
-    return content
+    def _add_mail(self, part: Message) -> None:
+        """Keep a mail within a mail as a text file: the API takes no other form of it."""
+        try:
+            inner = b"\n\n".join(child.as_bytes() for child in _children(part))
+        except (LookupError, ValueError, TypeError):  # the generator cannot write all it parsed
+            self._warn("forwarded mails that cannot be written again: they are left out")
+            return
+        self._keep(_filename(part) or "forwarded mail", "text/plain", inner)
 
+    def add_leaf(self, part: Message) -> None:
+        """Take a part that has no others in it."""
+        payload = part.get_payload(decode=True)
+        data = payload if isinstance(payload, bytes) else b""
+        kind, filename = part.get_content_type(), _filename(part)
+        is_text = kind in self.texts and part.get_content_disposition() != "attachment"
+        if is_text and not filename:
+            text = decode_text(data, part.get_content_charset(), self._warn)
+            self.texts[kind].append(body(text))
+        else:
+            self._keep(filename or "attachment", kind, data)
 
-def _joined(texts: list[str]) -> str | None:
-    return "\n".join(text for text in texts if text.strip()) or None
-
-
-def _collect(part: Message, content: MailContent, warn: Warn, depth: int) -> None:
-    if depth > _DEEPEST:
-        warn("parts within parts, too deep to be read: they are left out")
-    elif part.get_content_type() == "multipart/alternative":
-        _collect_best(part, content, warn, depth)
-    elif part.get_content_maintype() == "multipart":
-        for child in _children(part):
-            _collect(child, content, warn, depth + 1)
-    elif part.is_multipart():
-        _collect_mail(part, content, warn)
-    else:
-        _collect_leaf(part, content, warn)
+    def _keep(self, filename: str, kind: str, data: bytes) -> None:
+        file = named_for(filename, kind, data, self._warn)
+        self.files += () if file is None else (file,)
 
 
 def _children(part: Message) -> Iterator[Message]:
@@ -101,56 +121,11 @@ def _children(part: Message) -> Iterator[Message]:
         yield part
 
 
-def _collect_best(part: Message, content: MailContent, warn: Warn, depth: int) -> None:
-    """Of several forms of one text take the last of each kind: writers put the best one last."""
-    choices = [MailContent() for _ in _children(part)]
-    for child, choice in zip(_children(part), choices, strict=True):
-        if child.is_multipart() or child.get_content_type() in _BODIES:
-            _collect(child, choice, warn, depth + 1)
-        elif child.get_content_maintype() != "text":  # others are the same text once more
-            _collect_leaf(child, choice, warn)
-    for kind in _BODIES.values():
-        filled: list[list[str]] = [found for one in choices if (found := getattr(one, kind))]
-        getattr(content, kind).extend(filled[-1] if filled else ())
-    content.files += (file for choice in choices for file in choice.files)
-
-
-def _collect_mail(part: Message, content: MailContent, warn: Warn) -> None:
-    """Keep a mail within a mail as a text file: the API takes no other form of it."""
-    try:
-        inner = b"\n\n".join(child.as_bytes() for child in _children(part))
-    except (LookupError, ValueError, TypeError):  # the generator cannot write all that was parsed
-        warn("forwarded mails that cannot be written again: they are left out")
-        return
-    _keep(_filename(part) or "forwarded mail", "text/plain", inner, content, warn)
-
-
-def _collect_leaf(part: Message, content: MailContent, warn: Warn) -> None:
-    payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
-    kind = part.get_content_type()
-    filename = _filename(part)
-    if kind in _BODIES and not filename and part.get_content_disposition() != "attachment":
-        text = body(decode_text(data, part.get_content_charset(), warn))
-        getattr(content, _BODIES[kind]).append(text)
-        return
-    _keep(filename or "attachment", kind, data, content, warn)
-
-
 def _filename(part: Message) -> str | None:
     """Read a file's name, which many programs write as words of RFC 2047, or in UTF-8 as it is."""
     name = part.get_filename()
     return name and header_text(name)
 
-
-def _keep(filename: str, kind: str, data: bytes, content: MailContent, warn: Warn) -> None:
-    file = named_for(filename, kind, data, warn)
-    if file is not None:
-        content.files.append(file)
-
-
-if TYPE_CHECKING:
-    Values = dict[str, object]
 
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
@@ -246,7 +221,7 @@ class MailOptions(NamedTuple):
     files: Attachments
     zone: tzinfo | None
     undated: bool
-    warn: Callable[[str], None]
+    warn: Warn
 
 
 def read_mail(
@@ -284,7 +259,8 @@ def _head_values(head: Head, piece: Piece, how: MailOptions) -> Values:
     for notice in notices_of(states, head):
         how.warn(notice)
     postmark = postmark_of(piece.postmark)
-    if postmark and _is_placeholder(postmark[0]) and "bounces" not in states:
+    # What programs write that know no sender: the date with it is that of their writing.
+    if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
         postmark = None
     date = head.date(how.zone, postmark, how.warn)
     if isinstance(date, WrongValueError):
@@ -299,11 +275,6 @@ def _head_values(head: Head, piece: Piece, how: MailOptions) -> Values:
         "inReplyTo": head.ancestors or None,
         **_side_values(head, states, how),
     }
-
-
-def _is_placeholder(sender: str) -> bool:
-    """Tell the line that programs write which know no sender: its date is that of their writing."""
-    return sender.upper() == "MAILER-DAEMON"
 
 
 def _side_values(head: Head, states: set[str], how: MailOptions) -> Values:
@@ -337,9 +308,11 @@ def _side_values(head: Head, states: set[str], how: MailOptions) -> Values:
     return values
 
 
-def _content_values(mail: Message, files: Attachments, warn: Callable[[str], None]) -> Values:
-    content = mail_content(mail, warn)
+def _content_values(mail: Message, files: Attachments, warn: Warn) -> Values:
+    content = MailContent(warn)
+    content.add(mail)
     if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
         warn(OPEN_END)
     kept = files.keep(content.files, "Email", warn)
-    return {"message": content.message, "html": content.html, "attachments": kept or None}
+    texts = {"message": content.text("text/plain"), "html": content.text("text/html")}
+    return {**texts, "attachments": kept or None}

@@ -55,13 +55,6 @@ class LostLines:
         return [f"{lines} before its first mail, from line {self._first} on: not read"]
 
 
-def mails_in(
-    stream: ByteStream, chunks: Iterable[bytes], lost: LostLines, *, single: bool
-) -> Iterator[Piece]:
-    """Take the mails out of a file."""
-    return iter([whole(chunks)]) if single else split(LineSplitter(chunks, stream), lost)
-
-
 class MailReader:
     """Makes records of mails.
 
@@ -84,6 +77,7 @@ class MailReader:
             warn=self._warn,
         )
         self._notices: list[str] = []
+        self.warnings: list[str] = [] if options.mapping_file is None else [UNMAPPED]
         self.form: bytes = SourceFormat(
             format="jsonl",
             timezone=None if options.timezone is None else str(options.timezone),
@@ -95,17 +89,27 @@ class MailReader:
             self._notices.append(notice)
 
     def mails(
-        self, pieces: Iterable[Piece], stream: ByteStream, states: set[str], file: str | None = None
+        self,
+        stream: ByteStream,
+        chunks: Iterable[bytes],
+        states: set[str],
+        file: str | None = None,
+        *,
+        single: bool,
     ) -> Iterator[Parsed]:
-        """Read the mails of a file.
+        """Read the mails of a file. What it has beside them is told in ``warnings``.
 
         ``states`` is what its name says became of them, ``file`` its name in a folder, which is
         given back with a record that failed.
         """
-        for piece in pieces:
+        lost, found = LostLines(), False
+        for piece in [whole(chunks)] if single else split(LineSplitter(chunks, stream), lost):
             # Where the file breaks off, nobody can tell whether its last mail is whole.
             cut = None if piece.ended else stream.damage
             yield self.parsed(piece._replace(states=piece.states | states), file=file, cut=cut)
+            found = True
+        if found or file:
+            self.warnings += [f"{file}: {one}" if file else one for one in lost.warnings()]
 
     def parsed(
         self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
@@ -148,19 +152,17 @@ class Mailbox(OpenSource):
         self._single = single
         self._reader = MailReader(stream.name, options)
         self.form: bytes = self._reader.form
+        self.warnings = self._reader.warnings
 
     def __iter__(self) -> Iterator[Parsed]:
         found = False
-        lost = LostLines()
-        pieces = mails_in(self._stream, self._chunks, lost, single=self._single)
         states = states_of_folders([PurePath(self.name).name])
-        for parsed in self._reader.mails(pieces, self._stream, states):
+        for parsed in self._reader.mails(self._stream, self._chunks, states, single=self._single):
             found = True
             yield parsed
         if not found:
             reason = self._stream.damage or NO_MAIL
             raise SourceError(f"{self.name}: {reason}")
-        self.warnings.extend(lost.warnings())
 
 
 _MAILS: Final = frozenset({"cur", "new"})
@@ -218,12 +220,10 @@ class MailFolder:
         self.name: str = members.name
         self.size: int | None = None
         self.bytes_read: int = 0
-        self.warnings: list[str] = []
         self._files = files
         self._reader = MailReader(self.name, options)
+        self.warnings: list[str] = self._reader.warnings
         self.form: bytes = self._reader.form
-        if options.mapping_file is not None:
-            self.warnings.append(UNMAPPED)
 
     def __iter__(self) -> Iterator[Parsed]:
         for number, (file, single) in enumerate(self._files, 1):
@@ -238,23 +238,19 @@ class MailFolder:
         try:
             stream = file.stream()
         except SourceError:  # a mail program can move or delete it at any moment
-            yield _refused(
-                name,
-                Problem("mail", "cannot be opened", "check that it is there, and its permissions"),
-            )
+            fix = "check that it is there, and its permissions"
+            yield _refused(name, Problem("mail", "cannot be opened", fix))
             return
-        lost, found = LostLines(), False
+        found = False
         try:
-            pieces = mails_in(stream, stream.chunks(), lost, single=single)
             states = states_of_folders([PurePath(self.name).name, *PurePath(name).parts])
-            states |= _flagged(name)
-            for parsed in self._reader.mails(pieces, stream, states, name):
+            states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
+            for parsed in self._reader.mails(stream, stream.chunks(), states, name, single=single):
                 found = True
                 yield parsed
         finally:
             self.bytes_read += stream.bytes_read
             stream.close()
-        self.warnings += [f"{name}: {warning}" for warning in lost.warnings()]
         if not found and stream.damage is not None:
             yield _refused(name, stream.damage)
         elif not found and stream.bytes_read:
@@ -265,11 +261,6 @@ class MailFolder:
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: each file is closed when it is read."""
-
-
-def _flagged(name: str) -> set[str]:
-    _, _, flags = name.partition(":2,")
-    return {state for flag, state in _FLAGS.items() if flag in flags}
 
 
 def _refused(name: str, problem: Problem) -> Parsed:
