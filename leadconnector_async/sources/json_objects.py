@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.mapping import Definition
     from leadconnector_async.sources.mapping_files import Choice
 
-if TYPE_CHECKING:
     Record = dict[str, Any]
 
 HALF: Final = "text with half a character (a lone surrogate), which is sent as \ufffd"

@@ -26,6 +26,7 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     WrongValueError,
     is_plainly_ours,
+    shown,
 )
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import Objects, key_of, read_object
@@ -95,7 +96,7 @@ class JsonSource(StreamSource):
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
         self.warnings.extend(self._objects.warnings)
-        self._warn_of_unknown("field")
+        self.warnings += [f"field {shown(name)} is not sent" for name in self._coercer.unknown]
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())

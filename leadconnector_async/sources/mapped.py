@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition, RecordKind
 
-if TYPE_CHECKING:
     Values = dict[str, object]
 
 DIRECTION: Final = "direction"
@@ -289,9 +288,8 @@ class RowMapper:
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
-                return WrongValueError(
-                    f"is {quoted(flag)} where true or false is expected", _FIX_FLAG
-                )
+                wrong = f"is {quoted(flag)} where true or false is expected"
+                return WrongValueError(wrong, _FIX_FLAG)
         words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
@@ -315,9 +313,8 @@ class RowMapper:
         for kind, words in plan.kinds:
             if words.match(text):
                 wrong, fix = _KINDS[kind]
-                raise WrongValueError(
-                    wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind
-                )
+                fix += f", or leave such out: --leave-out {kind}"
+                raise WrongValueError(wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)
 
     def _plan(self, field: str, rule: FieldRule) -> FieldPlan:

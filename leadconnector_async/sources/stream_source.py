@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
-from leadconnector_async.sources.fields import shown
 from leadconnector_async.sources.json_objects import never_missing
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
@@ -129,9 +128,6 @@ class StreamSource(OpenSource):
     @property
     def _marked(self) -> bool:
         return self._text.marked or self._text.encoding != "utf-8"
-
-    def _warn_of_unknown(self, what: str) -> None:
-        self.warnings.extend(f"{what} {shown(name)} is not sent" for name in self._coercer.unknown)
 
 
 class RowSource(StreamSource):
