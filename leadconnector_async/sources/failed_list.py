@@ -120,8 +120,9 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
         named = as_given(columns.values(cells)) | _rest(columns, cells)
     if "date" in named and (source.timezone or source.date_format):
         named["date"] = _with_offset(named["date"], source)
-    if source.region is not None:
-        return _with_country(flat(named), source.region)
+    if source.region is not None and "contact.phone" in (named := flat(named)):
+        with suppress(WrongValueError):  # left as it is, to be refused again
+            named["contact.phone"] = Contacts(source.region).phone(named["contact.phone"])
     return named
 
 
@@ -163,16 +164,9 @@ def _with_offset(date: object, source: SourceFormat) -> object:
     zone = None if source.timezone is None else ZoneInfo(source.timezone)
     try:
         read = Dates(zone, source.date_format).read(date)
-    except WrongValueError:  # left as it is, to be refused again
+    except WrongValueError:  # as above
         return date
     return date if read is None else read.isoformat()
-
-
-def _with_country(named: Record, region: str) -> Record:
-    if "contact.phone" in named:
-        with suppress(WrongValueError):  # as above
-            named["contact.phone"] = Contacts(region).phone(named["contact.phone"])
-    return named
 
 
 def _csv_line(cells: list[str], delimiter: str) -> str:

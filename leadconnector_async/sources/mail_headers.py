@@ -80,7 +80,11 @@ class Head:
         """Everybody whom the headers of that name give an address of."""
         if name not in self._people:
             values = [_raw_text(value) for value in self._values.get(name, ())]
-            self._people[name] = _people(values) if values else []
+            self._people[name] = [
+                Person(_name(person), address.strip())
+                for person, address in (getaddresses(values, **_LOOSE) if values else ())
+                if "@" in address.strip("@")
+            ]
         return self._people[name]
 
     @property
@@ -132,14 +136,6 @@ class Head:
         return wrong
 
 
-def _people(values: list[str]) -> list[Person]:
-    return [
-        Person(_name(name), address.strip())
-        for name, address in getaddresses(values, **_LOOSE)
-        if "@" in address.strip("@")
-    ]
-
-
 def _name(text: str) -> str:
     name = " ".join(_words(text).split()).strip("'\"").strip()
     return "" if _NO_NAME.search(name) else name
@@ -170,16 +166,12 @@ def _words(text: str) -> str:
         pieces = decode_header(text)
     except (HeaderParseError, ValueError):
         return sound(text)
-    return sound(
-        "".join(
-            piece
-            if isinstance(piece, str)
-            else decode_text(
-                piece, charset or "raw-unicode-escape"
-            )  # what decode_header uses itself
-            for piece, charset in pieces
-        )
+    own = "raw-unicode-escape"  # what decode_header uses itself
+    texts = (
+        piece if isinstance(piece, str) else decode_text(piece, charset or own)
+        for piece, charset in pieces
     )
+    return sound("".join(texts))
 
 
 _OF_FOLDERS: Final = {"templates": "drafts", "unsent messages": "drafts"}

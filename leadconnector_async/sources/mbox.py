@@ -200,11 +200,9 @@ def _flagged(trailer: bytes) -> frozenset[str]:
 def postmark_of(line: bytes) -> tuple[str, str] | None:
     """The sender and the date of a ``From`` line."""
     found = _POSTMARK.match(line)
-    return None if found is None else (_text(found["sender"]), _text(found["date"]))
-
-
-def _text(value: bytes) -> str:
-    return value.decode("ascii", "replace")
+    if found is None:
+        return None
+    return found["sender"].decode("ascii", "replace"), found["date"].decode("ascii", "replace")
 
 
 def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
