@@ -34,23 +34,14 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
     from leadconnector_async.sources.text_log import HtmlLog, TextLog
 
-_SUFFIXES: Final[dict[str, FormatName]] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".mbox": "mbox",
-    ".mbx": "mbox",
-    ".eml": "eml",
-    ".emlx": "eml",
-    ".xml": "xml",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".xlsb": "excel",
-    ".xls": "excel",
-    ".ods": "excel",
-    ".parquet": "parquet",
+_ENDINGS: Final[dict[FormatName, tuple[str, ...]]] = {
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "csv": (".csv", ".tsv"),
+    "mbox": (".mbox", ".mbx"),
+    "eml": (".eml", ".emlx"),
+    "xml": (".xml",),
+    "excel": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
+    "parquet": (".parquet",),
 }
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
@@ -250,4 +241,5 @@ def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
 def format_by_name(path: str) -> FormatName | None:
     """Tell what a file holds by the ending of its name, where that says so."""
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
-    return _SUFFIXES.get(suffixes[-1]) if suffixes else None
+    last = suffixes[-1] if suffixes else None
+    return next((name for name, known in _ENDINGS.items() if last in known), None)

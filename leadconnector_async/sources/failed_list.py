@@ -116,7 +116,9 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
         if isinstance(cells, str):
             return cells
         if len(cells) != len(columns.names):
-            return _csv_line(cells, source.delimiter)
+            text = io.StringIO(newline="")
+            csv.writer(text, delimiter=source.delimiter, lineterminator="").writerow(cells)
+            return text.getvalue()
         named = as_given(columns.values(cells)) | _rest(columns, cells)
     if "date" in named and (source.timezone or source.date_format):
         named["date"] = _with_offset(named["date"], source)
@@ -167,12 +169,6 @@ def _with_offset(date: object, source: SourceFormat) -> object:
     except WrongValueError:  # as above
         return date
     return date if read is None else read.isoformat()
-
-
-def _csv_line(cells: list[str], delimiter: str) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
-    return text.getvalue()
 
 
 class FailedRow(NamedTuple):

@@ -30,7 +30,7 @@ from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from leadconnector_async.errors import SourceError
     from leadconnector_async.sources.base import Identity, Parsed
@@ -102,7 +102,9 @@ class Objects:
         with_columns(kind, columns)
         self._repairs = definition.repair
         self._reader = RowMapper(kind, definition, self._coercer.contacts)
-        self._picks = _picks_of({*columns_read(definition.table), *self._mapping.values()})
+        named = {*columns_read(definition.table), *self._mapping.values()}
+        found = ((name, _PICK.fullmatch(name)) for name in named)
+        self._picks = [_Pick(name, key_of(of[1]), *of.groups()[1:]) for name, of in found if of]
         listed = (*REASON_NAMES, OUTBOX_KEY, LOCATION)
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
@@ -200,12 +202,11 @@ class _Pick(NamedTuple):
 
     def of(self, items: Sequence[object]) -> tuple[str, ...]:
         """Give what these items hold. ``null`` stands for nothing."""
+        objects = (item for item in items if isinstance(item, dict))
         fit = (
             dict(cells_of(item))
-            for item in items
-            if isinstance(item, dict)
-            and ("null" if item.get(self.key) is None else scalar_text(item[self.key]))
-            == self.value
+            for item in objects
+            if self.value == ("null" if (said := item.get(self.key)) is None else scalar_text(said))
         )
         found = (cells.get(self.within) for cells in fit)
         return tuple(cell for cell in found if isinstance(cell, str) and cell)
@@ -213,11 +214,6 @@ class _Pick(NamedTuple):
     def reads(self) -> tuple[str, str]:
         """Name the paths that it takes its texts from."""
         return f"{self.list}[*].{self.key}", f"{self.list}[*].{self.within}"
-
-
-def _picks_of(names: Iterable[str]) -> list[_Pick]:
-    found = ((name, _PICK.fullmatch(name)) for name in names)
-    return [_Pick(name, key_of(one[1]), one[2], one[3], one[4]) for name, one in found if one]
 
 
 def _listed(record: Record) -> dict[str, object]:

@@ -182,7 +182,12 @@ class ElementReader:
             return With((), left_out=LEAVE_OUT["groups"])
         if not wrote and not is_group:
             wrote = self._contacts.others(to)[:1]
-        unknown = _unsigned() if is_group else withheld()
+        unsigned = WrongValueError(
+            "is a group's, and does not tell who wrote it",
+            "write the sender's number, which is among the members, or give --leave-out groups",
+            kind="groups",
+        )
+        unknown = unsigned if is_group else withheld()
         return With(wrote or [unknown], members if is_group or not wrote else ())
 
     def _sent(self, people: list[str], members: list[str]) -> With:
@@ -274,11 +279,3 @@ def _addresses(rule: Members, inner: Iterable[tuple[str, dict[str, str]]]) -> li
         if name == rule.element
     )
     return [(address, role) for address, role in found if address not in ("", "null")]
-
-
-def _unsigned() -> WrongValueError:
-    return WrongValueError(
-        "is a group's, and does not tell who wrote it",
-        "write the sender's number, which is among the members, or give --leave-out groups",
-        kind="groups",
-    )
