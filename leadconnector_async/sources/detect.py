@@ -188,17 +188,15 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
     elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
         source = _markup(stream, text, options)
     elif name in ("jsonl", "singer"):
-        source = _json(name, stream, text, options)
+        if name == "singer" or (options.format is None and begins_as_singer(text.head)):
+            source = SingerSource(stream, text, options)
+        else:
+            layout = layout_of_json(stream.name, text.head, options)
+            source = JsonSource(stream, text, options, layout)
     else:
         source = Delimited(stream, text, options)
     source.warnings += misnamed(stream.name, name, options)
     return source
-
-
-def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
-    if name == "singer" or (options.format is None and begins_as_singer(text.head)):
-        return SingerSource(stream, text, options)
-    return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
 
 
 def _by(

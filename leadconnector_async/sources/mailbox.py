@@ -35,26 +35,6 @@ _CUT: Final = Problem(
 )
 
 
-class LostLines:
-    """Counts the lines of a file that belong to no mail."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._first = 0
-
-    def __call__(self, line: int) -> None:
-        """Note a line."""
-        self._first = self._first or line
-        self._count += 1
-
-    def warnings(self) -> list[str]:
-        """Say how many there are."""
-        if not self._count:
-            return []
-        lines = "1 line" if self._count == 1 else f"{self._count:,} lines"
-        return [f"{lines} before its first mail, from line {self._first} on: not read"]
-
-
 class MailReader:
     """Makes records of mails.
 
@@ -102,14 +82,21 @@ class MailReader:
         ``states`` is what its name says became of them, ``file`` its name in a folder, which is
         given back with a record that failed.
         """
-        lost, found = LostLines(), False
-        for piece in [whole(chunks)] if single else split(LineSplitter(chunks, stream), lost):
+        first = count = 0
+
+        def lose(line: int) -> None:
+            nonlocal first, count
+            first, count = first or line, count + 1
+
+        found = False
+        for piece in [whole(chunks)] if single else split(LineSplitter(chunks, stream), lose):
             # Where the file breaks off, nobody can tell whether its last mail is whole.
             cut = None if piece.ended else stream.damage
             yield self.parsed(piece._replace(states=piece.states | states), file=file, cut=cut)
             found = True
-        if found or file:
-            self.warnings += [f"{file}: {one}" if file else one for one in lost.warnings()]
+        if count and (found or file):
+            lines = f"{file}: " * bool(file) + ("1 line" if count == 1 else f"{count:,} lines")
+            self.warnings.append(f"{lines} before its first mail, from line {first} on: not read")
 
     def parsed(
         self, piece: Piece, *, file: str | None = None, cut: Problem | None = None

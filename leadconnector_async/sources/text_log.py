@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from itertools import chain, pairwise
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -177,14 +177,6 @@ def _beginnings(definition: Definition) -> re.Pattern[bytes]:
     return re.compile("|".join(f"(?P<{name}>{kind.begins})" for name, kind in kinds).encode())
 
 
-class _Piece(NamedTuple):
-    """A piece of a page: one record of a kind, or what is before the first."""
-
-    line: int
-    kind: str | None
-    content: bytes
-
-
 class HtmlLog(RowSource):
     """Reads a page by a mapping whose kinds of records say how they begin.
 
@@ -228,15 +220,18 @@ class HtmlLog(RowSource):
         elif not found:
             raise SourceError(f"{self.name}: holds no record of the mapping: choose another")
 
-    def _pieces(self) -> Iterator[_Piece]:
-        """Cut the page. Of a piece that is too long nothing is kept but its length."""
+    def _pieces(self) -> Iterator[tuple[int, str | None, bytes]]:
+        """Cut the page: one record of a kind each, with its line, after what is before the first.
+
+        Of a piece that is too long nothing is kept but its length.
+        """
         buffer, start, line, dropped = b"", 0, 1, 0
         kind: str | None = None
         seen = 0
         for chunk in self._text.chunks():
             buffer += chunk
             for begin in self._begins.finditer(buffer, seen):
-                yield _Piece(line, kind, _content(buffer[start : begin.start()], dropped))
+                yield line, kind, _content(buffer[start : begin.start()], dropped)
                 line += buffer.count(b"\n", start, begin.start())
                 start, kind, dropped = begin.start(), begin.lastgroup, 0
                 seen = begin.end()
@@ -247,7 +242,7 @@ class HtmlLog(RowSource):
             buffer, seen, start = buffer[start:], seen - start, 0
         if self._stream.damage is None and not buffer.rstrip().lower().endswith(b"</html>"):
             self._stream.damage = _CUT
-        yield _Piece(line, kind, _content(buffer, dropped))
+        yield line, kind, _content(buffer, dropped)
 
     def _problem(self, content: bytes) -> Problem | None:
         if isinstance(content, TooLong):

@@ -16,10 +16,9 @@ from xml.parsers import expat
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
-from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mapping_files import described, load_mapping, root_of
-from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
+from leadconnector_async.sources.stream_source import RowSource
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ _MAX_OTHERS: Final = 100
 _BELOW_ROOT: Final = 2
 
 
-class XmlSource(StreamSource):
+class XmlSource(RowSource):
     """Reads the elements that a mapping, which is one of XML, names as records.
 
     Raises:
@@ -114,7 +113,6 @@ class XmlSource(StreamSource):
             raise self._holds_none(definition, f" of --mapping {name}", whole)
         self._definition = definition
         self._elements = ElementReader(definition, self._coercer, options)
-        self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0
@@ -124,9 +122,10 @@ class XmlSource(StreamSource):
         pieces = mended_references(self._text.chunks())
         while (piece := next(pieces, None)) is not None:
             problem = parser.feed(piece)
-            for parsed in self._records(parser.taken()):
-                found += 1
-                yield parsed
+            for element in parser.taken():
+                for parsed in self._elements.records(element):
+                    found += 1
+                    yield parsed
             if problem is not None:
                 yield Parsed(parser.line, b"{}", None, (self._stream.damage or problem,))
                 break
@@ -144,14 +143,6 @@ class XmlSource(StreamSource):
             f"{self.name}: holds no {_alternatives(definition.elements)}{where}: its first element "
             f"is {described(self._root)}{fix}"
         )
-
-    def _records(self, elements: Iterable[Element]) -> Iterator[Parsed]:
-        for element in elements:
-            for made in self._elements.records(element):
-                members = {"members": made.members} if made.members else {}
-                raw = in_api_names(made.values | members)
-                told = made.notices, made.left_out
-                yield self._coercer.parsed(element.line, raw, made.values, *told)
 
 
 class _Parser:

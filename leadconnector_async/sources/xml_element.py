@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.attachments import named_for
+from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from leadconnector_async.sources.attachments import Attached
-    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.mapping import Definition, Files, Inner, Members, RecordKind
 
@@ -45,21 +46,6 @@ class Element(NamedTuple):
         return f"Element({self.name!r}, line={self.line})"
 
 
-class ElementValues(NamedTuple):
-    """What an element comes to: named values, or why it is left out.
-
-    ``members`` are all whom a message of a group was with, for whoever has to mend it.
-    """
-
-    values: dict[str, object]
-    notices: list[str]
-    left_out: str | None = None
-    members: Sequence[str] = ()
-
-    def __repr__(self) -> str:
-        return f"Made(left_out={self.left_out!r})"
-
-
 class With(NamedTuple):
     """The people whom a message is with: a record for each. ``members`` are all, of a group."""
 
@@ -70,22 +56,21 @@ class With(NamedTuple):
 
 
 class ElementReader:
-    """Makes the values of elements by a mapping, and tells whom they are with.
+    """Makes records of elements by a mapping, and tells whom they are with.
 
     What it learns of the owner's numbers, contacts keep.
     """
 
     def __init__(self, definition: Definition, coercer: RowCoercer, options: SourceOptions) -> None:
         self.kinds: dict[str, RecordKind] = definition.elements
-        self._contacts = coercer.contacts
+        self._coercer, self._contacts = coercer, coercer.contacts
         self._readers = {
             name: RowMapper(kind, definition, self._contacts) for name, kind in self.kinds.items()
         }
-        self._files = coercer.files
         self._policy = options.groups
         self._are_groups_left_out = "groups" in options.leave_out
 
-    def records(self, element: Element) -> Iterator[ElementValues]:
+    def records(self, element: Element) -> Iterator[Parsed]:
         """Make the records of an element: one, or one for each member of a group."""
         kind, reader = self.kinds[element.name], self._readers[element.name]
         element, texts = _with_texts(kind, element)
@@ -97,19 +82,18 @@ class ElementReader:
         if left_out is None:
             left_out, told = reader.not_carried(row, values)
             passed += told
-        found = (
-            self._with(kind, element, values) if left_out is None else With((), (), None, left_out)
-        )
-        if found is None:
-            yield ElementValues(values, passed)
-        elif found.left_out is not None:
-            yield ElementValues(values, [], found.left_out)
-        else:
-            passed += () if found.notice is None else (found.notice,)
-            if found.members:
-                values.pop(NAME, None)  # it is all of their names
-            for person in found.people:
-                yield ElementValues(values | {PHONE: person}, passed, None, found.members)
+        found = self._with(kind, element, values) if left_out is None else None
+        if found is None or found.left_out is not None:
+            left_out = left_out if found is None else found.left_out
+            yield self._coercer.parsed(element.line, in_api_names(values), values, passed, left_out)
+            return
+        passed += () if found.notice is None else (found.notice,)
+        if found.members:
+            values.pop(NAME, None)  # it is all of their names
+        members = {"members": found.members} if found.members else {}  # for whoever has to mend it
+        for person in found.people:
+            own = values | {PHONE: person}
+            yield self._coercer.parsed(element.line, in_api_names(own | members), own, passed)
 
     def _with(self, kind: RecordKind, element: Element, values: dict[str, object]) -> With | None:
         if PHONE not in kind.fields:
@@ -137,7 +121,7 @@ class ElementReader:
             ):
                 passed.append(kind.files.lost)
             files, broken = _within(kind.files, element, passed.append)
-            kept = self._files.keep(files, values.get("type"), passed.append)
+            kept = self._coercer.files.keep(files, values.get("type"), passed.append)
             if broken is not None:
                 broken.given = (
                     kept.given if isinstance(kept, WrongValueError) else [*map(str, kept)]
