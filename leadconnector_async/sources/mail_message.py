@@ -16,13 +16,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import (
-    Head,
-    Person,
-    header_text,
-    notices_of,
-    states_of,
-)
+from leadconnector_async.sources.mail_headers import Head, header_text, notices_of, states_of
 from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import postmark_of
 
@@ -32,7 +26,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from leadconnector_async.sources.attachments import Attachments
-    from leadconnector_async.sources.mail_headers import Selection
+    from leadconnector_async.sources.mail_headers import Person, Selection
     from leadconnector_async.sources.mbox import Piece
 
     Values = dict[str, object]
@@ -152,16 +146,6 @@ _BROKEN: Final = Problem(
 )
 
 
-class Sides(NamedTuple):
-    """Who wrote to whom, seen from the owner of the mailbox."""
-
-    direction: str
-    other: Person
-    to: list[Person]
-    others: bool = False
-    """It went to more people than that one."""
-
-
 class OwnAddresses:
     """The owner's addresses.
 
@@ -192,22 +176,6 @@ class OwnAddresses:
     def __contains__(self, person: Person) -> bool:
         address = person.folded
         return address in self._addresses or f"@{address.rpartition('@')[2]}" in self._domains
-
-    def sides(self, head: Head) -> Sides | WrongValueError:
-        """Tell the other side of a mail."""
-        sender = next(iter(head.people("from") or head.people("sender")), None)
-        to = head.people("to")
-        if sender is None:
-            return WrongValueError("cannot be told: the mail names no sender", _FIX_SIDE)
-        if sender not in self:
-            return Sides("inbound", sender, to)
-        everybody = [*to, *head.people("cc"), *head.people("bcc")]
-        other = next((person for person in everybody if person not in self), None)
-        if other is None:
-            whom = "all its recipients are yours" if everybody else "the mail names no recipient"
-            return WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
-        others = any(p.folded != other.folded for p in everybody if p not in self)
-        return Sides("outbound", other, to, others)
 
 
 class MailOptions(NamedTuple):
@@ -278,33 +246,35 @@ def _head_values(head: Head, piece: Piece, how: MailOptions) -> Values:
 
 
 def _side_values(head: Head, states: set[str], how: MailOptions) -> Values:
-    mine = how.mine
-    sides = mine.sides(head)
-    cc = [person.address for person in head.people("cc")]
+    """Tell who wrote to whom, seen from the owner of the mailbox."""
     sender = next(iter(head.people("from") or head.people("sender")), None)
+    to, cc, bcc = head.people("to"), head.people("cc"), head.people("bcc")
+    others = [person for person in (*to, *cc, *bcc) if person not in how.mine]
+    is_sent = sender is not None and sender in how.mine
+    other = next(iter(others), None) if is_sent else sender
     values: Values = {
         "emailFrom": sender.address if sender else None,
-        "emailBcc": [person.address for person in head.people("bcc")] or None,
+        "emailBcc": [person.address for person in bcc] or None,
     }
-    if isinstance(sides, WrongValueError):
-        to = head.people("to")
-        values |= {"contact.email": sides}
+    if other is None:
+        whom = "all its recipients are yours" if to or cc or bcc else "the mail names no recipient"
+        whom = whom if is_sent else "the mail names no sender"
+        values["contact.email"] = WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
     else:
-        to = sides.to
-        if "sent" in states and sides.direction == "inbound":
+        if "sent" in states and not is_sent:
             how.warn(_NOT_MINE)
         values |= {
-            "direction": sides.direction,
-            "contact.email": sides.other.address,
-            "contact.name": sides.other.name or None,
+            "direction": "outbound" if is_sent else "inbound",
+            "contact.email": other.address,
+            "contact.name": other.name or None,
         }
         # The API takes one recipient. The others stay readable beside those of cc.
-        near = sides.other.folded if sides.direction == "outbound" else None
-        if near and sides.others:
+        near = other.folded
+        if is_sent and any(person.folded != near for person in others):
             how.warn(SEVERAL)
-        to = sorted(to, key=lambda person: person.folded != near if near else person not in mine)
+        to = sorted(to, key=lambda one: one.folded != near if is_sent else one not in how.mine)
     values["emailTo"] = to[0].address if to else None
-    values["emailCc"] = [*(person.address for person in to[1:]), *cc] or None
+    values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None
     return values
 
 
