@@ -11,7 +11,7 @@ import orjson
 
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.chat_sides import LookUps
-from leadconnector_async.sources.coerce import identity_of, in_api_names
+from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     LOCATION,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from leadconnector_async.errors import SourceError
-    from leadconnector_async.sources.base import Identity, Parsed
+    from leadconnector_async.sources.base import Parsed
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.encoding import Utf8Text
@@ -141,10 +141,6 @@ class Objects:
         """Add what the mapping reads of the object around a record."""
         known = {key: value for key, value in holder.items() if key_of(key) in self.around}
         return record | {AROUND: known} if known else record
-
-    def identity(self, record: Record) -> Identity:
-        """Read which record a refused one is."""
-        return identity_of(self.values(record))
 
     def values(self, record: Record) -> dict[str, object]:
         """Name the values of an object as the API does."""

@@ -199,7 +199,7 @@ class JsonSource(StreamSource):
         record, notices = read_object(raw, self._text, what, fix)
         if isinstance(record, Problem):
             said = as_it_stands(raw)
-            identity = self._objects.identity(said) if isinstance(said, dict) else None
+            identity = identity_of(self._objects.values(said)) if isinstance(said, dict) else None
             return Parsed(number, raw, None, (record,), identity)
         if is_unreadable(record):
             mended = self._mended(record)

@@ -113,17 +113,9 @@ class StreamSource(OpenSource):
         self._options = options
         self._lines = LineSplitter(text.chunks(), stream)
         self._coercer = RowCoercer(options, stream.beside)
+        self.dates: Dates = self._coercer.dates
+        self.sides: ChatSides = self._coercer.contacts.sides
         self.sides.name = stream.name
-
-    @property
-    def dates(self) -> Dates:
-        """What reads its dates."""
-        return self._coercer.dates
-
-    @property
-    def sides(self) -> ChatSides:
-        """What tells the sides of its chats."""
-        return self._coercer.contacts.sides
 
     @property
     def _marked(self) -> bool:
