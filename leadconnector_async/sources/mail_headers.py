@@ -224,24 +224,6 @@ def states_of_folders(parts: Iterable[str]) -> set[str]:
     return found - {""}
 
 
-def wanted_states(labels: Iterable[str]) -> set[str]:
-    """Which of the states that are left out are to be read.
-
-    Raises:
-        SourceError: a label is none of them.
-    """
-    found: set[str] = set()
-    for label in labels:
-        state = _STATES.get(_folded(label))
-        if label == "all":
-            found |= _LEFT_OUT_LABELS
-        elif state not in _LEFT_OUT_LABELS:
-            raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
-        else:
-            found.add(state)
-    return found
-
-
 def _from_utf7(name: str) -> str:
     """Decode a folder's name as IMAP servers write it (RFC 3501, 5.1.3)."""
 
@@ -288,7 +270,12 @@ class Selection:
     """
 
     def __init__(self, options: SourceOptions) -> None:
-        wanted = wanted_states(options.labels)
+        wanted = set(_LEFT_OUT_LABELS if "all" in options.labels else ())
+        for label in options.labels - {"all"}:
+            state = _STATES.get(_folded(label), "")
+            if state not in _LEFT_OUT_LABELS:
+                raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
+            wanted.add(state)
         kept = wanted | ({"deleted"} if "trash" in wanted else set())
         self._left_out = {state: why for state, why in _LEFT_OUT.items() if state not in kept}
         for kind in options.leave_out.intersection(_OPTIONAL):

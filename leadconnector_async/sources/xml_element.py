@@ -10,7 +10,7 @@ from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.attachments import named_for
 from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped import NAME, PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
 
 if TYPE_CHECKING:
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.mapping import Definition, Files, Inner, Members, RecordKind
 
-PHONE: Final = "contact.phone"
-
 EMAIL: Final = "contact.email"
-
-NAME: Final = "contact.name"
 
 _NOTHING: Final = frozenset({"", "null"})
 
@@ -146,19 +142,22 @@ class ElementReader:
             and self._contacts.same(address) not in own
         ):
             return With((address,))
-        roles = [(at, role) for at, role in _addresses(rule, inner) if at not in rule.own]
+        told = (
+            (attributes.get(rule.attribute, ""), attributes.get(rule.role, ""))
+            for name, attributes in inner
+            if name == rule.element
+        )
+        roles = [(at, role) for at, role in told if at not in (*_NOTHING, *rule.own)]
         senders = [at for at, role in roles if role in rule.senders]
         listed = people_in(address) if address and address not in rule.own else []
         outbound = direction == "outbound"
         if outbound:
             own |= {self._contacts.same(at) for at in senders}
         to = [at for at, role in roles if role in rule.recipients]
-        members = self._contacts.others(
-            [*senders, *to, *(listed if len(listed) > 1 or not to else ())]
-        )
+        named = listed if len(listed) > 1 or not to else []
+        members = self._contacts.others([*senders, *to, *named])
         if outbound:
-            people = self._contacts.others([*to, *(listed if len(listed) > 1 or not to else ())])
-            return self._sent(people, members)
+            return self._sent(self._contacts.others([*to, *named]), members)
         wrote = self._contacts.others([*senders, *(listed if len(listed) == 1 else ())])
         wrote = sorted(wrote, key=lambda address: "@" in address)[:1]  # numbers before other ids
         is_group = len(listed) > 1 or len(to) > 1
@@ -254,12 +253,3 @@ def _parts(files: Files, element: Element) -> Iterator[tuple[str, dict[str, str]
         for tag, attributes in element.inner
         if tag == files.element
     )
-
-
-def _addresses(rule: Members, inner: Iterable[tuple[str, dict[str, str]]]) -> list[tuple[str, str]]:
-    found = (
-        (attributes.get(rule.attribute, ""), attributes.get(rule.role, ""))
-        for name, attributes in inner
-        if name == rule.element
-    )
-    return [(address, role) for address, role in found if address not in ("", "null")]
