@@ -22,8 +22,9 @@ from leadconnector_async.sources.detect import (
     told_by,
 )
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.mailbox import Mailbox, MailFolder, holds_mail, is_passed_over
+from leadconnector_async.sources.mailbox import Mailbox, MailFolder
 from leadconnector_async.sources.mapping_files import found_in
+from leadconnector_async.sources.mbox import holds_mail, is_passed_over
 from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
 from leadconnector_async.sources.plug_ins import from_plug_ins
 

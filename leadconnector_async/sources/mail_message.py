@@ -1,35 +1,21 @@
-"""From the bytes of a mail to named values, as a record of JSON would give them.
-
-The parts of a mail: its text, its HTML, and what is attached.
-"""
+"""The parts of a mail: its text, its HTML, and what is attached; and whose mailbox it is in."""
 
 from __future__ import annotations
 
 import re
-from email.errors import CloseBoundaryNotFoundDefect
-from email.parser import BytesFeedParser
-from email.policy import compat32
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
-from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import Head, header_text, notices_of, states_of
-from leadconnector_async.sources.mapped_rules import SEVERAL
-from leadconnector_async.sources.mbox import postmark_of
+from leadconnector_async.sources.mail_headers import header_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import tzinfo
     from email.message import Message
 
-    from leadconnector_async.sources.attachments import Attachments
-    from leadconnector_async.sources.mail_headers import Person, Selection
-    from leadconnector_async.sources.mbox import Piece
+    from leadconnector_async.sources.mail_headers import Person
 
-    Values = dict[str, object]
     Warn = Callable[[str], None]
 
 _DEEPEST: Final = 40
@@ -121,29 +107,11 @@ def _filename(part: Message) -> str | None:
     return name and header_text(name)
 
 
-_CHUNK: Final = 1 << 16
-"""Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
-
 _NUMBER: Final = re.compile(r"\+?[\d ().-]+")
 """The owner's own, which tells nothing about mails."""
 
 _SLIP: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 """An address or a domain without its ``@``."""
-
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-
-_FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
-
-OPEN_END: Final = "mails whose last part has no end: they may be cut short"
-
-_NOT_MINE: Final = (
-    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
-    "give that address with --mine too, if it is yours"
-)
-
-_BROKEN: Final = Problem(
-    "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
-)
 
 
 class OwnAddresses:
@@ -176,113 +144,3 @@ class OwnAddresses:
     def __contains__(self, person: Person) -> bool:
         address = person.folded
         return address in self._addresses or f"@{address.rpartition('@')[2]}" in self._domains
-
-
-class MailOptions(NamedTuple):
-    """How mails are read, and ``warn``, which is told what is to be known of the one at hand.
-
-    With ``undated`` a mail may have no date.
-    """
-
-    mine: OwnAddresses
-    selection: Selection
-    files: Attachments
-    zone: tzinfo | None
-    undated: bool
-    warn: Warn
-
-
-def read_mail(
-    piece: Piece, how: MailOptions, *, head_only: bool = False
-) -> tuple[Values, Problem | None]:
-    """Name the values of a mail. A problem is of the mail as a whole.
-
-    Raises:
-        LeftOut: it is not to be imported.
-        SourceError: an attachment cannot be kept.
-    """
-    values: Values = {"type": "Email"}
-    raw = piece.content
-    try:
-        mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
-        values |= _head_values(Head(mail), piece, how)
-        if not head_only:
-            values |= _content_values(mail, how.files, how.warn)
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
-        # The parser raises any of these on mails that were made to break it.
-        return values, _BROKEN
-    return values, None
-
-
-def _parsed(raw: bytes) -> Message:
-    parser = BytesFeedParser(policy=compat32)
-    for start in range(0, len(raw), _CHUNK):
-        parser.feed(raw[start : start + _CHUNK])
-    return parser.close()
-
-
-def _head_values(head: Head, piece: Piece, how: MailOptions) -> Values:
-    states = states_of(head) | piece.states
-    how.selection.check(states, head.id)
-    for notice in notices_of(states, head):
-        how.warn(notice)
-    postmark = postmark_of(piece.postmark)
-    # What programs write that know no sender: the date with it is that of their writing.
-    if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
-        postmark = None
-    date = head.date(how.zone, postmark, how.warn)
-    if isinstance(date, WrongValueError):
-        at: object = None if how.undated and not head.first("date") else date
-    else:
-        at = date.isoformat()
-    return {
-        "id": head.id,
-        "altId": head.id,
-        "date": at,
-        "subject": head.text("subject") or None,
-        "inReplyTo": head.ancestors or None,
-        **_side_values(head, states, how),
-    }
-
-
-def _side_values(head: Head, states: set[str], how: MailOptions) -> Values:
-    """Tell who wrote to whom, seen from the owner of the mailbox."""
-    sender = next(iter(head.people("from") or head.people("sender")), None)
-    to, cc, bcc = head.people("to"), head.people("cc"), head.people("bcc")
-    others = [person for person in (*to, *cc, *bcc) if person not in how.mine]
-    is_sent = sender is not None and sender in how.mine
-    other = next(iter(others), None) if is_sent else sender
-    values: Values = {
-        "emailFrom": sender.address if sender else None,
-        "emailBcc": [person.address for person in bcc] or None,
-    }
-    if other is None:
-        whom = "all its recipients are yours" if to or cc or bcc else "the mail names no recipient"
-        whom = whom if is_sent else "the mail names no sender"
-        values["contact.email"] = WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
-    else:
-        if "sent" in states and not is_sent:
-            how.warn(_NOT_MINE)
-        values |= {
-            "direction": "outbound" if is_sent else "inbound",
-            "contact.email": other.address,
-            "contact.name": other.name or None,
-        }
-        # The API takes one recipient. The others stay readable beside those of cc.
-        near = other.folded
-        if is_sent and any(person.folded != near for person in others):
-            how.warn(SEVERAL)
-        to = sorted(to, key=lambda one: one.folded != near if is_sent else one not in how.mine)
-    values["emailTo"] = to[0].address if to else None
-    values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None
-    return values
-
-
-def _content_values(mail: Message, files: Attachments, warn: Warn) -> Values:
-    content = MailContent(warn)
-    content.add(mail)
-    if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
-        warn(OPEN_END)
-    kept = files.keep(content.files, "Email", warn)
-    texts = {"message": content.text("text/plain"), "html": content.text("text/html")}
-    return {**texts, "attachments": kept or None}

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from email.errors import CloseBoundaryNotFoundDefect
+from email.parser import BytesFeedParser
+from email.policy import compat32
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Self
 
@@ -11,17 +15,29 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
-from leadconnector_async.sources.mail_headers import LeftOutError, Selection, states_of_folders
-from leadconnector_async.sources.mail_message import OPEN_END, MailOptions, OwnAddresses, read_mail
-from leadconnector_async.sources.mbox import Piece, begins_with_mail, split, whole
+from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.mail_headers import (
+    Head,
+    LeftOutError,
+    Selection,
+    notices_of,
+    states_of,
+    states_of_folders,
+)
+from leadconnector_async.sources.mail_message import MailContent, OwnAddresses
+from leadconnector_async.sources.mapped_rules import SEVERAL
+from leadconnector_async.sources.mbox import Piece, postmark_of, split, whole
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from email.message import Message
 
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
     from leadconnector_async.sources.members import Members
+
+    Values = dict[str, object]
 
 UNMAPPED: Final = "holds mails, which are read without --mapping"
 
@@ -32,6 +48,25 @@ _CUT: Final = Problem(
     "ends within this mail: it may be cut short",
     "copy or export the file again, and import it once more; if it is whole, import the mail "
     "from the list of failed ones",
+)
+
+
+_CHUNK: Final = 1 << 16
+"""Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
+
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+
+_FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
+
+OPEN_END: Final = "mails whose last part has no end: they may be cut short"
+
+_NOT_MINE: Final = (
+    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
+    "give that address with --mine too, if it is yours"
+)
+
+_BROKEN: Final = Problem(
+    "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
 )
 
 
@@ -48,15 +83,12 @@ class MailReader:
     def __init__(self, name: str, options: SourceOptions) -> None:
         self._name = name
         self._coercer = RowCoercer(options)
-        self._how = MailOptions(
-            mine=OwnAddresses(name, options.mine),
-            selection=Selection(options),
-            files=self._coercer.files,
-            zone=options.timezone,
-            undated=options.undated == "now",
-            warn=self._warn,
-        )
-        self._notices: list[str] = []
+        self._mine = OwnAddresses(name, options.mine)
+        self._selection = Selection(options)
+        self._zone = options.timezone
+        self._is_undated_now = options.undated == "now"
+        self.notices: list[str] = []
+        """What is to be known of the mail at hand."""
         self.warnings: list[str] = [] if options.mapping_file is None else [UNMAPPED]
         self.form: bytes = SourceFormat(
             format="jsonl",
@@ -65,8 +97,8 @@ class MailReader:
         ).encoded()
 
     def _warn(self, notice: str) -> None:
-        if notice not in self._notices:
-            self._notices.append(notice)
+        if notice not in self.notices:
+            self.notices.append(notice)
 
     def mails(
         self,
@@ -102,26 +134,121 @@ class MailReader:
         self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
     ) -> Parsed:
         """Read a mail. Of one that was ``cut`` off the head alone is read."""
-        self._notices = []
+        self.notices = []
         if piece.size > MAIL_LIMIT:
             wrong = f"is {piece.size} bytes long, over the limit of {MAIL_LIMIT}"
             cut = Problem("mail", wrong, "take its attachments out, or skip it")
         try:
-            values, problem = read_mail(piece, self._how, head_only=cut is not None)
+            values, problem = self.values(piece, head_only=cut is not None)
         except LeftOutError as left_out:
             raw = json.dumps({"file": file or f"{self._name}:{piece.line}"}).encode()
             identity = Identity(left_out.id, None, None)
             return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
         is_last = bool(piece.postmark) and not piece.ended
-        if piece.is_cut or (is_last and OPEN_END in self._notices):
+        if piece.is_cut or (is_last and OPEN_END in self.notices):
             cut = cut or _CUT
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
-        parsed = self._coercer.parsed(piece.line, raw, values, self._notices)
+        parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
         if broken := cut or problem:
             problems = (broken, *parsed.problems)
             return parsed._replace(row=None, problems=problems, identity=identity_of(given))
         return parsed
+
+    def values(self, piece: Piece, *, head_only: bool) -> tuple[Values, Problem | None]:
+        """Name the values of a mail. A problem is of the mail as a whole.
+
+        Raises:
+            LeftOut: it is not to be imported.
+            SourceError: an attachment cannot be kept.
+        """
+        values: Values = {"type": "Email"}
+        raw = piece.content
+        try:
+            mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
+            values |= self._head_values(Head(mail), piece)
+            if not head_only:
+                values |= self._content_values(mail)
+        except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
+            # The parser raises any of these on mails that were made to break it.
+            return values, _BROKEN
+        return values, None
+
+    def _head_values(self, head: Head, piece: Piece) -> Values:
+        states = states_of(head) | piece.states
+        self._selection.check(states, head.id)
+        for notice in notices_of(states, head):
+            self._warn(notice)
+        postmark = postmark_of(piece.postmark)
+        # What programs write that know no sender: the date with it is that of their writing.
+        if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
+            postmark = None
+        date = head.date(self._zone, postmark, self._warn)
+        if isinstance(date, WrongValueError):
+            at: object = None if self._is_undated_now and not head.first("date") else date
+        else:
+            at = date.isoformat()
+        return {
+            "id": head.id,
+            "altId": head.id,
+            "date": at,
+            "subject": head.text("subject") or None,
+            "inReplyTo": head.ancestors or None,
+            **self._side_values(head, states),
+        }
+
+    def _side_values(self, head: Head, states: set[str]) -> Values:
+        """Tell who wrote to whom, seen from the owner of the mailbox."""
+        sender = next(iter(head.people("from") or head.people("sender")), None)
+        to, cc, bcc = head.people("to"), head.people("cc"), head.people("bcc")
+        mine = self._mine
+        others = [person for person in (*to, *cc, *bcc) if person not in mine]
+        is_sent = sender is not None and sender in mine
+        other = next(iter(others), None) if is_sent else sender
+        values: Values = {
+            "emailFrom": sender.address if sender else None,
+            "emailBcc": [person.address for person in bcc] or None,
+        }
+        if other is None:
+            whom = (
+                "all its recipients are yours" if to or cc or bcc else "the mail names no recipient"
+            )
+            whom = whom if is_sent else "the mail names no sender"
+            values["contact.email"] = WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
+        else:
+            if "sent" in states and not is_sent:
+                self._warn(_NOT_MINE)
+            values |= {
+                "direction": "outbound" if is_sent else "inbound",
+                "contact.email": other.address,
+                "contact.name": other.name or None,
+            }
+            # The API takes one recipient. The others stay readable beside those of cc.
+            near = other.folded
+            if is_sent and any(person.folded != near for person in others):
+                self._warn(SEVERAL)
+            to = sorted(
+                to, key=lambda one: one.folded != near if is_sent else one not in self._mine
+            )
+        values["emailTo"] = to[0].address if to else None
+        values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None
+        return values
+
+    def _content_values(self, mail: Message) -> Values:
+        content = MailContent(self._warn)
+        content.add(mail)
+        if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
+            self._warn(OPEN_END)
+        kept = self._coercer.files.keep(content.files, "Email", self._warn)
+        texts = {"message": content.text("text/plain"), "html": content.text("text/html")}
+        return {**texts, "attachments": kept or None}
+
+
+def _parsed(raw: bytes) -> Message:
+    parser = BytesFeedParser(policy=compat32)
+    for start in range(0, len(raw), _CHUNK):
+        parser.feed(raw[start : start + _CHUNK])
+    return parser.close()
 
 
 class Mailbox(OpenSource):
@@ -152,43 +279,8 @@ class Mailbox(OpenSource):
             raise SourceError(f"{self.name}: {reason}")
 
 
-_MAILS: Final = frozenset({"cur", "new"})
-"""Folders of a Maildir whose files are mails, whatever they are called."""
-
 _FLAGS: Final = {"D": "drafts", "T": "deleted"}
 """Flags in the names of a Maildir's files."""
-
-_SINGLE: Final = (".eml", ".eml.gz", ".emlx")
-
-_MBOX: Final = (".mbox", ".mbx", ".mbox.gz", ".mbx.gz")
-
-_INDEX: Final = (".msf", "table_of_contents", "maildirfolder", "maildirsize", "subscriptions")
-"""Ends of the names of files that mail programs keep beside mails."""
-
-
-def holds_mail(file: SourceFile) -> bool | None:
-    """Tell a file of one mail from one of many; None for one of none."""
-    assert file.members is not None  # noqa: S101 - of an export
-    folder, _, name = file.member.rpartition("/")
-    lower = name.lower()
-    if lower.endswith(_SINGLE):
-        return True
-    if is_passed_over(file.member):
-        return None
-    if PurePath(folder).name in _MAILS:
-        return True
-    if lower.endswith(_MBOX):
-        return False
-    if not file.members.size(file.member):
-        return None
-    found = begins_with_mail(file.peek()[0], named="." in name)
-    return None if found and "." in name else found
-
-
-def is_passed_over(name: str) -> bool:
-    """Tell what systems and mail programs keep beside what is their owner's."""
-    name = name.rpartition("/")[2].lower()
-    return name[0] == "." or name.endswith(_INDEX)
 
 
 class MailFolder:
