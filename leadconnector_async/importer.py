@@ -215,9 +215,6 @@ class Importer:
             return Ending(ended="time_up", stopped=stopped)
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
 
-    def __repr__(self) -> str:
-        return f"<Importer {sum(self.left.values())} of {self.total} records left>"
-
 
 def _together(errors: list[LeadConnectorError]) -> str:
     """The first error, and how many more there are."""

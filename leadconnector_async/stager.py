@@ -218,6 +218,3 @@ class Stager:
             self._stats.add(await task)
             if self.observer is not None:
                 self.observer.staged(source_pass.newest)
-
-    def __repr__(self) -> str:
-        return f"<Stager {self._stats.staged} staged, {self._stats.skipped} known>"

@@ -33,9 +33,6 @@ class MailContent:
         self.files: list[Attached] = []
         self._warn = warn
 
-    def __repr__(self) -> str:
-        return f"Content({[*map(len, self.texts.values())]} texts, {len(self.files)} files)"
-
     def text(self, kind: str) -> str | None:
         """The text of a media type, if there is any."""
         return "\n".join(text for text in self.texts[kind] if text.strip()) or None
