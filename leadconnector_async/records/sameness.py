@@ -71,11 +71,6 @@ def forgotten(payload: bytes, deferred: str | None) -> bytes:
     return orjson.dumps(kept | {"forgotten": "".join(digests)})
 
 
-def reused_digest(own: bytes, payload: bytes, deferred: str | None) -> bytes:
-    """Digest what a record says together with the key of its id."""
-    return blake2b(own + b"\0" + content_digest(payload, deferred), digest_size=16).digest()
-
-
 def reused_key(key: bytes, content: bytes) -> bytes:
     """Digest a key that several records share, with what one of them says."""
     return blake2b(key + b"\0" + content, digest_size=16).digest()
