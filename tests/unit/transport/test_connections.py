@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 from http_peer import OK, POST, TOKEN, answer_all, either_way, serving, transport_to
+from virtual_time import HeldClock
 
 from leadconnector_async.errors import FateUnknownError, NotSentError
 from leadconnector_async.transport.aiohttp_session import Timeouts
@@ -97,16 +98,6 @@ def test_connections_end_at_once() -> None:
             assert len(server.requests) == 2
 
     asyncio.run(main())
-
-
-class HeldClock(asyncio.SelectorEventLoop):
-    """A loop whose time goes on when a test says so."""
-
-    now = 0.0
-
-    def time(self) -> float:
-        """The time that was set."""
-        return self.now
 
 
 async def send_at_once(transport: AiohttpTransport, number: int) -> None:
