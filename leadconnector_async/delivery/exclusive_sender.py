@@ -162,7 +162,7 @@ class ExclusiveSender:
             await self._dispatcher.work(forever=True)
         finally:
             feeder.cancel()
-            await asyncio.wait([feeder])
+            await asyncio.gather(feeder, return_exceptions=True)
         if not feeder.cancelled():
             feeder.result()
 
