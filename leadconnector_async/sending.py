@@ -80,7 +80,6 @@ class OwnerSending:
             if session.policy.mark_read
             else None
         )
-        self._stopping = False
         self.left: dict[str, int] = {}
         self.total: int | None = None
 
@@ -112,14 +111,14 @@ class OwnerSending:
         """See `Sending.open`."""
         unsent = await self._outbox.unsent()
         locations = await self._outbox.locations()
-        if not self._stopping:
+        if not self._dispatcher.stopping:
             await self._dispatcher.open_all(locations)
             self.left |= {location: unsent.get(location, 0) for location in locations}
         self.total = sum(self.left.values())
 
     async def send(self) -> None:
         """See `Sending.send`."""
-        if self._stopping:
+        if self._dispatcher.stopping:
             return
         if self._marker is None:
             await self._dispatcher.work()
@@ -130,7 +129,6 @@ class OwnerSending:
 
     def stop(self) -> None:
         """See `Sending.stop`."""
-        self._stopping = True
         self._dispatcher.stop()
         if self._marker is not None:
             self._marker.stop()
