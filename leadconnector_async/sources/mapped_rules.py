@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime, tzinfo
 
+    from leadconnector_async.sources.date_patterns import ZoneName
     from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
 
     Cell = str | list[object] | tuple[str, ...]
@@ -160,7 +161,7 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
 
     One without an offset stays text, since what its zone makes of it is told.
     """
-    zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
+    zone: tzinfo | ZoneName | None = zone_of(rule.zone) if rule.zone else None
     if isinstance(text, LocalText):
         zone = text.zone
     if not rule.formats:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.coerce import in_api_names
-from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles, without_zone
+from leadconnector_async.sources.coerce import identity_of, in_api_names
+from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
+from leadconnector_async.sources.date_patterns import ZoneName, without_zone, zone_named
+from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
     LOCATION,
@@ -30,7 +34,7 @@ from leadconnector_async.sources.stream_source import SourceFormat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.base import Identity, SourceOptions
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapping import Definition
@@ -58,7 +62,13 @@ class MappedColumns(Columns):
         contacts: Contacts,
     ) -> None:
         super().__init__(source, header, mapping)
-        self._spelled = {folded(without_zone(name)): name for name in reversed(self.names)}
+        dates = {folded(name) for name in columns_of(definition.fields.get("date", _NONE))}
+        vague_last = sorted(self.names, key=lambda name: isinstance(zone_named(name), ZoneName))
+        self._spelled = {
+            bare: name
+            for name in reversed(vague_last)
+            if (bare := folded(without_zone(name))) in dates
+        }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
         self.wanting: list[str] = [
             told for name, told in definition.wants.items() if not self._find(name)
@@ -117,6 +127,19 @@ _FOREIGN: Final = (
 _REPEATED: Final = "rows that repeat the header"
 
 _NONE: Final = FieldRule()
+
+_CLOCK: Final = re.compile(
+    r"(?:[01]?\d|2[0-3])(?:[:.h]|\s?h\s?)[0-5]\d(?:[:.][0-5]\d(?:\.\d+)?)?(?:\s*[ap]\.?\s?m\.?)?"
+    r"(?:\s*(?:h|uhr|[a-z]{1,4}|[+-]\d\d:?\d\d))?|(?:1[0-2]|[1-9])\s*[ap]\.?m\.?",
+    re.IGNORECASE,
+)
+"""What is a time of day by itself."""
+
+_NO_CLOCK: Final = "has no time of day, which column {} may hold"
+
+_FIX_CLOCK: Final = (
+    "name that column Time, or give --map date=COLUMN with the column that is to be the whole date"
+)
 
 _NO_DIRECTION: Final = (
     "no column tells sent from received: give --map direction=COLUMN, or --mine with your number"
@@ -180,7 +203,23 @@ class Table:
             return Parsed(line, b"", None, (), left_out=_REPEATED)
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
-        return self._coercer.parsed(line, raw, values, told, reason)
+        parsed = self._coercer.parsed(line, raw, values, told, reason)
+        if parsed.row is not None and TIMELESS in parsed.notices:
+            return self._without_clock(parsed, cells, identity_of(values))
+        return parsed
+
+    def _without_clock(self, parsed: Parsed, cells: Sequence[str], identity: Identity) -> Parsed:
+        """Refuse a date without a time of day where a column that is not read may hold it."""
+        columns = self.columns
+        dates = columns.feeds.get("date", ())
+        for name, cell in zip(columns.names, cells, strict=True):
+            is_clock = _CLOCK.fullmatch(stripped(cell)) and name in (*columns.unknown, *dates)
+            if "date" not in self._options.mapping and (
+                is_clock or (":" in cell and name in dates)
+            ):
+                problem = Problem("date", _NO_CLOCK.format(shown(name)), _FIX_CLOCK)
+                return Parsed(parsed.line, parsed.raw, None, (problem,), identity)
+        return parsed
 
     @property
     def warnings(self) -> list[str]:
