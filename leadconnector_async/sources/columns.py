@@ -19,6 +19,7 @@ from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
     GIVEN_IDS,
+    IDS,
     LIST_FIELDS,
     LOCATION,
     MAPPABLE,
@@ -108,6 +109,13 @@ class Columns(ABC):
         return _listed_identity(self.names, cells)
 
 
+_NEEDED: Final = (
+    *(("type",), ("direction",), ("date",), ("contact.phone", "contact.email", *IDS)),
+    ("message", "html", "attachments", "call.to", "call.from", "call.status"),
+)
+"""Columns of which a table by the API's names needs one each."""
+
+
 class NamedColumns(Columns):
     """Names the cells as the API does. Each of ``foreign`` comes with the column that tells."""
 
@@ -122,8 +130,7 @@ class NamedColumns(Columns):
             name: beside or "" for name in self.names if name in foreign
         }
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
-        self._refuse_near(feeds)
-        self._refuse_without_type(feeds)
+        self._refuse_wrong(feeds)
         self.feeds: dict[str, list[str]] = {field: [name] for field, name in feeds.items()}
         self._plan = [
             (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
@@ -150,34 +157,36 @@ class NamedColumns(Columns):
             own[ZONE] = zones[0]
         return own | {field: column for field, column in self._mapping.items() if column}
 
-    def _refuse_near(self, feeds: Mapping[str, str]) -> None:
-        for name in self.names:
-            meant = near_field(name)
-            if meant is None or meant in {*feeds, *self._mapping} or name in self._passed(feeds):
-                continue
-            if is_moot(meant, feeds):
-                continue
-            raise SourceError(
-                f"{self._source}: column {shown(name)} is spelled differently from "
-                f'the field "{meant}": rename it, or give --map "{meant}={name}"{self._hint()}'
-            )
-
-    def _passed(self, feeds: Mapping[str, str]) -> set[str]:
-        return {*feeds.values(), *self.foreign, *REASON_NAMES}
-
-    def _refuse_without_type(self, feeds: Mapping[str, str]) -> None:
-        if "type" in feeds:
+    def _refuse_wrong(self, feeds: Mapping[str, str]) -> None:
+        """Refuse a header of other names, with all that is wrong with it."""
+        near = [(name, near_field(name)) for name in self.names if name not in self._passed(feeds)]
+        wrong = {
+            field: f"column {shown(name)} is spelled differently from the field "
+            f'"{field}": rename it, or give --map "{field}={name}"'
+            for name, field in reversed(near)
+            if field and field not in {*feeds, *self._mapping} and not is_moot(field, feeds)
+        }
+        if not wrong and "type" in feeds:
             return
-        if not {name.strip() for name in self.names}.isdisjoint(MESSAGE_TYPES):
+        if "type" not in feeds and not {*map(str.strip, self.names)}.isdisjoint(MESSAGE_TYPES):
             raise SourceError(
                 f"{self._source}: holds a record: put a header above it, "
                 "such as type,contactId,direction,date,message"
             )
-        raise SourceError(
-            f'{self._source}: no column is named "type": '
-            "write the API's field names in the first line, or give --map type=COLUMN"
-            f"{self._hint()}"
-        )
+        told = [*wrong.values()][::-1]
+        known = feeds.keys() | wrong.keys()
+        lacking = [names[0] for names in _NEEDED if known.isdisjoint(names)]
+        if lacking:
+            columns = ", nor ".join(f'"{name}"' for name in lacking)
+            maps = " ".join(f"--map {name}=COLUMN" for name in lacking)
+            told.append(
+                f"no column is named {columns}: "
+                f"write the API's field names in the first line, or give {maps}"
+            )
+        raise SourceError(f"{self._source}: {'; '.join(told)}{self._hint()}")
+
+    def _passed(self, feeds: Mapping[str, str]) -> set[str]:
+        return {*feeds.values(), *self.foreign, *REASON_NAMES}
 
     def _hint(self) -> str:
         path = self._source.rpartition(": ")[0] or self._source

@@ -16,6 +16,7 @@ from leadconnector_async.sources.date_patterns import ZoneName, without_zone, zo
 from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
+    IDS,
     LOCATION,
     OUTBOX_KEY,
     REASON_NAMES,
@@ -25,14 +26,14 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped import NAME, PHONE, RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from leadconnector_async.sources.base import Identity, SourceOptions
     from leadconnector_async.sources.coerce import RowCoercer
@@ -146,6 +147,17 @@ _NO_DIRECTION: Final = (
 )
 
 
+_UNTOLD: Final = ("is missing", "give --map direction=COLUMN, or --mine with your number")
+
+_LACKING: Final = (
+    ("date", (), "give --map date=COLUMN, or --undated now"),
+    ("direction", (), _UNTOLD[1]),
+    (PHONE, (*IDS, "contact.email", NAME), f"give --map {PHONE}=COLUMN, or contact.email"),
+    ("message", ("html", "attachments"), "give --map message=COLUMN"),
+)
+"""What a record needs of its table: the field, others that do as well, and the way to it."""
+
+
 class Table:
     """Makes records of rows, and counts those that a mapping leaves out.
 
@@ -177,6 +189,7 @@ class Table:
             if self._definition is None
             else MappedColumns(place, header, self._definition, options.mapping, coercer.contacts)
         )
+        self._lacking = [*self._lacks()]
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
         """What a list of failed records needs to know: it is CSV with the same columns.
@@ -206,7 +219,28 @@ class Table:
         parsed = self._coercer.parsed(line, raw, values, told, reason)
         if parsed.row is not None and TIMELESS in parsed.notices:
             return self._without_clock(parsed, cells, identity_of(values))
+        if parsed.problems and self._lacking:
+            is_call = "Call" in str(values.get("type"))  # which needs no text
+            lacking = [one for one in self._lacking if one.field != "message" or not is_call]
+            if not (self._is_chat or "direction" in values):  # a column of the type may tell it
+                lacking = [*dict.fromkeys([*lacking, Problem("direction", *_UNTOLD)])]
+            fields = {one.field for one in lacking}
+            others = [one for one in parsed.problems if one.field not in fields]
+            return parsed._replace(problems=(*lacking, *others))
         return parsed
+
+    def _lacks(self) -> Iterator[Problem]:
+        """Tell what no column gives, beside the date, without which no rule of a type is tried."""
+        rules = {} if self._definition is None else self._definition.fields
+        if self.columns.feeds.get("date") or self._options.undated == "now":
+            return
+        told = {"direction"} if self._options.mine else set[str]()
+        told |= {"direction", PHONE} if self._is_chat else set()
+        for field, others, fix in _LACKING:
+            ways = [rules.get(name, _NONE) for name in (field, *others)]
+            is_made = any(rule.constant or rule.default or rule.cases for rule in ways)
+            if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):
+                yield Problem(field, "is missing", fix)
 
     def _without_clock(self, parsed: Parsed, cells: Sequence[str], identity: Identity) -> Parsed:
         """Refuse a date without a time of day where a column that is not read may hold it."""
