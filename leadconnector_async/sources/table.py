@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import orjson
+from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -26,7 +27,7 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped import NAME, PHONE, RowMapper
+from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
@@ -75,6 +76,8 @@ class MappedColumns(Columns):
             told for name, told in definition.wants.items() if not self._find(name)
         ]
         kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
+        for field, rule in kind.fields.items():
+            kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
         with_columns(kind, mapping)
         self._reader = RowMapper(kind, definition, contacts)
         self.feeds: dict[str, list[str]] = {
@@ -139,8 +142,16 @@ _CLOCK: Final = re.compile(
 _NO_CLOCK: Final = "has no time of day, which column {} may hold"
 
 _FIX_CLOCK: Final = (
-    "name that column Time, or give --map date=COLUMN with the column that is to be the whole date"
+    "name the column with the time Time, as in 3:05 PM, or give --map date=COLUMN with the column "
+    "that is to be the whole date"
 )
+
+_SPAN: Final = re.compile("dur|length|talk|wait|hold|ring|dauer|elapsed|total", re.IGNORECASE)
+"""What is a span of time, and no time of day."""
+
+_HALVES: Final = frozenset({"ampm", "meridiem", "meridian"})
+
+_HALF: Final = "has half of the day in a column of its own, {}, which is not read"
 
 _NO_DIRECTION: Final = (
     "no column tells sent from received: give --map direction=COLUMN, or --mine with your number"
@@ -152,7 +163,11 @@ _UNTOLD: Final = ("is missing", "give --map direction=COLUMN, or --mine with you
 _LACKING: Final = (
     ("date", (), "give --map date=COLUMN, or --undated now"),
     ("direction", (), _UNTOLD[1]),
-    (PHONE, (*IDS, "contact.email", NAME), f"give --map {PHONE}=COLUMN, or contact.email"),
+    (
+        PHONE,
+        (*IDS, "contact.email", "contact.name"),
+        f"give --map {PHONE}=COLUMN, or contact.email",
+    ),
     ("message", ("html", "attachments"), "give --map message=COLUMN"),
 )
 """What a record needs of its table: the field, others that do as well, and the way to it."""
@@ -190,6 +205,10 @@ class Table:
             else MappedColumns(place, header, self._definition, options.mapping, coercer.contacts)
         )
         self._lacking = [*self._lacks()]
+        self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
+        self._clocks = [name for name in self.columns.unknown if not _SPAN.search(name)]
+        rule = None if self._definition is None else self._definition.fields.get("date")
+        self._is_joined = (rule is None or bool(rule.join)) and "date" not in options.mapping
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
         """What a list of failed records needs to know: it is CSV with the same columns.
@@ -217,8 +236,8 @@ class Table:
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         parsed = self._coercer.parsed(line, raw, values, told, reason)
-        if parsed.row is not None and TIMELESS in parsed.notices:
-            return self._without_clock(parsed, cells, identity_of(values))
+        if parsed.row is not None and (TIMELESS in parsed.notices or self._halves):
+            return self._timed(parsed, cells, identity_of(values))
         if parsed.problems and self._lacking:
             is_call = "Call" in str(values.get("type"))  # which needs no text
             lacking = [one for one in self._lacking if one.field != "message" or not is_call]
@@ -242,18 +261,19 @@ class Table:
             if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):
                 yield Problem(field, "is missing", fix)
 
-    def _without_clock(self, parsed: Parsed, cells: Sequence[str], identity: Identity) -> Parsed:
-        """Refuse a date without a time of day where a column that is not read may hold it."""
-        columns = self.columns
-        dates = columns.feeds.get("date", ())
-        for name, cell in zip(columns.names, cells, strict=True):
-            is_clock = _CLOCK.fullmatch(stripped(cell)) and name in (*columns.unknown, *dates)
-            if "date" not in self._options.mapping and (
-                is_clock or (":" in cell and name in dates)
-            ):
-                problem = Problem("date", _NO_CLOCK.format(shown(name)), _FIX_CLOCK)
-                return Parsed(parsed.line, parsed.raw, None, (problem,), identity)
-        return parsed
+    def _timed(self, parsed: Parsed, cells: Sequence[str], identity: Identity) -> Parsed:
+        """Refuse a date where a column that is not read may hold its time, or half of the day."""
+        dates = self.columns.feeds.get("date", ())
+        row = dict(zip(self.columns.names, map(stripped, cells), strict=True))
+        told = [_HALF.format(shown(name)) for name in self._halves if row[name]]
+        if TIMELESS in parsed.notices and self._is_joined:
+            clocks = [name for name in self._clocks if _CLOCK.fullmatch(row[name])]
+            clocks += [name for name in dates if ":" in row[name]]
+            told += [_NO_CLOCK.format(shown(name)) for name in clocks]
+        if not told:
+            return parsed
+        problem = Problem("date", told[0], _FIX_CLOCK)
+        return Parsed(parsed.line, parsed.raw, None, (problem,), identity)
 
     @property
     def warnings(self) -> list[str]:

@@ -98,16 +98,22 @@ def test_a_date_is_no_midnight_where_a_column_may_hold_its_time(columns: str, ce
     (problem,) = parsed.problems
     assert (problem.field, parsed.row) == ("date", None)
     assert f'which column "{columns[5:]}" may hold' in problem.wrong
-    assert "name that column Time, or give --map date=COLUMN" in problem.fix
+    assert "Time, as in 3:05 PM, or give --map date=COLUMN" in problem.fix
     told = _read(columns, f"2024-07-01,{cell}", zone=NEW_YORK, mapping={"date": "Date"})
     assert _utc(told) == ["2024-07-01 04:00"]
 
 
 def test_a_date_alone_is_midnight_and_told() -> None:
-    """Where no column holds a time of day, as before."""
-    (parsed,) = _read("Date,Length", "2024-07-01,long", zone=NEW_YORK)
+    """Where no column holds a time of day, but at most a span of time."""
+    (parsed,) = _read("Date,Talk time,Room", "2024-07-01,0:34,12", zone=NEW_YORK)
     assert parsed.row
     assert parsed.notices == ("date has no time of day: midnight is taken",)
+
+
+def test_half_of_the_day_in_a_column_of_its_own_is_not_passed_over() -> None:
+    """Else ten in the evening would be ten in the morning."""
+    (parsed,) = _read("Date,Time,AM/PM", "2024-07-01,10:00,PM", zone=NEW_YORK)
+    assert 'half of the day in a column of its own, "AM/PM"' in parsed.problems[0].wrong
 
 
 @pytest.mark.parametrize(
