@@ -110,6 +110,20 @@ _FOREIGN: Final = (
 )
 
 
+_CHATS: Final = {
+    r"카카오톡|^\d{4}[년.] ?\d\d?[월.] ?\d\d?[일.] 오[전후] \d\d?:\d\d, ": (
+        "begins as a chat of KakaoTalk, which no mapping here reads: write one with [text], as "
+        "docs/mappings.md shows, and give it as --mapping FILE"
+    ),
+    r"\A[^\n]*(?:\b_chat\b|whatsapp|واتساب|व्हाट्सऐप)": (
+        "is named as a chat of WhatsApp, and its first lines begin in no form that is known: set "
+        "language and region of the telephone to English, the United States, and export the chat "
+        "again; or write a mapping with [text], as docs/mappings.md shows"
+    ),
+}
+"""What chats have at their beginning, below the name of the file, that no mapping reads."""
+
+
 def open_file(file: SourceFile, options: SourceOptions) -> Source:
     """Open a file of records.
 
@@ -202,9 +216,20 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
     elif name in ("jsonl", "singer"):
         source = _json(name, stream, text, options)
     else:
-        source = Delimited(stream, text, options)
+        source = _delimited(stream, text, options)
     source.warnings += misnamed(stream.name, name, options)
     return source
+
+
+def _delimited(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    try:
+        return Delimited(stream, text, options)
+    except SourceError as error:
+        beginning = f"{stream.name}\n{text.head.decode(errors='replace')}"
+        for mark, why in _CHATS.items():
+            if options.format is None and re.search(mark, beginning, re.IGNORECASE | re.MULTILINE):
+                raise SourceError(f"{stream.name}: {why}") from error
+        raise
 
 
 def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:

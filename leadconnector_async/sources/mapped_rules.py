@@ -192,22 +192,34 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 class ColumnValues:
-    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
+    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest.
+
+    One between slashes is an expression that the whole of a value matches.
+
+    Raises:
+        SourceError: it is no expression.
+    """
 
     def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
         self.match: Callable[..., bool] = lru_cache(maxsize=1024)(
             self._match
         )  # most values come again
-        words = [word.casefold() for word in as_list(given)]
+        texts = as_list(given)
+        patterns = [word[1:-1] for word in texts if len(word) > 2 and word[0] == word[-1] == "/"]  # noqa: PLR2004
+        try:
+            self._patterns = [re.compile(word, re.IGNORECASE | re.DOTALL) for word in patterns]
+        except re.error as error:
+            raise SourceError(f"the mapping's {patterns} holds no expression: {error}") from error
+        words = [word.casefold() for word in texts]
         self._whole = frozenset(word for word in words if not word.endswith("*"))
         self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
         self._empty = empty
 
     def _match(self, text: str) -> bool:
         spelled = text.casefold()
-        return spelled in self._whole or (
-            bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
-        )
+        if spelled in self._whole or any(one.fullmatch(text) for one in self._patterns):
+            return True
+        return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 
 
 class ReadyRule(NamedTuple):
