@@ -13,6 +13,7 @@ import msgspec
 
 from leadconnector_async.sources.date_forms import ORDERED, readings
 from leadconnector_async.sources.date_patterns import (
+    EARLIEST,
     EPOCH,
     MILLISECOND,
     SECOND,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
 _DAY: Final = timedelta(days=1)
-
-EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 
 _APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 

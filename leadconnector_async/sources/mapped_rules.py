@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.date_patterns import LocalText, by_format
+from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _OF_RULE: Final = ("column", "inbound", "outbound", "maybe", "before")
 """What of a rule names columns."""
+
+_UNIX_DIGITS: Final = (10, 13, 16)
+"""How many a time between 2001 and 2286 has in seconds, milliseconds and microseconds."""
 
 _T = TypeVar("_T")
 
@@ -158,7 +161,8 @@ def by_prefix(prefixes: Iterable[tuple[str, str]], text: str) -> str:
 def date_of(rule: FieldRule, text: str) -> datetime | str | None:
     """Read a date by the formats of a rule. None for the zero of one; any form, if it has none.
 
-    One without an offset stays text, since what its zone makes of it is told.
+    One without an offset stays text, since what its zone makes of it is told; so does a number of
+    another unit than that of the rule.
     """
     zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
     if isinstance(text, LocalText):
@@ -174,6 +178,8 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
             if date.tzinfo is not None:
                 return date
             return LocalText.of(date.isoformat(), zone) if zone else date.isoformat()
+    if text.isdecimal() and len(text) in _UNIX_DIGITS and not NUMBERS.isdisjoint(rule.formats):
+        return text
     formats = ", ".join(rule.formats)
     raise WrongValueError("is no date in a format of the mapping", f"write it as one of {formats}")
 
