@@ -56,6 +56,24 @@ def test_a_sent_row_is_with_whom_the_others_of_its_chat_are(tmp_path: Path) -> N
     assert contacts[3] == Contact(email="kim@example.org", name="Kim")
 
 
+def test_a_row_in_place_of_a_reaction_is_left_out(tmp_path: Path) -> None:
+    """As a telephone wrote it; a text that only begins so stays."""
+    reactions = (
+        "Liked “See you”",
+        "Loved an image",
+        "Reacted 😂 to “See, you”",
+        "Removed a like from “x”",
+    )
+    texts = ("Liked the image", "Loved “it”, thanks")
+    rows = [
+        _row("Kim", "Incoming", "+13035550142", "Kim", f'"{text}"') for text in reactions + texts
+    ]
+    parsed, _, _ = _read(tmp_path / "a.csv", _imazing(*rows))
+    said = "reactions, for which the API has no field"
+    assert [one.left_out for one in parsed] == [said] * len(reactions) + [None] * len(texts)
+    assert all(one.row for one in parsed[len(reactions) :])
+
+
 def test_a_chat_in_which_nobody_answered_is_with_whom_it_is_named_after(tmp_path: Path) -> None:
     """A number is enough; a name finds nobody."""
     content = _imazing(_row("+1 (303) 555-0142", "Outgoing"), _row("Kim", "Outgoing"))
