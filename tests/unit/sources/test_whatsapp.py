@@ -198,6 +198,9 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         f"31/03/2024, 09:05 - {KIM}: This message was deleted",
         f"31/03/2024, 09:06 - {KIM}: <Media omitted>",
         "31/03/2024, 09:06 - Shop: <Multimedia omitido>",
+        "31/03/2024, 09:06 - Shop: <View once voice message omitted>",
+        "31/03/2024, 09:06 - Shop: null",
+        "31/03/2024, 09:06 - Shop: Missed voice call",
         f"31/03/2024, 09:07 - {KIM}: <Media omitted>",
         "with a text",
         "31/03/2024, 09:08 - Shop: it says: image omitted",
@@ -205,7 +208,8 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         f"31/03/2024, 09:09 - {KIM}: better <This message was edited>",
     )
     assert [one.left_out for one in parsed] == [
-        *(OWN_LINES, DELETED, ALONE, ALONE, None, None),
+        *(OWN_LINES, DELETED, ALONE, ALONE, ALONE),
+        *("messages that the export has as null", OWN_LINES, None, None),
         *("messages without any content", None),
     ]
     assert [one.row.message for one in parsed if one.row] == [
@@ -213,7 +217,7 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         "it says: image omitted",
         "better",
     ]
-    assert LOST in parsed[4].notices
+    assert LOST in parsed[7].notices
     parsed = _read(
         tmp_path / "_chat.txt",
         "[31/03/2024, 9:04:00 AM] Kim: \u200eMessages and calls are end-to-end encrypted.",
