@@ -157,6 +157,23 @@ def test_lines_in_place_of_reactions_are_left_out(
     assert other.left_out == "notes of calls"
 
 
+def test_contacts_and_places_of_telegram_are_text(tmp_path: Path) -> None:
+    """They stand beside an empty text; what the program could not export is counted."""
+    person = {"first_name": "Bob", "last_name": "", "phone_number": "0013035550143"}
+    place = {"latitude": 1.5, "longitude": 2.5}
+    said = [
+        _said(text="", contact_information=person),
+        _said(id=3, text="", location_information=place),
+        _said(id=4, text="", poll={"question": "When?"}),
+        {"id": 5, "type": "unsupported", "date_unixtime": str(WHEN)},
+    ]
+    parsed, _ = _read(tmp_path / "result.json", _chat(*said))
+    assert [one.row and one.row.message for one in parsed] == [
+        *("Bob\n0013035550143", "1.5\n2.5", "When?", None),
+    ]
+    assert parsed[3].left_out == "messages that Telegram could not export"
+
+
 def test_reactions_beside_a_message_are_counted(tmp_path: Path) -> None:
     """Of Telegram and of Google Chat, whose message is sent."""
     liked = [{"type": "emoji", "count": 1, "emoji": "👍"}]
