@@ -10,7 +10,13 @@ import pytest
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.sources import Parsed, SourceOptions, open_source, read_people
+from leadconnector_async.sources import (
+    Parsed,
+    SourceOptions,
+    open_source,
+    open_sources,
+    read_people,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,6 +166,26 @@ def test_a_chat_of_no_known_form_is_named(tmp_path: Path, name: str, line: str, 
     """With what to do, where a table's message would help nobody."""
     with pytest.raises(SourceError, match=re.escape(said)):
         _read(tmp_path / name, line, line)
+
+
+def test_a_chat_of_no_known_form_counts_among_others(tmp_path: Path) -> None:
+    """As one record that is refused; a text that somebody sent is none."""
+    folder = tmp_path / "WhatsApp export"
+    folder.mkdir()
+    good = f"31/03/2024, 21:34 - {KIM}: notes.txt (file attached)"
+    (folder / "WhatsApp Chat with Kim.txt").write_text(f"{good}\n31/03/2024, 21:34 - Shop: hi\n")
+    (folder / "notes.txt").write_text("see you there\nat nine\n")
+    for name in ("WhatsApp Chat with Ann.txt", "WhatsApp Chat with Bob.txt"):
+        (folder / name).write_text("on a day at three, Kim: hi\n")
+    settings = SourceOptions(mine=("Shop",), timezone=ZoneInfo("UTC"), region="US")
+    parsed = []
+    for source in open_sources(str(folder), settings):
+        with source:
+            parsed += list(source)
+    assert [[problem.field for problem in one.problems] for one in parsed] == [
+        *(["file"], ["file"], [], []),
+    ]
+    assert parsed[0].raw != parsed[1].raw
 
 
 def test_a_line_of_marks_and_spaces_costs_no_more_than_its_length(tmp_path: Path) -> None:
