@@ -81,6 +81,8 @@ def patterns(orders: Sequence[Order], sample: str) -> str:
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+
 SECOND: Final = timedelta(seconds=1)
 
 MILLISECOND: Final = timedelta(milliseconds=1)
@@ -94,7 +96,7 @@ _NAMED_ZONE: Final = "%Z"
 
 _UTC_NAMES: Final = frozenset({"UTC", "GMT"})
 
-_NUMBERS: Final = frozenset(FORMATS[1:])
+NUMBERS: Final = frozenset(FORMATS[1:])
 
 _UNITS: Final = {"epoch": SECOND, "epoch-ms": MILLISECOND}
 
@@ -313,7 +315,8 @@ def check_format(form: str) -> None:
 def by_format(text: str, form: str) -> datetime | None:
     """Read a date in one form, with a comment behind it or not. None where it has another form.
 
-    ``(Eastern Daylight Time)`` of JavaScript and ``(UTC)`` of RFC 5322 stand behind an offset.
+    ``(Eastern Daylight Time)`` of JavaScript and ``(UTC)`` of RFC 5322 stand behind an offset. A
+    Unix time of before 1990 is one of another unit, or of another epoch.
 
     Raises:
         ValueError: it is the zero of its form, and so no date.
@@ -324,16 +327,17 @@ def by_format(text: str, form: str) -> datetime | None:
         date = _by_form(bare, form)
         if date is not None and date.tzinfo is None and zone is not None:
             return None
-    if form in _NUMBERS and date in (EPOCH, _SERIAL_ZERO):
+    if form in NUMBERS and date in (EPOCH, _SERIAL_ZERO):
         raise ValueError(text)
-    return date
+    return None if form in _UNITS and date is not None and date < EARLIEST else date
 
 
 def _by_form(text: str, form: str) -> datetime | None:
     try:
         if form == "iso":
-            return datetime.fromisoformat(text)
-        if form in _NUMBERS:
+            is_number = text.isdecimal() and len(text) != len("20240131")
+            return None if is_number else datetime.fromisoformat(text)
+        if form in NUMBERS:
             number = float(text)
             return of_serial(number) if form == "excel" else EPOCH + number * _UNITS[form]
         if _NAMED_ZONE in form and time.strptime(text, form).tm_zone not in _UTC_NAMES:

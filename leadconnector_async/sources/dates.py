@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from leadconnector_async.sources.date_forms import ORDERED, readings
 from leadconnector_async.sources.date_patterns import (
+    EARLIEST,
     EPOCH,
     FORMATS,
     MILLISECOND,
@@ -37,8 +40,6 @@ if TYPE_CHECKING:
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
 _DAY: Final = timedelta(days=1)
-
-EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 
 _APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -69,6 +70,8 @@ FOLD: Final = "local time occurs twice where clocks go back: the first of the tw
 EARLY: Final = "date is before 1990"
 
 LATE: Final = "date is in the future"
+
+BUDDHIST: Final = "year is of Thailand's calendar, 543 ahead: read as such"
 
 TIMELESS: Final = "date has no time of day: midnight is taken"
 
@@ -139,6 +142,12 @@ class Dates:
                 date = date.astimezone(UTC)
             except OverflowError:
                 raise _outside() from None
+        if date.year < 1900:  # noqa: PLR2004 - such as 1402, of Persia's calendar
+            raise WrongValueError(
+                f"is in the year {date.year}, of another calendar than messages are dated by",
+                "set the calendar of the telephone or program to Gregorian and export again, or "
+                f"write a date such as {EXAMPLE}",
+            )
         if not EARLIEST <= date <= self.latest:
             self.notices.append(EARLY if date < EARLIEST else LATE)
         return date
@@ -232,7 +241,9 @@ class Dates:
         )
 
     def _as_written(self, text: str) -> datetime:
-        found = readings(text)
+        plain = " ".join(text.split())
+        found = readings(plain) if plain.isascii() else []
+        found = found or readings(_translated(plain))
         if not found:
             quoted = f' ("{text}")' if _QUOTABLE.fullmatch(text) else ""
             raise WrongValueError(
@@ -241,6 +252,8 @@ class Dates:
             )
         if ":" not in text and not found[0].date.hour:
             self.notices.append(TIMELESS)
+        if found[0].is_buddhist:
+            self.notices.append(BUDDHIST)
         if found[0].order == "any":
             return found[0].date
         return self._by_order(text, found)
@@ -296,6 +309,29 @@ def _plus(start: datetime, value: float, unit: timedelta) -> datetime | None:
 
 def _outside() -> WrongValueError:
     return WrongValueError("is outside the calendar", f"write a date such as {EXAMPLE}")
+
+
+@cache
+def _words() -> list[tuple[re.Pattern[str], str]]:
+    """What other languages write in dates, and what it stands for: few commands read any."""
+    import tomllib  # noqa: PLC0415 - few read any
+
+    text = (files("leadconnector_async.sources") / "date_words.toml").read_text("utf-8")
+    return [(re.compile(word), meant) for word, meant in tomllib.loads(text)["replaced"]]
+
+
+def _translated(text: str) -> str:
+    """Write a date of another language or script as the forms have it.
+
+    A letter that stands for nothing known stays: the rest may not be what was meant.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    shown = (c for c in text if unicodedata.category(c) != "Cf")
+    text = "".join(str(unicodedata.decimal(c, c)) for c in shown)
+    for word, meant in _words():
+        text = word.sub(meant, text)
+    plain = unicodedata.normalize("NFKD", " ".join(text.split()).replace(" ,", ","))
+    return "".join(c for c in plain if c.isascii() or c.isalnum())
 
 
 @lru_cache(maxsize=16_384)
