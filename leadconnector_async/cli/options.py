@@ -40,9 +40,13 @@ _PLAIN: Final = (
 
 
 def option(name: str, *names: str, **settings: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - click's
-    """Declare an option with its variable: ``--base-url`` is also ``LEADCONNECTOR_BASE_URL``."""
+    """Declare an option with its variable: ``--base-url`` is also ``LEADCONNECTOR_BASE_URL``.
+
+    A default is shown that does something.
+    """
     long = next(one for one in (name, *names) if one.startswith("--"))
     variable = "LEADCONNECTOR_" + long.removeprefix("--").replace("-", "_").upper()
+    settings.setdefault("show_default", bool(settings.get("default")))
     return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
 
 
@@ -153,7 +157,6 @@ source_options: Final = options_of(
         "--no-number",
         type=click.Choice(["fail", "leave-out"]),
         default="fail",
-        show_default=True,
         help="What becomes of records whose other side has no telephone number: "
         f"{', '.join(sorted(NUMBERLESS))}.",
     ),
@@ -161,21 +164,18 @@ source_options: Final = options_of(
         "--numbers",
         type=click.Choice(["valid", "possible"]),
         default="valid",
-        show_default=True,
         help="Which telephone numbers are taken: those that exist, or also others of their length.",
     ),
     option(
         "--groups",
         type=click.Choice(["each", "first", "leave-out"]),
         default="each",
-        show_default=True,
         help="Whom a message sent to a group is with: each of its members, or the first.",
     ),
     option(
         "--undated",
         type=click.Choice(["fail", "now"]),
         default="fail",
-        show_default=True,
         help="What becomes of a record without a date: it fails, or gets the time of the import.",
     ),
     option(
@@ -202,7 +202,6 @@ source_options: Final = options_of(
         "--other-files",
         type=click.Choice(["zip", "leave-out", "fail"]),
         default="zip",
-        show_default=True,
         help="What becomes of an attachment of a type that the API does not take.",
     ),
     option(
@@ -216,7 +215,6 @@ source_options: Final = options_of(
         "--call-notes",
         type=click.Choice(["on", "off"]),
         default="on",
-        show_default=True,
         help="Write durations and transcripts of calls, for which the API has no field, into the "
         "text of the call.",
     ),

@@ -14,7 +14,6 @@ share_option: Final = option(
     metavar="PERCENT",
     type=SHARE,
     default="100%",
-    show_default=True,
     help="How much of each location's quota to use, such as 50%, of the 10 seconds and of the day: "
     "the rest is left to people at work.",
 )
@@ -83,28 +82,24 @@ sending_options: Final = options_of(
         "--connect-timeout",
         type=click.FloatRange(0, min_open=True),
         default=10.0,
-        show_default=True,
         help="Seconds to open a connection.",
     ),
     option(
         "--timeout",
         type=click.FloatRange(0, min_open=True),
         default=60.0,
-        show_default=True,
         help="Seconds without an answer after which it is unknown whether a message was stored.",
     ),
     option(
         "--attempts",
         type=click.IntRange(1),
         default=4,
-        show_default=True,
         help="How often a message is sent before it is given up. An answer 429 is not counted.",
     ),
     option(
         "--on-unknown",
         type=click.Choice(["look", "send", "hold"]),
         default="look",
-        show_default=True,
         help="When it is unknown whether a message was stored: look for it in its conversation, "
         "and send it again only if it is not there (needs the permission to read messages; where "
         "nothing tells them apart, it becomes unresolved); send it again at once (it may be stored "
@@ -115,7 +110,6 @@ sending_options: Final = options_of(
         metavar="SECONDS",
         type=click.FloatRange(0),
         default=8.0,
-        show_default=True,
         help="When to look for the last time: what is stored can be read some seconds later. A "
         "first look is made at a quarter of it. Too short, and messages may be stored twice.",
     ),
@@ -130,7 +124,6 @@ sending_options: Final = options_of(
         metavar="SECONDS",
         type=click.FloatRange(0),
         default=1800.0,
-        show_default=True,
         help="How long the API may be out of reach before the run stops, and how long a location "
         "may answer nothing but 429 before it stops alone.",
     ),
@@ -138,7 +131,6 @@ sending_options: Final = options_of(
         "--contacts",
         type=click.Choice(["find", "create", "upsert"]),
         default="create",
-        show_default=True,
         help="For records that name their contact by number or address: find one that exists, and "
         "let the record fail if there is none; or create what is not found. No contact that exists "
         "is changed. upsert does the same as create: the API's own upsert can delete the first "
@@ -148,6 +140,7 @@ sending_options: Final = options_of(
     option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4."),
     option(
         "--quota",
+        metavar="N/SECONDS",
         type=QUOTA_OR_OFF,
         help='The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What '
         "the API announces wins.",

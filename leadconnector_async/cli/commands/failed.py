@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     "-o",
     metavar="FILE",
     default="-",
+    show_default=False,
     type=click.Path(dir_okay=False, writable=True, allow_dash=True),
     help="The file to write, readable by you alone, as it holds the messages. By default, and for "
     "-, standard output.",

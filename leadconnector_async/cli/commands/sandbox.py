@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 @click.command("sandbox")
-@option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@option("--port", default=8700, show_default=True, help="The port; 0 takes a free one.")
+@option("--host", default="127.0.0.1", help="The address to listen at.")
+@option("--port", default=8700, help="The port; 0 takes a free one.")
 @option(
     "--limit",
+    metavar="N/SECONDS",
     type=QUOTA,
     help="Requests per seconds that each location allows, such as 100/10. By default no limit.",
 )
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     "--window",
     type=click.Choice(["fixed", "sliding", "bucket"]),
     default="fixed",
-    show_default=True,
     help="How the limit is counted.",
 )
 @option("--daily", type=click.IntRange(1), help="Requests a day for each location, beside --limit.")

@@ -47,7 +47,6 @@ COUNTED_S: Final = 2.0
     metavar="SECONDS",
     type=click.FloatRange(3),
     default=10.0,
-    show_default=True,
     help="How long after this worker was last heard of others have its locations.",
 )
 @option("--drain", is_flag=True, help="End when nothing is left to send, by whomever.")
