@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox import SandboxConfig
 
 
-class SendingOptions(Struct, frozen=True, kw_only=True):
-    """What the user asks for, as click has checked it. Times are in seconds."""
+class ApiOptions(Struct, frozen=True, kw_only=True):
+    """Where the API is, and with which tokens."""
 
     token: str | None
     locations: Locations | None
@@ -45,6 +45,36 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
     api_version: str | None
     proxy: str | None
     ca_file: str | None
+
+    def client(
+        self,
+        token: str | TokenProvider,
+        base_url: str | None = None,
+        **more: Any,  # noqa: ANN401 - as `LeadConnector` takes them
+    ) -> LeadConnector:
+        """The client for an address, by default the API's.
+
+        Raises:
+            click.UsageError: the address, the token, the proxy or the CA file cannot be one.
+        """
+        own = self.base_url or BASE_URL
+        try:
+            return LeadConnector(
+                token,
+                base_url=base_url or own,
+                version=self.api_version,
+                # Another address than was asked for is the sandbox's, on this machine.
+                proxy=self.proxy if base_url in (None, own) else None,
+                ca_file=self.ca_file,
+                **more,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+
+
+class SendingOptions(ApiOptions, frozen=True, kw_only=True):
+    """What the user asks for, as click has checked it. Times are in seconds."""
+
     concurrency: int | None
     connect_timeout: float
     timeout: float
@@ -88,34 +118,19 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
         """The same for each location of the file of locations."""
         return {} if self.locations is None else self.locations.limits(self.limit())
 
-    def timeouts(self) -> Timeouts:
-        """The limits on one request."""
-        return Timeouts(connect=self.connect_timeout, read=self.timeout)
-
-    def client(
+    def sending_client(
         self, token: str | TokenProvider, base_url: str, location: str | None = None
     ) -> LeadConnector:
-        """The client for an address.
-
-        Raises:
-            click.UsageError: the address, the token, the proxy or the CA file cannot be one.
-        """
-        try:
-            return LeadConnector(
-                token,
-                location_id=location,
-                base_url=base_url,
-                version=self.api_version,
-                # Another address than was asked for is the sandbox's, on this machine.
-                proxy=self.proxy if base_url == (self.base_url or BASE_URL) else None,
-                ca_file=self.ca_file,
-                limit=self.limit(),
-                limits=self.limits(),
-                policy=self.policy(),
-                timeouts=self.timeouts(),
-            )
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
+        """The client for an address, within these limits. Raises as `client` does."""
+        return self.client(
+            token,
+            base_url,
+            location_id=location,
+            limit=self.limit(),
+            limits=self.limits(),
+            policy=self.policy(),
+            timeouts=Timeouts(connect=self.connect_timeout, read=self.timeout),
+        )
 
 
 class ImportOptions(SendingOptions, frozen=True, kw_only=True):
@@ -139,7 +154,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         """The client for the locations that are sources, where they have a token of their own."""
         if not self.source_token:
             return None
-        return self.client(self.source_token, self.base_url or BASE_URL)
+        return self.sending_client(self.source_token, self.base_url or BASE_URL)
 
     def policy(self) -> Policy:
         """How patient to be, and whether to mark what is read."""

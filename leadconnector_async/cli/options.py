@@ -296,6 +296,27 @@ ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret
     "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's tokens"
 )
 
+
+def read_access(given: dict[str, Any], *, otherwise: str = "") -> None:
+    """Read the file of locations where one is given; without one a token is needed.
+
+    ``otherwise`` ends the advice where there is neither.
+
+    Raises:
+        click.UsageError: both or neither is given. LocationsError: the file cannot be read.
+    """
+    if given["token"] and given["locations"]:
+        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+    if not (given["token"] or given["locations"] or given.get("sandbox")):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's" + otherwise
+        )
+    if given["locations"]:
+        from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
+
+        given["locations"] = read_locations(given["locations"])
+
+
 source_token_option: Final = option(
     "--source-token",
     metavar="TOKEN",

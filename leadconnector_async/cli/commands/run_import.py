@@ -131,7 +131,7 @@ class _Run:
         options = self._options
         path = options.outbox or ""
         async with (
-            options.client(at.token, at.base_url, options.location) as api,
+            options.sending_client(at.token, at.base_url, options.location) as api,
             options.source_client() or nullcontext(api) as origin,
         ):
             return await import_with(
