@@ -107,8 +107,8 @@ _COLUMNS: Final = (
 
 
 def _row(life: RecordLife) -> tuple[object, ...]:
-    from leadconnector_async.cli.report_lines import STATES  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.records.draft import key_text  # noqa: PLC0415 - the same
+    from leadconnector_async.records.draft import key_text  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.reports.outbox_status import STATES  # noqa: PLC0415 - the same
 
     source, line = life.places[0] if life.places else ("", "")
     return (

@@ -11,11 +11,12 @@ import msgspec
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import json_option, outbox_option
 from leadconnector_async.cli.progress_display import run_waiting
-from leadconnector_async.cli.report_lines import STATES, print_json
+from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import read_outbox, shown_place
 from leadconnector_async.records.draft import key_text
+from leadconnector_async.reports.outbox_status import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,11 +19,11 @@ from leadconnector_async.cli.report_lines import (
     MAX_LOCATIONS,
     all_reasons,
     all_runs_line,
-    copies_remark,
     figures,
     location_lines,
     print_json,
     reason_sections,
+    set_aside,
 )
 from leadconnector_async.cli.sending_options import for_option, share_option
 from leadconnector_async.errors import OutboxError
@@ -121,16 +121,6 @@ class _Pace(NamedTuple):
         )
 
 
-def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
-    """What was not to be sent, where there is any."""
-    if status.copies:
-        yield "copies", status.copies, copies_remark(status)
-    if status.left_out:
-        yield "left out", status.left_out, ""
-    if status.dismissed:
-        yield "dismissed", status.dismissed, "given up after they had failed"
-
-
 def _stopped(status: OutboxStatus) -> Iterator[str]:
     """Say what does not go on, whoever sends."""
     stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]
@@ -147,7 +137,7 @@ def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
             ("failed", status.failed, ""),
             ("unresolved", status.unresolved, "may be stored, or not"),
             ("pending", status.pending, later if status.later else ""),
-            *_others(status),
+            *(row for row in set_aside(status) if row[1]),
         ]
     )
     yield ""

@@ -29,6 +29,7 @@ from leadconnector_async.outbox.open import files_of, open_reader, shown_place
 from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import key_text
+from leadconnector_async.reports.outbox_status import by_state
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.batch_reader import SourceReader
@@ -162,13 +163,7 @@ async def _sent(reader: OutboxReader, location: str) -> AsyncIterator[list[tuple
 
 def _others(counts: RecordCounts) -> dict[str, int]:
     """How many records have not been sent, by what became of them."""
-    return {
-        "failed": counts.rejected,
-        "unresolved": counts.unresolved,
-        "pending": counts.left,
-        "left_out": counts.left_out,
-        "dismissed": counts.dismissed,
-    }
+    return {name: n for name, n in by_state(counts).items() if name != "sent"}
 
 
 _NONE: Final = _others(RecordCounts())
