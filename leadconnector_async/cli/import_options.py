@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from leadconnector_async.api.endpoints import BASE_URL
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.cli.format import counted
-from leadconnector_async.cli.option_types import OFF, QuotaValue
+from leadconnector_async.cli.option_types import OFF
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.importer import Piece, reading_options
 from leadconnector_async.locations.token_sources import LocationTokens, tokens_of
-from leadconnector_async.locations.toml_file import Locations
+from leadconnector_async.locations.toml_file import Locations, StatedRate
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.policy import ContactMode, Policy
@@ -85,7 +85,7 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
     patience: float
     contacts: ContactMode
     wait: bool
-    quota: QuotaValue | str | None
+    quota: StatedRate | str | None
     daily: int | None
     share: float
     metrics: tuple[str, int] | None = None
@@ -110,8 +110,8 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
             return RateLimit(requests=10**9, daily=self.daily) if self.daily else None
         usual = RateLimit()
         daily = self.daily or usual.daily
-        if isinstance(self.quota, QuotaValue):
-            return RateLimit(self.quota.requests, self.quota.seconds, daily)
+        if isinstance(self.quota, StatedRate):
+            return RateLimit(self.quota.requests, self.quota.interval, daily)
         return RateLimit(usual.requests, usual.interval, daily)
 
     def limits(self) -> dict[str, RateLimit | None]:

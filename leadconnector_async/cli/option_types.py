@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +13,8 @@ from leadconnector_async.leave_out import LEAVE_OUT
 if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
+
+    from leadconnector_async.locations.toml_file import StatedRate
 
 if TYPE_CHECKING:
     _Type = click.ParamType[Any]  # a generic in newer versions alone
@@ -61,13 +63,6 @@ class _MappingType(_TextType):
     envvar_list_splitter = ";"
 
 
-class QuotaValue(NamedTuple):
-    """So many requests in so many seconds."""
-
-    requests: int
-    seconds: float
-
-
 def _read_zone(text: str) -> ZoneInfo:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - rarely needed
 
@@ -96,19 +91,17 @@ def _read_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _read_quota(text: str, or_off: str = "") -> QuotaValue:
+def _read_quota(text: str, or_off: str = "") -> StatedRate:
     """Read ``100/10``."""
-    requests, _, seconds = text.partition("/")
-    try:
-        quota = QuotaValue(int(requests), float(seconds))
-    except ValueError:
-        quota = QuotaValue(0, 0.0)
-    if quota.requests < 1 or not 0 < quota.seconds < math.inf:
+    from leadconnector_async.locations.toml_file import stated_rate  # noqa: PLC0415 - not for help
+
+    rate = stated_rate(text)
+    if rate is None:
         raise ValueError(f"{text!r} is not REQUESTS/SECONDS, such as 100/10{or_off}")
-    return quota
+    return rate
 
 
-def _read_quota_or_off(text: str) -> QuotaValue | str:
+def _read_quota_or_off(text: str) -> StatedRate | str:
     return OFF if text == OFF else _read_quota(text, ', or "off"')
 
 

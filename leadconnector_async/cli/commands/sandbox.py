@@ -104,7 +104,7 @@ def _options(given: dict[str, Any]) -> Any:  # noqa: ANN401 - a TypedDict of opt
         "latency_ms": given.pop("latency"),
         "jitter_ms": given.pop("jitter"),
         "max_requests": limit.requests if limit else 10_000_000,
-        "interval": limit.seconds if limit else 10.0,
+        "interval": limit.interval if limit else 10.0,
         "window": window if limit or daily else "off",
         "trusting": True,
         "apart": True,
