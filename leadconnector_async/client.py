@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from os import PathLike
     from ssl import SSLContext
-    from types import TracebackType
 
     import aiohttp
 
@@ -140,12 +139,7 @@ class LeadConnector(LocationApi):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 from msgspec import Struct
@@ -212,37 +212,25 @@ _ROUND_TRIP: Final = 0.02
 """Seconds. Without any, the progress bar would have nothing to show."""
 
 
-class ApiTarget(NamedTuple):
-    """An address, and a token that it takes, or a provider of them."""
-
-    base_url: str
-    token: str | TokenProvider
-
-    def __repr__(self) -> str:
-        return f"Target({self.base_url!r})"
-
-
 def destination(options: ImportOptions) -> str:
     """What an outbox is for: the address, or the sandbox, whose address is another each time."""
     return "the sandbox" if options.sandbox else (options.base_url or BASE_URL).rstrip("/")
 
 
 @contextmanager
-def target(options: ImportOptions) -> Iterator[ApiTarget]:
-    """The API, or a sandbox that runs as long as the block.
+def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
+    """The address and the token of the API, or of a sandbox that runs as long as the block.
 
     Raises:
         LocationsError: a variable that the file of locations names is not set.
     """
     if not options.sandbox:
-        yield ApiTarget(
-            destination(options), api_token(options.token, options.locations, options.outbox)
-        )
+        yield destination(options), api_token(options.token, options.locations, options.outbox)
         return
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
     with SandboxThread(_sandbox_config(options)) as sandbox:
-        yield ApiTarget(sandbox.url, _sandbox_token(sandbox.token, options.locations))
+        yield sandbox.url, _sandbox_token(sandbox.token, options.locations)
 
 
 def api_token(

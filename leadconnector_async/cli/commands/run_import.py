@@ -46,22 +46,20 @@ from leadconnector_async.stager import Stager
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from leadconnector_async.cli.import_options import ApiTarget, ImportOptions
+    from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.cli.metrics import Metrics
     from leadconnector_async.cli.progress_display import Display
     from leadconnector_async.importer import Importer
     from leadconnector_async.outbox.reader import OutboxReader
 
 _CODES: Final[dict[Ended, Exit]] = {
-    "done": Exit.DONE,
     "error": Exit.ERROR,
     "day_spent": Exit.DAY_SPENT,
     "time_up": Exit.DAY_SPENT,
     "interrupted": Exit.INTERRUPTED,
-    "planned": Exit.DONE,
-    "staged": Exit.DONE,
 }
-
+"""The others are `Exit.DONE`."""
 
 _SHOWN_FOR: Final = 100
 """Progress is shown so many times as long as it takes to find out: it does with each location."""
@@ -79,10 +77,10 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     options = _within_open_files(options)
     with (
         served_metrics(options) as metrics,
-        target(options) as at,
+        target(options) as (base_url, token),
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        summary = runner.run(_Run(options, display, metrics).run(at))
+        summary = runner.run(_Run(options, display, metrics).run(base_url, token))
     if summary.error is not None:
         say(f"leadconnector: {summary.error}", err=True)
     if options.as_json:
@@ -115,7 +113,7 @@ def exit_code(summary: ImportSummary) -> Exit:
     """The code of an import that got as far as a report."""
     if summary.ended in ("done", "staged") and (summary.failed or summary.unresolved):
         return Exit.FAILED
-    return _CODES[summary.ended]
+    return _CODES.get(summary.ended, Exit.DONE)
 
 
 class _Run:
@@ -126,12 +124,12 @@ class _Run:
         self._display = display
         self._metrics = metrics
 
-    async def run(self, at: ApiTarget) -> ImportSummary:
+    async def run(self, base_url: str, token: str | TokenProvider) -> ImportSummary:
         """Import, and count what this run did."""
         options = self._options
         path = options.outbox or ""
         async with (
-            options.sending_client(at.token, at.base_url, options.location) as api,
+            options.sending_client(token, base_url, options.location) as api,
             options.source_client() or nullcontext(api) as origin,
         ):
             return await import_with(
@@ -154,9 +152,7 @@ class _Run:
             say(AUTOMATIONS, err=True)
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
-            stager = importer.stager
-            for note in (*importer.reader.warnings, *note_lines(stager.notes)):
-                say(f"Note: {note}", err=True)
+            _tell_notes(importer.reader, importer.stager)
         if options.sandbox and not options.quiet:
             known = await taken_as_known(options, options.outbox or "")
             if known is not None:
@@ -196,6 +192,11 @@ class _Run:
             began = now()
             self._display.show(importer.snapshot(), began)
             took = now() - began
+
+
+def _tell_notes(reader: SourceReader, stager: Stager) -> None:
+    for note in (*reader.warnings, *note_lines(stager.notes)):
+        say(f"Note: {note}", err=True)
 
 
 def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) -> Ending:
@@ -262,8 +263,7 @@ async def _plan(options: ImportOptions) -> ImportSummary:
     for reason in stopped.values():
         say(f"leadconnector: {reason}", err=True)
     if not options.quiet:
-        for note in (*reader.warnings, *note_lines(stager.notes)):
-            say(f"Note: {note}", err=True)
+        _tell_notes(reader, stager)
     summary = summary_of(
         stats,
         status,

@@ -6,13 +6,21 @@ import asyncio
 import math
 import time
 from contextlib import nullcontext, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 from msgspec.structs import asdict, replace
 
-from leadconnector_async.cli.format import counted, duration, number, rate, runs_of, say, share_of
+from leadconnector_async.cli.format import (
+    counted,
+    duration,
+    moment,
+    number,
+    rate,
+    runs_of,
+    say,
+    share_of,
+)
 from leadconnector_async.cli.options import json_option, option, outbox_option
 from leadconnector_async.cli.progress_display import live_lines, run_waiting
 from leadconnector_async.cli.report_lines import (
@@ -125,8 +133,7 @@ def _stopped(status: OutboxStatus) -> Iterator[str]:
     """Say what does not go on, whoever sends."""
     stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]
     for at, of in stops[:MAX_LOCATIONS]:
-        since = datetime.fromtimestamp(at / 1000, UTC)
-        yield f"Location {of.location} stopped, {since:%Y-%m-%d %H:%M:%S} UTC: {of.error}"
+        yield f"Location {of.location} stopped, {moment(at)}: {of.error}"
 
 
 def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
