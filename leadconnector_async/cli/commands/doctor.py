@@ -42,10 +42,9 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
 
 @click.command("doctor")
 @sources(required=False)
-@option("--location", metavar="ID", help="The location to import into.  [default: all of a file]")
+@option("--location ID", help="The location to import into.  [default: all of a file]")
 @option(
-    "--outbox",
-    metavar="FILE|URL",
+    "--outbox FILE|URL",
     type=OUTBOX,
     help="The outbox that the import is to have: its room, its server and its state are looked at.",
 )
@@ -60,7 +59,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
     "the files use, read each back, say what the account did with it, and remove the contact.",
 )
 @source_options
-@option("--provider", metavar="ID", help="The conversation provider of calls and custom messages.")
+@option("--provider ID", help="The conversation provider of calls and custom messages.")
 @output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values

@@ -24,20 +24,18 @@ if TYPE_CHECKING:
 @click.command("report")
 @outbox_option
 @option(
-    "--html",
-    metavar="FILE",
+    "--html FILE",
     type=click.Path(dir_okay=False, allow_dash=True),
     help="The file to write, such as report.html, or - for standard output. An earlier page there "
     "is replaced.",
 )
 @option(
-    "--csv",
+    "--csv FILE",
     "as_csv",
-    metavar="FILE",
     type=click.Path(dir_okay=False, allow_dash=True),
     help="A table with one row for each record, such as report.csv, or - for standard output.",
 )
-@option("--title", metavar="TEXT", help="What stands above it, such as the client's name.")
+@option("--title TEXT", help="What stands above it, such as the client's name.")
 def command(outbox: str, html: str | None, as_csv: str | None, title: str | None) -> None:
     """Write down what became of all messages: as one HTML page, or as a table of the records.
 

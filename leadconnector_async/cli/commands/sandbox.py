@@ -17,32 +17,28 @@ if TYPE_CHECKING:
 @option("--host", default="127.0.0.1", help="The address to listen at.")
 @option("--port", default=8700, help="The port; 0 takes a free one.")
 @option(
-    "--limit",
-    metavar="N/SECONDS",
+    "--limit N/SECONDS",
     type=QUOTA,
     help="Requests per seconds that each location allows, such as 100/10. By default no limit.",
 )
 @option(
     "--window",
-    type=click.Choice(["fixed", "sliding", "bucket"]),
-    default="fixed",
+    choices=("fixed", "sliding", "bucket"),
     help="How the limit is counted.",
 )
 @option("--daily", type=click.IntRange(1), help="Requests a day for each location, beside --limit.")
 @option("--latency", type=click.FloatRange(0), default=0.0, help="Milliseconds of a round trip.")
 @option("--jitter", type=click.FloatRange(0), default=0.0, help="Milliseconds more, at random.")
 @option(
-    "--fault",
+    "--fault KIND[:before|after][:P][:NAME=VALUE…]",
     "faults",
-    metavar="KIND[:before|after][:P][:NAME=VALUE…]",
     multiple=True,
     help="A fault, how probable it is, and for which requests, such as drop:after:0.05, "
     "500:conversationProviderId=ID or 422:after:endpoint=create_contact. Repeat it for more.",
 )
 @option(
-    "--location-token",
+    "--location-token TOKEN=LOCATION",
     "tokens",
-    metavar="TOKEN=LOCATION",
     multiple=True,
     help="Let in this token, for this location, and no unknown one. Repeat it for more.",
 )
@@ -54,9 +50,8 @@ if TYPE_CHECKING:
     "additionalEmails, locationId. Others are refused.",
 )
 @option(
-    "--provider-type",
+    "--provider-type ID=TYPE",
     "providers",
-    metavar="ID=TYPE",
     multiple=True,
     help="Know this conversation provider, for messages of this type. Repeat it for more.",
 )

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @source_token_option
 @locations_option
 @api_options
-@option("--location", metavar="ID", help="Compare this location alone.")
+@option("--location ID", help="Compare this location alone.")
 @output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values

@@ -32,8 +32,7 @@ COUNTED_S: Final = 2.0
 
 @click.command("worker")
 @option(
-    "--outbox",
-    metavar="URL",
+    "--outbox URL",
     required=True,
     help="The outbox, in a PostgreSQL database: postgresql://USER@HOST/DATABASE?schema=NAME. "
     "Better given in the environment, if it holds a password.",
@@ -43,8 +42,7 @@ COUNTED_S: Final = 2.0
 @api_options
 @sending_options
 @option(
-    "--lease",
-    metavar="SECONDS",
+    "--lease SECONDS",
     type=click.FloatRange(3),
     default=10.0,
     help="How long after this worker was last heard of others have its locations.",
