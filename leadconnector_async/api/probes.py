@@ -14,15 +14,10 @@ from urllib.parse import urlencode
 import orjson
 from msgspec import Struct
 
+from leadconnector_async.api import responses
 from leadconnector_async.api.contacts import CONTACTS_VERSION
 from leadconnector_async.api.endpoints import CONVERSATIONS_VERSION, INBOUND_PATH
 from leadconnector_async.api.listings import read_object, text_of
-from leadconnector_async.api.responses import (
-    is_access_refused,
-    is_refusal,
-    is_success,
-    read_refusal,
-)
 from leadconnector_async.transport.base import Request
 
 if TYPE_CHECKING:
@@ -84,13 +79,15 @@ def _refused(path: str, version: str) -> Request:
 
 def lacks_scope(response: Response) -> bool:
     """Whether the token may not do this, whatever the request says."""
-    words = read_refusal(response.status, response.body).message
-    return is_access_refused(response) and bool(_SCOPE.search(words))
+    words = responses.read_refusal(response.status, response.body).message
+    return responses.is_access_refused(response) and bool(_SCOPE.search(words))
 
 
 def is_permitted(response: Response) -> bool:
     """Whether it was read, or refused for its fields alone."""
-    return is_success(response) or (is_refusal(response) and not is_access_refused(response))
+    return responses.is_success(response) or (
+        responses.is_refusal(response) and not responses.is_access_refused(response)
+    )
 
 
 def list_workflows(location: str) -> Request:
@@ -101,7 +98,9 @@ def list_workflows(location: str) -> Request:
 def published_workflows(response: Response) -> list[str] | None:
     """The names of those that run; None where the answer does not tell."""
     try:
-        found: Any = read_object(response.body).get("workflows") if is_success(response) else None
+        found: Any = (
+            read_object(response.body).get("workflows") if responses.is_success(response) else None
+        )
     except ValueError:
         return None
     if not isinstance(found, list):
