@@ -10,16 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leadconnector_async.api.oauth import (
-    Denied,
-    Granted,
-    Kind,
-    Later,
-    Lost,
-    TokenResult,
-    read_tokens,
-)
-from leadconnector_async.api.oauth import refresh as refresh_request
+from leadconnector_async.api import oauth
 from leadconnector_async.auth.provider import AccessToken, lasting
 from leadconnector_async.auth.store import StoredTokens, digest
 from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError
@@ -49,17 +40,17 @@ class OAuthApplication:
         """The version of the API that its client was told; None for the endpoints' own."""
         return self.transport.version if self.transport is not None else None
 
-    async def ask(self, request: Request, token: str = "") -> TokenResult:
+    async def ask(self, request: Request, token: str = "") -> oauth.TokenResult:
         """One request for a token, outside of any location's quota."""
         if self.transport is None:
             raise RuntimeError("OAuth asks through a client: give it to LeadConnector(token=…)")
         try:
             response = await self.transport.send(request, token)
         except NotSentError as error:
-            return Later(str(error))
+            return oauth.Later(str(error))
         except FateUnknownError as error:
-            return Lost(str(error))
-        return read_tokens(response)
+            return oauth.Lost(str(error))
+        return oauth.read_tokens(response)
 
     def __repr__(self) -> str:
         return f"<OAuthApplication {self.client_id}>"
@@ -73,15 +64,15 @@ class Installation:
     """
 
     def __init__(
-        self, app: OAuthApplication, kind: Kind, id_: str, first: str | None, remedy: str
+        self, app: OAuthApplication, kind: oauth.Kind, id_: str, first: str | None, remedy: str
     ) -> None:
         self._app = app
-        self._kind: Kind = kind
+        self._kind: oauth.Kind = kind
         self._what = f"{kind.lower()} {id_}"
         self._name = f"{app.client_id}/{kind}/{id_}"
         self._first = first
         self._remedy = remedy
-        self._denied: dict[bytes, Denied] = {}
+        self._denied: dict[bytes, oauth.Denied] = {}
 
     async def fetch(self, refused: str | None) -> AccessToken:
         """An access token other than the refused one: the store's, or a new one.
@@ -102,7 +93,7 @@ class Installation:
             return self._usable(kept, refused) or await self._refresh(kept)
 
     async def keep(
-        self, answer: Granted, asked_at: float, refresh: str, seed: bytes | None = None
+        self, answer: oauth.Granted, asked_at: float, refresh: str, seed: bytes | None = None
     ) -> AccessToken:
         """Write what was given down, and return it only then."""
         access = lasting(answer.access_token, asked_at, answer.life)
@@ -134,7 +125,7 @@ class Installation:
         return AccessToken(kept.access, kept.renew_at, kept.ends_at)
 
     async def _refresh(self, kept: StoredTokens) -> AccessToken:
-        refused: Denied | None = None
+        refused: oauth.Denied | None = None
         for token in self._candidates(kept):
             answer = self._denied.get(digest(token)) or await self._exchange(token, kept)
             if isinstance(answer, AccessToken):
@@ -151,22 +142,22 @@ class Installation:
         if self._first and kept.seed != digest(self._first):
             yield self._first
 
-    async def _exchange(self, token: str, kept: StoredTokens) -> AccessToken | Denied:
+    async def _exchange(self, token: str, kept: StoredTokens) -> AccessToken | oauth.Denied:
         app, sent = self._app, digest(token)
         asked_at = app.clock()
         await app.store.ask(self._name, sent, asked_at)
-        request = refresh_request(app.client_id, app.client_secret, token, self._kind, app.version)
+        request = oauth.refresh(app.client_id, app.client_secret, token, self._kind, app.version)
         answer = await app.ask(request)
-        if isinstance(answer, Granted):
+        if isinstance(answer, oauth.Granted):
             seed = sent if token == self._first else kept.seed
             return await self.keep(answer, asked_at, answer.refresh_token or token, seed)
-        if not isinstance(answer, Lost):
+        if not isinstance(answer, oauth.Lost):
             await app.store.ask(self._name, kept.asked, kept.asked_at)
-        if isinstance(answer, Denied):
+        if isinstance(answer, oauth.Denied):
             return answer
         raise NotSentError(f"the token of {self._what} cannot be renewed now: {answer.what}")
 
-    def _explained(self, refused: Denied | None, kept: StoredTokens) -> str:
+    def _explained(self, refused: oauth.Denied | None, kept: StoredTokens) -> str:
         if refused is None:
             return f"there is no refresh token of {self._what}: {self._remedy}"
         if refused.client:

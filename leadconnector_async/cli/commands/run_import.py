@@ -13,18 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from leadconnector_async.cli import report_lines
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import destination, taken_as_known, target
 from leadconnector_async.cli.metrics import served_metrics
 from leadconnector_async.cli.progress_display import choose_display
-from leadconnector_async.cli.report_lines import (
-    AUTOMATIONS,
-    note_lines,
-    plan_lines,
-    print_json,
-    report_lines,
-)
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
@@ -84,9 +78,9 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     if summary.error is not None:
         say(f"leadconnector: {summary.error}", err=True)
     if options.as_json:
-        print_json(summary)
+        report_lines.print_json(summary)
     elif summary.error is None or summary.staged or summary.requests:
-        for line in report_lines(summary, options):
+        for line in report_lines.report_lines(summary, options):
             say(line)
     return exit_code(summary)
 
@@ -149,7 +143,7 @@ class _Run:
     async def _import(self, importer: Importer) -> None:
         options = self._options
         if not (options.sandbox or options.quiet or options.stage_only):
-            say(AUTOMATIONS, err=True)
+            say(report_lines.AUTOMATIONS, err=True)
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
             _tell_notes(importer.reader, importer.stager)
@@ -195,7 +189,7 @@ class _Run:
 
 
 def _tell_notes(reader: SourceReader, stager: Stager) -> None:
-    for note in (*reader.warnings, *note_lines(stager.notes)):
+    for note in (*reader.warnings, *report_lines.note_lines(stager.notes)):
         say(f"Note: {note}", err=True)
 
 
@@ -235,9 +229,9 @@ def plan(options: ImportOptions) -> Exit:
     """
     summary = asyncio.run(_plan(options))
     if options.as_json:
-        print_json(summary)
+        report_lines.print_json(summary)
     else:
-        for line in plan_lines(summary, options):
+        for line in report_lines.plan_lines(summary, options):
             say(line)
     if any(location.error for location in summary.locations):
         return Exit.ERROR
