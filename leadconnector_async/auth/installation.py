@@ -19,7 +19,8 @@ from leadconnector_async.models import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.auth.store import TokenPlace
+    from leadconnector_async.auth.store import TokenFile
+    from leadconnector_async.auth.token_database import TokenDatabase
     from leadconnector_async.transport.base import Request, Transport
 
 
@@ -27,7 +28,11 @@ class OAuthApplication:
     """An OAuth app: its credentials, its store, and the way to the API once it has one."""
 
     def __init__(
-        self, client_id: str, client_secret: str, store: TokenPlace, clock: Callable[[], float]
+        self,
+        client_id: str,
+        client_secret: str,
+        store: TokenFile | TokenDatabase,
+        clock: Callable[[], float],
     ) -> None:
         self.client_id = client_id
         self.client_secret = client_secret

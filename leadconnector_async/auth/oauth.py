@@ -20,7 +20,7 @@ from leadconnector_async.public_place import name_public_place
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from leadconnector_async.auth.store import TokenPlace
+    from leadconnector_async.auth.token_database import TokenDatabase
     from leadconnector_async.transport.base import Transport
 
 _PACE: Final = (4, 0.5)
@@ -172,7 +172,7 @@ class OAuth:
         return f"<OAuth {self._app.client_id} {self._app.store!r}>"
 
 
-def _token_place(store: str | os.PathLike[str]) -> TokenPlace:
+def _token_place(store: str | os.PathLike[str]) -> TokenFile | TokenDatabase:
     """Where the tokens are kept. Raises `OutboxUnusableError` where it is a URL that is none."""
     if not is_url(store):
         return TokenFile(store)

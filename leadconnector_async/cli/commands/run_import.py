@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.cli.metrics import Metrics
-    from leadconnector_async.cli.progress_display import Display
+    from leadconnector_async.cli.progress_display import NoDisplay
+    from leadconnector_async.cli.rich_progress import BarDisplay
     from leadconnector_async.importer import Importer
     from leadconnector_async.outbox.reader import OutboxReader
 
@@ -113,7 +114,9 @@ def exit_code(summary: ImportSummary) -> Exit:
 class _Run:
     """One run of the importer in the loop, with its signals and its progress."""
 
-    def __init__(self, options: ImportOptions, display: Display, metrics: Metrics) -> None:
+    def __init__(
+        self, options: ImportOptions, display: NoDisplay | BarDisplay, metrics: Metrics
+    ) -> None:
         self._options = options
         self._display = display
         self._metrics = metrics
