@@ -42,39 +42,26 @@ class Probe(Struct, frozen=True):
 
 def probes(location: str) -> list[Probe]:
     """One for each scope that an import may need."""
-    here = {"locationId": location}
-    find = f"/contacts/search/duplicate?{urlencode(here | {'number': NOBODY})}"
-    search = f"/conversations/search?{urlencode(here | {'limit': '1'})}"
-    export = f"/conversations/messages/export?{urlencode(here | {'limit': '10'})}"
+
+    def read(path: str, version: str, **asked: str) -> Request:
+        query = urlencode({"locationId": location} | asked)
+        return Request("GET", f"{path}?{query}", version)
+
+    find = read("/contacts/search/duplicate", CONTACTS_VERSION, number=NOBODY)
+    search = read("/conversations/search", CONVERSATIONS_VERSION, limit="1")
+    export = read("/conversations/messages/export", CONVERSATIONS_VERSION, limit="10")
+    make = Request("POST", "/contacts/", CONTACTS_VERSION, _WRONG)
+    begin = Request("POST", "/conversations/", CONVERSATIONS_VERSION, _WRONG)
+    add = Request("POST", INBOUND_PATH, CONVERSATIONS_VERSION, _WRONG)
+    marking = "open conversations, and mark them as read"
     return [
-        Probe("contacts.readonly", "find contacts", Request("GET", find, CONTACTS_VERSION)),
-        Probe("contacts.write", "create contacts", _refused("/contacts/", CONTACTS_VERSION)),
-        Probe(
-            "conversations.readonly",
-            "look for messages in doubt",
-            Request("GET", search, CONVERSATIONS_VERSION),
-        ),
-        Probe(
-            "conversations.write",
-            "open conversations, and mark them as read",
-            _refused("/conversations/", CONVERSATIONS_VERSION),
-            is_needed=False,
-        ),
-        Probe(
-            "conversations/message.readonly",
-            "look for messages in doubt, and verify",
-            Request("GET", export, CONVERSATIONS_VERSION),
-        ),
-        Probe(
-            "conversations/message.write",
-            "add messages",
-            _refused(INBOUND_PATH, CONVERSATIONS_VERSION),
-        ),
+        Probe("contacts.readonly", "find contacts", find),
+        Probe("contacts.write", "create contacts", make),
+        Probe("conversations.readonly", "look for messages in doubt", search),
+        Probe("conversations.write", marking, begin, is_needed=False),
+        Probe("conversations/message.readonly", "look for messages in doubt, and verify", export),
+        Probe("conversations/message.write", "add messages", add),
     ]
-
-
-def _refused(path: str, version: str) -> Request:
-    return Request("POST", path, version, _WRONG)
 
 
 def lacks_scope(response: Response) -> bool:

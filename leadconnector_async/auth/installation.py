@@ -57,9 +57,6 @@ class OAuthApplication:
             return oauth.Lost(str(error))
         return oauth.read_tokens(response)
 
-    def __repr__(self) -> str:
-        return f"<OAuthApplication {self.client_id}>"
-
 
 class Installation:
     """The app in one location, or in one company.
@@ -173,6 +170,3 @@ class Installation:
         lost = kept.asked is not None and self._denied.get(kept.asked) is not None
         why = ", since an earlier refresh was cut off before its successor was kept" if lost else ""
         return f"the refresh token of {self._what} is refused ({refused.what}){why}: {self._remedy}"
-
-    def __repr__(self) -> str:
-        return f"<Installation {self._what}>"

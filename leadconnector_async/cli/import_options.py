@@ -71,6 +71,9 @@ class ApiOptions(Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # neither tokens nor an outbox with its password
+
 
 class SendingOptions(ApiOptions, frozen=True, kw_only=True):
     """What the user asks for, as click has checked it. Times are in seconds."""
@@ -178,9 +181,6 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         own = {} if self.locations is None else self.locations.providers(location)
         return {**common, **own}
 
-    def __repr__(self) -> str:
-        return f"ImportOptions({', '.join(self.sources)})"
-
 
 def piece_of(source: SourceOptions, seconds: float | None, selecting: dict[str, Any]) -> Piece:
     """The piece that the user asks for.
@@ -203,9 +203,6 @@ class WorkerOptions(SendingOptions, frozen=True, kw_only=True):
     drain: bool
     as_json: bool
     quiet: bool
-
-    def __repr__(self) -> str:
-        return f"WorkerOptions(drain={self.drain})"
 
 
 _ROUND_TRIP: Final = 0.02

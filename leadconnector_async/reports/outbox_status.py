@@ -79,9 +79,6 @@ class Reasons:
         """All groups, the largest first."""
         return sorted(self._groups.values(), key=lambda group: -group.count)
 
-    def __repr__(self) -> str:
-        return f"<Reasons {len(self._groups)} groups>"
-
 
 class Notes:
     """Counts, over all sources of a run, the records left out and the notices, by their words.

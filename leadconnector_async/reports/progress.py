@@ -201,9 +201,6 @@ class RateMeter:
             return 0.0
         return max(count(self._samples[0][1]) - count(self._samples[-1][1]), 0) / self.span
 
-    def __repr__(self) -> str:
-        return f"<RateMeter {self.total:.1f}/s over {self.span:.0f} s>"
-
 
 _SETTLED: Final = 5.0
 """Seconds of sending after which the rate tells more than the quota does."""

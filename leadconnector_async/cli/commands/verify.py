@@ -25,7 +25,7 @@ from leadconnector_async.cli.options import (
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.location_reader import LocationReader
-from leadconnector_async.outbox.open import files_of, open_reader, shown_place
+from leadconnector_async.outbox.open import files_of, open_reader
 from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import key_text
@@ -81,9 +81,6 @@ class VerifyOptions(ApiOptions, frozen=True, kw_only=True):
     location: str | None
     as_json: bool
     quiet: bool
-
-    def __repr__(self) -> str:
-        return f"VerifyOptions({shown_place(self.outbox)!r})"
 
 
 class _Result(NamedTuple):
