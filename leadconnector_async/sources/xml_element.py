@@ -10,7 +10,7 @@ from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.attachments import named_for
 from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mapped import NAME, PHONE, RowMapper
+from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.mapping import Definition, Files, Inner, Members, RecordKind
 
 EMAIL: Final = "contact.email"
+
+NAME: Final = "contact.name"
 
 _NOTHING: Final = frozenset({"", "null"})
 
