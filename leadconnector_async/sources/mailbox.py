@@ -12,18 +12,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
+from leadconnector_async.sources import mail_headers
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import (
-    Head,
-    LeftOutError,
-    Selection,
-    notices_of,
-    states_of,
-    states_of_folders,
-)
 from leadconnector_async.sources.mail_message import MailContent, OwnAddresses
 from leadconnector_async.sources.mapped_rules import SEVERAL
 from leadconnector_async.sources.mbox import Piece, postmark_of, split, whole
@@ -84,7 +77,7 @@ class MailReader:
         self._name = name
         self._coercer = RowCoercer(options)
         self._mine = OwnAddresses(name, options.mine)
-        self._selection = Selection(options)
+        self._selection = mail_headers.Selection(options)
         self._zone = options.timezone
         self._is_undated_now = options.undated == "now"
         self.notices: list[str] = []
@@ -140,7 +133,7 @@ class MailReader:
             cut = Problem("mail", wrong, "take its attachments out, or skip it")
         try:
             values, problem = self.values(piece, head_only=cut is not None)
-        except LeftOutError as left_out:
+        except mail_headers.LeftOutError as left_out:
             raw = json.dumps({"file": file or f"{self._name}:{piece.line}"}).encode()
             identity = Identity(left_out.id, None, None)
             return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
@@ -166,7 +159,7 @@ class MailReader:
         raw = piece.content
         try:
             mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
-            values |= self._head_values(Head(mail), piece)
+            values |= self._head_values(mail_headers.Head(mail), piece)
             if not head_only:
                 values |= self._content_values(mail)
         except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
@@ -174,10 +167,10 @@ class MailReader:
             return values, _BROKEN
         return values, None
 
-    def _head_values(self, head: Head, piece: Piece) -> Values:
-        states = states_of(head) | piece.states
+    def _head_values(self, head: mail_headers.Head, piece: Piece) -> Values:
+        states = mail_headers.states_of(head) | piece.states
         self._selection.check(states, head.id)
-        for notice in notices_of(states, head):
+        for notice in mail_headers.notices_of(states, head):
             self._warn(notice)
         postmark = postmark_of(piece.postmark)
         # What programs write that know no sender: the date with it is that of their writing.
@@ -197,7 +190,7 @@ class MailReader:
             **self._side_values(head, states),
         }
 
-    def _side_values(self, head: Head, states: set[str]) -> Values:
+    def _side_values(self, head: mail_headers.Head, states: set[str]) -> Values:
         """Tell who wrote to whom, seen from the owner of the mailbox."""
         sender = next(iter(head.people("from") or head.people("sender")), None)
         to, cc, bcc = head.people("to"), head.people("cc"), head.people("bcc")
@@ -270,7 +263,7 @@ class Mailbox(OpenSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         found = False
-        states = states_of_folders([PurePath(self.name).name])
+        states = mail_headers.states_of_folders([PurePath(self.name).name])
         for parsed in self._reader.mails(self._stream, self._chunks, states, single=self._single):
             found = True
             yield parsed
@@ -322,7 +315,9 @@ class MailFolder:
             return
         found = False
         try:
-            states = states_of_folders([PurePath(self.name).name, *PurePath(name).parts])
+            states = mail_headers.states_of_folders(
+                [PurePath(self.name).name, *PurePath(name).parts]
+            )
             states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
             for parsed in self._reader.mails(stream, stream.chunks(), states, name, single=single):
                 found = True

@@ -316,11 +316,6 @@ def amount_of(text: str, unit: str | None) -> str:
     return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
 
 
-def longest_first(prefix: tuple[str, str]) -> int:
-    """The order in which the longest prefix comes first."""
-    return -len(prefix[0])
-
-
 def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | None:
     """Find the address of a sender who is named by it where others are by their number."""
     if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
