@@ -184,9 +184,7 @@ class Attachments:
 
     def _named(self, number: int, item: str, most: int, warn: Warn) -> str | None:
         try:
-            if (archived := self._beside.archived(item)) is not None:
-                return self._from_archive(*archived, most, warn)
-            path = self._found(item)
+            path = self._beside.archived(item) or self._found(item)
             if isinstance(path, tuple):
                 return self._from_archive(*path, most, warn)
             self._beside.take(path)
