@@ -81,7 +81,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     if given["as_json"]:
         print_json({"works": works, "findings": found})
     else:
-        say("\n".join(_lines(found, works=works, quiet=given["quiet"])))
+        say(_lines(found, works=works, quiet=given["quiet"]))
     ctx.exit(Exit.DONE if works else Exit.FAILED)
 
 

@@ -171,8 +171,7 @@ def dismiss_records(outbox: str, what: str) -> None:
     chosen = _matching(outbox, what)
     dismissed = asyncio.run(_dismiss(outbox, gists={gist(reason.reason) for reason in chosen}))
     say(f"{counted(dismissed, 'record')} dismissed:")
-    for line in reason_lines(chosen):
-        say(line)
+    say(reason_lines(chosen))
 
 
 def _matching(outbox: str, what: str) -> list[Reason]:

@@ -50,8 +50,7 @@ def command(path: str | None, **given: Any) -> None:  # noqa: ANN401 - click's v
     """
     options = source_options_of(given)
     if isinstance(options.people, People):
-        for line in _people(options.people):
-            say(line)
+        say(_people(options.people))
     elif path is None:
         raise click.UsageError("name a FILE, or give --people FILE to look at that")
     if path is not None:
@@ -109,13 +108,11 @@ def _look(path: str, options: SourceOptions) -> None:
 
 
 def _show(source: Source, checker: RowChecker, heading: Iterable[str]) -> None:
-    for line in heading:
-        say(line)
+    say(heading)
     found = list(islice(source, RECORDS))
     say("\nFirst records:" if found else "\nIt holds no records.")
     for parsed in found:
-        for line in _record(parsed, source.name, checker):
-            say(line)
+        say(_record(parsed, source.name, checker))
     say()
 
 
