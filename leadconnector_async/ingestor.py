@@ -101,7 +101,7 @@ class Ingestor:
         self._sends = role == "both"
         self._concurrency = concurrency
         self._in_flight = InFlightLimit(buffer)
-        self._running = False
+        self._running = self._stopping = False
         self._is_open: bool | None = None
         """None: it never was."""
 
@@ -195,6 +195,7 @@ class Ingestor:
     def stop(self) -> None:
         """Send nothing more. `run` ends when what is in flight has been answered."""
         self._check_open(or_was=True)
+        self._stopping = True
         self._sender.stop()
 
     async def run(self, messages: Messages = ()) -> AsyncGenerator[Outcome, None]:
@@ -219,7 +220,7 @@ class Ingestor:
         self._check_open()
         if self._running:
             raise RuntimeError("another run() is under way: end it first, or merge what they send")
-        self._running = True
+        self._running, self._stopping = True, False
         try:
             async with aclosing(self._run(messages)) as outcomes:
                 async for outcome in outcomes:
@@ -237,6 +238,8 @@ class Ingestor:
             source_pass = SourcePass()
             async for draft in self._stage(messages, source_pass):
                 yield outcome_of_refused(draft)
+            if self._stopping:
+                return
             if self._durable is not None:  # an import may have left some for later
                 await self._durable.publish()
                 await self._durable.select(None)
@@ -297,6 +300,8 @@ class Ingestor:
                 lambda outbox: outbox.source(source.name, source.form)
             )
         async for batch in self._builder.batches(messages):
+            if self._stopping:
+                return
             met = source_pass.met()
             source_pass.newest = range(0)
             staged = await self._durably(partial(_stage_anew, batch, source_pass, met))

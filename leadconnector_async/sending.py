@@ -50,7 +50,6 @@ class OwnerSending:
             if session.policy.mark_read
             else None
         )
-        self._stopping = False
         self.left: dict[str, int] = {}
         """Records without a fate, by location, of those that this run has to see sent."""
         self.total: int | None = None
@@ -84,14 +83,14 @@ class OwnerSending:
         """Find out what is to be sent, and begin with it."""
         unsent = await self._outbox.unsent()
         locations = await self._outbox.locations()
-        if not self._stopping:
+        if not self._dispatcher.stopping:
             await self._dispatcher.open_all(locations)
             self.left |= {location: unsent.get(location, 0) for location in locations}
         self.total = sum(self.left.values())
 
     async def send(self) -> None:
         """Send until nothing is left that can be sent, or until it is stopped."""
-        if self._stopping:
+        if self._dispatcher.stopping:
             return
         if self._marker is None:
             await self._dispatcher.work()
@@ -102,7 +101,6 @@ class OwnerSending:
 
     def stop(self) -> None:
         """Start nothing more; `send` returns when what is in flight is answered."""
-        self._stopping = True
         self._dispatcher.stop()
         if self._marker is not None:
             self._marker.stop()
