@@ -162,17 +162,13 @@ async def _examine(
         found = [Finding("version", "ok", ours)]
         to = "the sandbox" if given["sandbox"] else base_url.rstrip("/")
         found += await examine(api, locations, outbox=given["outbox"], destination=to, sources=read)
-        if given["canary"] and read is not None and not _is_barred(found):
+        faults = {one.check for one in found if one.state == "fault"}
+        if given["canary"] and read is not None and not faults & {"api", "token", "sources"}:
             for location in locations:
                 if location in read.needs and read.needs[location].kinds:
                     flown = await fly(api, location, read.needs[location].kinds)
                     found += [replace(finding, location=location) for finding in flown]
         return found
-
-
-def _is_barred(found: list[Finding]) -> bool:
-    """Whether a canary could not even begin."""
-    return any(one.state == "fault" and one.check in ("api", "token", "sources") for one in found)
 
 
 def _lines(found: list[Finding], *, works: bool, quiet: bool) -> Iterator[str]:

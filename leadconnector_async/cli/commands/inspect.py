@@ -131,9 +131,11 @@ _OURS: Final = ("id", "locationId", "outboxKey")
 def _heading(options: SourceOptions, table: Table | None, given: SourceOptions) -> Iterator[str]:
     name = options.mapping_file
     if name is not None:
-        yield f"Mapping: {name} ({load_mapping(name).about or 'your own'})"
+        mapping = load_mapping(name)
+        yield f"Mapping: {name} ({mapping.about or 'your own'})"
         if options is not given:
-            yield f"         guessed: {_how_to_import(name)}"
+            by_itself, told = "import reads it so by itself", f"import it with --mapping {name}"
+            yield f"         guessed: {by_itself if mapping.is_recognised else told}"
     if table is None:
         return
     columns = table.columns
@@ -144,12 +146,6 @@ def _heading(options: SourceOptions, table: Table | None, given: SourceOptions) 
             yield f"  {field:<24}{', '.join(names)}"
     if columns.unknown:
         yield f"\nNot sent: {', '.join(columns.unknown)}"
-
-
-def _how_to_import(name: str) -> str:
-    if load_mapping(name).is_recognised:
-        return "import reads it so by itself"
-    return f"import it with --mapping {name}"
 
 
 def _record(parsed: Parsed, source: str, checker: RowChecker) -> Iterator[str]:
