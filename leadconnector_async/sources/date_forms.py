@@ -41,7 +41,7 @@ _HOURS: Final[dict[str, float]] = {
 of India, Ireland and Israel, AST of Canada and of Arabia, MSK was moved, and single letters mean
 nothing (RFC 5322, 4.3)."""
 
-_HOURS_OF_TABLES: Final = _HOURS | {"NDT": -2.5, "MSK": 3.0}
+HOURS_OF_TABLES: Final = _HOURS | {"NDT": -2.5, "MSK": 3.0}
 
 _MONTHS: Final = {
     stem: int(number)
@@ -210,7 +210,7 @@ def _zone(parts: dict[str, str | None]) -> tzinfo | None:
         return None
     if name and "/" in name:
         return ZoneInfo(name)
-    hours = _HOURS_OF_TABLES[name.upper()] if name else 0.0
+    hours = HOURS_OF_TABLES[name.upper()] if name else 0.0
     if offset is None:
         return timezone(timedelta(hours=hours)) if hours else UTC
     if hours:

@@ -15,15 +15,19 @@ from leadconnector_async.sources.date_forms import ORDERED, readings
 from leadconnector_async.sources.date_patterns import (
     EARLIEST,
     EPOCH,
+    FORMATS,
     MILLISECOND,
     SECOND,
     LocalText,
     Survey,
+    ZoneName,
     by_format,
     check_format,
     of_serial,
     order_of,
     patterns,
+    zone_at,
+    zone_in,
 )
 from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
 
@@ -70,6 +74,12 @@ LATE: Final = "date is in the future"
 BUDDHIST: Final = "year is of Thailand's calendar, 543 ahead: read as such"
 
 TIMELESS: Final = "date has no time of day: midnight is taken"
+
+OTHER_OFFSET: Final = "date has an offset, which is not that of the row's time zone: it is taken"
+
+OTHER_ZONE: Final = "date is in the row's own time zone, which is not that of --timezone"
+
+NO_ZONE: Final = "time zone of the row is none that is known: --timezone is taken"
 
 AS_ALL: Final = "no other order reads every date of the file"
 
@@ -118,11 +128,13 @@ class Dates:
         zone = value.zone if isinstance(value, LocalText) else self._zone
         return self._read_text(stripped(value), zone)
 
-    def utc(self, date: datetime, zone: tzinfo | None = None) -> datetime:
+    def utc(self, date: datetime, zone: tzinfo | ZoneName | None = None) -> datetime:
         """Move a date to UTC, and note what is odd about it.
 
         One without an offset is local time, with ``fold=0``.
         """
+        if isinstance(zone, ZoneName):
+            zone = self._named(date, zone)
         if date.tzinfo is None:
             date = self._of_zone(date, zone or self._zone)
         elif date.tzinfo is not UTC:
@@ -139,6 +151,21 @@ class Dates:
         if not EARLIEST <= date <= self.latest:
             self.notices.append(EARLY if date < EARLIEST else LATE)
         return date
+
+    def _named(self, date: datetime, name: ZoneName) -> tzinfo | None:
+        """Find the zone that a column names, and note where something else goes before it."""
+        if date.tzinfo is not None:
+            zone = zone_in(name.text) if name.column is None else None
+            if zone is not None and _offsets(date, zone)[0] != date.utcoffset():
+                self.notices.append(OTHER_OFFSET)
+            return None
+        zone = zone_at(name, date, self._zone)
+        if zone is None:
+            self.notices.append(NO_ZONE)
+        elif name.column is None and self._zone:
+            told = _offsets(date, zone) != _offsets(date, self._zone)
+            self.notices += [OTHER_ZONE] if told else []
+        return zone
 
     def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:
         if zone is None:
@@ -161,14 +188,14 @@ class Dates:
             self.notices.append(GAP if first < second else FOLD)
         return first
 
-    def _read_text(self, text: str, zone: tzinfo | None) -> datetime | None:
+    def _read_text(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         if self._form is not None:
             try:
                 date = by_format(text, self._form)
             except ValueError:
                 return None
             if date is not None:
-                return self.utc(date, zone)
+                return self.utc(date, None if self._form in FORMATS[1:3] else zone)
         # Nearly all have a hyphen there, and are no number.
         if text[4:5] != "-" and len(text) != _BASIC_DATE and _NUMBER.fullmatch(text):
             return self._of_number(text, zone)
@@ -180,7 +207,7 @@ class Dates:
             self.notices.append(TIMELESS)
         return self.utc(date, zone)
 
-    def _of_number(self, text: str, zone: tzinfo | None) -> datetime | None:
+    def _of_number(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         """Read what can be one time alone: of seconds, milliseconds or days of Excel."""
         if _COMPACT.fullmatch(text):
             with_no_gaps = by_format(text, "%Y%m%d%H%M%S")

@@ -22,14 +22,14 @@ from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import datetime, tzinfo
+    from datetime import datetime
 
     from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
 
     Cell = str | list[object] | tuple[str, ...]
     """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
-_OF_RULE: Final = ("column", "inbound", "outbound", "maybe", "before")
+_OF_RULE: Final = ("column", "inbound", "outbound", "instead", "maybe", "before")
 """What of a rule names columns."""
 
 _UNIX_DIGITS: Final = (10, 13, 16)
@@ -164,9 +164,8 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
     One without an offset stays text, since what its zone makes of it is told; so does a number of
     another unit than that of the rule.
     """
-    zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
-    if isinstance(text, LocalText):
-        zone = text.zone
+    own = zone_of(rule.zone) if rule.zone else None
+    zone = text.zone if isinstance(text, LocalText) else own
     if not rule.formats:
         return LocalText.of(text, zone) if zone else text
     for pattern in rule.formats:
