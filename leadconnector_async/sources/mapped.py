@@ -170,9 +170,10 @@ class RowMapper:
         """Put beneath the text of a call what the API has no field for."""
         cells = ((rule, row.get(column, "")) for column, rule in self._notes.items())
         notes = {
-            f"{rule.note}: {amount_of(str(cell).strip(), rule.unit)}": rule.told
+            f"{rule.note}: {amount_of(str(text).strip(), rule.unit)}": rule.told
             for rule, cell in cells
             if self._is_filled(cell)
+            for text in ([cell] if isinstance(cell, str) else cell)
         }
         own = values.get("message")
         if notes and (own is None or isinstance(own, str)):
