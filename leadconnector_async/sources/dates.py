@@ -225,6 +225,7 @@ class Dates:
             tzinfo=None
         ):
             self.notices.append("date is a number, read as Excel's count of days")
+            self.notices += [TIMELESS] if text.isdecimal() else []
             return self.utc(local, zone)
         raise WrongValueError(
             "is a number that is no time since 1990, in seconds, milliseconds or days of Excel",

@@ -27,7 +27,6 @@ from leadconnector_async.sources.mapped_rules import (
     items_of,
     joined,
     left_out_by,
-    longest_first,
     meant_by,
     settled,
     spread,
@@ -326,7 +325,8 @@ class RowMapper:
         if rule.words:
             return partial(translated, rule.words)
         if rule.prefixes:
-            return partial(by_prefix, sorted(rule.prefixes.items(), key=longest_first))
+            longest_first = sorted(rule.prefixes.items(), key=lambda prefix: -len(prefix[0]))
+            return partial(by_prefix, longest_first)
         if field == "date" or rule.formats or rule.zone:
             return partial(date_of, rule)
         return self._phone if rule.phone else None

@@ -271,18 +271,24 @@ def parts_of(cell: str, separator: str) -> list[str]:
 
 _BETWEEN_LINKS: Final = re.compile(r"[\s,;|\"'<>]+(?=https?://)", re.IGNORECASE)
 
-_MIDNIGHT: Final = re.compile(r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?$")
-"""What a sheet writes behind a day."""
+_BESIDE: Final = re.compile(
+    r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$|^(?:1899-12-3[01]|1900-01-0[01])[ T]"
+)
+"""What a sheet writes behind a day, and before a time of day."""
+
+_PART_OF_DAY: Final = re.compile(r"0?\.\d+|0", re.ASCII)
 
 
 def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
     """Make one text of several; None where one is missing, or one date has its time already."""
     texts = [cell for cell in cells if isinstance(cell, str)]
-    bare = [_MIDNIGHT.sub("", text) for text in texts] if is_date else texts
+    bare = [_BESIDE.sub("", text) for text in texts] if is_date else texts
     if len(texts) < len(cells) or (is_date and sum(":" in text for text in bare) > 1):
         return None
     zones = (one.zone for one in texts if isinstance(one, LocalText))
-    return next((LocalText.of(" ".join(bare), zone) for zone in zones), " ".join(bare))
+    is_serial = is_date and bare[0].isdecimal() and _PART_OF_DAY.fullmatch(bare[-1])
+    text = bare[0] + bare[-1].lstrip("0") if is_serial else " ".join(bare)
+    return next((LocalText.of(text, zone) for zone in zones), text)
 
 
 def unique(items: Iterable[object]) -> list[object]:
@@ -300,11 +306,6 @@ def amount_of(text: str, unit: str | None) -> str:
     if unit is None or not text.replace(".", "", 1).isdecimal():
         return text
     return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
-
-
-def longest_first(prefix: tuple[str, str]) -> int:
-    """The order in which the longest prefix comes first."""
-    return -len(prefix[0])
 
 
 def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | None:
