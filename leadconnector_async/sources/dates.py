@@ -188,7 +188,8 @@ class Dates:
             if date is not None:
                 return self.utc(date, None if self._form in FORMATS[1:3] else zone)
         # Nearly all have a hyphen there, and are no number.
-        if text[4:5] != "-" and len(text) != _BASIC_DATE and _NUMBER.fullmatch(text):
+        is_basic = len(text) == _BASIC_DATE and "." not in text
+        if text[4:5] != "-" and not is_basic and _NUMBER.fullmatch(text):
             return self._of_number(text, zone)
         try:
             date = _parse(text)
@@ -297,6 +298,33 @@ def _plus(start: datetime, value: float, unit: timedelta) -> datetime | None:
 
 def _outside() -> WrongValueError:
     return WrongValueError("is outside the calendar", f"write a date such as {EXAMPLE}")
+
+
+_BESIDE: Final = re.compile(
+    r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$|^(?:1899-12-3[01]|1900-01-0[01])[ T]"
+)
+"""What a sheet writes behind a day, and before a time of day."""
+
+_PART_OF_DAY: Final = re.compile(r"0?\.\d+|0", re.ASCII)
+
+_MINUTES: Final = re.compile(r"0?\.[0-5]\d")
+
+
+def joined_date(texts: Sequence[str]) -> str | None:
+    """Join a day and its time, which may be a part of a day; None where one has both already.
+
+    None too for ``0.42``, unless days are counted: it may be 42 minutes past midnight.
+    """
+    *days, time = (_BESIDE.sub("", text) for text in texts)
+    if sum(":" in text for text in (*days, time)) > 1:
+        return None
+    if _PART_OF_DAY.fullmatch(time):
+        if days[0].isdecimal():
+            return days[0] + time.lstrip("0")
+        if _MINUTES.fullmatch(time):
+            return None
+        time = str(timedelta(seconds=round(float(time) * 86_400)))
+    return " ".join((*days, time))
 
 
 @lru_cache(maxsize=16_384)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import LocalText, by_format
+from leadconnector_async.sources.dates import joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
 
@@ -271,24 +272,15 @@ def parts_of(cell: str, separator: str) -> list[str]:
 
 _BETWEEN_LINKS: Final = re.compile(r"[\s,;|\"'<>]+(?=https?://)", re.IGNORECASE)
 
-_BESIDE: Final = re.compile(
-    r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$|^(?:1899-12-3[01]|1900-01-0[01])[ T]"
-)
-"""What a sheet writes behind a day, and before a time of day."""
-
-_PART_OF_DAY: Final = re.compile(r"0?\.\d+|0", re.ASCII)
-
 
 def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
     """Make one text of several; None where one is missing, or one date has its time already."""
     texts = [cell for cell in cells if isinstance(cell, str)]
-    bare = [_BESIDE.sub("", text) for text in texts] if is_date else texts
-    if len(texts) < len(cells) or (is_date and sum(":" in text for text in bare) > 1):
+    if len(texts) < len(cells):
         return None
-    zones = (one.zone for one in texts if isinstance(one, LocalText))
-    is_serial = is_date and bare[0].isdecimal() and _PART_OF_DAY.fullmatch(bare[-1])
-    text = bare[0] + bare[-1].lstrip("0") if is_serial else " ".join(bare)
-    return next((LocalText.of(text, zone) for zone in zones), text)
+    text = joined_date(texts) if is_date else " ".join(texts)
+    zone = next((one.zone for one in texts if isinstance(one, LocalText)), None)
+    return text if text is None or zone is None else LocalText.of(text, zone)
 
 
 def unique(items: Iterable[object]) -> list[object]:

@@ -142,7 +142,7 @@ _CLOCK: Final = re.compile(
 _NO_CLOCK: Final = "has no time of day, which column {} may hold"
 
 _FIX_CLOCK: Final = (
-    "name the column with the time Time, as in 3:05 PM, or give --map date=COLUMN with the column "
+    "put the time into a column Time, as in 3:05 PM, or give --map date=COLUMN with the column "
     "that is to be the whole date"
 )
 
@@ -267,7 +267,7 @@ class Table:
         row = dict(zip(self.columns.names, map(stripped, cells), strict=True))
         told = [_HALF.format(shown(name)) for name in self._halves if row[name]]
         if TIMELESS in parsed.notices and self._is_joined:
-            clocks = [name for name in self._clocks if _CLOCK.fullmatch(row[name])]
+            clocks = [name for name in (*self._clocks, *dates) if _CLOCK.fullmatch(row[name])]
             clocks += [name for name in dates if ":" in row[name]]
             told += [_NO_CLOCK.format(shown(name)) for name in clocks]
         if not told:

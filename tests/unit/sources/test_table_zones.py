@@ -89,6 +89,7 @@ def test_a_name_in_a_column_is_read_as_the_user_says_who_has_no_summer_time() ->
     [
         *(("Date,Clock", cell) for cell in ("10:00", "3:05 PM", "10h05", "10:00:01 EST", "9am")),
         ("Date,Received", "10:00"),
+        ("Date,Time", "0.42"),
         ("Date,Received", "2024-07-01 10:00"),
     ],
 )
