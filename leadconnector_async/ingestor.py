@@ -25,7 +25,6 @@ from leadconnector_async.worker import is_one_locations
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from os import PathLike
-    from types import TracebackType
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.results import RunStats
@@ -102,7 +101,7 @@ class Ingestor:
         self._sends = role == "both"
         self._concurrency = concurrency
         self._in_flight = InFlightLimit(buffer)
-        self._running = False
+        self._running = self._stopping = False
         self._is_open: bool | None = None
         """None: it never was."""
 
@@ -163,12 +162,7 @@ class Ingestor:
         await submitter.open()
         return submitter
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._is_open = self._meter.is_open = False
         try:
             await self._sender.close()
@@ -201,6 +195,7 @@ class Ingestor:
     def stop(self) -> None:
         """Send nothing more. `run` ends when what is in flight has been answered."""
         self._check_open(or_was=True)
+        self._stopping = True
         self._sender.stop()
 
     async def run(self, messages: Messages = ()) -> AsyncGenerator[Outcome, None]:
@@ -225,7 +220,7 @@ class Ingestor:
         self._check_open()
         if self._running:
             raise RuntimeError("another run() is under way: end it first, or merge what they send")
-        self._running = True
+        self._running, self._stopping = True, False
         try:
             async with aclosing(self._run(messages)) as outcomes:
                 async for outcome in outcomes:
@@ -243,6 +238,8 @@ class Ingestor:
             source_pass = SourcePass()
             async for draft in self._stage(messages, source_pass):
                 yield outcome_of_refused(draft)
+            if self._stopping:
+                return
             if self._durable is not None:  # an import may have left some for later
                 await self._durable.publish()
                 await self._durable.select(None)
@@ -303,6 +300,8 @@ class Ingestor:
                 lambda outbox: outbox.source(source.name, source.form)
             )
         async for batch in self._builder.batches(messages):
+            if self._stopping:
+                return
             met = source_pass.met()
             source_pass.newest = range(0)
             staged = await self._durably(partial(_stage_anew, batch, source_pass, met))

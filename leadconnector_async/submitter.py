@@ -178,10 +178,11 @@ class Submitter:
                     return outcome_of(submission.end, draft.location)
                 seq = submission.seq
                 waiter, is_new = self._waiters.wait_for(seq, draft.location)
+                if self._waiters.noted(seq):
+                    self._told.add(seq)
+                    self._called.set()
             if (is_new or waiter.done()) and self._observer is not None:  # else it was known
                 self._observer.staged(range(seq, seq + 1), draft.location)
-            if seq in self._told:
-                self._called.set()
             if self._closed:
                 self.end()
             self._tell_worker(draft.location)
@@ -279,7 +280,8 @@ class Submitter:
 
     def _tell(self, seq: int) -> None:
         """A record has an end, perhaps one that is waited for here."""
-        if self._waiters.submitting or seq in self._waiters.open or seq in self._open:
+        self._waiters.note(seq)
+        if seq in self._waiters.open or seq in self._open:
             self._told.add(seq)
             self._called.set()
 
@@ -294,9 +296,8 @@ class Submitter:
             self._called.clear()
             began = now()
             waiting = self._waiters.open | self._open.keys()
-            told = self._told & waiting
+            told, self._told = self._told & waiting, set()
             self._seen = {seq: at for seq, at in self._seen.items() if seq in waiting}
-            self._told = self._told - waiting if self._waiters.submitting else set()
             try:
                 await self._look(list(waiting if began >= look_at else told))
                 if waiting and began >= look_at:

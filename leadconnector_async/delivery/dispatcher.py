@@ -95,7 +95,7 @@ class Dispatcher:
             work=self._work,
             most=lambda: concurrency or self._pool.useful(len(self.locations)),
         )
-        self._forever = self._stopping = False
+        self._forever = self.stopping = False
         self._releasing = 0
         self._lane_ended = asyncio.Event()
         self._active: list[LocationState] = []
@@ -209,7 +209,7 @@ class Dispatcher:
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience.
         """
-        self._forever, self._stopping = forever, False
+        self._forever = forever
         _log.info("run starts: %d locations", len(self.locations))
         try:
             async with asyncio.TaskGroup() as loops:
@@ -229,9 +229,9 @@ class Dispatcher:
             _log.info("run ends: %s", self.stats)
 
     def stop(self) -> None:
-        """Start nothing more; `work` returns when what is in flight has been answered."""
-        self._stopping = True
-        self._pool.wake_all()
+        """Start nothing more, until ``stopping`` is unset; let `work` end once all is answered."""
+        self.stopping = True
+        self._pool.dismiss()
 
     # What the sender calls: `LaneControl`.
 
@@ -287,7 +287,7 @@ class Dispatcher:
 
     def _note_idle(self) -> None:
         if self._is_over():
-            self._pool.wake_all()
+            self._pool.dismiss()
 
     async def _work(self) -> None:
         while True:
@@ -295,12 +295,13 @@ class Dispatcher:
             due = self._scheduler.pop(now) if self._may_send(now) else None
             if due is None:
                 if self._is_over():
-                    self._pool.wake_all()
+                    self._pool.dismiss()
                     return
                 if self._pool.rests:
                     self._batcher.rests()
-                await self._pool.park()
-                continue
+                if await self._pool.park():
+                    continue
+                return
             state, lane = due
             self._pool.wake_soon()
             lane.busy = True
@@ -318,7 +319,7 @@ class Dispatcher:
                 self._batcher.wants_claims(state)
 
     def _may_send(self, now: float) -> bool:
-        if self._stopping:
+        if self.stopping:
             return False
         if not self.breaker.is_open:
             return True
@@ -328,7 +329,7 @@ class Dispatcher:
         return self.breaker.allows(now)
 
     def _is_over(self) -> bool:
-        if self._stopping:
+        if self.stopping:
             return True
         return not self._forever and not self._batcher.expecting and self._at_rest()
 

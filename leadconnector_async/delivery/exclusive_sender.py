@@ -121,6 +121,7 @@ class ExclusiveSender:
             if self._waiters:
                 raise RuntimeError("run() cannot be used while submit() calls are waiting")
             await self._finish_work()
+        self._dispatcher.stopping = False
 
     async def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Send all that is staged, by whatever run; yield what becomes of it.
@@ -162,7 +163,7 @@ class ExclusiveSender:
             await self._dispatcher.work(forever=True)
         finally:
             feeder.cancel()
-            await asyncio.wait([feeder])
+            await asyncio.gather(feeder, return_exceptions=True)
         if not feeder.cancelled():
             feeder.result()
 
@@ -233,6 +234,7 @@ class ExclusiveSender:
 
     async def _ensure_working(self) -> None:
         if self._work is None or self._work.done():
+            self._dispatcher.stopping = False
             # Not in the context, such as a trace, of whoever submits first.
             self._work = asyncio.create_task(self._dispatcher.work(forever=True), context=Context())
             self._work.add_done_callback(self._work_ended)

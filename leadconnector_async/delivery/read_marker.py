@@ -72,7 +72,7 @@ class ReadMarker:
             await work
         except BaseException:
             marking.cancel()
-            await asyncio.wait([marking])
+            await asyncio.gather(marking, return_exceptions=True)
             raise
         self._ended.set()
         await marking

@@ -130,19 +130,34 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: dict[int, tuple[asyncio.Future[Outcome], str]] = {}
-        self._submissions = 0
-        self._unclaimed: dict[int, Outcome] = {}
+        self._turn = 0
+        """They take turns: the next one begins once all are done who began in the last but one."""
+        self._submissions = [0, 0]
+        self._unclaimed: tuple[dict[int, Outcome | None], ...] = {}, {}
 
     @contextmanager
     def submission(self) -> Iterator[None]:
         """While a caller learns its record's number: an outcome may come before it knows it."""
-        self._submissions += 1
+        turn = self._turn
+        self._submissions[turn] += 1
         try:
             yield
         finally:
-            self._submissions -= 1
-            if not self._submissions:
-                self._unclaimed.clear()
+            self._submissions[turn] -= 1
+            for _ in range(2):
+                if not self._submissions[last := 1 - self._turn]:
+                    self._unclaimed[last].clear()
+                    self._turn = last
+
+    def note(self, seq: int, outcome: Outcome | None = None) -> None:
+        """Keep it that a record has an end, and which: its caller may not know its number yet."""
+        if self.submitting:
+            told = self._unclaimed[self._turn]
+            told[seq] = outcome or told.get(seq)
+
+    def noted(self, seq: int) -> bool:
+        """Whether a record is known to have an end. To be asked within `submission`."""
+        return any(seq in told for told in self._unclaimed)
 
     @property
     def open(self) -> Collection[int]:
@@ -157,7 +172,7 @@ class Waiters:
     @property
     def submitting(self) -> bool:
         """Whether a caller is about to wait for a record, and does not know its number yet."""
-        return self._submissions > 0
+        return any(self._submissions)
 
     def wait_for(self, seq: int, location: str) -> tuple[asyncio.Future[Outcome], bool]:
         """The future of a record's outcome, and whether it is a new one."""
@@ -165,7 +180,7 @@ class Waiters:
         if known is not None:
             return known[0], False
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        early = self._unclaimed.get(seq)
+        early = self._unclaimed[0].get(seq) or self._unclaimed[1].get(seq)
         if early is not None:
             future.set_result(early)
             return future, False
@@ -174,8 +189,7 @@ class Waiters:
 
     def take(self, seq: int, outcome: Outcome) -> bool:
         """Hand an outcome to whoever waits for it; False if nobody does."""
-        if self._submissions:
-            self._unclaimed[seq] = outcome
+        self.note(seq, outcome)
         known = self._futures.pop(seq, None)
         if known is None:
             return False

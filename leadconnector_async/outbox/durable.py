@@ -288,8 +288,10 @@ class ReopenedOutbox:
         async with self._reopening:
             if self._outbox is lost and not self.is_closing:
                 with suppress(OutboxError):  # the next attempt says so
-                    self._outbox = await self._opened()
-                    await lost.close()
+                    spare = await self._opened()
+                    if not self.is_closing:  # else nobody would close it
+                        self._outbox, spare = spare, lost
+                    await spare.close()
 
     async def _opened(self) -> SharedOutbox:
         outbox = await self._open()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from leadconnector_async.sources.date_forms import ORDERED, readings
 from leadconnector_async.sources.date_patterns import (
+    EARLIEST,
     EPOCH,
     FORMATS,
     MILLISECOND,
@@ -23,10 +26,9 @@ from leadconnector_async.sources.date_patterns import (
     of_serial,
     order_of,
     patterns,
-    zone_at,
-    zone_in,
 )
 from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
+from leadconnector_async.sources.time_zones import zone_at, zone_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
 _DAY: Final = timedelta(days=1)
-
-EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 
 _APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -69,6 +69,8 @@ FOLD: Final = "local time occurs twice where clocks go back: the first of the tw
 EARLY: Final = "date is before 1990"
 
 LATE: Final = "date is in the future"
+
+BUDDHIST: Final = "year is of Thailand's calendar, 543 ahead: read as such"
 
 TIMELESS: Final = "date has no time of day: midnight is taken"
 
@@ -139,6 +141,12 @@ class Dates:
                 date = date.astimezone(UTC)
             except OverflowError:
                 raise _outside() from None
+        if date.year < 1900:  # noqa: PLR2004 - such as 1402, of Persia's calendar
+            raise WrongValueError(
+                f"is in the year {date.year}, of another calendar than messages are dated by",
+                "set the calendar of the telephone or program to Gregorian and export again, or "
+                f"write a date such as {EXAMPLE}",
+            )
         if not EARLIEST <= date <= self.latest:
             self.notices.append(EARLY if date < EARLIEST else LATE)
         return date
@@ -234,7 +242,9 @@ class Dates:
         )
 
     def _as_written(self, text: str) -> datetime:
-        found = readings(text)
+        plain = " ".join(text.split())
+        found = readings(plain) if plain.isascii() else []
+        found = found or readings(_translated(plain))
         if not found:
             quoted = f' ("{text}")' if _QUOTABLE.fullmatch(text) else ""
             raise WrongValueError(
@@ -243,6 +253,8 @@ class Dates:
             )
         if ":" not in text and not found[0].date.hour:
             self.notices.append(TIMELESS)
+        if found[0].is_buddhist:
+            self.notices.append(BUDDHIST)
         if found[0].order == "any":
             return found[0].date
         return self._by_order(text, found)
@@ -300,31 +312,27 @@ def _outside() -> WrongValueError:
     return WrongValueError("is outside the calendar", f"write a date such as {EXAMPLE}")
 
 
-_BESIDE: Final = re.compile(
-    r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$|^(?:1899-12-3[01]|1900-01-0[01])[ T]"
-)
-"""What a sheet writes behind a day, and before a time of day."""
+@cache
+def _words() -> list[tuple[re.Pattern[str], str]]:
+    """What other languages write in dates, and what it stands for: few commands read any."""
+    import tomllib  # noqa: PLC0415 - few read any
 
-_PART_OF_DAY: Final = re.compile(r"0?\.\d+|0", re.ASCII)
+    text = (files("leadconnector_async.sources") / "date_words.toml").read_text("utf-8")
+    return [(re.compile(word), meant) for word, meant in tomllib.loads(text)["replaced"]]
 
-_MINUTES: Final = re.compile(r"0?\.[0-5]\d")
 
+def _translated(text: str) -> str:
+    """Write a date of another language or script as the forms have it.
 
-def joined_date(texts: Sequence[str]) -> str | None:
-    """Join a day and its time, which may be a part of a day; None where one has both already.
-
-    None too for ``0.42``, unless days are counted: it may be 42 minutes past midnight.
+    A letter that stands for nothing known stays: the rest may not be what was meant.
     """
-    *days, time = (_BESIDE.sub("", text) for text in texts)
-    if sum(":" in text for text in (*days, time)) > 1:
-        return None
-    if _PART_OF_DAY.fullmatch(time):
-        if days[0].isdecimal():
-            return days[0] + time.lstrip("0")
-        if _MINUTES.fullmatch(time):
-            return None
-        time = str(timedelta(seconds=round(float(time) * 86_400)))
-    return " ".join((*days, time))
+    text = unicodedata.normalize("NFKC", text)
+    shown = (c for c in text if unicodedata.category(c) != "Cf")
+    text = "".join(str(unicodedata.decimal(c, c)) for c in shown)
+    for word, meant in _words():
+        text = word.sub(meant, text)
+    plain = unicodedata.normalize("NFKD", " ".join(text.split()).replace(" ,", ","))
+    return "".join(c for c in plain if c.isascii() or c.isalnum())
 
 
 @lru_cache(maxsize=16_384)

@@ -137,12 +137,14 @@ class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Text in which records follow one another, by regular expressions. Groups are columns.
 
     ``begins`` are those of a record's first line, or first two; lines up to the next one belong to
-    its column ``text``. ``within`` are taken out of that. A line of ``ends`` ends it before.
+    its column ``text``. ``within`` are taken out of its lines, and then ``blocks`` of all of it. A
+    line of ``ends`` ends it before.
     """
 
     begins: list[str]
     within: list[str] = []
     ends: list[str] = []
+    blocks: list[str] = []
 
 
 OF_CHAT: Final = ("author", "name", "other", "people", "session", "title")

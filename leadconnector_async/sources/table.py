@@ -13,7 +13,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
-from leadconnector_async.sources.date_patterns import ZoneName, without_zone, zone_named
+from leadconnector_async.sources.date_patterns import ZoneName
 from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
@@ -32,6 +32,7 @@ from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
+from leadconnector_async.sources.time_zones import without_zone, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

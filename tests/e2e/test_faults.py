@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from leadconnector_async import Timeouts
     from leadconnector_async.sandbox.faults import FaultKind
 
+PERSISTENT = replace(QUICK, attempts=20)
+"""Which record meets a fault is chance: none meets so many in a row."""
 LOST_ANSWERS: tuple[FaultKind, ...] = ("drop", "reset", "500", "502", "504", "cut", "garbage")
 
 
@@ -38,7 +40,9 @@ def run(
     async def scenario() -> None:
         async with Sandbox(config) as sandbox:
             asked = records(count)
-            outcomes = await import_into(sandbox, asked, outbox, timeouts=timeouts)
+            outcomes = await import_into(
+                sandbox, asked, outbox, policy=PERSISTENT, timeouts=timeouts
+            )
             assert sum(sandbox.faults_fired.values()) > 0
             assert_once_or_told(sandbox, asked, outcomes)
             assert all(isinstance(outcome, Sent) for outcome in outcomes)
@@ -89,11 +93,11 @@ def test_all_faults_mixed_over_many_records(
 
 @pytest.mark.slow
 def test_faults_while_looking_are_survived(tmp_path: Path) -> None:
-    """Searches and listings that fail are tried again."""
+    """Searches and listings that fail are tried again: six times at most for one record."""
     faults = (
         Fault("drop", when="after", probability=0.05),
-        Fault("500", endpoint="search", probability=0.3),
-        Fault("drop", endpoint="messages", probability=0.3),
+        Fault("500", endpoint="search", probability=0.3, times=3),
+        Fault("drop", endpoint="messages", probability=0.3, times=2),
     )
     run(SandboxConfig(faults=faults, seed=10), 200, tmp_path / "outbox.db")
 

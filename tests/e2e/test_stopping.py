@@ -18,9 +18,11 @@ from leadconnector_async import (
     Rejected,
     Sent,
 )
+from leadconnector_async.records.builder import STAGE_BATCH
 from leadconnector_async.sandbox import Fault, Latency, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from leadconnector_async import Outcome
@@ -53,6 +55,36 @@ def test_a_run_that_is_stopped_ends_and_is_gone_on_with(tmp_path: Path) -> None:
             outcomes += await import_into(sandbox, asked, outbox)
             assert_once_or_told(sandbox, asked, outcomes)
             assert sum(sandbox.requests.values()) == 200
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_run_that_is_stopped_while_it_reads_sends_nothing(
+    tmp_path: Path, postgres_place: str, *, shared: bool
+) -> None:
+    """What it has staged by then is sent by the next run."""
+
+    async def scenario() -> None:
+        asked, outbox = records(STAGE_BATCH + 9), postgres_place if shared else tmp_path / "o.db"
+        async with (
+            Sandbox() as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=outbox) as ingestor,
+        ):
+
+            async def given() -> AsyncIterator[Record]:
+                for number, record in enumerate(asked):
+                    if number == STAGE_BATCH + 5:
+                        ingestor.stop()
+                    yield record
+
+            assert not [outcome async for outcome in ingestor.run(given())]
+            assert not sandbox.messages
+            outcomes = [outcome async for outcome in ingestor.run(asked)]
+            assert {outcome.key for outcome in outcomes} == {record.id for record in asked}
+            assert len(sandbox.messages) == len(outcomes) == len(asked)
 
     asyncio.run(scenario())
 

@@ -16,6 +16,7 @@ from worker_harness import end_all, how_often
 
 from leadconnector_async import (
     AccessError,
+    ClosedError,
     Ingestor,
     LeadConnector,
     NotSentError,
@@ -418,6 +419,35 @@ def test_who_waits_when_it_is_closed_is_told(postgres_place: str) -> None:
         with pytest.raises(NotSentError, match="closed"):
             await call
         assert (await counted(postgres_place, "queue"))[0] == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_what_is_opened_again_as_all_ends_is_closed(postgres_place: str) -> None:
+    """A connection was lost a moment before: nobody else would end the next one."""
+
+    async def scenario() -> None:
+        opened: list[PostgresOutbox] = []
+        again, go_on = asyncio.Event(), asyncio.Event()
+
+        async def open_outbox() -> PostgresOutbox:
+            if opened:
+                again.set()
+                await go_on.wait()
+            opened.append(await PostgresOutbox.open(postgres_place))
+            return opened[-1]
+
+        submitter = Submitter(open_outbox, InFlightLimit(9))
+        await submitter.open()
+        opened[0].cut_off()
+        call = asyncio.create_task(submitter.submit(draft(record(1))))
+        await again.wait()
+        await submitter.close()
+        go_on.set()
+        with pytest.raises(ClosedError, match="closed"):
+            await call
+        assert [repr(outbox).split()[-1] for outbox in opened] == ["closed>"] * 2
 
     asyncio.run(scenario())
 

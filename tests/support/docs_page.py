@@ -65,7 +65,7 @@ def _run(step: Step, setting: str, folder: Path, environment: dict[str, str]) ->
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     step.status = done.returncode
     step.output = done.stdout.splitlines()

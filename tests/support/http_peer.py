@@ -90,6 +90,7 @@ class Server:
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection, until it ends or the test does."""
         self.connections += 1
+        self.note()
         try:
             await self.handler(Peer(reader, writer, self))
         except (EOFError, ConnectionError):
@@ -104,10 +105,11 @@ class Server:
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something has happened."""
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
+        """Wait until something has happened, though not for ever."""
+        async with asyncio.timeout(120):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
 
     def begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection in a task that the test ends with itself."""

@@ -1,4 +1,4 @@
-"""A clock that is set by hand, and an event loop that does not wait.
+"""Clocks that are set by hand, a loop's too, and an event loop that does not wait.
 
 When all tasks sleep, the loop's clock jumps to the next that is due. So hours pass in seconds, and
 a seed repeats a run exactly.
@@ -26,6 +26,16 @@ class Clock:
 
     def __call__(self) -> float:
         """Now."""
+        return self.now
+
+
+class HeldClock(asyncio.SelectorEventLoop):
+    """A loop whose time goes on when a test says so."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        """The time that was set."""
         return self.now
 
 

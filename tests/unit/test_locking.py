@@ -76,9 +76,9 @@ def test_owners_that_come_and_go_never_meet(tmp_path: Path) -> None:
     """The file may be removed by its last owner between another's opening it and locking it."""
     inside, most = [0], [0]
 
-    def visit() -> int:
+    def visit() -> None:
         visits = 0
-        for _ in range(400):
+        while visits < 100:
             try:
                 lock = OwnerLock(str(tmp_path / "o.db"))
             except OutboxBusyError:
@@ -89,12 +89,11 @@ def test_owners_that_come_and_go_never_meet(tmp_path: Path) -> None:
             inside[0] -= 1
             lock.release()
             visits += 1
-        return visits
 
     with ThreadPoolExecutor(4) as pool:
-        visits = [future.result() for future in [pool.submit(visit) for _ in range(4)]]
+        for future in [pool.submit(visit) for _ in range(4)]:
+            future.result()
     assert most == [1]
-    assert all(visits)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")

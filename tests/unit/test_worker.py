@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from http_peer import serving
 from outbox_kit import drafts, published
-from virtual_time import in_virtual_time
+from virtual_time import HeldClock, in_virtual_time
 
 from leadconnector_async import LeadConnector
 from leadconnector_async.errors import OutboxBusyError, OutboxError, OutboxWriteError
@@ -150,6 +150,7 @@ def test_a_worker_that_waits_for_its_server_can_be_stopped() -> None:
 
 def test_requests_end_with_the_lease() -> None:
     """A store that is silent has given the locations to others: nothing may arrive later on."""
+    loop = HeldClock()
 
     async def unanswered(peer: Peer) -> None:
         await peer.request()
@@ -168,12 +169,18 @@ def test_requests_end_with_the_lease() -> None:
         ):
             worker = Worker(api.session, opening, lease_s=0.1)  # type: ignore[arg-type]
             running = asyncio.create_task(worker.run())
+            await server.until(lambda: len(server.requests) == 1)
+            loop.now += 0.1
             await server.until(lambda: server.ended == 1)
-            assert len(server.requests) == 1
             worker.stop()
+            while not running.done():
+                loop.now += 0.1
+                await asyncio.sleep(0)
             await running
+            assert len(server.requests) == 1
 
-    asyncio.run(asyncio.wait_for(main(), 120))
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
 
 
 def test_a_worker_that_stops_looks_no_more() -> None:

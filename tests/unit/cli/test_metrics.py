@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
 import sys
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,10 +146,12 @@ def test_the_dashboard_is_one_that_grafana_imports() -> None:
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """One that nobody listens on, and that no system gives out meanwhile to who asks for any."""
+    for port in range(10_000 + os.getpid() % 10_000, 32_768):
+        with suppress(OSError), closing(socket.socket()) as free:
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def scraped(port: int) -> dict[tuple[str, ...], float]:

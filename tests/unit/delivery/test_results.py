@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +81,31 @@ def test_an_outcome_that_comes_before_its_waiter_is_kept_for_it(
             deferred = wait(waiters, 4)
         assert deferred.result() is DONE
         assert first is None or first.result() is DONE
+        assert not waiters
+
+    asyncio.run(scenario())
+
+
+def test_outcomes_are_kept_for_no_longer_than_a_caller_may_want_them() -> None:
+    """Also where there is always a caller who learns its record's number."""
+
+    async def scenario() -> None:
+        waiters = Waiters()
+        for early in range(3):
+            with ExitStack() as stack:
+                callers = deque([stack.enter_context(ExitStack()) for _ in range(3)])
+                for seq in range(100):
+                    callers.append(stack.enter_context(ExitStack()))
+                    callers[-1].enter_context(waiters.submission())
+                    waiters.note(seq)
+                    waiters.take(seq, DONE)
+                    assert all(waiters.noted(seq - n) for n in range(min(seq, early) + 1))
+                    callers.popleft().close()
+                    assert not waiters.noted(seq - 9)
+                    assert waiters.submitting
+                assert wait(waiters, 99).result() is DONE
+            assert not waiters.submitting
+            assert not waiters.noted(99)
         assert not waiters
 
     asyncio.run(scenario())

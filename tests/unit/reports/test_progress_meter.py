@@ -90,7 +90,7 @@ def test_the_time_left_knows_the_quota(tmp_path: Path) -> None:
     limits = Limits(max=20, interval=1.0, daily=None)
 
     def moving(progress: ImportProgress) -> bool:
-        return progress.sending and progress.done >= 15
+        return progress.sending and progress.done >= 15 and progress.seconds_left is not None
 
     seen = watch(
         SandboxConfig(limits=limits), tmp_path, moving, limit=RateLimit(20, 1.0, None), count=500
@@ -124,7 +124,7 @@ def test_waiting_for_the_next_day_is_told(tmp_path: Path) -> None:
     seen = watch(
         SandboxConfig(limits=limits),
         tmp_path,
-        has_notice("day's quota"),
+        lambda progress: has_notice("day's quota")(progress) and progress.seconds_left is not None,
         policy=Policy(wait_for_day=True),
         limit=RateLimit(1000, 1.0, 30),
     )

@@ -353,7 +353,7 @@ def test_the_connection_of_a_broken_answer_is_not_used_again() -> None:
                 for _ in range(2):
                     with suppress(FateUnknownError):
                         assert (await transport.send(POST, TOKEN)).status == 200
-                assert server.connections == 2
+                await server.until(lambda: server.connections == 2)
 
     asyncio.run(run())
 
