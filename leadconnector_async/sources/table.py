@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -13,7 +14,6 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
-from leadconnector_async.sources.date_patterns import ZoneName
 from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
@@ -66,10 +66,10 @@ class MappedColumns(Columns):
     ) -> None:
         super().__init__(source, header, mapping)
         dates = {folded(name) for name in columns_of(definition.fields.get("date", _NONE))}
-        vague_last = sorted(self.names, key=lambda name: isinstance(zone_named(name), ZoneName))
+        clear_first = sorted(self.names, key=lambda one: not isinstance(zone_named(one), tzinfo))
         self._spelled = {
             bare: name
-            for name in reversed(vague_last)
+            for name in reversed(clear_first)
             if (bare := folded(without_zone(name))) in dates
         }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
