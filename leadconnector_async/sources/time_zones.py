@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 _ZONE: Final = re.compile(
-    r"[(\[]?\b(?:(?:utc|gmt)\s*[+-]\s*\d{1,2}(?::?\d\d)?|[a-z]+(?:/[a-z_-]+)+(?:[+-]\d+)?)[)\]]?",
+    r"[(\[]?(?<![a-z])(?:(?:utc|gmt)\s*[+-]\s*\d{1,2}(?::?\d\d)?|[a-z]+(?:/[a-z_-]+)+(?:[+-]\d+)?)[)\]]?",
     re.IGNORECASE,
 )
 
@@ -77,6 +77,7 @@ def without_zone(column: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _of_column(column: str) -> tuple[tzinfo | ZoneName | None, str]:
+    column = column.replace("\N{MINUS SIGN}", "-")
     if _UTC.search(column):
         return UTC, _UTC.sub("", column)
     found = _ZONE.search(column)
@@ -89,8 +90,11 @@ def _of_column(column: str) -> tuple[tzinfo | ZoneName | None, str]:
     key = _key(name)
     if key in _CITIES:
         return ZoneName(name, column), bare
+    fixed = zone_in(name) if _OFFSET.fullmatch(name) else None
     if key in HOURS_OF_TABLES:
-        return timezone(timedelta(hours=HOURS_OF_TABLES[key])), bare
+        fixed = timezone(timedelta(hours=HOURS_OF_TABLES[key]))
+    if fixed is not None:
+        return fixed, bare
     return None, bare if remark[1] and _PLAIN.fullmatch(name) else column
 
 
