@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format
+from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
 
@@ -285,18 +285,15 @@ def parts_of(cell: str, separator: str) -> list[str]:
 
 _BETWEEN_LINKS: Final = re.compile(r"[\s,;|\"'<>]+(?=https?://)", re.IGNORECASE)
 
-_MIDNIGHT: Final = re.compile(r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?$")
-"""What a sheet writes behind a day."""
-
 
 def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
     """Make one text of several; None where one is missing, or one date has its time already."""
     texts = [cell for cell in cells if isinstance(cell, str)]
-    bare = [_MIDNIGHT.sub("", text) for text in texts] if is_date else texts
-    if len(texts) < len(cells) or (is_date and sum(":" in text for text in bare) > 1):
+    if len(texts) < len(cells):
         return None
-    zones = (one.zone for one in texts if isinstance(one, LocalText))
-    return next((LocalText.of(" ".join(bare), zone) for zone in zones), " ".join(bare))
+    text = joined_date(texts) if is_date else " ".join(texts)
+    zone = next((one.zone for one in texts if isinstance(one, LocalText)), None)
+    return text if text is None or zone is None else LocalText.of(text, zone)
 
 
 def unique(items: Iterable[object]) -> list[object]:
