@@ -15,16 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from msgspec import Struct
 
-from leadconnector_async.api import endpoints
+from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages, read_object
-from leadconnector_async.api.responses import (
-    Accepted,
-    classify,
-    is_absent,
-    is_success,
-    read_refusal,
-)
 from leadconnector_async.doctor import Kind
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.models import Contact, Receipt
@@ -92,7 +85,7 @@ class _Flight:
         response = await self._api.exchange(self._location, make_contact(self._location, who))
         self.contact = made_contact(response)
         if self.contact is None:
-            refusal = read_refusal(response.status, response.body)
+            refusal = responses.read_refusal(response.status, response.body)
             what = f"no contact with {self._number} could be made (see that none was)"
             yield _refused("canary contact", what, refusal)
             return
@@ -118,8 +111,8 @@ class _Flight:
         path = endpoints.OUTBOUND_CALL_PATH if kind.outbound_call else endpoints.INBOUND_PATH
         request = endpoints.post_message(path, self._body(trial))
         response = await self._api.exchange(self._location, request)
-        answer = classify(response.status, response.body)
-        if not isinstance(answer, Accepted):
+        answer = responses.classify(response.status, response.body)
+        if not isinstance(answer, responses.Accepted):
             return trial, answer.refusal
         trial.receipt = answer.receipt
         self._conversation = answer.receipt.conversation_id or self._conversation
@@ -167,8 +160,8 @@ class _Flight:
             await asyncio.sleep(after - before)
             request = endpoints.list_messages(self._conversation)
             response = await self._api.exchange(self._location, request)
-            if not is_success(response):
-                refusal = read_refusal(response.status, response.body)
+            if not responses.is_success(response):
+                refusal = responses.read_refusal(response.status, response.body)
                 yield _refused("canary read", "nothing could be read back", refusal)
                 return
             try:
@@ -191,7 +184,11 @@ class _Flight:
         request = endpoints.get_conversation(self._conversation or "")
         response = await self._api.exchange(self._location, request)
         try:
-            unread = read_object(response.body).get("unreadCount") if is_success(response) else None
+            unread = (
+                read_object(response.body).get("unreadCount")
+                if responses.is_success(response)
+                else None
+            )
         except ValueError:
             unread = None
         if not isinstance(unread, int):
@@ -212,9 +209,9 @@ class _Flight:
             except LeadConnectorError as error:
                 why = str(error)
             else:
-                if is_success(response) or is_absent(response):
+                if responses.is_success(response) or responses.is_absent(response):
                     return [Finding("canary removal", "ok", f"removed {self.contact}")]
-                why = str(read_refusal(response.status, response.body))
+                why = str(responses.read_refusal(response.status, response.body))
             await asyncio.sleep(self._api.policy.delay(1, self._api.random))
         found = f"contact {self.contact} ({self._number}) could not be removed: {why}"
         return [Finding("canary removal", "fault", found, "remove it in the account")]

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from leadconnector_async.api import endpoints
+from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.enrichment import CALLS_NEED, enrich
-from leadconnector_async.api.responses import (
-    SILENT,
-    Accepted,
-    Indeterminate,
-    classify,
-    lacks_conversation,
-    read_rate_limit_headers,
-)
 from leadconnector_async.auth.provider import FIX_TOKEN, NeedsTransport, StaticToken, TokenProvider
 from leadconnector_async.errors import FateUnknownError, InvalidMessageError, RefusedError
 from leadconnector_async.location_api import LocationApi
@@ -36,7 +28,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from os import PathLike
     from ssl import SSLContext
-    from types import TracebackType
 
     import aiohttp
 
@@ -140,12 +131,7 @@ class LeadConnector(LocationApi):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -250,7 +236,7 @@ class LeadConnector(LocationApi):
             flow = partial(enrich, payload, needs, location=location, mode=self.policy.contacts)
             made = await self.run(location, flow, lookups=lookups)
             response = await self._stored(location, endpoints.post_message(made.path, made.body))
-            if not (made.by_contact and lacks_conversation(response)):
+            if not (made.by_contact and responses.lacks_conversation(response)):
                 return _receipt(response)
             lookups[CALLS_NEED] = "a conversation"
 
@@ -277,11 +263,11 @@ def _receipt(response: Response) -> Receipt:
     Raises:
         RefusedError: nothing was. FateUnknownError: it cannot be told.
     """
-    classification = classify(response.status, response.body)
-    if isinstance(classification, Accepted):
-        seen = read_rate_limit_headers(response.headers)
-        return replace(classification.receipt, quota=seen if seen != SILENT else None)
-    if isinstance(classification, Indeterminate):
+    classification = responses.classify(response.status, response.body)
+    if isinstance(classification, responses.Accepted):
+        seen = responses.read_rate_limit_headers(response.headers)
+        return replace(classification.receipt, quota=seen if seen != responses.SILENT else None)
+    if isinstance(classification, responses.Indeterminate):
         raise FateUnknownError(str(classification.refusal))
     raise RefusedError(classification.refusal)
 

@@ -18,18 +18,13 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async.api import responses
 from leadconnector_async.api.probes import (
     is_permitted,
     lacks_scope,
     list_workflows,
     probes,
     published_workflows,
-)
-from leadconnector_async.api.responses import (
-    SILENT,
-    is_access_refused,
-    read_rate_limit_headers,
-    read_refusal,
 )
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
@@ -187,7 +182,7 @@ async def _account(
             response = await api.exchange(location, probe.request)
             if last is None:
                 yield clock_finding(response.headers.get("Date"), (sent_at + time.time()) / 2)
-                if is_access_refused(response) and not lacks_scope(response):
+                if responses.is_access_refused(response) and not lacks_scope(response):
                     yield _refused_access(location, response)
                     return
             yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
@@ -209,7 +204,7 @@ def _fix_of(error: LeadConnectorError) -> str:
 
 
 def _refused_access(location: str, response: Response) -> Finding:
-    refusal = read_refusal(response.status, response.body)
+    refusal = responses.read_refusal(response.status, response.body)
     found = f"the token is refused for location {location}: {refusal.status} {refusal.message}"
     fix = "give the token and the id of one and the same location"
     return Finding("token", "fault", found, fix)
@@ -257,7 +252,7 @@ def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Findi
     check = f"scope {probe.scope}"
     if is_permitted(response):
         return Finding(check, "ok", f"the token may {probe.used_for}")
-    refusal = read_refusal(response.status, response.body)
+    refusal = responses.read_refusal(response.status, response.body)
     said = f"{refusal.status} {refusal.message}"
     if not lacks_scope(response):
         fix = "try again; if it stays so, ask the API's support"
@@ -272,8 +267,8 @@ def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Findi
 
 def quota_findings(response: Response, needs: Needs | None) -> Iterator[Finding]:
     """What the headers announce, and what is left of the day."""
-    seen = read_rate_limit_headers(response.headers)
-    if seen == SILENT or not seen.max:
+    seen = responses.read_rate_limit_headers(response.headers)
+    if seen == responses.SILENT or not seen.max:
         yield Finding("quota", "note", "the API announces no quota: the documented one is assumed")
     else:
         span = f"{(seen.interval_ms or 10_000) / 1000:g} s"
@@ -299,7 +294,7 @@ def automations_finding(response: Response) -> Finding:
     names = published_workflows(response)
     fix = "pause those that answer inbound messages, and AI replies, in the account"
     if names is None:
-        refusal = read_refusal(response.status, response.body)
+        refusal = responses.read_refusal(response.status, response.body)
         found = f"the account's automations cannot be listed ({refusal.status})"
         return Finding("automations", "note", found, f"give workflows.readonly, or look: {fix}")
     if not names:

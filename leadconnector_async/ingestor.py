@@ -25,7 +25,6 @@ from leadconnector_async.worker import is_one_locations
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from os import PathLike
-    from types import TracebackType
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.results import RunStats
@@ -163,12 +162,7 @@ class Ingestor:
         await submitter.open()
         return submitter
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._is_open = self._meter.is_open = False
         try:
             await self._sender.close()

@@ -75,9 +75,6 @@ class LocationReader:
                     f"{copy.name}: {n:,} {what}" for what, n in pass_.lost.items() if n
                 ]
 
-    def __repr__(self) -> str:
-        return f"<LocationReader into {self._folder}>"
-
 
 class _ReadingPass:
     """One reading of a location from the first page to the last."""

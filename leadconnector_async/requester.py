@@ -12,24 +12,9 @@ from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.api.effects import (
-    GetLookups,
-    PutLookups,
-    StepFailedError,
-    StepRefusedError,
-)
+from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import export_messages, with_missing_scope
 from leadconnector_async.api.listings import read_messages
-from leadconnector_async.api.responses import (
-    Forbidden,
-    Indeterminate,
-    Throttled,
-    classify,
-    is_refusal,
-    is_success,
-    read_refusal,
-    retry_after,
-)
 from leadconnector_async.errors import (
     AccessError,
     FateUnknownError,
@@ -79,7 +64,7 @@ class Requester:
 
     def pause(self, location: str, response: Response) -> None:
         """Hold a location back after a 429."""
-        after = retry_after(response, self.policy.retry_after_cap)
+        after = responses.retry_after(response, self.policy.retry_after_cap)
         self.session.pause(location, self.session.quota(location), after)
 
     async def exchange(self, location: str, request: Request, resends: int = 0) -> Response:
@@ -103,9 +88,9 @@ class Requester:
         """
 
         def read(response: Response) -> _T:
-            if is_success(response):
+            if responses.is_success(response):
                 return parse(response.body)
-            raise RefusedError(read_refusal(response.status, response.body))
+            raise RefusedError(responses.read_refusal(response.status, response.body))
 
         return await self.answered(location, request, read)
 
@@ -133,15 +118,16 @@ class Requester:
                     raise
                 await asyncio.sleep(self.policy.delay(attempt, self.random))
                 continue
-            match None if is_success(response) else classify(response.status, response.body):
-                case Throttled(refusal):
+            is_done = responses.is_success(response)
+            match None if is_done else responses.classify(response.status, response.body):
+                case responses.Throttled(refusal):
                     if last:
                         raise ThrottledError(refusal)
                     self.pause(location, response)
                     continue
-                case Forbidden(refusal):
+                case responses.Forbidden(refusal):
                     raise AccessError(with_missing_scope(request, refusal))
-                case Indeterminate(refusal):
+                case responses.Indeterminate(refusal):
                     if not repeatable:
                         raise FateUnknownError(str(refusal))
                 case _:
@@ -169,7 +155,7 @@ class Requester:
         for attempt in range(1, self.policy.attempts + 1):
             try:
                 return await self._walked(location, flow(), known, repeatable=repeatable)
-            except StepFailedError as error:  # what was answered cannot be used
+            except effects.StepFailedError as error:  # what was answered cannot be used
                 if not repeatable:
                     raise FateUnknownError(str(error)) from None
                 if attempt == self.policy.attempts:
@@ -188,18 +174,18 @@ class Requester:
             except StopIteration as end:
                 value: _T = end.value
                 return value
-            except StepRefusedError as error:
+            except effects.StepRefusedError as error:
                 raise RefusedError(refusal or Refusal(status=200, message=str(error))) from None
             result = None
             match step:
                 case Request():
                     response = await self.answered(location, step, _same, repeatable=repeatable)
-                    said = read_refusal(response.status, response.body)
-                    refusal = said if is_refusal(response) else None
+                    said = responses.read_refusal(response.status, response.body)
+                    refusal = said if responses.is_refusal(response) else None
                     result = response
-                case GetLookups(names):
+                case effects.GetLookups(names):
                     result = {name: known[name] for name in names if name in known}
-                case PutLookups(added):
+                case effects.PutLookups(added):
                     known |= added
 
 

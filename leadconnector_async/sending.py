@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from msgspec.structs import replace
 
@@ -10,7 +10,6 @@ from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import SharedOutbox, Unsettled
-from leadconnector_async.reports.progress import WatchedSender
 from leadconnector_async.worker import Worker, is_one_locations
 
 if TYPE_CHECKING:
@@ -23,35 +22,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.durable import DurableOutbox
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.session import ApiSession
-
-
-class Sending(WatchedSender, Protocol):
-    """The second half of an import."""
-
-    left: dict[str, int]
-    """Records without a fate, by location, of those that this run has to see sent."""
-    total: int | None
-    """How many these were at first; None until sending begins."""
-
-    @property
-    def errors(self) -> Mapping[str, LeadConnectorError]:
-        """Why locations cannot go on."""
-
-    @property
-    def left_over(self) -> int | None:
-        """How many of these are left; None where it is all that is pending."""
-
-    async def publish(self, selection: Selection | None, met: bytes | None) -> None:
-        """Let what was read be sent, as far as it is selected; ``met`` is `SourcePass.all_met`."""
-
-    async def open(self) -> None:
-        """Find out what is to be sent, and begin with it."""
-
-    async def send(self) -> None:
-        """Send until nothing is left that can be sent, or until it is stopped."""
-
-    def stop(self) -> None:
-        """Start nothing more; `send` returns when what is in flight is answered."""
 
 
 class OwnerSending:
@@ -81,34 +51,36 @@ class OwnerSending:
             else None
         )
         self.left: dict[str, int] = {}
+        """Records without a fate, by location, of those that this run has to see sent."""
         self.total: int | None = None
+        """How many these were at first; None until sending begins."""
 
     @property
     def stats(self) -> RunStats:
-        """See `Sending.stats`."""
+        """What was done so far."""
         return self._dispatcher.stats
 
     @property
     def locations(self) -> Mapping[str, LocationState]:
-        """See `Sending.locations`."""
+        """Those that this process sends for."""
         return self._dispatcher.locations
 
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
-        """See `Sending.errors`."""
+        """Why locations cannot go on."""
         return {name: of.error for name, of in self.locations.items() if of.error is not None}
 
     @property
     def left_over(self) -> None:
-        """See `Sending.left_over`."""
+        """How many of these are left; None where it is all that is pending."""
 
     async def publish(self, selection: Selection | None, met: bytes | None) -> None:  # noqa: ARG002 - all is sent
-        """See `Sending.publish`."""
+        """Let what was read be sent, as far as it is selected; ``met`` is `SourcePass.all_met`."""
         await self._outbox.publish()
         await self._outbox.select(selection)
 
     async def open(self) -> None:
-        """See `Sending.open`."""
+        """Find out what is to be sent, and begin with it."""
         unsent = await self._outbox.unsent()
         locations = await self._outbox.locations()
         if not self._dispatcher.stopping:
@@ -117,7 +89,7 @@ class OwnerSending:
         self.total = sum(self.left.values())
 
     async def send(self) -> None:
-        """See `Sending.send`."""
+        """Send until nothing is left that can be sent, or until it is stopped."""
         if self._dispatcher.stopping:
             return
         if self._marker is None:
@@ -128,7 +100,7 @@ class OwnerSending:
         await self._marker.beside(self._dispatcher.work())
 
     def stop(self) -> None:
-        """See `Sending.stop`."""
+        """Start nothing more; `send` returns when what is in flight is answered."""
         self._dispatcher.stop()
         if self._marker is not None:
             self._marker.stop()
@@ -173,21 +145,21 @@ class WorkerSending:
 
     @property
     def locations(self) -> Mapping[str, LocationState]:
-        """See `Sending.locations`."""
+        """See `OwnerSending.locations`."""
         return self._worker.locations
 
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:
-        """See `Sending.errors`. Those of other imports' locations are not told."""
+        """See `OwnerSending.errors`. Those of other imports' locations are not told."""
         return {name: of for name, of in self._worker.errors.items() if self.left.get(name)}
 
     @property
     def left_over(self) -> int:
-        """See `Sending.left_over`."""
+        """See `OwnerSending.left_over`."""
         return sum(self.left.values())
 
     async def publish(self, selection: Selection | None, met: bytes | None) -> None:
-        """See `Sending.publish`. What is to be sent is counted before others may send it."""
+        """See `OwnerSending.publish`. What is to be sent is counted before others may send it."""
         self._met = met
         await self._outbox.select(selection)
         await self._look(self._outbox)
@@ -195,11 +167,11 @@ class WorkerSending:
         await self._outbox.publish()
 
     async def open(self) -> None:
-        """See `Sending.open`."""
+        """See `OwnerSending.open`."""
         self.total = self.left_over
 
     async def send(self) -> None:
-        """See `Sending.send`."""
+        """See `OwnerSending.send`."""
         await self._worker.run()
 
     async def _look(self, outbox: SharedOutbox) -> Mapping[str, int]:
@@ -211,7 +183,7 @@ class WorkerSending:
         return self.left
 
     def stop(self) -> None:
-        """See `Sending.stop`. What has no answer within 1.5 s is the next owner's."""
+        """See `OwnerSending.stop`. What has no answer within 1.5 s is the next owner's."""
         self._worker.stop()
 
 
@@ -229,7 +201,7 @@ def sending_from(
     alone: bool,
     concurrency: int | None,
     notice: Callable[[str, str], None],
-) -> Sending:
+) -> OwnerSending | WorkerSending:
     """Return the way to send from an outbox: ``alone``, or as its other users do too.
 
     ``notice`` is told what could not be marked as read.

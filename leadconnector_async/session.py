@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from leadconnector_async.api.responses import (
-    SILENT,
-    expired_token,
-    is_from_gateway,
-    is_unthrottled,
-    read_rate_limit_headers,
-)
+from leadconnector_async.api import responses
 from leadconnector_async.breaker import Breaker
 from leadconnector_async.errors import (
     AccessError,
@@ -167,7 +161,7 @@ class ApiSession:
             location, quota, slot, request, may_send, trace=trace, resends=resends
         )
         renewals = 0
-        while (refusal := expired_token(response)) is not None:
+        while (refusal := responses.expired_token(response)) is not None:
             renewals += 1
             renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
             if renewed is None or renewed == token:
@@ -236,11 +230,15 @@ class ApiSession:
         return response, token
 
     def _observe(self, quota: Quota, slot: Slot, response: Response, now: float) -> None:
-        seen = read_rate_limit_headers(response.headers) if quota.listens(now) else SILENT
+        seen = (
+            responses.read_rate_limit_headers(response.headers)
+            if quota.listens(now)
+            else responses.SILENT
+        )
         quota.give_back(slot, now, seen)
-        if is_unthrottled(response):
+        if responses.is_unthrottled(response):
             quota.throttled_since = math.inf
-        if is_from_gateway(response):
+        if responses.is_from_gateway(response):
             self.breaker.failed(now)
         else:
             self.breaker.succeeded()

@@ -19,7 +19,7 @@ from leadconnector_async.records.draft import id_key, key_text
 from leadconnector_async.requester import exported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncIterable, Iterable
     from datetime import datetime
 
     from leadconnector_async.api.listings import ListedMessage
@@ -136,12 +136,10 @@ async def verify(
     sent: AsyncIterable[list[tuple[str, str]]],
     *,
     found: FoundMessages | None = None,
-    progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
     """Compare pages of (key, message id) pairs of a location with the API's export.
 
-    ``found`` takes those that are there. ``progress`` is called with the number of messages
-    exported so far.
+    ``found`` takes those that are there.
 
     Raises:
         AccessError, RefusedError: the export is not permitted.
@@ -164,7 +162,6 @@ async def verify(
             result.exported += len(page.messages)
             result.unreadable_count += len(page.problems)
             result.unreadable += page.problems[: MAX_LISTED - len(result.unreadable)]
-            progress(result.exported)
         shelf.execute("CREATE INDEX by_alt_id ON message (alt_id) WHERE alt_id IS NOT NULL")
         shelf.execute("CREATE INDEX by_look ON message (look)")
         shelf.execute("CREATE TABLE ours (id TEXT PRIMARY KEY, key TEXT)")

@@ -21,17 +21,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.api import endpoints
-from leadconnector_async.api.effects import (
-    PutLookups,
-    StepFailedError,
-    StepLagsError,
-    StepRefusedError,
-    body_of,
-    content_of,
-    refused,
-    unreadable,
-)
+from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.listings import conversation_of, text_of
 from leadconnector_async.api.responses import exists_already, is_absent, is_refusal
 from leadconnector_async.models import FoundContact, UpsertedContact
@@ -112,24 +102,24 @@ def find_contact(
     if found is not None:
         return str(found["id"])
     if mode == "find":
-        raise StepRefusedError(
+        raise effects.StepRefusedError(
             _OTHER if others else "no contact has this number or address, and none is created"
         )
     response: Response = yield make_contact(location, person)
     if is_refusal(response):
         known = _duplicate_of(response.body)
         if known in others:
-            raise StepRefusedError(_OTHER)
+            raise effects.StepRefusedError(_OTHER)
         if not known:
             found = yield from _look(location, ways, others)
             known = str(found["id"]) if found else None
         if not known:
-            raise refused(response, _MAKE)
+            raise effects.refused(response, _MAKE)
         return known
-    made = _id_in(content_of(response, _ContactHits, _MAKE).contact)
+    made = _id_in(effects.content_of(response, _ContactHits, _MAKE).contact)
     if not made:
-        raise StepFailedError(f"{_MAKE}: the answer names none")
-    yield PutLookups({f"{MADE}{contact.key}": made})
+        raise effects.StepFailedError(f"{_MAKE}: the answer names none")
+    yield effects.PutLookups({f"{MADE}{contact.key}": made})
     return made
 
 
@@ -148,9 +138,9 @@ def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
     response: Response = yield Request(
         "POST", "/contacts/upsert", CONTACTS_VERSION, _encode(fields)
     )
-    answer = content_of(response, _ContactHits, _UPSERT)
+    answer = effects.content_of(response, _ContactHits, _UPSERT)
     if not _id_in(answer.contact):
-        raise StepFailedError(f"{_UPSERT}: the answer names none")
+        raise effects.StepFailedError(f"{_UPSERT}: the answer names none")
     given = (("phone", contact.phone), ("email", contact.email))
     return UpsertedContact(
         contact=_read_contact(answer.contact),
@@ -186,14 +176,14 @@ def _look(
         response: Response = yield _look_up(location, field, value)
         if is_absent(response):
             continue
-        found = content_of(response, _ContactHits, _LOOK_UP)
+        found = effects.content_of(response, _ContactHits, _LOOK_UP)
         given = [*_listed(found.contact), *_listed(found.contacts)]
         shown: dict[str, dict[str, Any]] = {
             id_: contact | {"id": id_} for contact in given if (id_ := _id_in(contact))
         }
         found_ids = [id_ for id_, contact in shown.items() if _has(contact, field, value)]
         if len(found_ids) > 1:
-            raise StepRefusedError(
+            raise effects.StepRefusedError(
                 f"{len(found_ids)} contacts have this {'address' if field == 'email' else field}: "
                 "give the contactId of the right one"
             )
@@ -238,8 +228,8 @@ def _look_up(location: str, field: str, value: str) -> Request:
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
     try:
-        found = content_of(response, _ContactHits, _MAKE)
-    except (StepFailedError, StepRefusedError):
+        found = effects.content_of(response, _ContactHits, _MAKE)
+    except (effects.StepFailedError, effects.StepRefusedError):
         return None
     return _id_in(found.contact)
 
@@ -283,22 +273,22 @@ def open_conversation(location: str, contact: str) -> Flow[str]:
     if exists_already(response):
         response = yield endpoints.find_conversation(location, contact)
         try:
-            known = conversation_of(body_of(response, _FIND), contact)
+            known = conversation_of(effects.body_of(response, _FIND), contact)
         except ValueError:
-            raise unreadable(_FIND) from None
+            raise effects.unreadable(_FIND) from None
         if known is None:
-            raise StepLagsError(f"{_FIND}: the search does not show it yet")
+            raise effects.StepLagsError(f"{_FIND}: the search does not show it yet")
         return known
-    opened = _id_in(content_of(response, _Opening, _OPEN).conversation)
+    opened = _id_in(effects.content_of(response, _Opening, _OPEN).conversation)
     if opened is None:
-        raise unreadable(_OPEN)
+        raise effects.unreadable(_OPEN)
     return opened
 
 
 def find_owner(conversation: str) -> Flow[str]:
     """Learn the id of a conversation's contact."""
     response: Response = yield endpoints.get_conversation(conversation)
-    contact = text_of(content_of(response, _Owned, _OWNER).contact_id)
+    contact = text_of(effects.content_of(response, _Owned, _OWNER).contact_id)
     if contact is None:
-        raise unreadable(_OWNER)
+        raise effects.unreadable(_OWNER)
     return contact

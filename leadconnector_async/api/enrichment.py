@@ -37,17 +37,8 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from leadconnector_async.api import endpoints
+from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.contacts import find_contact, find_owner, open_conversation
-from leadconnector_async.api.effects import (
-    FetchFile,
-    GetLookups,
-    HashFile,
-    PutLookups,
-    StepFailedError,
-    StepRefusedError,
-    content_of,
-)
 from leadconnector_async.api.listings import read_object, text_of
 from leadconnector_async.api.responses import is_absent, is_success, lacks_conversation
 from leadconnector_async.models import Contact
@@ -173,7 +164,7 @@ def enrich(
         if thread is not None:
             added["emailMessageId"] = thread
     if deferred.outbound_call:
-        if not conversation and CALLS_NEED in (yield GetLookups([CALLS_NEED])):
+        if not conversation and CALLS_NEED in (yield effects.GetLookups([CALLS_NEED])):
             conversation = yield from _conversation(contact or "", location)
         fields = orjson.loads(payload) | added
         kept = {name: value for name, value in fields.items() if name in _OF_CALLS}
@@ -189,17 +180,17 @@ def _with(payload: bytes, added: dict[str, object]) -> bytes:
 
 
 def _remembered(name: str, learn: Flow[str]) -> Flow[str]:
-    known: dict[str, str] = yield GetLookups([name])
+    known: dict[str, str] = yield effects.GetLookups([name])
     if name in known:
         return known[name]
     value = yield from learn
-    yield PutLookups({name: value})
+    yield effects.PutLookups({name: value})
     return value
 
 
 def _contact(contact: Contact, location: str, mode: ContactMode) -> Flow[str]:
     name = f"{PERSON}{contact.key}"
-    known: dict[str, str] = yield GetLookups([contact_lookup(contact), name])
+    known: dict[str, str] = yield effects.GetLookups([contact_lookup(contact), name])
     person = _contacts.decode(known[name]) if name in known else contact
     search = find_contact(location, contact, mode, person)
     return (yield from _remembered(contact_lookup(contact), search))
@@ -221,13 +212,13 @@ def _attachments(items: list[str | LocalFile], where: Place) -> Flow[list[str]]:
 
 
 def _upload(file: LocalFile, number: int, where: Place) -> Flow[str]:
-    digest: str | None = yield HashFile(file.path)
+    digest: str | None = yield effects.HashFile(file.path)
     path: str | None = file.path
     if digest != file.digest:
-        path = yield FetchFile(file.digest)
+        path = yield effects.FetchFile(file.digest)
     if path is None:
         how = "is gone" if digest is None else "has changed"
-        raise StepRefusedError(f"attachments item {number} {how} since it was read")
+        raise effects.StepRefusedError(f"attachments item {number} {how} since it was read")
     name = PureWindowsPath(file.path).name  # of either kind of path: it may be another machine's
     what = f"attachments item {number} could not be uploaded"
     return (yield from upload(endpoints.Upload(path, name), where, what))
@@ -236,10 +227,10 @@ def _upload(file: LocalFile, number: int, where: Place) -> Flow[str]:
 def upload(file: endpoints.Upload, where: Place, what: str) -> Flow[str]:
     """Learn the URL of a file. ``what`` says what went wrong if there is none."""
     response = yield from _answer_to_upload(file, *where)
-    uploaded = content_of(response, _Uploaded, what).uploaded_files
+    uploaded = effects.content_of(response, _Uploaded, what).uploaded_files
     url = uploaded.get(file.name) or next(iter(uploaded.values()), None)
     if not url:
-        raise StepFailedError(f"{what}: the answer names no URL")
+        raise effects.StepFailedError(f"{what}: the answer names no URL")
     return url
 
 
@@ -251,11 +242,11 @@ def _answer_to_upload(
         owner = find_owner(conversation or "")
         contact = yield from _remembered(f"owner:{conversation}", owner)
     elif conversation is None:
-        if _UPLOADS_NEED not in (yield GetLookups([_UPLOADS_NEED])):
+        if _UPLOADS_NEED not in (yield effects.GetLookups([_UPLOADS_NEED])):
             response = yield endpoints.upload(file, location, contact, None)
             if not lacks_conversation(response):
                 return response
-            yield PutLookups({_UPLOADS_NEED: "a conversation"})
+            yield effects.PutLookups({_UPLOADS_NEED: "a conversation"})
         conversation = yield from _conversation(contact, location)
     response = yield endpoints.upload(file, location, contact, conversation)
     return response
@@ -263,7 +254,7 @@ def _answer_to_upload(
 
 def _thread(mails: tuple[str, ...]) -> Flow[str | None]:
     """The thread of the nearest mail that has one: its own, where an answer to it came first."""
-    known: dict[str, str] = yield GetLookups(list(mails))
+    known: dict[str, str] = yield effects.GetLookups(list(mails))
     return next((known[name] for name in mails if name in known), None)
 
 
@@ -281,7 +272,7 @@ def note_unread(
     """Learn whether a conversation is to be marked as read at its end, unless that is known."""
     who = conversation or contact or ""
     mark, unread = f"{_MARK}{lane}:{who}", f"{_UNREAD}{who}"
-    known: dict[str, str] = yield GetLookups([mark, unread])
+    known: dict[str, str] = yield effects.GetLookups([mark, unread])
     if mark in known:
         return
     value = known.get(unread)
@@ -295,7 +286,7 @@ def note_unread(
             found = _listed(response, contact)
         is_read = is_absent(response) or (found is not None and not found.get("unreadCount"))
         value = (conversation or "") if is_read else LEAVE
-    yield PutLookups({mark: value, unread: value})
+    yield effects.PutLookups({mark: value, unread: value})
 
 
 def unread_name(mark: str) -> str:

@@ -22,13 +22,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from leadconnector_async.api.responses import (
-    Indeterminate,
-    classify,
-    is_grant_denied,
-    is_success,
-    is_unauthorized,
-)
+from leadconnector_async.api import responses
 from leadconnector_async.transport.base import FORM, Request, Response, is_token
 
 OAUTH_VERSION: Final = "2021-07-28"
@@ -129,14 +123,16 @@ def _form(path: str, form: dict[str, str]) -> Request:
 
 def read_tokens(response: Response) -> TokenResult:
     """Tell what an answer to either call means; see the table above."""
-    if is_success(response):
+    if responses.is_success(response):
         return _read_success(response)
     code, words = _read_error(response.body)
     what = f"{response.status} {code}".strip()
-    if is_grant_denied(response):
+    if responses.is_grant_denied(response):
         client = code == "invalid_client" or "client" in words
-        return Denied(what, client=client, expired=is_unauthorized(response))
-    unknown = isinstance(classify(response.status, response.body), Indeterminate)
+        return Denied(what, client=client, expired=responses.is_unauthorized(response))
+    unknown = isinstance(
+        responses.classify(response.status, response.body), responses.Indeterminate
+    )
     return (Lost if unknown else Later)(f"the API answered {what}")
 
 

@@ -14,15 +14,10 @@ from urllib.parse import urlencode
 import orjson
 from msgspec import Struct
 
+from leadconnector_async.api import responses
 from leadconnector_async.api.contacts import CONTACTS_VERSION
 from leadconnector_async.api.endpoints import CONVERSATIONS_VERSION, INBOUND_PATH
 from leadconnector_async.api.listings import read_object, text_of
-from leadconnector_async.api.responses import (
-    is_access_refused,
-    is_refusal,
-    is_success,
-    read_refusal,
-)
 from leadconnector_async.transport.base import Request
 
 if TYPE_CHECKING:
@@ -47,50 +42,39 @@ class Probe(Struct, frozen=True):
 
 def probes(location: str) -> list[Probe]:
     """One for each scope that an import may need."""
-    here = {"locationId": location}
-    find = f"/contacts/search/duplicate?{urlencode(here | {'number': NOBODY})}"
-    search = f"/conversations/search?{urlencode(here | {'limit': '1'})}"
-    export = f"/conversations/messages/export?{urlencode(here | {'limit': '10'})}"
+
+    def read(path: str, version: str, **asked: str) -> Request:
+        query = urlencode({"locationId": location} | asked)
+        return Request("GET", f"{path}?{query}", version)
+
+    find = read("/contacts/search/duplicate", CONTACTS_VERSION, number=NOBODY)
+    search = read("/conversations/search", CONVERSATIONS_VERSION, limit="1")
+    export = read("/conversations/messages/export", CONVERSATIONS_VERSION, limit="10")
+    make = Request("POST", "/contacts/", CONTACTS_VERSION, _WRONG)
+    begin = Request("POST", "/conversations/", CONVERSATIONS_VERSION, _WRONG)
+    add = Request("POST", INBOUND_PATH, CONVERSATIONS_VERSION, _WRONG)
+    marking = "open conversations, and mark them as read"
     return [
-        Probe("contacts.readonly", "find contacts", Request("GET", find, CONTACTS_VERSION)),
-        Probe("contacts.write", "create contacts", _refused("/contacts/", CONTACTS_VERSION)),
-        Probe(
-            "conversations.readonly",
-            "look for messages in doubt",
-            Request("GET", search, CONVERSATIONS_VERSION),
-        ),
-        Probe(
-            "conversations.write",
-            "open conversations, and mark them as read",
-            _refused("/conversations/", CONVERSATIONS_VERSION),
-            is_needed=False,
-        ),
-        Probe(
-            "conversations/message.readonly",
-            "look for messages in doubt, and verify",
-            Request("GET", export, CONVERSATIONS_VERSION),
-        ),
-        Probe(
-            "conversations/message.write",
-            "add messages",
-            _refused(INBOUND_PATH, CONVERSATIONS_VERSION),
-        ),
+        Probe("contacts.readonly", "find contacts", find),
+        Probe("contacts.write", "create contacts", make),
+        Probe("conversations.readonly", "look for messages in doubt", search),
+        Probe("conversations.write", marking, begin, is_needed=False),
+        Probe("conversations/message.readonly", "look for messages in doubt, and verify", export),
+        Probe("conversations/message.write", "add messages", add),
     ]
-
-
-def _refused(path: str, version: str) -> Request:
-    return Request("POST", path, version, _WRONG)
 
 
 def lacks_scope(response: Response) -> bool:
     """Whether the token may not do this, whatever the request says."""
-    words = read_refusal(response.status, response.body).message
-    return is_access_refused(response) and bool(_SCOPE.search(words))
+    words = responses.read_refusal(response.status, response.body).message
+    return responses.is_access_refused(response) and bool(_SCOPE.search(words))
 
 
 def is_permitted(response: Response) -> bool:
     """Whether it was read, or refused for its fields alone."""
-    return is_success(response) or (is_refusal(response) and not is_access_refused(response))
+    return responses.is_success(response) or (
+        responses.is_refusal(response) and not responses.is_access_refused(response)
+    )
 
 
 def list_workflows(location: str) -> Request:
@@ -101,7 +85,9 @@ def list_workflows(location: str) -> Request:
 def published_workflows(response: Response) -> list[str] | None:
     """The names of those that run; None where the answer does not tell."""
     try:
-        found: Any = read_object(response.body).get("workflows") if is_success(response) else None
+        found: Any = (
+            read_object(response.body).get("workflows") if responses.is_success(response) else None
+        )
     except ValueError:
         return None
     if not isinstance(found, list):

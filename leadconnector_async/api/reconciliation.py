@@ -14,15 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from leadconnector_async.api import endpoints
+from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.listings import MessagePage, conversation_of, date_ms, read_messages
-from leadconnector_async.api.responses import (
-    is_absent,
-    is_read,
-    is_refusal,
-    read_refusal,
-    says_absent,
-)
 from leadconnector_async.models import InboundMessage
 from leadconnector_async.records.validation import RULES
 
@@ -172,7 +165,7 @@ class Search:
 
     def feed(self, response: Response) -> dict[int, Finding] | None:
         """Take the answer to `request`; None asks for another request."""
-        if not is_read(response):
+        if not responses.is_read(response):
             return self._all(self._refused(response))
         try:
             if self._conversation is None:
@@ -186,10 +179,10 @@ class Search:
         return self._all(LookupFailed(reason))
 
     def _refused(self, response: Response) -> Finding:
-        if (says_absent if self._conversation is None else is_absent)(response):
+        if (responses.says_absent if self._conversation is None else responses.is_absent)(response):
             return NotFound()
-        refusal = read_refusal(response.status, response.body)
-        if is_refusal(response):
+        refusal = responses.read_refusal(response.status, response.body)
+        if responses.is_refusal(response):
             return Inconclusive(f"looking was refused: {refusal.status} {refusal.message}")
         return LookupFailed(f"looking failed: {refusal.status} {refusal.message}")
 

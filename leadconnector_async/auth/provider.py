@@ -178,9 +178,6 @@ class TokenCache:
         if not task.cancelled() and task.exception() is None:
             self._held = task.result()
 
-    def __repr__(self) -> str:
-        return f"<TokenCache of {self._held}>"
-
 
 _MAX_COMMAND_S: Final = 60.0
 """Seconds. A password manager may have to ask its user."""
@@ -267,9 +264,6 @@ class CommandToken:
             self._failure = "printed no token in its first line"
             return None
         return line
-
-    def __repr__(self) -> str:
-        return f"<CommandToken of {self._what}>"
 
 
 async def _beginning(process: Process) -> bytes:

@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import asynccontextmanager, closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -21,7 +21,6 @@ from leadconnector_async.locking import OwnerLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from contextlib import AbstractAsyncContextManager
 
 _APPLICATION: Final = 0x4C43544B
 """Marks the file as ours ("LCTK")."""
@@ -87,56 +86,36 @@ ASK_AGAIN_S: Final = 0.05
 """Seconds between two looks whether another process has done with an installation."""
 
 
-class TokenPlace(Protocol):
-    """Where tokens are kept, by the name of their installation.
+class TokenFile:
+    """Keeps tokens in a file, by the name of their installation.
 
-    Every call may raise `TokenStoreError`; or `NotSentError`, where the place is out of reach for
-    now.
+    Every call may raise `TokenStoreError`.
     """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._store = TokenStore(path)
 
     async def read(self, name: str) -> StoredTokens:
         """What is kept, or `NOTHING`."""
+        return await asyncio.to_thread(self._store.read, name)
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
         """Note, before it is sent, which refresh token is; or, afterwards, that nothing came.
 
         Only within `alone`.
         """
-
-    async def keep(self, name: str, kept: StoredTokens) -> None:
-        """Write a new pair. It is durable when this returns."""
-
-    def alone(self, name: str) -> AbstractAsyncContextManager[None]:
-        """Keep out everyone who refreshes this installation, until the block ends or the process.
-
-        One who is kept out waits.
-        """
-
-    async def close(self) -> None:
-        """Let go of what is open. It is opened again where it is needed."""
-
-
-class TokenFile:
-    """A `TokenPlace` in a file."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._store = TokenStore(path)
-
-    async def read(self, name: str) -> StoredTokens:
-        """See `TokenPlace.read`."""
-        return await asyncio.to_thread(self._store.read, name)
-
-    async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
-        """See `TokenPlace.ask`."""
         await asyncio.to_thread(self._store.ask, name, asked, asked_at)
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
-        """See `TokenPlace.keep`."""
+        """Write a new pair. It is durable when this returns."""
         await asyncio.to_thread(self._store.keep, name, kept)
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
-        """See `TokenPlace.alone`."""
+        """Keep out everyone who refreshes this installation, until the block ends or the process.
+
+        One who is kept out waits.
+        """
         path = f"{self._store.path}.{digest(name).hex()[:12]}"
         while True:
             try:

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import textwrap
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -45,6 +46,11 @@ def remaining(seconds: float) -> str:
             part = rest // small
             return f"{whole} {large_name}" + (f" {part} {small_name}" if part else "")
     return f"{seconds} s"
+
+
+def moment(ms: int) -> str:
+    """Unix milliseconds: ``2024-01-31 09:30:00 UTC``."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def share_of(share: float) -> str:

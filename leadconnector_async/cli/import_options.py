@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 from msgspec import Struct
@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from leadconnector_async.api.endpoints import BASE_URL
 from leadconnector_async.auth.provider import StaticToken
 from leadconnector_async.cli.format import counted
-from leadconnector_async.cli.option_types import OFF, QuotaValue
+from leadconnector_async.cli.option_types import OFF
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.importer import Piece, reading_options
 from leadconnector_async.locations.token_sources import LocationTokens, tokens_of
-from leadconnector_async.locations.toml_file import Locations
+from leadconnector_async.locations.toml_file import Locations, StatedRate
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.policy import ContactMode, Policy
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox import SandboxConfig
 
 
-class SendingOptions(Struct, frozen=True, kw_only=True):
-    """What the user asks for, as click has checked it. Times are in seconds."""
+class ApiOptions(Struct, frozen=True, kw_only=True):
+    """Where the API is, and with which tokens."""
 
     token: str | None
     locations: Locations | None
@@ -45,6 +45,39 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
     api_version: str | None
     proxy: str | None
     ca_file: str | None
+
+    def client(
+        self,
+        token: str | TokenProvider,
+        base_url: str | None = None,
+        **more: Any,  # noqa: ANN401 - as `LeadConnector` takes them
+    ) -> LeadConnector:
+        """The client for an address, by default the API's.
+
+        Raises:
+            click.UsageError: the address, the token, the proxy or the CA file cannot be one.
+        """
+        own = self.base_url or BASE_URL
+        try:
+            return LeadConnector(
+                token,
+                base_url=base_url or own,
+                version=self.api_version,
+                # Another address than was asked for is the sandbox's, on this machine.
+                proxy=self.proxy if base_url in (None, own) else None,
+                ca_file=self.ca_file,
+                **more,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # neither tokens nor an outbox with its password
+
+
+class SendingOptions(ApiOptions, frozen=True, kw_only=True):
+    """What the user asks for, as click has checked it. Times are in seconds."""
+
     concurrency: int | None
     connect_timeout: float
     timeout: float
@@ -55,7 +88,7 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
     patience: float
     contacts: ContactMode
     wait: bool
-    quota: QuotaValue | str | None
+    quota: StatedRate | str | None
     daily: int | None
     share: float
     metrics: tuple[str, int] | None = None
@@ -80,42 +113,27 @@ class SendingOptions(Struct, frozen=True, kw_only=True):
             return RateLimit(requests=10**9, daily=self.daily) if self.daily else None
         usual = RateLimit()
         daily = self.daily or usual.daily
-        if isinstance(self.quota, QuotaValue):
-            return RateLimit(self.quota.requests, self.quota.seconds, daily)
+        if isinstance(self.quota, StatedRate):
+            return RateLimit(self.quota.requests, self.quota.interval, daily)
         return RateLimit(usual.requests, usual.interval, daily)
 
     def limits(self) -> dict[str, RateLimit | None]:
         """The same for each location of the file of locations."""
         return {} if self.locations is None else self.locations.limits(self.limit())
 
-    def timeouts(self) -> Timeouts:
-        """The limits on one request."""
-        return Timeouts(connect=self.connect_timeout, read=self.timeout)
-
-    def client(
+    def sending_client(
         self, token: str | TokenProvider, base_url: str, location: str | None = None
     ) -> LeadConnector:
-        """The client for an address.
-
-        Raises:
-            click.UsageError: the address, the token, the proxy or the CA file cannot be one.
-        """
-        try:
-            return LeadConnector(
-                token,
-                location_id=location,
-                base_url=base_url,
-                version=self.api_version,
-                # Another address than was asked for is the sandbox's, on this machine.
-                proxy=self.proxy if base_url == (self.base_url or BASE_URL) else None,
-                ca_file=self.ca_file,
-                limit=self.limit(),
-                limits=self.limits(),
-                policy=self.policy(),
-                timeouts=self.timeouts(),
-            )
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
+        """The client for an address, within these limits. Raises as `client` does."""
+        return self.client(
+            token,
+            base_url,
+            location_id=location,
+            limit=self.limit(),
+            limits=self.limits(),
+            policy=self.policy(),
+            timeouts=Timeouts(connect=self.connect_timeout, read=self.timeout),
+        )
 
 
 class ImportOptions(SendingOptions, frozen=True, kw_only=True):
@@ -139,7 +157,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         """The client for the locations that are sources, where they have a token of their own."""
         if not self.source_token:
             return None
-        return self.client(self.source_token, self.base_url or BASE_URL)
+        return self.sending_client(self.source_token, self.base_url or BASE_URL)
 
     def policy(self) -> Policy:
         """How patient to be, and whether to mark what is read."""
@@ -162,9 +180,6 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         common = dict.fromkeys(NEED_PROVIDER, self.provider) if self.provider else {}
         own = {} if self.locations is None else self.locations.providers(location)
         return {**common, **own}
-
-    def __repr__(self) -> str:
-        return f"ImportOptions({', '.join(self.sources)})"
 
 
 def piece_of(source: SourceOptions, seconds: float | None, selecting: dict[str, Any]) -> Piece:
@@ -189,22 +204,9 @@ class WorkerOptions(SendingOptions, frozen=True, kw_only=True):
     as_json: bool
     quiet: bool
 
-    def __repr__(self) -> str:
-        return f"WorkerOptions(drain={self.drain})"
-
 
 _ROUND_TRIP: Final = 0.02
 """Seconds. Without any, the progress bar would have nothing to show."""
-
-
-class ApiTarget(NamedTuple):
-    """An address, and a token that it takes, or a provider of them."""
-
-    base_url: str
-    token: str | TokenProvider
-
-    def __repr__(self) -> str:
-        return f"Target({self.base_url!r})"
 
 
 def destination(options: ImportOptions) -> str:
@@ -213,21 +215,19 @@ def destination(options: ImportOptions) -> str:
 
 
 @contextmanager
-def target(options: ImportOptions) -> Iterator[ApiTarget]:
-    """The API, or a sandbox that runs as long as the block.
+def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
+    """The address and the token of the API, or of a sandbox that runs as long as the block.
 
     Raises:
         LocationsError: a variable that the file of locations names is not set.
     """
     if not options.sandbox:
-        yield ApiTarget(
-            destination(options), api_token(options.token, options.locations, options.outbox)
-        )
+        yield destination(options), api_token(options.token, options.locations, options.outbox)
         return
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
     with SandboxThread(_sandbox_config(options)) as sandbox:
-        yield ApiTarget(sandbox.url, _sandbox_token(sandbox.token, options.locations))
+        yield sandbox.url, _sandbox_token(sandbox.token, options.locations)
 
 
 def api_token(

@@ -39,11 +39,26 @@ _PLAIN: Final = (
 """Source options that are passed on as click gives them."""
 
 
-def option(name: str, *names: str, **settings: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - click's
-    """Declare an option with its variable: ``--base-url`` is also ``LEADCONNECTOR_BASE_URL``."""
-    long = next(one for one in (name, *names) if one.startswith("--"))
+def option(
+    *names: str,
+    choices: Sequence[str] = (),
+    **settings: Any,  # noqa: ANN401 - click's
+) -> Callable[[_F], _F]:
+    """Declare an option with its variable: ``--base-url URL`` is also ``LEADCONNECTOR_BASE_URL``.
+
+    What follows the name stands for the value in the help. The first choice is the default, unless
+    another one is given; a default is shown that does something.
+    """
+    given = next(name for name in names if name.startswith("--"))
+    long, _, metavar = given.partition(" ")
+    if metavar:
+        settings["metavar"] = metavar
+    if choices:
+        settings = {"type": click.Choice(choices), "default": choices[0]} | settings
+    settings.setdefault("show_default", bool(settings.get("default")))
     variable = "LEADCONNECTOR_" + long.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, *names, envvar=variable, show_envvar=True, **settings)
+    named = [long if name == given else name for name in names]
+    return click.option(*named, envvar=variable, show_envvar=True, **settings)
 
 
 def options_of(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
@@ -79,9 +94,8 @@ def _check_sources(
 
 source_options: Final = options_of(
     option(
-        "--map",
+        "--map FIELD=COLUMN",
         "mapping",
-        metavar="FIELD=COLUMN",
         type=MAPPING,
         multiple=True,
         help="The column (or JSON key) that holds a field, where it is not named like the field; "
@@ -89,61 +103,52 @@ source_options: Final = options_of(
         'Repeat it for more; in the environment separate them by ";".',
     ),
     option(
-        "--timezone",
-        metavar="ZONE",
+        "--timezone ZONE",
         type=ZONE,
         help="The time zone of dates without an offset, such as America/New_York.",
     ),
     option(
-        "--encoding",
-        metavar="NAME",
+        "--encoding NAME",
         help="The encoding of the files, such as cp1252. By default UTF-8; UTF-16, and any file "
         "with a byte order mark, is recognised.",
     ),
     option(
-        "--format",
-        metavar="NAME",
+        "--format NAME",
         type=FORMAT,
         help="What the files hold: jsonl, csv, mbox, eml, xml, excel, parquet, singer, or what a "
         "plug-in reads. By default their names say, or else their beginning.",
     ),
     option(
-        "--delimiter",
-        metavar="CHAR",
+        "--delimiter CHAR",
         type=DELIMITER,
         help=r"What separates the cells of CSV, such as ';' or '\t'. By default it is recognised.",
     ),
     option(
-        "--mapping",
+        "--mapping NAME|FILE",
         "mapping_file",
-        metavar="NAME|FILE",
         help="How another system's export is read: generic, the name of another mapping that comes "
         "with the library (docs/mappings.md lists them), or a TOML file of your own.",
     ),
     option(
-        "--mappings",
-        metavar="FOLDER",
+        "--mappings FOLDER",
         multiple=True,
         type=click.Path(exists=True, file_okay=False),
         help="A folder of mappings of your own, which have names and are recognised like the "
         "library's. Repeat it for more.",
     ),
     option(
-        "--region",
-        metavar="COUNTRY",
+        "--region COUNTRY",
         help="The country of telephone numbers without a country code, such as US.",
     ),
     option(
-        "--mine",
-        metavar="ADDRESS",
+        "--mine ADDRESS",
         multiple=True,
         help="Your own address in mails, or @example.com for all of a domain: it tells sent mails "
         "from received ones. Your own telephone number is no member of its groups, and your own "
         "name is that in chats. Repeat it for more; in the environment separate them by spaces.",
     ),
     option(
-        "--leave-out",
-        metavar="KIND,...",
+        "--leave-out KIND,...",
         type=KINDS,
         multiple=True,
         help=f"Do not send records of these kinds, and count them: {', '.join(LEAVE_OUT)}. By "
@@ -151,58 +156,45 @@ source_options: Final = options_of(
     ),
     option(
         "--no-number",
-        type=click.Choice(["fail", "leave-out"]),
-        default="fail",
-        show_default=True,
+        choices=("fail", "leave-out"),
         help="What becomes of records whose other side has no telephone number: "
         f"{', '.join(sorted(NUMBERLESS))}.",
     ),
     option(
         "--numbers",
-        type=click.Choice(["valid", "possible"]),
-        default="valid",
-        show_default=True,
+        choices=("valid", "possible"),
         help="Which telephone numbers are taken: those that exist, or also others of their length.",
     ),
     option(
         "--groups",
-        type=click.Choice(["each", "first", "leave-out"]),
-        default="each",
-        show_default=True,
+        choices=("each", "first", "leave-out"),
         help="Whom a message sent to a group is with: each of its members, or the first.",
     ),
     option(
         "--undated",
-        type=click.Choice(["fail", "now"]),
-        default="fail",
-        show_default=True,
+        choices=("fail", "now"),
         help="What becomes of a record without a date: it fails, or gets the time of the import.",
     ),
     option(
-        "--date-format",
-        metavar="FORMAT",
+        "--date-format FORMAT",
         help="The form of the dates, such as '%d/%m/%Y %H:%M', where it is not recognised.",
     ),
     option(
-        "--labels",
-        metavar="LABEL,...",
+        "--labels LABEL,...",
         multiple=True,
         help="Read mails under these labels too, that are left out otherwise: spam, trash, drafts, "
         'or "all".',
     ),
-    option("--sheet", metavar="NAME", help="Read one sheet of a workbook alone."),
+    option("--sheet NAME", help="Read one sheet of a workbook alone."),
     option(
-        "--files",
-        metavar="FOLDER",
+        "--files FOLDER",
         multiple=True,
         type=click.Path(exists=True, file_okay=False),
         help="A folder that paths of attachments may reach, beside the source's own.",
     ),
     option(
         "--other-files",
-        type=click.Choice(["zip", "leave-out", "fail"]),
-        default="zip",
-        show_default=True,
+        choices=("zip", "leave-out", "fail"),
         help="What becomes of an attachment of a type that the API does not take.",
     ),
     option(
@@ -214,15 +206,12 @@ source_options: Final = options_of(
     option("--fetch-private", is_flag=True, help="Fetch them from any address."),
     option(
         "--call-notes",
-        type=click.Choice(["on", "off"]),
-        default="on",
-        show_default=True,
+        choices=("on", "off"),
         help="Write durations and transcripts of calls, for which the API has no field, into the "
         "text of the call.",
     ),
     option(
-        "--people",
-        metavar="FILE",
+        "--people FILE",
         multiple=True,
         type=click.Path(exists=True, dir_okay=False),
         help="Who is who: vCards, a CSV of Google's or HighLevel's contacts, or two columns. "
@@ -264,31 +253,27 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
 
 
 api_options: Final = options_of(
-    option("--base-url", metavar="URL", help="Another address than the API's own."),
+    option("--base-url URL", help="Another address than the API's own."),
     option(
-        "--api-version",
-        metavar="VERSION",
+        "--api-version VERSION",
         help="The API's version for every request, such as v3. By default the one that each "
         "endpoint is known by.",
     ),
     option(
-        "--proxy",
-        metavar="URL",
+        "--proxy URL",
         help="The HTTP proxy to go through, such as http://proxy:3128. By default what HTTPS_PROXY "
         "says, unless NO_PROXY names the host. Better given in the environment if it has a "
         "password.",
     ),
     option(
-        "--ca-file",
-        metavar="FILE",
+        "--ca-file FILE",
         type=click.Path(exists=True, dir_okay=False),
         help="Certificates in PEM that are trusted beside the system's, such as a company proxy's.",
     ),
 )
 
 outbox_option: Final = option(
-    "--outbox",
-    metavar="FILE|URL",
+    "--outbox FILE|URL",
     required=True,
     type=OUTBOX,
     help="The file in which the import keeps what became of each record, or the URL of a database.",
@@ -298,16 +283,35 @@ ONE_SOURCE_OF_TOKENS: Final = (  # an explanation, no secret
     "give --token or --locations, not both: unset LEADCONNECTOR_TOKEN to use the file's tokens"
 )
 
+
+def read_access(given: dict[str, Any], *, otherwise: str = "") -> None:
+    """Read the file of locations where one is given; without one a token is needed.
+
+    ``otherwise`` ends the advice where there is neither.
+
+    Raises:
+        click.UsageError: both or neither is given. LocationsError: the file cannot be read.
+    """
+    if given["token"] and given["locations"]:
+        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+    if not (given["token"] or given["locations"] or given.get("sandbox")):
+        raise click.UsageError(
+            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's" + otherwise
+        )
+    if given["locations"]:
+        from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
+
+        given["locations"] = read_locations(given["locations"])
+
+
 source_token_option: Final = option(
-    "--source-token",
-    metavar="TOKEN",
+    "--source-token TOKEN",
     help="The token of a location that is read, leadconnector:ID, where --token and --locations "
     "have none for it. Better given in the environment.",
 )
 
 locations_option: Final = option(
-    "--locations",
-    metavar="FILE",
+    "--locations FILE",
     type=click.Path(dir_okay=False),
     help="A TOML file of locations, each with its own token, quota and providers, instead of "
     "--token. See docs/locations.md.",

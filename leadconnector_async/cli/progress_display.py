@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from contextlib import AbstractContextManager
 
+    from leadconnector_async.cli.rich_progress import BarDisplay
     from leadconnector_async.reports.progress import ImportProgress
 
 T = TypeVar("T")
@@ -27,12 +28,11 @@ LINE_EVERY: Final = 10.0
 """Seconds between two lines."""
 
 
-class Display(Protocol):
-    """Shows progress until it is closed."""
+class NoDisplay:
+    """Shows nothing."""
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two calls of `show`."""
+    interval: Final = 1.0
+    """Seconds between two calls of `show`."""
 
     def show(self, progress: ImportProgress, now: float) -> None:
         """Show what is now."""
@@ -41,22 +41,8 @@ class Display(Protocol):
         """Leave the screen clean."""
 
 
-class NoDisplay:
-    """Shows nothing."""
-
-    interval: Final = 1.0
-
-    def show(self, progress: ImportProgress, now: float) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Nothing to clean."""
-
-
-class LineDisplay:
+class LineDisplay(NoDisplay):
     """Writes a line every ten seconds, and at once when there is something new to say."""
-
-    interval: Final = 1.0
 
     def __init__(self) -> None:
         self._due = -1.0
@@ -74,9 +60,6 @@ class LineDisplay:
             self._due = now + LINE_EVERY
             click.echo(line(progress), err=True)
 
-    def close(self) -> None:
-        """Lines leave nothing behind."""
-
 
 def line(progress: ImportProgress) -> str:
     """Progress in words."""
@@ -91,7 +74,7 @@ def line(progress: ImportProgress) -> str:
     return f"Reading: {size(progress.bytes_read)}{of}, {counted(progress.read, 'record')}"
 
 
-def choose_display(*, quiet: bool, color: bool) -> Display:
+def choose_display(*, quiet: bool, color: bool) -> NoDisplay | BarDisplay:
     """The bar where standard error is a terminal, and rich is installed."""
     if quiet:
         return NoDisplay()

@@ -22,7 +22,6 @@ from leadconnector_async.cli.format import (
     width,
     wrapped,
 )
-from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import shown_place
 from leadconnector_async.sources import SourceOptions
 
@@ -33,23 +32,12 @@ if TYPE_CHECKING:
     from leadconnector_async.reports.outbox_status import (
         LocationCounts,
         Notes,
-        OutboxStatus,
         Reason,
+        StatedOutbox,
         Tallied,
     )
     from leadconnector_async.reports.summary import ImportSummary, LocationPlan
 
-
-STATES: Final = {
-    State.PENDING: "pending",
-    State.CLAIMED: "pending",
-    State.SENT: "sent",
-    State.REJECTED: "failed",
-    State.UNRESOLVED: "unresolved",
-    State.LEFT_OUT: "left out",
-    State.DISMISSED: "dismissed",
-}
-"""What people call what became of a record."""
 
 MAX_REASONS: Final = 20
 
@@ -80,14 +68,18 @@ def reason_sections(reasons: Sequence[Reason]) -> Iterator[str]:
             yield from reason_lines(group)
 
 
-def all_reasons(found: OutboxStatus | ImportSummary) -> list[Reason]:
+def all_reasons(found: StatedOutbox) -> list[Reason]:
     """Why records are not sent."""
     return [*found.by_reason, *found.left_out_by_reason, *found.dismissed_by_reason]
 
 
-def copies_remark(found: OutboxStatus | ImportSummary) -> str:
-    """Say where the first copies stand."""
-    return f"equal others: {places(found.copies_lines, found.copies)}"
+def set_aside(found: StatedOutbox) -> list[tuple[str, int, str]]:
+    """What was not to be sent, as rows of a table."""
+    return [
+        ("copies", found.copies, f"equal others: {places(found.copies_lines, found.copies)}"),
+        ("left out", found.left_out, ""),
+        ("dismissed", found.dismissed, "given up after they had failed"),
+    ]
 
 
 def all_runs_line(tallied: Tallied) -> str:
@@ -187,9 +179,7 @@ def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
         ("unresolved", summary.unresolved, "may be stored, or not"),
         ("pending", summary.pending, "not sent yet"),
         ("left for later", summary.later, "of those pending: this run did not select them"),
-        ("copies", summary.copies, copies_remark(summary)),
-        ("left out", summary.left_out, ""),
-        ("dismissed", summary.dismissed, "given up after they had failed"),
+        *set_aside(summary),
     ]
     return [row for row in rows if row[1] or row[0] in ("sent", "failed")]
 
@@ -295,9 +285,7 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
         ("left for later", summary.later, "not selected"),
         ("known already", summary.skipped, "are in the outbox already"),
         ("failed", summary.failed, "would be on the list of failed records"),
-        ("copies", summary.copies, copies_remark(summary)),
-        ("left out", summary.left_out, ""),
-        ("dismissed", summary.dismissed, "given up after they had failed"),
+        *set_aside(summary),
         ("contacts", sum(of.contacts for of in plan), "to find, or else to create"),
         ("files", sum(of.files for of in plan), "to upload, each content once"),
         ("conversations", sum(of.conversations for of in plan), "to open, for files and calls"),

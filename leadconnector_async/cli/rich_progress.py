@@ -28,7 +28,7 @@ class BarDisplay:
         console = Console(stderr=True, no_color=not color, highlight=False)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
-    def show(self, progress: ImportProgress, now: float) -> None:  # noqa: ARG002 - see `Display`
+    def show(self, progress: ImportProgress, now: float) -> None:  # noqa: ARG002 - see `NoDisplay`
         """Draw it anew."""
         self._live.start()
         self._live.update(picture(progress), refresh=True)

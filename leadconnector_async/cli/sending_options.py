@@ -10,19 +10,16 @@ from leadconnector_async.cli.option_types import ADDRESS, DURATION, QUOTA_OR_OFF
 from leadconnector_async.cli.options import option, options_of
 
 share_option: Final = option(
-    "--share",
-    metavar="PERCENT",
+    "--share PERCENT",
     type=SHARE,
     default="100%",
-    show_default=True,
     help="How much of each location's quota to use, such as 50%, of the 10 seconds and of the day: "
     "the rest is left to people at work.",
 )
 
 for_option: Final = option(
-    "--for",
+    "--for TIME",
     "run_for",
-    metavar="TIME",
     type=DURATION,
     help="Begin nothing more after such a time, as 2h or 1h30m, and end with exit status 4 if "
     "something is left.",
@@ -30,16 +27,14 @@ for_option: Final = option(
 
 piece_options: Final = options_of(
     option(
-        "--limit",
+        "--limit N",
         "first",
-        metavar="N",
         type=click.IntRange(1),
         help="Send the first N messages alone, by their dates and over all runs. All are staged; "
         "the same command without this and the next four options sends the rest.",
     ),
     option(
-        "--limit-conversations",
-        metavar="[N]",
+        "--limit-conversations [N]",
         type=click.IntRange(0),
         is_flag=False,
         flag_value="0",
@@ -47,19 +42,16 @@ piece_options: Final = options_of(
         "that --limit takes.",
     ),
     option(
-        "--since",
-        metavar="DATE",
+        "--since DATE",
         help="Send messages from then on alone: a day, such as 2024-01-31, or a moment. Without an "
         "offset it is one of --timezone, else of UTC.",
     ),
     option(
-        "--until",
-        metavar="DATE",
+        "--until DATE",
         help="Send messages up to the end of that day, or before that moment, alone.",
     ),
     option(
-        "--only",
-        metavar="WHAT",
+        "--only WHAT",
         multiple=True,
         help="Send messages of this type, contact (or conversation) id, telephone number or "
         "address alone. Repeat it for more; in the environment separate them by spaces.",
@@ -83,39 +75,32 @@ sending_options: Final = options_of(
         "--connect-timeout",
         type=click.FloatRange(0, min_open=True),
         default=10.0,
-        show_default=True,
         help="Seconds to open a connection.",
     ),
     option(
         "--timeout",
         type=click.FloatRange(0, min_open=True),
         default=60.0,
-        show_default=True,
         help="Seconds without an answer after which it is unknown whether a message was stored.",
     ),
     option(
         "--attempts",
         type=click.IntRange(1),
         default=4,
-        show_default=True,
         help="How often a message is sent before it is given up. An answer 429 is not counted.",
     ),
     option(
         "--on-unknown",
-        type=click.Choice(["look", "send", "hold"]),
-        default="look",
-        show_default=True,
+        choices=("look", "send", "hold"),
         help="When it is unknown whether a message was stored: look for it in its conversation, "
         "and send it again only if it is not there (needs the permission to read messages; where "
         "nothing tells them apart, it becomes unresolved); send it again at once (it may be stored "
         "twice); or hold it as unresolved (it may be missing).",
     ),
     option(
-        "--look-after",
-        metavar="SECONDS",
+        "--look-after SECONDS",
         type=click.FloatRange(0),
         default=8.0,
-        show_default=True,
         help="When to look for the last time: what is stored can be read some seconds later. A "
         "first look is made at a quarter of it. Too short, and messages may be stored twice.",
     ),
@@ -126,19 +111,16 @@ sending_options: Final = options_of(
         "type, direction, date and text.",
     ),
     option(
-        "--patience",
-        metavar="SECONDS",
+        "--patience SECONDS",
         type=click.FloatRange(0),
         default=1800.0,
-        show_default=True,
         help="How long the API may be out of reach before the run stops, and how long a location "
         "may answer nothing but 429 before it stops alone.",
     ),
     option(
         "--contacts",
-        type=click.Choice(["find", "create", "upsert"]),
+        choices=("find", "create", "upsert"),
         default="create",
-        show_default=True,
         help="For records that name their contact by number or address: find one that exists, and "
         "let the record fail if there is none; or create what is not found. No contact that exists "
         "is changed. upsert does the same as create: the API's own upsert can delete the first "
@@ -147,7 +129,7 @@ sending_options: Final = options_of(
     share_option,
     option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4."),
     option(
-        "--quota",
+        "--quota N/SECONDS",
         type=QUOTA_OR_OFF,
         help='The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What '
         "the API announces wins.",
@@ -158,8 +140,7 @@ sending_options: Final = options_of(
         help="The quota of a day. By default 200000. What the API announces wins.",
     ),
     option(
-        "--metrics",
-        metavar="HOST:PORT",
+        "--metrics HOST:PORT",
         type=ADDRESS,
         help="Serve metrics for Prometheus there, such as 127.0.0.1:9464, while this runs. Whoever "
         "reaches the port reads them.",

@@ -231,7 +231,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Start nothing more, until ``stopping`` is unset; let `work` end once all is answered."""
         self.stopping = True
-        self._pool.wake_all()
+        self._pool.dismiss()
 
     # What the sender calls: `LaneControl`.
 
@@ -287,7 +287,7 @@ class Dispatcher:
 
     def _note_idle(self) -> None:
         if self._is_over():
-            self._pool.wake_all()
+            self._pool.dismiss()
 
     async def _work(self) -> None:
         while True:
@@ -295,12 +295,13 @@ class Dispatcher:
             due = self._scheduler.pop(now) if self._may_send(now) else None
             if due is None:
                 if self._is_over():
-                    self._pool.wake_all()
+                    self._pool.dismiss()
                     return
                 if self._pool.rests:
                     self._batcher.rests()
-                await self._pool.park()
-                continue
+                if await self._pool.park():
+                    continue
+                return
             state, lane = due
             self._pool.wake_soon()
             lane.busy = True

@@ -64,7 +64,7 @@ class WorkerPool:
         self._has_time = False
         self._is_waking = False
         self._loop = asyncio.get_running_loop()
-        self._parked: deque[asyncio.Future[None]] = deque()
+        self._parked: deque[asyncio.Future[bool]] = deque()
         self._tasks: asyncio.TaskGroup | None = None
         self._size = 0
         self._timer: asyncio.Handle | None = None
@@ -95,7 +95,7 @@ class WorkerPool:
         if self._scheduler.due_at(now) > now:
             self._arm()
         elif self._parked:
-            _release(self._parked.popleft())
+            _release(self._parked.popleft(), go_on=True)
         elif self._tasks is not None and self._size < self._most():
             self._spawn(self._tasks)
 
@@ -121,17 +121,17 @@ class WorkerPool:
             self._is_waking = True
             self._loop.call_soon(self.wake)
 
-    async def park(self) -> None:
-        """Wait until there may be something to do."""
-        future = self._loop.create_future()
+    async def park(self) -> bool:
+        """Wait until there may be something to do. False: there is nothing more."""
+        future: asyncio.Future[bool] = self._loop.create_future()
         self._parked.append(future)
         self._arm()
-        await future
+        return await future
 
-    def wake_all(self) -> None:
-        """Let every worker see whether there is work, or an end of it."""
+    def dismiss(self) -> None:
+        """Let the workers that have parked go: there is nothing more to do."""
         while self._parked:
-            _release(self._parked.popleft())
+            _release(self._parked.popleft(), go_on=False)
 
     def _spawn(self, tasks: asyncio.TaskGroup) -> None:
         running = self._run()
@@ -167,6 +167,6 @@ class WorkerPool:
         return f"<WorkerPool of {self._size}, {len(self._parked)} parked>"
 
 
-def _release(future: asyncio.Future[None]) -> None:
+def _release(future: asyncio.Future[bool], *, go_on: bool) -> None:
     if not future.done():
-        future.set_result(None)
+        future.set_result(go_on)

@@ -9,13 +9,6 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.auth.oauth import OAuth
 from leadconnector_async.auth.provider import CommandToken, StaticToken
 from leadconnector_async.errors import AccessError, LocationsError
-from leadconnector_async.locations.toml_file import (
-    FromCommand,
-    FromCompany,
-    FromVariable,
-    Installed,
-    Locations,
-)
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import is_url
 
@@ -23,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leadconnector_async.auth.provider import TokenProvider
-    from leadconnector_async.locations.toml_file import Location
+    from leadconnector_async.locations.toml_file import Location, Locations
     from leadconnector_async.transport.base import Transport
 
 _MAX_COMMANDS: Final = 4
@@ -104,18 +97,17 @@ def _source(
     oauth: OAuth | None,
     turns: asyncio.Semaphore,
 ) -> TokenProvider:
-    match location.source:
-        case FromVariable(name):
-            where = f"{locations.file}: location {location.id}: token_env"
-            try:
-                return StaticToken(_value(name, where, environ))
-            except ValueError as error:
-                raise LocationsError(f"{where}: in {name} {error}: set it to the token") from None
-        case FromCommand(argv):
-            return CommandToken(argv, f"location {location.id}", turns)
-        case Installed() | FromCompany():
-            assert oauth is not None  # noqa: S101 - the reading has seen to it
-            return oauth
+    name = location.token_env
+    if name is not None:
+        where = f"{locations.file}: location {location.id}: token_env"
+        try:
+            return StaticToken(_value(name, where, environ))
+        except ValueError as error:
+            raise LocationsError(f"{where}: in {name} {error}: set it to the token") from None
+    if location.token_command is not None:
+        return CommandToken(location.token_command, f"location {location.id}", turns)
+    assert oauth is not None  # noqa: S101 - the reading has seen to it
+    return oauth
 
 
 def _value(name: str, where: str, environ: Mapping[str, str]) -> str:
@@ -134,16 +126,14 @@ def _oauth(locations: Locations, environ: Mapping[str, str], outbox: str | None)
             f'{locations.file}: [oauth] has no store: write store = "tokens.db", or keep the '
             "outbox in a database"
         )
-    variables = dict(locations.companies)
-    companies: dict[str, str] = {}
-    for id_, location in locations.locations.items():
-        if isinstance(location.source, Installed):
-            variables[id_] = location.source.variable
-        elif isinstance(location.source, FromCompany):
-            companies[id_] = location.source.company
+    listed = locations.locations.items()
+    variables = locations.companies | {
+        id_: of.refresh_token_env for id_, of in listed if of.refresh_token_env is not None
+    }
+    companies = {id_: of.company for id_, of in listed}
     return OAuth(
         app.client_id,
-        _value(app.secret_variable, f"{locations.file}: [oauth]: client_secret_env", environ),
+        _value(app.client_secret_env, f"{locations.file}: [oauth]: client_secret_env", environ),
         store=store,
         refresh_tokens={id_: environ[name] for id_, name in variables.items() if environ.get(name)},
         company_of=companies.get,

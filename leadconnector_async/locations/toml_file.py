@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from leadconnector_async.errors import LocationsError
 from leadconnector_async.models import MESSAGE_TYPES
@@ -27,68 +28,64 @@ _ENDLESS: Final = 10**9
 """Requests in an interval that no quota allows: stands for none, beside one of the day."""
 
 
-class FromVariable(Struct, frozen=True):
-    """A token in an environment variable."""
-
-    name: str
-
-
-class FromCommand(Struct, frozen=True):
-    """A token that a command prints."""
-
-    argv: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"FromCommand({len(self.argv)} words)"
-
-
-class Installed(Struct, frozen=True):
-    """A token of the app's own installation there, first refreshed with that of a variable."""
-
-    variable: str
-
-
-class FromCompany(Struct, frozen=True):
-    """A token that the company's token gives."""
-
-    company: str
-
-
-Source = FromVariable | FromCommand | Installed | FromCompany
-
-
-class AppSettings(Struct, frozen=True):
-    """An OAuth app. ``store`` is the path or URL of its token store; None for the outbox's."""
-
-    client_id: str
-    secret_variable: str
-    store: str | None
-
-
-class StatedRate(Struct, frozen=True):
+class StatedRate(NamedTuple):
     """So many requests in so many seconds."""
 
     requests: int
     interval: float
 
 
-class Location(Struct, frozen=True, kw_only=True):
-    """One location. ``pace`` and ``daily`` (requests) are None where they are not known."""
+def stated_rate(text: str) -> StatedRate | None:
+    """Read ``100/10``; None where it is none."""
+    requests, _, seconds = text.partition("/")
+    try:
+        rate = StatedRate(int(requests), float(seconds))
+    except ValueError:
+        return None
+    return rate if rate.requests > 0 and 0 < rate.interval < math.inf else None
+
+
+class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """An OAuth app. ``store`` is the path or URL of its token store; None for the outbox's."""
+
+    client_id: str
+    client_secret_env: str
+    store: str | None = None
+
+
+class _CompanyTable(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    refresh_token_env: str
+
+
+class Location(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One location, as its table says it. One of the four that tell its token is there."""
 
     id: str
-    source: Source
-    pace: StatedRate | None = None
+    token_env: str | None = None
+    """The variable that holds it."""
+    token_command: list[str] | None = None
+    """The command that prints it."""
+    refresh_token_env: str | None = None
+    """The variable that holds the first refresh token of the app's own installation there."""
+    company: str | None = None
+    """The company whose token gives it."""
+    limit: str | None = None
     daily: int | None = None
+    """Requests a day; None where that is not known."""
     providers: dict[str, str] = field(default_factory=dict)
     """The conversation provider of a message type."""
 
-    def limit(self, default: RateLimit | None) -> RateLimit | None:
+    def quota(self, default: RateLimit | None) -> RateLimit | None:
         """The quota to assume: the location's own figures, and the default's for the others."""
-        if self.pace is None and self.daily is None:
+        if self.limit is None and self.daily is None:
             return default
         usual = default or RateLimit(requests=_ENDLESS, daily=None)
-        pace = self.pace or StatedRate(usual.requests, usual.interval)
-        return RateLimit(pace.requests, pace.interval, self.daily or usual.daily)
+        rate = stated_rate(self.limit or "") or StatedRate(usual.requests, usual.interval)
+        return RateLimit(rate.requests, rate.interval, self.daily or usual.daily)
+
+    def __repr__(self) -> str:
+        return f"Location({self.id!r})"
 
 
 class Locations(Struct, frozen=True, kw_only=True):
@@ -112,11 +109,11 @@ class Locations(Struct, frozen=True, kw_only=True):
     def limit(self, location_id: str, default: RateLimit | None) -> RateLimit | None:
         """The quota to assume for a location, whether it is listed or not."""
         location = self.locations.get(location_id)
-        return default if location is None else location.limit(default)
+        return default if location is None else location.quota(default)
 
     def limits(self, default: RateLimit | None) -> dict[str, RateLimit | None]:
         """The quota to assume for each location that is listed."""
-        return {id_: location.limit(default) for id_, location in self.locations.items()}
+        return {id_: location.quota(default) for id_, location in self.locations.items()}
 
     def missing(self, location_ids: Iterable[str]) -> dict[str, str]:
         """Those that are not listed, each with what to do about it."""
@@ -135,28 +132,6 @@ _SEE: Final = "see docs/locations.md"
 _SOURCES: Final = ("token_env", "token_command", "refresh_token_env", "company")
 
 _EITHER: Final = f"{', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}"
-
-
-class _OAuthTable(Struct, frozen=True, forbid_unknown_fields=True):
-    client_id: str
-    client_secret_env: str
-    store: str | None = None
-
-
-class _CompanyTable(Struct, frozen=True, forbid_unknown_fields=True):
-    id: str
-    refresh_token_env: str
-
-
-class _LocationTable(Struct, frozen=True, forbid_unknown_fields=True):
-    id: str
-    token_env: str | None = None
-    token_command: list[str] | None = None
-    refresh_token_env: str | None = None
-    company: str | None = None
-    limit: str | None = None
-    daily: int | None = None
-    providers: dict[str, str] = {}
 
 
 def read_locations(path: str) -> Locations:
@@ -222,14 +197,13 @@ class _LocationsReader:
     def _app(self, table: object) -> AppSettings | None:
         if table is None:
             return None
-        found: _OAuthTable = self._converted("[oauth]", table, _OAuthTable)
-        store = found.store
-        for key in _OAuthTable.__struct_fields__:
+        found: AppSettings = self._converted("[oauth]", table, AppSettings)
+        for key in AppSettings.__struct_fields__:
             if (value := getattr(found, key)) is not None:
                 self._filled("[oauth]", key, value)
-        if store is not None and not is_url(store):
-            store = str(Path(self._path).parent / store)
-        return AppSettings(found.client_id, found.client_secret_env, store)
+        if found.store is None or is_url(found.store):
+            return found
+        return replace(found, store=str(Path(self._path).parent / found.store))
 
     def _filled(self, place: str, key: str, value: str) -> None:
         if not value.strip():
@@ -256,21 +230,20 @@ class _LocationsReader:
     def _location(
         self, place: str, table: dict[str, Any], app: AppSettings | None, companies: dict[str, str]
     ) -> Location:
-        found: _LocationTable = self._converted(place, table, _LocationTable)
+        found: Location = self._converted(place, table, Location)
         self._check_providers(place, found.providers)
         if found.daily is not None and found.daily < 1:
             raise self._error(f"{place}: daily is {found.daily}: write a whole number above 0")
-        return Location(
-            id=found.id,
-            source=self._source(place, found, app, companies),
-            pace=None if found.limit is None else self._pace(place, found.limit),
-            daily=found.daily,
-            providers=found.providers,
-        )
+        self._check_source(place, found, app, companies)
+        if found.limit is not None and stated_rate(found.limit) is None:
+            raise self._error(
+                f'{place}: limit is "{found.limit}": write REQUESTS/SECONDS, such as "25/10"'
+            )
+        return found
 
-    def _source(
-        self, place: str, found: _LocationTable, app: AppSettings | None, companies: dict[str, str]
-    ) -> Source:
+    def _check_source(
+        self, place: str, found: Location, app: AppSettings | None, companies: dict[str, str]
+    ) -> None:
         given = [key for key in _SOURCES if getattr(found, key) is not None]
         if not given:
             raise self._error(f"{place} has no token: write {_EITHER}")
@@ -279,29 +252,14 @@ class _LocationsReader:
         if found.token_command is not None:
             if not found.token_command or not found.token_command[0].strip():
                 raise self._error(f'{place}: token_command is empty: write ["program", "word"]')
-            return FromCommand(tuple(found.token_command))
-        value = str(getattr(found, given[0]))
-        self._filled(place, given[0], value)
-        if given[0] == "token_env":
-            return FromVariable(value)
-        self._needs_app(place, given[0], app)
-        if given[0] == "refresh_token_env":
-            return Installed(value)
-        if value not in companies:
-            raise self._error(f"{place}: company {value} is not here: write [[company]] with it")
-        return FromCompany(value)
-
-    def _pace(self, place: str, limit: str) -> StatedRate:
-        requests, _, seconds = limit.partition("/")
-        try:
-            pace = StatedRate(int(requests), float(seconds))
-        except ValueError:
-            pace = StatedRate(0, 0.0)
-        if pace.requests < 1 or not 0 < pace.interval < math.inf:
+            return
+        self._filled(place, given[0], str(getattr(found, given[0])))
+        if found.token_env is None:
+            self._needs_app(place, given[0], app)
+        if found.company not in (None, *companies):
             raise self._error(
-                f'{place}: limit is "{limit}": write REQUESTS/SECONDS, such as "25/10"'
+                f"{place}: company {found.company} is not here: write [[company]] with it"
             )
-        return pace
 
     def _check_providers(self, place: str, providers: dict[str, str]) -> None:
         for type_, id_ in providers.items():

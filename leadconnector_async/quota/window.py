@@ -120,14 +120,12 @@ class Window:
             return now
         step = len(self._held) // 2 // _SAMPLES + 1
         ends, counts = self._held[2 * step - 2 :: 2 * step], self._held[2 * step - 1 :: 2 * step]
-        points = [*zip(ends, counts, strict=True), (now, self._returned)]
-        free_at, before = now, float(self._released)
-        for at, returned in points:
-            behind = used - (before - self._released)
-            if behind:
-                free_at = max(free_at, at + self.interval * (1 + behind / used))
-            before = returned
-        return free_at
+        counts.insert(0, self._released)
+        if counts[-1] < used + self._released:  # of those that go on, some are in flight
+            ends.append(now)
+        each = self.interval / used
+        latest = max([end - each * before for end, before in zip(ends, counts, strict=False)])
+        return max(now, latest + each * (used + used + self._released))
 
     def inherit(self, used: int, free_at: float, now: float) -> None:
         """Go on from another window's `used` and `evenly_free_at`.

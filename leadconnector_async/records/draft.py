@@ -8,6 +8,7 @@ so that a refused record whose provider was mended stays the same record.
 from __future__ import annotations
 
 import re
+from binascii import hexlify
 from datetime import UTC, datetime
 from hashlib import blake2b
 from os import urandom
@@ -269,7 +270,7 @@ def stamped(payload: bytes, key: bytes) -> bytes:
         return payload
     if key[:1] == _BY_ID:
         return b'%b,"altId":%b}' % (payload[:-1], orjson.dumps(key_text(key)))
-    return b'%b,"altId":"%b%b"}' % (payload[:-1], _OURS_BYTES, key.hex().encode())
+    return b"".join((payload[:-1], b',"altId":"', _OURS_BYTES, hexlify(key), b'"}'))
 
 
 def fault_key(source: str, raw: bytes = b"") -> bytes:

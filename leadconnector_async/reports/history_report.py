@@ -16,6 +16,7 @@ from leadconnector_async.models import DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.outbox.base import State
 from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.draft import milliseconds
+from leadconnector_async.reports.outbox_status import STATES
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.failed_list import as_api_names
 from leadconnector_async.sources.fields import WrongValueError, flat
@@ -64,19 +65,9 @@ class StateCounts(Struct):
 
     def add(self, state: int, n: int, *, found: bool) -> None:
         """Count messages that stand alike."""
-        if state == State.SENT:
-            self.sent += n
-            self.found += n if found else 0
-        elif state == State.REJECTED:
-            self.failed += n
-        elif state == State.UNRESOLVED:
-            self.unresolved += n
-        elif state == State.LEFT_OUT:
-            self.left_out += n
-        elif state == State.DISMISSED:
-            self.dismissed += n
-        else:
-            self.pending += n
+        name = STATES[State(state)].replace(" ", "_")
+        setattr(self, name, getattr(self, name) + n)
+        self.found += n if found and state == State.SENT else 0
 
 
 class Period(Struct):

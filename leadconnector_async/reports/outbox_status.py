@@ -17,7 +17,6 @@ from leadconnector_async.reports.progress import budget_after, slowest
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import (
         OutboxReader,
         OutboxSummary,
@@ -30,7 +29,20 @@ if TYPE_CHECKING:
 
 MAX_PLACES: Final = 5
 
-ReasonState = Literal["wrong", "failed", "unresolved", "left out", "dismissed", "notice"]
+RecordState = Literal["pending", "sent", "failed", "unresolved", "left out", "dismissed"]
+
+ReasonState = Literal["wrong", "notice"] | RecordState
+
+STATES: Final[dict[State, RecordState]] = {
+    State.PENDING: "pending",
+    State.CLAIMED: "pending",
+    State.SENT: "sent",
+    State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
+    State.LEFT_OUT: "left out",
+    State.DISMISSED: "dismissed",
+}
+"""What people call what became of a record."""
 
 
 class Reason(Struct):
@@ -66,9 +78,6 @@ class Reasons:
     def most_frequent(self) -> list[Reason]:
         """All groups, the largest first."""
         return sorted(self._groups.values(), key=lambda group: -group.count)
-
-    def __repr__(self) -> str:
-        return f"<Reasons {len(self._groups)} groups>"
 
 
 class Notes:
@@ -137,25 +146,38 @@ async def _workers_of(found: OutboxSummary, reader: OutboxReader) -> list[Worker
     return [described(owner) for owner in found.owners]
 
 
-_NAMES: Final[dict[State, ReasonState]] = {
-    State.REJECTED: "failed",
-    State.UNRESOLVED: "unresolved",
-    State.LEFT_OUT: "left out",
-    State.DISMISSED: "dismissed",
-}
+class OutboxCounts(Struct, frozen=True, kw_only=True):
+    """How many records of an outbox stand where, of all runs."""
+
+    sent: int = 0
+    failed: int = 0
+    """Refused by the rules or by the API."""
+    unresolved: int = 0
+    """May be stored, or not."""
+    pending: int = 0
+    """Not sent yet, those in flight included."""
+    left_out: int = 0
+    """Nothing is wrong with them, and they are not to be sent."""
+    dismissed: int = 0
+    """Failed or unresolved, and given up by their owner."""
 
 
-class LocationCounts(Struct, kw_only=True):
-    """Where the records of a location stand, of all runs."""
+def by_state(counts: RecordCounts) -> dict[str, int]:
+    """The fields of `OutboxCounts`."""
+    return {
+        "sent": counts.sent,
+        "failed": counts.rejected,
+        "unresolved": counts.unresolved,
+        "pending": counts.left,
+        "left_out": counts.left_out,
+        "dismissed": counts.dismissed,
+    }
+
+
+class LocationCounts(OutboxCounts, frozen=True, kw_only=True):
+    """Where the records of a location stand."""
 
     location: str
-    sent: int
-    failed: int
-    unresolved: int
-    pending: int
-    """Those in flight included."""
-    left_out: int = 0
-    dismissed: int = 0
     later: int = 0
     """Those of ``pending`` that the last import did not select."""
     error: str | None = None
@@ -164,18 +186,12 @@ class LocationCounts(Struct, kw_only=True):
     """Since when it has not gone on, in Unix milliseconds, as an outbox in a database says."""
 
 
-class Tallied(Struct, kw_only=True, frozen=True):
+class Tallied(OutboxCounts, frozen=True, kw_only=True):
     """All that was ever read into an outbox, and what became of it. ``read`` is the sum."""
 
     read: int
-    sent: int
-    failed: int
-    unresolved: int
-    pending: int
     copies: int
     """Equal records that were read beside one that is kept: twice in a file, or in two."""
-    left_out: int
-    dismissed: int
 
     @property
     def adds_up(self) -> bool:
@@ -203,29 +219,33 @@ class Tallied(Struct, kw_only=True, frozen=True):
         return f"read {self.read:,} = {' + '.join(shown)}"
 
 
-class OutboxStatus(Struct, kw_only=True):
-    """All locations together, and each. Names as in ``--json``."""
+class StatedOutbox(OutboxCounts, frozen=True, kw_only=True):
+    """What a status and the summary of an import both tell of an outbox. Names as in ``--json``."""
 
-    sent: int
-    failed: int
-    unresolved: int
-    pending: int
-    left_out: int = 0
-    dismissed: int = 0
     copies: int = 0
-    rate: float
-    """Records sent a second, over the last minute."""
+    """Equal records that were read beside one that is kept."""
+    later: int = 0
+    """Those of ``pending`` that the last import did not select: the same command without its
+    ``--limit``, ``--since``, ``--until`` and ``--only`` goes on with them."""
     by_reason: list[Reason]
+    """Why records failed or are unresolved, the most frequent reason first."""
     left_out_by_reason: list[Reason] = []
     dismissed_by_reason: list[Reason] = []
     copies_lines: list[str] = []
-    """Where the first copies stand."""
-    later: int = 0
-    """Those of ``pending`` that the last import did not select."""
+    """Where the first copies stand (``file:line``)."""
     locations: list[LocationCounts]
+    """The counts of each location, and why it could not go on."""
+    account: Tallied
+    """The sum of what was ever read into the outbox."""
     list_format: str
     """The form of the list of failed records: ``csv`` or ``jsonl``."""
-    account: Tallied
+
+
+class OutboxStatus(StatedOutbox, frozen=True, kw_only=True):
+    """All locations together, and each."""
+
+    rate: float
+    """Records sent a second, over the last minute."""
     workers: list[WorkerStatus] = []
     """Who sends from a database now."""
 
@@ -238,25 +258,10 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
     """
     found = await reader.summary()
     forms, stopped = await reader.failed_forms(), await reader.stopped()
-    total = found.counts
-    account = Tallied(
-        read=found.records + found.copies,
-        sent=total.sent,
-        failed=total.rejected,
-        unresolved=total.unresolved,
-        pending=total.left,
-        copies=found.copies,
-        left_out=total.left_out,
-        dismissed=total.dismissed,
-    )
+    total = by_state(found.counts)
     return OutboxStatus(
-        sent=account.sent,
-        failed=account.failed,
-        unresolved=account.unresolved,
-        pending=account.pending,
-        left_out=account.left_out,
-        dismissed=account.dismissed,
-        copies=account.copies,
+        **total,
+        copies=found.copies,
         rate=round(found.sent_lately / found.lately_s, 3),
         by_reason=_reasons(found, State.REJECTED, State.UNRESOLVED),
         left_out_by_reason=_reasons(found, State.LEFT_OUT),
@@ -264,29 +269,18 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
         copies_lines=[_place(place) for place in found.first_copies],
         later=sum(found.later.values()),
         locations=[
-            _location(name, counts, found.later.get(name, 0), stopped.get(name))
+            LocationCounts(
+                location=name,
+                **by_state(counts),
+                later=found.later.get(name, 0),
+                error=str(stopped[name].error) if name in stopped else None,
+                stopped_at=stopped[name].at if name in stopped else None,
+            )
             for name, counts in found.locations.items()
         ],
         list_format=failed_suffix(forms).removeprefix("."),
-        account=account,
+        account=Tallied(**total, read=found.records + found.copies, copies=found.copies),
         workers=await _workers_of(found, reader),
-    )
-
-
-def _location(
-    name: str, counts: RecordCounts, later: int, stop: StoppedLocation | None
-) -> LocationCounts:
-    return LocationCounts(
-        location=name,
-        sent=counts.sent,
-        failed=counts.rejected,
-        unresolved=counts.unresolved,
-        pending=counts.left,
-        left_out=counts.left_out,
-        dismissed=counts.dismissed,
-        later=later,
-        error=None if stop is None else str(stop.error),
-        stopped_at=None if stop is None else stop.at,
     )
 
 
@@ -296,7 +290,7 @@ def _reasons(found: OutboxSummary, *states: State) -> list[Reason]:
 
 def _reason(found: ReasonGroup) -> Reason:
     return Reason(
-        _NAMES[found.state],
+        STATES[found.state],
         found.reason or "no reason given",
         found.count,
         [_place(place) for place in found.first],

@@ -18,7 +18,7 @@ from leadconnector_async.quota.limits import RateLimit, part
 from leadconnector_async.quota.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.results import RunStats
@@ -189,21 +189,17 @@ class RateMeter:
 
     def of(self, location: str) -> float:
         """Records a second of one location; 0 while nothing is known."""
-        if not self.span:
-            return 0.0
-        first, last = self._samples[0][1], self._samples[-1][1]
-        return max(first.get(location, 0) - last.get(location, 0), 0) / self.span
+        return self._rate(lambda left: left.get(location, 0))
 
     @property
     def total(self) -> float:
         """Records a second of all locations."""
+        return self._rate(lambda left: sum(left.values()))
+
+    def _rate(self, count: Callable[[dict[str, int]], int]) -> float:
         if not self.span:
             return 0.0
-        first, last = self._samples[0][1], self._samples[-1][1]
-        return max(sum(first.values()) - sum(last.values()), 0) / self.span
-
-    def __repr__(self) -> str:
-        return f"<RateMeter {self.total:.1f}/s over {self.span:.0f} s>"
+        return max(count(self._samples[0][1]) - count(self._samples[-1][1]), 0) / self.span
 
 
 _SETTLED: Final = 5.0
@@ -287,7 +283,8 @@ class ProgressMeter:
             self._throttled, self._throttled_at = stats.throttled, now
         if now - self._throttled_at < _RECENTLY:
             return Notice("The API asks to slow down (429).")
-        if not self._pace.total and (doubts := _doubts(run.locations.values())):
+        lanes = [lane for state in run.locations.values() for lane in state.lanes.values()]
+        if not self._pace.total and (doubts := sum(len(lane.doubts) for lane in lanes)):
             return Notice(f"Looking for {_counted(doubts, 'record')} whose answer was lost.")
         return None
 
@@ -321,10 +318,6 @@ def budget_of(quota: Quota, seen: float, now: float) -> Budget:
 
 def _locations(count: int) -> str:
     return "the location" if count == 1 else _counted(count, "location")
-
-
-def _doubts(locations: Iterable[LocationState]) -> int:
-    return sum(len(lane.doubts) for state in locations for lane in state.lanes.values())
 
 
 def _counted(count: int, noun: str) -> str:

@@ -288,9 +288,6 @@ class StatisticsMeter(Observer):
             **of_quota,
         )
 
-    def __repr__(self) -> str:
-        return f"<StatisticsMeter of {len(self._counts)} locations>"
-
 
 def _sums(locations: Collection[LocationStatistics]) -> dict[str, int]:
     names = (

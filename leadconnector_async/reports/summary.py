@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from leadconnector_async.public_place import name_public_place
-from leadconnector_async.reports.outbox_status import LocationCounts, OutboxStatus, Reason, Tallied
+from leadconnector_async.reports.outbox_status import Reason, StatedOutbox
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.results import RunStats
-    from leadconnector_async.reports.outbox_status import Reasons
+    from leadconnector_async.reports.outbox_status import OutboxStatus, Reasons, Tallied
 
 Ended = Literal["done", "error", "day_spent", "time_up", "interrupted", "planned", "staged"]
 
@@ -35,7 +35,7 @@ class LocationPlan(Struct, kw_only=True):
     estimate_most_s: float
 
 
-class ImportSummary(Struct, frozen=True, kw_only=True):
+class ImportSummary(StatedOutbox, frozen=True, kw_only=True):
     """What an import came to: under these names ``--json`` prints it. Times are in seconds.
 
     Example:
@@ -53,21 +53,6 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     """Records that this run sent."""
     sent_before: int
     """Records that earlier runs sent."""
-    failed: int
-    """In the outbox now, of all runs: refused by the rules or by the API."""
-    unresolved: int
-    """Of all runs: may be stored, or not."""
-    pending: int
-    """Of all runs: not sent yet."""
-    later: int
-    """Those of ``pending`` that this run did not select: the same command without its ``--limit``,
-    ``--since``, ``--until`` and ``--only`` goes on with them."""
-    copies: int
-    """Of all runs: equal records that were read beside one that is kept."""
-    left_out: int
-    """Of all runs: nothing is wrong with them, and they are not to be sent."""
-    dismissed: int
-    """Of all runs: failed or unresolved, and given up by their owner."""
     requests: int
     """Requests of this run."""
     throttled: int
@@ -82,18 +67,8 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     uploaded a file, and so on."""
     marked_read: int
     """Conversations that this run marked as read."""
-    by_reason: list[Reason]
-    """Why records failed or are unresolved, the most frequent reason first."""
-    left_out_by_reason: list[Reason]
-    dismissed_by_reason: list[Reason]
-    copies_lines: list[str]
-    """Where the first copies stand (``file:line``)."""
     notices: list[Reason]
     """What of the records this run did not carry over, or read in a way to know of."""
-    locations: list[LocationCounts]
-    """The counts of each location, and why it could not go on."""
-    account: Tallied
-    """The sum of what was ever read into the outbox."""
     outbox: str
     ended: Ended
     """``done``, also where something is left for ``later``; ``error`` or ``day_spent`` where a
@@ -101,12 +76,10 @@ class ImportSummary(Struct, frozen=True, kw_only=True):
     the command's own ``interrupted``, ``planned`` and ``staged``."""
     error: str | None
     """What stopped the run, or its locations."""
-    list_format: str
-    """The form of the list of failed records: ``csv`` or ``jsonl``."""
     estimate_s: float | None = None
     """By the quota, for what is pending: only of a dry run. So are the following."""
     estimate_most_s: float | None = None
-    plan: list[LocationPlan] = []
+    plan: list[LocationPlan] = field(default_factory=list)
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -137,19 +110,18 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
     if ending.error is None and (fault := _fault(stats, status.account)):
         ending = Ending(ended="error", error=fault)
     sent = min(stats.sent, status.sent)  # an answer that the outbox could not keep counts as none
+    stated = {name: getattr(status, name) for name in StatedOutbox.__struct_fields__}
+    stated["sent"] = sent
+    stated["locations"] = [
+        replace(location, error=ending.stopped.get(location.location))
+        for location in status.locations
+    ]
     return ImportSummary(
+        **stated,
         read=stats.read,
         staged=stats.staged,
         skipped=stats.skipped,
-        sent=sent,
         sent_before=status.sent - sent,
-        failed=status.failed,
-        unresolved=status.unresolved,
-        pending=status.pending,
-        later=status.later,
-        copies=status.copies,
-        left_out=status.left_out,
-        dismissed=status.dismissed,
         requests=stats.requests,
         throttled=stats.throttled,
         elapsed_s=round(elapsed_s, 3),
@@ -157,20 +129,10 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
         looks=stats.searches,
         errands=stats.enrichments,
         marked_read=stats.marked,
-        by_reason=status.by_reason,
-        left_out_by_reason=status.left_out_by_reason,
-        dismissed_by_reason=status.dismissed_by_reason,
-        copies_lines=status.copies_lines,
         notices=[] if notices is None else notices.most_frequent(),
-        account=status.account,
-        locations=[
-            replace(location, error=ending.stopped.get(location.location))
-            for location in status.locations
-        ],
         outbox=outbox,
         ended=ending.ended,
         error=ending.error,
-        list_format=status.list_format,
     )
 
 

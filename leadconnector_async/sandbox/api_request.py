@@ -7,24 +7,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.config import ANY_LOCATION
 from leadconnector_async.sandbox.message_store import derived_id, is_own_form
-from leadconnector_async.sandbox.replies import (
-    BAD_TOKEN,
-    NO_LOCATION_ACCESS,
-    NO_SCOPE,
-    NO_VERSION,
-    ApiError,
-    error,
-    unprocessable,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,16 +70,16 @@ class ApiRequest(Struct, kw_only=True, gc=False):
             ApiError: 422 for none, 403 for one that the token has no access to.
         """
         if not isinstance(asked, str) or not asked:
-            raise ApiError(unprocessable("locationId must be a string", "locationId is required"))
+            raise replies.invalid("locationId must be a string", "locationId is required")
         grant = self.grant
         if grant.open:
             any_name = grant.apart or grant.location == ANY_LOCATION
             known = any_name or grant.location == asked or (self.trusting and is_own_form(asked))
             if self.closed and not known:
-                raise ApiError(NO_LOCATION_ACCESS)
+                raise replies.ApiError(replies.NO_LOCATION_ACCESS)
             return grant.location
         if asked not in grant.locations:
-            raise ApiError(NO_LOCATION_ACCESS)
+            raise replies.ApiError(replies.NO_LOCATION_ACCESS)
         return asked
 
     def json(self) -> dict[str, Any]:
@@ -95,9 +87,9 @@ class ApiRequest(Struct, kw_only=True, gc=False):
         try:
             content = orjson.loads(self.body)
         except orjson.JSONDecodeError as exc:
-            raise ApiError(error(400, f"Unexpected token in JSON: {exc}")) from exc
+            raise replies.refused(400, f"Unexpected token in JSON: {exc}") from exc
         if not isinstance(content, dict):
-            raise ApiError(unprocessable("the body must be an object"))
+            raise replies.invalid("the body must be an object")
         return content
 
     def form(self) -> dict[str, str]:
@@ -114,9 +106,9 @@ class ApiRequest(Struct, kw_only=True, gc=False):
             return default
         size = _digits(text)
         if size is None:
-            raise ApiError(unprocessable("limit must be a number"))
+            raise replies.invalid("limit must be a number")
         if size < least:
-            raise ApiError(unprocessable(f"limit must not be less than {least}"))
+            raise replies.invalid(f"limit must not be less than {least}")
         return min(size, most)
 
     def moment(self, name: str) -> int | None:
@@ -128,18 +120,8 @@ class ApiRequest(Struct, kw_only=True, gc=False):
         if moment is None:
             moment = parse_ms(text)
         if moment is None:
-            raise ApiError(unprocessable(f"{name} must be a valid ISO 8601 date string"))
+            raise replies.invalid(f"{name} must be a valid ISO 8601 date string")
         return moment
-
-
-class _Guarded(Protocol):
-    """What a route says of who may use it."""
-
-    @property
-    def public(self) -> bool: ...
-
-    @property
-    def scope(self) -> str: ...
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -185,28 +167,28 @@ class AccessControl:
         """
         scheme, _, token = authorization.partition(" ")
         if scheme != "Bearer" or not token:
-            raise ApiError(BAD_TOKEN)
+            raise replies.ApiError(replies.BAD_TOKEN)
         found = self._grants.get(token, self._anyone)
         if found is not None and found is self._anyone and found.apart:
             own = derived_id("location of", token)
             found = self._grants[token] = replace(found, app=own, location=own)
         if found is None or (found.expires_at is not None and found.expires_at <= now):
-            raise ApiError(BAD_TOKEN)
+            raise replies.ApiError(replies.BAD_TOKEN)
         return found
 
     def check(
-        self, route: _Guarded, headers: Mapping[str, str], config: SandboxConfig, now: float
+        self, scope: str, headers: Mapping[str, str], config: SandboxConfig, now: float
     ) -> Grant:
-        """Let a request in to a route.
+        """Let a request in to what needs a scope; '' is for everyone.
 
         Raises:
             ApiError: 401 for a wrong version, token or scope.
         """
-        if route.public:
+        if not scope:
             return NOBODY
         if headers.get("Version", "") not in config.versions:
-            raise ApiError(NO_VERSION)
+            raise replies.ApiError(replies.NO_VERSION)
         grant = self.grant(headers.get("Authorization", ""), now)
-        if route.scope in config.denied_scopes:
-            raise ApiError(NO_SCOPE)
+        if scope in config.denied_scopes:
+            raise replies.ApiError(replies.NO_SCOPE)
         return grant

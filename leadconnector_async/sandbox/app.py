@@ -66,7 +66,7 @@ def _respond(
     route, params = found
     now = state.clock()
     try:
-        grant = state.access.check(route, headers, state.config, now)
+        grant = state.access.check(route.scope, headers, state.config, now)
     except ApiError as refused:
         return Exchange(route.name, refused.reply)
     request = ApiRequest(
@@ -85,7 +85,7 @@ def _respond(
 
 
 def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange:
-    if route.public:
+    if not route.scope:
         return _faulty(state, route, request, request.grant.location)
     location = _asked(request.grant, request.query)
     ruling = state.rate_limiter(request.grant.app, location).allow(request.now)
@@ -174,14 +174,13 @@ _OPEN: Final = "conversations.write"
 
 
 class Route(Struct, frozen=True):
-    """One endpoint. ``name`` is what faults and counters call it; ``public`` needs no token."""
+    """One endpoint. ``name`` is what faults and counters call it; no ``scope`` needs no token."""
 
     name: str
     method: str
     path: str
     scope: str
     endpoint: Callable[[SandboxState, ApiRequest], Reply]
-    public: bool = False
 
 
 ROUTES: Final = (
@@ -202,8 +201,8 @@ ROUTES: Final = (
     Route("workflows", "GET", "/workflows/", "workflows.readonly", list_workflows),
     Route("delete_contact", "DELETE", "/contacts/{}", "contacts.write", delete_contact),
     Route("contact", "GET", "/contacts/{}", "contacts.readonly", get_contact),
-    Route("file", "GET", "/uploads/{}/{}", "", get_upload, public=True),
-    Route("token", "POST", "/oauth/token", "", refresh, public=True),
+    Route("file", "GET", "/uploads/{}/{}", "", get_upload),
+    Route("token", "POST", "/oauth/token", "", refresh),
     Route("location_token", "POST", "/oauth/locationToken", "oauth.write", location_token),
     Route("location_token", "POST", "/oauth/location-token", "oauth.write", location_token),
 )

@@ -83,7 +83,7 @@ class Reads(Struct, frozen=True, kw_only=True):
     export_by: Literal["date", "stored"] = "date"
 
 
-class SandboxContact(Struct, frozen=True, kw_only=True):
+class SandboxContact(Struct, frozen=True, kw_only=True, rename="camel"):
     """A contact that exists before the first request. ``location_id`` defaults to the sandbox's.
 
     Example:

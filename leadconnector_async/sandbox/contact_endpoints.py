@@ -5,20 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import iso
 from leadconnector_async.sandbox.read_endpoints import (
     conversation_view,
     known_conversation,
     visible,
-)
-from leadconnector_async.sandbox.replies import (
-    NO_CONTACT,
-    TRACE_ID,
-    ApiError,
-    Reply,
-    error,
-    json_reply,
-    unprocessable,
 )
 
 if TYPE_CHECKING:
@@ -32,32 +24,32 @@ _TEXTS: Final = (
 )
 
 
-def get_contact(state: SandboxState, request: ApiRequest) -> Reply:
+def get_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /contacts/{id}``."""
     found = state.contacts.get(request.grant.location, request.params[0])
     if found is None:
-        raise ApiError(error(400, f"Contact with id {request.params[0]} not found"))
-    return json_reply(200, {"contact": _view(found), "traceId": TRACE_ID})
+        raise replies.refused(400, f"Contact with id {request.params[0]} not found")
+    return replies.json_reply(200, {"contact": _view(found), "traceId": replies.TRACE_ID})
 
 
-def delete_contact(state: SandboxState, request: ApiRequest) -> Reply:
+def delete_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``DELETE /contacts/{id}``, and with it its conversation."""
     location, contact = request.grant.location, request.params[0]
     if state.contacts.get(location, contact) is None:
-        raise ApiError(error(400, f"Contact with id {contact} not found"))
+        raise replies.refused(400, f"Contact with id {contact} not found")
     state.contacts.remove(location, contact)
     state.store.drop(location, contact)
-    return json_reply(200, {"succeded": True})
+    return replies.json_reply(200, {"succeded": True})
 
 
-def find_duplicate(state: SandboxState, request: ApiRequest) -> Reply:
+def find_duplicate(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /contacts/search/duplicate``: by email, else by number; ``contact`` may be null.
 
     A ``+`` that is not encoded arrives as a space, and finds nothing.
     """
     location = request.location(request.query.get("locationId"))
     found = _find(state, location, request.query)
-    return json_reply(200, {"contact": found and _view(found), "traceId": TRACE_ID})
+    return replies.json_reply(200, {"contact": found and _view(found), "traceId": replies.TRACE_ID})
 
 
 def _view(contact: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +63,7 @@ def _find(state: SandboxState, location: str, fields: dict[str, Any]) -> dict[st
     return by_email or state.contacts.find(location, "phone", phone)
 
 
-def create_contact(state: SandboxState, request: ApiRequest) -> Reply:
+def create_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /contacts/``. A duplicate is refused, and its answer names the one that exists."""
     fields, location = _read(request)
     found = _find(state, location, fields)
@@ -81,12 +73,12 @@ def create_contact(state: SandboxState, request: ApiRequest) -> Reply:
         )
         meta = {"contactId": found["id"], "matchingField": matching}
         message = "This location does not allow duplicated contacts."
-        raise ApiError(error(400, message, meta=meta, traceId=TRACE_ID))
+        raise replies.refused(400, message, meta=meta, traceId=replies.TRACE_ID)
     contact = _put(state, location, {}, fields)
-    return json_reply(201, {"contact": _view(contact), "traceId": TRACE_ID})
+    return replies.json_reply(201, {"contact": _view(contact), "traceId": replies.TRACE_ID})
 
 
-def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
+def upsert_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /contacts/upsert``: email first, then phone.
 
     Where the two belong to different contacts, the one with the email is changed, and the phone
@@ -94,14 +86,14 @@ def upsert_contact(state: SandboxState, request: ApiRequest) -> Reply:
     """
     fields, location = _read(request)
     if not fields.get("email") and not fields.get("phone"):
-        raise ApiError(error(400, "email or phone is required"))
+        raise replies.refused(400, "email or phone is required")
     found = _find(state, location, fields)
     owner = state.contacts.find(location, "phone", fields.get("phone"))
     if found is not None and owner is not None and owner["id"] != found["id"]:
         fields = {name: value for name, value in fields.items() if name != "phone"}
     contact = _put(state, location, found or {}, fields)
-    content = {"new": found is None, "contact": _view(contact), "traceId": TRACE_ID}
-    return json_reply(200, content)
+    content = {"new": found is None, "contact": _view(contact), "traceId": replies.TRACE_ID}
+    return replies.json_reply(200, content)
 
 
 def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
@@ -113,7 +105,7 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
     if not isinstance(others, list) or not all(isinstance(one, str) for one in others):
         wrong.append("each value in additionalEmails must be a string")
     if wrong:
-        raise ApiError(unprocessable(*wrong))
+        raise replies.invalid(*wrong)
     kept = (*_TEXTS, "additionalEmails")
     return {name: value for name, value in fields.items() if name in kept}, location
 
@@ -135,17 +127,17 @@ def _put(
     return contact
 
 
-def create_conversation(state: SandboxState, request: ApiRequest) -> Reply:
+def create_conversation(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /conversations/``. A contact has one conversation: the second call is refused."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
     contact_id = fields.get("contactId")
     if not isinstance(contact_id, str) or not contact_id:
-        raise ApiError(unprocessable("contactId must be a string", "contactId is required"))
+        raise replies.invalid("contactId must be a string", "contactId is required")
     if not state.knows_contact(location, contact_id):
-        raise ApiError(NO_CONTACT)
+        raise replies.ApiError(replies.NO_CONTACT)
     if state.store.conversation_of(location, contact_id) is not None:
-        raise ApiError(error(400, f"Conversation with the contact id:{contact_id} already exists!"))
+        raise replies.refused(400, f"Conversation with the contact id:{contact_id} already exists!")
     opened = state.store.open(location, contact_id, request.now)
     moment = iso(time.time_ns() // 1_000_000)
     view = {
@@ -157,12 +149,12 @@ def create_conversation(state: SandboxState, request: ApiRequest) -> Reply:
         "contactId": contact_id,
         "locationId": location,
     }
-    return json_reply(201, {"success": True, "conversation": view})
+    return replies.json_reply(201, {"success": True, "conversation": view})
 
 
-def get_conversation(state: SandboxState, request: ApiRequest) -> Reply:
+def get_conversation(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/{id}``."""
-    return json_reply(200, _single(known_conversation(state, request)))
+    return replies.json_reply(200, _single(known_conversation(state, request)))
 
 
 def _single(conversation: Conversation) -> dict[str, Any]:
@@ -178,29 +170,29 @@ def _single(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def update_conversation(state: SandboxState, request: ApiRequest) -> Reply:
+def update_conversation(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``PUT /conversations/{id}``: of what the API lets be set, the count of unread messages."""
     fields = request.json()
     request.location(fields.get("locationId"))
     conversation = known_conversation(state, request)
     count = fields.get("unreadCount", conversation.unread)
     if type(count) is not int or count < 0:
-        raise ApiError(unprocessable("unreadCount must be a number"))
+        raise replies.invalid("unreadCount must be a number")
     conversation.unread = count
-    return json_reply(200, {"success": True, "conversation": _single(conversation)})
+    return replies.json_reply(200, {"success": True, "conversation": _single(conversation)})
 
 
-def list_workflows(state: SandboxState, request: ApiRequest) -> Reply:
+def list_workflows(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /workflows/``: the account's automations, all of them published."""
     location = request.location(request.query.get("locationId"))
     found = [
         {"id": f"w{number}", "name": name, "status": "published", "locationId": location}
         for number, name in enumerate(state.config.workflows, 1)
     ]
-    return json_reply(200, {"workflows": found})
+    return replies.json_reply(200, {"workflows": found})
 
 
-def search_conversations(state: SandboxState, request: ApiRequest) -> Reply:
+def search_conversations(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/search``: the index learns of a conversation with its lag."""
     location = request.location(request.query.get("locationId"))
     limit = request.limit(default=20, least=1, most=100)
@@ -213,7 +205,7 @@ def search_conversations(state: SandboxState, request: ApiRequest) -> Reply:
     descending = request.query.get("sort", "desc") == "desc"
     found.sort(key=lambda view: (view["lastMessageDate"], view["id"]), reverse=descending)
     page = [view for view in found if _is_after(view, request, descending=descending)][:limit]
-    return json_reply(200, {"conversations": page, "total": len(found)})
+    return replies.json_reply(200, {"conversations": page, "total": len(found)})
 
 
 def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list[Conversation]:

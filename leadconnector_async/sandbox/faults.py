@@ -14,17 +14,8 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import derived_id, normal_phone
-from leadconnector_async.sandbox.replies import (
-    BAD_TOKEN,
-    NO_LOCATION_ACCESS,
-    SERVER_ERROR,
-    THROTTLED,
-    Reply,
-    error,
-    json_reply,
-    unprocessable,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -229,52 +220,54 @@ _CONTRADICTORY_RATES: Final = {
 }
 
 
-def invented_reply(fault: Fault, seen: int) -> Reply:
+def invented_reply(fault: Fault, seen: int) -> replies.Reply:
     """A success for a message that was never stored."""
     ids = {name: derived_id(fault.kind, name, seen) for name in ("conversationId", "messageId")}
-    return json_reply(200, {"success": True, **ids, "message": "Success"})
+    return replies.json_reply(200, {"success": True, **ids, "message": "Success"})
 
 
-def _with_headers(reply: Reply, headers: dict[str, str]) -> Reply:
+def _with_headers(reply: replies.Reply, headers: dict[str, str]) -> replies.Reply:
     return replace(reply, headers={**reply.headers, **headers})
 
 
-def _html(status: int) -> Reply:
-    return Reply(status, _PAGE, "text/html; charset=utf-8")
+def _html(status: int) -> replies.Reply:
+    return replies.Reply(status, _PAGE, "text/html; charset=utf-8")
 
 
-def _altered(reply: Reply, **changes: object) -> Reply:
+def _altered(reply: replies.Reply, **changes: object) -> replies.Reply:
     content = orjson.loads(reply.body or b"{}") | changes
-    return json_reply(200, {name: value for name, value in content.items() if value is not None})
+    return replies.json_reply(
+        200, {name: value for name, value in content.items() if value is not None}
+    )
 
 
-def _throttled(fault: Fault, retry_after: str | None) -> Reply:
+def _throttled(fault: Fault, retry_after: str | None) -> replies.Reply:
     if retry_after is None and fault.seconds is not None:
         retry_after = f"{fault.seconds:g}"
-    return _with_headers(THROTTLED, {"Retry-After": retry_after} if retry_after else {})
+    return _with_headers(replies.THROTTLED, {"Retry-After": retry_after} if retry_after else {})
 
 
-def _redirect(status: int, fault: Fault) -> Reply:
-    return Reply(status, b"", headers={"Location": fault.target})
+def _redirect(status: int, fault: Fault) -> replies.Reply:
+    return replies.Reply(status, b"", headers={"Location": fault.target})
 
 
-_SPOILERS: Final[dict[str, Callable[[Fault, Reply], Reply]]] = {
-    "401": lambda _, __: BAD_TOKEN,
-    "401_nested": lambda _, __: json_reply(401, _NESTED),
-    "403": lambda _, __: NO_LOCATION_ACCESS,
-    "404": lambda _, __: error(404, "Not Found"),
-    "422": lambda _, __: unprocessable("the sandbox was told to refuse this"),
+_SPOILERS: Final[dict[str, Callable[[Fault, replies.Reply], replies.Reply]]] = {
+    "401": lambda _, __: replies.BAD_TOKEN,
+    "401_nested": lambda _, __: replies.json_reply(401, _NESTED),
+    "403": lambda _, __: replies.NO_LOCATION_ACCESS,
+    "404": lambda _, __: replies.error(404, "Not Found"),
+    "422": lambda _, __: replies.unprocessable("the sandbox was told to refuse this"),
     "429": lambda fault, _: _throttled(fault, None),
-    "500": lambda _, __: SERVER_ERROR,
+    "500": lambda _, __: replies.SERVER_ERROR,
     "502": lambda _, __: _html(502),
-    "503": lambda _, __: error(503, "Service Unavailable"),
-    "504": lambda _, __: error(504, "Gateway Timeout"),
-    "garbage": lambda _, __: Reply(200, b'\x00\xff{"success": tru'),
+    "503": lambda _, __: replies.error(503, "Service Unavailable"),
+    "504": lambda _, __: replies.error(504, "Gateway Timeout"),
+    "garbage": lambda _, __: replies.Reply(200, b'\x00\xff{"success": tru'),
     "html": lambda _, __: _html(200),
     "no_id": lambda _, reply: _altered(reply, messageId=None),
     "id_type": lambda _, reply: _altered(reply, messageId=12345),
-    "refused": lambda fault, _: error(fault.status, "the sandbox was told to refuse this"),
-    "vanished": lambda _, __: Reply(201, b""),
+    "refused": lambda fault, _: replies.error(fault.status, "the sandbox was told to refuse this"),
+    "vanished": lambda _, __: replies.Reply(201, b""),
     "rates_garbage": lambda _, reply: _with_headers(reply, _GARBAGE_RATES),
     "rates_contradictory": lambda _, reply: _with_headers(reply, _CONTRADICTORY_RATES),
     "retry_past": lambda fault, _: _throttled(fault, "Wed, 21 Oct 2015 07:28:00 GMT"),
@@ -284,7 +277,7 @@ _SPOILERS: Final[dict[str, Callable[[Fault, Reply], Reply]]] = {
 }
 
 
-def spoil(fault: Fault, reply: Reply) -> Reply:
+def spoil(fault: Fault, reply: replies.Reply) -> replies.Reply:
     """What is answered instead of ``reply``. Faults of the wire change nothing here."""
     spoiler = _SPOILERS.get(fault.kind)
     return spoiler(fault, reply) if spoiler else reply

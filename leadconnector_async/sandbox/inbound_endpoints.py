@@ -11,20 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
+from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.api_request import parse_ms
 from leadconnector_async.sandbox.message_store import Conversation, Stored, iso
-from leadconnector_async.sandbox.replies import (
-    NO_CONTACT,
-    NO_CONVERSATION,
-    NO_PROVIDER,
-    PROVIDER_MISMATCH,
-    SERVER_ERROR,
-    ApiError,
-    Reply,
-    error,
-    json_reply,
-    unprocessable,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,10 +90,10 @@ def field_problems(fields: dict[str, Any]) -> list[str]:
 
 _NEED_PROVIDER: Final = ("Custom", "Call")
 
-_VANISHED: Final = Reply(201, b"")
+_VANISHED: Final = replies.Reply(201, b"")
 
 
-def add_inbound(state: SandboxState, request: ApiRequest) -> Reply:
+def add_inbound(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /conversations/messages/inbound``."""
     fields = _checked(request)
     provider = fields.get("conversationProviderId")
@@ -116,14 +105,14 @@ def add_inbound(state: SandboxState, request: ApiRequest) -> Reply:
     return _store(state, request, conversation, fields)
 
 
-def add_outbound_call(state: SandboxState, request: ApiRequest) -> Reply:
+def add_outbound_call(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /conversations/messages/outbound``: the log of a call made elsewhere."""
     fields = _checked(request)
     if fields["type"] != "Call":
-        raise ApiError(unprocessable("type must be one of the following values: Call"))
+        raise replies.invalid("type must be one of the following values: Call")
     _check_provider(state, "Call", fields.get("conversationProviderId"))
     if state.config.conversation_first and not fields.get("conversationId"):
-        raise ApiError(error(400, "conversationId is required"))
+        raise replies.refused(400, "conversationId is required")
     conversation = _conversation(state, request, fields)
     _check_caller(state, conversation, fields, "to")
     return _store(state, request, conversation, fields | {"direction": "outbound"})
@@ -133,7 +122,7 @@ def _checked(request: ApiRequest) -> dict[str, Any]:
     fields = request.json()
     problems = field_problems(fields)
     if problems:
-        raise ApiError(unprocessable(*problems))
+        raise replies.invalid(*problems)
     return fields
 
 
@@ -141,13 +130,17 @@ def _check_provider(state: SandboxState, message_type: str, provider: str | None
     """Raise what the API answers for a provider that is missing, unknown, or of another type."""
     if not provider:
         if message_type in _NEED_PROVIDER:
-            raise ApiError(NO_PROVIDER)
+            raise replies.ApiError(replies.NO_PROVIDER)
         return
     fits = state.config.providers.get(provider)
     if fits == message_type or (fits is None and state.knows_provider(provider)):
         return
     # Both are reported of the API. The first makes a rehearsal wait for retries.
-    raise ApiError(SERVER_ERROR if fits is None and state.config.providers else PROVIDER_MISMATCH)
+    raise replies.ApiError(
+        replies.SERVER_ERROR
+        if fits is None and state.config.providers
+        else replies.PROVIDER_MISMATCH
+    )
 
 
 def _conversation(state: SandboxState, request: ApiRequest, fields: dict[str, Any]) -> Conversation:
@@ -156,13 +149,13 @@ def _conversation(state: SandboxState, request: ApiRequest, fields: dict[str, An
     contact_id: str = fields.get("contactId") or ""
     conversation_id: str = fields.get("conversationId") or ""
     if not contact_id and not conversation_id:
-        raise ApiError(error(400, "contactId or conversationId is required"))
+        raise replies.refused(400, "contactId or conversationId is required")
     if contact_id and not state.knows_contact(location, contact_id):
-        raise ApiError(NO_CONTACT)
+        raise replies.ApiError(replies.NO_CONTACT)
     if conversation_id:
         found = state.conversation(location, conversation_id, contact_id)
         if found is None and state.closed:
-            raise ApiError(NO_CONVERSATION)
+            raise replies.ApiError(replies.NO_CONVERSATION)
         invented = f"contact-of-{conversation_id}"
         return found or store.open(location, contact_id or invented, request.now, conversation_id)
     return store.conversation_of(location, contact_id) or store.open(
@@ -182,7 +175,7 @@ def _check_caller(
     if contact is None or not contact.get("phone"):
         return
     if state.contacts.find(conversation.location_id, "phone", number) is None:
-        raise ApiError(error(400, f"No contact found for call.{end}"))
+        raise replies.refused(400, f"No contact found for call.{end}")
 
 
 def _thread(state: SandboxState, location: str, fields: dict[str, Any], own: str) -> str:
@@ -192,13 +185,13 @@ def _thread(state: SandboxState, location: str, fields: dict[str, Any], own: str
     if thread is not None:
         return thread[0]
     if parent and state.config.strict_threads:
-        raise ApiError(error(400, "emailMessageId not found"))
+        raise replies.refused(400, "emailMessageId not found")
     return own
 
 
 def _store(
     state: SandboxState, request: ApiRequest, conversation: Conversation, fields: dict[str, Any]
-) -> Reply:
+) -> replies.Reply:
     stored_ms = time.time_ns() // 1_000_000
     date = parse_ms(fields.get("date") or "")
     email_id = state.ids() if fields["type"] == "Email" else None
@@ -225,7 +218,7 @@ def _store(
             stored, seq=stored.seq + 1, id=state.ids(), type="SMS", direction="outbound"
         )
         state.store.add(replace(answer, date=stored_ms, fields=own), conversation)
-    return json_reply(state.config.created_status, _receipt(stored))
+    return replies.json_reply(state.config.created_status, _receipt(stored))
 
 
 def _receipt(stored: Stored) -> dict[str, object]:

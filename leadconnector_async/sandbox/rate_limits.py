@@ -1,28 +1,18 @@
-"""The quota as servers count it: fixed window, sliding window, refilling bucket, and the day."""
+"""The quota as servers count it: fixed window, sliding window, refilling bucket, and the day.
+
+Requests are counted at the moment they arrive. Times are seconds of one clock.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leadconnector_async.sandbox.config import Limits
-
-
-class RateWindow(Protocol):
-    """Counts requests at the moment they arrive. Times are seconds of one clock."""
-
-    def left(self, now: float) -> int:
-        """How many requests are let through at this moment."""
-
-    def take(self, now: float) -> None:
-        """Count one request."""
-
-    def wait(self, now: float) -> float:
-        """Seconds until there is more room."""
 
 
 class FixedWindow:
@@ -110,6 +100,9 @@ class Bucket:
         """Seconds until one whole request is in the bucket."""
         self.left(now)
         return max(0.0, (1.0 - self._level) / self._rate)
+
+
+RateWindow: TypeAlias = FixedWindow | SlidingWindow | Bucket
 
 
 def make_window(limits: Limits) -> RateWindow | None:

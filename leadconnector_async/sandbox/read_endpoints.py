@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import iso
-from leadconnector_async.sandbox.replies import (
-    NO_CONVERSATION,
-    ApiError,
-    Reply,
-    error,
-    json_reply,
-    unprocessable,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -181,7 +174,7 @@ def known_conversation(state: SandboxState, request: ApiRequest) -> Conversation
     """The conversation that the address names."""
     found = state.conversation(request.grant.location, request.params[0])
     if found is None:
-        raise ApiError(NO_CONVERSATION)
+        raise replies.ApiError(replies.NO_CONVERSATION)
     return found
 
 
@@ -193,7 +186,7 @@ def _by_arrival(stored: Stored) -> PageCursor:
     return stored.stored_ms, stored.seq
 
 
-def list_messages(state: SandboxState, request: ApiRequest) -> Reply:
+def list_messages(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/{id}/messages``: newest first by date, 20 a page, 100 at most."""
     conversation = known_conversation(state, request)
     limit = request.limit(default=20, least=1, most=100)
@@ -211,33 +204,33 @@ def list_messages(state: SandboxState, request: ApiRequest) -> Reply:
         "nextPage": len(messages) > limit,
         "messages": [message_view(state, stored) for stored in page],
     }
-    return json_reply(200, content if state.config.reads.flat else {"messages": content})
+    return replies.json_reply(200, content if state.config.reads.flat else {"messages": content})
 
 
 def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) -> int:
     stored = state.store.message(message_id)
     if stored is None:
-        raise ApiError(error(400, "lastMessageId not found"))
+        raise replies.refused(400, "lastMessageId not found")
     return bisect_left(messages, _by_date(stored), key=_by_date)
 
 
-def get_message(state: SandboxState, request: ApiRequest) -> Reply:
+def get_message(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/{id}``."""
     stored = state.store.message(request.params[0])
     if stored is None or not _may_see(state, request, stored):
-        raise ApiError(error(400, "Message not found"))
-    return json_reply(200, message_view(state, stored))
+        raise replies.refused(400, "Message not found")
+    return replies.json_reply(200, message_view(state, stored))
 
 
-def get_email(state: SandboxState, request: ApiRequest) -> Reply:
+def get_email(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/email/{id}``, by message id or email message id."""
     sought = request.params[0]
     for stored in reversed(state.store.timeline(request.grant.location).by_arrival):
         if sought in (stored.id, stored.email_message_id) and is_email(stored):
             if _may_see(state, request, stored):
-                return json_reply(200, email_view(state, stored))
+                return replies.json_reply(200, email_view(state, stored))
             break
-    raise ApiError(error(400, "Email not found"))
+    raise replies.refused(400, "Email not found")
 
 
 def _may_see(state: SandboxState, request: ApiRequest, stored: Stored) -> bool:
@@ -245,7 +238,7 @@ def _may_see(state: SandboxState, request: ApiRequest, stored: Stored) -> bool:
     return same_place and bool(visible(state, [stored], request.now))
 
 
-def export(state: SandboxState, request: ApiRequest) -> Reply:
+def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/export``: 100 a page, 10 to 500, emails only when asked for."""
     location = request.location(request.query.get("locationId"))
     limit = request.limit(default=100, least=10, most=500)
@@ -267,14 +260,14 @@ def export(state: SandboxState, request: ApiRequest) -> Reply:
     }
     if more:
         content["nextCursor"] = _cursor(key(page[-1]))
-    return json_reply(200, content)
+    return replies.json_reply(200, content)
 
 
 def _filter(request: ApiRequest, key: Callable[[Stored], PageCursor]) -> Callable[[Stored], bool]:
     channel = request.query.get("channel")
     if channel is not None and channel not in CHANNELS:
         choices = ", ".join(CHANNELS)
-        raise ApiError(unprocessable(f"channel must be one of the following values: {choices}"))
+        raise replies.invalid(f"channel must be one of the following values: {choices}")
     contact, conversation = request.query.get("contactId"), request.query.get("conversationId")
     start, end = request.moment("startDate"), request.moment("endDate")
 
@@ -319,7 +312,7 @@ def _after(
         case [int(moment), int(seq)]:
             pass
         case _:
-            raise ApiError(unprocessable("cursor is not valid"))
+            raise replies.invalid("cursor is not valid")
     sign = -1 if descending else 1
 
     def signed(stored: Stored) -> PageCursor:

@@ -48,6 +48,16 @@ def unprocessable(*messages: str) -> Reply:
     return json_reply(422, body | {"traceId": TRACE_ID})
 
 
+def refused(status: int, message: str, **more: object) -> ApiError:
+    """An `error` to raise."""
+    return ApiError(error(status, message, **more))
+
+
+def invalid(*messages: str) -> ApiError:
+    """An `unprocessable` to raise."""
+    return ApiError(unprocessable(*messages))
+
+
 def not_found(method: str, path: str) -> Reply:
     """404 for an address the sandbox does not serve."""
     return error(404, f"Cannot {method} {path}", error="Not Found")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from leadconnector_async.sandbox.api_request import AccessControl, parse_ms
@@ -197,14 +197,9 @@ class SandboxState:
 
     def _populate(self) -> None:
         for contact in self.config.contacts:
-            known: dict[str, object] = {
-                "id": contact.id,
-                "phone": contact.phone,
-                "email": contact.email,
-            }
-            location = contact.location_id or self.config.location_id
-            known |= {"name": contact.name, "additionalEmails": [*contact.additional_emails]}
-            self.contacts.put(known | {"locationId": location})
+            fields = to_builtins(contact)
+            fields["locationId"] = contact.location_id or self.config.location_id
+            self.contacts.put(fields)
         if self.config.oauth is not None:
             for installation in self.config.oauth.installations:
                 self.refresh_tokens[installation.refresh_token] = installation

@@ -10,16 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.api_request import Grant
 from leadconnector_async.sandbox.config import OAuthInstallation
-from leadconnector_async.sandbox.replies import (
-    BAD_TOKEN,
-    ApiError,
-    Reply,
-    error,
-    json_reply,
-    unprocessable,
-)
 
 if TYPE_CHECKING:
     from leadconnector_async.sandbox.api_request import ApiRequest
@@ -29,41 +22,39 @@ if TYPE_CHECKING:
 _LOWER: Final = re.compile("_([a-z])")
 
 
-def refresh(state: SandboxState, request: ApiRequest) -> Reply:
+def refresh(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /oauth/token``, ``grant_type=refresh_token``."""
     form, app = request.form(), _app(state)
     if (form.get("client_id"), form.get("client_secret")) != (app.client_id, app.client_secret):
-        raise ApiError(error(401, "Invalid client credentials!", error="UnAuthorized!"))
+        raise replies.refused(401, "Invalid client credentials!", error="UnAuthorized!")
     if form.get("grant_type") != "refresh_token":
-        raise ApiError(
-            unprocessable("grant_type must be one of the following values: refresh_token")
-        )
+        raise replies.invalid("grant_type must be one of the following values: refresh_token")
     installation = state.refresh_tokens.pop(form.get("refresh_token", ""), None)
     if installation is None:
         body = {"error": "invalid_grant", "error_description": "This refresh token is invalid"}
-        raise ApiError(json_reply(400, body))
+        raise replies.ApiError(replies.json_reply(400, body))
     return _issue(state, app, installation, request, renewable=True)
 
 
-def location_token(state: SandboxState, request: ApiRequest) -> Reply:
+def location_token(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /oauth/locationToken``: a token for one location, from the company's token."""
     form, app = request.form(), _app(state)
     company, location = request.grant.company, form.get("location_id", "")
     if company is None:
-        raise ApiError(BAD_TOKEN)
+        raise replies.ApiError(replies.BAD_TOKEN)
     names = {"company_id": "companyId", "location_id": "locationId"}
     missing = [f"{name} must be a string" for key, name in names.items() if not form.get(key)]
     if missing:
-        raise ApiError(unprocessable(*missing))
+        raise replies.invalid(*missing)
     if form["company_id"] != company or location not in app.company_locations.get(company, ()):
-        raise ApiError(error(400, "Location not found"))
+        raise replies.refused(400, "Location not found")
     installation = OAuthInstallation(refresh_token="", company_id=company, location_id=location)
     return _issue(state, app, installation, request, renewable=request.version == "v3")
 
 
 def _app(state: SandboxState) -> OAuthApp:
     if state.config.oauth is None:
-        raise ApiError(error(400, "the sandbox was started without an OAuth app"))
+        raise replies.refused(400, "the sandbox was started without an OAuth app")
     return state.config.oauth
 
 
@@ -74,7 +65,7 @@ def _issue(
     request: ApiRequest,
     *,
     renewable: bool,
-) -> Reply:
+) -> replies.Reply:
     token = f"access-{state.ids()}"
     company, location = installation.company_id, installation.location_id
     grant = Grant(
@@ -101,4 +92,4 @@ def _issue(
         state.refresh_tokens[answer["refresh_token"]] = installation
     if request.version == "v3":
         answer = {_LOWER.sub(lambda at: at[1].upper(), name): answer[name] for name in answer}
-    return json_reply(200, answer)
+    return replies.json_reply(200, answer)

@@ -13,17 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from msgspec import Struct
 
+from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import Upload
-from leadconnector_async.sandbox.replies import (
-    NO_CONTACT,
-    NO_CONVERSATION,
-    ApiError,
-    Reply,
-    error,
-    json_reply,
-    not_found,
-    unprocessable,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +77,7 @@ def _received(request: ApiRequest) -> tuple[dict[str, Any], list[Part]]:
         fields, urls = dict(pairs), [text for name, text in pairs if name == "attachmentUrls"]
         files = [part for part in found if part not in texts and part.name == "fileAttachment"]
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise ApiError(unprocessable("each value in attachmentUrls must be a string"))
+        raise replies.invalid("each value in attachmentUrls must be a string")
     return fields, files + [Part("fileAttachment", _name_in(url), b"") for url in urls]
 
 
@@ -94,16 +85,16 @@ def _name_in(url: str) -> str:
     try:
         return unquote(urlsplit(url).path).rpartition("/")[2]
     except ValueError:
-        raise ApiError(unprocessable("each value in attachmentUrls must be a URL")) from None
+        raise replies.invalid("each value in attachmentUrls must be a URL") from None
 
 
-def upload(state: SandboxState, request: ApiRequest) -> Reply:
+def upload(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``POST /conversations/messages/upload``: 415 for a wrong type, 413 for too large a file."""
     fields, files = _received(request)
     needed = ("conversationId",) if state.config.conversation_first else ()
     for name in (*needed, "contactId", "locationId"):
         if not isinstance(fields.get(name), str) or not fields[name]:
-            raise ApiError(error(400, f"{name} is required"))
+            raise replies.refused(400, f"{name} is required")
     contact, asked, conversation = (
         fields["contactId"],
         fields["locationId"],
@@ -111,11 +102,11 @@ def upload(state: SandboxState, request: ApiRequest) -> Reply:
     )
     location = request.location(asked)
     if not files:
-        raise ApiError(error(400, "fileAttachment is required"))
+        raise replies.refused(400, "fileAttachment is required")
     if not state.knows_contact(location, contact):
-        raise ApiError(NO_CONTACT)
+        raise replies.ApiError(replies.NO_CONTACT)
     if conversation and state.closed and state.conversation(location, conversation) is None:
-        raise ApiError(NO_CONVERSATION)
+        raise replies.ApiError(replies.NO_CONVERSATION)
     for part in files:
         _check_file(part, state.config.upload_limit)
     urls = {}
@@ -131,21 +122,25 @@ def upload(state: SandboxState, request: ApiRequest) -> Reply:
             conversation_id=conversation or "",
         )
         state.uploads.append(kept)
-    return json_reply(200, {"uploadedFiles": urls})
+    return replies.json_reply(200, {"uploadedFiles": urls})
 
 
-def get_upload(state: SandboxState, request: ApiRequest) -> Reply:
+def get_upload(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /uploads/…``: an uploaded file, for whoever knows its URL."""
     id_, name = request.params
     for kept in state.uploads:
         if kept.name == name and f"/uploads/{id_}/" in kept.url:
             kind = guess_type(name)[0] or "application/octet-stream"
-            return Reply(200, kept.content, kind)
-    raise ApiError(not_found("GET", request.path))
+            return replies.Reply(200, kept.content, kind)
+    raise replies.ApiError(replies.not_found("GET", request.path))
 
 
 def _check_file(part: Part, most: int) -> None:
     if (part.filename or "").rpartition(".")[2].lower() not in SUFFIXES:
-        raise ApiError(json_reply(415, {"status": 415, "message": "Unsupported file type"}))
+        raise replies.ApiError(
+            replies.json_reply(415, {"status": 415, "message": "Unsupported file type"})
+        )
     if len(part.content) > most:
-        raise ApiError(json_reply(413, {"status": 413, "message": "File is too large"}))
+        raise replies.ApiError(
+            replies.json_reply(413, {"status": 413, "message": "File is too large"})
+        )

@@ -11,7 +11,7 @@ from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES,
 from leadconnector_async.sources.attachments import Attachments, lost_files
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
 from leadconnector_async.sources.contact_values import Contacts
-from leadconnector_async.sources.date_patterns import LocalText
+from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources.fields import (
@@ -20,6 +20,7 @@ from leadconnector_async.sources.fields import (
     LIST_FIELDS,
     MAX_LISTED,
     NESTED,
+    ZONE,
     NotedText,
     WrongValueError,
     is_known,
@@ -31,6 +32,7 @@ from leadconnector_async.sources.fields import (
     read_text,
     reader_of,
     shown,
+    stripped,
 )
 from leadconnector_async.sources.members import Beside
 
@@ -111,6 +113,16 @@ def _has_content(row: SourceRow) -> bool:
     return bool(row.message or row.html or row.attachments or row.call)
 
 
+def _placed(values: Mapping[str, object]) -> dict[str, object]:
+    """Put the date into the zone that its record names, unless its column tells it for sure."""
+    placed = {name: value for name, value in values.items() if name != ZONE}
+    date, zone = values.get("date"), values[ZONE]
+    known = isinstance(date, LocalText) and not isinstance(date.zone, ZoneName)
+    if isinstance(date, str) and isinstance(zone, str) and stripped(zone) and not known:
+        placed["date"] = LocalText.of(date, ZoneName(stripped(zone)))
+    return placed
+
+
 def _given(value: object) -> object:
     if isinstance(value, WrongValueError):
         return value.given
@@ -181,7 +193,7 @@ class RowCoercer:
         self.told()
         self.notices += notices
         self._kinds = []
-        row, problems = self.row(values)
+        row, problems = self.row(_placed(values) if ZONE in values else values)
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
         told = self.told()

@@ -5,11 +5,8 @@ Where the header of a table stands: titles may be above it.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from contextlib import suppress
-from datetime import UTC, timedelta, timezone, tzinfo
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +14,18 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.sources.base import Identity
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.date_patterns import LocalText
+from leadconnector_async.sources.date_patterns import LocalText, zone_named
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
     GIVEN_IDS,
+    IDS,
     LIST_FIELDS,
     LOCATION,
     MAPPABLE,
     OUTBOX_KEY,
     REASON_NAMES,
+    ZONE,
     folded,
     is_foreign,
     is_moot,
@@ -35,29 +34,26 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import ColumnValues, parts_of, word_of, zone_of
+from leadconnector_async.sources.mapped_rules import ColumnValues, parts_of, word_of
 from leadconnector_async.sources.mapping import as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import tzinfo
 
     from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.date_patterns import ZoneName
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import FieldRule
 
 LIST_SEPARATOR: Final = ";"
 
+ZONE_NAMES: Final = frozenset({ZONE, "tz", "utcoffset", "gmtoffset", "timezoneoffset"})
+"""Columns of the zone of a row's date, beside those with the API's names."""
+
 NUMBER_FIELDS: Final = frozenset({"id", "altId", "contact.phone", "call.to", "call.from"})
 """Fields that spreadsheets take for numbers, and write with a fraction."""
-
-_ZONE: Final = re.compile(
-    r"\(?\b(?:(?:utc|gmt)\s*(?P<sign>[+-])\s*(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?|"
-    r"(?P<city>[a-z]+/[a-z_/]+))\)?",
-    re.IGNORECASE,
-)
-
-_UTC: Final = re.compile(r"(?:(?<![a-z])(?:utc|gmt)(?![a-z])|(?:utc|gmt)$)(?!\s*[+-]?\s*\d)")
 
 
 def _cleaner(field: str, column: str) -> Callable[[str], object]:
@@ -68,25 +64,6 @@ def _cleaner(field: str, column: str) -> Callable[[str], object]:
     if field == "date" and (zone := zone_named(column)) is not None:
         return lambda cell: LocalText.of(stripped(cell), zone)
     return whole if field in NUMBER_FIELDS else stripped
-
-
-def zone_named(column: str) -> tzinfo | None:
-    """Find the zone that a column says its dates are in: ``Date (UTC)``, ``Date (GMT-7)``."""
-    if _UTC.search(column.lower()):
-        return UTC
-    found = _ZONE.search(column)
-    with suppress(ValueError, SourceError):  # Date/Time is no city
-        if found is not None and found["city"]:
-            return zone_of(found["city"])
-        if found is not None:
-            away = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"] or 0))
-            return timezone(-away if found["sign"] == "-" else away)
-    return None
-
-
-def without_zone(column: str) -> str:
-    """Give the name of a column without the zone that it names."""
-    return column if zone_named(column) in (None, UTC) else _ZONE.sub("", column)
 
 
 def whole(cell: str) -> str:
@@ -132,6 +109,13 @@ class Columns(ABC):
         return _listed_identity(self.names, cells)
 
 
+_NEEDED: Final = (
+    *(("type",), ("direction",), ("date",), ("contact.phone", "contact.email", *IDS)),
+    ("message", "html", "attachments", "call.to", "call.from", "call.status"),
+)
+"""Columns of which a table by the API's names needs one each."""
+
+
 class NamedColumns(Columns):
     """Names the cells as the API does. Each of ``foreign`` comes with the column that tells."""
 
@@ -146,8 +130,7 @@ class NamedColumns(Columns):
             name: beside or "" for name in self.names if name in foreign
         }
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
-        self._refuse_near(feeds)
-        self._refuse_without_type(feeds)
+        self._refuse_wrong(feeds)
         self.feeds: dict[str, list[str]] = {field: [name] for field, name in feeds.items()}
         self._plan = [
             (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
@@ -169,36 +152,41 @@ class NamedColumns(Columns):
         """Find the column of each field."""
         mapped = {*self._mapping, *self._mapping.values()}
         own = {name: name for name in self.names if name in FIELDS and name not in mapped}
+        zones = [name for name in self.names if folded(name) in ZONE_NAMES and name not in mapped]
+        if zones:
+            own[ZONE] = zones[0]
         return own | {field: column for field, column in self._mapping.items() if column}
 
-    def _refuse_near(self, feeds: Mapping[str, str]) -> None:
-        for name in self.names:
-            meant = near_field(name)
-            if meant is None or meant in {*feeds, *self._mapping} or name in self._passed(feeds):
-                continue
-            if is_moot(meant, feeds):
-                continue
-            raise SourceError(
-                f"{self._source}: column {shown(name)} is spelled differently from "
-                f'the field "{meant}": rename it, or give --map "{meant}={name}"{self._hint()}'
-            )
-
-    def _passed(self, feeds: Mapping[str, str]) -> set[str]:
-        return {*feeds.values(), *self.foreign, *REASON_NAMES}
-
-    def _refuse_without_type(self, feeds: Mapping[str, str]) -> None:
-        if "type" in feeds:
+    def _refuse_wrong(self, feeds: Mapping[str, str]) -> None:
+        """Refuse a header of other names, with all that is wrong with it."""
+        near = [(name, near_field(name)) for name in self.names if name not in self._passed(feeds)]
+        wrong = {
+            field: f"column {shown(name)} is spelled differently from the field "
+            f'"{field}": rename it, or give --map "{field}={name}"'
+            for name, field in reversed(near)
+            if field and field not in {*feeds, *self._mapping} and not is_moot(field, feeds)
+        }
+        if not wrong and "type" in feeds:
             return
-        if not {name.strip() for name in self.names}.isdisjoint(MESSAGE_TYPES):
+        if "type" not in feeds and not {*map(str.strip, self.names)}.isdisjoint(MESSAGE_TYPES):
             raise SourceError(
                 f"{self._source}: holds a record: put a header above it, "
                 "such as type,contactId,direction,date,message"
             )
-        raise SourceError(
-            f'{self._source}: no column is named "type": '
-            "write the API's field names in the first line, or give --map type=COLUMN"
-            f"{self._hint()}"
-        )
+        told = [*wrong.values()][::-1]
+        known = feeds.keys() | wrong.keys()
+        lacking = [names[0] for names in _NEEDED if known.isdisjoint(names)]
+        if lacking:
+            columns = ", nor ".join(f'"{name}"' for name in lacking)
+            maps = " ".join(f"--map {name}=COLUMN" for name in lacking)
+            told.append(
+                f"no column is named {columns}: "
+                f"write the API's field names in the first line, or give {maps}"
+            )
+        raise SourceError(f"{self._source}: {'; '.join(told)}{self._hint()}")
+
+    def _passed(self, feeds: Mapping[str, str]) -> set[str]:
+        return {*feeds.values(), *self.foreign, *REASON_NAMES}
 
     def _hint(self) -> str:
         path = self._source.rpartition(": ")[0] or self._source
@@ -320,7 +308,9 @@ class FieldPlan:
         }
         dates = [*own, *(name for names in rule.join for name in as_list(names))]
         zones = {name: zone_named(name) for name in dates if field == "date"}
-        self.zones: dict[str, tzinfo] = {name: zone for name, zone in zones.items() if zone}
+        self.zones: dict[str, tzinfo | ZoneName] = {
+            name: zone for name, zone in zones.items() if zone
+        }
         told = (rule.cases, rule.join, rule.before, rule.flags, rule.maybe, rule.present)
         self.is_composed: bool = self.is_list or bool(self.zones) or any(told)
         self.is_composed |= rule.constant is not None

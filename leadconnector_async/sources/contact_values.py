@@ -10,11 +10,15 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
+from leadconnector_async.sources.mapped_rules import address_for_a_number, word_of
+from leadconnector_async.sources.mapping import FieldRule, as_list
 from leadconnector_async.sources.phone_numbers import only_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from leadconnector_async.sources.mapped_rules import Cell
+    from leadconnector_async.sources.mapping import ColumnNames
     from leadconnector_async.sources.phone_parsing import Number
 
 _CACHED: Final = 16_384
@@ -93,6 +97,19 @@ class Contacts:
         """Tell a number, an address or a name of the owner."""
         same = self.same(text)
         return same in self.own or f"@{same.rpartition('@')[2]}" in self.own
+
+    def meant(self, phone: object, name: str) -> object:
+        """Choose between a number and one in the place of a name: that of nobody but the owner."""
+        try:
+            other = read_number(name, self._region, possible=self._possible).e164
+        except WrongValueError:
+            return phone
+        if not isinstance(phone, str) or self.same(phone) == other[1:] or self.is_own(name):
+            return phone
+        if self.is_own(phone):
+            return other
+        fix = "give --mine with your own number, or --map contact.phone=COLUMN with the other's"
+        return WrongValueError("is another number than the one that stands for the name", fix)
 
     def others(self, addresses: Iterable[str]) -> list[str]:
         """Name each once, and the owner not at all."""
@@ -190,3 +207,46 @@ def _lacking(field: str, package: str) -> SourceError:
     return SourceError(
         f"{field} needs the package {package}: pip install 'leadconnector-async[contacts]'"
     )
+
+
+NOBODYS: Final = (
+    "names and addresses beside the numbers of both sides, which may be those of either: if they "
+    "are the contact's, give --map contact.email=COLUMN"
+)
+
+
+def settle_person(
+    contacts: Contacts,
+    values: dict[str, object],
+    rules: Mapping[str, FieldRule],
+    row: Mapping[str, Cell],
+) -> bool:
+    """Settle what together names the contact of a row: its number, address and name.
+
+    An address in a column of neither side, beside the numbers of both, is taken away, and a name
+    with it: nobody knows whose it is. Tells whether it was.
+    """
+    phone, name = values.get("contact.phone"), values.get("contact.name")
+    if (found := address_for_a_number(phone, values)) is not None:
+        values["contact.email"] = found
+        del values["contact.phone"]
+        return False
+    if phone is None:
+        return False
+    if isinstance(name, str) and not any(map(str.isalpha, name)):
+        del values["contact.name"]
+        values["contact.phone"] = contacts.meant(phone, name)
+    number, address = (rules.get(f"contact.{one}", FieldRule()) for one in ("phone", "email"))
+    is_of_a_side = _any_of(row, number.inbound) and _any_of(row, number.outbound)
+    if "contact.email" not in values or not is_of_a_side or _any_of(row, number.column):
+        return False
+    is_of_neither = not isinstance(address.column, str) and _any_of(row, address.column)
+    if is_of_neither:
+        del values["contact.email"]
+        if "contact.name" in values and _any_of(row, rules["contact.name"].column):
+            del values["contact.name"]
+    return is_of_neither
+
+
+def _any_of(row: Mapping[str, Cell], columns: ColumnNames) -> bool:
+    return any(word_of(row, name) for name in as_list(columns))

@@ -7,7 +7,6 @@ forms, what programs make of it, and ISO 8601.
 from __future__ import annotations
 
 import re
-import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
@@ -42,7 +41,7 @@ _HOURS: Final[dict[str, float]] = {
 of India, Ireland and Israel, AST of Canada and of Arabia, MSK was moved, and single letters mean
 nothing (RFC 5322, 4.3)."""
 
-_HOURS_OF_TABLES: Final = _HOURS | {"NDT": -2.5, "MSK": 3.0}
+HOURS_OF_TABLES: Final = _HOURS | {"NDT": -2.5, "MSK": 3.0}
 
 _MONTHS: Final = {
     stem: int(number)
@@ -62,6 +61,9 @@ _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CENTURY_TURN: Final = 69
 """Years of two digits from here on are of the 1900s, as POSIX has it for ``%y``."""
 
+_BUDDHIST: Final = range(2500, 2700)
+"""Years that are none of the common calendar in messages."""
+
 _WEEKDAY: Final = (
     r"(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?\.?,?\ +|"
     r"(?:mo|di|mi|do|fr|sa|so|lu|ma|me|je|ve|ju|vi|gi|se|te|qu|wo|vr|za|zo)[a-z-]*\.?,?\ +)?"
@@ -72,14 +74,14 @@ _MONTH: Final = r"(?P<month>[a-z]{3,10})\.?"
 _DAY: Final = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|o)?"
 
 _DATES: Final = (
-    r"(?P<y>\d{4})(?P<sep>[-/.])\ ?(?P<m>\d{1,2})(?P=sep)\ ?(?P<d>\d{1,2})",
-    r"(?P<a>\d{1,2})(?P<sep>[-/.])\ ?(?P<b>\d{1,2})(?P=sep)\ ?(?P<c>\d{4}|\d{2})",
+    r"(?P<y>\d{4})(?P<sep>[-/.])\ ?(?P<m>\d{1,2})(?P=sep)\ ?(?P<d>\d{1,2})\.?",
+    r"(?P<a>\d{1,2})(?P<sep>[-/.])\ ?(?P<b>\d{1,2})(?P=sep)\ ?(?P<c>\d{4}\b|\d{2}(?!\.))\.?",
     rf"{_MONTH}\ +{_DAY},?\ +(?P<year>\d{{4}})",
     rf"{_DAY}\.?(?:[-\ /]|\ de\ ){_MONTH}(?:[-\ /,]|\ del?\ )\ *(?P<year>\d{{4}}|\d{{2}})",
 )
 
 _TIME: Final = (
-    r"(?P<hour>\d{1,2})(?:(?P<colon>[:.]|\ ?h\ ?)(?P<minute>\d\d)"
+    r"(?:(?P<half_before>[ap])m\ +)?(?P<hour>\d{1,2})(?:(?P<colon>[:.]|\ ?h\ ?)(?P<minute>\d\d)"
     r"(?:(?P=colon)(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
     r"(?:\ *(?P<half>[ap])(?:\.?\ ?m\.?(?![a-z]+/)|(?![a-z])))?|\ *(?P<half_alone>[ap])\.?\ ?m\.?)"
     r"(?:\ *(?:uhr|h))?"
@@ -116,6 +118,8 @@ class DateReading(NamedTuple):
 
     order: Order
     date: datetime
+    is_buddhist: bool = False
+    """Its year was one of Thailand's calendar, 543 ahead."""
 
 
 def readings(text: str) -> list[DateReading]:
@@ -125,8 +129,6 @@ def readings(text: str) -> list[DateReading]:
     weekday that is another day's, is none.
     """
     plain = " ".join(text.strip("='\"").split())
-    if not plain.isascii():
-        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if c.isascii())
     bare, zone = without_comment(plain)
     found = list(_read(bare))
     if zone is not None and found and found[0].date.tzinfo is None:
@@ -150,12 +152,14 @@ def _read(plain: str) -> Iterator[DateReading]:
 
 
 def _readings(parts: dict[str, str | None]) -> Iterator[DateReading]:
-    for order, year, month, day in _days(parts):
+    for order, given, month, day in _days(parts):
+        is_buddhist = given in _BUDDHIST
+        year = given - 543 * is_buddhist
         with suppress(ValueError, KeyError):  # no such day, time or zone
             date = datetime(year, month, day, *_time(parts), tzinfo=_zone(parts))
             weekday = parts.get("weekday")
             if weekday is None or date.weekday() == _WEEKDAYS.index(weekday.lower()):
-                yield DateReading(order, date)
+                yield DateReading(order, date, is_buddhist)
 
 
 def _days(parts: dict[str, str | None]) -> Iterator[tuple[Order, int, int, int]]:
@@ -185,7 +189,8 @@ def _year(text: str) -> int:
 
 def _time(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
     """Read the time; ``ValueError`` where a half of the day has no such hour."""
-    hour = _hour(_number(parts, "hour"), parts.get("half") or parts.get("half_alone"))
+    half = parts.get("half") or parts.get("half_alone") or parts.get("half_before")
+    hour = _hour(_number(parts, "hour"), half)
     microsecond = int((parts.get("part") or "0").ljust(6, "0")[:6])
     return hour, _number(parts, "minute"), _number(parts, "second"), microsecond
 
@@ -193,7 +198,7 @@ def _time(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
 def _hour(hour: int, half: str | None) -> int:
     if half is None:
         return hour
-    if not 1 <= hour <= 12:  # noqa: PLR2004 - the hours of a clock's face
+    if not 0 <= hour <= 12:  # noqa: PLR2004 - the hours of a clock's face
         raise ValueError(hour)
     return hour % 12 + (12 if half.lower() == "p" else 0)
 
@@ -205,7 +210,7 @@ def _zone(parts: dict[str, str | None]) -> tzinfo | None:
         return None
     if name and "/" in name:
         return ZoneInfo(name)
-    hours = _HOURS_OF_TABLES[name.upper()] if name else 0.0
+    hours = HOURS_OF_TABLES[name.upper()] if name else 0.0
     if offset is None:
         return timezone(timedelta(hours=hours)) if hours else UTC
     if hours:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from leadconnector_async.sources.date_forms import ORDERED, readings
 from leadconnector_async.sources.date_patterns import (
+    EARLIEST,
     EPOCH,
+    FORMATS,
     MILLISECOND,
     SECOND,
     LocalText,
     Survey,
+    ZoneName,
     by_format,
     check_format,
     of_serial,
     order_of,
     patterns,
+    zone_at,
+    zone_in,
 )
 from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
 
@@ -33,8 +40,6 @@ if TYPE_CHECKING:
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
 _DAY: Final = timedelta(days=1)
-
-EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 
 _APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -66,7 +71,15 @@ EARLY: Final = "date is before 1990"
 
 LATE: Final = "date is in the future"
 
+BUDDHIST: Final = "year is of Thailand's calendar, 543 ahead: read as such"
+
 TIMELESS: Final = "date has no time of day: midnight is taken"
+
+OTHER_OFFSET: Final = "date has an offset, which is not that of the row's time zone: it is taken"
+
+OTHER_ZONE: Final = "date is in the row's own time zone, which is not that of --timezone"
+
+NO_ZONE: Final = "time zone of the row is none that is known: --timezone is taken"
 
 AS_ALL: Final = "no other order reads every date of the file"
 
@@ -115,11 +128,13 @@ class Dates:
         zone = value.zone if isinstance(value, LocalText) else self._zone
         return self._read_text(stripped(value), zone)
 
-    def utc(self, date: datetime, zone: tzinfo | None = None) -> datetime:
+    def utc(self, date: datetime, zone: tzinfo | ZoneName | None = None) -> datetime:
         """Move a date to UTC, and note what is odd about it.
 
         One without an offset is local time, with ``fold=0``.
         """
+        if isinstance(zone, ZoneName):
+            zone = self._named(date, zone)
         if date.tzinfo is None:
             date = self._of_zone(date, zone or self._zone)
         elif date.tzinfo is not UTC:
@@ -127,9 +142,30 @@ class Dates:
                 date = date.astimezone(UTC)
             except OverflowError:
                 raise _outside() from None
+        if date.year < 1900:  # noqa: PLR2004 - such as 1402, of Persia's calendar
+            raise WrongValueError(
+                f"is in the year {date.year}, of another calendar than messages are dated by",
+                "set the calendar of the telephone or program to Gregorian and export again, or "
+                f"write a date such as {EXAMPLE}",
+            )
         if not EARLIEST <= date <= self.latest:
             self.notices.append(EARLY if date < EARLIEST else LATE)
         return date
+
+    def _named(self, date: datetime, name: ZoneName) -> tzinfo | None:
+        """Find the zone that a column names, and note where something else goes before it."""
+        if date.tzinfo is not None:
+            zone = zone_in(name.text) if name.column is None else None
+            if zone is not None and _offsets(date, zone)[0] != date.utcoffset():
+                self.notices.append(OTHER_OFFSET)
+            return None
+        zone = zone_at(name, date, self._zone)
+        if zone is None:
+            self.notices.append(NO_ZONE)
+        elif name.column is None and self._zone:
+            told = _offsets(date, zone) != _offsets(date, self._zone)
+            self.notices += [OTHER_ZONE] if told else []
+        return zone
 
     def _of_zone(self, date: datetime, zone: tzinfo | None) -> datetime:
         if zone is None:
@@ -152,14 +188,14 @@ class Dates:
             self.notices.append(GAP if first < second else FOLD)
         return first
 
-    def _read_text(self, text: str, zone: tzinfo | None) -> datetime | None:
+    def _read_text(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         if self._form is not None:
             try:
                 date = by_format(text, self._form)
             except ValueError:
                 return None
             if date is not None:
-                return self.utc(date, zone)
+                return self.utc(date, None if self._form in FORMATS[1:3] else zone)
         # Nearly all have a hyphen there, and are no number.
         if text[4:5] != "-" and len(text) != _BASIC_DATE and _NUMBER.fullmatch(text):
             return self._of_number(text, zone)
@@ -171,7 +207,7 @@ class Dates:
             self.notices.append(TIMELESS)
         return self.utc(date, zone)
 
-    def _of_number(self, text: str, zone: tzinfo | None) -> datetime | None:
+    def _of_number(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         """Read what can be one time alone: of seconds, milliseconds or days of Excel."""
         if _COMPACT.fullmatch(text):
             with_no_gaps = by_format(text, "%Y%m%d%H%M%S")
@@ -205,7 +241,9 @@ class Dates:
         )
 
     def _as_written(self, text: str) -> datetime:
-        found = readings(text)
+        plain = " ".join(text.split())
+        found = readings(plain) if plain.isascii() else []
+        found = found or readings(_translated(plain))
         if not found:
             quoted = f' ("{text}")' if _QUOTABLE.fullmatch(text) else ""
             raise WrongValueError(
@@ -214,6 +252,8 @@ class Dates:
             )
         if ":" not in text and not found[0].date.hour:
             self.notices.append(TIMELESS)
+        if found[0].is_buddhist:
+            self.notices.append(BUDDHIST)
         if found[0].order == "any":
             return found[0].date
         return self._by_order(text, found)
@@ -269,6 +309,29 @@ def _plus(start: datetime, value: float, unit: timedelta) -> datetime | None:
 
 def _outside() -> WrongValueError:
     return WrongValueError("is outside the calendar", f"write a date such as {EXAMPLE}")
+
+
+@cache
+def _words() -> list[tuple[re.Pattern[str], str]]:
+    """What other languages write in dates, and what it stands for: few commands read any."""
+    import tomllib  # noqa: PLC0415 - few read any
+
+    text = (files("leadconnector_async.sources") / "date_words.toml").read_text("utf-8")
+    return [(re.compile(word), meant) for word, meant in tomllib.loads(text)["replaced"]]
+
+
+def _translated(text: str) -> str:
+    """Write a date of another language or script as the forms have it.
+
+    A letter that stands for nothing known stays: the rest may not be what was meant.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    shown = (c for c in text if unicodedata.category(c) != "Cf")
+    text = "".join(str(unicodedata.decimal(c, c)) for c in shown)
+    for word, meant in _words():
+        text = word.sub(meant, text)
+    plain = unicodedata.normalize("NFKD", " ".join(text.split()).replace(" ,", ","))
+    return "".join(c for c in plain if c.isascii() or c.isalnum())
 
 
 @lru_cache(maxsize=16_384)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
+from leadconnector_async.sources.base import Parsed
+from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
@@ -23,11 +26,11 @@ from leadconnector_async.sources.mapping_files import (
 )
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.spreadsheet import Spreadsheet
-from leadconnector_async.sources.stream_source import StreamSource
+from leadconnector_async.sources.stream_source import RowSource, StreamSource
 from leadconnector_async.sources.text_log import log_mapping_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from leadconnector_async.sources.base import FormatName, Source, SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
@@ -108,6 +111,24 @@ _FOREIGN: Final = (
     (b"\xfd7zXZ\0", "is compressed with xz", "unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it, or compress it with gzip"),
 )
+
+
+class UnknownChatError(SourceError):
+    """A chat that no mapping reads."""
+
+
+_CHATS: Final = {
+    r"\A.*\n.*카카오톡|^\d{4}[년.] ?\d\d?[월.] ?\d\d?[일.] 오[전후] \d\d?:\d\d, ": (
+        "begins as a chat of KakaoTalk, which no mapping here reads: write one with [text], as "
+        "docs/mappings.md shows, and give it as --mapping FILE"
+    ),
+    r"\A(?:_chat\b|.*(?:whatsapp|واتساب|व्हाट्सऐप))": (
+        "is named as a chat of WhatsApp, and its first lines begin in no form that is known: set "
+        "language and region of the telephone to English, the United States, and export the chat "
+        "again; or write a mapping with [text], as docs/mappings.md shows"
+    ),
+}
+"""What chats have at their beginning, below the name of the file, that no mapping reads."""
 
 
 def open_file(file: SourceFile, options: SourceOptions) -> Source:
@@ -202,9 +223,33 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
     elif name in ("jsonl", "singer"):
         source = _json(name, stream, text, options)
     else:
-        source = Delimited(stream, text, options)
+        source = _delimited(stream, text, options)
     source.warnings += misnamed(stream.name, name, options)
     return source
+
+
+def _delimited(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    try:
+        return Delimited(stream, text, options)
+    except SourceError as error:
+        beginning = f"{PurePath(stream.name).name}\n{text.head.decode(errors='replace')}"
+        for mark, why in _CHATS.items():
+            if options.format is None and re.search(mark, beginning, re.IGNORECASE | re.MULTILINE):
+                raise UnknownChatError(f"{stream.name}: {why}") from error
+        raise
+
+
+class UnknownChat(RowSource):
+    """Refuses a chat that no mapping reads, as one record, so that it counts among others."""
+
+    def __init__(self, file: SourceFile, options: SourceOptions, error: UnknownChatError) -> None:
+        stream = file.stream()
+        super().__init__(stream, Utf8Text(stream, options.encoding), options)
+        self._why = str(error).removeprefix(f"{file.name}: ")
+
+    def __iter__(self) -> Iterator[Parsed]:
+        wrong, _, fix = self._why.partition(": ")
+        yield Parsed(1, in_api_names({"file": self.name}), None, (Problem("file", wrong, fix),))
 
 
 def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:

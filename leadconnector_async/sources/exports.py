@@ -16,6 +16,8 @@ from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.detect import (
     BOOKS,
     MAIL,
+    UnknownChat,
+    UnknownChatError,
     format_by_name,
     misnamed,
     open_file,
@@ -218,6 +220,8 @@ class Export(Sources):
     def _source(self, file: SourceFile, format_: str | None = None) -> Source | None:
         try:
             source = open_file(file, replace(self._options, format=format_ or self._options.format))
+        except UnknownChatError as error:
+            return UnknownChat(file, self._options, error)
         except SourceError as error:
             if file.peek()[1] is not None:  # damaged, and perhaps a source
                 raise

@@ -61,7 +61,10 @@ _OUTER: Final = frozenset(name.partition(".")[0] for name in FIELDS)
 
 _UNTELLING: Final = REASON_NAMES | {*IDS, "id", LOCATION, OUTBOX_KEY, ""}
 
-MAPPABLE: Final = frozenset(FIELDS) - {OUTBOX_KEY}
+ZONE: Final = "timezone"
+"""The zone of a record's date, where that has no offset. It is not sent."""
+
+MAPPABLE: Final = frozenset(FIELDS) - {OUTBOX_KEY} | {ZONE}
 
 _MIN_SLIP: Final = 6
 """In shorter names one letter makes another word: ``ids``, ``date2``."""

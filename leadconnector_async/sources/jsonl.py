@@ -17,7 +17,7 @@ from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import LINE_LIMIT, Identity, Parsed, SourceRow
 from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.dates import EARLIEST
+from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
 from leadconnector_async.sources.fields import (

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.sources.columns import FieldPlan
+from leadconnector_async.sources.contact_values import NOBODYS, settle_person
 from leadconnector_async.sources.date_patterns import LocalText
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
@@ -18,7 +19,6 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped_rules import (
     SEVERAL,
-    address_for_a_number,
     amount_of,
     by_prefix,
     date_of,
@@ -45,14 +45,11 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition, RecordKind
 
-if TYPE_CHECKING:
     Values = dict[str, object]
 
 DIRECTION: Final = "direction"
 
 PHONE: Final = "contact.phone"
-
-NAME: Final = "contact.name"
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 
@@ -90,11 +87,12 @@ class RowMapper:
         self._empty = empty
         self._contacts = contacts
         self._chat = kind.chat
+        self._rules = kind.fields
         plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
-        self._is_several = False
+        self._is_several = self._is_nobodys = False
         whom = kind.fields.get("contact.phone", FieldRule())
         self._ends = as_list(whom.inbound), as_list(whom.outbound)
         self._plans = [
@@ -144,7 +142,8 @@ class RowMapper:
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
             values = sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
-        return values, reason, [*told, SEVERAL] if self._is_several else told
+        told += [SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
+        return values, reason, told
 
     def values(self, row: Mapping[str, Cell]) -> Values:
         """Make the values of a row; those that cannot be made are `WrongValueError`."""
@@ -159,15 +158,10 @@ class RowMapper:
             if value is not None:
                 values[plan.field] = value
         self._is_several = self._can_be_several and spread(values, self._contacts.is_own)
-        if (address := address_for_a_number(values.get(PHONE), values)) is not None:
-            values["contact.email"] = address
-            del values[PHONE]
-        name = values.get(NAME)
-        if isinstance(name, str) and not any(map(str.isalpha, name)) and PHONE in values:
-            del values[NAME]  # the number once more
+        self._is_nobodys = settle_person(self._contacts, values, self._rules, row)
         for plan in self._missing:
-            is_finder = plan.field in FINDERS and not FINDERS.isdisjoint(values)
-            if plan.field not in values and not is_finder:
+            others = FINDERS if plan.field in FINDERS else {plan.field}
+            if others.isdisjoint(values):
                 values[plan.field] = WrongValueError("is missing", plan.rule.missing or "")
         if self._notes and values.get("type") == "Call":
             self._note(row, values)
@@ -188,6 +182,8 @@ class RowMapper:
     def _columns(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> list[str]:
         """Name the columns of a value. One with the owner's own number is none, beside others."""
         columns = plan.columns.get(direction, plan.columns[None])
+        if plan.rule.instead and row.keys().isdisjoint(columns):
+            return plan.rule.instead
         if plan.field != PHONE or len(columns) == 1 or not self._contacts.own:
             return columns
         return [one for one in columns if not self._contacts.is_own(word_of(row, one))] or columns

@@ -16,21 +16,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.date_patterns import LocalText, by_format
+from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import datetime, tzinfo
+    from datetime import datetime
 
     from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
 
     Cell = str | list[object] | tuple[str, ...]
     """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
-_OF_RULE: Final = ("column", "inbound", "outbound", "maybe", "before")
+_OF_RULE: Final = ("column", "inbound", "outbound", "instead", "maybe", "before")
 """What of a rule names columns."""
+
+_UNIX_DIGITS: Final = (10, 13, 16)
+"""How many a time between 2001 and 2286 has in seconds, milliseconds and microseconds."""
 
 _T = TypeVar("_T")
 
@@ -158,11 +161,11 @@ def by_prefix(prefixes: Iterable[tuple[str, str]], text: str) -> str:
 def date_of(rule: FieldRule, text: str) -> datetime | str | None:
     """Read a date by the formats of a rule. None for the zero of one; any form, if it has none.
 
-    One without an offset stays text, since what its zone makes of it is told.
+    One without an offset stays text, since what its zone makes of it is told; so does a number of
+    another unit than that of the rule.
     """
-    zone: tzinfo | None = zone_of(rule.zone) if rule.zone else None
-    if isinstance(text, LocalText):
-        zone = text.zone
+    own = zone_of(rule.zone) if rule.zone else None
+    zone = text.zone if isinstance(text, LocalText) else own
     if not rule.formats:
         return LocalText.of(text, zone) if zone else text
     for pattern in rule.formats:
@@ -174,6 +177,8 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
             if date.tzinfo is not None:
                 return date
             return LocalText.of(date.isoformat(), zone) if zone else date.isoformat()
+    if text.isdecimal() and len(text) in _UNIX_DIGITS and not NUMBERS.isdisjoint(rule.formats):
+        return text
     formats = ", ".join(rule.formats)
     raise WrongValueError("is no date in a format of the mapping", f"write it as one of {formats}")
 
@@ -192,22 +197,34 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 class ColumnValues:
-    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest."""
+    """Values of a column, whatever their case. ``*`` at the end of one stands for any rest.
+
+    One between slashes is an expression that the whole of a value matches.
+
+    Raises:
+        SourceError: it is no expression.
+    """
 
     def __init__(self, given: ColumnNames, empty: frozenset[str]) -> None:
         self.match: Callable[..., bool] = lru_cache(maxsize=1024)(
             self._match
         )  # most values come again
-        words = [word.casefold() for word in as_list(given)]
+        texts = as_list(given)
+        patterns = [word[1:-1] for word in texts if len(word) > 2 and word[0] == word[-1] == "/"]  # noqa: PLR2004
+        try:
+            self._patterns = [re.compile(word, re.IGNORECASE | re.DOTALL) for word in patterns]
+        except re.error as error:
+            raise SourceError(f"the mapping's {patterns} holds no expression: {error}") from error
+        words = [word.casefold() for word in texts]
         self._whole = frozenset(word for word in words if not word.endswith("*"))
         self._starts = tuple(word[:-1] for word in words if word.endswith("*"))
         self._empty = empty
 
     def _match(self, text: str) -> bool:
         spelled = text.casefold()
-        return spelled in self._whole or (
-            bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
-        )
+        if spelled in self._whole or any(one.fullmatch(text) for one in self._patterns):
+            return True
+        return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 
 
 class ReadyRule(NamedTuple):

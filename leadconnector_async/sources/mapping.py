@@ -44,6 +44,7 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     column: ColumnNames = field(default_factory=list)
     inbound: ColumnNames = field(default_factory=list)
     outbound: ColumnNames = field(default_factory=list)
+    instead: list[str] = field(default_factory=list)
     constant: str | None = None
     default: str | None = None
     present: dict[str, str] = field(default_factory=dict)
@@ -136,12 +137,14 @@ class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Text in which records follow one another, by regular expressions. Groups are columns.
 
     ``begins`` are those of a record's first line, or first two; lines up to the next one belong to
-    its column ``text``. ``within`` are taken out of that. A line of ``ends`` ends it before.
+    its column ``text``. ``within`` are taken out of its lines, and then ``blocks`` of all of it. A
+    line of ``ends`` ends it before.
     """
 
     begins: list[str]
     within: list[str] = []
     ends: list[str] = []
+    blocks: list[str] = []
 
 
 OF_CHAT: Final = ("author", "name", "other", "people", "session", "title")
@@ -300,7 +303,7 @@ def as_list(names: ColumnNames) -> list[str]:
 
 def columns_of(rule: FieldRule) -> list[str]:
     """Every column that a rule reads, once."""
-    own = (*rule.join, rule.before, rule.column, rule.inbound, rule.outbound)
+    own = (*rule.join, rule.before, rule.column, rule.inbound, rule.outbound, rule.instead)
     groups = (*own, [*rule.flags], rule.maybe)
     return list(dict.fromkeys(name for names in groups for name in as_list(names)))
 

@@ -82,11 +82,18 @@ def _toml(name: str) -> dict[str, Any]:
 
 def with_date_format(definition: Definition, form: str | None) -> Definition:
     """Let the form of dates that a user gives go before those of a mapping."""
-    rule = definition.fields.get("date")
-    if form is None or rule is None or not rule.formats:  # else the reader of dates knows it
+    if form is None:
         return definition
-    rule = replace(rule, formats=[form, *rule.formats])
-    return replace(definition, fields=definition.fields | {"date": rule})
+
+    def known(fields: dict[str, FieldRule]) -> dict[str, FieldRule]:
+        rule = fields.get("date")
+        if rule is None or not rule.formats:  # then the reader of dates knows it
+            return fields
+        return fields | {"date": replace(rule, formats=[form, *rule.formats])}
+
+    kinds = definition.elements.items()
+    elements = {name: replace(kind, fields=known(kind.fields)) for name, kind in kinds}
+    return replace(definition, fields=known(definition.fields), elements=elements)
 
 
 def read_mapping(name: str, data: dict[str, Any]) -> Definition:

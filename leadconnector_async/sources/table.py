@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import orjson
+from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.coerce import in_api_names
-from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles, without_zone
+from leadconnector_async.sources.coerce import identity_of, in_api_names
+from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
+from leadconnector_async.sources.date_patterns import ZoneName, without_zone, zone_named
+from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
+    IDS,
     LOCATION,
     OUTBOX_KEY,
     REASON_NAMES,
@@ -21,16 +27,16 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from leadconnector_async.sources.base import SourceOptions
+    from leadconnector_async.sources.base import Identity, SourceOptions
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapping import Definition
@@ -58,12 +64,20 @@ class MappedColumns(Columns):
         contacts: Contacts,
     ) -> None:
         super().__init__(source, header, mapping)
-        self._spelled = {folded(without_zone(name)): name for name in reversed(self.names)}
+        dates = {folded(name) for name in columns_of(definition.fields.get("date", _NONE))}
+        vague_last = sorted(self.names, key=lambda name: isinstance(zone_named(name), ZoneName))
+        self._spelled = {
+            bare: name
+            for name in reversed(vague_last)
+            if (bare := folded(without_zone(name))) in dates
+        }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
         self.wanting: list[str] = [
             told for name, told in definition.wants.items() if not self._find(name)
         ]
         kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
+        for field, rule in kind.fields.items():
+            kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
         with_columns(kind, mapping)
         self._reader = RowMapper(kind, definition, contacts)
         self.feeds: dict[str, list[str]] = {
@@ -118,9 +132,45 @@ _REPEATED: Final = "rows that repeat the header"
 
 _NONE: Final = FieldRule()
 
+_CLOCK: Final = re.compile(
+    r"(?:[01]?\d|2[0-3])(?:[:.h]|\s?h\s?)[0-5]\d(?:[:.][0-5]\d(?:\.\d+)?)?(?:\s*[ap]\.?\s?m\.?)?"
+    r"(?:\s*(?:h|uhr|[a-z]{1,4}|[+-]\d\d:?\d\d))?|(?:1[0-2]|[1-9])\s*[ap]\.?m\.?",
+    re.IGNORECASE,
+)
+"""What is a time of day by itself."""
+
+_NO_CLOCK: Final = "has no time of day, which column {} may hold"
+
+_FIX_CLOCK: Final = (
+    "name the column with the time Time, as in 3:05 PM, or give --map date=COLUMN with the column "
+    "that is to be the whole date"
+)
+
+_SPAN: Final = re.compile("dur|length|talk|wait|hold|ring|dauer|elapsed|total", re.IGNORECASE)
+"""What is a span of time, and no time of day."""
+
+_HALVES: Final = frozenset({"ampm", "meridiem", "meridian"})
+
+_HALF: Final = "has half of the day in a column of its own, {}, which is not read"
+
 _NO_DIRECTION: Final = (
     "no column tells sent from received: give --map direction=COLUMN, or --mine with your number"
 )
+
+
+_UNTOLD: Final = ("is missing", "give --map direction=COLUMN, or --mine with your number")
+
+_LACKING: Final = (
+    ("date", (), "give --map date=COLUMN, or --undated now"),
+    ("direction", (), _UNTOLD[1]),
+    (
+        PHONE,
+        (*IDS, "contact.email", "contact.name"),
+        f"give --map {PHONE}=COLUMN, or contact.email",
+    ),
+    ("message", ("html", "attachments"), "give --map message=COLUMN"),
+)
+"""What a record needs of its table: the field, others that do as well, and the way to it."""
 
 
 class Table:
@@ -154,6 +204,11 @@ class Table:
             if self._definition is None
             else MappedColumns(place, header, self._definition, options.mapping, coercer.contacts)
         )
+        self._lacking = [*self._lacks()]
+        self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
+        self._clocks = [name for name in self.columns.unknown if not _SPAN.search(name)]
+        rule = None if self._definition is None else self._definition.fields.get("date")
+        self._is_joined = (rule is None or bool(rule.join)) and "date" not in options.mapping
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
         """What a list of failed records needs to know: it is CSV with the same columns.
@@ -180,7 +235,45 @@ class Table:
             return Parsed(line, b"", None, (), left_out=_REPEATED)
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
-        return self._coercer.parsed(line, raw, values, told, reason)
+        parsed = self._coercer.parsed(line, raw, values, told, reason)
+        if parsed.row is not None and (TIMELESS in parsed.notices or self._halves):
+            return self._timed(parsed, cells, identity_of(values))
+        if parsed.problems and self._lacking:
+            is_call = "Call" in str(values.get("type"))  # which needs no text
+            lacking = [one for one in self._lacking if one.field != "message" or not is_call]
+            if not (self._is_chat or "direction" in values):  # a column of the type may tell it
+                lacking = [*dict.fromkeys([*lacking, Problem("direction", *_UNTOLD)])]
+            fields = {one.field for one in lacking}
+            others = [one for one in parsed.problems if one.field not in fields]
+            return parsed._replace(problems=(*lacking, *others))
+        return parsed
+
+    def _lacks(self) -> Iterator[Problem]:
+        """Tell what no column gives, beside the date, without which no rule of a type is tried."""
+        rules = {} if self._definition is None else self._definition.fields
+        if self.columns.feeds.get("date") or self._options.undated == "now":
+            return
+        told = {"direction"} if self._options.mine else set[str]()
+        told |= {"direction", PHONE} if self._is_chat else set()
+        for field, others, fix in _LACKING:
+            ways = [rules.get(name, _NONE) for name in (field, *others)]
+            is_made = any(rule.constant or rule.default or rule.cases for rule in ways)
+            if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):
+                yield Problem(field, "is missing", fix)
+
+    def _timed(self, parsed: Parsed, cells: Sequence[str], identity: Identity) -> Parsed:
+        """Refuse a date where a column that is not read may hold its time, or half of the day."""
+        dates = self.columns.feeds.get("date", ())
+        row = dict(zip(self.columns.names, map(stripped, cells), strict=True))
+        told = [_HALF.format(shown(name)) for name in self._halves if row[name]]
+        if TIMELESS in parsed.notices and self._is_joined:
+            clocks = [name for name in self._clocks if _CLOCK.fullmatch(row[name])]
+            clocks += [name for name in dates if ":" in row[name]]
+            told += [_NO_CLOCK.format(shown(name)) for name in clocks]
+        if not told:
+            return parsed
+        problem = Problem("date", told[0], _FIX_CLOCK)
+        return Parsed(parsed.line, parsed.raw, None, (problem,), identity)
 
     @property
     def warnings(self) -> list[str]:

@@ -93,6 +93,7 @@ class TextLog(RowSource):
         self._begins = _Beginnings(self._form)
         self._within = [re.compile(pattern) for pattern in self._form.within]
         self._ends = [re.compile(pattern) for pattern in self._form.ends]
+        self._blocks = [re.compile(pattern) for pattern in self._form.blocks]
         self._reader = self.reader_of(definition.table, definition)
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -150,7 +151,12 @@ class TextLog(RowSource):
                 row |= end.groupdict("")
                 break
         kept = [left for line in lines[:rest] if (left := self._taken(line, row)) is not None]
-        row[TEXT] = stripped("\n".join(kept))
+        text = "\n".join(kept)
+        for pattern in self._blocks:
+            for found in pattern.finditer(text):
+                row |= {name: value for name, value in found.groupdict("").items() if value}
+            text = pattern.sub("", text)
+        row[TEXT] = stripped(text)
         return row
 
     def _taken(self, line: str, row: dict[str, str]) -> str | None:

@@ -19,7 +19,12 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
 from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.mapping_files import described, load_mapping, root_of
+from leadconnector_async.sources.mapping_files import (
+    described,
+    load_mapping,
+    root_of,
+    with_date_format,
+)
 from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
@@ -108,7 +113,7 @@ class XmlSource(StreamSource):
         super().__init__(stream, text, options)
         self._root = root_of(text.head)
         name = options.mapping_file or ""
-        definition = load_mapping(name)
+        definition = with_date_format(load_mapping(name), options.date_format)
         if definition.root and self._root not in {*definition.root, *definition.elements}:
             fix = "choose another mapping, or export it as CSV"
             whole = f", not {_alternatives(definition.root)}: {fix}"

@@ -78,6 +78,9 @@ AT_ONCE: Final = 16
 """How many are being opened at the same time, while fewer are open."""
 SLOWER: Final = 1.3
 """How much longer than at best an exchange may take, that one more connection carries more."""
+QUEUED: Final = 0.3
+"""The part of an exchange that a turn of the loop may take, that one more carries more: so long
+answers that are there wait to be read."""
 FADES: Final = 1.05
 """By how much the best is raised each second: other requests take other times."""
 KEEP_ALIVE: Final = 10.0
@@ -175,7 +178,7 @@ class ConnectionPool:
         self._waiting: deque[Future[KeptConnection]] = deque()
         self._turn_began: float | None = None
         self._busy = 0.0
-        self._count = 0
+        self._count = self._turns = 0
         self._sum, self._best, self._measured_at = 0.0, inf, self._loop.time()
         self._carries_more = False
 
@@ -291,14 +294,16 @@ class ConnectionPool:
         self._count += 1
         if self._turn_began is None:
             self._turn_began = now
+            self._turns += 1
             self._loop.call_soon(self._end_turn)
         if self._count < FEW:
             return
         mean = self._sum / FEW
         self._best = min(mean, self._best * FADES ** (now - self._measured_at))
-        is_idle = self._busy < (now - self._measured_at) / 2
-        self._carries_more = is_idle and mean < SLOWER * self._best
-        self._sum, self._count, self._busy, self._measured_at = 0.0, 0, 0.0, now
+        turn = (self._busy + now - self._turn_began) / self._turns
+        self._carries_more = turn < QUEUED * mean < QUEUED * SLOWER * self._best
+        self._sum, self._busy, self._measured_at = 0.0, 0.0, now
+        self._count, self._turns = 0, 1
 
     def _end_turn(self) -> None:
         if self._turn_began is not None:

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -123,7 +123,10 @@ _SWITCHED: Final = 101
 _BODILESS: Final = frozenset({204, 304})
 _HEAD_END: Final = b"\r\n\r\n"
 _TOO_LARGE: Final = f"the answer is larger than {MAX_ANSWER} bytes"
-_CLOSES: Final = re.compile(rb"\nconnection:[^\r]*\bclose\b")
+_DECIDES: Final = re.compile(
+    rb"\n(?:[ \t]|(?i:(content-length|transfer-encoding|connection):)([^\r]*))"
+)
+_CLOSES: Final = re.compile(rb"(?i:\bclose\b)")
 _CHUNK: Final = re.compile(rb"[0-9A-Fa-f]{1,8}(?=[ \t]*(?:;|\Z))")
 
 
@@ -136,10 +139,9 @@ class AnswerHeaders(Mapping[str, str]):
 
     def _all(self) -> CIMultiDict[str]:
         if self._read is None:
-            self._read = CIMultiDict()
-            for line in self._head.decode("utf-8", "surrogateescape").split("\r\n")[1:-1]:
-                name, _, value = line.partition(":")
-                self._read.add(name, value.strip(" \t"))
+            lines = self._head.decode("utf-8", "surrogateescape").split("\r\n")[1:-1]
+            parts = [line.partition(":") for line in lines]
+            self._read = CIMultiDict([(name, value.strip(" \t")) for name, _, value in parts])
         return self._read
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as `Mapping` has it
@@ -156,54 +158,48 @@ class AnswerHeaders(Mapping[str, str]):
         return len(self._all())
 
 
-class _Framing(NamedTuple):
-    """How an answer ends: after ``length`` bytes, or its last chunk, or with its connection."""
+def _framing(head: bytes) -> tuple[int, int | None, bool, bool]:
+    """Read the head of an answer, each line with its end: its status, and how it ends.
 
-    status: int
-    length: int | None
-    chunked: bool
-    last: bool
-
-
-def _framing(head: bytes) -> _Framing:
-    """Read the head of an answer, each line with its end.
+    That is after so many bytes, or else with its last chunk (True), or with its connection; and
+    whether its connection serves no further request.
 
     Raises:
         ValueError: it is no HTTP/1, or does not clearly say where the answer ends.
     """
-    began, lines = _STATUS.match(head), head.count(b"\r\n")
-    if began is None or not head.count(b"\n") == head.count(b"\r") == lines:
+    began = _STATUS.match(head)
+    if began is None or b"\r\n".join([*head.splitlines(), b""]) != head:
         raise ValueError("no status line, or half an end of a line")
-    if head.find(b"\n ") >= 0 or head.find(b"\n\t") >= 0:  # faster than `in`
-        raise ValueError("a header goes on in the next line")
-    low, status = head.lower(), int(began[2])
-    length, coding = _value(low, b"\ncontent-length:"), _value(low, b"\ntransfer-encoding:")
+    status, said = int(began[2]), _decisive(head)
     last = began[1] == b"0" or status == _SWITCHED
-    last = last or (low.find(b"close") >= 0 and _CLOSES.search(low) is not None)
+    last = last or _CLOSES.search(said.get(b"connection", b"")) is not None
+    length, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
     if status < _FINAL or status in _BODILESS:
-        return _Framing(status, 0, chunked=False, last=last)
+        return status, 0, False, last
     if coding is not None:
-        if coding != b"chunked" or length is not None:
+        if coding.lower() != b"chunked" or length is not None:
             raise ValueError("an encoding that was not asked for")
-        return _Framing(status, None, chunked=True, last=last)
+        return status, None, True, last
     if length is None:
-        return _Framing(status, None, chunked=False, last=True)
+        return status, None, False, True
     if not length.isdigit():
         raise ValueError("a length that is no number")
     if int(length) > MAX_ANSWER:
         raise FateUnknownError(_TOO_LARGE)
-    return _Framing(status, int(length), chunked=False, last=last)
+    return status, int(length), False, last
 
 
-def _value(low: bytes, name: bytes) -> bytes | None:
-    """The value of a header that may be there once; ``name`` has the line's end before it."""
-    at = low.find(name)
-    if at < 0:
-        return None
-    begin = at + len(name)
-    if low.find(name, begin) >= 0:
-        raise ValueError("a header that decides on the answer's end is there twice")
-    return low[begin : low.index(b"\r", begin)].strip(b" \t")
+def _decisive(head: bytes) -> dict[bytes, bytes]:
+    """The headers that say where an answer ends; all values of the one that may be there twice."""
+    said: dict[bytes, bytes] = {}
+    for name, value in _DECIDES.findall(head):
+        if not name:
+            raise ValueError("a header goes on in the next line")
+        low = name.lower()
+        if low in said and low != b"connection":
+            raise ValueError("a header that decides on the answer's end is there twice")
+        said[low] = (said.get(low, b"") + b" " + value).strip(b" \t")
+    return said
 
 
 class AnswerReader:
@@ -246,7 +242,7 @@ class AnswerReader:
         if self._needs != inf:
             return None
         head, _, body = b"".join(self._held).partition(_HEAD_END)
-        return Response(_framing(head + b"\r\n").status, AnswerHeaders(head + b"\r\n"), body)
+        return Response(_framing(head + b"\r\n")[0], AnswerHeaders(head + b"\r\n"), body)
 
     def _hold(self, data: bytes, needs: float) -> Response | None:
         self._held, self._size, self._needs = [data], len(data), needs
@@ -291,7 +287,7 @@ class AnswerReader:
                 self._chunks, self.is_cut = None, False
                 self.last = self.last or len(data) > end
                 return Response(
-                    _framing(self._head).status, AnswerHeaders(self._head), b"".join(chunks)
+                    _framing(self._head)[0], AnswerHeaders(self._head), b"".join(chunks)
                 )
             if stop - begin + self._sum > MAX_ANSWER:
                 raise FateUnknownError(_TOO_LARGE)

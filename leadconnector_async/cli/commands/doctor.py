@@ -15,12 +15,12 @@ from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import say, width, wrapped
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import (
-    ONE_SOURCE_OF_TOKENS,
     api_options,
     locations_option,
     obey_output_options,
     option,
     output_options,
+    read_access,
     source_options,
     source_options_of,
     sources,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from leadconnector_async.auth.provider import TokenProvider
-    from leadconnector_async.client import LeadConnector
     from leadconnector_async.doctor import Sources
     from leadconnector_async.reports.finding import Finding
     from leadconnector_async.sources import SourceOptions
@@ -43,10 +42,9 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
 
 @click.command("doctor")
 @sources(required=False)
-@option("--location", metavar="ID", help="The location to import into.  [default: all of a file]")
+@option("--location ID", help="The location to import into.  [default: all of a file]")
 @option(
-    "--outbox",
-    metavar="FILE|URL",
+    "--outbox FILE|URL",
     type=OUTBOX,
     help="The outbox that the import is to have: its room, its server and its state are looked at.",
 )
@@ -61,7 +59,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
     "the files use, read each back, say what the account did with it, and remove the contact.",
 )
 @source_options
-@option("--provider", metavar="ID", help="The conversation provider of calls and custom messages.")
+@option("--provider ID", help="The conversation provider of calls and custom messages.")
 @output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
@@ -88,20 +86,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
 
 def _check(given: dict[str, Any]) -> None:
-    if given["token"] and given["locations"]:
-        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+    read_access(given, otherwise=", or try it with --sandbox")
     if given["locations"]:
-        from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
-
-        given["locations"] = read_locations(given["locations"])
         given["location"] = given["location"] or given["locations"].only
     if given["sandbox"]:
         given["location"] = given["location"] or SANDBOX_LOCATION
-    elif not (given["token"] or given["locations"]):
-        raise click.UsageError(
-            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's, or try it "
-            "with --sandbox"
-        )
     if not (given["location"] or given["locations"]):
         raise click.UsageError("give --location ID: the one to import into")
     if given["canary"] and not given["sources"]:
@@ -161,22 +150,18 @@ async def _examine(
     read: Sources | None,
 ) -> list[Finding]:
     from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.cli.import_options import ApiOptions  # noqa: PLC0415 - the same
     from leadconnector_async.doctor import examine  # noqa: PLC0415 - the same
     from leadconnector_async.reports.finding import Finding  # noqa: PLC0415 - the same
 
     listed = given["locations"]
     locations = [given["location"]] if given["location"] else list(listed.locations)
-    async with _client(given, base_url, token) as api:
+    options = ApiOptions(**{name: given[name] for name in ApiOptions.__struct_fields__})
+    async with options.client(token, base_url, location_id=given["location"]) as api:
         ours = f"leadconnector-async {__version__}, Python {platform.python_version()}"
         found = [Finding("version", "ok", ours)]
         to = "the sandbox" if given["sandbox"] else base_url.rstrip("/")
-        found += await examine(
-            api,
-            locations,
-            outbox=given["outbox"],
-            destination=to,
-            sources=read,
-        )
+        found += await examine(api, locations, outbox=given["outbox"], destination=to, sources=read)
         if given["canary"] and read is not None and not _is_barred(found):
             for location in locations:
                 if location in read.needs and read.needs[location].kinds:
@@ -188,22 +173,6 @@ async def _examine(
 def _is_barred(found: list[Finding]) -> bool:
     """Whether a canary could not even begin."""
     return any(one.state == "fault" and one.check in ("api", "token", "sources") for one in found)
-
-
-def _client(given: dict[str, Any], base_url: str, token: str | TokenProvider) -> LeadConnector:
-    from leadconnector_async.client import LeadConnector  # noqa: PLC0415 - not needed for help
-
-    try:
-        return LeadConnector(
-            token,
-            location_id=given["location"],
-            base_url=base_url,
-            version=given["api_version"],
-            proxy=None if given["sandbox"] else given["proxy"],
-            ca_file=given["ca_file"],
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
 
 
 def _lines(found: list[Finding], *, works: bool, quiet: bool) -> Iterator[str]:

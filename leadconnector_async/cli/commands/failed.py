@@ -38,17 +38,16 @@ if TYPE_CHECKING:
 @click.command("failed")
 @outbox_option
 @option(
-    "--output",
+    "--output FILE",
     "-o",
-    metavar="FILE",
     default="-",
+    show_default=False,
     type=click.Path(dir_okay=False, writable=True, allow_dash=True),
     help="The file to write, readable by you alone, as it holds the messages. By default, and for "
     "-, standard output.",
 )
 @option(
-    "--dismiss",
-    metavar="REASON|FILE",
+    "--dismiss REASON|FILE",
     help="Give up for good what failed for a reason, of which a part that no other one has is "
     "enough, or what is on a list that -o wrote.",
 )

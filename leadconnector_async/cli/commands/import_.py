@@ -32,14 +32,12 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 @click.command("import")
 @sources(required=False)
 @option(
-    "--location",
-    metavar="ID",
+    "--location ID",
     help='The location of the records; one that names its own ("locationId") goes there. By '
     "default the one of --locations, where it lists just one.",
 )
 @option(
-    "--outbox",
-    metavar="FILE|URL",
+    "--outbox FILE|URL",
     type=OUTBOX,
     help="The file in which the import keeps what became of each record, or the URL of a database, "
     "postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for "
@@ -72,8 +70,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 )
 @source_options
 @option(
-    "--provider",
-    metavar="ID",
+    "--provider ID",
     help="The conversation provider of calls and custom messages that name none: exports of other "
     "systems do not know it.",
 )

@@ -9,7 +9,6 @@ from urllib.parse import unquote
 
 import click
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.cli.commands.validate import RowChecker
@@ -101,7 +100,7 @@ def _look(path: str, options: SourceOptions) -> None:
                 if is_export and number <= SOURCES:
                     say(f"Source: {source.name}")
                 if number <= SOURCES:
-                    _show(source, checker, _heading(guessed, layout_of(source), options))
+                    _show(source, checker, _heading(guessed, table_of(source), options))
     if isinstance(shown, Export):
         if number > SOURCES:
             say(f"{counted(number - SOURCES, 'source')} more")
@@ -132,22 +131,22 @@ _OURS: Final = ("id", "locationId", "outboxKey")
 """Fields that no message has."""
 
 
-def _heading(
-    options: SourceOptions, layout: _TableLayout | None, given: SourceOptions
-) -> Iterator[str]:
+def _heading(options: SourceOptions, table: Table | None, given: SourceOptions) -> Iterator[str]:
     name = options.mapping_file
     if name is not None:
         yield f"Mapping: {name} ({load_mapping(name).about or 'your own'})"
         if options is not given:
             yield f"         guessed: {_how_to_import(name)}"
-    if layout is None:
+    if table is None:
         return
-    yield f"Columns: {', '.join(layout.columns)}\n"
+    columns = table.columns
+    yield f"Columns: {', '.join(filter(None, columns.names))}\n"
     yield f"  {'field':<24}made of"
-    for feed in layout.feeds:
-        yield f"  {feed.field:<24}{', '.join(feed.columns)}"
-    if layout.unused:
-        yield f"\nNot sent: {', '.join(layout.unused)}"
+    for field, names in columns.feeds.items():
+        if names:
+            yield f"  {field:<24}{', '.join(names)}"
+    if columns.unknown:
+        yield f"\nNot sent: {', '.join(columns.unknown)}"
 
 
 def _how_to_import(name: str) -> str:
@@ -188,21 +187,6 @@ _LAST: Final = "generic"
 """Reads nearly any table, and so is tried after the others."""
 
 
-class Feed(Struct, frozen=True):
-    """A field, and the columns that it is made of."""
-
-    field: str
-    columns: list[str]
-
-
-class _TableLayout(Struct, frozen=True):
-    """The columns of a table, the fields they feed, and those that feed none."""
-
-    columns: list[str]
-    feeds: list[Feed]
-    unused: list[str]
-
-
 def guess(path: str, options: SourceOptions) -> SourceOptions:
     """Find the options that read a file: those given, or with a mapping beside them.
 
@@ -225,7 +209,7 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
 
 def _recognised_of(source: Source) -> str | None:
     """Name the mapping by which a file is read without being told so."""
-    table = _table_of(source)
+    table = table_of(source)
     if table is not None:
         return table.recognised
     return source.recognised if isinstance(source, StreamSource) else None
@@ -245,27 +229,18 @@ def _first_that_reads(path: str, options: SourceOptions) -> str | None:
     return next((name for name in names if _reads(path, options, name)), None)
 
 
-def _table_of(source: Source) -> Table | None:
+def table_of(source: Source) -> Table | None:
+    """The table that a source reads; None for other kinds of file."""
     return source.table if isinstance(source, Delimited | Spreadsheet) else None
-
-
-def layout_of(source: Source) -> _TableLayout | None:
-    """Describe the columns of a table. None for other kinds of file."""
-    table = _table_of(source)
-    if table is None:
-        return None
-    columns = table.columns
-    feeds = [Feed(field, names) for field, names in columns.feeds.items() if names]
-    return _TableLayout([name for name in columns.names if name], feeds, columns.unknown)
 
 
 def _reads(path: str, options: SourceOptions, name: str) -> bool:
     """Tell whether a mapping makes anything of a file."""
     try:
         with open_source(path, replace(options, mapping_file=name)) as source:
-            layout = layout_of(source)
-            if layout is not None:
-                return len(layout.feeds) > 1
+            table = table_of(source)
+            if table is not None:
+                return sum(map(bool, table.columns.feeds.values())) > 1
             return any(parsed.row is not None for parsed in islice(source, 1))
     except SourceError:
         return False

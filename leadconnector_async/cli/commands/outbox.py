@@ -97,8 +97,7 @@ def check(outbox: str, *, as_json: bool) -> None:
 @outbox_option
 @option(
     "-o",
-    "--output",
-    metavar="FILE",
+    "--output FILE",
     type=click.Path(dir_okay=False),
     required=True,
     help="The copy, which must not exist yet.",
@@ -127,7 +126,7 @@ def forget(outbox: str, *, yes: bool) -> None:
 
 @command.command("move")
 @outbox_option
-@option("--to", metavar="FILE|URL", type=OUTBOX, required=True, help="Where it is from now on.")
+@option("--to FILE|URL", type=OUTBOX, required=True, help="Where it is from now on.")
 def move(outbox: str, to: str) -> None:
     """Move an outbox from a file to a database, or back, with all that it knows.
 

@@ -24,20 +24,18 @@ if TYPE_CHECKING:
 @click.command("report")
 @outbox_option
 @option(
-    "--html",
-    metavar="FILE",
+    "--html FILE",
     type=click.Path(dir_okay=False, allow_dash=True),
     help="The file to write, such as report.html, or - for standard output. An earlier page there "
     "is replaced.",
 )
 @option(
-    "--csv",
+    "--csv FILE",
     "as_csv",
-    metavar="FILE",
     type=click.Path(dir_okay=False, allow_dash=True),
     help="A table with one row for each record, such as report.csv, or - for standard output.",
 )
-@option("--title", metavar="TEXT", help="What stands above it, such as the client's name.")
+@option("--title TEXT", help="What stands above it, such as the client's name.")
 def command(outbox: str, html: str | None, as_csv: str | None, title: str | None) -> None:
     """Write down what became of all messages: as one HTML page, or as a table of the records.
 
@@ -107,8 +105,8 @@ _COLUMNS: Final = (
 
 
 def _row(life: RecordLife) -> tuple[object, ...]:
-    from leadconnector_async.cli.report_lines import STATES  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.records.draft import key_text  # noqa: PLC0415 - the same
+    from leadconnector_async.records.draft import key_text  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.reports.outbox_status import STATES  # noqa: PLC0415 - the same
 
     source, line = life.places[0] if life.places else ("", "")
     return (

@@ -13,18 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from leadconnector_async.cli import report_lines
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import destination, taken_as_known, target
 from leadconnector_async.cli.metrics import served_metrics
 from leadconnector_async.cli.progress_display import choose_display
-from leadconnector_async.cli.report_lines import (
-    AUTOMATIONS,
-    note_lines,
-    plan_lines,
-    print_json,
-    report_lines,
-)
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
@@ -46,22 +40,21 @@ from leadconnector_async.stager import Stager
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from leadconnector_async.cli.import_options import ApiTarget, ImportOptions
+    from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.cli.metrics import Metrics
-    from leadconnector_async.cli.progress_display import Display
+    from leadconnector_async.cli.progress_display import NoDisplay
+    from leadconnector_async.cli.rich_progress import BarDisplay
     from leadconnector_async.importer import Importer
     from leadconnector_async.outbox.reader import OutboxReader
 
 _CODES: Final[dict[Ended, Exit]] = {
-    "done": Exit.DONE,
     "error": Exit.ERROR,
     "day_spent": Exit.DAY_SPENT,
     "time_up": Exit.DAY_SPENT,
     "interrupted": Exit.INTERRUPTED,
-    "planned": Exit.DONE,
-    "staged": Exit.DONE,
 }
-
+"""The others are `Exit.DONE`."""
 
 _SHOWN_FOR: Final = 100
 """Progress is shown so many times as long as it takes to find out: it does with each location."""
@@ -79,16 +72,16 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     options = _within_open_files(options)
     with (
         served_metrics(options) as metrics,
-        target(options) as at,
+        target(options) as (base_url, token),
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        summary = runner.run(_Run(options, display, metrics).run(at))
+        summary = runner.run(_Run(options, display, metrics).run(base_url, token))
     if summary.error is not None:
         say(f"leadconnector: {summary.error}", err=True)
     if options.as_json:
-        print_json(summary)
+        report_lines.print_json(summary)
     elif summary.error is None or summary.staged or summary.requests:
-        for line in report_lines(summary, options):
+        for line in report_lines.report_lines(summary, options):
             say(line)
     return exit_code(summary)
 
@@ -115,23 +108,25 @@ def exit_code(summary: ImportSummary) -> Exit:
     """The code of an import that got as far as a report."""
     if summary.ended in ("done", "staged") and (summary.failed or summary.unresolved):
         return Exit.FAILED
-    return _CODES[summary.ended]
+    return _CODES.get(summary.ended, Exit.DONE)
 
 
 class _Run:
     """One run of the importer in the loop, with its signals and its progress."""
 
-    def __init__(self, options: ImportOptions, display: Display, metrics: Metrics) -> None:
+    def __init__(
+        self, options: ImportOptions, display: NoDisplay | BarDisplay, metrics: Metrics
+    ) -> None:
         self._options = options
         self._display = display
         self._metrics = metrics
 
-    async def run(self, at: ApiTarget) -> ImportSummary:
+    async def run(self, base_url: str, token: str | TokenProvider) -> ImportSummary:
         """Import, and count what this run did."""
         options = self._options
         path = options.outbox or ""
         async with (
-            options.client(at.token, at.base_url, options.location) as api,
+            options.sending_client(token, base_url, options.location) as api,
             options.source_client() or nullcontext(api) as origin,
         ):
             return await import_with(
@@ -151,12 +146,10 @@ class _Run:
     async def _import(self, importer: Importer) -> None:
         options = self._options
         if not (options.sandbox or options.quiet or options.stage_only):
-            say(AUTOMATIONS, err=True)
+            say(report_lines.AUTOMATIONS, err=True)
         await importer.stage()
         if not options.quiet:  # before the sending, which may take days
-            stager = importer.stager
-            for note in (*importer.reader.warnings, *note_lines(stager.notes)):
-                say(f"Note: {note}", err=True)
+            _tell_notes(importer.reader, importer.stager)
         if options.sandbox and not options.quiet:
             known = await taken_as_known(options, options.outbox or "")
             if known is not None:
@@ -198,6 +191,11 @@ class _Run:
             took = now() - began
 
 
+def _tell_notes(reader: SourceReader, stager: Stager) -> None:
+    for note in (*reader.warnings, *report_lines.note_lines(stager.notes)):
+        say(f"Note: {note}", err=True)
+
+
 def _ending(task: asyncio.Task[None], importer: Importer, *, interrupted: bool) -> Ending:
     """How the run ended; an error that stopped it goes before an interruption."""
     error = None if task.cancelled() else task.exception()
@@ -234,9 +232,9 @@ def plan(options: ImportOptions) -> Exit:
     """
     summary = asyncio.run(_plan(options))
     if options.as_json:
-        print_json(summary)
+        report_lines.print_json(summary)
     else:
-        for line in plan_lines(summary, options):
+        for line in report_lines.plan_lines(summary, options):
             say(line)
     if any(location.error for location in summary.locations):
         return Exit.ERROR
@@ -262,8 +260,7 @@ async def _plan(options: ImportOptions) -> ImportSummary:
     for reason in stopped.values():
         say(f"leadconnector: {reason}", err=True)
     if not options.quiet:
-        for note in (*reader.warnings, *note_lines(stager.notes)):
-            say(f"Note: {note}", err=True)
+        _tell_notes(reader, stager)
     summary = summary_of(
         stats,
         status,

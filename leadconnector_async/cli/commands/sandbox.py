@@ -14,35 +14,31 @@ if TYPE_CHECKING:
 
 
 @click.command("sandbox")
-@option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@option("--port", default=8700, show_default=True, help="The port; 0 takes a free one.")
+@option("--host", default="127.0.0.1", help="The address to listen at.")
+@option("--port", default=8700, help="The port; 0 takes a free one.")
 @option(
-    "--limit",
+    "--limit N/SECONDS",
     type=QUOTA,
     help="Requests per seconds that each location allows, such as 100/10. By default no limit.",
 )
 @option(
     "--window",
-    type=click.Choice(["fixed", "sliding", "bucket"]),
-    default="fixed",
-    show_default=True,
+    choices=("fixed", "sliding", "bucket"),
     help="How the limit is counted.",
 )
 @option("--daily", type=click.IntRange(1), help="Requests a day for each location, beside --limit.")
 @option("--latency", type=click.FloatRange(0), default=0.0, help="Milliseconds of a round trip.")
 @option("--jitter", type=click.FloatRange(0), default=0.0, help="Milliseconds more, at random.")
 @option(
-    "--fault",
+    "--fault KIND[:before|after][:P][:NAME=VALUE…]",
     "faults",
-    metavar="KIND[:before|after][:P][:NAME=VALUE…]",
     multiple=True,
     help="A fault, how probable it is, and for which requests, such as drop:after:0.05, "
     "500:conversationProviderId=ID or 422:after:endpoint=create_contact. Repeat it for more.",
 )
 @option(
-    "--location-token",
+    "--location-token TOKEN=LOCATION",
     "tokens",
-    metavar="TOKEN=LOCATION",
     multiple=True,
     help="Let in this token, for this location, and no unknown one. Repeat it for more.",
 )
@@ -54,9 +50,8 @@ if TYPE_CHECKING:
     "additionalEmails, locationId. Others are refused.",
 )
 @option(
-    "--provider-type",
+    "--provider-type ID=TYPE",
     "providers",
-    metavar="ID=TYPE",
     multiple=True,
     help="Know this conversation provider, for messages of this type. Repeat it for more.",
 )
@@ -104,7 +99,7 @@ def _options(given: dict[str, Any]) -> Any:  # noqa: ANN401 - a TypedDict of opt
         "latency_ms": given.pop("latency"),
         "jitter_ms": given.pop("jitter"),
         "max_requests": limit.requests if limit else 10_000_000,
-        "interval": limit.seconds if limit else 10.0,
+        "interval": limit.interval if limit else 10.0,
         "window": window if limit or daily else "off",
         "trusting": True,
         "apart": True,

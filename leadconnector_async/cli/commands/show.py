@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from leadconnector_async.cli.format import counted, say
+from leadconnector_async.cli.format import counted, moment, say
 from leadconnector_async.cli.options import json_option, outbox_option
 from leadconnector_async.cli.progress_display import run_waiting
-from leadconnector_async.cli.report_lines import STATES, print_json
+from leadconnector_async.cli.report_lines import print_json
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import read_outbox, shown_place
 from leadconnector_async.records.draft import key_text
+from leadconnector_async.reports.outbox_status import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,26 +70,22 @@ async def _read(
     return [life async for life in reader.lives(chosen)], len(found) - len(chosen)
 
 
-def _moment(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _lines(life: RecordLife) -> Iterator[str]:
     kind = f"{life.direction} {life.type}" if life.direction else life.type
-    of = "" if life.date is None else f" of {_moment(life.date)}"
+    of = "" if life.date is None else f" of {moment(life.date)}"
     yield f"{key_text(life.key)}: {kind or 'record'}{of}, location {life.location or '(none)'}"
     for number, place in enumerate(life.places):
         yield f"  {'equals' if number else 'read'}: {place.source}:{place.line}"
     for event in life.trail:
         trace = f" (trace id {event.trace})" if event.trace else ""
-        yield f"  {_moment(event.at)}: {event.what}{trace}"
+        yield f"  {moment(event.at)}: {event.what}{trace}"
     yield f"  {_end(life)}"
 
 
 def _end(life: RecordLife) -> str:
     if life.at is None:
         return f"not settled yet: waits, or is being sent ({counted(life.attempts, 'attempt')})"
-    words = f"{_moment(life.at)}: {STATES[life.state]}"
+    words = f"{moment(life.at)}: {STATES[life.state]}"
     if life.reason:
         words += f": {life.reason}"
     named = (

@@ -6,25 +6,24 @@ import asyncio
 import math
 import time
 from contextlib import nullcontext, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 from msgspec.structs import asdict, replace
 
-from leadconnector_async.cli.format import counted, duration, number, rate, runs_of, say, share_of
+from leadconnector_async.cli import report_lines
+from leadconnector_async.cli.format import (
+    counted,
+    duration,
+    moment,
+    number,
+    rate,
+    runs_of,
+    say,
+    share_of,
+)
 from leadconnector_async.cli.options import json_option, option, outbox_option
 from leadconnector_async.cli.progress_display import live_lines, run_waiting
-from leadconnector_async.cli.report_lines import (
-    MAX_LOCATIONS,
-    all_reasons,
-    all_runs_line,
-    copies_remark,
-    figures,
-    location_lines,
-    print_json,
-    reason_sections,
-)
 from leadconnector_async.cli.sending_options import for_option, share_option
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.open import is_url, read_outbox, shown_place
@@ -92,7 +91,7 @@ def _watch(outbox: str, pace: _Pace, show: Callable[[str], None] | None) -> None
 
 def _print_json(outbox: str, status: OutboxStatus, estimate: float) -> None:
     fields = {"estimate_s": round(estimate, 1), "outbox": shown_place(outbox)}
-    print_json(asdict(status) | fields)
+    report_lines.print_json(asdict(status) | fields)
 
 
 class _Pace(NamedTuple):
@@ -121,37 +120,26 @@ class _Pace(NamedTuple):
         )
 
 
-def _others(status: OutboxStatus) -> Iterator[tuple[str, int, str]]:
-    """What was not to be sent, where there is any."""
-    if status.copies:
-        yield "copies", status.copies, copies_remark(status)
-    if status.left_out:
-        yield "left out", status.left_out, ""
-    if status.dismissed:
-        yield "dismissed", status.dismissed, "given up after they had failed"
-
-
 def _stopped(status: OutboxStatus) -> Iterator[str]:
     """Say what does not go on, whoever sends."""
     stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]
-    for at, of in stops[:MAX_LOCATIONS]:
-        since = datetime.fromtimestamp(at / 1000, UTC)
-        yield f"Location {of.location} stopped, {since:%Y-%m-%d %H:%M:%S} UTC: {of.error}"
+    for at, of in stops[: report_lines.MAX_LOCATIONS]:
+        yield f"Location {of.location} stopped, {moment(at)}: {of.error}"
 
 
 def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
     later = f"{status.later:,} of them left for later: the last import did not select them"
-    yield from figures(
+    yield from report_lines.figures(
         [
             ("sent", status.sent, ""),
             ("failed", status.failed, ""),
             ("unresolved", status.unresolved, "may be stored, or not"),
             ("pending", status.pending, later if status.later else ""),
-            *_others(status),
+            *(row for row in report_lines.set_aside(status) if row[1]),
         ]
     )
     yield ""
-    yield all_runs_line(status.account)
+    yield report_lines.all_runs_line(status.account)
     if status.rate:
         yield f"Sent in the last minute: {rate(status.rate)}."
     if status.pending:
@@ -161,8 +149,8 @@ def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
     yield from _stopped(status)
     if is_url(outbox):
         yield from _worker_lines(status)
-    yield from location_lines([replace(of, error=None) for of in status.locations])
-    yield from reason_sections(all_reasons(status))
+    yield from report_lines.location_lines([replace(of, error=None) for of in status.locations])
+    yield from report_lines.reason_sections(report_lines.all_reasons(status))
 
 
 def _worker_lines(status: OutboxStatus) -> Iterator[str]:

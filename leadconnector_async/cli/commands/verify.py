@@ -7,32 +7,29 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
-from msgspec import Struct
 from msgspec.structs import asdict
 
-from leadconnector_async.api.endpoints import BASE_URL
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import api_token
+from leadconnector_async.cli.import_options import ApiOptions, api_token
 from leadconnector_async.cli.options import (
-    ONE_SOURCE_OF_TOKENS,
     api_options,
     locations_option,
     obey_output_options,
     option,
     outbox_option,
     output_options,
+    read_access,
     source_token_option,
 )
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
-from leadconnector_async.client import LeadConnector
 from leadconnector_async.location_reader import LocationReader
-from leadconnector_async.locations.toml_file import read_locations
-from leadconnector_async.outbox.open import files_of, open_reader, shown_place
+from leadconnector_async.outbox.open import files_of, open_reader
 from leadconnector_async.outbox.reader import RecordCounts
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.draft import key_text
+from leadconnector_async.reports.outbox_status import by_state
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.batch_reader import SourceReader
@@ -41,7 +38,7 @@ from leadconnector_async.verify import FoundMessages, SourceVerification, Verifi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from leadconnector_async.locations.toml_file import Locations
+    from leadconnector_async.client import LeadConnector
     from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.verify import Difference
 
@@ -52,7 +49,7 @@ if TYPE_CHECKING:
 @source_token_option
 @locations_option
 @api_options
-@option("--location", metavar="ID", help="Compare this location alone.")
+@option("--location ID", help="Compare this location alone.")
 @output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
@@ -65,13 +62,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     Exit status: 0 each record is there once, 3 some are not, 1 stopped by an error.
     """
     obey_output_options(ctx, given)
-    if given["token"] and given["locations"]:
-        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+    read_access(given)
     options = VerifyOptions(**given)
-    if not (options.token or options.locations):
-        raise click.UsageError(
-            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
-        )
     result = run_waiting("Comparing", _verify_all(options), quiet=options.quiet)
     _print(options, result)
     ctx.exit(Exit.DONE if result.agrees else Exit.FAILED)
@@ -81,37 +73,14 @@ MAX_SHOWN = 10
 """Differences of each kind that are shown; ``--json`` lists a thousand."""
 
 
-class VerifyOptions(Struct, frozen=True, kw_only=True):
+class VerifyOptions(ApiOptions, frozen=True, kw_only=True):
     """What the user asks for."""
 
     outbox: str
-    token: str | None
     source_token: str | None
-    locations: str | None
-    base_url: str | None
-    api_version: str | None
-    proxy: str | None
-    ca_file: str | None
     location: str | None
     as_json: bool
     quiet: bool
-
-    def client(self, token: str | None, locations: Locations | None = None) -> LeadConnector:
-        """The client for a token, or for the locations of a file."""
-        try:
-            return LeadConnector(
-                api_token(token, locations, self.outbox),
-                base_url=self.base_url or BASE_URL,
-                version=self.api_version,
-                proxy=self.proxy,
-                ca_file=self.ca_file,
-                limits={} if locations is None else locations.limits(RateLimit()),
-            )
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
-
-    def __repr__(self) -> str:
-        return f"VerifyOptions({shown_place(self.outbox)!r})"
 
 
 class _Result(NamedTuple):
@@ -151,8 +120,10 @@ def _print(options: VerifyOptions, result: _Result) -> None:
 async def _verify_all(options: VerifyOptions) -> _Result:
     async with await open_reader(options.outbox) as reader:
         with closing(FoundMessages()) as there:
-            locations = read_locations(options.locations) if options.locations else None
-            async with options.client(options.token, locations) as api:
+            listed = options.locations
+            limits = {} if listed is None else listed.limits(RateLimit())
+            token = api_token(options.token, listed, options.outbox)
+            async with options.client(token, limits=limits) as api:
                 found = await _verify_each(reader, options, api, there)
                 sources = await _verify_sources(await reader.sources(), options, api, there)
         return _Result(found, sources, (await reader.summary()).locations)
@@ -189,13 +160,7 @@ async def _sent(reader: OutboxReader, location: str) -> AsyncIterator[list[tuple
 
 def _others(counts: RecordCounts) -> dict[str, int]:
     """How many records have not been sent, by what became of them."""
-    return {
-        "failed": counts.rejected,
-        "unresolved": counts.unresolved,
-        "pending": counts.left,
-        "left_out": counts.left_out,
-        "dismissed": counts.dismissed,
-    }
+    return {name: n for name, n in by_state(counts).items() if name != "sent"}
 
 
 _NONE: Final = _others(RecordCounts())

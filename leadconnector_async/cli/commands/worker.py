@@ -11,12 +11,12 @@ import click
 
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.options import (
-    ONE_SOURCE_OF_TOKENS,
     api_options,
     locations_option,
     obey_output_options,
     option,
     output_options,
+    read_access,
 )
 from leadconnector_async.cli.sending_options import sending_options
 
@@ -32,8 +32,7 @@ COUNTED_S: Final = 2.0
 
 @click.command("worker")
 @option(
-    "--outbox",
-    metavar="URL",
+    "--outbox URL",
     required=True,
     help="The outbox, in a PostgreSQL database: postgresql://USER@HOST/DATABASE?schema=NAME. "
     "Better given in the environment, if it holds a password.",
@@ -43,11 +42,9 @@ COUNTED_S: Final = 2.0
 @api_options
 @sending_options
 @option(
-    "--lease",
-    metavar="SECONDS",
+    "--lease SECONDS",
     type=click.FloatRange(3),
     default=10.0,
-    show_default=True,
     help="How long after this worker was last heard of others have its locations.",
 )
 @option("--drain", is_flag=True, help="End when nothing is left to send, by whomever.")
@@ -65,21 +62,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     location could not go on, or stopped by an error.
     """
     obey_output_options(ctx, given)
-    if given["token"] and given["locations"]:
-        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
-    if not (given["token"] or given["locations"]):
-        raise click.UsageError(
-            "give the token in LEADCONNECTOR_TOKEN, or --locations with each location's"
-        )
+    read_access(given)
     if not given["outbox"].startswith(("postgresql://", "postgres://")):
         raise click.UsageError(
             "workers share an outbox in a database: give --outbox postgresql://…; a file is sent "
             "by the one import that has it open"
         )
-    if given["locations"]:
-        from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
-
-        given["locations"] = read_locations(given["locations"])
     from leadconnector_async.cli.import_options import WorkerOptions  # noqa: PLC0415 - not for help
     from leadconnector_async.cli.metrics import served_metrics  # noqa: PLC0415 - the same
 
@@ -97,7 +85,7 @@ async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:
 
     base_url = options.base_url or BASE_URL
     token = api_token(options.token, options.locations, options.outbox)
-    async with options.client(token, base_url) as api:
+    async with options.sending_client(token, base_url) as api:
         meter = None if options.metrics is None else StatisticsMeter(api.session)
         worker = Worker(
             api.session if meter is None else meter.session,

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leadconnector_async.cli.format import counted, number
+from leadconnector_async.cli.html_report import wording
 from leadconnector_async.cli.html_report.chart import binned, chart, series_of, type_label, unit
-from leadconnector_async.cli.html_report.wording import (
-    clock,
-    course,
-    day,
-    headline,
-    in_plain_words,
-    period_words,
-    remainder,
-    share,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -91,8 +82,8 @@ def page(report: HistoryReport, *, title: str | None, made_ms: int) -> str:
         title=title,
         heading=_HEADING,
         facts=list(_facts(report, made_ms)),
-        headline=headline(report.counts),
-        remainder=" ".join(remainder(report.counts)),
+        headline=wording.headline(report.counts),
+        remainder=" ".join(wording.remainder(report.counts)),
         total=report.counts.total,
         tiles=list(_tiles(report.counts)),
         time_line=_time_line(report),
@@ -100,7 +91,7 @@ def page(report: HistoryReport, *, title: str | None, made_ms: int) -> str:
         by_location=_by_location(report),
         not_sent=list(_by_reason(report)),
         left_out=list(_by_choice(report)),
-        course=course(report.times, report.counts.sent),
+        course=wording.course(report.times, report.counts.sent),
     )
 
 
@@ -118,9 +109,9 @@ def _row(name: str, *cells: int | str) -> Row:
 
 
 def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
-    yield "Report made", clock(made_ms)
+    yield "Report made", wording.clock(made_ms)
     if report.period.first is not None:
-        yield "Messages from", period_words(report.period)
+        yield "Messages from", wording.period_words(report.period)
     names = sorted(report.locations)
     if len(names) > _FEW:
         yield "Locations", f"{number(len(names))} locations, listed below"
@@ -154,7 +145,7 @@ def _tiles(counts: StateCounts) -> Iterator[Tile]:
     for name, mark, meaning, n, width in zip(
         _STATES, marks, meanings, _by_state(counts), widths, strict=True
     ):
-        remarks = [f"{share(n, counts.total)}, {meaning}" if n else meaning]
+        remarks = [f"{wording.share(n, counts.total)}, {meaning}" if n else meaning]
         if name == "Sent" and counts.found:
             remarks.append(f"{number(counts.found)} found there after a lost answer")
         shown = max(width * scale - 1.5, 1.5) if n else 0.0
@@ -218,11 +209,18 @@ def _by_location(report: HistoryReport) -> Table:
     """Locations, the largest first."""
     places = sorted(report.locations.items(), key=lambda of: (-of[1][0].total, of[0]))
     rows = [
-        _row(name or "no location given", *_by_state(counts), day(period.first), day(period.last))
+        _row(
+            name or "no location given",
+            *_by_state(counts),
+            wording.day(period.first),
+            wording.day(period.last),
+        )
         for name, (counts, period) in places
     ]
     period = report.period
-    foot = _row("Total", *_by_state(report.counts), day(period.first), day(period.last))
+    foot = _row(
+        "Total", *_by_state(report.counts), wording.day(period.first), wording.day(period.last)
+    )
     head = ["Location", *_STATES, "First message", "Last message"]
     caption = "What became of the messages of each location, and the dates they cover."
     return Table(caption, head, rows, foot if len(places) > 1 else None)
@@ -237,7 +235,7 @@ def _by_reason(report: HistoryReport) -> Iterator[tuple[Table, Table]]:
         if total:
             found = [why for why in report.reasons if why.unresolved is unresolved]
             technical = _reasons("As the import put it.", _as_it_stands(found), total)
-            yield _reasons(caption, in_plain_words(found), total), technical
+            yield _reasons(caption, wording.in_plain_words(found), total), technical
 
 
 def _by_choice(report: HistoryReport) -> Iterator[Table]:
@@ -246,7 +244,7 @@ def _by_choice(report: HistoryReport) -> Iterator[Table]:
         ("Left out: not meant to be imported.", _as_it_stands(report.left_out)),
         (
             "Given up: could not be imported, and is not waited for.",
-            in_plain_words(report.dismissed),
+            wording.in_plain_words(report.dismissed),
         ),
         (
             "Copies: not imported a second time.",
@@ -262,8 +260,10 @@ def _as_it_stands(reasons: Iterable[ReasonCount]) -> list[tuple[str, int]]:
 
 
 def _reasons(caption: str, found: list[tuple[str, int]], total: int) -> Table:
-    rows = [_row(reason, count, share(count, total)) for reason, count in found[:MAX_REASONS]]
+    rows = [
+        _row(reason, count, wording.share(count, total)) for reason, count in found[:MAX_REASONS]
+    ]
     rest = total - sum(count for _, count in found[:MAX_REASONS])
     if rest > 0:
-        rows.append(_row("Other reasons", rest, share(rest, total)))
+        rows.append(_row("Other reasons", rest, wording.share(rest, total)))
     return Table(caption, ["Reason", "Messages", "Share"], rows)

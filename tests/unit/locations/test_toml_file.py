@@ -7,16 +7,7 @@ import pytest
 
 from leadconnector_async import AccessError, LocationsError, RateLimit
 from leadconnector_async.locations.token_sources import tokens_of
-from leadconnector_async.locations.toml_file import (
-    AppSettings,
-    FromCommand,
-    FromCompany,
-    FromVariable,
-    Installed,
-    Locations,
-    StatedRate,
-    read_locations,
-)
+from leadconnector_async.locations.toml_file import AppSettings, Locations, read_locations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,13 +64,9 @@ def test_everything_that_a_file_can_say(tmp_path: Path) -> None:
     found = read(tmp_path, WHOLE)
     assert found.app == AppSettings("app", "APP_SECRET", str(tmp_path / "tokens.db"))
     assert found.companies == {"co": "AGENCY"}
-    assert {id_: location.source for id_, location in found.locations.items()} == {
-        "a": FromVariable("TOKEN_A"),
-        "b": FromCommand(("pass", "show", "b")),
-        "c": Installed("REFRESH_C"),
-        "d": FromCompany("co"),
-    }
-    assert found.locations["a"].pace == StatedRate(25, 10.0)
+    a, b, c, d = found.locations.values()
+    assert (a.token_env, b.token_command) == ("TOKEN_A", ["pass", "show", "b"])
+    assert (c.refresh_token_env, d.company) == ("REFRESH_C", "co")
     assert found.only is None
     assert read(tmp_path, ONE).only == "a"
 

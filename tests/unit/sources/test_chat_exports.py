@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KIM = Contact(phone="+13035550142")
 NUMBER = "+1 303 555 0142"
 WHEN = 1711724801
+REACTIONS = "reactions, for which the API has no field"
 
 
 def _read(path: Path, content: object = None, **options: object) -> tuple[list[Parsed], list[str]]:
@@ -128,6 +129,61 @@ def test_a_download_of_meta_whose_path_tells_nothing_is_asked(tmp_path: Path) ->
     assert one.row is None
     assert "direction cannot be told: give --mine" in str(one.problems[0])
     assert other.row is None
+
+
+@pytest.mark.parametrize(
+    ("content", "is_reaction"),
+    [
+        ("Liked a message", True),
+        ("Reacted \u00e2\u009d\u00a4 to your message ", True),
+        ("Reaccion\u00c3\u00b3 con \u00f0\u009f\u0098\u0082 a tu mensaje", True),
+        ("Reagiu com \u00e2\u009d\u00a4 \u00c3\u00a0 sua mensagem", True),
+        ("Hat mit \u00e2\u009d\u00a4 auf deine Nachricht reagiert", True),
+        ("Reacted badly to your message", False),
+        ("Liked a message, but not the other", False),
+    ],
+)
+@pytest.mark.parametrize("system", ["facebook", "instagram"])
+def test_lines_in_place_of_reactions_are_left_out(
+    tmp_path: Path, system: str, content: str, *, is_reaction: bool
+) -> None:
+    """As Meta writes them among messages; a text that is like one stays. So are notes of calls."""
+    said = {"sender_name": NUMBER, "timestamp_ms": WHEN * 1000, "content": content}
+    call = {**said, "content": "You missed a call", "call_duration": 0}
+    chat = META | {"messages": [said, call]}
+    (one, other), _ = _read(tmp_path / system / "message_1.json", chat, mine=("Café",))
+    assert (one.left_out == REACTIONS) is is_reaction
+    assert (one.row is None) is is_reaction
+    assert other.left_out == "notes of calls"
+
+
+def test_contacts_and_places_of_telegram_are_text(tmp_path: Path) -> None:
+    """They stand beside an empty text; what the program could not export is counted."""
+    person = {"first_name": "Bob", "last_name": "", "phone_number": "0013035550143"}
+    place = {"latitude": 1.5, "longitude": 2.5}
+    said = [
+        _said(text="", contact_information=person),
+        _said(id=3, text="", location_information=place),
+        _said(id=4, text="", poll={"question": "When?"}),
+        {"id": 5, "type": "unsupported", "date_unixtime": str(WHEN)},
+    ]
+    parsed, _ = _read(tmp_path / "result.json", _chat(*said))
+    assert [one.row and one.row.message for one in parsed] == [
+        *("Bob\n0013035550143", "1.5\n2.5", "When?", None),
+    ]
+    assert parsed[3].left_out == "messages that Telegram could not export"
+
+
+def test_reactions_beside_a_message_are_counted(tmp_path: Path) -> None:
+    """Of Telegram and of Google Chat, whose message is sent."""
+    liked = [{"type": "emoji", "count": 1, "emoji": "👍"}]
+    (one,), _ = _read(tmp_path / "result.json", _chat(_said(text="hi", reactions=liked)))
+    assert (one.row is not None, one.notices) == (True, (REACTIONS,))
+    liked = [{"emoji": {"unicode": "👍"}, "reactor_emails": ["kim@example.org"]}]
+    said = _google("kim@example.org", text="hi", reactions=liked)
+    content = {"messages": [said, _google("me@shop.example", text="ho")]}
+    (one, _), _ = _read(tmp_path / "messages.json", content, mine=("me@shop.example",))
+    assert (one.row is not None, one.notices) == (True, (REACTIONS,))
 
 
 def test_chats_of_meta_that_were_encrypted(tmp_path: Path) -> None:

@@ -56,6 +56,33 @@ def test_a_sent_row_is_with_whom_the_others_of_its_chat_are(tmp_path: Path) -> N
     assert contacts[3] == Contact(email="kim@example.org", name="Kim")
 
 
+def test_a_row_in_place_of_a_reaction_is_left_out(tmp_path: Path) -> None:
+    """As a telephone wrote it; a text that only begins so stays."""
+    reactions = (
+        "Liked “See you”",
+        "Loved an image",
+        "Reacted 😂 to “See, you”",
+        "Removed a like from “x”",
+    )
+    texts = ("Liked the image", "Loved “it”, thanks")
+    rows = [
+        _row("Kim", "Incoming", "+13035550142", "Kim", f'"{text}"') for text in reactions + texts
+    ]
+    parsed, _, _ = _read(tmp_path / "a.csv", _imazing(*rows))
+    said = "reactions, for which the API has no field"
+    assert [one.left_out for one in parsed] == [said] * len(reactions) + [None] * len(texts)
+    assert all(one.row for one in parsed[len(reactions) :])
+
+
+def test_a_deleted_message_is_left_out(tmp_path: Path) -> None:
+    """Which the widest table holds until the telephone forgets it."""
+    head = NARROW.replace("Message Date,", "Message Date,Delivered Date,Deleted Date,")
+    row = "Kim,2024-03-29 09:06:41,,{},iMessage,Incoming,+13035550142,Kim,Read,,,hi,,,\n"
+    content = f"{head}\n{row.format('2024-03-30 09:06:41')}{row.format('')}"
+    parsed, _, _ = _read(tmp_path / "a.csv", content)
+    assert [one.left_out for one in parsed] == ["messages that were deleted", None]
+
+
 def test_a_chat_in_which_nobody_answered_is_with_whom_it_is_named_after(tmp_path: Path) -> None:
     """A number is enough; a name finds nobody."""
     content = _imazing(_row("+1 (303) 555-0142", "Outgoing"), _row("Kim", "Outgoing"))

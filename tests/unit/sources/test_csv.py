@@ -57,7 +57,9 @@ def test_a_record_knows_its_line_and_its_cells() -> None:
 def test_a_table_without_dates_says_so(mapping: str | None) -> None:
     """A column of another name is easily forgotten, and a history of today is none."""
     options = SourceOptions(mapping_file=mapping, mapping={"direction": "way"})
-    content = b"type,message,way,moment\nSMS,hi,inbound,2024-01-31T09:30:00Z\n"
+    content = (
+        b"type,contact.phone,message,way,moment\nSMS,+12125550111,hi,inbound,2024-01-31T09:30:00Z\n"
+    )
     records, warnings = parse(content, ".csv", options)
     assert "no column gives the date: give --map date=COLUMN" in warnings
     assert [str(problem)[:15] for problem in records[0].problems] == ["date is missing"]

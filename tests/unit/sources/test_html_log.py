@@ -249,6 +249,147 @@ def test_pages_of_imessage_exporter(tmp_path: Path) -> None:
     assert (other.row.direction, other.row.message) == ("outbound", "Yes")
 
 
+IMESSAGE_TXT = """\
+Mar 29, 2024  5:29:42 PM (Read by you after 1 hour, 49 seconds)
++13035550142
+attachments/1/photo.jpg
+Reactions:
+Loved by Me
+
+the caption below
+This message responded to an earlier message.
+
+Mar 29, 2024  5:30:42 PM
+Me
+Mar 29, 2024  5:30:42 PM Helo world
+Edited 10 seconds later: Hello
+Edited 1 minute, 2 seconds later: Hello world
+
+Mar 29, 2024  5:31:42 PM
++13035550142
+They deleted a message.
+
+Mar 29, 2024  5:32:42 PM
++13035550142
+This message was deleted from the conversation!
+secret
+
+Mar 29, 2024  5:33:42 PM
++13035550142
+Happy birthday
+Sent with Confetti
+
+Mar 29, 2024  5:34:42 PM
++13035550142
+Attachment missing!
+
+Mar 29, 2024  5:34:43 PM
++13035550142
+IMG_0123.HEIC
+
+Mar 29, 2024  5:35:42 PM
++13035550142
+Question
+    Mar 29, 2024  5:36:42 PM
+    Me
+    first line
+second line
+
+Mar 29, 2024  5:36:42 PM
+Me
+first line
+second line
+
+Mar 29, 2024  5:37:42 PM You renamed the conversation to X
+
+Mar 29, 2024  5:38:42 PM
++13035550142
+v2 text
+Edited 5 seconds later: v2 new text
+Tapbacks:
+    Loved by Me
+    😂 by Me
+
+Mar 29, 2024  5:39:42 PM
+Me
+Heart Sticker from Me: attachments/1/photo.jpg
+
+"""
+
+
+def test_what_imessage_exporter_writes_itself_is_no_text(tmp_path: Path) -> None:
+    """Edits give the last text, and what stands below a reaction is the message's own."""
+    (tmp_path / "attachments" / "1").mkdir(parents=True)
+    (tmp_path / "attachments" / "1" / "photo.jpg").write_bytes(b"picture")
+    parsed = _read(tmp_path / "+13035550142.txt", IMESSAGE_TXT, timezone=ZoneInfo("America/Denver"))
+    deleted, lacks = (
+        "messages that were deleted",
+        "messages of pictures or files alone, which the export does not hold",
+    )
+    assert [one.left_out for one in parsed] == [
+        *(None, None, deleted, deleted, None, lacks, lacks, None, None),
+        *("notices of a chat, such as who named it", None, None),
+    ]
+    rows = [one.row for one in parsed if one.row]
+    assert [row.message for row in rows] == [
+        *("the caption below", "Hello world", "Happy birthday", "Question"),
+        *("first line\nsecond line", "v2 new text", None),
+    ]
+    assert [len(row.attachments or ()) for row in rows] == [1, 0, 0, 0, 0, 0, 1]
+    reactions, edited = (
+        "reactions, for which the API has no field",
+        "earlier texts of messages that were edited",
+    )
+    assert [one.notices for one in parsed if one.row] == [
+        *((reactions,), (edited,), ("effects with which messages were sent",)),
+        ("lines below a reply under a message, which may be of either",),
+        *((), (reactions, edited), ()),
+    ]
+
+
+def test_links_edits_and_subjects_in_pages_of_imessage_exporter(tmp_path: Path) -> None:
+    """Are text, and a preview's picture is no attachment; deleted messages are left out."""
+
+    def message(part: str, above: str = "") -> str:
+        head = '<p><span class="timestamp">Mar 29, 2024  9:06:41 AM</span></p>' + above
+        return (
+            f'<div class="message">\n<div class="sent iMessage">\n{head}<hr>'
+            f'<div class="message_part">{part}</div></div></div>\n'
+        )
+
+    edits = "".join(
+        f"<{tag}><tr><td>at</td><td>{text}</td></tr></{tag}>"
+        for tag, text in (("tbody", "Helo"), ("tfoot", "Hello"))
+    )
+    app = (
+        '<div class="app"><a href="https://shop.example/x"><div class="app_header">'
+        '<img src="https://shop.example/p.png"><div class="name">Shop</div></div>'
+        '<div class="app_footer"><div class="caption">Sale</div></div></a></div>'
+    )
+    content = _page(
+        message(
+            f'<div class="edited"><table>{edits}</table></div>',
+            '<p>Subject: <span class="subject">Hi</span></p>',
+        )
+        + message(app)
+        + message('<span class="bubble">x</span>', '<span class="deleted">deleted</span>')
+        + message('<span class="attachment_error">Unable to locate attachment: a.jpg</span>')
+        + '<div class ="announcement"><p>You changed the group photo.</p></div>'
+    )
+    one, link, gone, lost, said = _read(
+        tmp_path / "+13035550142.html", content, timezone=ZoneInfo("America/Denver")
+    )
+    assert one.row is not None
+    assert link.row is not None
+    assert one.row.message == "Hi\nHello"
+    assert (link.row.message, link.row.attachments) == ("https://shop.example/x\nShop\nSale", None)
+    assert [gone.left_out, lost.left_out, said.left_out] == [
+        "messages that were deleted",
+        "messages of pictures or files alone, which the export does not hold",
+        "notices of a chat, such as who named it",
+    ]
+
+
 def test_a_page_that_was_cut_short_is_told(tmp_path: Path) -> None:
     """Once, at its end: what the cut goes through is not sent, what stands before it is."""
     content = _texts(_message(text="whole"), _message(text="cut here, or later"))

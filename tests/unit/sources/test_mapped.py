@@ -87,6 +87,8 @@ def test_the_other_side_depends_on_the_direction() -> None:
         (["%d/%m/%Y %H:%M"], None, "31/01/2024 09:30", "2024-01-31T09:30:00"),
         (["%d/%m/%Y", "iso"], "Asia/Tokyo", "2024-01-31T09:30", "2024-01-31T09:30:00+09:00"),
         ([], "UTC", "2024-01-31T09:30+02:00", "2024-01-31T09:30:00+02:00"),
+        (["iso", "epoch-ms"], None, "1701122812000", "2023-11-27T22:06:52+00:00"),
+        (["epoch-ms", "epoch"], None, "1706693400", "2024-01-31T09:30:00+00:00"),
     ],
 )
 def test_dates_are_read_by_their_formats(

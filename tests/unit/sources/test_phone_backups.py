@@ -78,6 +78,20 @@ def test_a_message_without_a_date_says_so(date: str, tmp_path: Path) -> None:
     assert [problem.field for problem in one.problems] == ["date"]
 
 
+def test_dates_of_another_unit_are_read_and_told(tmp_path: Path) -> None:
+    """Seconds, which some programs write, are not of 1970; what fits no unit is refused."""
+    told = "date is a number, read as Unix time"
+    dates = ("1711724801", "1711724801000", "1711724801000000", "12345", "31536000000")
+    parsed, _ = _read("".join(_sms(date=date) for date in dates), tmp_path)
+    assert [one.notices for one in parsed[:3]] == [(told,), (), (f"{told} in µs",)]
+    assert {one.row and str(one.row.date) for one in parsed[:3]} == {"2024-03-29 15:06:41+00:00"}
+    assert [one.row for one in parsed[3:]] == [None, None]
+    assert [[problem.field for problem in one.problems] for one in parsed[3:]] == [["date"]] * 2
+    parsed, _ = _read(_sms(date=dates[0]) + _sms(date=dates[1]), tmp_path, date_format="epoch")
+    assert [one.notices for one in parsed] == [(), ()]
+    assert {one.row and str(one.row.date) for one in parsed} == {"2024-03-29 15:06:41+00:00"}
+
+
 def test_a_text_that_says_null_is_a_text(tmp_path: Path) -> None:
     """Of an SMS; in parts of an MMS the word stands for nothing."""
     parsed, _ = _read(_sms(body="null") + _mms(_text("null") + _text("hi"), address=ANN), tmp_path)

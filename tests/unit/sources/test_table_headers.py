@@ -251,3 +251,32 @@ def test_words_for_no_attachment_are_none(cell: str) -> None:
 
 def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"'
+
+
+def test_all_that_a_header_lacks_is_told_at_once() -> None:
+    """The missing date does not hide what else no column gives; each comes with its way out."""
+    options = SourceOptions(mapping_file="generic", region="US")
+    content = b"Who,Way,When exactly,What\n+12125550111,in,2024-01-31T09:30:00Z,hi\n"
+    (parsed,), _ = parse(content, ".csv", options)
+    assert [(one.field, one.wrong) for one in parsed.problems] == [
+        (field, "is missing") for field in ("date", "direction", "contact.phone", "message")
+    ]
+    assert all(f"--map {one.field}=COLUMN" in one.fix for one in parsed.problems)
+    typed = b"Type,Phone,Way,When exactly\nSMS,+12125550111,in,2024-01-31T09:30:00Z\n"
+    (parsed,), _ = parse(typed, ".csv", options)
+    assert {one.field for one in parsed.problems} == {"date", "direction", "message"}
+    calls = b"Type,Phone,Way,When exactly\nInbound Call,+12125550111,in,2024-01-31T09:30:00Z\n"
+    (parsed,), _ = parse(calls, ".csv", options)
+    assert [one.field for one in parsed.problems] == ["date"]
+
+
+def test_all_that_is_wrong_with_a_header_of_the_apis_names_is_told_at_once() -> None:
+    """One error, with what is spelled otherwise and what is not there."""
+    with pytest.raises(SourceError) as told:
+        parse(b"kind,contactId,Direction,when,Messages\nSMS,a,in,b,c\n", ".csv", SourceOptions())
+    text = str(told.value)
+    assert 'column "Direction" is spelled differently from the field "direction"' in text
+    assert 'give --map "message=Messages"' in text
+    assert 'no column is named "type", nor "date": write' in text
+    assert "give --map type=COLUMN --map date=COLUMN" in text
+    assert "contact.phone" not in text

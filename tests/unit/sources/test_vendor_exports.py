@@ -223,3 +223,65 @@ def test_numbers_that_a_spreadsheet_made_floats() -> None:
     assert one.row.contact == Contact(phone="+12125550142")
     (one,), _ = _read("Phone,Direction,Date,Text", "1.2E+10,in,2024-01-31T10:00:00Z,x")
     assert [problem.field for problem in one.problems] == ["contact.phone"]
+
+
+def test_one_s_own_number_is_not_the_contact_of_a_table_that_names_the_other_otherwise() -> None:
+    """Beside a number, one in the place of a name is asked about, or known by --mine."""
+    header = "Number,Customer,Direction,Date,Text"
+    row = "+12125550100,+12125550111,in,2024-01-31T10:00:00Z,hi"
+    (one,), _ = _read(header, row)
+    assert [problem.field for problem in one.problems] == ["contact.phone"]
+    assert "--map contact.phone=COLUMN" in one.problems[0].fix
+    for options in ({"mine": ("+12125550100",)}, {"mapping": {"contact.phone": "Customer"}}):
+        (one,), _ = _read(header, row, **options)
+        assert one.row is not None
+        assert one.row.contact == Contact(phone="+12125550111")
+    for name in ("12125550100", "10023456", "Ann"):
+        (one,), _ = _read(header, row.replace("+12125550111", name))
+        assert one.row is not None
+        assert one.row.contact is not None
+        assert one.row.contact.phone == "+12125550100"
+
+
+def test_an_address_beside_two_numbers_is_nobodys() -> None:
+    """It is often the agent's: all customers would be one. The table, or --map, says whose."""
+    header = "Name,Email,From,To,Direction,Date,Text"
+    row = "Ann,ann@shop.example,+12125550111,+12125550100,in,2024-01-31T10:00:00Z,hi"
+    (one,), _ = _read(header, row)
+    assert one.row is not None
+    assert one.row.contact == Contact(phone="+12125550111")
+    assert [said[:19] for said in one.notices] == ["names and addresses"]
+    whole = Contact(phone="+12125550111", email="ann@shop.example", name="Ann")
+    told: tuple[tuple[str, dict[str, str]], ...] = (
+        (header, {"contact.email": "Email"}),
+        (header.replace("From", "Phone"), {}),
+        (header.replace("To", "Line"), {}),
+    )
+    for names, mapping in told:
+        (one,), _ = _read(names, row, mapping=mapping)  # type: ignore[arg-type]
+        assert one.row is not None
+        assert (one.row.contact, one.notices) == (whole, ())
+
+
+def test_notes_are_no_message_where_there_is_a_column_of_messages() -> None:
+    """What is written about a customer is not sent as if it had been written to them."""
+    rest = "+12125550111,in,2024-01-31T10:00:00Z"
+    (one,), warnings = _read("Phone,Direction,Date,Text,Notes", f"{rest},,pays late")
+    assert one.row is not None
+    assert one.row.message is None
+    assert 'column "Notes" is not sent' in warnings
+    (one,), warnings = _read("Phone,Call Direction,Date,Notes", f"{rest},asked for hours")
+    assert one.row is not None
+    assert (one.row.type, one.row.message, warnings) == ("Call", "asked for hours", [])
+
+
+def test_what_only_calls_have_makes_a_table_one_of_calls() -> None:
+    """A missed one came in; what was blocked never arrived."""
+    (one,), _ = _read(
+        "Phone,Direction,Start Time,Call Status", "+12125550111,Missed,2024-01-31T10:00:00Z,missed"
+    )
+    assert one.row is not None
+    assert (one.row.type, one.row.direction) == ("Call", "inbound")
+    header = "Phone,Direction,Date,Text,Status"
+    (one,), _ = _read(header, "+12125550111,out,2024-01-31T10:00:00Z,hi,Blocked by carrier")
+    assert one.left_out == "messages that were never delivered"

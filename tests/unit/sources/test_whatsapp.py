@@ -1,13 +1,22 @@
+# ruff: noqa: RUF001 - telephones write in all scripts
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.sources import Parsed, SourceOptions, open_source, read_people
+from leadconnector_async.sources import (
+    Parsed,
+    SourceOptions,
+    open_source,
+    open_sources,
+    read_people,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +61,25 @@ def _says(parsed: list[Parsed]) -> list[str]:
         ("31/03/2024 \u00e0 21:34 - ", "2024-04-01 01:34:00"),
         ("31.3.2024 klo 21.34 - ", "2024-04-01 01:34:00"),
         ("2024-03-31, 21:34 - ", "2024-04-01 01:34:00"),
+        ("[٢٠٢٤/٣/٣١، ٩:٣٤:٠٩ م] ", "2024-04-01 01:34:09"),
+        ("\u200f[٣١\u200f/٣\u200f/٢٠٢٤, ٩:٣٤:٠٩\xa0ص] \u200f", "2024-03-31 13:34:09"),
+        ("31\u200f/3\u200f/2024، 9:34 م - \u200f", "2024-04-01 01:34:00"),
+        ("۲۰۲۴/۳/۳۱،\u200f ۲۱:۳۴ - ", "2024-04-01 01:34:00"),
+        ("31.3.2024, 21:34 - ", "2024-04-01 01:34:00"),
+        ("31.3.2024, 9:34 אחה״צ - ", "2024-04-01 01:34:00"),
+        ("2024년 3월 31일 오후 9:34 - ", "2024-04-01 01:34:00"),
+        ("2024. 3. 31. 오전 9:34 - ", "2024-03-31 13:34:00"),
+        ("[24. 3. 1. 오후 9:34:09] ", "2024-03-02 02:34:09"),
+        ("2024/3/31 午後9:34 - ", "2024-04-01 01:34:00"),
+        ("[2024/03/31 午前0:34:09] ", "2024-03-31 04:34:09"),
+        ("2024年3月31日 下午9:34 - ", "2024-04-01 01:34:00"),
+        ("[2024/3/31 晚上9:34:09] ", "2024-04-01 01:34:09"),
+        ("31/3/24, 9:34 अपराह्न - ", "2024-04-01 01:34:00"),
+        ("31/3/24, ९:३४ म.उ. - ", "2024-04-01 01:34:00"),
+        ("31.03.2024 ÖS 9:34 - ", "2024-04-01 01:34:00"),
+        ("31.03.24 г., 21:34 ч. - ", "2024-04-01 01:34:00"),
+        ("9:34 CH, 31/03/2024 - ", "2024-04-01 01:34:00"),
+        ("[21:34, 31/3/2024] ", "2024-04-01 01:34:00"),
     ],
 )
 def test_the_forms_of_a_line(tmp_path: Path, begins: str, utc: str) -> None:
@@ -74,6 +102,99 @@ def test_the_forms_of_a_line(tmp_path: Path, begins: str, utc: str) -> None:
     assert {str(row.date) for row in rows} == {f"{utc}+00:00"}
     assert {row.contact for row in rows} == {Contact(phone="+13035550142")}
     assert [one.line for one in parsed] == [1, 2, 5]
+
+
+def test_calendars_and_words_that_are_not_certain(tmp_path: Path) -> None:
+    """Thailand's years are read and told; Persia's calendar, and a half unknown, are refused."""
+    path = tmp_path / "_chat.txt"
+    (one, _) = _read(path, f"29/2/2567 21:34 - {KIM}: hi", "29/2/2567 21:34 - Shop: ho")
+    assert one.row is not None
+    assert str(one.row.date) == "2024-03-01 02:34:00+00:00"
+    assert "year is of Thailand's calendar, 543 ahead: read as such" in one.notices
+    line = f"۱۴۰۲/۱۲/۱۱،\u200f ۱۵:۱۵ - {KIM}: hi"
+    (one, _) = _read(path, line, line.replace(KIM, "Shop"))
+    assert one.row is None
+    assert "is in the year 1402, of another calendar" in _says([one])[0]
+    for half in ("晚上12:34", "中午11:34", "何9:34", "午後13:34"):
+        (one, _) = _read(path, *(f"2024/3/31 {half} - {name}: hi" for name in (KIM, "Shop")))
+        assert one.row is None
+        assert "is no date of a known form" in _says([one])[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "left_out"),
+    [
+        ("الرسائل والمكالمات مشفّرة تمامًا بين الطرفين.", OWN_LINES),
+        ("메시지 및 전화는 종단간 암호화되어 안전합니다.", OWN_LINES),
+        ("メッセージと通話はエンドツーエンド暗号化されています。", OWN_LINES),
+        ("\u200eקוד האבטחה שלך עם Kim שונה.", OWN_LINES),
+        ("تم حذف هذه الرسالة", DELETED),
+        ("このメッセージは削除されました。", DELETED),
+        ("\u200fהודעה זו נמחקה", DELETED),
+        ("\u200fהתמונה הושמטה", ALONE),
+        ("\u200e이미지 생략됨", ALONE),
+        ("\u200e圖片已略去", ALONE),
+        ("<미디어 파일을 생략한 대화내용>", ALONE),
+        ("\u200eالموقع: https://maps.example/?q=1,2", None),
+        ("\u200e투표:\nWhen?", None),
+        ("תם", None),
+    ],
+)
+def test_what_the_app_wrote_in_other_scripts(
+    tmp_path: Path, written: str, left_out: str | None
+) -> None:
+    """Never a message of a person; places and polls are."""
+    (one, _) = _read(
+        tmp_path / "_chat.txt",
+        f"[٢٠٢٤/٣/٣١، ٩:٣٤:٠٩ م] {KIM}: {written}",
+        "[٢٠٢٤/٣/٣١، ٩:٣٤:٠٩ م] Shop: hi",
+    )
+    assert one.left_out == left_out
+    assert (one.row is not None) is (left_out is None)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        ("_chat.txt", "on a day at three, Kim: hi", "is named as a chat of WhatsApp"),
+        ("WhatsApp Chat with Kim.txt", "Kim, at three: hi", "English, the United States"),
+        ("chat.txt", "2024년 3월 1일 오후 3:15, Kim : hi", "begins as a chat of KakaoTalk"),
+        ("Talk.txt", "Kim 님과 카카오톡 대화", "write one with [text]"),
+    ],
+)
+def test_a_chat_of_no_known_form_is_named(tmp_path: Path, name: str, line: str, said: str) -> None:
+    """With what to do, where a table's message would help nobody."""
+    with pytest.raises(SourceError, match=re.escape(said)):
+        _read(tmp_path / name, line, line)
+
+
+def test_a_chat_of_no_known_form_counts_among_others(tmp_path: Path) -> None:
+    """As one record that is refused; a text that somebody sent is none."""
+    folder = tmp_path / "WhatsApp export"
+    folder.mkdir()
+    good = f"31/03/2024, 21:34 - {KIM}: notes.txt (file attached)"
+    (folder / "WhatsApp Chat with Kim.txt").write_text(f"{good}\n31/03/2024, 21:34 - Shop: hi\n")
+    (folder / "notes.txt").write_text("see you there\nat nine\n")
+    for name in ("WhatsApp Chat with Ann.txt", "WhatsApp Chat with Bob.txt"):
+        (folder / name).write_text("on a day at three, Kim: hi\n")
+    settings = SourceOptions(mine=("Shop",), timezone=ZoneInfo("UTC"), region="US")
+    parsed = []
+    for source in open_sources(str(folder), settings):
+        with source:
+            parsed += list(source)
+    assert [[problem.field for problem in one.problems] for one in parsed] == [
+        *(["file"], ["file"], [], []),
+    ]
+    assert parsed[0].raw != parsed[1].raw
+
+
+def test_a_line_of_marks_and_spaces_costs_no_more_than_its_length(tmp_path: Path) -> None:
+    """No expression goes through it once for each of its characters."""
+    long = "\u200e " * 100_000
+    (one,) = _read(
+        tmp_path / f"WhatsApp Chat with {KIM}.txt", f"31/03/2024, 21:34 - {KIM}: hi{long}.", mine=()
+    )
+    assert one.row is not None
 
 
 def test_the_whole_file_tells_day_from_month(tmp_path: Path) -> None:
@@ -103,6 +224,9 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         f"31/03/2024, 09:05 - {KIM}: This message was deleted",
         f"31/03/2024, 09:06 - {KIM}: <Media omitted>",
         "31/03/2024, 09:06 - Shop: <Multimedia omitido>",
+        "31/03/2024, 09:06 - Shop: <View once voice message omitted>",
+        "31/03/2024, 09:06 - Shop: null",
+        "31/03/2024, 09:06 - Shop: Missed voice call",
         f"31/03/2024, 09:07 - {KIM}: <Media omitted>",
         "with a text",
         "31/03/2024, 09:08 - Shop: it says: image omitted",
@@ -110,7 +234,8 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         f"31/03/2024, 09:09 - {KIM}: better <This message was edited>",
     )
     assert [one.left_out for one in parsed] == [
-        *(OWN_LINES, DELETED, ALONE, ALONE, None, None),
+        *(OWN_LINES, DELETED, ALONE, ALONE, ALONE),
+        *("messages that the export has as null", OWN_LINES, None, None),
         *("messages without any content", None),
     ]
     assert [one.row.message for one in parsed if one.row] == [
@@ -118,7 +243,7 @@ def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
         "it says: image omitted",
         "better",
     ]
-    assert LOST in parsed[4].notices
+    assert LOST in parsed[7].notices
     parsed = _read(
         tmp_path / "_chat.txt",
         "[31/03/2024, 9:04:00 AM] Kim: \u200eMessages and calls are end-to-end encrypted.",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cli_harness import leadconnector, sms, write_jsonl
 
-from leadconnector_async.cli.commands.inspect import Feed, guess, layout_of
+from leadconnector_async.cli.commands.inspect import guess, table_of
 from leadconnector_async.cli.commands.mapping import differences
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
@@ -52,17 +52,17 @@ def test_a_layout_says_which_column_feeds_what(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_bytes(b"type,message,colour\nSMS,hi,red\n")
     with open_source(str(path)) as source:
-        layout = layout_of(source)
-    assert layout is not None
-    assert layout.columns == ["type", "message", "colour"]
-    assert layout.feeds == [Feed("type", ["type"]), Feed("message", ["message"])]
-    assert layout.unused == ["colour"]
+        table = table_of(source)
+    assert table is not None
+    assert table.columns.names == ["type", "message", "colour"]
+    assert table.columns.feeds == {"type": ["type"], "message": ["message"]}
+    assert table.columns.unknown == ["colour"]
     with open_source(str(EXPORTS / "twilio-messages.csv"), guess_of("twilio-messages")) as source:
-        layout = layout_of(source)
-    assert layout is not None
-    assert Feed("contact.phone", ["From", "To"]) in layout.feeds
+        table = table_of(source)
+    assert table is not None
+    assert table.columns.feeds["contact.phone"] == ["From", "To"]
     with open_source(str(EXPORTS / "sms-backup.xml"), guess_of("sms-backup-restore")) as source:
-        assert layout_of(source) is None
+        assert table_of(source) is None
 
 
 def guess_of(mapping: str) -> SourceOptions:
