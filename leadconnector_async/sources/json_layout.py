@@ -70,7 +70,7 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
             return JsonLayout(None, _unseen(options))
     if isinstance(value, dict) and OUTBOX_KEY in value:  # of a list of failed ones
         return JsonLayout(None, choice_of(source, list(value), options), tuple(value))
-    if options.mapping_file is None and isinstance(value, dict):
+    if options.mapping_file is None and isinstance(value, dict) and not is_plainly_ours(value):
         held = choice_of_holder(source, value, options.mappings)
         if held is not None and held.definition is not None:
             return JsonLayout(tuple(as_list(held.definition.records)), held)
@@ -135,10 +135,12 @@ def _names(records: Iterable[object]) -> Names:
 
 def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -> str:
     """Choose the path whose objects are the records."""
+    outer = min(samples, key=len)
+    if len(samples) == 1:
+        return outer
     scores = {path: _score(names, options) for path, names in samples.items()}
     best = max(scores.values())
-    outer = min(samples, key=len)
-    if len(scores) == 1 or (scores[outer] == best and (best or outer)):
+    if scores[outer] == best and (best or outer):
         return outer
     enough = min(best, _RECOGNISED if best > _RECOGNISED else _TELLING)
     good = [path for path, score in scores.items() if path.endswith("]") and score >= enough]

@@ -313,7 +313,7 @@ def log_mapping_of(
 ) -> tuple[type[TextLog | HtmlLog], str] | None:
     """Name the mapping of text or pages that a file begins as: the given one, or a known one."""
     given = options.mapping_file
-    names = names_in(options.mappings)
+    names = [] if head.lstrip().startswith(b"{") else names_in(options.mappings)
     if given is not None and load_mapping(given).text is not None:
         return TextLog, given
     lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]
