@@ -248,7 +248,8 @@ async def _plan(options: ImportOptions) -> ImportSummary:
         shown = shown_place(options.outbox or "")
         await outbox.dedicate(destination(options), name=shown or None)
         stager = Stager(outbox, stats, location=options.location, providers=options.providers)
-        await stager.stage(reader)
+        await stager.read(reader)
+        await outbox.publish()
         await outbox.select(options.piece.selection)
         async with await outbox.reader() as kept:
             plans = [plan async for plan in _plans(kept, options)]
