@@ -26,13 +26,13 @@ def killed(path: Path, seed: int, seconds: float) -> list[list[str]]:
         text=True,
     )
     assert process.stdout is not None
-    first = process.stdout.readline()
+    said = "".join(process.stdout.readline() for _ in range(3))  # it has settled some
     time.sleep(seconds)  # a real process is to be hit at a moment that no one chose
     process.kill()
-    rest = process.stdout.read()
+    said += process.stdout.read()
     process.wait()
     process.stdout.close()
-    lines = (first + rest).split("\n")[:-1]  # what the kill has cut off was not said
+    lines = said.split("\n")[:-1]  # what the kill has cut off was not said
     return [line.split() for line in lines]
 
 

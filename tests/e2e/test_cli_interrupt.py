@@ -112,8 +112,10 @@ def test_the_outbox_can_be_asked_while_an_import_runs(tmp_path: Path) -> None:
         words = ["import", history, *at(sandbox, tmp_path / "o.db"), "--json"]
         with started(*words) as process:
             wait_until(lambda: len(sandbox.messages) > 50)
+            process.send_signal(signal.SIGSTOP)  # else it might be done before it is asked for
             status = leadconnector("status", "--outbox", tmp_path / "o.db", "--json")
             second = leadconnector(*words)
+            process.send_signal(signal.SIGCONT)
             process.communicate(timeout=PATIENCE)
         counts = result_of(status.stdout)
         assert counts["sent"] + counts["pending"] == COUNT

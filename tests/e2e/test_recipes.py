@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -173,6 +174,7 @@ def test_the_notebook(
     """It is kept without outputs; run, it shows the progress in one place, and what failed."""
     import nbformat  # noqa: PLC0415 - it takes a while
     from nbclient import NotebookClient  # noqa: PLC0415 - the same
+    from traitlets.config import Config  # noqa: PLC0415 - the same
 
     monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
     history = [sms(number) for number in range(COUNT)] + [sms(COUNT, direction="sideways")]
@@ -180,7 +182,15 @@ def test_the_notebook(
     notebook = nbformat.read(RECIPES / "progress.ipynb", as_version=4)  # type: ignore[no-untyped-call] # it has no types
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count is None and not cell.outputs for cell in code)
-    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    with TemporaryDirectory(prefix="lc") as folder:
+        NotebookClient(
+            notebook,
+            resources={"metadata": {"path": str(tmp_path)}},
+            # Ports that are free may be another's by the time the kernel has started.
+            config=Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"}),
+            startup_timeout=PATIENCE,
+            iopub_timeout=PATIENCE,
+        ).execute()
     _, progress, summary = code
     (shown,) = progress.outputs  # each line has replaced the one before
     assert shown["data"]["text/markdown"] == f"**{COUNT}** of {COUNT} (1 failed, 0 in doubt)"

@@ -147,7 +147,7 @@ def test_the_dashboard_is_one_that_grafana_imports() -> None:
 
 def free_port() -> int:
     """One that nobody listens on, and that no system gives out meanwhile to who asks for any."""
-    for port in range(10_000 + os.getpid() % 10_000, 32_768):
+    for port in range(10_000 + 10 * os.getpid() % 20_000, 32_768):
         with suppress(OSError), closing(socket.socket()) as free:
             free.bind(("127.0.0.1", port))
             return port
