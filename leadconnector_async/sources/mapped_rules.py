@@ -200,6 +200,9 @@ def zone_of(name: str) -> ZoneInfo:
         raise SourceError(f"the mapping's zone {name} is none: write one such as UTC") from error
 
 
+_EXPRESSION: Final = re.compile(r"/.+/", re.DOTALL)
+
+
 class ColumnValues:
     """Values of a column, whatever their case. ``*`` at the end of one stands for any rest.
 
@@ -214,9 +217,9 @@ class ColumnValues:
             self._match
         )  # most values come again
         texts = as_list(given)
-        patterns = [word[1:-1] for word in texts if len(word) > 2 and word[0] == word[-1] == "/"]  # noqa: PLR2004
+        patterns = [f"(?:{word[1:-1]})" for word in texts if _EXPRESSION.fullmatch(word)]
         try:
-            self._patterns = [re.compile(word, re.IGNORECASE | re.DOTALL) for word in patterns]
+            self._pattern = re.compile("|".join(patterns) or r"(?!)", re.IGNORECASE | re.DOTALL)
         except re.error as error:
             raise SourceError(f"the mapping's {patterns} holds no expression: {error}") from error
         words = [word.casefold() for word in texts]
@@ -226,7 +229,7 @@ class ColumnValues:
 
     def _match(self, text: str) -> bool:
         spelled = text.casefold()
-        if spelled in self._whole or any(one.fullmatch(text) for one in self._patterns):
+        if spelled in self._whole or self._pattern.fullmatch(text):
             return True
         return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 

@@ -9,6 +9,7 @@ from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped_rules import ColumnValues
 from leadconnector_async.sources.mapping import Definition, FieldRule, RecordKind
 
 
@@ -104,6 +105,15 @@ def test_what_is_no_date_is_said_to_be_none(text: str) -> None:
     """Never a crash, never another date."""
     rule = FieldRule(column="a", formats=["epoch", "%Y"])
     assert _value(rule, "date", a=text) == ("is no date in a format of the mapping", text)
+
+
+def test_an_expression_of_a_mapping_takes_whole_values() -> None:
+    """Whatever their case; one that is none stops the reading."""
+    values = ColumnValues(["/liked an? \\w+/", "seen*"], frozenset())
+    texts = ("Liked a photo", "Liked a photo of it", "seen it")
+    assert [values.match(text) for text in texts] == [True, False, True]
+    with pytest.raises(SourceError, match="holds no expression"):
+        ColumnValues("/(/", frozenset())
 
 
 def test_a_zone_that_is_none_stops_the_reading() -> None:
