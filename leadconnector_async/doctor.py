@@ -194,13 +194,11 @@ async def _account(
         for finding in provider_findings(needs, token):
             yield finding
     except LeadConnectorError as error:
-        yield Finding("api", "fault", str(error), _fix_of(error))
-
-
-def _fix_of(error: LeadConnectorError) -> str:
-    if hasattr(error, "refusal"):
-        return "give a token that is in force, of this location: see Settings, Private Integrations"
-    return "see that this machine reaches the API, and that --base-url is right"
+        fix = "see that this machine reaches the API, and that --base-url is right"
+        if hasattr(error, "refusal"):
+            where = "see Settings, Private Integrations"
+            fix = f"give a token that is in force, of this location: {where}"
+        yield Finding("api", "fault", str(error), fix)
 
 
 def _refused_access(location: str, response: Response) -> Finding:

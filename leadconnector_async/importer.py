@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
     from leadconnector_async.records.builder import Providers
     from leadconnector_async.reports.progress import ImportProgress
     from leadconnector_async.reports.summary import ImportSummary
@@ -216,9 +215,6 @@ class Importer:
             return Ending(ended="time_up", stopped=stopped)
         return Ending(ended="day_spent" if stopped else "done", stopped=stopped)
 
-    def __repr__(self) -> str:
-        return f"<Importer {sum(self.left.values())} of {self.total} records left>"
-
 
 def _together(errors: list[LeadConnectorError]) -> str:
     """The first error, and how many more there are."""
@@ -241,7 +237,7 @@ async def _folders_of(outbox: str) -> list[Path]:
     if not exists(outbox):
         return []
     try:
-        names = await read_outbox(outbox, _sources)
+        names = await read_outbox(outbox, lambda reader: reader.sources())
     except OutboxError:  # of an older form, or none: who opens it to write says so
         return []
     return _folders(names)
@@ -249,10 +245,6 @@ async def _folders_of(outbox: str) -> list[Path]:
 
 def _folders(names: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(Path(name).absolute().parent for name in names if name))
-
-
-async def _sources(reader: OutboxReader) -> list[str]:
-    return await reader.sources()
 
 
 async def import_with(  # noqa: PLR0913 - one argument for each part that an import is made of

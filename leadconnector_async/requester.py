@@ -179,7 +179,9 @@ class Requester:
             result = None
             match step:
                 case Request():
-                    response = await self.answered(location, step, _same, repeatable=repeatable)
+                    response = await self.answered(
+                        location, step, lambda response: response, repeatable=repeatable
+                    )
                     said = responses.read_refusal(response.status, response.body)
                     refusal = said if responses.is_refusal(response) else None
                     result = response
@@ -187,10 +189,6 @@ class Requester:
                     result = {name: known[name] for name in names if name in known}
                 case effects.PutLookups(added):
                     known |= added
-
-
-def _same(response: Response) -> Response:
-    return response
 
 
 class MessageExport:
@@ -251,7 +249,7 @@ async def exported(
         given = 0
         while True:
             request = export_messages(location, channel=channel, cursor=cursor, **asked)
-            page, body = await api.ask(location, request, _page)
+            page, body = await api.ask(location, request, lambda body: (read_messages(body), body))
             ids = "\0".join(message.id for message in page.messages)
             mark = blake2b(ids.encode(), digest_size=16).digest()
             if mark not in met:
@@ -265,10 +263,6 @@ async def exported(
                     raise TransportError(f"the export goes round after {given:,} messages")
                 break
             met |= {mark, cursor}
-
-
-def _page(body: bytes) -> tuple[MessagePage, bytes]:
-    return read_messages(body), body
 
 
 name_public_place(globals())

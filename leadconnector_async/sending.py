@@ -13,7 +13,7 @@ from leadconnector_async.outbox.durable import SharedOutbox, Unsettled
 from leadconnector_async.worker import Worker, is_one_locations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
@@ -176,7 +176,7 @@ class WorkerSending:
 
     async def _look(self, outbox: SharedOutbox) -> Mapping[str, int]:
         found = await outbox.unsettled(self._met)
-        self._last = _together(found.values())
+        self._last = Unsettled(*map(sum, zip(_NOTHING, *found.values(), strict=True)))
         self.left |= dict.fromkeys(self.left, 0) | {
             n: of.left for n, of in found.items() if of.left
         }
@@ -188,10 +188,6 @@ class WorkerSending:
 
 
 _NOTHING: Final = Unsettled(0, 0, 0)
-
-
-def _together(counts: Iterable[Unsettled]) -> Unsettled:
-    return Unsettled(*map(sum, zip(_NOTHING, *counts, strict=True)))
 
 
 def sending_from(

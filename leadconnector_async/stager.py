@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import SourceError
@@ -148,12 +148,6 @@ class Stager:
         self.observer: Observer | None = None
         """Is told what is staged."""
 
-    async def stage(self, reader: SourceReader) -> None:
-        """Read to the end, or until the reader is stopped; then make the records claimable."""
-        await self.read(reader)
-        if not reader.interrupted:
-            await self.publish()
-
     async def read(self, reader: SourceReader) -> None:
         """Read to the end, or until the reader is stopped.
 
@@ -161,28 +155,21 @@ class Stager:
             SourceError: a source cannot be read. What came before it stays staged.
             OutboxError: the store failed.
         """
-        async with AsyncExitStack() as stack:
-            options = reader.options
-            fetches = options.fetch_attachments or reader.locations
-            if fetches and options.spool is not None:  # else it is a rehearsal
-                fetcher = _AttachmentFetcher(options, self._network, lambda: reader.interrupted)
-                self._fetcher = await stack.enter_async_context(fetcher)
-            await self._stage_all(reader)
-
-    async def _stage_all(self, reader: SourceReader) -> None:
+        options = reader.options
+        fetches = options.fetch_attachments or reader.locations
+        if fetches and options.spool is not None:  # else it is a rehearsal
+            network, is_stopped = self._network, lambda: reader.interrupted
+            self._fetcher = _AttachmentFetcher(options, network, is_stopped)
         drafter = RowDrafter(self._location, time.time_ns() // 1_000_000, self._providers)
-        for source in reader.sources():
-            batch = reader.batch()
-            self._refuse_homeless(source.name, batch)
-            number = await self._outbox.source(source.name, source.form)
-            source_pass = self._pass = SourcePass(number, self._pass)
-            await self._stage(reader, batch, drafter, source_pass, source.name)
-            if not reader.interrupted:
-                await self._outbox.end(source_pass, fault_key(source.name))
-
-    async def publish(self) -> None:
-        """Make what was read claimable."""
-        await self._outbox.publish()
+        async with self._fetcher or nullcontext():
+            for source in reader.sources():
+                batch = reader.batch()
+                self._refuse_homeless(source.name, batch)
+                number = await self._outbox.source(source.name, source.form)
+                source_pass = self._pass = SourcePass(number, self._pass)
+                await self._stage(reader, batch, drafter, source_pass, source.name)
+                if not reader.interrupted:
+                    await self._outbox.end(source_pass, fault_key(source.name))
 
     @property
     def met(self) -> bytes | None:
@@ -231,6 +218,3 @@ class Stager:
             self._stats.add(await task)
             if self.observer is not None:
                 self.observer.staged(source_pass.newest)
-
-    def __repr__(self) -> str:
-        return f"<Stager {self._stats.staged} staged, {self._stats.skipped} known>"

@@ -173,7 +173,9 @@ def _look(
     for field, value in ways:
         if not value:
             continue
-        response: Response = yield _look_up(location, field, value)
+        query = urlencode({"locationId": location, field: value})  # a bare + would become a space
+        path = f"/contacts/search/duplicate?{query}"
+        response: Response = yield Request("GET", path, CONTACTS_VERSION)
         if is_absent(response):
             continue
         found = effects.content_of(response, _ContactHits, _LOOK_UP)
@@ -218,11 +220,6 @@ def _normal(text: str) -> str:
     """An address in small letters; a number without its plus and punctuation."""
     text = text.strip().lower()
     return text if "@" in text else _PUNCTUATION.sub("", text)
-
-
-def _look_up(location: str, field: str, value: str) -> Request:
-    query = urlencode({"locationId": location, field: value})  # a bare + would arrive as a space
-    return Request("GET", f"/contacts/search/duplicate?{query}", CONTACTS_VERSION)
 
 
 def made_contact(response: Response) -> str | None:

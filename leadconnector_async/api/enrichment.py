@@ -160,7 +160,9 @@ def enrich(
     mails = mail_lookups(deferred, who)
     thread = ids.email_message_id
     if mails and thread is None:
-        thread = yield from _thread(mails)
+        known: dict[str, str] = yield effects.GetLookups(list(mails))
+        # That of the nearest mail that has one: its own, where an answer to it came first.
+        thread = next((known[name] for name in mails if name in known), None)
         if thread is not None:
             added["emailMessageId"] = thread
     if deferred.outbound_call:
@@ -171,12 +173,9 @@ def enrich(
         kept |= {"conversationId": conversation} if conversation else {"contactId": contact}
         path, body = endpoints.OUTBOUND_CALL_PATH, orjson.dumps(kept)
         return EnrichedRequest(path, body, by_contact=not conversation)
-    return EnrichedRequest(endpoints.INBOUND_PATH, _with(payload, added), thread, mails)
-
-
-def _with(payload: bytes, added: dict[str, object]) -> bytes:
-    """Add fields to an encoded object that has some, and none of these."""
-    return payload[:-1] + b"," + orjson.dumps(added)[1:] if added else payload
+    if added:  # to an object that has fields, and none of these
+        payload = payload[:-1] + b"," + orjson.dumps(added)[1:]
+    return EnrichedRequest(endpoints.INBOUND_PATH, payload, thread, mails)
 
 
 def _remembered(name: str, learn: Flow[str]) -> Flow[str]:
@@ -250,12 +249,6 @@ def _answer_to_upload(
         conversation = yield from _conversation(contact, location)
     response = yield endpoints.upload(file, location, contact, conversation)
     return response
-
-
-def _thread(mails: tuple[str, ...]) -> Flow[str | None]:
-    """The thread of the nearest mail that has one: its own, where an answer to it came first."""
-    known: dict[str, str] = yield effects.GetLookups(list(mails))
-    return next((known[name] for name in mails if name in known), None)
 
 
 _MARK: Final = "mark:"

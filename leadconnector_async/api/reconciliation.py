@@ -133,9 +133,15 @@ class Search:
         taken: AbstractSet[str],
     ) -> None:
         self._location = location
-        self._contact = targets[0].message.contact_id
-        self._conversation = targets[0].message.conversation_id
-        here = [target for target in targets if self._is_here(target.message)]
+        first = targets[0].message
+        self._contact, self._conversation = first.contact_id, first.conversation_id
+        # Records of one contact can name different conversations: then each has its own look.
+        here = [
+            target
+            for target in targets
+            if target.message.contact_id == self._contact
+            and target.message.conversation_id == self._conversation
+        ]
         self._targets = sorted(here, key=specificity)
         self._taken = set(taken)
         self._oldest = min(target.date_ms for target in self._targets) - OLDER_MS
@@ -153,10 +159,6 @@ class Search:
         """Whom the records are with, as they say it."""
         return self._contact or self._conversation or ""
 
-    def _is_here(self, message: InboundMessage) -> bool:
-        """Records of one contact can name different conversations: then each has its own look."""
-        return (message.contact_id, message.conversation_id) == (self._contact, self._conversation)
-
     def request(self) -> Request:
         """The next request to make."""
         if self._conversation is None:
@@ -169,7 +171,8 @@ class Search:
             return self._all(self._refused(response))
         try:
             if self._conversation is None:
-                return self._take_conversation(response)
+                self._conversation = conversation_of(response.body, self._contact or "")
+                return None if self._conversation else self._all(NotFound())
             return self._take_page(read_messages(response.body))
         except ValueError:
             return self.lookup_failed(UNREADABLE)
@@ -185,10 +188,6 @@ class Search:
         if responses.is_refusal(response):
             return Inconclusive(f"looking was refused: {refusal.status} {refusal.message}")
         return LookupFailed(f"looking failed: {refusal.status} {refusal.message}")
-
-    def _take_conversation(self, response: Response) -> dict[int, Finding] | None:
-        self._conversation = conversation_of(response.body, self._contact or "")
-        return None if self._conversation else self._all(NotFound())
 
     def _take_page(self, page: MessagePage) -> dict[int, Finding] | None:
         self._pages += 1

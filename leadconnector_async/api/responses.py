@@ -112,25 +112,21 @@ def _classify_success(status: int, body: bytes) -> Classification:
 
 def _classify_odd_success(status: int, body: bytes) -> Classification:
     """Only the lack of an id tells that nothing was stored, not the shape of what is beside it."""
+
+    def answered(what: str) -> Refusal:
+        return Refusal(status=status, message=f"answered {what}")
+
     if not body.strip():
-        return Refused(
-            Refusal(status=status, message="answered with an empty body: nothing was stored")
-        )
+        return Refused(answered("with an empty body: nothing was stored"))
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return Indeterminate(
-            Refusal(status=status, message="answered with a body that is not JSON")
-        )
+        return Indeterminate(answered("with a body that is not JSON"))
     id_ = found.get("messageId") if isinstance(found, dict) else None
     if not id_:
-        return Refused(
-            Refusal(status=status, message="answered without a messageId: nothing was stored")
-        )
+        return Refused(answered("without a messageId: nothing was stored"))
     if not isinstance(id_, str | int):
-        return Indeterminate(
-            Refusal(status=status, message="answered with a messageId that is no id")
-        )
+        return Indeterminate(answered("with a messageId that is no id"))
     return Accepted(
         Receipt(
             message_id=str(id_),

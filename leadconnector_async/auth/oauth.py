@@ -313,7 +313,11 @@ class OAuth:
                 return await own.keep(answer, asked_at, answer.refresh_token)
             return lasting(answer.access_token, asked_at, answer.life)
         if isinstance(answer, oauth.Denied):
-            raise AccessError(Refusal(status=401, message=_not_given(company, location, answer)))
+            what = (
+                f"company {company} gives no token for location {location} ({answer.what}): "
+                "install the app for that location, or correct its company"
+            )
+            raise AccessError(Refusal(status=401, message=what))
         raise NotSentError(f"the token of location {location} cannot be had now: {answer.what}")
 
     async def _ask(self, company: str, location: str, token: str) -> oauth.TokenResult:
@@ -333,13 +337,6 @@ def _token_place(store: str | os.PathLike[str]) -> TokenFile | TokenDatabase:
     from leadconnector_async.auth.token_database import TokenDatabase  # noqa: PLC0415 - if used
 
     return TokenDatabase(os.fspath(store))
-
-
-def _not_given(company: str, location: str, answer: oauth.Denied) -> str:
-    return (
-        f"company {company} gives no token for location {location} ({answer.what}): install the "
-        "app for that location, or correct its company"
-    )
 
 
 name_public_place(globals())

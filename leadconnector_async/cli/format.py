@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import TextIO
 
 _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
@@ -102,9 +102,10 @@ _LEAST, _MOST = 40, 120
 _COMMAND: Final = "leadconnector "
 
 
-def say(text: str = "", *, err: bool = False) -> None:
-    """Print lines. What does not go to a terminal stays as it is, for programs."""
-    click.echo(fitted(text, err=err), err=err)
+def say(text: str | Iterable[str] = "", *, err: bool = False) -> None:
+    """Print a text, or several. What does not go to a terminal stays as it is, for programs."""
+    for one in (text,) if isinstance(text, str) else text:
+        click.echo(fitted(one, err=err), err=err)
 
 
 def fitted(text: str, *, err: bool = True) -> str:

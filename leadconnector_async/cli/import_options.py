@@ -58,13 +58,14 @@ class ApiOptions(Struct, frozen=True, kw_only=True):
             click.UsageError: the address, the token, the proxy or the CA file cannot be one.
         """
         own = self.base_url or BASE_URL
+        is_own = base_url is None or base_url.rstrip("/") == own.rstrip("/")
         try:
             return LeadConnector(
                 token,
                 base_url=base_url or own,
                 version=self.api_version,
                 # Another address than was asked for is the sandbox's, on this machine.
-                proxy=self.proxy if base_url in (None, own) else None,
+                proxy=self.proxy if is_own else None,
                 ca_file=self.ca_file,
                 **more,
             )

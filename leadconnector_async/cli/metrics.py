@@ -92,7 +92,7 @@ class Metrics:
             if value is not None:
                 yield name, kind, field, [(_suffix(kind), {}, value)]
         for name, kind, label, counts in (
-            ("records", "counter", "outcome", _ended),
+            ("records", "counter", "outcome", lambda of: {n: getattr(of, n) for n in _OUTCOMES}),
             ("pauses", "counter", "reason", lambda of: of.pauses),
             ("paused_locations", "gauge", "reason", lambda of: {of.paused: 1} if of.paused else {}),
         ):
@@ -128,10 +128,6 @@ class Metrics:
 
 def _suffix(kind: str) -> str:
     return "_total" if kind == "counter" else ""
-
-
-def _ended(of: LocationStatistics) -> dict[str, int]:
-    return {outcome: getattr(of, outcome) for outcome in _OUTCOMES}
 
 
 def _summary(latency: Latency) -> Iterator[tuple[str, dict[str, str], float]]:

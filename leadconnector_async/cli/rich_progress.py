@@ -16,7 +16,7 @@ from leadconnector_async.cli.format import counted, number, rate, remaining, siz
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.reports.progress import ImportProgress, Notice
+    from leadconnector_async.reports.progress import ImportProgress
 
 
 class BarDisplay:
@@ -53,18 +53,16 @@ def picture(progress: ImportProgress) -> RenderableType:
         "" if left is None else f"{remaining(left)} left",
     ]
     row = _row("Sending", progress.done, progress.total, *figures)
-    return Group(row, _notice(notice)) if notice else row
+    if notice is None:
+        return row
+    again = f" in {remaining(notice.seconds)}" if notice.seconds is not None else ""
+    return Group(row, Text(f"{notice.text}{again}", style="yellow"))
 
 
 def _row(name: str, done: int, total: int | None, *figures: str) -> Table:
     row = Table.grid(padding=(0, 2))
     row.add_row(name, ProgressBar(total, done, width=32, pulse=total is None), *figures)
     return row
-
-
-def _notice(notice: Notice) -> Text:
-    again = f" in {remaining(notice.seconds)}" if notice.seconds is not None else ""
-    return Text(f"{notice.text}{again}", style="yellow")
 
 
 @contextmanager

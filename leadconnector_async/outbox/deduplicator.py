@@ -16,7 +16,6 @@ from leadconnector_async.records.sameness import (
     BY_MAIL,
     content_digest,
     numbered,
-    reused_digest,
     reused_id,
     reused_key,
 )
@@ -95,7 +94,7 @@ async def _is_unmended(store: RecordStore, draft: Draft, known: ExistingRecord) 
     """Tell whether a list brings a record back as it was refused, with the id of another."""
     if not draft.own or draft.payload is None:
         return False
-    digest = reused_digest(draft.own, draft.payload, draft.deferred)
+    digest = reused_key(draft.own, content_digest(draft.payload, draft.deferred))
     return digest == await store.reused(known.seq)
 
 
@@ -246,7 +245,8 @@ class Deduplicator:
         else:
             self._copy(record, found)
         if draft.payload is not None and not draft.mail:
-            digest = reused_digest(draft.own or draft.key, draft.payload, draft.deferred)
+            content = content_digest(draft.payload, draft.deferred)
+            digest = reused_key(draft.own or draft.key, content)
             self._digests.append((record.seq if found is None else found.seq, digest))
 
     async def _add(self, record: NewRecord, key: bytes) -> None:

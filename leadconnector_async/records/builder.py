@@ -25,8 +25,7 @@ from leadconnector_async.records.draft import (
     fault_key,
     fresh_key,
     key_from_text,
-    left_out_draft,
-    refused_draft,
+    unsent_draft,
     verified,
 )
 from leadconnector_async.records.validation import SENT_AS_CUSTOM, validate, verified_contact
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.sources import Parsed, Source, SourceRow
 
-if TYPE_CHECKING:
     Messages = (
         Iterable[InboundMessage | Record | Parsed] | AsyncIterable[InboundMessage | Record | Parsed]
     )
@@ -89,7 +87,7 @@ class RecordBuilder:
         if problems or wrong:
             raw = with_contact(_encoded(message), record.contact)
             problems = (*wrong, *problems)
-            return refused_draft(problems, location=location, id=record.id, line=0, raw=raw)
+            return unsent_draft(problems, location=location, id=record.id, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
         if message.contact_id or message.conversation_id:
@@ -109,7 +107,7 @@ class RecordBuilder:
 
     async def _gathered(self, messages: Messages, most: int) -> AsyncGenerator[list[Draft], None]:
         batch: list[Draft] = []
-        weight, name = 0, _name_of(messages)
+        weight, name = 0, getattr(source_of(messages), "name", "")
         async for item in _each(messages):
             batch.append(self.draft_of(item, source=name))
             weight += len(batch[-1].payload or b"")
@@ -123,11 +121,6 @@ class RecordBuilder:
 def source_of(messages: object) -> Source | None:
     """The messages, if they are a `Source`, and no application's own iterable."""
     return cast("Source", messages) if hasattr(messages, "bytes_read") else None
-
-
-def _name_of(messages: object) -> str:
-    source = source_of(messages)
-    return "" if source is None else source.name
 
 
 class InFlightLimit:
@@ -226,11 +219,9 @@ class RowDrafter:
     def drafted(self, parsed: Parsed, found: RowCheck, source: str = "") -> Draft:
         """Encode a record on which the classification is known."""
         row = parsed.row
-        if row is None or found.problems:
+        location = (row.location_id if row is not None else None) or self._location
+        if row is None or found.problems or not location:
             return self._unsent(parsed, found, source)
-        location = row.location_id or self._location
-        if not location:
-            return self._unsent(parsed, found._replace(problems=(NO_LOCATION,)), source)
         id_, key, text = row.id, row.outbox_key, row.message
         noted = text if isinstance(text, NotedText) else None
         if noted is not None:
@@ -257,24 +248,20 @@ class RowDrafter:
         said = parsed.identity if row is None else (row.id, row.location_id, row.outbox_key)
         id_, location, key = said or (None, None, None)
         location = location or self._location or ""
-        named = key_from_text(key) if key else None
-        if found.left_out is not None:
-            return left_out_draft(
-                found.left_out,
-                location=location,
-                id=id_,
-                line=parsed.line,
-                raw=parsed.raw,
-                key=named,
-            )
         if row is not None and not location and NO_LOCATION not in problems:
             problems = (NO_LOCATION, *problems)
-        refused = refused_draft(
-            problems, location=location, id=id_, line=parsed.line, raw=parsed.raw, key=named
+        unsent = unsent_draft(
+            problems,
+            location=location,
+            id=id_,
+            line=parsed.line,
+            raw=parsed.raw,
+            key=key_from_text(key) if key else None,
+            left_out=found.left_out,
         )
         if source and problems and problems[0].field == OF_THE_FILE:
-            return refused._replace(key=fault_key(source, parsed.raw), counted=False, own=None)
-        return refused
+            return unsent._replace(key=fault_key(source, parsed.raw), counted=False, own=None)
+        return unsent
 
 
 class RowCheck(NamedTuple):
@@ -288,35 +275,29 @@ class RowCheck(NamedTuple):
 
 
 def check_row(parsed: Parsed, providers: Mapping[str, str] = _NONE) -> RowCheck:
-    """Check a record by itself. Whether its id is another's too is told by who knows the others."""
-    if parsed.left_out is not None:
-        return RowCheck(left_out=parsed.left_out)
-    if parsed.row is None:
-        return RowCheck(problems=parsed.problems)
-    kind = parsed.row.type
-    deferred, problems = checked(parsed.row, providers)
-    return RowCheck(deferred, problems, kind=kind)
-
-
-def checked(
-    row: SourceRow, providers: Mapping[str, str] = _NONE
-) -> tuple[Deferred | None, tuple[Problem, ...]]:
-    """Tell what of a record is known only when it is sent, and what is wrong with the record.
+    """Check a record by itself. Whether its id is another's too is told by who knows the others.
 
     It goes through the provider of its type, if there is one and it names none.
     """
+    row = parsed.row
+    if parsed.left_out is not None:
+        return RowCheck(left_out=parsed.left_out)
+    if row is None:
+        return RowCheck(problems=parsed.problems)
+    kind: str = row.type
     try:
         deferred = late_parts(row)
     except FileLostError as lost:
-        return None, (lost.problem,)
+        return RowCheck(problems=(lost.problem,), kind=kind)
     if providers and row.conversation_provider_id is None and row.type in providers:
         row.conversation_provider_id = providers[row.type]
         if row.type in SENT_AS_CUSTOM:
             row.type = "Custom"
     if deferred is None:
-        return None, validate(row)
+        return RowCheck(None, validate(row), kind=kind)
     named = deferred.contact is not None and bool(deferred.contact.key)  # a name alone finds nobody
-    return deferred, validate(row, named=named, files=bool(deferred.attachments))
+    problems = validate(row, named=named, files=bool(deferred.attachments))
+    return RowCheck(deferred, problems, kind=kind)
 
 
 def late_parts(row: SourceRow) -> Deferred | None:

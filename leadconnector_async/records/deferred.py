@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 from enum import IntFlag
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from itertools import groupby
 from pathlib import Path
 from stat import S_ISREG
@@ -80,6 +80,11 @@ class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def files(self) -> list[LocalFile]:
         """What has to be uploaded."""
         return [item for item in self.attachments if isinstance(item, LocalFile)]
+
+    @property
+    def contents(self) -> list[str]:
+        """What tells its attachments from others: their URLs, or digests of what they hold."""
+        return [item if isinstance(item, str) else item.digest for item in self.attachments]
 
     @property
     def traits(self) -> Trait:
@@ -184,8 +189,6 @@ _UNSEEN, _OPEN, _DONE = range(3)
 
 _CACHED: Final = 4096
 
-_CHUNK: Final = 1 << 20
-
 
 def current_digest(path: str) -> str:
     """Digest of what a file holds now.
@@ -201,11 +204,8 @@ def current_digest(path: str) -> str:
 
 @lru_cache(maxsize=_CACHED)  # the picture of a signature is in each mail
 def _digest(path: str, *_state: int) -> str:
-    digest = blake2b(digest_size=16)
     with Path(path).open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
 
 
 _LOCAL: Final = "file://"

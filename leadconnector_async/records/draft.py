@@ -154,7 +154,7 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     )
 
 
-def refused_draft(  # noqa: PLR0913 - as for draft
+def unsent_draft(  # noqa: PLR0913 - as for draft
     problems: Sequence[Problem],
     *,
     location: str,
@@ -162,31 +162,18 @@ def refused_draft(  # noqa: PLR0913 - as for draft
     line: int,
     raw: bytes,
     key: bytes | None = None,
+    left_out: str | None = None,
 ) -> Draft:
-    """Keep a record that validation refused, so that it can be given back and mended."""
-    why = "; ".join(map(str, problems))
-    return _unsent(location, id, key, raw)._replace(line=line, problem=why)
+    """Keep a record that validation refused, so that it can be given back and mended.
 
-
-def left_out_draft(  # noqa: PLR0913 - as for draft
-    why: str,
-    *,
-    location: str,
-    id: str | None,  # noqa: A002 - the field's name in every source
-    line: int,
-    raw: bytes,
-    key: bytes | None = None,
-) -> Draft:
-    """Count a record that is not to be sent, so that reading it again knows it."""
-    return _unsent(location, id, key, raw)._replace(line=line, left_out=why)
-
-
-def _unsent(location: str, id_: str | None, key: bytes | None, raw: bytes) -> Draft:
-    counted = key is None and not id_
-    own = None if key is None else id_key(id_)
+    Or count one that is ``left_out``, so that reading it again knows it.
+    """
+    why = "; ".join(map(str, problems)) if left_out is None else None
+    counted = key is None and not id
+    own = None if key is None else id_key(id)
     if key is None:
-        key = id_key(id_) if id_ else line_key(raw)
-    return Draft(location, 0, 0, key, counted, None, 0, raw, None, own=own)
+        key = id_key(id) if id else line_key(raw)
+    return Draft(*(location, 0, 0, key, counted, None, line, raw, why), left_out=left_out, own=own)
 
 
 def encode(message: MessageFields) -> bytes:
@@ -317,7 +304,7 @@ def content_key(
             message.email_cc,
             message.email_bcc,
             message.alt_id,
-            message.attachments if deferred is None else _contents(deferred) or message.attachments,
+            message.attachments if deferred is None else deferred.contents or message.attachments,
             None if call is None else (call.to, call.from_, call.status),
         )
     )
@@ -335,10 +322,6 @@ def _who(message: MessageFields, deferred: Deferred | None) -> str | None:
     if known or deferred is None or deferred.contact is None:
         return known
     return deferred.contact.key
-
-
-def _contents(deferred: Deferred) -> list[str]:
-    return [item if isinstance(item, str) else item.digest for item in deferred.attachments]
 
 
 def _lane(location: str, who: str | None) -> int:

@@ -47,7 +47,7 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
     if known := _FORGOTTEN.search(payload):
         return bytes.fromhex(known[2 if mail else 1].decode())
     lacks = read_deferred(deferred) if deferred else _NOTHING
-    files = [item if isinstance(item, str) else item.digest for item in lacks.attachments]
+    files = lacks.contents
     if mail:
         body = orjson.loads(payload)
         texts = (" ".join(body.get(name, "").split()) for name in _TEXTS)
@@ -69,11 +69,6 @@ def forgotten(payload: bytes, deferred: str | None) -> bytes:
     digests = (content_digest(payload, deferred, mail=mail).hex() for mail in (False, True))
     kept = {name: body[name] for name in _KEPT if name in body}
     return orjson.dumps(kept | {"forgotten": "".join(digests)})
-
-
-def reused_digest(own: bytes, payload: bytes, deferred: str | None) -> bytes:
-    """Digest what a record says together with the key of its id."""
-    return blake2b(own + b"\0" + content_digest(payload, deferred), digest_size=16).digest()
 
 
 def reused_key(key: bytes, content: bytes) -> bytes:

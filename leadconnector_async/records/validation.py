@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import fields
 
 from leadconnector_async.models import (
     CALL_STATUSES,
@@ -77,25 +78,19 @@ SENT_AS_CUSTOM: Final = frozenset({"SMS", "Email"})
 """Types whose own provider needs no id. Messages of a further provider are ``Custom`` ones with its
 id (reports of live use)."""
 
+_API_NAMES: Final = {field.name: field.encode_name for field in fields(MessageFields)}
+
 _MAIL_FIELDS: Final = (
-    ("subject", "subject"),
-    ("html", "html"),
-    ("email_from", "emailFrom"),
-    ("email_to", "emailTo"),
-    ("email_cc", "emailCc"),
-    ("email_bcc", "emailBcc"),
-    ("email_message_id", "emailMessageId"),
+    *("subject", "html"),
+    *("email_from", "email_to", "email_cc", "email_bcc", "email_message_id"),
 )
 
 _IDS: Final = (
-    ("contact_id", "contactId"),
-    ("conversation_id", "conversationId"),
-    ("conversation_provider_id", "conversationProviderId"),
-    ("email_message_id", "emailMessageId"),
-    ("alt_id", "altId"),
+    *("contact_id", "conversation_id", "conversation_provider_id"),
+    *("email_message_id", "alt_id"),
 )
 
-_TEXTS: Final = (("message", "message"), ("subject", "subject"), ("html", "html"))
+_TEXTS: Final = ("message", "subject", "html")
 
 _MAIL_TYPES: Final = " and ".join(name for name, rule in RULES.items() if rule.mail)
 
@@ -186,8 +181,8 @@ def _problems(
 
 
 def _id_problems(message: MessageFields) -> Iterator[Problem]:
-    for attribute, name in _IDS:
-        value = getattr(message, attribute)
+    for attribute in _IDS:
+        value, name = getattr(message, attribute), _API_NAMES[attribute]
         if value is None:
             continue
         if not value.strip():
@@ -198,19 +193,17 @@ def _id_problems(message: MessageFields) -> Iterator[Problem]:
 
 def _content_problems(message: MessageFields, rule: TypeRule, *, files: bool) -> Iterator[Problem]:
     if not rule.mail:
-        for attribute, name in _MAIL_FIELDS:
+        for attribute in _MAIL_FIELDS:
             if getattr(message, attribute):
-                yield Problem(
-                    name,
-                    f"does not belong to type {message.type}",
-                    f"only {_MAIL_TYPES} carry it; the API would drop it",
-                )
+                wrong = f"does not belong to type {message.type}"
+                fix = f"only {_MAIL_TYPES} carry it; the API would drop it"
+                yield Problem(_API_NAMES[attribute], wrong, fix)
     has_content = files or message.message or message.html or message.attachments
     if rule.content and not has_content:
-        fields = "message, html or attachments" if rule.mail else "message or attachments"
-        yield Problem("message", "is missing", f"type {message.type} needs {fields}")
-    for attribute, name in _TEXTS:
-        if "\0" in (getattr(message, attribute) or ""):
+        content = "message, html or attachments" if rule.mail else "message or attachments"
+        yield Problem("message", "is missing", f"type {message.type} needs {content}")
+    for name in _TEXTS:
+        if "\0" in (getattr(message, name) or ""):
             yield Problem(name, "has a NUL character", "remove it: the file may be damaged")
     for url in message.attachments or ():
         if not url.startswith(("https://", "http://")) or not url.isprintable() or " " in url:

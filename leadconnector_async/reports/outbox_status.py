@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         OutboxReader,
         OutboxSummary,
         Owner,
-        ReasonGroup,
         RecordCounts,
         SourcePosition,
     )
@@ -285,16 +284,16 @@ async def status_of(reader: OutboxReader) -> OutboxStatus:
 
 
 def _reasons(found: OutboxSummary, *states: State) -> list[Reason]:
-    return [_reason(reason) for reason in found.reasons if reason.state in states]
-
-
-def _reason(found: ReasonGroup) -> Reason:
-    return Reason(
-        STATES[found.state],
-        found.reason or "no reason given",
-        found.count,
-        [_place(place) for place in found.first],
-    )
+    return [
+        Reason(
+            STATES[of.state],
+            of.reason or "no reason given",
+            of.count,
+            [_place(place) for place in of.first],
+        )
+        for of in found.reasons
+        if of.state in states
+    ]
 
 
 def _place(place: SourcePosition) -> str:

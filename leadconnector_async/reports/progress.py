@@ -278,7 +278,8 @@ class ProgressMeter:
         spent = [s for s in run.locations.values() if s.quota.day_spent and s.error is None]
         if spent:
             wait = min(state.quota.day_ends for state in spent) - now
-            return Notice(f"The day's quota of {_locations(len(spent))} is spent: going on", wait)
+            of = "the location" if len(spent) == 1 else _counted(len(spent), "location")
+            return Notice(f"The day's quota of {of} is spent: going on", wait)
         if stats.throttled > self._throttled:
             self._throttled, self._throttled_at = stats.throttled, now
         if now - self._throttled_at < _RECENTLY:
@@ -314,10 +315,6 @@ def budget_of(quota: Quota, seen: float, now: float) -> Budget:
         left_today=quota.day_left,
         day_ends_in=day_ends_in if 0 <= day_ends_in < DAY else DAY,
     )
-
-
-def _locations(count: int) -> str:
-    return "the location" if count == 1 else _counted(count, "location")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -135,8 +135,8 @@ class OpenTelemetry:
         )
         for name, unit, read in (
             ("leadconnector.quota.remaining", "{request}", self._quota_remaining),
-            ("leadconnector.outbox.pending", "{record}", self._pending),
-            ("leadconnector.lane.depth", "{record}", self._lane_depth),
+            ("leadconnector.outbox.pending", "{record}", lambda _: self._gauge("pending", sum)),
+            ("leadconnector.lane.depth", "{record}", lambda _: self._gauge("lane_depth", max)),
         ):
             meter.create_observable_gauge(name, [read], unit)
 
@@ -166,12 +166,6 @@ class OpenTelemetry:
     def _quota_remaining(self, _: CallbackOptions) -> Iterator[Observation]:
         for period, field in (("window", "quota_left"), ("day", "day_left")):
             yield from self._gauge(field, min, **{"leadconnector.quota.period": period})
-
-    def _pending(self, _: CallbackOptions) -> Iterator[Observation]:
-        yield from self._gauge("pending", sum)
-
-    def _lane_depth(self, _: CallbackOptions) -> Iterator[Observation]:
-        yield from self._gauge("lane_depth", max)
 
     def context_of(self, trace: TraceContext | None) -> Context | None:
         """The context to begin a span in; None for the present one."""

@@ -37,7 +37,6 @@ from leadconnector_async.sandbox.upload_endpoints import get_upload, upload
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from leadconnector_async.sandbox.api_request import Grant
     from leadconnector_async.sandbox.state import SandboxState
 
 
@@ -87,7 +86,9 @@ def _respond(
 def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange:
     if not route.scope:
         return _faulty(state, route, request, request.grant.location)
-    location = _asked(request.grant, request.query)
+    location = request.grant.location
+    if request.grant.company:  # a company's token draws on the quota of the location that it names
+        location = request.query.get("locationId", location)
     ruling = state.rate_limiter(request.grant.app, location).allow(request.now)
     exchange = (
         _faulty(state, route, request, location)
@@ -137,11 +138,6 @@ class Exchange(Struct, frozen=True, gc=False):
 
 
 _TRUE_ANSWERS: Final = ("rates_garbage", "rates_contradictory")
-
-
-def _asked(grant: Grant, query: dict[str, str]) -> str:
-    """Whose quota a request draws on: a company's token draws on the location that it names."""
-    return query.get("locationId", grant.location) if grant.company else grant.location
 
 
 def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:

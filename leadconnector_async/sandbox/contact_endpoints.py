@@ -100,7 +100,11 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
     """What is kept of the fields, and the location."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
-    wrong = [f"{name} must be a string" for name in _TEXTS if not _is_text(fields.get(name))]
+    wrong = [
+        f"{name} must be a string"
+        for name in _TEXTS
+        if not isinstance(fields.get(name), str | None)
+    ]
     others = fields.get("additionalEmails") or []
     if not isinstance(others, list) or not all(isinstance(one, str) for one in others):
         wrong.append("each value in additionalEmails must be a string")
@@ -108,10 +112,6 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
         raise replies.invalid(*wrong)
     kept = (*_TEXTS, "additionalEmails")
     return {name: value for name, value in fields.items() if name in kept}, location
-
-
-def _is_text(value: object) -> bool:
-    return value is None or isinstance(value, str)
 
 
 def _put(

@@ -62,10 +62,6 @@ def _call_problems(call: object) -> Iterator[str]:
         yield _one_of("call.status", CALL_STATUSES)
 
 
-def _date_is_good(value: object) -> bool:
-    return isinstance(value, str) and parse_ms(value) is not None
-
-
 def field_problems(fields: dict[str, Any]) -> list[str]:
     """Every rule that the fields break. A null is an absent field."""
     problems = []
@@ -81,7 +77,8 @@ def field_problems(fields: dict[str, Any]) -> list[str]:
             problems += _list_problems(name, fields[name])
     if fields.get("direction") not in (None, *DIRECTIONS):
         problems.append(_one_of("direction", DIRECTIONS))
-    if fields.get("date") is not None and not _date_is_good(fields["date"]):
+    date = fields.get("date")
+    if date is not None and not (isinstance(date, str) and parse_ms(date) is not None):
         problems.append("date must be a valid ISO 8601 date string")
     if fields.get("call") is not None:
         problems += _call_problems(fields["call"])

@@ -288,12 +288,10 @@ class MessageStore:
         conversation.timeline.add(stored)
         self.timeline(stored.location_id).add(stored)
         if stored.email_message_id and stored.thread_id:
-            self._join(stored.location_id, stored.thread_id, stored.email_message_id)
-
-    def _join(self, location: str, thread_id: str, email_message_id: str) -> None:
-        thread = self._threads.setdefault((location, thread_id), [])
-        thread.append(email_message_id)
-        self._threads[location, email_message_id] = thread
+            place, mail = stored.location_id, stored.email_message_id
+            thread = self._threads.setdefault((place, stored.thread_id), [])
+            thread.append(mail)
+            self._threads[place, mail] = thread
 
     def thread(self, location: str, email_message_id: str) -> list[str] | None:
         """The ids of the thread that this email is in, the first one naming the thread."""

@@ -259,7 +259,7 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
         "total": len(matching),
     }
     if more:
-        content["nextCursor"] = _cursor(key(page[-1]))
+        content["nextCursor"] = urlsafe_b64encode(orjson.dumps(key(page[-1]))).decode()
     return replies.json_reply(200, content)
 
 
@@ -287,10 +287,6 @@ def _filter(request: ApiRequest, key: Callable[[Stored], PageCursor]) -> Callabl
         )
 
     return keep
-
-
-def _cursor(at: PageCursor) -> str:
-    return urlsafe_b64encode(orjson.dumps(at)).decode()
 
 
 def _after(

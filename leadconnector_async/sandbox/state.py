@@ -111,7 +111,9 @@ class StoredMessages(list[Stored]):
         often = "1 or more" if times is None else times
         lines = [f"{asked}: expected {often}, found {found} among {len(self)} stored messages"]
         near = sorted(apart, key=lambda pair: (len(pair[0]), pair[1].seq))[:_MAX_SHOWN]
-        lines += [f"  {_named(one)}: {'; '.join(what) or 'is one'}" for what, one in near]
+        for what, one in near:
+            name = f"message {one.seq} ({one.type}, contact {one.contact_id})"
+            lines.append(f"  {name}: {'; '.join(what) or 'is one'}")
         raise AssertionError("\n".join([*lines, *self._not_stored(wanted)]))
 
     def assert_in_order(
@@ -169,10 +171,6 @@ def _comparable(stored: Stored, contacts: ContactBook) -> dict[str, Any]:
     own = stored.fields | {"direction": stored.direction, "date": iso(stored.date)}
     whose = {"contact": {*filter(None, names), *(known.get("additionalEmails") or ())}}
     return own | {"location": stored.location_id} | whose
-
-
-def _named(stored: Stored) -> str:
-    return f"message {stored.seq} ({stored.type}, contact {stored.contact_id})"
 
 
 class SandboxState:

@@ -95,12 +95,8 @@ def upload(state: SandboxState, request: ApiRequest) -> replies.Reply:
     for name in (*needed, "contactId", "locationId"):
         if not isinstance(fields.get(name), str) or not fields[name]:
             raise replies.refused(400, f"{name} is required")
-    contact, asked, conversation = (
-        fields["contactId"],
-        fields["locationId"],
-        fields.get("conversationId"),
-    )
-    location = request.location(asked)
+    contact, conversation = fields["contactId"], fields.get("conversationId")
+    location = request.location(fields["locationId"])
     if not files:
         raise replies.refused(400, "fileAttachment is required")
     if not state.knows_contact(location, contact):

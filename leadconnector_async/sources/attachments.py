@@ -54,81 +54,6 @@ def is_path(item: str) -> bool:
     return item.lower().startswith(LOCAL) or not (_SCHEME.match(item) or not item.strip())
 
 
-class Reach:
-    """The folders whose files the records of a source may name, with all that is in them.
-
-    A client's table must not make anybody upload what else is on the machine, so links are
-    followed before it is told where a file lies. Standard input has no folder of its own:
-    such records can come from anywhere.
-    """
-
-    def __init__(self, starts: Sequence[Path], kept: Path | None, *, piped: bool) -> None:
-        self._starts = [Path(os.path.realpath(start)) for start in starts]
-        self._homes = [*self._starts, *(() if kept is None else (Path(os.path.realpath(kept)),))]
-        self._piped = piped
-
-    def find(self, item: str) -> Path | tuple[Members, str]:
-        """Find a file, by a URL or by a path that starts at one of the folders.
-
-        A path may lead into an archive, as those of lists of failed records do.
-
-        Raises:
-            Wrong: it lies elsewhere, or is none that can be sent.
-        """
-        path = self._first(item)
-        try:
-            problem = _unfit(path.stat())
-        except (FileNotFoundError, NotADirectoryError):
-            if (inside := member_at(path)) is not None:
-                return inside
-            fix = (
-                "put it there (paths start at the folder of the source), give --files FOLDER for "
-                "the folder that it is in, or take it out of the list"
-            )
-            raise WrongValueError("is a file that is not there", fix) from None
-        except OSError as error:
-            wrong = f"is a file that cannot be read ({error.strerror})"
-            raise WrongValueError(wrong, "check its permissions") from None
-        if problem is not None:
-            raise problem
-        return path
-
-    def _first(self, item: str) -> Path:
-        """The file in the first folder that has it. If none has, its place in the first folder."""
-        given = _path(item) if item.lower().startswith(LOCAL) else Path(item.strip())
-        starts = self._homes[:1] if given.is_absolute() else self._starts
-        if not (starts or self._piped):
-            raise WrongValueError(
-                "is a file that is not in the archive of its source", _GIVE_FOLDER
-            )
-        try:
-            places = [Path(os.path.realpath(start / given)) for start in starts]
-        except ValueError:
-            raise WrongValueError(
-                "is a file whose name has a NUL character", "name another"
-            ) from None
-        allowed = [place for place in places if False in self._hidden(place)]
-        for place in allowed:
-            if os.path.lexists(place):
-                return place
-        if allowed[:1] == places[:1] != []:
-            return allowed[0]
-        if any(True in self._hidden(place) for place in places):
-            fix = "copy it to a name without a leading dot, if it is meant"
-            raise WrongValueError("is a hidden file, or in a hidden folder", fix)
-        if self._piped:
-            raise WrongValueError("is a file, which standard input may not name", _GIVE_FOLDER)
-        raise WrongValueError("is a file outside the folder of its source", _GIVE_FOLDER)
-
-    def _hidden(self, place: Path) -> list[bool]:
-        """For each folder that a file lies in, whether it is hidden there."""
-        return [
-            any(part.startswith(".") for part in place.relative_to(home).parts)
-            for home in self._homes
-            if place != home and place.is_relative_to(home)
-        ]
-
-
 def _path(url: str) -> Path:
     """The path of a ``file://`` URL; of one of another machine, one that is nowhere here."""
     from urllib.request import url2pathname  # noqa: PLC0415 - imports an HTTP client
@@ -137,14 +62,6 @@ def _path(url: str) -> Path:
     parts = urlsplit(url)
     local = parts.netloc in ("", "localhost")
     return Path(url2pathname(parts.path)) if local else Path("//", parts.netloc)
-
-
-def _unfit(status: os.stat_result) -> WrongValueError | None:
-    if not stat.S_ISREG(status.st_mode):
-        return WrongValueError("is no regular file", "name a file")
-    if status.st_size == 0:
-        return _empty()
-    return None
 
 
 def _empty() -> WrongValueError:
@@ -202,11 +119,17 @@ class Attachments:
 
     URLs pass. Files are named by ``file://`` URLs once their type and size are right; one of a type
     that the API does not take is packed, left out, or refused, as its owner says.
+
+    Records may name the files in some folders, with all that is in them. A client's table must not
+    make anybody upload what else is on the machine, so links are followed before it is told where a
+    file lies. Standard input has no folder of its own: such records can come from anywhere.
     """
 
     def __init__(self, options: SourceOptions, beside: Beside) -> None:
-        starts = [*beside.folders, *options.files]
-        self._reach = Reach(starts, options.spool, piped=beside.members is None)
+        starts = (*beside.folders, *options.files)
+        homes = starts if options.spool is None else (*starts, options.spool)
+        self._homes = [Path(os.path.realpath(home)) for home in homes]
+        self._starts = self._homes[: len(starts)]
         self._beside = beside
         self._spool = Spool(options.spool)
         self._other = options.other_files
@@ -261,9 +184,7 @@ class Attachments:
 
     def _named(self, number: int, item: str, most: int, warn: Warn) -> str | None:
         try:
-            if (archived := self._beside.archived(item)) is not None:
-                return self._from_archive(*archived, most, warn)
-            path = self._reach.find(item)
+            path = self._beside.archived(item) or self._found(item)
             if isinstance(path, tuple):
                 return self._from_archive(*path, most, warn)
             self._beside.take(path)
@@ -283,6 +204,68 @@ class Attachments:
             raise _empty()
         ending = self._ending(name, size, most, warn)
         return None if ending is None else self._kept(name, members.read(name), ending)
+
+    def _found(self, item: str) -> Path | tuple[Members, str]:
+        """Find a file, by a URL or by a path that starts at one of the folders.
+
+        A path may lead into an archive, as those of lists of failed records do.
+
+        Raises:
+            Wrong: it lies elsewhere, or is none that can be sent.
+        """
+        path = self._first(item)
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            if (inside := member_at(path)) is not None:
+                return inside
+            fix = (
+                "put it there (paths start at the folder of the source), give --files FOLDER for "
+                "the folder that it is in, or take it out of the list"
+            )
+            raise WrongValueError("is a file that is not there", fix) from None
+        except OSError as error:
+            wrong = f"is a file that cannot be read ({error.strerror})"
+            raise WrongValueError(wrong, "check its permissions") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise WrongValueError("is no regular file", "name a file")
+        if status.st_size == 0:
+            raise _empty()
+        return path
+
+    def _first(self, item: str) -> Path:
+        """The file in the first folder that has it. If none has, its place in the first folder."""
+        given = _path(item) if item.lower().startswith(LOCAL) else Path(item.strip())
+        starts = self._homes[:1] if given.is_absolute() else self._starts
+        is_piped = self._beside.members is None
+        if not (starts or is_piped):
+            wrong = "is a file that is not in the archive of its source"
+            raise WrongValueError(wrong, _GIVE_FOLDER)
+        try:
+            places = [Path(os.path.realpath(start / given)) for start in starts]
+        except ValueError:
+            wrong = "is a file whose name has a NUL character"
+            raise WrongValueError(wrong, "name another") from None
+        allowed = [place for place in places if False in self._hidden(place)]
+        for place in allowed:
+            if os.path.lexists(place):
+                return place
+        if allowed[:1] == places[:1] != []:
+            return allowed[0]
+        if any(True in self._hidden(place) for place in places):
+            fix = "copy it to a name without a leading dot, if it is meant"
+            raise WrongValueError("is a hidden file, or in a hidden folder", fix)
+        if is_piped:
+            raise WrongValueError("is a file, which standard input may not name", _GIVE_FOLDER)
+        raise WrongValueError("is a file outside the folder of its source", _GIVE_FOLDER)
+
+    def _hidden(self, place: Path) -> list[bool]:
+        """For each folder that a file lies in, whether it is hidden there."""
+        return [
+            any(part.startswith(".") for part in place.relative_to(home).parts)
+            for home in self._homes
+            if place != home and place.is_relative_to(home)
+        ]
 
     def _ending(self, name: str, size: int, most: int, warn: Warn) -> str | None:
         """Tell what a file's name ends with when it is sent, beside its own: "" or ".zip".

@@ -148,9 +148,6 @@ class SourceReader:
             self.warnings[at] = f"{count + 1 - _MAX_NAMED:,} more sources: {warning}"
         self._told[warning] = count + 1, at
 
-    def __repr__(self) -> str:
-        return f"<SourceReader {len(self._paths)} sources, {self.bytes_read} bytes read>"
-
 
 def _is_pipe(path: str) -> bool:
     return Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir())

@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import zlib
+from contextlib import closing, suppress
 from io import BytesIO, RawIOBase
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self, cast
@@ -78,15 +79,10 @@ class SourceFile(NamedTuple):
         There is nothing of one that cannot be opened or read.
         """
         try:
-            stream = self.stream()
+            with closing(self.stream()) as stream:
+                return next(stream.chunks(), b""), stream.damage
         except SourceError:
             return b"", None
-        try:
-            return next(stream.chunks(), b""), stream.damage
-        except SourceError:
-            return b"", None
-        finally:
-            stream.close()
 
     def whole(self, what: str, *, held: bool = False) -> str | BytesIO:
         """Give what can be opened that is read from its end: a path, or all of it.
@@ -219,11 +215,9 @@ class ByteStream:
 def _salvage(unpacker: zlib._Decompress, data: bytes) -> bytes:
     """Unpack what lies before the damage: zlib drops all of a call's output when it fails."""
     whole = bytearray()
-    try:
+    with suppress(zlib.error):
         for position in range(len(data)):
             whole += unpacker.decompress(data[position : position + 1])
-    except zlib.error:
-        pass
     return bytes(whole)
 
 

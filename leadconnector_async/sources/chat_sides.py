@@ -91,7 +91,7 @@ class _Chat:
         """Name whom it is with."""
         if len(self.others) == 1:
             ((name, handle),) = self.others.items()
-            is_name = name != handle and any(char.isalpha() for char in name)
+            is_name = name != handle and _is_name(name)
             return ({"contact.name": name} if is_name else {}) | _named(handle)
         if not self.others:
             return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", _TITLED)}
@@ -155,6 +155,9 @@ class ChatSides:
             return told | ({"type": typed[0]["type"]} if typed else {})
         if chat is not None and FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
+            name = _first(form.name, row)
+            if told.get("direction") == "inbound" and len(chat.others) == 1 and _is_name(name):
+                told.setdefault("contact.name", name)
             told |= _typed(form.types, told.get("contact.phone"))
         return told
 
@@ -222,8 +225,12 @@ def _named(text: str) -> Values:
     if "@" in text and " " not in text:
         return {"contact.email": text}
     number = text.partition(":")[2] or text  # whatsapp:+1…
-    is_name = any(char.isalpha() for char in number) or not any(char.isdigit() for char in number)
+    is_name = _is_name(number) or not any(char.isdigit() for char in number)
     return {"contact.name" if is_name else "contact.phone": text}
+
+
+def _is_name(text: str) -> bool:
+    return any(char.isalpha() for char in text)
 
 
 _MAX_KEPT: Final = 500_000

@@ -17,6 +17,7 @@ from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
+    FINDERS,
     LIST_FIELDS,
     MAX_LISTED,
     NESTED,
@@ -78,11 +79,7 @@ _MAX_UNKNOWN: Final = 100
 
 
 def _is_name_alone(values: Mapping[str, object]) -> bool:
-    return (
-        values.get("contact.phone") is None
-        and values.get("contact.email") is None
-        and not is_known(values)
-    )
+    return all(values.get(name) is None for name in FINDERS) and not is_known(values)
 
 
 def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:

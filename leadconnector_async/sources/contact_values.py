@@ -12,7 +12,7 @@ from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
 from leadconnector_async.sources.mapped_rules import address_for_a_number, word_of
 from leadconnector_async.sources.mapping import FieldRule, as_list
-from leadconnector_async.sources.phone_numbers import only_number
+from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +27,6 @@ _CACHED: Final = 16_384
 _ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"';,:|]+@[^\s<>()\[\]\"';,:|]+")
 
 _NAMED: Final = re.compile(r"[^<]*<([^<>]+)>\W*|mailto:(.+)", re.IGNORECASE)
-
-_LETTER: Final = re.compile(r"[^\W\d_]")
 
 _PART: Final = re.compile(r"\w+")
 
@@ -83,7 +81,7 @@ class Contacts:
         try:
             return read_number(text, self._region, possible=self._possible).e164[1:]
         except WrongValueError:
-            bare = "" if _LETTER.search(text) else "".join(filter(str.isdigit, text))
+            bare = "" if LETTER.search(text) else digits(text)
             return bare or stripped(text).casefold()
 
     @property
@@ -124,10 +122,6 @@ class Contacts:
         """Spell an address in lower case. Nothing is looked up."""
         return _address(read_text(value))
 
-    def name(self, value: object) -> str:
-        """Take a name without the space around it."""
-        return read_text(value).strip()
-
     def note_name(self, contact: Contact) -> None:
         """Tell of a number that has many names: a placeholder, perhaps, or a shop's."""
         if contact.phone is None or contact.name is None or self._notice is None:
@@ -146,7 +140,7 @@ class Contacts:
         return Contact(
             phone=None if given.phone is None else self.phone(given.phone),
             email=None if given.email is None else self.email(given.email),
-            name=None if given.name is None else self.name(given.name),
+            name=None if given.name is None else read_text(given.name).strip(),
         )
 
 

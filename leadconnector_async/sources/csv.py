@@ -36,12 +36,6 @@ class _RecordTooLongError(Exception):
     """The record is longer than any may be."""
 
 
-def _whole_cell(delimiter: str) -> re.Pattern[str]:
-    end = re.escape(delimiter)
-    quoted, bare = '"[^"]*+(?:""[^"]*+)*+"', f'[^"{end}\\n][^{end}\\n]*+'
-    return re.compile(f"(?:{quoted}|{bare}|)(?:{end}|\\r?\\n)")
-
-
 class CsvRecords:
     """Splits lines into cells.
 
@@ -55,7 +49,9 @@ class CsvRecords:
     def __init__(self, lines: Iterable[bytes], delimiter: str, text: Utf8Text) -> None:
         self._lines = iter(lines)
         self._delimiter = delimiter
-        self._cell = _whole_cell(delimiter)
+        end = re.escape(delimiter)
+        quoted, bare = '"[^"]*+(?:""[^"]*+)*+"', f'[^"{end}\\n][^{end}\\n]*+'
+        self._cell = re.compile(f"(?:{quoted}|{bare}|)(?:{end}|\\r?\\n)")
         self._text = text
         self._again: deque[bytes] = deque()
         self._taken: list[bytes] = []

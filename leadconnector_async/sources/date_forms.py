@@ -254,12 +254,15 @@ _NAME: Final = re.compile(r"[A-Za-z]{1,5}(?![A-Za-z])")
 _FURTHEST: Final = 15
 """Hours. No zone is further from UTC; a larger figure is no offset."""
 
+_ZERO: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - in any zone
+
 
 def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
     """Read a date; naive where it has no offset.
 
     ``-0000`` is UTC, of a sender whose zone is not known (RFC 5322, 3.3). ``zone`` is the user's: a
-    name of several meanings is taken for the one that it has there.
+    name of several meanings is taken for the one that it has there. The day of Unix time's zero is
+    no mail's.
 
     Raises:
         Wrong: it is no date, or its zone cannot be told. ``given`` is not set.
@@ -281,6 +284,8 @@ def read_mail_date(text: str, zone: tzinfo | None = None) -> datetime:
             int(found["minute"]),
             min(int(found["second"] or 0), 59),  # a leap second
         )
+        if abs(date - _ZERO) <= timedelta(days=1):
+            raise _unreadable()
         return _placed(date, rest.strip() or (comment[1].strip() if comment else ""), zone)
     except (ValueError, OverflowError) as error:
         raise (error if isinstance(error, WrongValueError) else _unreadable()) from None

@@ -26,10 +26,9 @@ from leadconnector_async.sources.date_patterns import (
     of_serial,
     order_of,
     patterns,
-    zone_at,
-    zone_in,
 )
 from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
+from leadconnector_async.sources.time_zones import zone_at, zone_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -197,7 +196,8 @@ class Dates:
             if date is not None:
                 return self.utc(date, None if self._form in FORMATS[1:3] else zone)
         # Nearly all have a hyphen there, and are no number.
-        if text[4:5] != "-" and len(text) != _BASIC_DATE and _NUMBER.fullmatch(text):
+        is_basic = len(text) == _BASIC_DATE and "." not in text
+        if text[4:5] != "-" and not is_basic and _NUMBER.fullmatch(text):
             return self._of_number(text, zone)
         try:
             date = _parse(text)
@@ -234,6 +234,7 @@ class Dates:
             tzinfo=None
         ):
             self.notices.append("date is a number, read as Excel's count of days")
+            self.notices += [TIMELESS] if text.isdecimal() else []
             return self.utc(local, zone)
         raise WrongValueError(
             "is a number that is no time since 1990, in seconds, milliseconds or days of Excel",

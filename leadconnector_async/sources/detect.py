@@ -19,40 +19,32 @@ from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
 from leadconnector_async.sources.jsonl import JsonSource, SingerSource
+from leadconnector_async.sources.mailbox import Mailbox
 from leadconnector_async.sources.mapping_files import (
     choice_of_markup,
     load_mapping,
     with_date_format,
 )
 from leadconnector_async.sources.mbox import begins_with_mail
-from leadconnector_async.sources.spreadsheet import Spreadsheet
+from leadconnector_async.sources.spreadsheet import Spreadsheet, open_excel, open_parquet
 from leadconnector_async.sources.stream_source import RowSource, StreamSource
 from leadconnector_async.sources.text_log import log_mapping_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from leadconnector_async.sources.base import FormatName, Source, SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
     from leadconnector_async.sources.text_log import HtmlLog, TextLog
 
-_SUFFIXES: Final[dict[str, FormatName]] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".mbox": "mbox",
-    ".mbx": "mbox",
-    ".eml": "eml",
-    ".emlx": "eml",
-    ".xml": "xml",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".xlsb": "excel",
-    ".xls": "excel",
-    ".ods": "excel",
-    ".parquet": "parquet",
+_ENDINGS: Final[dict[FormatName, tuple[str, ...]]] = {
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "csv": (".csv", ".tsv"),
+    "mbox": (".mbox", ".mbx"),
+    "eml": (".eml", ".emlx"),
+    "xml": (".xml",),
+    "excel": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
+    "parquet": (".parquet",),
 }
 
 _BY_BEGINNING: Final[dict[bytes, FormatName]] = {b"{": "jsonl", b"[": "jsonl", b"<": "xml"}
@@ -178,12 +170,8 @@ def _opened(file: SourceFile, options: SourceOptions) -> Source:
 
 def _opened_book(file: SourceFile, name: str | None, options: SourceOptions) -> Spreadsheet | None:
     """Open what begins as a workbook. None for one that is none, and is not said to be one."""
-    from leadconnector_async.sources import spreadsheet  # noqa: PLC0415 - few are such
-
     try:
-        return (spreadsheet.open_excel if name == "excel" else spreadsheet.open_parquet)(
-            file, options
-        )
+        return (open_excel if name == "excel" else open_parquet)(file, options)
     except SourceError:
         if name in (options.format, format_by_name(file.name)):
             raise
@@ -213,15 +201,19 @@ def _source(name: str | None, stream: ByteStream, options: SourceOptions) -> Sou
     text = Utf8Text(stream, None if name in MAIL else options.encoding)
     _refuse_foreign(stream, text.head)
     if name not in MAIL and (log := log_mapping_of(text.head, options)) is not None:
-        return _by(*log, stream, text, options)
+        return _by(log, stream, text, options)
     if options.format is None:
         name = told_by(text.head, name, options)
     if name in MAIL:
-        source = _mailbox(stream, text.chunks(), options, single=name == "eml")
+        source: Source = Mailbox(stream, text.chunks(), options, single=name == "eml")
     elif (name := name or _BY_BEGINNING.get(text.head.lstrip()[:1], "csv")) == "xml":
         source = _markup(stream, text, options)
     elif name in ("jsonl", "singer"):
-        source = _json(name, stream, text, options)
+        if name == "singer" or (options.format is None and begins_as_singer(text.head)):
+            source = SingerSource(stream, text, options)
+        else:
+            layout = layout_of_json(stream.name, text.head, options)
+            source = JsonSource(stream, text, options, layout)
     else:
         source = _delimited(stream, text, options)
     source.warnings += misnamed(stream.name, name, options)
@@ -252,19 +244,13 @@ class UnknownChat(RowSource):
         yield Parsed(1, in_api_names({"file": self.name}), None, (Problem("file", wrong, fix),))
 
 
-def _json(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
-    if name == "singer" or (options.format is None and begins_as_singer(text.head)):
-        return SingerSource(stream, text, options)
-    return JsonSource(stream, text, options, layout_of_json(stream.name, text.head, options))
-
-
 def _by(
-    kind: type[TextLog | HtmlLog],
-    name: str,
+    log: tuple[type[TextLog | HtmlLog], str],
     stream: ByteStream,
     text: Utf8Text,
     options: SourceOptions,
 ) -> Source:
+    kind, name = log
     source = kind(stream, text, options, with_date_format(load_mapping(name), options.date_format))
     if name != options.mapping_file:
         source.recognised = name
@@ -279,17 +265,6 @@ def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Sourc
     source = XmlSource(stream, text, replace(options, mapping_file=name))
     source.warnings += notes
     source.recognised = name if notes else None
-    return source
-
-
-def _mailbox(
-    stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
-) -> Source:
-    from leadconnector_async.sources.mailbox import UNMAPPED, Mailbox  # noqa: PLC0415 - few are such
-
-    source = Mailbox(stream, chunks, options, single=single)
-    if options.mapping_file is not None:
-        source.warnings.append(UNMAPPED)
     return source
 
 
@@ -309,4 +284,5 @@ def _refuse_foreign(stream: ByteStream, head: bytes) -> None:
 def format_by_name(path: str) -> FormatName | None:
     """Tell what a file holds by the ending of its name, where that says so."""
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes if suffix.lower() != ".gz"]
-    return _SUFFIXES.get(suffixes[-1]) if suffixes else None
+    last = suffixes[-1] if suffixes else None
+    return next((name for name, known in _ENDINGS.items() if last in known), None)

@@ -24,13 +24,14 @@ from leadconnector_async.sources.detect import (
     told_by,
 )
 from leadconnector_async.sources.fields import listed
-from leadconnector_async.sources.mailbox import Mailbox, MailFolder, holds_mail, is_passed_over
+from leadconnector_async.sources.mailbox import Mailbox, MailFolder
 from leadconnector_async.sources.mapping_files import found_in
+from leadconnector_async.sources.mbox import holds_mail, is_passed_over
 from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
 from leadconnector_async.sources.plug_ins import from_plug_ins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from leadconnector_async.sources.base import Source
     from leadconnector_async.sources.members import Members
@@ -115,10 +116,10 @@ def _shipped(path: str, options: SourceOptions) -> Sources:
     if file.size is None or known in _WORKBOOKS or not is_archive(file):
         return Sources(partial(open_file, file, options))
     members = ZipMembers(path, path)
-    if not members.is_workbook():
-        return Export(members, options, before=misnamed(path, "zip", options))
-    sources = Sources(partial(open_file, file, replace(options, format="excel")))
-    sources.before += misnamed(path, "excel", options)
+    is_book = members.is_workbook()
+    as_book = partial(open_file, file, replace(options, format="excel"))
+    sources = Sources(as_book) if is_book else Export(members, options)
+    sources.before += misnamed(path, "excel" if is_book else "zip", options)
     return sources
 
 
@@ -151,16 +152,8 @@ class Export(Sources):
         SourceError: it holds none, or a file of it is damaged.
     """
 
-    def __init__(
-        self,
-        members: Members,
-        options: SourceOptions,
-        *,
-        inner: bool = False,
-        before: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, members: Members, options: SourceOptions, *, inner: bool = False) -> None:
         super().__init__(self._refuse)
-        self.before.extend(before)
         self.members = members
         self._options = options
         self._is_inner = inner

@@ -39,25 +39,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import LOCAL, is_path
 from leadconnector_async.sources.base import SourceOptions
 from leadconnector_async.sources.coerce import RowCoercer, as_given
 from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.dates import Dates
-from leadconnector_async.sources.fields import (
-    FIELDS,
-    LOCATION,
-    NESTED,
-    OUTBOX_KEY,
-    REASON,
-    SPARE_REASON,
-    WrongValueError,
-    api_names,
-    flat,
-    folded,
-    near_field,
-)
 from leadconnector_async.sources.json_objects import Objects
 from leadconnector_async.sources.mapping import columns_of
 from leadconnector_async.sources.mapping_files import Choice
@@ -70,7 +58,9 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_STAND_IN_KEYS: Final = frozenset({REASON, OUTBOX_KEY, LOCATION, "line", "raw"})
+_STAND_IN_KEYS: Final = frozenset(
+    {fields.REASON, fields.OUTBOX_KEY, fields.LOCATION, "line", "raw"}
+)
 """Of the object that stands for a record which could not be read at all."""
 
 
@@ -97,8 +87,8 @@ def is_unreadable(record: Record) -> bool:
 
 def reason_name(names: Collection[str]) -> str:
     """Name the reason so that it hides nothing: an ``error`` of the source's own stays."""
-    foreign = REASON in names and OUTBOX_KEY not in names
-    return SPARE_REASON if foreign or SPARE_REASON in names else REASON
+    foreign = fields.REASON in names and fields.OUTBOX_KEY not in names
+    return fields.SPARE_REASON if foreign or fields.SPARE_REASON in names else fields.REASON
 
 
 def as_api_names(form: bytes, raw: bytes) -> Record | str:
@@ -109,26 +99,29 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
         if isinstance(record, str) or is_unreadable(record):
             return record
         named = _named(source, record)
-        if REASON in record and reason_name(record) == SPARE_REASON:
-            named[REASON] = record[REASON]
+        if fields.REASON in record and reason_name(record) == fields.SPARE_REASON:
+            named[fields.REASON] = record[fields.REASON]
     else:
         cells = json.loads(raw)
         if isinstance(cells, str):
             return cells
         if len(cells) != len(columns.names):
-            return _csv_line(cells, source.delimiter)
+            text = io.StringIO(newline="")
+            csv.writer(text, delimiter=source.delimiter, lineterminator="").writerow(cells)
+            return text.getvalue()
         named = as_given(columns.values(cells)) | _rest(columns, cells)
     if "date" in named and (source.timezone or source.date_format):
         named["date"] = _with_offset(named["date"], source)
-    if source.region is not None:
-        return _with_country(flat(named), source.region)
+    if source.region is not None and "contact.phone" in (named := fields.flat(named)):
+        with suppress(fields.WrongValueError):  # left as it is, to be refused again
+            named["contact.phone"] = Contacts(source.region).phone(named["contact.phone"])
     return named
 
 
 def _named(source: SourceFormat, record: Record) -> Record:
     """Name a JSON object's values as the API does."""
     if source.table is None:
-        return api_names(record, source.mapping)
+        return fields.api_names(record, source.mapping)
     coercer = RowCoercer(SourceOptions(region=source.region))
     return as_given(Objects(Choice(source.table), source.mapping, coercer).values(record))
 
@@ -148,13 +141,17 @@ def _source(form: bytes) -> tuple[SourceFormat, Columns | None]:
 def _rest(columns: Columns, cells: list[str]) -> Record:
     """Name the cells that feed no field. None may pass for a field in JSON."""
     names = list(columns.unknown)
-    if REASON in columns.names and reason_name(columns.names) == SPARE_REASON:
-        names.append(REASON)
+    if fields.REASON in columns.names and reason_name(columns.names) == fields.SPARE_REASON:
+        names.append(fields.REASON)
     rest: Record = {}
     for name in names:
         cell = cells[columns.names.index(name)]
         if cell:
-            taken = name in FIELDS or name in NESTED or near_field(name) is not None
+            taken = (
+                name in fields.FIELDS
+                or name in fields.NESTED
+                or fields.near_field(name) is not None
+            )
             rest[f"column {name}" if taken else name] = cell
     return rest
 
@@ -163,22 +160,9 @@ def _with_offset(date: object, source: SourceFormat) -> object:
     zone = None if source.timezone is None else ZoneInfo(source.timezone)
     try:
         read = Dates(zone, source.date_format).read(date)
-    except WrongValueError:  # left as it is, to be refused again
+    except fields.WrongValueError:  # as above
         return date
     return date if read is None else read.isoformat()
-
-
-def _with_country(named: Record, region: str) -> Record:
-    if "contact.phone" in named:
-        with suppress(WrongValueError):  # as above
-            named["contact.phone"] = Contacts(region).phone(named["contact.phone"])
-    return named
-
-
-def _csv_line(cells: list[str], delimiter: str) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
-    return text.getvalue()
 
 
 class FailedRow(NamedTuple):
@@ -253,11 +237,11 @@ def write_failed(
 def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, folder: Path) -> None:
     names = form.columns or []
     reason = reason_name(names)
-    kept = [index for index, name in enumerate(names) if name not in {reason, OUTBOX_KEY}]
-    location = form.mapping.get(LOCATION) or LOCATION
-    added = [] if location in names else [LOCATION]
+    kept = [index for index, name in enumerate(names) if name not in {reason, fields.OUTBOX_KEY}]
+    location = form.mapping.get(fields.LOCATION) or fields.LOCATION
+    added = [] if location in names else [fields.LOCATION]
     files = _file_columns(form, names)
-    header = [reason, OUTBOX_KEY, *added, *(names[index] for index in kept)]
+    header = [reason, fields.OUTBOX_KEY, *added, *(names[index] for index in kept)]
     # Bytes that could not be decoded go out as they came in.
     text = io.TextIOWrapper(out, "utf-8", errors="surrogateescape", newline="", write_through=True)
     # Ending lines so makes the writer quote cells with a carriage return as well.
@@ -289,21 +273,21 @@ def _file_columns(form: SourceFormat, names: list[str]) -> dict[int, str]:
     if rule is None or "attachments" in form.mapping:
         own = form.mapping.get("attachments") or "attachments"
         return {names.index(own): LIST_SEPARATOR} if own in names else {}
-    read = {folded(name) for name in columns_of(rule)}
+    read = {fields.folded(name) for name in columns_of(rule)}
     separator = rule.separator or LIST_SEPARATOR
-    return {index: separator for index, name in enumerate(names) if folded(name) in read}
+    return {index: separator for index, name in enumerate(names) if fields.folded(name) in read}
 
 
 def _write_jsonl(
     rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, folder: Path
 ) -> None:
-    own, location = form.encoded(), (form.mapping.get(LOCATION) or LOCATION)
+    own, location = form.encoded(), (form.mapping.get(fields.LOCATION) or fields.LOCATION)
     for row in rows:
         record = _record(row, own)
         if isinstance(record, str):
             record = {"line": row.line, "raw": record}
         reason = reason_name(record)
-        added = {reason: row.error, OUTBOX_KEY: row.key}
+        added = {reason: row.error, fields.OUTBOX_KEY: row.key}
         if row.location:  # what the record names may be another system's
             added[location] = row.location
         kept = {key: value for key, value in record.items() if key not in added}

@@ -10,30 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from leadconnector_async.models import Problem
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.chat_sides import LookUps
-from leadconnector_async.sources.coerce import identity_of, in_api_names
-from leadconnector_async.sources.fields import (
-    GIVEN_IDS,
-    LOCATION,
-    OUTBOX_KEY,
-    REASON_NAMES,
-    api_names,
-    flat,
-    is_foreign,
-    is_plainly_ours,
-    kind_of,
-    not_sent,
-    scalar_text,
-)
+from leadconnector_async.sources.coerce import in_api_names
+from leadconnector_async.sources.fields import scalar_text
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import columns_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from leadconnector_async.errors import SourceError
-    from leadconnector_async.sources.base import Identity, Parsed
+    from leadconnector_async.sources.base import Parsed
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.encoding import Utf8Text
@@ -41,7 +30,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.mapping import Definition
     from leadconnector_async.sources.mapping_files import Choice
 
-if TYPE_CHECKING:
     Record = dict[str, Any]
 
 HALF: Final = "text with half a character (a lone surrogate), which is sent as \ufffd"
@@ -103,8 +91,10 @@ class Objects:
         with_columns(kind, columns)
         self._repairs = definition.repair
         self._reader = RowMapper(kind, definition, self._coercer.contacts)
-        self._picks = _picks_of({*columns_read(definition.table), *self._mapping.values()})
-        listed = (*REASON_NAMES, OUTBOX_KEY, LOCATION)
+        named = {*columns_read(definition.table), *self._mapping.values()}
+        found = ((name, _PICK.fullmatch(name)) for name in named)
+        self._picks = [_Pick(name, key_of(of[1]), *of.groups()[1:]) for name, of in found if of]
+        listed = (*fields.REASON_NAMES, fields.OUTBOX_KEY, fields.LOCATION)
         within = (name for pick in self._picks for name in pick.reads())
         self._used = columns_read(kind) | {key_of(name) for name in (*listed, *within)}
         lookup = {key_of(name): (name, path) for name, path in definition.lookup.items()}
@@ -119,7 +109,7 @@ class Objects:
     @property
     def warnings(self) -> list[str]:
         """How they are read, and what was passed over."""
-        notes = [*self._choice.notes, *not_sent("field", list(self._unused))]
+        notes = [*self._choice.notes, *fields.not_sent("field", list(self._unused))]
         notes += () if self.definition is None else self.look_ups.warnings
         if self._has_foreign:
             notes.append(_HINT)
@@ -141,10 +131,6 @@ class Objects:
         known = {key: value for key, value in holder.items() if key_of(key) in self.around}
         return record | {AROUND: known} if known else record
 
-    def identity(self, record: Record) -> Identity:
-        """Read which record a refused one is."""
-        return identity_of(self.values(record))
-
     def values(self, record: Record) -> dict[str, object]:
         """Name the values of an object as the API does."""
         if self.definition is None:
@@ -152,13 +138,13 @@ class Objects:
         return self._reader.values(self._row(record)) | _listed(record)
 
     def _as_named(self, record: Record) -> tuple[dict[str, object], list[str]]:
-        values = flat(api_names(record, self._mapping))
+        values = fields.flat(fields.api_names(record, self._mapping))
         names = [*values]
-        if is_plainly_ours(names) and not any(is_foreign(name) for name in names):
+        if fields.is_plainly_ours(names) and not any(fields.is_foreign(name) for name in names):
             return values, []
         self._has_foreign = True
-        kept = {*self._mapping, *([LOCATION] if OUTBOX_KEY in values else [])}
-        foreign = [name for name in names if name in GIVEN_IDS and name not in kept]
+        kept = {*self._mapping, *([fields.LOCATION] if fields.OUTBOX_KEY in values else [])}
+        foreign = [name for name in names if name in fields.GIVEN_IDS and name not in kept]
         for name in foreign:
             del values[name]
         return values, [_FOREIGN.format(name, name, name) for name in foreign]
@@ -201,12 +187,11 @@ class _Pick(NamedTuple):
 
     def of(self, items: Sequence[object]) -> tuple[str, ...]:
         """Give what these items hold. ``null`` stands for nothing."""
+        objects = (item for item in items if isinstance(item, dict))
         fit = (
             dict(cells_of(item))
-            for item in items
-            if isinstance(item, dict)
-            and ("null" if item.get(self.key) is None else scalar_text(item[self.key]))
-            == self.value
+            for item in objects
+            if self.value == ("null" if (said := item.get(self.key)) is None else scalar_text(said))
         )
         found = (cells.get(self.within) for cells in fit)
         return tuple(cell for cell in found if isinstance(cell, str) and cell)
@@ -216,16 +201,11 @@ class _Pick(NamedTuple):
         return f"{self.list}[*].{self.key}", f"{self.list}[*].{self.within}"
 
 
-def _picks_of(names: Iterable[str]) -> list[_Pick]:
-    found = ((name, _PICK.fullmatch(name)) for name in names)
-    return [_Pick(name, key_of(one[1]), one[2], one[3], one[4]) for name, one in found if one]
-
-
 def _listed(record: Record) -> dict[str, object]:
     """Take what a list of failed records adds."""
-    if OUTBOX_KEY not in record:
+    if fields.OUTBOX_KEY not in record:
         return {}
-    return {name: record[name] for name in (OUTBOX_KEY, LOCATION) if name in record}
+    return {name: record[name] for name in (fields.OUTBOX_KEY, fields.LOCATION) if name in record}
 
 
 def never_missing(field: str, column: str) -> SourceError:
@@ -283,7 +263,7 @@ def key_of(path: str) -> str:
 
 def empty_list(page: Record) -> str | None:
     """Name the list that is empty in what is no record, but a page without any."""
-    if is_plainly_ours(page) or any(isinstance(inner, dict) for inner in page.values()):
+    if fields.is_plainly_ours(page) or any(isinstance(inner, dict) for inner in page.values()):
         return None
     lists = [key for key, inner in page.items() if isinstance(inner, list)]
     return lists[0] if len(lists) == 1 and not page[lists[0]] else None
@@ -303,7 +283,7 @@ def read_object(
             return text.undecodable(raw) or Problem(field, wrong, fix), []
         value, notices = whole, [HALF]
     if type(value) is not dict:
-        return Problem(field, kind_of(value), fix), []
+        return Problem(field, fields.kind_of(value), fix), []
     return value, notices
 
 
@@ -312,7 +292,7 @@ def _without_halves(raw: bytes) -> object:
     try:
         value = json.loads(raw)
         text = json.dumps(value, ensure_ascii=False)
-        if OUTBOX_KEY in value and _STAND_INS.search(text):
+        if fields.OUTBOX_KEY in value and _STAND_INS.search(text):
             return None
         return orjson.loads(_HALVES.sub("\ufffd", text))
     except (ValueError, RecursionError):

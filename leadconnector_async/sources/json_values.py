@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from msgspec import Struct
@@ -14,6 +14,9 @@ from leadconnector_async.sources.byte_stream import TooLong
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+
+    Item = tuple[int, bytes]
+    """A record, or what stands in the place of one, after the line that it begins in."""
 
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]'
 
@@ -44,16 +47,6 @@ _MAX_HEAD: Final = 1 << 18
 
 _MAX_OTHERS: Final = 20
 """Lists beside the records' that are named at the end."""
-
-
-class Item(NamedTuple):
-    """A record, or what stands in the place of one."""
-
-    line: int
-    raw: bytes
-
-    def __repr__(self) -> str:
-        return f"Item(line={self.line}, {len(self.raw)} bytes)"
 
 
 class _Frame(Struct):
@@ -153,7 +146,7 @@ class JsonValues:
         size = self._dropped + self._at - self._start
         raw = TooLong(size) if size > LINE_LIMIT else self._buffer[self._start : self._at]
         self._dropped = 0
-        return Item(self._record_line, raw)
+        return self._record_line, raw
 
     def _around(self, text: bytes, at: int) -> Item | None:
         """Follow the structure. What is no object, but where records are, is an item too."""
@@ -168,7 +161,7 @@ class JsonValues:
         elif frame is None or (frame.closer == b"]" and frame.path in self._records):
             self._count_lines(at)
             self.listed = True
-            return Item(self.line, text)
+            return self.line, text
         elif text[:1] == _QUOTE:
             self._key = text
         return None

@@ -14,7 +14,7 @@ from msgspec.structs import fields
 
 from leadconnector_async.models import Contact, Problem
 from leadconnector_async.sources.attachments import are_remote
-from leadconnector_async.sources.base import LINE_LIMIT, Identity, Parsed, SourceRow
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceRow
 from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
@@ -26,6 +26,7 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     WrongValueError,
     is_plainly_ours,
+    shown,
 )
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import Objects, key_of, read_object
@@ -95,7 +96,7 @@ class JsonSource(StreamSource):
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
         self.warnings.extend(self._objects.warnings)
-        self._warn_of_unknown("field")
+        self.warnings += [f"field {shown(name)} is not sent" for name in self._coercer.unknown]
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())
@@ -163,7 +164,9 @@ class JsonSource(StreamSource):
         # Whether a line has a byte at all is known at once, and most have neither.
         if (_BACKSLASH in line and escaped_oddly(line)) or (_C3 in line and garbled_perhaps(line)):
             return None
-        return row if _are_good_lists(row) else None
+        lists = row.attachments, row.email_cc, row.email_bcc, row.in_reply_to
+        is_good = [] not in lists and (row.attachments is None or are_remote(row.attachments))
+        return row if is_good else None
 
     def _moves(self, row: SourceRow, date: datetime) -> bool:
         try:
@@ -195,7 +198,9 @@ class JsonSource(StreamSource):
     ) -> Parsed:
         record, notices = read_object(raw, self._text, what, fix)
         if isinstance(record, Problem):
-            return Parsed(number, raw, None, (record,), self._identity(raw))
+            said = as_it_stands(raw)
+            identity = identity_of(self._objects.values(said)) if isinstance(said, dict) else None
+            return Parsed(number, raw, None, (record,), identity)
         if is_unreadable(record):
             mended = self._mended(record)
             if isinstance(mended, Problem):
@@ -203,10 +208,6 @@ class JsonSource(StreamSource):
             record = mended
         record = self._objects.with_holder(record, holder)
         return self._objects.parsed(number, raw, record, notices)
-
-    def _identity(self, line: bytes) -> Identity | None:
-        record = as_it_stands(line)
-        return self._objects.identity(record) if isinstance(record, dict) else None
 
     def _mended(self, unreadable: Record) -> Record | Problem:
         """Read a record whose line had been no JSON, if somebody has mended it since."""
@@ -236,12 +237,6 @@ class JsonSource(StreamSource):
             return Problem("file", wrong, 'name the lists to read in a mapping, as records = "…"')
         self.warnings.append(f"{wrong}: not read")
         return None
-
-
-def _are_good_lists(row: SourceRow) -> bool:
-    if row.attachments is not None and not are_remote(row.attachments):
-        return False
-    return [] not in (row.attachments, row.email_cc, row.email_bcc, row.in_reply_to)
 
 
 _BACKSLASH, _C3 = b"\\\xc3"

@@ -126,9 +126,6 @@ class LocationCopy:
             "choose an outbox in another folder, or delete a damaged copy"
         )
 
-    def __repr__(self) -> str:
-        return f"<LocationCopy {self.name}>"
-
 
 def copy_path(folder: Path, location: str) -> Path:
     """Where the copy of a location is.

@@ -80,7 +80,11 @@ class Head:
         """Everybody whom the headers of that name give an address of."""
         if name not in self._people:
             values = [_raw_text(value) for value in self._values.get(name, ())]
-            self._people[name] = _people(values) if values else []
+            self._people[name] = [
+                Person(_name(person), address.strip())
+                for person, address in (getaddresses(values, **_LOOSE) if values else ())
+                if "@" in address.strip("@")
+            ]
         return self._people[name]
 
     @property
@@ -132,14 +136,6 @@ class Head:
         return wrong
 
 
-def _people(values: list[str]) -> list[Person]:
-    return [
-        Person(_name(name), address.strip())
-        for name, address in getaddresses(values, **_LOOSE)
-        if "@" in address.strip("@")
-    ]
-
-
 def _name(text: str) -> str:
     name = " ".join(_words(text).split()).strip("'\"").strip()
     return "" if _NO_NAME.search(name) else name
@@ -170,16 +166,12 @@ def _words(text: str) -> str:
         pieces = decode_header(text)
     except (HeaderParseError, ValueError):
         return sound(text)
-    return sound(
-        "".join(
-            piece
-            if isinstance(piece, str)
-            else decode_text(
-                piece, charset or "raw-unicode-escape"
-            )  # what decode_header uses itself
-            for piece, charset in pieces
-        )
+    own = "raw-unicode-escape"  # what decode_header uses itself
+    texts = (
+        piece if isinstance(piece, str) else decode_text(piece, charset or own)
+        for piece, charset in pieces
     )
+    return sound("".join(texts))
 
 
 _OF_FOLDERS: Final = {"templates": "drafts", "unsent messages": "drafts"}
@@ -232,24 +224,6 @@ def states_of_folders(parts: Iterable[str]) -> set[str]:
     return found - {""}
 
 
-def wanted_states(labels: Iterable[str]) -> set[str]:
-    """Which of the states that are left out are to be read.
-
-    Raises:
-        SourceError: a label is none of them.
-    """
-    found: set[str] = set()
-    for label in labels:
-        state = _STATES.get(_folded(label))
-        if label == "all":
-            found |= _LEFT_OUT_LABELS
-        elif state not in _LEFT_OUT_LABELS:
-            raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
-        else:
-            found.add(state)
-    return found
-
-
 def _from_utf7(name: str) -> str:
     """Decode a folder's name as IMAP servers write it (RFC 3501, 5.1.3)."""
 
@@ -296,7 +270,12 @@ class Selection:
     """
 
     def __init__(self, options: SourceOptions) -> None:
-        wanted = wanted_states(options.labels)
+        wanted = set(_LEFT_OUT_LABELS if "all" in options.labels else ())
+        for label in options.labels - {"all"}:
+            state = _STATES.get(_folded(label), "")
+            if state not in _LEFT_OUT_LABELS:
+                raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
+            wanted.add(state)
         kept = wanted | ({"deleted"} if "trash" in wanted else set())
         self._left_out = {state: why for state, why in _LEFT_OUT.items() if state not in kept}
         for kind in options.leave_out.intersection(_OPTIONAL):

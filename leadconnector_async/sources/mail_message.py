@@ -1,95 +1,92 @@
-"""From the bytes of a mail to named values, as a record of JSON would give them.
-
-The parts of a mail: its text, its HTML, and what is attached.
-"""
+"""The parts of a mail: its text, its HTML, and what is attached; and whose mailbox it is in."""
 
 from __future__ import annotations
 
 import re
-from email.errors import CloseBoundaryNotFoundDefect
-from email.parser import BytesFeedParser
-from email.policy import compat32
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.models import Problem
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.encoding import body, decode_text
-from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import (
-    Head,
-    Person,
-    header_text,
-    notices_of,
-    states_of,
-)
-from leadconnector_async.sources.mapped_rules import SEVERAL
-from leadconnector_async.sources.mbox import postmark_of
+from leadconnector_async.sources.mail_headers import header_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import tzinfo
     from email.message import Message
 
-    from leadconnector_async.sources.attachments import Attachments
-    from leadconnector_async.sources.mail_headers import Selection
-    from leadconnector_async.sources.mbox import Piece
+    from leadconnector_async.sources.mail_headers import Person
 
-if TYPE_CHECKING:
     Warn = Callable[[str], None]
 
 _DEEPEST: Final = 40
 """Multiparts within each other. Real mails have five."""
 
-_BODIES: Final = {"text/plain": "texts", "text/html": "htmls"}
 
+class MailContent:
+    """What a mail holds. A mail can have several texts, such as a footer added by a list.
 
-class MailContent(Struct):
-    """What a mail holds. A mail can have several texts, such as a footer added by a list."""
+    ``warn`` is told of what was replaced or left out.
+    """
 
-    texts: list[str] = []
-    htmls: list[str] = []
-    files: list[Attached] = []
+    def __init__(self, warn: Warn) -> None:
+        self.texts: dict[str, list[str]] = {"text/plain": [], "text/html": []}
+        self.files: list[Attached] = []
+        self._warn = warn
 
-    def __repr__(self) -> str:
-        return f"Content({len(self.texts)} texts, {len(self.htmls)} html, {len(self.files)} files)"
+    def text(self, kind: str) -> str | None:
+        """The text of a media type, if there is any."""
+        return "\n".join(text for text in self.texts[kind] if text.strip()) or None
 
-    @property
-    def message(self) -> str | None:
-        """The text, if there is any."""
-        return _joined(self.texts)
+    def add(self, part: Message, depth: int = 0) -> None:
+        """Take a mail, or a part of one, apart."""
+        if depth > _DEEPEST:
+            self._warn("parts within parts, too deep to be read: they are left out")
+        elif part.get_content_type() == "multipart/alternative":
+            self._add_best(part, depth)
+        elif part.get_content_maintype() == "multipart":
+            for child in _children(part):
+                self.add(child, depth + 1)
+        elif part.is_multipart():
+            self._add_mail(part)
+        else:
+            self.add_leaf(part)
 
-    @property
-    def html(self) -> str | None:
-        """The HTML, if there is any."""
-        return _joined(self.htmls)
+    def _add_best(self, part: Message, depth: int) -> None:
+        """Of several forms of a text take the last of each kind: writers put the best one last."""
+        choices = [MailContent(self._warn) for _ in _children(part)]
+        for child, choice in zip(_children(part), choices, strict=True):
+            if child.is_multipart() or child.get_content_type() in self.texts:
+                choice.add(child, depth + 1)
+            elif child.get_content_maintype() != "text":  # others are the same text once more
+                choice.add_leaf(child)
+        for kind, texts in self.texts.items():
+            texts.extend(next((best for one in choices[::-1] if (best := one.texts[kind])), ()))
+        self.files += (file for choice in choices for file in choice.files)
 
+    def _add_mail(self, part: Message) -> None:
+        """Keep a mail within a mail as a text file: the API takes no other form of it."""
+        try:
+            inner = b"\n\n".join(child.as_bytes() for child in _children(part))
+        except (LookupError, ValueError, TypeError):  # the generator cannot write all it parsed
+            self._warn("forwarded mails that cannot be written again: they are left out")
+            return
+        self._keep(_filename(part) or "forwarded mail", "text/plain", inner)
 
-def mail_content(mail: Message, warn: Warn) -> MailContent:
-    """Take a mail apart. ``warn`` is told of what was replaced or left out."""
-    content = MailContent()
-    _collect(mail, content, warn, 0)
-    return content
+    def add_leaf(self, part: Message) -> None:
+        """Take a part that has no others in it."""
+        payload = part.get_payload(decode=True)
+        data = payload if isinstance(payload, bytes) else b""
+        kind, filename = part.get_content_type(), _filename(part)
+        is_text = kind in self.texts and part.get_content_disposition() != "attachment"
+        if is_text and not filename:
+            text = decode_text(data, part.get_content_charset(), self._warn)
+            self.texts[kind].append(body(text))
+        else:
+            self._keep(filename or "attachment", kind, data)
 
-
-def _joined(texts: list[str]) -> str | None:
-    return "\n".join(text for text in texts if text.strip()) or None
-
-
-def _collect(part: Message, content: MailContent, warn: Warn, depth: int) -> None:
-    if depth > _DEEPEST:
-        warn("parts within parts, too deep to be read: they are left out")
-    elif part.get_content_type() == "multipart/alternative":
-        _collect_best(part, content, warn, depth)
-    elif part.get_content_maintype() == "multipart":
-        for child in _children(part):
-            _collect(child, content, warn, depth + 1)
-    elif part.is_multipart():
-        _collect_mail(part, content, warn)
-    else:
-        _collect_leaf(part, content, warn)
+    def _keep(self, filename: str, kind: str, data: bytes) -> None:
+        file = named_for(filename, kind, data, self._warn)
+        self.files += () if file is None else (file,)
 
 
 def _children(part: Message) -> Iterator[Message]:
@@ -101,90 +98,17 @@ def _children(part: Message) -> Iterator[Message]:
         yield part
 
 
-def _collect_best(part: Message, content: MailContent, warn: Warn, depth: int) -> None:
-    """Of several forms of one text take the last of each kind: writers put the best one last."""
-    choices = [MailContent() for _ in _children(part)]
-    for child, choice in zip(_children(part), choices, strict=True):
-        if child.is_multipart() or child.get_content_type() in _BODIES:
-            _collect(child, choice, warn, depth + 1)
-        elif child.get_content_maintype() != "text":  # others are the same text once more
-            _collect_leaf(child, choice, warn)
-    for kind in _BODIES.values():
-        filled: list[list[str]] = [found for one in choices if (found := getattr(one, kind))]
-        getattr(content, kind).extend(filled[-1] if filled else ())
-    content.files += (file for choice in choices for file in choice.files)
-
-
-def _collect_mail(part: Message, content: MailContent, warn: Warn) -> None:
-    """Keep a mail within a mail as a text file: the API takes no other form of it."""
-    try:
-        inner = b"\n\n".join(child.as_bytes() for child in _children(part))
-    except (LookupError, ValueError, TypeError):  # the generator cannot write all that was parsed
-        warn("forwarded mails that cannot be written again: they are left out")
-        return
-    _keep(_filename(part) or "forwarded mail", "text/plain", inner, content, warn)
-
-
-def _collect_leaf(part: Message, content: MailContent, warn: Warn) -> None:
-    payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
-    kind = part.get_content_type()
-    filename = _filename(part)
-    if kind in _BODIES and not filename and part.get_content_disposition() != "attachment":
-        text = body(decode_text(data, part.get_content_charset(), warn))
-        getattr(content, _BODIES[kind]).append(text)
-        return
-    _keep(filename or "attachment", kind, data, content, warn)
-
-
 def _filename(part: Message) -> str | None:
     """Read a file's name, which many programs write as words of RFC 2047, or in UTF-8 as it is."""
     name = part.get_filename()
     return name and header_text(name)
 
 
-def _keep(filename: str, kind: str, data: bytes, content: MailContent, warn: Warn) -> None:
-    file = named_for(filename, kind, data, warn)
-    if file is not None:
-        content.files.append(file)
-
-
-if TYPE_CHECKING:
-    Values = dict[str, object]
-
-_CHUNK: Final = 1 << 16
-"""Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
-
 _NUMBER: Final = re.compile(r"\+?[\d ().-]+")
 """The owner's own, which tells nothing about mails."""
 
 _SLIP: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 """An address or a domain without its ``@``."""
-
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-
-_FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
-
-OPEN_END: Final = "mails whose last part has no end: they may be cut short"
-
-_NOT_MINE: Final = (
-    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
-    "give that address with --mine too, if it is yours"
-)
-
-_BROKEN: Final = Problem(
-    "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
-)
-
-
-class Sides(NamedTuple):
-    """Who wrote to whom, seen from the owner of the mailbox."""
-
-    direction: str
-    other: Person
-    to: list[Person]
-    others: bool = False
-    """It went to more people than that one."""
 
 
 class OwnAddresses:
@@ -217,129 +141,3 @@ class OwnAddresses:
     def __contains__(self, person: Person) -> bool:
         address = person.folded
         return address in self._addresses or f"@{address.rpartition('@')[2]}" in self._domains
-
-    def sides(self, head: Head) -> Sides | WrongValueError:
-        """Tell the other side of a mail."""
-        sender = next(iter(head.people("from") or head.people("sender")), None)
-        to = head.people("to")
-        if sender is None:
-            return WrongValueError("cannot be told: the mail names no sender", _FIX_SIDE)
-        if sender not in self:
-            return Sides("inbound", sender, to)
-        everybody = [*to, *head.people("cc"), *head.people("bcc")]
-        other = next((person for person in everybody if person not in self), None)
-        if other is None:
-            whom = "all its recipients are yours" if everybody else "the mail names no recipient"
-            return WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
-        others = any(p.folded != other.folded for p in everybody if p not in self)
-        return Sides("outbound", other, to, others)
-
-
-class MailOptions(NamedTuple):
-    """How mails are read, and ``warn``, which is told what is to be known of the one at hand.
-
-    With ``undated`` a mail may have no date.
-    """
-
-    mine: OwnAddresses
-    selection: Selection
-    files: Attachments
-    zone: tzinfo | None
-    undated: bool
-    warn: Callable[[str], None]
-
-
-def read_mail(
-    piece: Piece, how: MailOptions, *, head_only: bool = False
-) -> tuple[Values, Problem | None]:
-    """Name the values of a mail. A problem is of the mail as a whole.
-
-    Raises:
-        LeftOut: it is not to be imported.
-        SourceError: an attachment cannot be kept.
-    """
-    values: Values = {"type": "Email"}
-    raw = piece.content
-    try:
-        mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
-        values |= _head_values(Head(mail), piece, how)
-        if not head_only:
-            values |= _content_values(mail, how.files, how.warn)
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
-        # The parser raises any of these on mails that were made to break it.
-        return values, _BROKEN
-    return values, None
-
-
-def _parsed(raw: bytes) -> Message:
-    parser = BytesFeedParser(policy=compat32)
-    for start in range(0, len(raw), _CHUNK):
-        parser.feed(raw[start : start + _CHUNK])
-    return parser.close()
-
-
-def _head_values(head: Head, piece: Piece, how: MailOptions) -> Values:
-    states = states_of(head) | piece.states
-    how.selection.check(states, head.id)
-    for notice in notices_of(states, head):
-        how.warn(notice)
-    postmark = postmark_of(piece.postmark)
-    if postmark and _is_placeholder(postmark[0]) and "bounces" not in states:
-        postmark = None
-    date = head.date(how.zone, postmark, how.warn)
-    if isinstance(date, WrongValueError):
-        at: object = None if how.undated and not head.first("date") else date
-    else:
-        at = date.isoformat()
-    return {
-        "id": head.id,
-        "altId": head.id,
-        "date": at,
-        "subject": head.text("subject") or None,
-        "inReplyTo": head.ancestors or None,
-        **_side_values(head, states, how),
-    }
-
-
-def _is_placeholder(sender: str) -> bool:
-    """Tell the line that programs write which know no sender: its date is that of their writing."""
-    return sender.upper() == "MAILER-DAEMON"
-
-
-def _side_values(head: Head, states: set[str], how: MailOptions) -> Values:
-    mine = how.mine
-    sides = mine.sides(head)
-    cc = [person.address for person in head.people("cc")]
-    sender = next(iter(head.people("from") or head.people("sender")), None)
-    values: Values = {
-        "emailFrom": sender.address if sender else None,
-        "emailBcc": [person.address for person in head.people("bcc")] or None,
-    }
-    if isinstance(sides, WrongValueError):
-        to = head.people("to")
-        values |= {"contact.email": sides}
-    else:
-        to = sides.to
-        if "sent" in states and sides.direction == "inbound":
-            how.warn(_NOT_MINE)
-        values |= {
-            "direction": sides.direction,
-            "contact.email": sides.other.address,
-            "contact.name": sides.other.name or None,
-        }
-        # The API takes one recipient. The others stay readable beside those of cc.
-        near = sides.other.folded if sides.direction == "outbound" else None
-        if near and sides.others:
-            how.warn(SEVERAL)
-        to = sorted(to, key=lambda person: person.folded != near if near else person not in mine)
-    values["emailTo"] = to[0].address if to else None
-    values["emailCc"] = [*(person.address for person in to[1:]), *cc] or None
-    return values
-
-
-def _content_values(mail: Message, files: Attachments, warn: Callable[[str], None]) -> Values:
-    content = mail_content(mail, warn)
-    if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
-        warn(OPEN_END)
-    kept = files.keep(content.files, "Email", warn)
-    return {"message": content.message, "html": content.html, "attachments": kept or None}

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
+from email.errors import CloseBoundaryNotFoundDefect
+from email.parser import BytesFeedParser
+from email.policy import compat32
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
+from leadconnector_async.sources import mail_headers
 from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
-from leadconnector_async.sources.mail_headers import LeftOutError, Selection, states_of_folders
-from leadconnector_async.sources.mail_message import OPEN_END, MailOptions, OwnAddresses, read_mail
-from leadconnector_async.sources.mbox import Piece, begins_with_mail, split, whole
+from leadconnector_async.sources.fields import WrongValueError
+from leadconnector_async.sources.mail_message import MailContent, OwnAddresses
+from leadconnector_async.sources.mapped_rules import SEVERAL
+from leadconnector_async.sources.mbox import Piece, postmark_of, split, whole
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from email.message import Message
 
     from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
     from leadconnector_async.sources.members import Members
+
+    Values = dict[str, object]
 
 UNMAPPED: Final = "holds mails, which are read without --mapping"
 
@@ -35,31 +44,23 @@ _CUT: Final = Problem(
 )
 
 
-class LostLines:
-    """Counts the lines of a file that belong to no mail."""
+_CHUNK: Final = 1 << 16
+"""Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._first = 0
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
-    def __call__(self, line: int) -> None:
-        """Note a line."""
-        self._first = self._first or line
-        self._count += 1
+_FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
 
-    def warnings(self) -> list[str]:
-        """Say how many there are."""
-        if not self._count:
-            return []
-        lines = "1 line" if self._count == 1 else f"{self._count:,} lines"
-        return [f"{lines} before its first mail, from line {self._first} on: not read"]
+OPEN_END: Final = "mails whose last part has no end: they may be cut short"
 
+_NOT_MINE: Final = (
+    "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
+    "give that address with --mine too, if it is yours"
+)
 
-def mails_in(
-    stream: ByteStream, chunks: Iterable[bytes], lost: LostLines, *, single: bool
-) -> Iterator[Piece]:
-    """Take the mails out of a file."""
-    return iter([whole(chunks)]) if single else split(LineSplitter(chunks, stream), lost)
+_BROKEN: Final = Problem(
+    "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
+)
 
 
 class MailReader:
@@ -75,15 +76,13 @@ class MailReader:
     def __init__(self, name: str, options: SourceOptions) -> None:
         self._name = name
         self._coercer = RowCoercer(options)
-        self._how = MailOptions(
-            mine=OwnAddresses(name, options.mine),
-            selection=Selection(options),
-            files=self._coercer.files,
-            zone=options.timezone,
-            undated=options.undated == "now",
-            warn=self._warn,
-        )
-        self._notices: list[str] = []
+        self._mine = OwnAddresses(name, options.mine)
+        self._selection = mail_headers.Selection(options)
+        self._zone = options.timezone
+        self._is_undated_now = options.undated == "now"
+        self.notices: list[str] = []
+        """What is to be known of the mail at hand."""
+        self.warnings: list[str] = [] if options.mapping_file is None else [UNMAPPED]
         self.form: bytes = SourceFormat(
             format="jsonl",
             timezone=None if options.timezone is None else str(options.timezone),
@@ -91,46 +90,158 @@ class MailReader:
         ).encoded()
 
     def _warn(self, notice: str) -> None:
-        if notice not in self._notices:
-            self._notices.append(notice)
+        if notice not in self.notices:
+            self.notices.append(notice)
 
     def mails(
-        self, pieces: Iterable[Piece], stream: ByteStream, states: set[str], file: str | None = None
+        self,
+        stream: ByteStream,
+        chunks: Iterable[bytes],
+        states: set[str],
+        file: str | None = None,
+        *,
+        single: bool,
     ) -> Iterator[Parsed]:
-        """Read the mails of a file.
+        """Read the mails of a file. What it has beside them is told in ``warnings``.
 
         ``states`` is what its name says became of them, ``file`` its name in a folder, which is
         given back with a record that failed.
         """
-        for piece in pieces:
+        first = count = 0
+
+        def lose(line: int) -> None:
+            nonlocal first, count
+            first, count = first or line, count + 1
+
+        found = False
+        for piece in [whole(chunks)] if single else split(LineSplitter(chunks, stream), lose):
             # Where the file breaks off, nobody can tell whether its last mail is whole.
             cut = None if piece.ended else stream.damage
             yield self.parsed(piece._replace(states=piece.states | states), file=file, cut=cut)
+            found = True
+        if count and (found or file):
+            lines = f"{file}: " * bool(file) + ("1 line" if count == 1 else f"{count:,} lines")
+            self.warnings.append(f"{lines} before its first mail, from line {first} on: not read")
 
     def parsed(
         self, piece: Piece, *, file: str | None = None, cut: Problem | None = None
     ) -> Parsed:
         """Read a mail. Of one that was ``cut`` off the head alone is read."""
-        self._notices = []
+        self.notices = []
         if piece.size > MAIL_LIMIT:
             wrong = f"is {piece.size} bytes long, over the limit of {MAIL_LIMIT}"
             cut = Problem("mail", wrong, "take its attachments out, or skip it")
         try:
-            values, problem = read_mail(piece, self._how, head_only=cut is not None)
-        except LeftOutError as left_out:
+            values, problem = self.values(piece, head_only=cut is not None)
+        except mail_headers.LeftOutError as left_out:
             raw = json.dumps({"file": file or f"{self._name}:{piece.line}"}).encode()
             identity = Identity(left_out.id, None, None)
             return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
         is_last = bool(piece.postmark) and not piece.ended
-        if piece.is_cut or (is_last and OPEN_END in self._notices):
+        if piece.is_cut or (is_last and OPEN_END in self.notices):
             cut = cut or _CUT
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
-        parsed = self._coercer.parsed(piece.line, raw, values, self._notices)
+        parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
         if broken := cut or problem:
             problems = (broken, *parsed.problems)
             return parsed._replace(row=None, problems=problems, identity=identity_of(given))
         return parsed
+
+    def values(self, piece: Piece, *, head_only: bool) -> tuple[Values, Problem | None]:
+        """Name the values of a mail. A problem is of the mail as a whole.
+
+        Raises:
+            LeftOut: it is not to be imported.
+            SourceError: an attachment cannot be kept.
+        """
+        values: Values = {"type": "Email"}
+        raw = piece.content
+        try:
+            mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
+            values |= self._head_values(mail_headers.Head(mail), piece)
+            if not head_only:
+                values |= self._content_values(mail)
+        except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
+            # The parser raises any of these on mails that were made to break it.
+            return values, _BROKEN
+        return values, None
+
+    def _head_values(self, head: mail_headers.Head, piece: Piece) -> Values:
+        states = mail_headers.states_of(head) | piece.states
+        self._selection.check(states, head.id)
+        for notice in mail_headers.notices_of(states, head):
+            self._warn(notice)
+        postmark = postmark_of(piece.postmark)
+        # What programs write that know no sender: the date with it is that of their writing.
+        if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
+            postmark = None
+        date = head.date(self._zone, postmark, self._warn)
+        if isinstance(date, WrongValueError):
+            at: object = None if self._is_undated_now and not head.first("date") else date
+        else:
+            at = date.isoformat()
+        return {
+            "id": head.id,
+            "altId": head.id,
+            "date": at,
+            "subject": head.text("subject") or None,
+            "inReplyTo": head.ancestors or None,
+            **self._side_values(head, states),
+        }
+
+    def _side_values(self, head: mail_headers.Head, states: set[str]) -> Values:
+        """Tell who wrote to whom, seen from the owner of the mailbox."""
+        sender = next(iter(head.people("from") or head.people("sender")), None)
+        to, cc, bcc = head.people("to"), head.people("cc"), head.people("bcc")
+        mine = self._mine
+        others = [person for person in (*to, *cc, *bcc) if person not in mine]
+        is_sent = sender is not None and sender in mine
+        other = next(iter(others), None) if is_sent else sender
+        values: Values = {
+            "emailFrom": sender.address if sender else None,
+            "emailBcc": [person.address for person in bcc] or None,
+        }
+        if other is None:
+            whom = (
+                "all its recipients are yours" if to or cc or bcc else "the mail names no recipient"
+            )
+            whom = whom if is_sent else "the mail names no sender"
+            values["contact.email"] = WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
+        else:
+            if "sent" in states and not is_sent:
+                self._warn(_NOT_MINE)
+            values |= {
+                "direction": "outbound" if is_sent else "inbound",
+                "contact.email": other.address,
+                "contact.name": other.name or None,
+            }
+            # The API takes one recipient. The others stay readable beside those of cc.
+            near = other.folded
+            if is_sent and any(person.folded != near for person in others):
+                self._warn(SEVERAL)
+            to = sorted(
+                to, key=lambda one: one.folded != near if is_sent else one not in self._mine
+            )
+        values["emailTo"] = to[0].address if to else None
+        values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None
+        return values
+
+    def _content_values(self, mail: Message) -> Values:
+        content = MailContent(self._warn)
+        content.add(mail)
+        if any(isinstance(defect, CloseBoundaryNotFoundDefect) for defect in mail.defects):
+            self._warn(OPEN_END)
+        kept = self._coercer.files.keep(content.files, "Email", self._warn)
+        texts = {"message": content.text("text/plain"), "html": content.text("text/html")}
+        return {**texts, "attachments": kept or None}
+
+
+def _parsed(raw: bytes) -> Message:
+    parser = BytesFeedParser(policy=compat32)
+    for start in range(0, len(raw), _CHUNK):
+        parser.feed(raw[start : start + _CHUNK])
+    return parser.close()
 
 
 class Mailbox(OpenSource):
@@ -148,58 +259,21 @@ class Mailbox(OpenSource):
         self._single = single
         self._reader = MailReader(stream.name, options)
         self.form: bytes = self._reader.form
+        self.warnings = self._reader.warnings
 
     def __iter__(self) -> Iterator[Parsed]:
         found = False
-        lost = LostLines()
-        pieces = mails_in(self._stream, self._chunks, lost, single=self._single)
-        states = states_of_folders([PurePath(self.name).name])
-        for parsed in self._reader.mails(pieces, self._stream, states):
+        states = mail_headers.states_of_folders([PurePath(self.name).name])
+        for parsed in self._reader.mails(self._stream, self._chunks, states, single=self._single):
             found = True
             yield parsed
         if not found:
             reason = self._stream.damage or NO_MAIL
             raise SourceError(f"{self.name}: {reason}")
-        self.warnings.extend(lost.warnings())
 
-
-_MAILS: Final = frozenset({"cur", "new"})
-"""Folders of a Maildir whose files are mails, whatever they are called."""
 
 _FLAGS: Final = {"D": "drafts", "T": "deleted"}
 """Flags in the names of a Maildir's files."""
-
-_SINGLE: Final = (".eml", ".eml.gz", ".emlx")
-
-_MBOX: Final = (".mbox", ".mbx", ".mbox.gz", ".mbx.gz")
-
-_INDEX: Final = (".msf", "table_of_contents", "maildirfolder", "maildirsize", "subscriptions")
-"""Ends of the names of files that mail programs keep beside mails."""
-
-
-def holds_mail(file: SourceFile) -> bool | None:
-    """Tell a file of one mail from one of many; None for one of none."""
-    assert file.members is not None  # noqa: S101 - of an export
-    folder, _, name = file.member.rpartition("/")
-    lower = name.lower()
-    if lower.endswith(_SINGLE):
-        return True
-    if is_passed_over(file.member):
-        return None
-    if PurePath(folder).name in _MAILS:
-        return True
-    if lower.endswith(_MBOX):
-        return False
-    if not file.members.size(file.member):
-        return None
-    found = begins_with_mail(file.peek()[0], named="." in name)
-    return None if found and "." in name else found
-
-
-def is_passed_over(name: str) -> bool:
-    """Tell what systems and mail programs keep beside what is their owner's."""
-    name = name.rpartition("/")[2].lower()
-    return name[0] == "." or name.endswith(_INDEX)
 
 
 class MailFolder:
@@ -218,12 +292,10 @@ class MailFolder:
         self.name: str = members.name
         self.size: int | None = None
         self.bytes_read: int = 0
-        self.warnings: list[str] = []
         self._files = files
         self._reader = MailReader(self.name, options)
+        self.warnings: list[str] = self._reader.warnings
         self.form: bytes = self._reader.form
-        if options.mapping_file is not None:
-            self.warnings.append(UNMAPPED)
 
     def __iter__(self) -> Iterator[Parsed]:
         for number, (file, single) in enumerate(self._files, 1):
@@ -238,23 +310,21 @@ class MailFolder:
         try:
             stream = file.stream()
         except SourceError:  # a mail program can move or delete it at any moment
-            yield _refused(
-                name,
-                Problem("mail", "cannot be opened", "check that it is there, and its permissions"),
-            )
+            fix = "check that it is there, and its permissions"
+            yield _refused(name, Problem("mail", "cannot be opened", fix))
             return
-        lost, found = LostLines(), False
+        found = False
         try:
-            pieces = mails_in(stream, stream.chunks(), lost, single=single)
-            states = states_of_folders([PurePath(self.name).name, *PurePath(name).parts])
-            states |= _flagged(name)
-            for parsed in self._reader.mails(pieces, stream, states, name):
+            states = mail_headers.states_of_folders(
+                [PurePath(self.name).name, *PurePath(name).parts]
+            )
+            states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
+            for parsed in self._reader.mails(stream, stream.chunks(), states, name, single=single):
                 found = True
                 yield parsed
         finally:
             self.bytes_read += stream.bytes_read
             stream.close()
-        self.warnings += [f"{name}: {warning}" for warning in lost.warnings()]
         if not found and stream.damage is not None:
             yield _refused(name, stream.damage)
         elif not found and stream.bytes_read:
@@ -265,11 +335,6 @@ class MailFolder:
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: each file is closed when it is read."""
-
-
-def _flagged(name: str) -> set[str]:
-    _, _, flags = name.partition(":2,")
-    return {state for flag, state in _FLAGS.items() if flag in flags}
 
 
 def _refused(name: str, problem: Problem) -> Parsed:

@@ -27,7 +27,6 @@ from leadconnector_async.sources.mapped_rules import (
     items_of,
     joined,
     left_out_by,
-    longest_first,
     meant_by,
     settled,
     spread,
@@ -171,9 +170,10 @@ class RowMapper:
         """Put beneath the text of a call what the API has no field for."""
         cells = ((rule, row.get(column, "")) for column, rule in self._notes.items())
         notes = {
-            f"{rule.note}: {amount_of(str(cell).strip(), rule.unit)}": rule.told
+            f"{rule.note}: {amount_of(str(text).strip(), rule.unit)}": rule.told
             for rule, cell in cells
             if self._is_filled(cell)
+            for text in ([cell] if isinstance(cell, str) else cell)
         }
         own = values.get("message")
         if notes and (own is None or isinstance(own, str)):
@@ -285,9 +285,8 @@ class RowMapper:
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
-                return WrongValueError(
-                    f"is {quoted(flag)} where true or false is expected", _FIX_FLAG
-                )
+                wrong = f"is {quoted(flag)} where true or false is expected"
+                return WrongValueError(wrong, _FIX_FLAG)
         words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
@@ -311,9 +310,8 @@ class RowMapper:
         for kind, words in plan.kinds:
             if words.match(text):
                 wrong, fix = _KINDS[kind]
-                raise WrongValueError(
-                    wrong, f"{fix}, or leave such out: --leave-out {kind}", kind=kind
-                )
+                fix += f", or leave such out: --leave-out {kind}"
+                raise WrongValueError(wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)
 
     def _plan(self, field: str, rule: FieldRule) -> FieldPlan:
@@ -326,7 +324,7 @@ class RowMapper:
         if rule.words:
             return partial(translated, rule.words)
         if rule.prefixes:
-            return partial(by_prefix, sorted(rule.prefixes.items(), key=longest_first))
+            return partial(by_prefix, sorted(rule.prefixes.items(), key=lambda one: -len(one[0])))
         if field == "date" or rule.formats or rule.zone:
             return partial(date_of, rule)
         return self._phone if rule.phone else None

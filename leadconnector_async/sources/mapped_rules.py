@@ -10,13 +10,13 @@ import re
 from datetime import timedelta
 from email.utils import getaddresses
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format
+from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     Cell = str | list[object] | tuple[str, ...]
     """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
+
+    _Wheres = list[tuple[str, "ColumnValues"]]
+    ReadyRule = tuple[_Wheres, _Wheres, str]
+    """Which rows are left out: by values of columns, but not by others; and what they are."""
 
 _OF_RULE: Final = ("column", "inbound", "outbound", "instead", "maybe", "before")
 """What of a rule names columns."""
@@ -227,21 +231,13 @@ class ColumnValues:
         return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 
 
-class ReadyRule(NamedTuple):
-    """Which rows are left out, made ready."""
-
-    where: list[tuple[str, ColumnValues]]
-    but: list[tuple[str, ColumnValues]]
-    reason: str
-
-
 def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyRule]:
     """Make rules on what is left out ready."""
 
-    def words(columns: Mapping[str, ColumnNames]) -> list[tuple[str, ColumnValues]]:
+    def words(columns: Mapping[str, ColumnNames]) -> _Wheres:
         return [(name, ColumnValues(given, empty)) for name, given in columns.items()]
 
-    return [ReadyRule(words(rule.where), words(rule.but), rule.reason) for rule in rules]
+    return [(words(rule.where), words(rule.but), rule.reason) for rule in rules]
 
 
 def first_met(rules: list[ReadyRule], row: Mapping[str, Cell]) -> str | None:
@@ -289,18 +285,15 @@ def parts_of(cell: str, separator: str) -> list[str]:
 
 _BETWEEN_LINKS: Final = re.compile(r"[\s,;|\"'<>]+(?=https?://)", re.IGNORECASE)
 
-_MIDNIGHT: Final = re.compile(r"(?<=\d)[ T]0?0:00(?::00(?:\.0+)?)?$")
-"""What a sheet writes behind a day."""
-
 
 def joined(cells: list[Cell | None], *, is_date: bool) -> str | None:
     """Make one text of several; None where one is missing, or one date has its time already."""
     texts = [cell for cell in cells if isinstance(cell, str)]
-    bare = [_MIDNIGHT.sub("", text) for text in texts] if is_date else texts
-    if len(texts) < len(cells) or (is_date and sum(":" in text for text in bare) > 1):
+    if len(texts) < len(cells):
         return None
-    zones = (one.zone for one in texts if isinstance(one, LocalText))
-    return next((LocalText.of(" ".join(bare), zone) for zone in zones), " ".join(bare))
+    text = joined_date(texts) if is_date else " ".join(texts)
+    zone = next((one.zone for one in texts if isinstance(one, LocalText)), None)
+    return text if text is None or zone is None else LocalText.of(text, zone)
 
 
 def unique(items: Iterable[object]) -> list[object]:
@@ -318,11 +311,6 @@ def amount_of(text: str, unit: str | None) -> str:
     if unit is None or not text.replace(".", "", 1).isdecimal():
         return text
     return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
-
-
-def longest_first(prefix: tuple[str, str]) -> int:
-    """The order in which the longest prefix comes first."""
-    return -len(prefix[0])
 
 
 def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | None:

@@ -102,7 +102,8 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
     Raises:
         SourceError: a key is not known, a value of a wrong type, a field not the API's.
     """
-    for given in [data, *_tables(data.get("elements")).values()]:
+    elements = data.get("elements")
+    for given in [data, *(elements.values() if isinstance(elements, dict) else ())]:
         if isinstance(given, dict) and "fields" in given:
             given["fields"] = _flat(given["fields"])
     shown = {key: value for key, value in data.items() if key != "examples"}
@@ -122,10 +123,6 @@ def _converted(name: str, data: object, kind: type[_T]) -> _T:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise SourceError(f"--mapping {name}: {error}: see docs/mappings.md") from error
-
-
-def _tables(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _flat(fields: object) -> object:
@@ -217,7 +214,11 @@ def choice_of_holder(
     Raises:
         SourceError: several systems write such, and the path of the file names none.
     """
-    fits = [name for name in names_in(folders) if _holds(load_mapping(name), value)]
+    fits = [
+        name
+        for name in names_in(folders)
+        if any(value.keys() >= {*keys} for keys in load_mapping(name).holders)
+    ]
     path = str(Path(source).absolute()).casefold()
     if len(fits) > 1:
         why = f"does not tell of which system it is: give --mapping {' or '.join(fits)}"
@@ -226,10 +227,6 @@ def choice_of_holder(
             raise SourceError(f"{source}: {why}")
     note = "its keys are those of --mapping {0}: read by it"
     return next((Choice(load_mapping(name), name, (note.format(name),)) for name in fits), None)
-
-
-def _holds(definition: Definition, value: Mapping[str, object]) -> bool:
-    return any(value.keys() >= {*keys} for keys in definition.holders)
 
 
 def choice_of_markup(

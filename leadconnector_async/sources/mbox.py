@@ -1,10 +1,11 @@
-"""Mails of an mbox file, one at a time."""
+"""Mails of an mbox file, one at a time; and which files of an export hold mails."""
 
 from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
 from itertools import chain
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources.base import MAIL_LIMIT
@@ -12,6 +13,8 @@ from leadconnector_async.sources.byte_stream import TooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from leadconnector_async.sources.byte_stream import SourceFile
 
 FROM: Final = b"From "
 
@@ -200,11 +203,9 @@ def _flagged(trailer: bytes) -> frozenset[str]:
 def postmark_of(line: bytes) -> tuple[str, str] | None:
     """The sender and the date of a ``From`` line."""
     found = _POSTMARK.match(line)
-    return None if found is None else (_text(found["sender"]), _text(found["date"]))
-
-
-def _text(value: bytes) -> str:
-    return value.decode("ascii", "replace")
+    if found is None:
+        return None
+    return found["sender"].decode("ascii", "replace"), found["date"].decode("ascii", "replace")
 
 
 def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
@@ -216,3 +217,39 @@ def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
     if len(lines) > 1 and lines[0].startswith(FROM) and _HEADER.match(lines[1]):
         return False
     return True if (_TWO_TOPS if named else _TOP).match(beginning) else None
+
+
+_MAILS: Final = frozenset({"cur", "new"})
+"""Folders of a Maildir whose files are mails, whatever they are called."""
+
+_SINGLE: Final = (".eml", ".eml.gz", ".emlx")
+
+_MBOX: Final = (".mbox", ".mbx", ".mbox.gz", ".mbx.gz")
+
+_INDEX: Final = (".msf", "table_of_contents", "maildirfolder", "maildirsize", "subscriptions")
+"""Ends of the names of files that mail programs keep beside mails."""
+
+
+def holds_mail(file: SourceFile) -> bool | None:
+    """Tell a file of one mail from one of many; None for one of none."""
+    assert file.members is not None  # noqa: S101 - of an export
+    folder, _, name = file.member.rpartition("/")
+    lower = name.lower()
+    if lower.endswith(_SINGLE):
+        return True
+    if is_passed_over(file.member):
+        return None
+    if PurePath(folder).name in _MAILS:
+        return True
+    if lower.endswith(_MBOX):
+        return False
+    if not file.members.size(file.member):
+        return None
+    found = begins_with_mail(file.peek()[0], named="." in name)
+    return None if found and "." in name else found
+
+
+def is_passed_over(name: str) -> bool:
+    """Tell what systems and mail programs keep beside what is their owner's."""
+    name = name.rpartition("/")[2].lower()
+    return name[0] == "." or name.endswith(_INDEX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+import weakref
 import zlib
 from abc import ABC, abstractmethod
 from functools import cached_property, lru_cache
@@ -155,6 +156,7 @@ class ZipMembers(Members):
     def __init__(self, name: str, file: str | BytesIO) -> None:
         super().__init__(name)
         self._archive = _archive(name, file)
+        weakref.finalize(self, self._archive.close)  # the collector may end its file before it
         files = [info for info in self._archive.infolist() if not info.is_dir()]
         self._files = {_spelled(info.filename): info for info in files}
         if len(files) > MAX_MEMBERS or len(self._files) < len(files):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
+from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
@@ -18,6 +20,7 @@ from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.csv import CsvRecords
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import WrongValueError, folded, shown, stripped
+from leadconnector_async.sources.spreadsheet import missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,19 +144,16 @@ class _PeopleFile:
     def __init__(self, path: str, contacts: Contacts) -> None:
         self._path = path
         self._contacts = contacts
-        self._unread: dict[str, list[int]] = {}
+        self._unread: defaultdict[str, list[int]] = defaultdict(list)
 
     def people(self) -> list[Person]:
         """Give everybody whom a name and a number or an address tell."""
-        stream = SourceFile.at(self._path).stream()
-        try:
+        with closing(SourceFile.at(self._path).stream()) as stream:
             text = Utf8Text(stream, None)
             lines = LineSplitter(text.chunks(), stream)
             is_cards = text.head.lstrip()[:11].upper() == b"BEGIN:VCARD"
             entries = self._cards(lines) if is_cards else self._rows(lines, text)
             people = [person for entry in entries if (person := self._person(entry))]
-        finally:
-            stream.close()
         if stream.damage is not None:
             raise SourceError(f"{self._path}: {stream.damage}")
         return people
@@ -165,9 +165,6 @@ class _PeopleFile:
             for what, lines in self._unread.items()
         ]
 
-    def _miss(self, what: str, line: int) -> None:
-        self._unread.setdefault(what, []).append(line)
-
     def _person(self, entry: _Entry) -> Person | None:
         phones: dict[str, None] = {}
         emails: dict[str, None] = {}
@@ -178,9 +175,10 @@ class _PeopleFile:
                 else:
                     phones[self._contacts.phone(handle)] = None
             except WrongValueError:
-                self._miss("numbers or addresses that are none", entry.line)
+                self._unread["numbers or addresses that are none"].append(entry.line)
         if not entry.name or not (phones or emails):
-            self._miss("entries without a name, or without a number and an address", entry.line)
+            lacking = "entries without a name, or without a number and an address"
+            self._unread[lacking].append(entry.line)
             return None
         return Person(entry.name, (f"{self._path}:{entry.line}",), (*phones,), (*emails,))
 
@@ -188,13 +186,12 @@ class _PeopleFile:
         try:
             import vobject  # noqa: PLC0415 - an extra
         except ImportError as error:
-            how = "pip install 'leadconnector-async[people]'"
-            raise SourceError(f"{self._path}: needs the package vobject: {how}") from error
+            raise missing_extra(self._path, "vobject", "people") from error
         for start, text in _split_cards(lines):
             try:
                 card = vobject.readOne(text, allowQP=True).contents
             except Exception:  # noqa: BLE001 - it raises what its parsing comes upon
-                self._miss("cards that are damaged", start)
+                self._unread["cards that are damaged"].append(start)
                 continue
             texts = {name: [str(one.value) for one in card.get(name, [])] for name in _OF_CARD}
             names = (" ".join(text.split()) for text in (*texts["fn"], *texts["n"], *texts["org"]))
@@ -211,12 +208,11 @@ class _PeopleFile:
                 if columns.is_headed:
                     continue
             if records.problem is not None or len(cells) != columns.width:
-                self._miss("lines that are damaged", records.line)
+                self._unread["lines that are damaged"].append(records.line)
             elif columns.are_two:  # where several lines are the only way to several numbers
                 entry = columns.entry(records.line, cells)
-                told.setdefault(_key(entry.name), entry._replace(handles=[])).handles.extend(
-                    entry.handles
-                )
+                known = told.setdefault(_key(entry.name), entry._replace(handles=[]))
+                known.handles.extend(entry.handles)
             elif any(cells):
                 yield columns.entry(records.line, cells)
         yield from told.values()

@@ -26,7 +26,8 @@ _PRESENTATIONS: Final = re.compile(r"-[1-4]")
 _SERVICE: Final = re.compile(r"[*#][\d*#]*|[2-9]11|1\d\d|000|999")
 """Codes that a telephone understands itself, and the three digits of emergencies and services."""
 
-_SHORT: Final = re.compile(r"\+?[1-9]\d{2,5}|[1-9]\d{2}-\d{3}")
+SHORT_CODE: Final = re.compile(r"\+?[1-9]\d{2,5}|[1-9]\d{2}-\d{3}")
+"""The codes that companies send from."""
 
 _HIDING: Final = re.compile(r"(?:[*]67|[*]82|#31#|[*]31#)\s*(?=[+(\d][\d ().-]{6})")
 """Dialled before a number to hide, or to show, one's own."""
@@ -84,7 +85,13 @@ def only_number(text: str) -> str:
         Wrong: it is known to be none, or there are several.
     """
     text = _plain(text)
-    _refuse_withheld(text)
+    if (
+        not text
+        or _WITHHELD.fullmatch(text.strip("()<>[] ").casefold())
+        or _PRESENTATIONS.fullmatch(text)
+        or text.removeprefix("+") in _WITHHELD_DIGITS
+    ):
+        raise withheld()
     one, *others = people_in(text)
     if others or _ENDS_TWICE.fullmatch(text):
         raise WrongValueError(
@@ -97,11 +104,6 @@ def only_number(text: str) -> str:
     if _SENDER.fullmatch(one):
         raise nameless()
     return one
-
-
-def is_short_code(text: str) -> bool:
-    """Tell the codes that companies send from."""
-    return _SHORT.fullmatch(text) is not None
 
 
 def _plain(text: str) -> str:
@@ -144,18 +146,6 @@ def _jabber(text: str) -> str:
     if "+" in text or len(people_in(text)) > 1:
         return text
     raise numberless("is an e-mail address, and no telephone number", "names")
-
-
-def _refuse_withheld(text: str) -> None:
-    words = text.strip("()<>[] ").casefold()
-    bare = text.removeprefix("+")
-    if (
-        not text
-        or _WITHHELD.fullmatch(words)
-        or _PRESENTATIONS.fullmatch(text)
-        or bare in _WITHHELD_DIGITS
-    ):
-        raise withheld()
 
 
 def withheld() -> WrongValueError:

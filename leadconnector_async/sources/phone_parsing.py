@@ -10,7 +10,7 @@ from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.phone_numbers import (
     FEWEST_DIGITS,
     LETTER,
-    is_short_code,
+    SHORT_CODE,
     nameless,
     numberless,
 )
@@ -102,10 +102,8 @@ def _chosen(
         if trunk and not text.startswith((trunk, "00")):
             return other
         if not text.startswith("00"):
-            raise WrongValueError(
-                "is a number with its country code, and another one without it",
-                _WITH_PLUS,
-            )
+            wrong = "is a number with its country code, and another one without it"
+            raise WrongValueError(wrong, _WITH_PLUS)
     if is_given:
         return given
     return None if given is None else _mexican(given)
@@ -141,7 +139,7 @@ def _refusal(
     text: str, region: str | None, given: PhoneNumber | None, *, coded: bool
 ) -> WrongValueError:
     """Say what a text is that is no number of a person."""
-    if is_short_code(text):
+    if SHORT_CODE.fullmatch(text):
         return numberless("is a short code, and no person's number", "short-codes")
     if given is None:
         return _no_number(text, region)
@@ -175,9 +173,8 @@ def _no_number(text: str, region: str | None) -> WrongValueError:
         fix = "write it as +12125550100, or give --region, such as --region US"
         return WrongValueError("has no country code", fix)
     if without_code:
-        return WrongValueError(
-            "begins with no country code that exists", "write it as +12125550100"
-        )
+        wrong = "begins with no country code that exists"
+        return WrongValueError(wrong, "write it as +12125550100")
     if LETTER.search(text) and len(text) <= _MAX_NAME:
         return nameless()
     return WrongValueError("is no telephone number", "write one such as +12125550100")

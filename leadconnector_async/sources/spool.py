@@ -90,9 +90,6 @@ class Spool:
         digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         return (self._folder or Path()) / "urls" / digest
 
-    def __repr__(self) -> str:
-        return f"Spool({self._folder and str(self._folder)!r})"
-
 
 def safe_name(given: str, ending: str = "") -> str:
     """The last part of a path that somebody else chose, safe as a name in a folder of ours."""

@@ -28,19 +28,14 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.dates import Dates
 
-
-class GridRow(NamedTuple):
-    """A row with its number, and the sheet that it is on, where that tells it from others."""
-
-    line: int
-    cells: list[str]
-    sheet: str | None = None
+    GridRow = tuple[int, list[str], str | None]
 
 
 class Spreadsheet:
     """A source over rows with their numbers. ``share`` tells how much of them is read, 0 to 1.
 
-    ``place`` is where the header stands.
+    With a row comes the sheet that it is on, where that tells it from others. ``place`` is where
+    the header stands.
 
     Raises:
         SourceError: the header is not usable.
@@ -239,9 +234,9 @@ def _grid(
                     continue
                 row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
                 if several:
-                    yield GridRow(number, [*row, look.name], look.name)
+                    yield number, [*row, look.name], look.name
                 else:
-                    yield GridRow(number, row)
+                    yield number, row, None
 
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
     added = next(name for name in (_SHEET, "sheet of row", "") if name not in main.columns)
@@ -308,7 +303,7 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
             columns = [column.to_pylist() for column in batch.flatten().columns]
             for cells in zip(*columns, strict=True):
                 done += 1
-                yield GridRow(done, [as_text(cell) for cell in cells])
+                yield done, [as_text(cell) for cell in cells], None
 
     return Spreadsheet(
         file, header, rows(), options, share=lambda: done / total if total else 1.0, place=path

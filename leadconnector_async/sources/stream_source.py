@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
-from leadconnector_async.sources.fields import shown
 from leadconnector_async.sources.json_objects import never_missing
 from leadconnector_async.sources.mapped import RowMapper
 from leadconnector_async.sources.mapped_rules import resolved, with_columns
@@ -114,24 +113,13 @@ class StreamSource(OpenSource):
         self._options = options
         self._lines = LineSplitter(text.chunks(), stream)
         self._coercer = RowCoercer(options, stream.beside)
+        self.dates: Dates = self._coercer.dates
+        self.sides: ChatSides = self._coercer.contacts.sides
         self.sides.name = stream.name
-
-    @property
-    def dates(self) -> Dates:
-        """What reads its dates."""
-        return self._coercer.dates
-
-    @property
-    def sides(self) -> ChatSides:
-        """What tells the sides of its chats."""
-        return self._coercer.contacts.sides
 
     @property
     def _marked(self) -> bool:
         return self._text.marked or self._text.encoding != "utf-8"
-
-    def _warn_of_unknown(self, what: str) -> None:
-        self.warnings.extend(f"{what} {shown(name)} is not sent" for name in self._coercer.unknown)
 
 
 class RowSource(StreamSource):

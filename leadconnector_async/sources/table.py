@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -13,7 +14,6 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
-from leadconnector_async.sources.date_patterns import ZoneName, without_zone, zone_named
 from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
@@ -32,6 +32,7 @@ from leadconnector_async.sources.mapped_rules import resolved, with_columns
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
+from leadconnector_async.sources.time_zones import without_zone, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,10 +66,10 @@ class MappedColumns(Columns):
     ) -> None:
         super().__init__(source, header, mapping)
         dates = {folded(name) for name in columns_of(definition.fields.get("date", _NONE))}
-        vague_last = sorted(self.names, key=lambda name: isinstance(zone_named(name), ZoneName))
+        clear_first = sorted(self.names, key=lambda one: not isinstance(zone_named(one), tzinfo))
         self._spelled = {
             bare: name
-            for name in reversed(vague_last)
+            for name in reversed(clear_first)
             if (bare := folded(without_zone(name))) in dates
         }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
@@ -142,7 +143,7 @@ _CLOCK: Final = re.compile(
 _NO_CLOCK: Final = "has no time of day, which column {} may hold"
 
 _FIX_CLOCK: Final = (
-    "name the column with the time Time, as in 3:05 PM, or give --map date=COLUMN with the column "
+    "put the time into a column Time, as in 3:05 PM, or give --map date=COLUMN with the column "
     "that is to be the whole date"
 )
 
@@ -267,7 +268,7 @@ class Table:
         row = dict(zip(self.columns.names, map(stripped, cells), strict=True))
         told = [_HALF.format(shown(name)) for name in self._halves if row[name]]
         if TIMELESS in parsed.notices and self._is_joined:
-            clocks = [name for name in self._clocks if _CLOCK.fullmatch(row[name])]
+            clocks = [name for name in (*self._clocks, *dates) if _CLOCK.fullmatch(row[name])]
             clocks += [name for name in dates if ":" in row[name]]
             told += [_NO_CLOCK.format(shown(name)) for name in clocks]
         if not told:

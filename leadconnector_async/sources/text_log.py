@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from itertools import chain, pairwise
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ from leadconnector_async.sources.spreadsheet import missing_extra
 from leadconnector_async.sources.stream_source import RowSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from selectolax.lexbor import LexborHTMLParser
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import Definition, Pick, TextForm
+    from leadconnector_async.sources.mapping import Definition, Pick
 
 TEXT: Final = "text"
 
@@ -47,18 +47,10 @@ _TOO_LONG: Final = Problem(
 )
 
 
-class _Beginnings:
-    """Finds the lines that begin a record."""
-
-    def __init__(self, form: TextForm) -> None:
-        self._patterns = [re.compile(pattern) for pattern in form.begins]
-
-    def find(self, line: str, after: str) -> re.Match[str] | None:
-        """Look at a line, and the one after it."""
-        if not line:
-            return None
-        two = f"{line}\n{after}".replace("\r", "")
-        return next((found for one in self._patterns if (found := one.match(two))), None)
+def _begin(patterns: Sequence[re.Pattern[str]], line: str, after: str) -> re.Match[str] | None:
+    """Look whether a line, and the one after it, begin a record."""
+    two = f"{line}\n{after}".replace("\r", "")
+    return next((found for one in patterns if line and (found := one.match(two))), None)
 
 
 class _Entry(Struct):
@@ -90,7 +82,7 @@ class TextLog(RowSource):
         super().__init__(stream, text, options)
         assert definition.text is not None  # noqa: S101 - whoever opens it has looked
         self._form = definition.text
-        self._begins = _Beginnings(self._form)
+        self._begins = [re.compile(pattern) for pattern in self._form.begins]
         self._within = [re.compile(pattern) for pattern in self._form.within]
         self._ends = [re.compile(pattern) for pattern in self._form.ends]
         self._blocks = [re.compile(pattern) for pattern in self._form.blocks]
@@ -112,11 +104,13 @@ class TextLog(RowSource):
     def _entries(self) -> Iterator[_Entry]:
         entry: _Entry | None = None
         above, is_taken = 0, False
-        for (number, line, problem), (_, after, _) in pairwise(chain(self._numbered(), [_NONE])):
+        for (number, line, problem), (_, after, _) in pairwise(
+            chain(self._numbered(), [(0, "", None)])
+        ):
             if is_taken:  # as the second line of a beginning
                 is_taken = False
                 continue
-            if found := self._begins.find(line, after):
+            if found := _begin(self._begins, line, after):
                 if entry is not None:
                     yield entry
                 columns = found.groupdict("")
@@ -171,9 +165,6 @@ class TextLog(RowSource):
         return line
 
 
-_NONE: Final = (0, "", None)
-
-
 FOLDER: Final = "folder"
 """The column with the name of the folder that a page lies in."""
 
@@ -190,14 +181,6 @@ _BREAK: Final = re.compile(r"<br\s*/?>")
 def _beginnings(definition: Definition) -> re.Pattern[bytes]:
     kinds = definition.elements.items()
     return re.compile("|".join(f"(?P<{name}>{kind.begins})" for name, kind in kinds).encode())
-
-
-class _Piece(NamedTuple):
-    """A piece of a page: one record of a kind, or what is before the first."""
-
-    line: int
-    kind: str | None
-    content: bytes
 
 
 class HtmlLog(RowSource):
@@ -221,7 +204,7 @@ class HtmlLog(RowSource):
         self._readers = {
             name: self.reader_of(kind, definition) for name, kind in self._kinds.items()
         }
-        self._page: dict[str, dict[str, Cell]] = {name: {} for name in self._kinds}
+        self._page: dict[str, dict[str, Cell]] = {}
         self._files: dict[str, str] | None = None
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -229,7 +212,8 @@ class HtmlLog(RowSource):
         line = 1
         for line, kind, content in self._pieces():
             if kind is None:
-                self._read_head(content)
+                tree = self._parser(content.decode(errors="replace"))
+                self._page = {name: self._cells(tree, name, page=True) for name in self._kinds}
                 continue
             found = True
             if (problem := self._problem(content)) is not None:
@@ -242,15 +226,18 @@ class HtmlLog(RowSource):
         elif not found:
             raise SourceError(f"{self.name}: holds no record of the mapping: choose another")
 
-    def _pieces(self) -> Iterator[_Piece]:
-        """Cut the page. Of a piece that is too long nothing is kept but its length."""
+    def _pieces(self) -> Iterator[tuple[int, str | None, bytes]]:
+        """Cut the page: one record of a kind each, with its line, after what is before the first.
+
+        Of a piece that is too long nothing is kept but its length.
+        """
         buffer, start, line, dropped = b"", 0, 1, 0
         kind: str | None = None
         seen = 0
         for chunk in self._text.chunks():
             buffer += chunk
             for begin in self._begins.finditer(buffer, seen):
-                yield _Piece(line, kind, _content(buffer[start : begin.start()], dropped))
+                yield line, kind, _content(buffer[start : begin.start()], dropped)
                 line += buffer.count(b"\n", start, begin.start())
                 start, kind, dropped = begin.start(), begin.lastgroup, 0
                 seen = begin.end()
@@ -261,7 +248,7 @@ class HtmlLog(RowSource):
             buffer, seen, start = buffer[start:], seen - start, 0
         if self._stream.damage is None and not buffer.rstrip().lower().endswith(b"</html>"):
             self._stream.damage = _CUT
-        yield _Piece(line, kind, _content(buffer, dropped))
+        yield line, kind, _content(buffer, dropped)
 
     def _problem(self, content: bytes) -> Problem | None:
         if isinstance(content, TooLong):
@@ -270,17 +257,14 @@ class HtmlLog(RowSource):
             return self._stream.damage
         return self._text.undecodable(content)
 
-    def _read_head(self, content: bytes) -> None:
-        tree = self._parser(content.decode(errors="replace"))
-        for name, kind in self._kinds.items():
-            picks = {column: pick for column, pick in kind.picks.items() if pick.page}
-            self._page[name] = {column: self._cell(tree, pick) for column, pick in picks.items()}
-
     def _row(self, kind: str, content: str) -> dict[str, Cell]:
         tree = self._parser(_BREAK.sub("\n", content))
-        picks = self._kinds[kind].picks.items()
-        row = {column: self._cell(tree, pick) for column, pick in picks if not pick.page}
+        row = self._cells(tree, kind, page=False)
         return row | self._page[kind] | {FOLDER: PurePath(self.name).parent.name}
+
+    def _cells(self, tree: LexborHTMLParser, kind: str, *, page: bool) -> dict[str, Cell]:
+        picks = self._kinds[kind].picks.items()
+        return {column: self._cell(tree, pick) for column, pick in picks if pick.page == page}
 
     def _cell(self, tree: LexborHTMLParser, pick: Pick) -> Cell:
         nodes = tree.css(pick.select)
@@ -319,7 +303,8 @@ def log_mapping_of(
     lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]
     for name in names:
         form = load_mapping(name).text
-        if form is not None and any(_Beginnings(form).find(*two) for two in pairwise([*lines, ""])):
+        begins = [re.compile(pattern) for pattern in form.begins] if form else []
+        if any(_begin(begins, *two) for two in pairwise([*lines, ""])):
             return TextLog, name
     if given is not None and load_mapping(given).is_html:
         return HtmlLog, given

@@ -8,7 +8,6 @@ of its own, and control characters as they were.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -17,7 +16,6 @@ from xml.parsers import expat
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
-from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mapping_files import (
     described,
@@ -25,7 +23,7 @@ from leadconnector_async.sources.mapping_files import (
     root_of,
     with_date_format,
 )
-from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
+from leadconnector_async.sources.stream_source import RowSource
 from leadconnector_async.sources.xml_element import Element, ElementReader
 
 if TYPE_CHECKING:
@@ -102,7 +100,7 @@ _MAX_OTHERS: Final = 100
 _BELOW_ROOT: Final = 2
 
 
-class XmlSource(StreamSource):
+class XmlSource(RowSource):
     """Reads the elements that a mapping, which is one of XML, names as records.
 
     Raises:
@@ -119,21 +117,20 @@ class XmlSource(StreamSource):
             whole = f", not {_alternatives(definition.root)}: {fix}"
             raise self._holds_none(definition, f" of --mapping {name}", whole)
         self._definition = definition
-        coercer = self._coercer
-        self._elements = ElementReader(definition, coercer.contacts, coercer.files, options)
-        self.form: bytes = SourceFormat.of(options, "jsonl").encoded()
+        self._elements = ElementReader(definition, self._coercer, options)
 
     def __iter__(self) -> Iterator[Parsed]:
         found = 0
         # What the text layer has decoded is UTF-8, whatever the file says of itself.
         encoding = "utf-8" if self._marked or self._options.encoding else None
-        parser = _Parser(self.name, frozenset(self._elements.names), encoding)
+        parser = _Parser(self.name, frozenset(self._elements.kinds), encoding)
         pieces = mended_references(self._text.chunks())
         while (piece := next(pieces, None)) is not None:
             problem = parser.feed(piece)
-            for parsed in self._records(parser.taken()):
-                found += 1
-                yield parsed
+            for element in parser.taken():
+                for parsed in self._elements.records(element):
+                    found += 1
+                    yield parsed
             if problem is not None:
                 yield Parsed(parser.line, b"{}", None, (self._stream.damage or problem,))
                 break
@@ -151,16 +148,6 @@ class XmlSource(StreamSource):
             f"{self.name}: holds no {_alternatives(definition.elements)}{where}: its first element "
             f"is {described(self._root)}{fix}"
         )
-
-    def _records(self, elements: Iterable[Element]) -> Iterator[Parsed]:
-        for element in elements:
-            for made in self._elements.records(element):
-                given = as_given(made.values)
-                if made.members:
-                    given["members"] = made.members
-                raw = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
-                told = made.notices, made.left_out
-                yield self._coercer.parsed(element.line, raw, made.values, *told)
 
 
 class _Parser:

@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.sources.attachments import named_for
+from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mapped import RowMapper
+from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from leadconnector_async.sources.attachments import Attached, Attachments
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.contact_values import Contacts
+    from leadconnector_async.sources.attachments import Attached
+    from leadconnector_async.sources.base import Parsed, SourceOptions
+    from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.mapping import Definition, Files, Inner, Members, RecordKind
-
-PHONE: Final = "contact.phone"
 
 EMAIL: Final = "contact.email"
 
 NAME: Final = "contact.name"
 
 _NOTHING: Final = frozenset({"", "null"})
+
+EACH: Final = "messages sent to a group: one is made for each of its members"
+
+FIRST: Final = "messages sent to a group, which go to the first of its members"
 
 
 class Element(NamedTuple):
@@ -41,68 +44,54 @@ class Element(NamedTuple):
         return f"Element({self.name!r}, line={self.line})"
 
 
-class ElementValues(NamedTuple):
-    """What an element comes to: named values, or why it is left out.
+class With(NamedTuple):
+    """The people whom a message is with: a record for each. ``members`` are all, of a group."""
 
-    ``members`` are all whom a message of a group was with, for whoever has to mend it.
-    """
-
-    values: dict[str, object]
-    notices: list[str]
-    left_out: str | None = None
+    people: Sequence[str | WrongValueError]
     members: Sequence[str] = ()
-
-    def __repr__(self) -> str:
-        return f"Made(left_out={self.left_out!r})"
+    notice: str | None = None
+    left_out: str | None = None
 
 
 class ElementReader:
-    """Makes the values of elements by a mapping."""
+    """Makes records of elements by a mapping, and tells whom they are with.
 
-    def __init__(
-        self,
-        definition: Definition,
-        contacts: Contacts,
-        files: Attachments,
-        options: SourceOptions,
-    ) -> None:
-        self._kinds: dict[str, RecordKind] = definition.elements
+    What it learns of the owner's numbers, contacts keep.
+    """
+
+    def __init__(self, definition: Definition, coercer: RowCoercer, options: SourceOptions) -> None:
+        self.kinds: dict[str, RecordKind] = definition.elements
+        self._coercer, self._contacts = coercer, coercer.contacts
         self._readers = {
-            name: RowMapper(kind, definition, contacts)
-            for name, kind in definition.elements.items()
+            name: RowMapper(kind, definition, self._contacts) for name, kind in self.kinds.items()
         }
-        self._groups = Groups(contacts, options)
-        self._files = files
-        self.names: list[str] = list(definition.elements)
+        self._policy = options.groups
+        self._are_groups_left_out = "groups" in options.leave_out
 
-    def records(self, element: Element) -> Iterator[ElementValues]:
+    def records(self, element: Element) -> Iterator[Parsed]:
         """Make the records of an element: one, or one for each member of a group."""
-        kind, reader = self._kinds[element.name], self._readers[element.name]
+        kind, reader = self.kinds[element.name], self._readers[element.name]
         element, texts = _with_texts(kind, element)
         row = element.attributes | texts
         values, passed = self._values(kind, reader, row, element)
         left_out = reader.skipped(row)
         if left_out is None and kind.without_content and not _has_content(kind, element, values):
             left_out = reader.without_content(row)
-        if left_out is not None:
-            yield ElementValues(values, [], left_out)
+        if left_out is None:
+            left_out, told = reader.not_carried(row, values)
+            passed += told
+        found = self._with(kind, element, values) if left_out is None else None
+        if found is None or found.left_out is not None:
+            left_out = left_out if found is None else found.left_out
+            yield self._coercer.parsed(element.line, in_api_names(values), values, passed, left_out)
             return
-        left_out, told = reader.not_carried(row, values)
-        passed += told
-        if left_out is not None:
-            yield ElementValues(values, [], left_out)
-            return
-        found = self._with(kind, element, values)
-        if found is None:
-            yield ElementValues(values, passed)
-        elif found.left_out is not None:
-            yield ElementValues(values, [], found.left_out)
-        else:
-            passed += () if found.notice is None else (found.notice,)
-            if found.members:
-                values.pop(NAME, None)  # it is all of their names
-            for person in found.people:
-                yield ElementValues(values | {PHONE: person}, passed, None, found.members)
+        passed += () if found.notice is None else (found.notice,)
+        if found.members:
+            values.pop(NAME, None)  # it is all of their names
+        members = {"members": found.members} if found.members else {}  # for whoever has to mend it
+        for person in found.people:
+            own = values | {PHONE: person}
+            yield self._coercer.parsed(element.line, in_api_names(own | members), own, passed)
 
     def _with(self, kind: RecordKind, element: Element, values: dict[str, object]) -> With | None:
         if PHONE not in kind.fields:
@@ -113,7 +102,7 @@ class ElementReader:
         address = given if isinstance(given, str) else None
         if kind.members is not None:
             direction = values.get("direction")
-            return self._groups.tell(kind.members, address, element.inner, direction)
+            return self._told(kind.members, address, element.inner, direction)
         known = given is not None or EMAIL in values
         return None if known else With([withheld()])
 
@@ -123,10 +112,14 @@ class ElementReader:
         values = reader.values(row)
         passed: list[str] = []
         if kind.files is not None:
-            if kind.files.lost is not None and _lost(kind.files, element):
+            if kind.files.lost is not None and any(
+                data in _NOTHING
+                and attributes.get(kind.files.type or "", "") not in kind.files.besides
+                for data, attributes in _parts(kind.files, element)
+            ):
                 passed.append(kind.files.lost)
             files, broken = _within(kind.files, element, passed.append)
-            kept = self._files.keep(files, values.get("type"), passed.append)
+            kept = self._coercer.files.keep(files, values.get("type"), passed.append)
             if broken is not None:
                 broken.given = (
                     kept.given if isinstance(kept, WrongValueError) else [*map(str, kept)]
@@ -135,6 +128,62 @@ class ElementReader:
                 values["attachments"] = broken or kept
         return values, passed
 
+    def _told(
+        self,
+        rule: Members,
+        address: str | None,
+        inner: Iterable[tuple[str, dict[str, str]]],
+        direction: object,
+    ) -> With:
+        """Tell it from the addresses within a message, and from the one of the message itself."""
+        own = self._contacts.own
+        if (
+            not rule.element
+            and address
+            and is_one(address)
+            and self._contacts.same(address) not in own
+        ):
+            return With((address,))
+        told = (
+            (attributes.get(rule.attribute, ""), attributes.get(rule.role, ""))
+            for name, attributes in inner
+            if name == rule.element
+        )
+        roles = [(at, role) for at, role in told if at not in (*_NOTHING, *rule.own)]
+        senders = [at for at, role in roles if role in rule.senders]
+        listed = people_in(address) if address and address not in rule.own else []
+        outbound = direction == "outbound"
+        if outbound:
+            own |= {self._contacts.same(at) for at in senders}
+        to = [at for at, role in roles if role in rule.recipients]
+        named = listed if len(listed) > 1 or not to else []
+        members = self._contacts.others([*senders, *to, *named])
+        if outbound:
+            return self._sent(self._contacts.others([*to, *named]), members)
+        wrote = self._contacts.others([*senders, *(listed if len(listed) == 1 else ())])
+        wrote = sorted(wrote, key=lambda address: "@" in address)[:1]  # numbers before other ids
+        is_group = len(listed) > 1 or len(to) > 1
+        if is_group and self._are_groups_left_out:
+            return With((), left_out=LEAVE_OUT["groups"])
+        if not wrote and not is_group:
+            wrote = self._contacts.others(to)[:1]
+        unsigned = WrongValueError(
+            "is a group's, and does not tell who wrote it",
+            "write the sender's number, which is among the members, or give --leave-out groups",
+            kind="groups",
+        )
+        unknown = unsigned if is_group else withheld()
+        return With(wrote or [unknown], members if is_group or not wrote else ())
+
+    def _sent(self, people: list[str], members: list[str]) -> With:
+        if len(people) < 2:  # noqa: PLR2004 - several are a group
+            return With(people or [withheld()], () if people else members)
+        if self._are_groups_left_out:
+            return With((), left_out=LEAVE_OUT["groups"])
+        if self._policy == "first":
+            return With(people[:1], members, FIRST)
+        return With(people, members, EACH)
+
 
 def _within(
     files: Files, element: Element, warn: Callable[[str], None]
@@ -142,9 +191,8 @@ def _within(
     """The files of an element, and what is wrong with one of them."""
     found: list[Attached] = []
     broken: WrongValueError | None = None
-    for name, attributes in element.inner:
-        data = attributes.get(files.attribute, "")
-        if name != files.element or data in _NOTHING:
+    for data, attributes in _parts(files, element):
+        if data in _NOTHING:
             continue
         names = (attributes.get(key, "") for key in files.name)
         given = next((name for name in names if name not in _NOTHING), "attachment")
@@ -196,105 +244,14 @@ def _has_content(kind: RecordKind, element: Element, values: dict[str, object]) 
     """Tell whether there is a text or a file, whatever becomes of it."""
     if any(values.get(name) for name in ("message", "html", "attachments")):
         return True
-    files = kind.files
-    return files is not None and any(
-        tag == files.element and attributes.get(files.attribute, "") not in _NOTHING
+    files = () if kind.files is None else _parts(kind.files, element)
+    return any(data not in _NOTHING for data, _ in files)
+
+
+def _parts(files: Files, element: Element) -> Iterator[tuple[str, dict[str, str]]]:
+    """What each of the files in an element holds, as its text, and its attributes."""
+    return (
+        (attributes.get(files.attribute, ""), attributes)
         for tag, attributes in element.inner
-    )
-
-
-def _lost(files: Files, element: Element) -> bool:
-    return any(
-        tag == files.element
-        and attributes.get(files.attribute, "") in _NOTHING
-        and attributes.get(files.type or "", "") not in files.besides
-        for tag, attributes in element.inner
-    )
-
-
-EACH: Final = "messages sent to a group: one is made for each of its members"
-
-FIRST: Final = "messages sent to a group, which go to the first of its members"
-
-
-class With(NamedTuple):
-    """The people whom a message is with: a record for each. ``members`` are all, of a group."""
-
-    people: Sequence[str | WrongValueError]
-    members: Sequence[str] = ()
-    notice: str | None = None
-    left_out: str | None = None
-
-
-class Groups:
-    """Tells the other side of messages. What it learns of the owner's numbers, contacts keep."""
-
-    def __init__(self, contacts: Contacts, options: SourceOptions) -> None:
-        self._contacts = contacts
-        self._policy = options.groups
-        self._left_out = "groups" in options.leave_out
-
-    def tell(
-        self,
-        rule: Members,
-        address: str | None,
-        inner: Iterable[tuple[str, dict[str, str]]],
-        direction: object,
-    ) -> With:
-        """Tell it from the addresses within a message, and from the one of the message itself."""
-        own = self._contacts.own
-        if (
-            not rule.element
-            and address
-            and is_one(address)
-            and self._contacts.same(address) not in own
-        ):
-            return With((address,))
-        roles = [(at, role) for at, role in _addresses(rule, inner) if at not in rule.own]
-        senders = [at for at, role in roles if role in rule.senders]
-        listed = people_in(address) if address and address not in rule.own else []
-        outbound = direction == "outbound"
-        if outbound:
-            own |= {self._contacts.same(at) for at in senders}
-        to = [at for at, role in roles if role in rule.recipients]
-        members = self._contacts.others(
-            [*senders, *to, *(listed if len(listed) > 1 or not to else ())]
-        )
-        if outbound:
-            people = self._contacts.others([*to, *(listed if len(listed) > 1 or not to else ())])
-            return self._sent(people, members)
-        wrote = self._contacts.others([*senders, *(listed if len(listed) == 1 else ())])
-        wrote = sorted(wrote, key=lambda address: "@" in address)[:1]  # numbers before other ids
-        is_group = len(listed) > 1 or len(to) > 1
-        if is_group and self._left_out:
-            return With((), left_out=LEAVE_OUT["groups"])
-        if not wrote and not is_group:
-            wrote = self._contacts.others(to)[:1]
-        unknown = _unsigned() if is_group else withheld()
-        return With(wrote or [unknown], members if is_group or not wrote else ())
-
-    def _sent(self, people: list[str], members: list[str]) -> With:
-        if len(people) < 2:  # noqa: PLR2004 - several are a group
-            return With(people or [withheld()], () if people else members)
-        if self._left_out:
-            return With((), left_out=LEAVE_OUT["groups"])
-        if self._policy == "first":
-            return With(people[:1], members, FIRST)
-        return With(people, members, EACH)
-
-
-def _addresses(rule: Members, inner: Iterable[tuple[str, dict[str, str]]]) -> list[tuple[str, str]]:
-    found = (
-        (attributes.get(rule.attribute, ""), attributes.get(rule.role, ""))
-        for name, attributes in inner
-        if name == rule.element
-    )
-    return [(address, role) for address, role in found if address not in ("", "null")]
-
-
-def _unsigned() -> WrongValueError:
-    return WrongValueError(
-        "is a group's, and does not tell who wrote it",
-        "write the sender's number, which is among the members, or give --leave-out groups",
-        kind="groups",
+        if tag == files.element
     )

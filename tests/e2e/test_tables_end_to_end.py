@@ -53,3 +53,23 @@ def test_a_table_of_another_system_reaches_its_people(tmp_path: Path) -> None:
     assert len({one.contact_id for one in kept}) == 1
     assert "lines 1 to 2 are above the header: not read" in run.stderr
     assert "2: date is read with its month first" in run.stderr
+
+
+def test_the_zone_of_a_time_is_asked_or_taken_from_the_table(tmp_path: Path) -> None:
+    """What nobody knows for sure fails with its line and the way out; nothing becomes midnight."""
+    table = tmp_path / "log.csv"
+    table.write_text(
+        "Phone,Direction,Text,Date,Time (EST),Time Zone\n"
+        "2125550111,in,hi,2024-07-01,10:00,America/Denver\n"
+        "2125550111,out,yes,2024-07-01,10:05,\n"
+    )
+    generic = OPTIONS[:4]
+    with SandboxThread() as sandbox:
+        asked = leadconnector("import", table, *at(sandbox, tmp_path / "o.db"), *generic)
+        run = leadconnector("import", table, *at(sandbox, tmp_path / "o.db"), *OPTIONS)
+        dates = [one.fields["date"][:16] for one in sandbox.messages]
+    said = " ".join(asked.stdout.split())
+    assert 'date has no offset, and its column "Time (EST)" does not tell it: give' in said
+    assert "log.csv:3" in said
+    assert (asked.exit_code, run.exit_code) == (3, 0)
+    assert dates == ["2024-07-01T16:00", "2024-07-01T14:05"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -29,10 +29,11 @@ from leadconnector_async.cli.report_lines import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-    from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.doctor import Sources
     from leadconnector_async.reports.finding import Finding
+    from leadconnector_async.sandbox import SandboxThread
     from leadconnector_async.sources import SourceOptions
 
 SANDBOX_LOCATION: Final = "sandbox"
@@ -75,13 +76,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     _check(given)
     source = source_options_of(given)
     needs = _needs(given, source) if given["sources"] else None
-    with _target(given) as (base_url, token):
-        found = asyncio.run(_examine(given, base_url, token, needs))
+    with _sandbox(given) as sandbox:
+        found = asyncio.run(_examine(given, sandbox, needs))
     works = not any(finding.state == "fault" for finding in found)
     if given["as_json"]:
         print_json({"works": works, "findings": found})
     else:
-        say("\n".join(_lines(found, works=works, quiet=given["quiet"])))
+        say(_lines(found, works=works, quiet=given["quiet"]))
     ctx.exit(Exit.DONE if works else Exit.FAILED)
 
 
@@ -124,55 +125,42 @@ def _needs(given: dict[str, Any], options: SourceOptions) -> Sources:
     return found
 
 
-@contextmanager
-def _target(given: dict[str, Any]) -> Iterator[tuple[str, str | TokenProvider]]:
-    """The API, or a sandbox that runs as long as the block."""
+def _sandbox(given: dict[str, Any]) -> AbstractContextManager[SandboxThread | None]:
+    """A sandbox that runs as long as the block, where one is asked for."""
     if not given["sandbox"]:
-        from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not needed for help
-        from leadconnector_async.cli.import_options import api_token  # noqa: PLC0415 - the same
-
-        yield (
-            given["base_url"] or BASE_URL,
-            api_token(given["token"], given["locations"], given["outbox"]),
-        )
-        return
+        return nullcontext()
     from leadconnector_async.sandbox import Limits, SandboxConfig, SandboxThread  # noqa: PLC0415 - a server's imports
 
-    config = SandboxConfig(location_id=given["location"], trusting=True, limits=Limits())
-    with SandboxThread(config) as sandbox:
-        yield sandbox.url, sandbox.token
+    return SandboxThread(
+        SandboxConfig(location_id=given["location"], trusting=True, limits=Limits())
+    )
 
 
 async def _examine(
-    given: dict[str, Any],
-    base_url: str,
-    token: str | TokenProvider,
-    read: Sources | None,
+    given: dict[str, Any], sandbox: SandboxThread | None, read: Sources | None
 ) -> list[Finding]:
     from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.cli.import_options import ApiOptions  # noqa: PLC0415 - the same
+    from leadconnector_async.cli.import_options import ApiOptions, api_token  # noqa: PLC0415 - the same
     from leadconnector_async.doctor import examine  # noqa: PLC0415 - the same
     from leadconnector_async.reports.finding import Finding  # noqa: PLC0415 - the same
 
     listed = given["locations"]
     locations = [given["location"]] if given["location"] else list(listed.locations)
     options = ApiOptions(**{name: given[name] for name in ApiOptions.__struct_fields__})
-    async with options.client(token, base_url, location_id=given["location"]) as api:
+    token = sandbox.token if sandbox else api_token(options.token, listed, given["outbox"])
+    own = sandbox.url if sandbox else None
+    async with options.client(token, own, location_id=given["location"]) as api:
+        to = "the sandbox" if sandbox else api.base_url.rstrip("/")
         ours = f"leadconnector-async {__version__}, Python {platform.python_version()}"
         found = [Finding("version", "ok", ours)]
-        to = "the sandbox" if given["sandbox"] else base_url.rstrip("/")
         found += await examine(api, locations, outbox=given["outbox"], destination=to, sources=read)
-        if given["canary"] and read is not None and not _is_barred(found):
+        faults = {one.check for one in found if one.state == "fault"}
+        if given["canary"] and read is not None and not faults & {"api", "token", "sources"}:
             for location in locations:
                 if location in read.needs and read.needs[location].kinds:
                     flown = await fly(api, location, read.needs[location].kinds)
                     found += [replace(finding, location=location) for finding in flown]
         return found
-
-
-def _is_barred(found: list[Finding]) -> bool:
-    """Whether a canary could not even begin."""
-    return any(one.state == "fault" and one.check in ("api", "token", "sources") for one in found)
 
 
 def _lines(found: list[Finding], *, works: bool, quiet: bool) -> Iterator[str]:

@@ -30,7 +30,6 @@ from leadconnector_async.sources.failed_list import FailedRow, write_failed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
-    from leadconnector_async.models import Contact
     from leadconnector_async.outbox.reader import FailedRecord
     from leadconnector_async.reports.outbox_status import Reason
 
@@ -124,23 +123,19 @@ class _Counted:
     def __iter__(self) -> Iterator[FailedRow]:
         for record in self._records:
             self.count += 1
+            # The body of one that came from no source does not say whom it is with.
+            deferred = record.deferred if record.raw is None else None
+            contact = read_deferred(deferred).contact if deferred else None
             yield FailedRow(
                 key_text(record.key),
                 _reason(record),
                 record.location,
                 record.form,
                 record.raw,
-                record.payload and with_contact(record.payload, _contact(record)),
+                record.payload and with_contact(record.payload, contact),
                 record.source,
                 record.line,
             )
-
-
-def _contact(record: FailedRecord) -> Contact | None:
-    """Whom a record is with that came from no source: its body does not say."""
-    return (
-        read_deferred(record.deferred).contact if record.deferred and record.raw is None else None
-    )
 
 
 def _reason(record: FailedRecord) -> str:
@@ -171,8 +166,7 @@ def dismiss_records(outbox: str, what: str) -> None:
     chosen = _matching(outbox, what)
     dismissed = asyncio.run(_dismiss(outbox, gists={gist(reason.reason) for reason in chosen}))
     say(f"{counted(dismissed, 'record')} dismissed:")
-    for line in reason_lines(chosen):
-        say(line)
+    say(reason_lines(chosen))
 
 
 def _matching(outbox: str, what: str) -> list[Reason]:

@@ -50,8 +50,7 @@ def command(path: str | None, **given: Any) -> None:  # noqa: ANN401 - click's v
     """
     options = source_options_of(given)
     if isinstance(options.people, People):
-        for line in _people(options.people):
-            say(line)
+        say(_people(options.people))
     elif path is None:
         raise click.UsageError("name a FILE, or give --people FILE to look at that")
     if path is not None:
@@ -109,13 +108,11 @@ def _look(path: str, options: SourceOptions) -> None:
 
 
 def _show(source: Source, checker: RowChecker, heading: Iterable[str]) -> None:
-    for line in heading:
-        say(line)
+    say(heading)
     found = list(islice(source, RECORDS))
     say("\nFirst records:" if found else "\nIt holds no records.")
     for parsed in found:
-        for line in _record(parsed, source.name, checker):
-            say(line)
+        say(_record(parsed, source.name, checker))
     say()
 
 
@@ -134,9 +131,11 @@ _OURS: Final = ("id", "locationId", "outboxKey")
 def _heading(options: SourceOptions, table: Table | None, given: SourceOptions) -> Iterator[str]:
     name = options.mapping_file
     if name is not None:
-        yield f"Mapping: {name} ({load_mapping(name).about or 'your own'})"
+        mapping = load_mapping(name)
+        yield f"Mapping: {name} ({mapping.about or 'your own'})"
         if options is not given:
-            yield f"         guessed: {_how_to_import(name)}"
+            by_itself, told = "import reads it so by itself", f"import it with --mapping {name}"
+            yield f"         guessed: {by_itself if mapping.is_recognised else told}"
     if table is None:
         return
     columns = table.columns
@@ -147,12 +146,6 @@ def _heading(options: SourceOptions, table: Table | None, given: SourceOptions) 
             yield f"  {field:<24}{', '.join(names)}"
     if columns.unknown:
         yield f"\nNot sent: {', '.join(columns.unknown)}"
-
-
-def _how_to_import(name: str) -> str:
-    if load_mapping(name).is_recognised:
-        return "import reads it so by itself"
-    return f"import it with --mapping {name}"
 
 
 def _record(parsed: Parsed, source: str, checker: RowChecker) -> Iterator[str]:

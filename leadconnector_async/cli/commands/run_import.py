@@ -81,8 +81,7 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
     if options.as_json:
         report_lines.print_json(summary)
     elif summary.error is None or summary.staged or summary.requests:
-        for line in report_lines.report_lines(summary, options):
-            say(line)
+        say(report_lines.report_lines(summary, options))
     return exit_code(summary)
 
 
@@ -234,8 +233,7 @@ def plan(options: ImportOptions) -> Exit:
     if options.as_json:
         report_lines.print_json(summary)
     else:
-        for line in report_lines.plan_lines(summary, options):
-            say(line)
+        say(report_lines.plan_lines(summary, options))
     if any(location.error for location in summary.locations):
         return Exit.ERROR
     return Exit.FAILED if summary.failed or summary.unresolved else Exit.DONE
@@ -250,7 +248,8 @@ async def _plan(options: ImportOptions) -> ImportSummary:
         shown = shown_place(options.outbox or "")
         await outbox.dedicate(destination(options), name=shown or None)
         stager = Stager(outbox, stats, location=options.location, providers=options.providers)
-        await stager.stage(reader)
+        await stager.read(reader)
+        await outbox.publish()
         await outbox.select(options.piece.selection)
         async with await outbox.reader() as kept:
             plans = [plan async for plan in _plans(kept, options)]

@@ -47,8 +47,7 @@ def command(ids: tuple[str, ...], outbox: str, *, as_json: bool) -> None:
         print_json({"outbox": shown_place(outbox), "records": [_fields(life) for life in lives]})
         return
     for life in lives:
-        for line in _lines(life):
-            say(line)
+        say(_lines(life))
         say("")
     if more:
         say(f"{counted(more, 'more record')}: --json shows all.")

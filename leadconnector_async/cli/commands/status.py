@@ -64,7 +64,7 @@ def command(
         if as_json:
             _print_json(outbox, status, estimate)
         else:
-            say("\n".join(_lines(outbox, status, pace.lines(estimate))))
+            say(_lines(outbox, status, pace.lines(estimate)))
         return
     with suppress(KeyboardInterrupt), nullcontext() if as_json else live_lines() as show:
         _watch(outbox, pace, show)

@@ -172,8 +172,7 @@ class Check:
                 say()
             are = "is" if self.wrong == 1 else "are"
             say(f"{self.wrong:,} of {counted(self.records, 'record')} {are} wrong:\n")
-            for line in reason_lines(self.reasons.most_frequent()):
-                say(line)
+            say(reason_lines(self.reasons.most_frequent()))
         else:
             say(f"Nothing is wrong with {counted(self.records, 'record')}.")
         for note in self._notes():

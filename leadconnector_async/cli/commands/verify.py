@@ -108,11 +108,9 @@ def _print(options: VerifyOptions, result: _Result) -> None:
     else:
         shown = {name: one for name, one in found.items() if not (options.quiet and one.agrees)}
         for location, one in shown.items():
-            for line in _lines(location, one, others.get(location, _NONE)):
-                say(line)
+            say(_lines(location, one, others.get(location, _NONE)))
         for name, source in sources.items():
-            for line in () if options.quiet and source.agrees else _source_lines(name, source):
-                say(line)
+            say(() if options.quiet and source.agrees else _source_lines(name, source))
         if any(others.get("", _NONE).values()) and not options.quiet:
             say(f"Of no location, and not sent: {_terms(others[''])}.")
 

@@ -30,8 +30,8 @@ from leadconnector_async.records.draft import (
     key_from_text,
     key_text,
     normalised,
-    refused_draft,
     stamped,
+    unsent_draft,
     verified,
 )
 
@@ -241,19 +241,19 @@ def test_a_record_without_a_date_comes_after_the_past() -> None:
 def test_a_refused_record_is_kept_as_it_was() -> None:
     """With what is wrong, and without a body that could be sent."""
     problems = (Problem("type", "is missing", "write one"), Problem("date", "is odd", "mend it"))
-    kept = refused_draft(problems, location="l1", id=None, line=3, raw=b"raw")
+    kept = unsent_draft(problems, location="l1", id=None, line=3, raw=b"raw")
     assert (kept.payload, kept.line, kept.raw, kept.counted) == (None, 3, b"raw", True)
     assert (kept.lane, kept.date) == (0, 0)
     assert kept.problem == "type is missing: write one; date is odd: mend it"
-    same = refused_draft(problems[:1], location="l1", id=None, line=9, raw=b"raw")
-    other = refused_draft(problems, location="l1", id=None, line=3, raw=b"war")
+    same = unsent_draft(problems[:1], location="l1", id=None, line=9, raw=b"raw")
+    other = unsent_draft(problems, location="l1", id=None, line=3, raw=b"war")
     assert same.key == kept.key != other.key
 
 
 @pytest.mark.parametrize("key", [None, b"c" + bytes(18)])
 def test_a_refused_record_has_the_key_that_it_will_have(key: bytes | None) -> None:
     """By its id, or by the key it came back with: mended, it takes its own place."""
-    kept = refused_draft((), location="l1", id=None if key else "7", line=1, raw=b"", key=key)
+    kept = unsent_draft((), location="l1", id=None if key else "7", line=1, raw=b"", key=key)
     again = draft(SMS, location="l1", id=None if key else "7", now_ms=NOW_MS, key=key)
     assert kept.key == again.key
     assert not kept.counted

@@ -102,7 +102,9 @@ async def run(path: Path, sources: list[Source], most: int, ends: list[State]) -
     stats = RunStats()
     async with await SqliteOutbox.open(path) as outbox:
         reader = cast("SourceReader", Pages(sources, most))
-        await Stager(outbox, stats, location="l1").stage(reader)
+        await Stager(outbox, stats, location="l1").read(reader)
+        if not reader.interrupted:
+            await outbox.publish()
         claims = await claimed(outbox, len(ends))
         fates = [fate(claim, end) for claim, end in zip(claims, ends, strict=False)]
         await outbox.settle(fates, ())

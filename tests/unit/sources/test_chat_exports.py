@@ -186,6 +186,20 @@ def test_reactions_beside_a_message_are_counted(tmp_path: Path) -> None:
     assert (one.row is not None, one.notices) == (True, (REACTIONS,))
 
 
+def test_who_wrote_in_google_chat_keeps_the_name(tmp_path: Path) -> None:
+    """Where a list beside the chat has its members by their addresses alone."""
+    people = [{"email": "kim@example.org"}, {"email": "me@shop.example"}]
+    (tmp_path / "group_info.json").write_text(json.dumps({"members": people}))
+    said = _google("kim@example.org", text="hi")
+    said["creator"] = {"name": "Kim Lee", "email": "kim@example.org"}
+    content = {"messages": [said, _google("me@shop.example", text="ho")]}
+    (one, other), _ = _read(tmp_path / "messages.json", content, mine=("me@shop.example",))
+    assert one.row is not None
+    assert other.row is not None
+    assert one.row.contact == Contact(email="kim@example.org", name="Kim Lee")
+    assert other.row.contact == Contact(email="kim@example.org")
+
+
 def test_chats_of_meta_that_were_encrypted(tmp_path: Path) -> None:
     """Their form has other names, and needs no mending."""
     content = {

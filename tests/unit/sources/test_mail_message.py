@@ -10,19 +10,16 @@ from hypothesis import strategies as st
 from mails import ME, PLAIN, samples
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.attachments import Attachments
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import LeftOutError, Person, Selection
-from leadconnector_async.sources.mail_message import MailOptions, OwnAddresses, read_mail
+from leadconnector_async.sources.mail_headers import LeftOutError, Person
+from leadconnector_async.sources.mail_message import OwnAddresses
 from leadconnector_async.sources.mailbox import MailReader
 from leadconnector_async.sources.mbox import Piece
-from leadconnector_async.sources.members import Beside
 
 if TYPE_CHECKING:
     from leadconnector_async.sources import Parsed
 
 MINE = OwnAddresses("inbox", ME.mine)
-FILES = Attachments(ME, Beside())
 SAMPLES = list(samples().values())
 TOKENS = [
     b"=?utf-8?b?####?=",
@@ -49,12 +46,11 @@ def _values(headers: str) -> dict[str, object]:
 
 
 def _told(headers: str) -> tuple[dict[str, object], list[str]]:
-    notices: list[str] = []
-    how = MailOptions(MINE, Selection(ME), FILES, None, undated=False, warn=notices.append)
+    reader = MailReader("inbox", ME)
     content = f"{headers}\n\nhi\n".encode()
-    values, problem = read_mail(Piece(1, content, len(content)), how)
+    values, problem = reader.values(Piece(1, content, len(content)), head_only=False)
     assert problem is None
-    return {name: value for name, value in values.items() if value is not None}, notices
+    return {name: value for name, value in values.items() if value is not None}, reader.notices
 
 
 def test_a_received_mail_is_with_its_sender() -> None:

@@ -5,14 +5,16 @@ from email.message import EmailMessage
 
 import pytest
 
-from leadconnector_async.sources.mail_message import MailContent, mail_content
+from leadconnector_async.sources.mail_message import MailContent
 
 
 def parts(mail: EmailMessage | bytes) -> tuple[MailContent, list[str]]:
     """Take a mail apart as it comes over the wire."""
     raw = mail if isinstance(mail, bytes) else mail.as_bytes()
     warnings: list[str] = []
-    return mail_content(message_from_bytes(raw), warnings.append), warnings
+    content = MailContent(warnings.append)
+    content.add(message_from_bytes(raw))
+    return content, warnings
 
 
 def _mail(text: str = "text") -> EmailMessage:
@@ -24,7 +26,12 @@ def _mail(text: str = "text") -> EmailMessage:
 def test_a_plain_mail_is_its_text() -> None:
     """Decoded, and without the empty line at its end."""
     content, warnings = parts(_mail("grün\n\n"))
-    assert (content.message, content.html, content.files, warnings) == ("grün", None, [], [])
+    assert (content.text("text/plain"), content.text("text/html"), content.files, warnings) == (
+        "grün",
+        None,
+        [],
+        [],
+    )
 
 
 def test_an_alternative_has_both_forms() -> None:
@@ -35,7 +42,7 @@ def test_an_alternative_has_both_forms() -> None:
     assert isinstance(html, EmailMessage)
     html.add_related(b"png", "image", "png", cid="<x>", filename="logo.png")
     content, _ = parts(mail)
-    assert (content.message, content.html) == ("text", "<p>html</p>")
+    assert (content.text("text/plain"), content.text("text/html")) == ("text", "<p>html</p>")
     assert [(file.name, file.content) for file in content.files] == [("logo.png", b"png")]
 
 
@@ -45,7 +52,7 @@ def test_of_two_forms_of_one_kind_the_last_counts() -> None:
     mail.add_alternative("second")
     mail.add_alternative("BEGIN:VCALENDAR", subtype="calendar")
     content, warnings = parts(mail)
-    assert (content.message, content.files, warnings) == ("second", [], [])
+    assert (content.text("text/plain"), content.files, warnings) == ("second", [], [])
 
 
 def test_several_texts_are_joined() -> None:
@@ -54,7 +61,7 @@ def test_several_texts_are_joined() -> None:
     mail.make_mixed()
     mail.attach(_mail("after"))
     content, _ = parts(mail)
-    assert content.message == "before\nafter"
+    assert content.text("text/plain") == "before\nafter"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_a_mail_in_a_mail_is_kept_as_text() -> None:
     mail = _mail("outer")
     mail.add_attachment(inner)
     content, _ = parts(mail)
-    assert content.message == "outer"
+    assert content.text("text/plain") == "outer"
     assert [file.name for file in content.files] == ["forwarded mail.txt"]
     assert b"inner text" in content.files[0].content
 
@@ -111,7 +118,7 @@ def test_a_mail_in_a_mail_is_kept_as_text() -> None:
 def test_a_mail_without_its_boundary_is_all_text() -> None:
     """As mails are that a program has cut."""
     content, _ = parts(b"Content-Type: multipart/mixed\n\nhello\n")
-    assert content.message == "hello"
+    assert content.text("text/plain") == "hello"
 
 
 def test_depth_is_bounded() -> None:
@@ -121,7 +128,7 @@ def test_depth_is_bounded() -> None:
         for depth in range(60)
     )
     content, warnings = parts(mail + b"\nhello\n")
-    assert content == MailContent()
+    assert not any((*content.texts.values(), content.files))
     assert len(warnings) == 1
 
 

@@ -70,6 +70,8 @@ def test_a_date_that_names_its_zone_is_read_the_same_everywhere(text: str, utc: 
         "3/4/2024 10:00:00 +0000",
         "1 Mar 2024",
         "Fri Mar  1 10:00:00 +0000",
+        "Thu, 01 Jan 1970 00:00:00 +0000",
+        "Wed, 31 Dec 1969 16:00:00 -0800",
     ],
 )
 def test_what_can_mean_several_times_is_no_date(text: str) -> None:
@@ -128,6 +130,18 @@ def test_the_arrival_goes_before_the_from_line() -> None:
     assert parsed.row is not None
     assert parsed.row.date == datetime(2024, 3, 29, 14, tzinfo=UTC)
     assert parsed.notices == ("mails with no date: that of their arrival is taken",)
+
+
+def test_the_arrival_stands_in_for_the_zero_of_unix_time() -> None:
+    """Which programs write that have no date."""
+    parsed = _parsed(
+        b"Date: Thu, 01 Jan 1970 00:00:00 +0000\n"
+        b"Received: from a by b; Fri, 29 Mar 2024 10:00:00 -0400 (EDT)\n"
+    )
+    assert parsed.row is not None
+    assert parsed.row.date == datetime(2024, 3, 29, 14, tzinfo=UTC)
+    said = "mails with a date that cannot be read: that of their arrival is taken"
+    assert parsed.notices == (said,)
 
 
 def test_a_date_that_cannot_be_read_is_not_replaced_by_that_of_a_copy() -> None:

@@ -26,7 +26,6 @@ def test_a_content_has_one_place(tmp_path: Path) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(list(tmp_path.rglob("*.txt"))) == 3
-    assert repr(spool) == f"Spool('{tmp_path}/import.db.files')"
 
 
 def test_what_cannot_be_kept_stops_the_reading(tmp_path: Path) -> None:

@@ -36,11 +36,15 @@ def _utc(parsed: list[Parsed]) -> list[str | None]:
         ("Date,Time [GMT-7]", "2024-07-01,10:00", "2024-07-01 17:00"),
         ("Date,Time (america/denver)", "2024-07-01,10:00", "2024-07-01 16:00"),
         ("Date,Time (Etc/GMT+7)", "2024-07-01,10:00", "2024-07-01 17:00"),
+        ("Date,Time (UTC\N{MINUS SIGN}07:00)", "2024-07-01,10:00", "2024-07-01 17:00"),
+        ("Date,Time (-07:00)", "2024-07-01,10:00", "2024-07-01 17:00"),
+        ("Date,Time_America/Denver", "2024-07-01,10:00", "2024-07-01 16:00"),
         ("Date,Time (JST)", "2024-07-01,10:00", "2024-07-01 01:00"),
         ("Date (JST),Time", "2024-07-01,10:00", "2024-07-01 01:00"),
         ("Date,Time UTC", "2024-07-01,10:00", "2024-07-01 10:00"),
         ("Datum,Uhrzeit (UTC)", "2024-07-01,10:00", "2024-07-01 10:00"),
         ("Fecha,Hora (GMT-5)", "2024-07-01,10:00", "2024-07-01 15:00"),
+        ("Date (Local),Date (UTC)", "2024-07-01 03:00,2024-07-01 10:00", "2024-07-01 10:00"),
         ("Date (PST),Date (UTC)", "2024-07-01 03:00,2024-07-01 10:00", "2024-07-01 10:00"),
         ("Date,Time (EST)", "2024-07-01,10:00Z", "2024-07-01 10:00"),
     ],
@@ -89,6 +93,7 @@ def test_a_name_in_a_column_is_read_as_the_user_says_who_has_no_summer_time() ->
     [
         *(("Date,Clock", cell) for cell in ("10:00", "3:05 PM", "10h05", "10:00:01 EST", "9am")),
         ("Date,Received", "10:00"),
+        ("Date,Time", "0.42"),
         ("Date,Received", "2024-07-01 10:00"),
     ],
 )
@@ -121,7 +126,7 @@ def test_half_of_the_day_in_a_column_of_its_own_is_not_passed_over() -> None:
     [
         ("Time Zone", "America/Denver", "2024-01-31 16:30"),
         ("Timezone", "America/Denver", "2024-01-31 16:30"),
-        ("TZ", "us/mountain", "2024-01-31 16:30"),
+        ("TZ", "america/denver", "2024-01-31 16:30"),
         ("UTC offset", "-07:00", "2024-01-31 16:30"),
         ("UTC offset", "-7", "2024-01-31 16:30"),
         ("GMT Offset", "+5.5", "2024-01-31 04:00"),

@@ -41,6 +41,23 @@ def test_heymarkets_form() -> None:
     assert warnings == []
 
 
+def test_what_quo_and_twilio_never_delivered_is_left_out() -> None:
+    """Whichever of their exports says so."""
+    table = (
+        "id,conversationId,body,sentAt,to,from,direction,status\n"
+        "AC1,CN1,hi,2024-03-29T15:06:41Z,+13035550142,+13035550100,outgoing,undelivered\n"
+        "AC2,CN1,yo,2024-03-29T15:07:41Z,+13035550142,+13035550100,outgoing,delivered\n"
+    )
+    said = (
+        '{"sid": "%s", "conversation_sid": "CH1", "author": "+13035550142", "body": "hi", "index": '
+        '%d, "date_created": "2024-03-29T15:06:41Z", "delivery": {"failed": "none", "%s": "all"}}\n'
+    )
+    lines = said % ("IM1", 0, "undelivered") + said % ("IM2", 1, "sent")
+    for content, suffix in ((table, ".csv"), (lines, ".jsonl")):
+        parsed, _ = parse(content.encode(), suffix, SourceOptions(region="US"))
+        assert [one.left_out for one in parsed] == ["messages that were never delivered", None]
+
+
 def test_a_type_that_holds_directions_is_the_direction() -> None:
     """And never the channel; a word that is neither is asked."""
     header = "Customer,Phone,Type,Date,Message"

@@ -365,6 +365,18 @@ def test_an_export_with_its_files_and_people(tmp_path: Path, *, packed: bool) ->
     assert [url.rpartition("/")[2] for url in rows[1].attachments or ()] == [photo]
 
 
+def test_a_name_behind_a_tilde_is_that_name(tmp_path: Path) -> None:
+    """As people have it who are none of the owner's contacts."""
+    lines = ("[31/03/2024, 9:34:09 PM] ~\u202fAnn Lee: hi", "[31/03/2024, 9:35:09 PM] Shop: ho")
+    (tmp_path / "people.csv").write_text("name,phone\nAnn Lee,+13035550142\n")
+    people = read_people([str(tmp_path / "people.csv")])
+    parsed = _read(tmp_path / "_chat.txt", *lines, people=people)
+    assert [one.row and one.row.direction for one in parsed] == ["inbound", "outbound"]
+    assert {one.row and one.row.contact and one.row.contact.phone for one in parsed} == {
+        "+13035550142"
+    }
+
+
 def test_a_name_alone_finds_nobody(tmp_path: Path) -> None:
     """And is given back, so that a number can be put beside it."""
     (one, _) = _read(
