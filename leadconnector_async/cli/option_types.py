@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import click
 
@@ -60,7 +60,7 @@ class _TextType(_Type):
 
 
 class _MappingType(_TextType):
-    envvar_list_splitter = ";"
+    envvar_list_splitter: ClassVar[str] = ";"
 
 
 def _read_zone(text: str) -> ZoneInfo:

@@ -95,7 +95,8 @@ class Dispatcher:
             work=self._work,
             most=lambda: concurrency or self._pool.useful(len(self.locations)),
         )
-        self._forever = self.stopping = False
+        self._forever = False
+        self.stopping: bool = False
         self._releasing = 0
         self._lane_ended = asyncio.Event()
         self._active: list[LocationState] = []

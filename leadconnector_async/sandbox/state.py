@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
-    from leadconnector_async.sandbox.message_store import ContactBook, Conversation, Upload
+    from leadconnector_async.sandbox.message_store import Conversation, Upload
 
 _MAX_SHOWN: Final = 3
 

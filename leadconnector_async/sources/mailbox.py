@@ -259,7 +259,7 @@ class Mailbox(OpenSource):
         self._single = single
         self._reader = MailReader(stream.name, options)
         self.form: bytes = self._reader.form
-        self.warnings = self._reader.warnings
+        self.warnings: list[str] = self._reader.warnings
 
     def __iter__(self) -> Iterator[Parsed]:
         found = False
