@@ -38,7 +38,8 @@ def unread(sandbox: SandboxThread) -> dict[str, int]:
 
 def marks(sandbox: SandboxThread) -> int:
     """How many requests have set an unread count, whatever their answer."""
-    return sum(n for (name, _), n in sandbox.requests.items() if name == "update_conversation")
+    asked = list(sandbox.requests.items())  # at once: its thread counts on
+    return sum(n for (name, _), n in asked if name == "update_conversation")
 
 
 def make_unread(sandbox: SandboxThread, *contacts: str, count: int = 2) -> None:

@@ -87,7 +87,8 @@ def reasons(folder: Path) -> list[str]:
 
 def asked(sandbox: SandboxThread, endpoint: str) -> int:
     """How many requests an endpoint got, answered or not."""
-    return sum(n for (name, _), n in sandbox.requests.items() if name == endpoint)
+    counts = list(sandbox.requests.items())  # at once: its thread counts on
+    return sum(n for (name, _), n in counts if name == endpoint)
 
 
 def mail(
