@@ -31,7 +31,7 @@ GATHER_PART: Final = 1 / 10
 GATHERED: Final = 1024
 """Fates that are written at once, however short a time they were gathered."""
 
-CLAIMED_BYTES: Final = 16 << 20
+CLAIMED_BYTES: Final = 12 << 20
 """What claims may take in memory, those that are settled and not written included."""
 
 GATHERED_BYTES: Final = CLAIMED_BYTES // 4
