@@ -14,6 +14,7 @@ ANSWERS = [
     (HEAD + b"Content-Length: 5\r\n\r\n{'a'}", 201, b"{'a'}", False),
     (HEAD + b"content-length:5\r\nConnection: keep-alive\r\n\r\n{'a'}", 201, b"{'a'}", False),
     (HEAD + b"CONTENT-LENGTH: 0\r\nConnection: Close\r\n\r\n", 201, b"", True),
+    (HEAD + b"Connection: close\r\nConnection: x\r\nContent-Length: 0\r\n\r\n", 201, b"", True),
     (HEAD + b"Content-Length: 2\r\nClosed-By: close\r\n\r\nok", 201, b"ok", False),
     (CHUNKED + b"2\r\n{'\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n", 201, b"{'0123456789", False),
     (CHUNKED + b"1\r\na\r\n0\r\nX-Trailer: 1\r\n\r\n", 201, b"a", False),
