@@ -71,7 +71,7 @@ def test_a_long_list_needs_little_memory(tmp_path: Path) -> None:
         return peak
 
     in_outbox(path, work)
-    assert asyncio.run(read()) < 1_000_000
+    assert asyncio.run(read()) < 2_000_000  # of ten; a page may be there while the next is read
 
 
 def test_damage_is_reported_as_such(tmp_path: Path) -> None:
