@@ -27,7 +27,6 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from leadconnector_async.errors import FateUnknownError
-from leadconnector_async.transport.base import WITHHELD, Response, WithheldError
 from leadconnector_async.transport.connections import ConnectionPool, KeptConnection, MovedError
 from leadconnector_async.transport.exceptions import never_came, not_connected
 from leadconnector_async.transport.http1 import Heads
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from leadconnector_async.errors import TransportError
-    from leadconnector_async.transport.base import MaySend, Request
+    from leadconnector_async.transport.base import MaySend, Request, Response
     from leadconnector_async.transport.connections import Connections
 
 
@@ -127,13 +126,11 @@ class Direct:
         cancelling = task.cancelling()
         connection: KeptConnection | None = None
         try:
-            connection = pool.take(loop.time()) or await pool.wait()
-            # Nothing is done between this question and the write: whoever is stopped there sends
-            # it when he goes on, however long that takes.
-            if may_send is not None and not may_send():
-                raise WithheldError(WITHHELD)
-            began = loop.time()
-            response = await connection.ask(written, loop)
+            while True:
+                connection = pool.take(loop.time()) or await pool.wait()
+                response = await pool.ask(connection, written, may_send)
+                if response is not None:
+                    break
         except asyncio.CancelledError:
             deferred = deadlines.end(task)
             if (task.uncancel() if deferred else task.cancelling()) > cancelling:
@@ -144,7 +141,7 @@ class Direct:
         except MovedError as moved:
             return await self._otherwise(moved, request, token, may_send)
         else:
-            pool.give_back(connection, began, loop.time())
+            pool.give_back(connection, loop.time())
             connection = None
             return response
         finally:
@@ -181,7 +178,8 @@ class Direct:
 
 def _late(connection: KeptConnection | None) -> TransportError:
     error = TimeoutError()
-    return not_connected(error) if connection is None else never_came(error)
+    never_left = connection is None or connection.unwritten is not None
+    return not_connected(error) if never_left else never_came(error)
 
 
 class _FoundError(Exception):

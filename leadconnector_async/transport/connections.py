@@ -19,16 +19,17 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 
 from leadconnector_async.errors import FateUnknownError, NotSentError
+from leadconnector_async.transport.base import WITHHELD, WithheldError
 from leadconnector_async.transport.exceptions import not_connected
 from leadconnector_async.transport.http1 import AnswerReader
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, BaseProtocol, BaseTransport, Future, Task, WriteTransport
+    from asyncio import BaseProtocol, BaseTransport, Future, Task, WriteTransport
     from collections.abc import Awaitable, Callable
 
     from aiohttp.connector import Connection
 
-    from leadconnector_async.transport.base import Response
+    from leadconnector_async.transport.base import MaySend, Response
 
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
 """Where the system has it, as Linux does: the milliseconds that it offers bytes before it ends the
@@ -101,10 +102,16 @@ class KeptConnection(asyncio.Protocol):
             raise ConnectionResetError("closed as soon as it was there")
         self.transport = transport
         self.idle_since: float = 0.0
+        self.began: float = 0.0
+        """When the last request was written to it."""
+        self.unwritten: bytes | None = None
+        """The request that is yet to be written to it."""
+        self._may_send: MaySend | None = None
         self._given = given
         self._pool = pool
+        self._loop = asyncio.get_running_loop()
         self._reader = AnswerReader()
-        self._answer: Future[Response] | None = None
+        self._answer: Future[Response | None] | None = None
         self._inner = transport.get_protocol()
         transport.set_protocol(self)
         if getattr(self._inner, "should_close", False):  # it speaks before it is asked
@@ -115,13 +122,26 @@ class KeptConnection(asyncio.Protocol):
         """Whether it may carry one more request."""
         return not (self._reader.last or self.transport.is_closing())
 
-    def ask(self, written: bytes, loop: AbstractEventLoop) -> Future[Response]:
-        """Write a request; its answer will come."""
-        self._answer = loop.create_future()
+    def take(self, request: bytes, may_send: MaySend | None) -> Future[Response | None]:
+        """Take a request, which `write` writes. See `ConnectionPool.ask`."""
+        self.unwritten, self._may_send = request, may_send
+        self._answer = answer = self._loop.create_future()
+        return answer
+
+    def write(self) -> None:
+        """Write the request, unless it was given up, or nothing can be written any more."""
+        request, answer = self.unwritten, self._answer
+        if request is None or answer is None or answer.done() or self.transport.is_closing():
+            return
+        # Nothing is done between this question and the write: whoever is stopped there sends it
+        # when he goes on, however long that takes.
+        if self._may_send is not None and not self._may_send():
+            answer.set_exception(WithheldError(WITHHELD))
+            return
+        self.unwritten, self.began = None, self._loop.time()
         # The whole at once, and no waiting until it has left: it is in memory anyway, and a refusal
         # that comes before the end of a large body must be read (413).
-        self.transport.write(written)
-        return self._answer
+        self.transport.write(request)
 
     def drop(self) -> None:
         """Close it at once, even if the other side does not take what was written."""
@@ -130,7 +150,7 @@ class KeptConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read an answer. What comes unasked is nobody's, and no answer is trusted after it."""
         answer = self._answer
-        if answer is None or answer.done():
+        if answer is None or answer.done() or self.unwritten is not None:
             self.drop()
             return
         try:
@@ -150,7 +170,7 @@ class KeptConnection(asyncio.Protocol):
         answer = self._answer
         if answer is not None and not answer.done():
             response = self._reader.end() if exc is None else None
-            if response is not None:
+            if response is not None or self.unwritten is not None:
                 answer.set_result(response)
             elif self._reader.is_cut:
                 answer.set_exception(aiohttp.ClientPayloadError())
@@ -177,6 +197,8 @@ class ConnectionPool:
         self._opening: set[Task[None]] = set()
         self._waiting: deque[Future[KeptConnection]] = deque()
         self._turn_began: float | None = None
+        self._unwritten: list[KeptConnection] = []
+        self._has_written = False
         self._busy = 0.0
         self._count = self._turns = 0
         self._sum, self._best, self._measured_at = 0.0, inf, self._loop.time()
@@ -214,9 +236,26 @@ class ConnectionPool:
                 return connection
             connection.drop()
 
-    def give_back(self, connection: KeptConnection, began: float, now: float) -> None:
-        """Let others use a connection after an exchange that began then."""
-        self._measure(now - began, now)
+    def ask(
+        self, connection: KeptConnection, request: bytes, may_send: MaySend | None
+    ) -> Future[Response | None]:
+        """Have a request written: the first in a turn of the loop at once, the others at its end.
+
+        One after the other, with nothing between, they wake the server once. Each that is written
+        while it sleeps wakes it anew, which costs more than the write. None is answered where the
+        connection ended before, so that another one may carry the request.
+        """
+        answer = connection.take(request, may_send)
+        if self._turn_began is not None and self._has_written:
+            self._unwritten.append(connection)
+        else:
+            self._has_written = True
+            connection.write()
+        return answer
+
+    def give_back(self, connection: KeptConnection, now: float) -> None:
+        """Let others use a connection after an exchange."""
+        self._measure(now - connection.began, now)
         # Answered before it was read, the rest of a request would precede the next one.
         if connection.is_usable and not connection.transport.get_write_buffer_size():
             connection.idle_since = now
@@ -293,7 +332,7 @@ class ConnectionPool:
         self._sum += seconds
         self._count += 1
         if self._turn_began is None:
-            self._turn_began = now
+            self._turn_began, self._has_written = now, False
             self._turns += 1
             self._loop.call_soon(self._end_turn)
         if self._count < FEW:
@@ -306,6 +345,9 @@ class ConnectionPool:
         self._count, self._turns = 0, 1
 
     def _end_turn(self) -> None:
+        for connection in self._unwritten:
+            connection.write()
+        self._unwritten.clear()
         if self._turn_began is not None:
             self._busy += self._loop.time() - self._turn_began
             self._turn_began = None

@@ -1,0 +1,226 @@
+"""When requests are written that are made in one turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from http_peer import OK, POST, TOKEN, answer_all, serving, transport_to
+from virtual_time import HeldClock
+
+from leadconnector_async.errors import NotSentError
+from leadconnector_async.transport.aiohttp_session import Timeouts
+from leadconnector_async.transport.base import WithheldError
+from leadconnector_async.transport.connections import ConnectionPool, KeptConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from aiohttp.connector import Connection
+
+
+class Wire(asyncio.Transport):
+    """Notes what is written to it, beside what is written to the others."""
+
+    def __init__(self, name: str, written: list[str]) -> None:
+        super().__init__()
+        self.name = name
+        self.written = written
+        self.protocol: asyncio.BaseProtocol = asyncio.Protocol()
+        self.closing = False
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """See `asyncio.BaseTransport`."""
+        return self.protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """See `asyncio.BaseTransport`."""
+        self.protocol = protocol
+
+    def write(self, data: Any) -> None:  # noqa: ANN401 - as asyncio has it
+        """See `asyncio.WriteTransport`."""
+        self.written.append(f"{data.decode()} to {self.name}")
+
+    def get_write_buffer_size(self) -> int:
+        """All has left."""
+        return 0
+
+    def is_closing(self) -> bool:
+        """See `asyncio.BaseTransport`."""
+        return self.closing
+
+    def abort(self) -> None:
+        """See `asyncio.WriteTransport`."""
+        self.closing = True
+
+
+class Given:
+    """What a connector gives."""
+
+    def __init__(self, transport: Wire) -> None:
+        self.transport = transport
+
+    def close(self) -> None:
+        """See `aiohttp.connector.Connection`."""
+
+
+class Turn:
+    """A pool amid a turn of the loop: an answer has been read, and the connections are idle."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+        async def connect() -> KeptConnection:
+            raise NotImplementedError
+
+        self.pool = ConnectionPool(connect, 4)
+        names = "abcd"
+        self.wires = {name: Wire(name, self.written) for name in names}
+        self.connections = {
+            name: KeptConnection(cast("Connection", Given(wire)), self.pool)
+            for name, wire in self.wires.items()
+        }
+        self.pool.give_back(self.connections["d"], 0.0)
+
+    def ask(self, name: str, may_send: Callable[[], bool] | None = None) -> asyncio.Future[Any]:
+        """Have a request written over a connection."""
+        return self.pool.ask(self.connections[name], b"POST", may_send)
+
+
+def in_turn(test: Callable[[Turn], Coroutine[None, None, None]]) -> Callable[[], None]:
+    """Run a test amid a turn."""
+
+    def run() -> None:
+        async def begin() -> None:
+            await test(Turn())
+
+        asyncio.run(begin())
+
+    run.__doc__ = test.__doc__
+    return run
+
+
+@in_turn
+async def test_the_first_leaves_at_once_and_the_others_with_the_turns_end(turn: Turn) -> None:
+    """So the server is woken once for them; and in the next turn, or in none, at once again."""
+    for name in "abc":
+        turn.ask(name)
+    assert turn.written == ["POST to a"]
+    await asyncio.sleep(0)
+    assert turn.written == ["POST to a", "POST to b", "POST to c"]
+    turn.ask("d")
+    assert turn.written[3:] == ["POST to d"]
+    turn.pool.give_back(turn.connections["d"], 0.0)
+    turn.ask("d")
+    assert turn.written[4:] == ["POST to d"]
+
+
+@in_turn
+async def test_what_is_given_up_before_it_is_written_is_not(turn: Turn) -> None:
+    """Nobody would read its answer."""
+    turn.ask("a")
+    turn.ask("b").cancel()
+    turn.ask("c")
+    await asyncio.sleep(0)
+    assert turn.written == ["POST to a", "POST to c"]
+
+
+@in_turn
+async def test_the_right_to_send_is_asked_for_with_the_write(turn: Turn) -> None:
+    """A lease can be lost in a turn."""
+    allowed = True
+    turn.ask("a", lambda: allowed)
+    late = turn.ask("b", lambda: allowed)
+    allowed = False
+    await asyncio.sleep(0)
+    assert turn.written == ["POST to a"]
+    with pytest.raises(WithheldError):
+        await late
+
+
+@pytest.mark.parametrize("told", [None, ConnectionResetError()], ids=["closed", "reset"])
+def test_another_connection_may_carry_what_was_not_written(told: Exception | None) -> None:
+    """Nothing of it has left, whatever the connection's end."""
+
+    @in_turn
+    async def run(turn: Turn) -> None:
+        turn.ask("a")
+        late = turn.ask("b")
+        turn.connections["b"].connection_lost(told)
+        await asyncio.sleep(0)
+        assert turn.written == ["POST to a"]
+        assert await late is None
+
+    run()
+
+
+@in_turn
+async def test_nothing_is_written_to_what_is_closing(turn: Turn) -> None:
+    """Its end is yet to be told."""
+    turn.ask("a")
+    late = turn.ask("b")
+    turn.wires["b"].closing = True
+    await asyncio.sleep(0)
+    assert turn.written == ["POST to a"]
+    turn.connections["b"].connection_lost(None)
+    assert await late is None
+
+
+@in_turn
+async def test_what_comes_before_the_request_is_written_is_not_its_answer(turn: Turn) -> None:
+    """The connection ends, and another one may carry the request."""
+    turn.ask("a")
+    late = turn.ask("b")
+    turn.connections["b"].data_received(OK)
+    assert turn.wires["b"].closing
+    assert not late.done()
+    await asyncio.sleep(0)
+    assert turn.written == ["POST to a"]
+
+
+def test_a_request_goes_on_over_another_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the one it was given ends before it is written."""
+    take = KeptConnection.take
+    taken = []
+
+    def end(self: KeptConnection, *given: Any) -> asyncio.Future[Any]:  # noqa: ANN401 - as it has
+        answer = take(self, *given)
+        taken.append(self)
+        if len(taken) == 2:
+            self.connection_lost(None)
+        return answer
+
+    monkeypatch.setattr(KeptConnection, "take", end)
+
+    async def run() -> None:
+        async with serving(answer_all) as server, transport_to(server.url) as transport:
+            for _ in range(2):
+                assert (await transport.send(POST, TOKEN)).status == 200
+            assert len(server.requests) == 2
+            assert len(set(taken)) == 2
+            assert len(taken) == 3
+
+    asyncio.run(run())
+
+
+def test_out_of_time_before_it_is_written_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be sent again without a look."""
+    loop = HeldClock()
+
+    async def run() -> None:
+        held = asyncio.Event()
+        monkeypatch.setattr(KeptConnection, "write", lambda _: held.set())
+        async with (
+            serving(answer_all) as server,
+            transport_to(server.url, Timeouts(read=9)) as transport,
+        ):
+            sending = asyncio.create_task(transport.send(POST, TOKEN))
+            await held.wait()
+            loop.now += 10
+            with pytest.raises(NotSentError, match="timed out"):
+                await sending
+            assert not server.requests
+
+    loop.run_until_complete(run())
+    loop.close()
