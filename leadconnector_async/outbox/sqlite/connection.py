@@ -200,7 +200,11 @@ _SIZES: Final = (64, 8, 1)
 def run_rows(
     connection: Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
 ) -> None:
-    """Execute ``head VALUES (…), (…), … tail`` over all rows."""
+    """Execute ``head VALUES (…), (…), … tail`` over all rows.
+
+    An ``INSERT OR FAIL`` that fails has put some rows in, which go with its job. The usual INSERT
+    would copy each page before it changes it, to undo that alone, and spill to the disk.
+    """
     for statement, values in _statements(head, rows, tail):
         connection.execute(statement, values)
 

@@ -79,11 +79,11 @@ _MOVE: Final = "UPDATE record SET date = ? WHERE seq = ?"
 MAX_PER_TRANSACTION: Final = 1_000_000
 """Records in one transaction: the log grows by some 40 bytes for each."""
 
-_ENQUEUE: Final = "INSERT INTO queue (location, lane, date, seq, attempts)"
+_ENQUEUE: Final = "INSERT OR FAIL INTO queue (location, lane, date, seq, attempts)"
 
 _PUBLISHED_AHEAD: Final = "INSERT INTO early (seq)"
 
-_PUBLISH: Final = """INSERT INTO queue (location, lane, date, seq, attempts)
+_PUBLISH: Final = """INSERT OR FAIL INTO queue (location, lane, date, seq, attempts)
     SELECT location, lane, date, seq, 0 FROM record
     WHERE seq > ? AND seq <= ? AND payload IS NOT NULL AND seq NOT IN (SELECT seq FROM early)
     ORDER BY location, lane, date, seq"""

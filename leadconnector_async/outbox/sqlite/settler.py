@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _LEAVE: Final = "DELETE FROM queue WHERE (location, lane, date, seq) IN (SELECT * FROM ("
 
 # Of nearly all there is nothing more to say, and a third of the time goes by the values.
-_SENT: Final = """INSERT INTO outcome (location, lane, seq, state, at, attempts, message_id,
+_SENT: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, attempts, message_id,
     conversation_id)"""
 
-_END: Final = """INSERT INTO outcome (location, lane, seq, state, at, attempts, message_id,
+_END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, attempts, message_id,
     conversation_id, email_message_id, reason, detail)"""
 
 _TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"

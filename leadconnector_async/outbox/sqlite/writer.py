@@ -166,7 +166,7 @@ def _commit(resource: K, group: Sequence[_Job[K]]) -> Exception | None:
     try:
         execute("BEGIN IMMEDIATE")
         for job in group:
-            _run(resource, job)
+            _run(resource, job, alone=job is group[0])
         execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - given to everyone who waits, now and later
         with suppress(sqlite3.Error):
@@ -175,18 +175,28 @@ def _commit(resource: K, group: Sequence[_Job[K]]) -> Exception | None:
     return None
 
 
-def _run(resource: K, job: _Job[K]) -> None:
+def _run(resource: K, job: _Job[K], *, alone: bool) -> None:
+    """Run a job so that it can be undone: ``alone`` with its transaction, which holds nothing else.
+
+    Else up to a savepoint, for which SQLite copies each page that is changed after it.
+    """
     execute = resource.connection.execute
-    execute("SAVEPOINT job")
+    if not alone:
+        execute("SAVEPOINT job")
     try:
         job.result = job.work(resource)
     except Exception as error:
         if is_final(error):
             raise
         job.error = error
-        execute("ROLLBACK TO job")
+        if alone:
+            execute("ROLLBACK")
+            execute("BEGIN IMMEDIATE")
+        else:
+            execute("ROLLBACK TO job")
         resource.reload()
-    execute("RELEASE job")
+    if not alone:
+        execute("RELEASE job")
 
 
 def _succeed(future: asyncio.Future[None]) -> None:
