@@ -8,7 +8,7 @@ disk for after a crash.
 
 from __future__ import annotations
 
-from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import NO_BOUND, Claim
@@ -148,7 +148,13 @@ _QUEUED: Final = """SELECT lane, date, seq, attempts FROM queue
     WHERE location = ? AND (lane, date, seq) > (?, ?, ?) ORDER BY lane, date, seq LIMIT ?"""
 
 SMALL: Final = 64
-"""A location with so few records in the queue is read whole, together with others."""
+"""A location with so few records in the queue is read whole, together with so many others."""
+
+FOR_EACH: Final = 16
+"""And so is one with so few for each that is wanted: a seek costs more than sixteen rows."""
+
+MODEST: Final = 512
+"""But no larger one than that: the rows of many locations stand in memory."""
 
 _COUNTED: Final = "SELECT column1, (SELECT count(*) FROM queue WHERE location = column1) FROM ("
 
@@ -202,18 +208,15 @@ class Claims:
         catches = [_LocationClaim(lease, min(n, waiting[lease.number])) for lease, n in wants]
         if len({catch.location for catch in catches}) < len(catches):
             raise ValueError("a claim names each location once")
-        small: dict[int, list[QueueEntry]] = {}
+        few = []
         for catch in catches:
-            if catch.wanted and waiting[catch.location] + held(catch.location) <= SMALL:
-                small[catch.location] = []
-            else:
+            queued = waiting[catch.location] + held(catch.location)
+            if queued > max(SMALL, min(FOR_EACH * catch.wanted, MODEST)):
                 self._fill(catch)
-        names = [(number,) for number in small]
-        for row in fetch_rows(self._connection, _WHOLE, names, _QUEUES):
-            small[row[4]].append(row)
-        for catch in catches:
-            if catch.location in small:
-                catch.choose(small[catch.location], self.index.lanes.get(catch.location, {}))
+            elif catch.wanted:
+                few.append(catch)
+        for at in range(0, len(few), SMALL):
+            self._choose(few[at : at + SMALL])
         claims = self._claims(catches, room)
         taken = [
             (catch.location, claim.lane, claim.seq)
@@ -223,6 +226,15 @@ class Claims:
         if taken:
             self.index.add(taken)
         return claims
+
+    def _choose(self, catches: Sequence[_LocationClaim]) -> None:
+        """Choose of whole queues."""
+        queues: dict[int, list[QueueEntry]] = {catch.location: [] for catch in catches}
+        names = [(location,) for location in queues]
+        for row in fetch_rows(self._connection, _WHOLE, names, _QUEUES):
+            queues[row[4]].append(row)
+        for catch in catches:
+            catch.choose(queues[catch.location], self.index.lanes.get(catch.location, {}))
 
     def _claims(self, catches: Iterable[_LocationClaim], room: int) -> list[list[Claim]]:
         taken = [place[2:4] for catch in catches for place in catch.places]
@@ -314,15 +326,20 @@ class _LocationClaim:
 
     def choose(self, queue: Sequence[QueueEntry], in_hand: Mapping[int, AbstractSet[int]]) -> None:
         """Take of a whole queue, of each lane in turn, those with fewest in hand first."""
-        rows = [row for row in queue if row[2] not in in_hand.get(row[0], ())] if in_hand else queue
-        if len(rows) > self.wanted:
-            depths = Counter({lane: len(seqs) for lane, seqs in in_hand.items()})
-            turns = []
-            for row in rows:
-                depths[row[0]] += 1
-                turns.append(depths[row[0]])
-            rows = [rows[at] for at in sorted(range(len(rows)), key=turns.__getitem__)]
-        self.places = [*rows[: self.wanted]]
+        turns: list[tuple[int, QueueEntry]] = []
+        lane, turn = None, 0
+        held: Collection[int] = ()
+        for row in queue:
+            if row[0] != lane:
+                lane = row[0]
+                held = in_hand.get(lane, ())
+                turn = len(held)
+            if row[2] not in held:
+                turn += 1
+                turns.append((turn, row))
+        if len(turns) > self.wanted:
+            turns.sort(key=itemgetter(0))
+        self.places = [row for _, row in turns[: self.wanted]]
 
     def set_out(self, busy: Collection[int]) -> None:
         """Begin a walk, which passes lanes that have records in hand."""

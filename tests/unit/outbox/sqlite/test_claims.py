@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from outbox_kit import claimed, draft, drafts, fate, in_outbox, keys, published
 
-from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, SMALL, STRETCH, Claims
+from leadconnector_async.outbox.sqlite.claims import DEPTH, LANES, MODEST, STRETCH, Claims
 from leadconnector_async.outbox.sqlite.connection import open_to_write
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def test_a_large_claim_takes_several_records_of_a_lane(tmp_path: Path) -> None:
     """So that it touches few pages; but of enough lanes to keep all requests busy."""
 
     async def work(outbox: SqliteOutbox) -> Counter[int]:
-        await published(outbox, drafts(4 * DEPTH * LANES, lanes=2 * LANES))
+        await published(outbox, drafts(8 * DEPTH * LANES, lanes=2 * LANES))
         return Counter(claim.lane for claim in await claimed(outbox, DEPTH * LANES))
 
     taken = in_outbox(tmp_path / "o.db", work)
@@ -100,7 +100,7 @@ def test_a_location_that_becomes_small_keeps_the_order_of_its_lanes(tmp_path: Pa
     """Whole queues are read from some number of records on, with others of a lane in hand."""
 
     async def work(outbox: SqliteOutbox) -> list[list[str]]:
-        await published(outbox, drafts(SMALL + 20, lanes=3))
+        await published(outbox, drafts(MODEST + 20, lanes=3))
         lease = (await outbox.acquire("l1")).lease
         taken: list[list[str]] = []
         while claims := (await outbox.claim([(lease, 7)]))[0]:
@@ -111,7 +111,7 @@ def test_a_location_that_becomes_small_keeps_the_order_of_its_lanes(tmp_path: Pa
     taken = [
         int(key.removeprefix("l1-")) for of in in_outbox(tmp_path / "o.db", work) for key in of
     ]
-    assert sorted(taken) == list(range(SMALL + 20))
+    assert sorted(taken) == list(range(MODEST + 20))
     for lane in range(3):
         of_lane = [number for number in taken if number % 3 == lane]
         assert of_lane == sorted(of_lane)
