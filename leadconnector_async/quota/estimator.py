@@ -207,7 +207,8 @@ class Capacity:
     def left(self, now: float, share: float) -> float:
         """How many requests may start now, with ``share`` slots left to others."""
         window = self._window
-        free = self._limit.requests - window.used - share
+        used = window.used
+        free = self._limit.requests - used - share
         if share:
             return min(free, self._left_beside_others(now))
         if now >= self._observed_at + self._limit.interval:
@@ -215,7 +216,7 @@ class Capacity:
         spare = 0
         if self._others.may_hide:
             spare = self._limit.spare
-            more = window.used + window.in_flight - self._used
+            more = used + window.in_flight - self._used
             free = min(free, self._remaining - more - spare)
         if now < self._trusted_from:
             return free
