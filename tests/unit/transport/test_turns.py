@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
 
-class Wire(asyncio.Transport):
+class NotingTransport(asyncio.Transport):
     """Notes what is written to it, beside what is written to the others."""
 
     def __init__(self, name: str, written: list[str]) -> None:
@@ -58,14 +58,14 @@ class Wire(asyncio.Transport):
 class Given:
     """What a connector gives."""
 
-    def __init__(self, transport: Wire) -> None:
+    def __init__(self, transport: NotingTransport) -> None:
         self.transport = transport
 
     def close(self) -> None:
         """See `aiohttp.connector.Connection`."""
 
 
-class Turn:
+class PoolInTurn:
     """A pool amid a turn of the loop: an answer has been read, and the connections are idle."""
 
     def __init__(self) -> None:
@@ -76,10 +76,10 @@ class Turn:
 
         self.pool = ConnectionPool(connect, 4)
         names = "abcd"
-        self.wires = {name: Wire(name, self.written) for name in names}
+        self.transports = {name: NotingTransport(name, self.written) for name in names}
         self.connections = {
-            name: KeptConnection(cast("Connection", Given(wire)), self.pool)
-            for name, wire in self.wires.items()
+            name: KeptConnection(cast("Connection", Given(transport)), self.pool)
+            for name, transport in self.transports.items()
         }
         self.pool.give_back(self.connections["d"], 0.0)
 
@@ -88,12 +88,12 @@ class Turn:
         return self.pool.ask(self.connections[name], b"POST", may_send)
 
 
-def in_turn(test: Callable[[Turn], Coroutine[None, None, None]]) -> Callable[[], None]:
+def in_turn(test: Callable[[PoolInTurn], Coroutine[None, None, None]]) -> Callable[[], None]:
     """Run a test amid a turn."""
 
     def run() -> None:
         async def begin() -> None:
-            await test(Turn())
+            await test(PoolInTurn())
 
         asyncio.run(begin())
 
@@ -102,7 +102,7 @@ def in_turn(test: Callable[[Turn], Coroutine[None, None, None]]) -> Callable[[],
 
 
 @in_turn
-async def test_the_first_leaves_at_once_and_the_others_with_the_turns_end(turn: Turn) -> None:
+async def test_the_first_leaves_at_once_and_the_others_with_the_turns_end(turn: PoolInTurn) -> None:
     """So the server is woken once for them; and in the next turn, or in none, at once again."""
     for name in "abc":
         turn.ask(name)
@@ -117,7 +117,7 @@ async def test_the_first_leaves_at_once_and_the_others_with_the_turns_end(turn: 
 
 
 @in_turn
-async def test_what_is_given_up_before_it_is_written_is_not(turn: Turn) -> None:
+async def test_what_is_given_up_before_it_is_written_is_not(turn: PoolInTurn) -> None:
     """Nobody would read its answer."""
     turn.ask("a")
     turn.ask("b").cancel()
@@ -127,7 +127,7 @@ async def test_what_is_given_up_before_it_is_written_is_not(turn: Turn) -> None:
 
 
 @in_turn
-async def test_the_right_to_send_is_asked_for_with_the_write(turn: Turn) -> None:
+async def test_the_right_to_send_is_asked_for_with_the_write(turn: PoolInTurn) -> None:
     """A lease can be lost in a turn."""
     allowed = True
     turn.ask("a", lambda: allowed)
@@ -144,7 +144,7 @@ def test_another_connection_may_carry_what_was_not_written(told: Exception | Non
     """Nothing of it has left, whatever the connection's end."""
 
     @in_turn
-    async def run(turn: Turn) -> None:
+    async def run(turn: PoolInTurn) -> None:
         turn.ask("a")
         late = turn.ask("b")
         turn.connections["b"].connection_lost(told)
@@ -156,11 +156,11 @@ def test_another_connection_may_carry_what_was_not_written(told: Exception | Non
 
 
 @in_turn
-async def test_nothing_is_written_to_what_is_closing(turn: Turn) -> None:
+async def test_nothing_is_written_to_what_is_closing(turn: PoolInTurn) -> None:
     """Its end is yet to be told."""
     turn.ask("a")
     late = turn.ask("b")
-    turn.wires["b"].closing = True
+    turn.transports["b"].closing = True
     await asyncio.sleep(0)
     assert turn.written == ["POST to a"]
     turn.connections["b"].connection_lost(None)
@@ -168,12 +168,12 @@ async def test_nothing_is_written_to_what_is_closing(turn: Turn) -> None:
 
 
 @in_turn
-async def test_what_comes_before_the_request_is_written_is_not_its_answer(turn: Turn) -> None:
+async def test_what_comes_before_the_request_is_written_is_not_its_answer(turn: PoolInTurn) -> None:
     """The connection ends, and another one may carry the request."""
     turn.ask("a")
     late = turn.ask("b")
     turn.connections["b"].data_received(OK)
-    assert turn.wires["b"].closing
+    assert turn.transports["b"].closing
     assert not late.done()
     await asyncio.sleep(0)
     assert turn.written == ["POST to a"]
