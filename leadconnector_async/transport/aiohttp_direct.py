@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.errors import TransportError
     from leadconnector_async.transport.base import MaySend, Request, Response
-    from leadconnector_async.transport.connections import Connections
+    from leadconnector_async.transport.open_connections import Connections
 
 
 class Deadlines:

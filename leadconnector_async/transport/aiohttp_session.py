@@ -25,9 +25,9 @@ from leadconnector_async.transport.base import (
     check_base_url,
     proxy_from_environment,
 )
-from leadconnector_async.transport.connections import Connections
 from leadconnector_async.transport.exceptions import translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body, user_agent
+from leadconnector_async.transport.open_connections import Connections
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, WriteTransport

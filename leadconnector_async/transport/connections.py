@@ -1,19 +1,11 @@
-"""The connections to the API: the pool, what they leave behind when nobody reads, and their end.
-
-What a process has written stays with the system, which offers it again for a quarter of an hour
-while the other side is not heard of: also once the process is stopped, and long after the request
-was given up. Then somebody else may have sent the record.
-"""
+"""The connections to the API, which all requests share: when they are opened, and written to."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
-from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -24,54 +16,12 @@ from leadconnector_async.transport.exceptions import not_connected
 from leadconnector_async.transport.http1 import AnswerReader
 
 if TYPE_CHECKING:
-    from asyncio import BaseProtocol, BaseTransport, Future, Task, WriteTransport
+    from asyncio import Future, Task
     from collections.abc import Awaitable, Callable
 
     from aiohttp.connector import Connection
 
     from leadconnector_async.transport.base import MaySend, Response
-
-_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
-"""Where the system has it, as Linux does: the milliseconds that it offers bytes before it ends the
-connection."""
-
-
-class Connections:
-    """Those that are known. ``seconds`` is the limit of a request.
-
-    They are known by their protocols: uvloop's transports of TLS can have no weak references.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._milliseconds: int = round(seconds * 1000)
-        self._known: WeakSet[BaseProtocol] = WeakSet()
-
-    def add(self, transport: WriteTransport) -> None:
-        """Have the system drop after the limit what was not taken."""
-        protocol: BaseProtocol | None = transport.get_protocol()
-        if protocol is not None and protocol not in self._known:
-            self._known.add(protocol)
-            _drop_after(self._milliseconds, transport)
-
-    def discard(self, protocol: BaseProtocol | None) -> None:
-        """Leave it to the application, whose connection it is."""
-        if protocol is not None:
-            self._known.discard(protocol)
-
-    def abort(self) -> None:
-        """End them at once, with what they have not sent."""
-        for protocol in list(self._known):
-            transport: WriteTransport | None = getattr(protocol, "transport", None)
-            if transport is not None:
-                transport.abort()
-
-
-def _drop_after(milliseconds: int, transport: BaseTransport) -> None:
-    connection = transport.get_extra_info("socket")
-    if connection is not None and _USER_TIMEOUT is not None:
-        with suppress(OSError):  # it is none of TCP's, as a proxy's may be
-            connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, milliseconds)
-
 
 FEW: Final = 64
 """Connections that are opened without further question when requests wait."""
@@ -198,7 +148,7 @@ class ConnectionPool:
         self._waiting: deque[Future[KeptConnection]] = deque()
         self._turn_began: float | None = None
         self._unwritten: list[KeptConnection] = []
-        self._has_written = False
+        self._gathers = self._has_written = False
         self._busy = 0.0
         self._count = self._turns = 0
         self._sum, self._best, self._measured_at = 0.0, inf, self._loop.time()
@@ -232,6 +182,7 @@ class ConnectionPool:
                 elif waiting in self._waiting:
                     self._waiting.remove(waiting)
                 raise
+            self._gather()
             if connection.is_usable:  # it may have ended meanwhile
                 return connection
             connection.drop()
@@ -246,7 +197,7 @@ class ConnectionPool:
         connection ended before, so that another one may carry the request.
         """
         answer = connection.take(request, may_send)
-        if self._turn_began is not None and self._has_written:
+        if self._gathers and self._has_written:
             self._unwritten.append(connection)
         else:
             self._has_written = True
@@ -332,7 +283,8 @@ class ConnectionPool:
         self._sum += seconds
         self._count += 1
         if self._turn_began is None:
-            self._turn_began, self._has_written = now, False
+            self._gather()
+            self._turn_began = now
             self._turns += 1
             self._loop.call_soon(self._end_turn)
         if self._count < FEW:
@@ -344,10 +296,18 @@ class ConnectionPool:
         self._sum, self._busy, self._measured_at = 0.0, 0.0, now
         self._count, self._turns = 0, 1
 
-    def _end_turn(self) -> None:
+    def _gather(self) -> None:
+        if not self._gathers:
+            self._gathers, self._has_written = True, False
+            self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._gathers = False
         for connection in self._unwritten:
             connection.write()
         self._unwritten.clear()
+
+    def _end_turn(self) -> None:
         if self._turn_began is not None:
             self._busy += self._loop.time() - self._turn_began
             self._turn_began = None

@@ -114,3 +114,17 @@ def feed_all(pieces: list[bytes]) -> None:
     reader = AnswerReader()
     for piece in pieces:
         reader.feed(piece)
+
+
+def test_a_header_is_found_under_its_name_alone() -> None:
+    """In any case, the first of several; as reading all of them finds it."""
+    head = (
+        b"HTTP/1.1 200 Retry-After: 1\r\nX-Retry-After: 2\r\nretry-AFTER:\t3 \r\nRetry-After: 4\r\n"
+        b"Retry-After-All: 5\r\nX-Odd: \xff\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n"
+    )
+    response = AnswerReader().feed(head)
+    assert response is not None
+    found = response.headers
+    assert found.get("Retry-After") == found["Retry-After"] == "3"
+    assert {name: found.get(name.upper()) for name in found} == {n: found[n] for n in found}
+    assert found.get("Empty", "none") == "none"

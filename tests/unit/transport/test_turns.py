@@ -117,6 +117,25 @@ async def test_the_first_leaves_at_once_and_the_others_with_the_turns_end(turn: 
 
 
 @in_turn
+async def test_those_who_waited_for_a_connection_write_together(turn: PoolInTurn) -> None:
+    """They go on in the next turn of the loop, where no answer is read."""
+
+    async def send() -> None:
+        turn.pool.ask(await turn.pool.wait(), b"POST", None)
+
+    turn.pool.take(0.0)
+    waiting = [asyncio.create_task(send()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for name in "abc":
+        turn.pool.give_back(turn.connections[name], 0.0)
+    await asyncio.sleep(0)
+    assert all(task.done() for task in waiting)
+    assert turn.written == ["POST to a"]
+    await asyncio.sleep(0)
+    assert turn.written == ["POST to a", "POST to b", "POST to c"]
+
+
+@in_turn
 async def test_what_is_given_up_before_it_is_written_is_not(turn: PoolInTurn) -> None:
     """Nobody would read its answer."""
     turn.ask("a")
