@@ -72,7 +72,7 @@ class KeptConnection(asyncio.Protocol):
         """Whether it may carry one more request."""
         return not (self._reader.last or self.transport.is_closing())
 
-    def take(self, request: bytes, may_send: MaySend | None) -> Future[Response | None]:
+    def prepare(self, request: bytes, may_send: MaySend | None) -> Future[Response | None]:
         """Take a request, which `write` writes. See `ConnectionPool.ask`."""
         self.unwritten, self._may_send = request, may_send
         self._answer = answer = self._loop.create_future()
@@ -196,7 +196,7 @@ class ConnectionPool:
         while it sleeps wakes it anew, which costs more than the write. None is answered where the
         connection ended before, so that another one may carry the request.
         """
-        answer = connection.take(request, may_send)
+        answer = connection.prepare(request, may_send)
         if self._gathers and self._has_written:
             self._unwritten.append(connection)
         else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import Copy, LineKey
-    from leadconnector_async.outbox.sqlite.claims import ClaimIndex
+    from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
     from leadconnector_async.outbox.sqlite.counters import Counters
     from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, QueuePlace
     from leadconnector_async.outbox.sqlite.source_form import Stored

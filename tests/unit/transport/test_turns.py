@@ -200,25 +200,25 @@ async def test_what_comes_before_the_request_is_written_is_not_its_answer(turn: 
 
 def test_a_request_goes_on_over_another_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the one it was given ends before it is written."""
-    take = KeptConnection.take
-    taken = []
+    prepare = KeptConnection.prepare
+    prepared = []
 
     def end(self: KeptConnection, *given: Any) -> asyncio.Future[Any]:  # noqa: ANN401 - as it has
-        answer = take(self, *given)
-        taken.append(self)
-        if len(taken) == 2:
+        answer = prepare(self, *given)
+        prepared.append(self)
+        if len(prepared) == 2:
             self.connection_lost(None)
         return answer
 
-    monkeypatch.setattr(KeptConnection, "take", end)
+    monkeypatch.setattr(KeptConnection, "prepare", end)
 
     async def run() -> None:
         async with serving(answer_all) as server, transport_to(server.url) as transport:
             for _ in range(2):
                 assert (await transport.send(POST, TOKEN)).status == 200
             assert len(server.requests) == 2
-            assert len(set(taken)) == 2
-            assert len(taken) == 3
+            assert len(set(prepared)) == 2
+            assert len(prepared) == 3
 
     asyncio.run(run())
 

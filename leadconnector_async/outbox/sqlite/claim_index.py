@@ -1,0 +1,116 @@
+"""What is claimed and not settled: in memory to decide by, and on disk for after a crash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from leadconnector_async.outbox.sqlite.connection import fetch_rows, packed, run_rows, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+    from sqlite3 import Connection
+
+_UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
+    FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
+
+_INSERT: Final = "INSERT INTO claimed (batch, seqs)"
+_DELETE: Final = "DELETE FROM claimed WHERE batch IN ("
+
+
+class ClaimIndex:
+    """Lives in the writer's thread.
+
+    A batch of claims is one row, however many records it has. What is settled leaves the queue,
+    so a row need not be written again for it: only for what goes back to the queue unsent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is claimed and not settled, as after a crash."""
+        self.lanes: dict[int, dict[int, set[int]]] = {}
+        """Claimed records by location and lane."""
+        self._left: dict[int, int] = {}
+        self._batch_of: dict[int, int] = {}
+        self._stale: set[int] = set()
+        self._last = 0
+        for batch, seqs in self._connection.execute("SELECT batch, seqs FROM claimed").fetchall():
+            self._last = max(self._last, batch)
+            listed = unpacked(seqs)
+            unsettled = list(fetch_rows(self._connection, _UNSETTLED, [(s,) for s in listed], ")"))
+            self._keep(batch, unsettled)
+            self._stale.add(batch)
+        self.tidy()
+
+    def holds(self, seqs: AbstractSet[int]) -> bool:
+        """Tell whether all of these records are claimed and not settled."""
+        return seqs <= self._batch_of.keys()
+
+    @property
+    def held(self) -> AbstractSet[int]:
+        """All records that are claimed and not settled."""
+        return self._batch_of.keys()
+
+    def count(self, location: int) -> int:
+        """How many records of a location are held."""
+        return sum(map(len, self.lanes.get(location, {}).values()))
+
+    def of(self, location: int) -> Iterator[int]:
+        """Yield the records of a location that are held."""
+        for seqs in self.lanes.get(location, {}).values():
+            yield from seqs
+
+    def add(self, places: Sequence[tuple[int, int, int]]) -> None:
+        """Note a batch of (location, lane, seq) as claimed, on disk and in memory."""
+        self._last += 1
+        seqs = [place[2] for place in places]
+        run_rows(self._connection, _INSERT, [(self._last, packed(seqs))])
+        self._keep(self._last, places)
+
+    def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
+        self._left[batch] = len(places)
+        self._batch_of.update((seq, batch) for _, _, seq in places)
+        for location, lane, seq in places:
+            self.lanes.setdefault(location, {}).setdefault(lane, set()).add(seq)
+
+    def drop(self, places: Iterable[tuple[int, int, int]]) -> None:
+        """Note in memory that each (location, lane, seq) is not claimed any more."""
+        left, batch_of, lanes_of = self._left, self._batch_of, self.lanes
+        for location, lane, seq in places:
+            lanes = lanes_of[location]
+            seqs = lanes[lane]
+            seqs.remove(seq)
+            if not seqs:
+                del lanes[lane]
+                if not lanes:
+                    del lanes_of[location]
+            batch = batch_of.pop(seq)
+            left[batch] -= 1
+            self._stale.add(batch)
+
+    def tidy(self, *, everything: bool = True) -> None:
+        """Write the rows again that list what is not claimed any more.
+
+        Without ``everything`` only those that list nothing else, which is cheap; that is enough
+        where all that was dropped has left the queue.
+        """
+        empty = [batch for batch in self._stale if not self._left[batch]]
+        for batch in empty:
+            del self._left[batch]
+        self._stale.difference_update(empty)
+        run_rows(self._connection, _DELETE, [(batch,) for batch in empty], ")")
+        if everything and self._stale:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        seqs: dict[int, list[int]] = {batch: [] for batch in self._stale}
+        for seq, batch in self._batch_of.items():
+            if batch in seqs:
+                seqs[batch].append(seq)
+        for batch, left in seqs.items():
+            row = packed(left), batch
+            self._connection.execute("UPDATE claimed SET seqs = ? WHERE batch = ?", row)
+        self._stale.clear()
