@@ -22,7 +22,7 @@ from leadconnector_async.records.deferred import read_deferred
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
+    from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.counters import Counters
     from leadconnector_async.outbox.postgres.leases import Leases
 
@@ -68,9 +68,9 @@ _HOLD: Final = """INSERT INTO tenure AS t (location, held, pending, rejected, un
 class Requeuer:
     """Puts records back, over the connection that owns their locations' shards."""
 
-    def __init__(self, runner: JobRunner, leases: Leases) -> None:
-        self._runner = runner
-        self._connection: Connection = runner.connection
+    def __init__(self, leases: Leases) -> None:
+        self._runner = leases.runner
+        self._connection: Connection = leases.runner.connection
         self._leases = leases
 
     async def requeue_all(self, at_once: int) -> Requeued:

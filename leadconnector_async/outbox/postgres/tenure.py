@@ -32,7 +32,7 @@ from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
+    from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.leases import Leases
 
 MARGIN_S: Final = 1.0
@@ -84,14 +84,13 @@ class Tenure:
 
     def __init__(
         self,
-        runner: JobRunner,
         leases: Leases,
         lease_s: float,
         clocks: tuple[Callable[[], float], ...] = (boot_clock, time.time),
     ) -> None:
         if lease_s < MIN_LEASE_S:
             raise OutboxUnusableError(f"a lease has {MIN_LEASE_S:.0f} s at least: give more")
-        self._runner = runner
+        self._runner = leases.runner
         self._leases = leases
         self._lease_s = lease_s
         self._clocks = clocks
