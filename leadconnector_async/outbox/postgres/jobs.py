@@ -24,7 +24,7 @@ from leadconnector_async.outbox.postgres.counters import (
     storable,
 )
 from leadconnector_async.outbox.postgres.leases import Leases, writes_once
-from leadconnector_async.outbox.postgres.publisher import Publisher
+from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.records import PostgresRecords
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
 from leadconnector_async.outbox.postgres.tenure import Tenure

@@ -31,7 +31,6 @@ from leadconnector_async.outbox.postgres.counters import (
     put_lookups,
     storable,
 )
-from leadconnector_async.outbox.postgres.publisher import select
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.outbox.selection import Selection
 
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
@@ -114,15 +112,30 @@ class Leases:
         Raises:
             OutboxBusyError: another process is.
         """
-        place = self.runner.place
         for name in names:
-            shard = shard_of(name)
-            if shard in self.shards:
-                continue
-            key = place.lock_key(LOCK_SHARD, shard)
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+            if not await self._own(shard_of(name)):
                 raise self._busy(name)
+
+    async def lock_all(self) -> None:
+        """Become the owner of all shards.
+
+        Raises:
+            OutboxBusyError: another process is one of some.
+        """
+        for shard in range(SHARDS):
+            if not await self._own(shard):
+                raise OutboxBusyError(
+                    f"{self.runner.place.shown}: another process sends, and would send what is not "
+                    "selected: end it, or wait"
+                )
+
+    async def _own(self, shard: int) -> bool:
+        key = self.runner.place.lock_key(LOCK_SHARD, shard)
+        if shard not in self.shards:
+            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                return False
             self.shards.add(shard)
+        return True
 
     def _busy(self, name: str) -> OutboxBusyError:
         place = self.runner.place.shown
@@ -156,19 +169,6 @@ class Leases:
         self.drop({shard_of(name)})
         key = self.runner.place.lock_key(LOCK_SHARD, shard_of(name))
         await self._connection.execute(f"SELECT pg_advisory_unlock({key})")
-
-    async def select(self, selection: Selection) -> None:
-        """See `DurableOutbox.select`."""
-        place = self.runner.place
-        for shard in set(range(SHARDS)) - self.shards:
-            key = place.lock_key(LOCK_SHARD, shard)
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
-                raise OutboxBusyError(
-                    f"{place.shown}: another process sends, and would send what is not selected: "
-                    "end it, or wait"
-                )
-            self.shards.add(shard)
-        await select(self._connection, selection)
 
     async def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """See `Outbox.acquire`, for several at once."""

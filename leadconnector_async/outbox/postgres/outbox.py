@@ -25,9 +25,8 @@ from leadconnector_async.outbox.postgres.connection import (
 from leadconnector_async.outbox.postgres.counters import MARKING
 from leadconnector_async.outbox.postgres.jobs import LeaseCalls, enlist
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.publisher import TAKE_ALL
+from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, Requeuer, chosen, dismiss, select
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
-from leadconnector_async.outbox.postgres.requeue import Dismissing, Requeuer
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
 from leadconnector_async.outbox.postgres.summary import unsettled
 
@@ -107,7 +106,7 @@ class PostgresOutbox(LeaseCalls):
         if selection is None:
             await self._runner.run(lambda connection: connection.execute(TAKE_ALL))
         else:
-            await self._under_lease(lambda leases: leases.select(selection))
+            await self._under_lease(lambda leases: select(leases, selection))
 
     async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
         rows = await self._runner.run(lambda connection: connection.fetch(query))
@@ -176,15 +175,14 @@ class PostgresOutbox(LeaseCalls):
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
         """See `DurableOutbox.dismiss`."""
-        run, connection, chosen = self._runner.run, self._runner.connection, set(gists)
-        dismissing = Dismissing(connection, self._counters)
-        seqs = await run(lambda _: dismissing.chosen(keys, chosen))
+        run, reasons = self._runner.run, set(gists)
+        seqs = await run(lambda connection: chosen(connection, keys, reasons))
         done = 0
         for at in range(0, len(seqs), _RETRIES):
             lot = seqs[at : at + _RETRIES]
-            done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
+            done += await run(lambda connection: dismiss(connection, self._counters, lot))  # noqa: B023 - awaited here
         if done:
-            await self._run(lambda _: stored_files.remove_unused(connection))
+            await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done
 
     async def forget_texts(self) -> int:
