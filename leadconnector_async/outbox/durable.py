@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Lease, SourcePass, StoppedLocation, StoredOutcome
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.selection import Selection
 
 DESTINATION: Final = "destination "

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from leadconnector_async.outbox.durable import DurableOutbox, SharedOutbox
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
-    from leadconnector_async.outbox.reader import OutboxReader
 
     Place = str | os.PathLike[str]
 
