@@ -140,11 +140,14 @@ class StagingJobs:
         return await self._run(job, records=self._submitted)
 
     async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
-        """See `SharedOutbox.ends`. It waits for nobody's turn."""
+        """What became of records, whoever settled them, and in which location: those with an end.
+
+        Who submits a record without an end, or asks for it by `await_ends`, is told: see `listen`.
+        """
         return await self._runner.run(lambda _: self._submitted.ends_of(seqs))
 
     async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `SharedOutbox.await_ends`."""
+        """Which of these records are to be sent and have no end, and in which location."""
         return await self._run(lambda _: await_open(self._runner.connection, seqs))
 
     async def publish(self) -> None:
@@ -159,7 +162,7 @@ class StagingJobs:
             pass
 
     async def adopt(self) -> None:
-        """See `SharedOutbox.adopt`."""
+        """Publish what processes have staged that are gone, and nothing of those that live."""
         if await self._runner.run(lambda _: self._publisher.has_orphans()):
             await self.publish()
 
@@ -252,22 +255,31 @@ class LeaseCalls(StagingJobs):
         return lambda: leases.holds(lease) and tenure.may_send()
 
     async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
-        """See `SharedOutbox.join`."""
+        """Become one of those that share the locations.
+
+        From then on a lease holds as long as the store has been heard of within ``lease_s``
+        seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
+        ``told`` is called with a location that has something to send, or "" for any; not surely.
+        """
         leases = await self._held()
         self._tenure = Tenure(leases, lease_s)
         await self._tenure.join()
         await leases.runner.run(lambda connection: listen(self._where, connection, WORK, told))
 
     def owns(self, location: str) -> bool:
-        """See `SharedOutbox.owns`."""
+        """Whether a location is this process's, and is to stay so, as `share` has told last."""
         return self._joined.owns(location)
 
     async def share(self, own: Collection[str] | None = None) -> Share:
-        """See `SharedOutbox.share`."""
+        """Take what is free of a fair share, and tell what this process owns.
+
+        ``own`` are the locations that it may send for; None for all. While others have something to
+        send, a process with locations of its own has no share, and takes what is free of those.
+        """
         return await self._joined.share(own)
 
     async def hand_over(self) -> None:
-        """See `SharedOutbox.hand_over`."""
+        """Let others have the surplus that `share` told, whose leases end here."""
         await self._joined.hand_over()
         await self._remove_files()
 
@@ -280,7 +292,10 @@ class LeaseCalls(StagingJobs):
             )
 
     def give_away(self, location: str) -> None:
-        """See `SharedOutbox.give_away`."""
+        """Count a location as surplus, where there are others: it may go on in one of them.
+
+        This process has it again in a minute, or before that if nobody takes it.
+        """
         self._joined.give_away(location)
 
     @property
@@ -324,5 +339,5 @@ class LeaseCalls(StagingJobs):
         return await self._under_lease(lambda leases: leases.stored(claim))
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """See `SharedOutbox.stop`."""
+        """Write down why a location cannot go on, for `stopped`; with None, that it does."""
         await self._under_lease(lambda leases: leases.stop(lease, error))

@@ -291,7 +291,7 @@ class Leases:
         await put_lookups(self._connection, rows)
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """See `SharedOutbox.stop`."""
+        """See `PostgresOutbox.stop`."""
         await self._fence(lease)
         await announcements.stop(self._connection, lease.number, error)
 

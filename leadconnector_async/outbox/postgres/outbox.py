@@ -117,14 +117,14 @@ class PostgresOutbox(LeaseCalls):
         return [name for (name,) in await self._fetch(_LOCATIONS)]
 
     async def listen(self, ended: Callable[[int], None]) -> None:
-        """See `SharedOutbox.listen`."""
+        """Have ``ended`` called with each record that is waited for and has an end; not surely."""
         await self._runner.run(
             lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
         )
 
     @property
     def is_lost(self) -> bool:
-        """See `SharedOutbox.is_lost`."""
+        """Whether no call can succeed any more: it has to be opened again."""
         return self._runner.failed
 
     async def unsent(self) -> dict[str, int]:
@@ -136,11 +136,11 @@ class PostgresOutbox(LeaseCalls):
         return await self._runner.run(stopped)
 
     async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
-        """See `SharedOutbox.unsettled`."""
+        """How the records stand, by location, that `SourcePass.all_met` tells; None for all."""
         return await self._runner.run(lambda connection: unsettled(connection, met))
 
     async def sender(self) -> PostgresOutbox:
-        """See `SharedOutbox.sender`."""
+        """Open this same outbox once more, to send from. Whoever asks closes it."""
         return await PostgresOutbox.open(self._where, create=False)
 
     async def fetch_file(self, digest: str) -> str | None:
@@ -154,7 +154,7 @@ class PostgresOutbox(LeaseCalls):
         return str(path) if found else None
 
     def cut_off(self) -> None:
-        """See `SharedOutbox.cut_off`."""
+        """End all connections at once: whatever waits for the store fails."""
         for runner in self._runners:
             runner.connection.terminate()
 

@@ -128,13 +128,13 @@ class Tenure:
         return all(now < until for now, until in zip(self._now(), self._until, strict=True))
 
     def owns(self, location: str) -> bool:
-        """See `SharedOutbox.owns`."""
+        """See `PostgresOutbox.owns`."""
         return shard_of(location) in self._leases.shards - self._surplus and (
             self._own is None or location in self._own
         )
 
     async def share(self, own: Collection[str] | None) -> Share:
-        """See `SharedOutbox.share`."""
+        """See `PostgresOutbox.share`."""
         self._own, before = own, self._now()
         found = await self._runner.run(lambda connection: self._share(connection, own))
         self._heard(before)
@@ -203,13 +203,13 @@ class Tenure:
         return owned - {shard_of(name) for name in mine} | long
 
     def give_away(self, location: str) -> None:
-        """See `SharedOutbox.give_away`."""
+        """See `PostgresOutbox.give_away`."""
         shard = shard_of(location)
         self._leaving.add(shard)
         self._given_away[shard] = self._clocks[0]() + GIVEN_AWAY_S
 
     async def hand_over(self) -> None:
-        """See `SharedOutbox.hand_over`."""
+        """See `PostgresOutbox.hand_over`."""
         surplus, self._surplus = self._surplus, set()
         if surplus:
             self._leases.drop(surplus)
