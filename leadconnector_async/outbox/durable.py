@@ -15,7 +15,6 @@ from leadconnector_async.outbox.base import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
     from leadconnector_async.outbox.base import Lease, SourcePass, StoppedLocation
@@ -110,6 +109,7 @@ class DurableOutbox(Outbox, Protocol):
 
         One whose token is refused may go on at once in another process, which has another token.
         """
+        return {}
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """The lookups that `note_unread` made for lanes that have nothing to send."""
@@ -137,14 +137,11 @@ class DurableOutbox(Outbox, Protocol):
     async def reader(self) -> OutboxReader:
         """Open this same outbox to be read. Whoever asks closes it."""
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 class Share(NamedTuple):

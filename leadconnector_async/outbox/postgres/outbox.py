@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.durable import DurableOutbox
 from leadconnector_async.outbox.postgres import stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, listen, stopped
 from leadconnector_async.outbox.postgres.connection import (
@@ -56,7 +57,7 @@ _UNSENT: Final = """SELECT name, n FROM (
     WHERE n > 0 ORDER BY id"""
 
 
-class PostgresOutbox(LeaseCalls):
+class PostgresOutbox(LeaseCalls, DurableOutbox):
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
@@ -204,12 +205,6 @@ class PostgresOutbox(LeaseCalls):
             self._folder.cleanup()
         for runner in self._runners:
             await runner.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._runner.closed else "open"
