@@ -21,7 +21,7 @@ from leadconnector_async.outbox.postgres.connection import (
     WRITING,
     JobRunner,
     check_server,
-    connect,
+    opened,
 )
 from leadconnector_async.outbox.postgres.counters import MARKING
 from leadconnector_async.outbox.postgres.jobs import LeaseCalls, enlist
@@ -86,8 +86,8 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
             OutboxWriteError: it cannot be written.
         """
         where = read_place(place) if isinstance(place, str) else place
-        connection = await connect(where, REHEARSING if rehearsing else WRITING)
-        try:
+        settings = REHEARSING if rehearsing else WRITING
+        async with opened(where, settings, keep=True) as connection:
             await check_server(where, connection)
             if rehearsing:
                 await connection.transaction().start()
@@ -97,9 +97,6 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
             await check_in(where, connection)
-        except BaseException:
-            connection.terminate()
-            raise
         return cls(runner, stager, part=process if rehearsing else 0)
 
     async def select(self, selection: Selection | None) -> None:

@@ -17,7 +17,7 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries, kind_of
 from leadconnector_async.outbox.postgres.announcements import stopped
-from leadconnector_async.outbox.postgres.connection import READING, JobRunner, check_server, connect
+from leadconnector_async.outbox.postgres.connection import READING, JobRunner, check_server, opened
 from leadconnector_async.outbox.postgres.counters import known_lookups, storable
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import check_schema
@@ -106,13 +106,9 @@ class PostgresOutboxReader(OutboxReader):
             OutboxError: there is none, or it cannot be read.
         """
         where = read_place(place) if isinstance(place, str) else place
-        connection = await connect(where, READING)
-        try:
+        async with opened(where, READING, keep=True) as connection:
             await check_server(where, connection, to_read=True)
             await check_schema(where, connection)
-        except BaseException:
-            connection.terminate()
-            raise
         return cls(JobRunner(where, connection, transactions=False))
 
     async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
