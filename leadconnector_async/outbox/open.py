@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import ClosedError, OutboxError, OutboxUnusableError
+from leadconnector_async.outbox.postgres.place import read_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,8 +47,6 @@ def shown_place(place: Place) -> str:
     """
     if not is_url(place):
         return os.fspath(place)
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
-
     return read_place(os.fspath(place)).shown
 
 
@@ -58,8 +57,6 @@ def files_of(place: Place) -> Path:
     """
     if not is_url(place):
         return Path(f"{os.fspath(place)}.files")
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
-
     return Path(f"{read_place(os.fspath(place)).schema}.files")
 
 
@@ -157,7 +154,6 @@ async def server_of(place: str) -> str:
     """
     database_stores()
     from leadconnector_async.outbox.postgres.connection import server_version  # noqa: PLC0415 - only if used
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - the same
 
     return await server_version(read_place(place))
 
