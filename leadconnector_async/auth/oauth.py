@@ -16,7 +16,7 @@ from aiolimiter import AsyncLimiter
 
 from leadconnector_async.api import oauth
 from leadconnector_async.auth.provider import AccessToken, TokenCache, lasting
-from leadconnector_async.auth.store import StoredTokens, TokenFile, digest
+from leadconnector_async.auth.store import StoredTokens, TokenStore, digest
 from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import database_stores, is_url
@@ -41,7 +41,7 @@ class OAuthApplication:
         self,
         client_id: str,
         client_secret: str,
-        store: TokenFile | TokenDatabase,
+        store: TokenStore | TokenDatabase,
         clock: Callable[[], float],
     ) -> None:
         self.client_id = client_id
@@ -329,10 +329,10 @@ class OAuth:
         return f"<OAuth {self._app.client_id} {self._app.store!r}>"
 
 
-def _token_place(store: str | os.PathLike[str]) -> TokenFile | TokenDatabase:
+def _token_place(store: str | os.PathLike[str]) -> TokenStore | TokenDatabase:
     """Where the tokens are kept. Raises `OutboxUnusableError` where it is a URL that is none."""
     if not is_url(store):
-        return TokenFile(store)
+        return TokenStore(store)
     database_stores()  # says which extra is missing
     from leadconnector_async.auth.token_database import TokenDatabase  # noqa: PLC0415 - if used
 
