@@ -363,7 +363,7 @@ def test_nothing_that_is_shown_holds_a_secret(tmp_path: Path) -> None:
     async def scenario() -> None:
         tokens = oauth(tmp_path, direct())
         token = await tokens.token("own")
-        shown = repr([tokens, *vars(tokens).values(), *tokens._installed.values()])
+        shown = repr([tokens, *vars(tokens).values(), *tokens._caches.values()])
         for secret in (token, SECRET):
             assert secret not in shown.replace("{'own': 'first-own', 'co': 'first-co'}", "")
 
