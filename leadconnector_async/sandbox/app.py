@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.contact_endpoints import (
@@ -90,17 +91,13 @@ def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange
     if request.grant.company:  # a company's token draws on the quota of the location that it names
         location = request.query.get("locationId", location)
     ruling = state.rate_limiter(request.grant.app, location).allow(request.now)
-    exchange = (
-        _faulty(state, route, request, location)
-        if ruling.allowed
-        else Exchange(route.name, THROTTLED)
-    )
+    exchange = Exchange(route.name, THROTTLED)
+    if ruling.allowed:
+        exchange = _faulty(state, route, request, location)
     reply = exchange.reply
     # What a fault put into the headers is meant to be seen.
     headers = {**ruling.headers, **reply.headers} if reply.headers else ruling.headers
-    return Exchange(
-        route.name, Reply(reply.status, reply.body, reply.content_type, headers), exchange.wire
-    )
+    return replace(exchange, reply=replace(reply, headers=headers))
 
 
 def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: str) -> Exchange:

@@ -215,7 +215,7 @@ def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list
     elif conversation_id:
         one = state.store.conversation(location, conversation_id)
     else:
-        return list(state.store.conversations(location))
+        return state.store.conversations(location)
     return [one] if one is not None else []
 
 

@@ -178,7 +178,7 @@ def _check_caller(
 def _thread(state: SandboxState, location: str, fields: dict[str, Any], own: str) -> str:
     """The first email of the thread that this one joins; itself where it joins none."""
     parent = fields.get("emailMessageId")
-    thread = state.store.thread(location, parent) if parent else None
+    thread = state.store.threads.get((location, parent)) if parent else None
     if thread is not None:
         return thread[0]
     if parent and state.config.strict_threads:

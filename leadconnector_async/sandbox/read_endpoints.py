@@ -113,7 +113,7 @@ def _meta(state: SandboxState, stored: Stored, call_status: str | None) -> dict[
     if call_status:
         return {"callStatus": call_status, "call": {"status": call_status}}
     if stored.email_message_id:
-        thread = state.store.thread(stored.location_id, stored.email_message_id)
+        thread = state.store.threads.get((stored.location_id, stored.email_message_id))
         return {"email": {"messageIds": thread or [stored.email_message_id]}}
     return {}
 
@@ -208,7 +208,7 @@ def list_messages(state: SandboxState, request: ApiRequest) -> replies.Reply:
 
 
 def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) -> int:
-    stored = state.store.message(message_id)
+    stored = state.store.by_id.get(message_id)
     if stored is None:
         raise replies.refused(400, "lastMessageId not found")
     return bisect_left(messages, _by_date(stored), key=_by_date)
@@ -216,7 +216,7 @@ def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) 
 
 def get_message(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/{id}``."""
-    stored = state.store.message(request.params[0])
+    stored = state.store.by_id.get(request.params[0])
     if stored is None or not _may_see(state, request, stored):
         raise replies.refused(400, "Message not found")
     return replies.json_reply(200, message_view(state, stored))
@@ -225,7 +225,7 @@ def get_message(state: SandboxState, request: ApiRequest) -> replies.Reply:
 def get_email(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/email/{id}``, by message id or email message id."""
     sought = request.params[0]
-    for stored in reversed(state.store.timeline(request.grant.location).by_arrival):
+    for stored in reversed(state.store.timelines[request.grant.location].by_arrival):
         if sought in (stored.id, stored.email_message_id) and is_email(stored):
             if _may_see(state, request, stored):
                 return replies.json_reply(200, email_view(state, stored))
@@ -242,7 +242,7 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/export``: 100 a page, 10 to 500, emails only when asked for."""
     location = request.location(request.query.get("locationId"))
     limit = request.limit(default=100, least=10, most=500)
-    timeline = state.store.timeline(location)
+    timeline = state.store.timelines[location]
     by_date = state.config.reads.export_by == "date"
     key = _by_date if by_date else _by_arrival
     ordered = timeline.by_date() if by_date else timeline.by_arrival
