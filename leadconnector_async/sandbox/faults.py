@@ -140,7 +140,7 @@ class _Armed:
         self.match = {**fault.match, **{name: value for name, value in own.items() if value}}
         self.number = normal_phone(fault.number) if fault.number else None
         self._met = 0
-        self._fired = 0
+        self.fired = 0
         self._random = Random(seed)  # noqa: S311 - reproducible, not secret
 
     def wants(self, endpoint: str, location: str, named: Mapping[str, Any]) -> bool:
@@ -153,12 +153,7 @@ class _Armed:
             return False
         self._met += 1
         picked = self._met in fault.nth if fault.nth else self._random.random() < fault.probability
-        return picked and (fault.times is None or self._fired < fault.times)
-
-    def fire(self) -> Fault:
-        """Count that the rule was applied."""
-        self._fired += 1
-        return self.fault
+        return picked and (fault.times is None or self.fired < fault.times)
 
 
 class FaultPlan:
@@ -189,9 +184,10 @@ class FaultPlan:
         wanting = [armed for armed in self._armed if armed.wants(endpoint, location, named)]
         if not wanting:
             return None
-        fault = wanting[0].fire()
-        self.fired[fault.kind] += 1
-        return fault
+        first = wanting[0]
+        first.fired += 1
+        self.fired[first.fault.kind] += 1
+        return first.fault
 
 
 _PAGE: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"

@@ -62,16 +62,12 @@ def _call_problems(call: object) -> Iterator[str]:
         yield _one_of("call.status", CALL_STATUSES)
 
 
-def field_problems(fields: dict[str, Any]) -> list[str]:
-    """Every rule that the fields break. A null is an absent field."""
-    problems = []
+def _checked(request: ApiRequest) -> dict[str, Any]:
+    """The fields of a message, or every rule that they break. A null is an absent field."""
+    fields, problems = request.json(), []
     if fields.get("type") not in MESSAGE_TYPES:
         problems.append(_one_of("type", MESSAGE_TYPES))
-    problems += [
-        f"{name} must be a string"
-        for name in _TEXTS
-        if not isinstance(fields.get(name), str | None)
-    ]
+    problems += replies.wrong_texts(fields, _TEXTS)
     for name in _LISTS:
         if fields.get(name) is not None:
             problems += _list_problems(name, fields[name])
@@ -82,12 +78,9 @@ def field_problems(fields: dict[str, Any]) -> list[str]:
         problems.append("date must be a valid ISO 8601 date string")
     if fields.get("call") is not None:
         problems += _call_problems(fields["call"])
-    return problems
-
-
-_NEED_PROVIDER: Final = ("Custom", "Call")
-
-_VANISHED: Final = replies.Reply(201, b"")
+    if problems:
+        raise replies.invalid(*problems)
+    return fields
 
 
 def add_inbound(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -95,7 +88,7 @@ def add_inbound(state: SandboxState, request: ApiRequest) -> replies.Reply:
     fields = _checked(request)
     provider = fields.get("conversationProviderId")
     if not provider and fields["type"] == "Custom" and state.config.custom_vanishes:
-        return _VANISHED
+        return replies.Reply(201, b"")
     _check_provider(state, fields["type"], provider)
     conversation = _conversation(state, request, fields)
     _check_caller(state, conversation, fields, "from")
@@ -115,18 +108,10 @@ def add_outbound_call(state: SandboxState, request: ApiRequest) -> replies.Reply
     return _store(state, request, conversation, fields | {"direction": "outbound"})
 
 
-def _checked(request: ApiRequest) -> dict[str, Any]:
-    fields = request.json()
-    problems = field_problems(fields)
-    if problems:
-        raise replies.invalid(*problems)
-    return fields
-
-
 def _check_provider(state: SandboxState, message_type: str, provider: str | None) -> None:
     """Raise what the API answers for a provider that is missing, unknown, or of another type."""
     if not provider:
-        if message_type in _NEED_PROVIDER:
+        if message_type in ("Custom", "Call"):
             raise replies.ApiError(replies.NO_PROVIDER)
         return
     fits = state.config.providers.get(provider)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
+import msgspec
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import iso
@@ -162,6 +163,11 @@ PageCursor = tuple[int, int]
 """Where a message stands in an order: its moment, then its number."""
 
 
+_by_date: Final[Callable[[Stored], PageCursor]] = attrgetter("date", "seq")
+
+_by_arrival: Final[Callable[[Stored], PageCursor]] = attrgetter("stored_ms", "seq")
+
+
 def visible(state: SandboxState, messages: Sequence[Stored], now: float) -> list[Stored]:
     """Those that reads can see by now."""
     lag = state.config.reads.lag
@@ -176,14 +182,6 @@ def known_conversation(state: SandboxState, request: ApiRequest) -> Conversation
     if found is None:
         raise replies.ApiError(replies.NO_CONVERSATION)
     return found
-
-
-def _by_date(stored: Stored) -> PageCursor:
-    return stored.date, stored.seq
-
-
-def _by_arrival(stored: Stored) -> PageCursor:
-    return stored.stored_ms, stored.seq
 
 
 def list_messages(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -259,7 +257,7 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
         "total": len(matching),
     }
     if more:
-        content["nextCursor"] = urlsafe_b64encode(orjson.dumps(key(page[-1]))).decode()
+        content["nextCursor"] = urlsafe_b64encode(msgspec.json.encode(key(page[-1]))).decode()
     return replies.json_reply(200, content)
 
 
@@ -301,14 +299,9 @@ def _after(
     if not cursor:
         return 0
     try:
-        at = orjson.loads(urlsafe_b64decode(cursor))
-    except ValueError:
-        at = None
-    match at:
-        case [int(moment), int(seq)]:
-            pass
-        case _:
-            raise replies.invalid("cursor is not valid")
+        moment, seq = msgspec.json.decode(urlsafe_b64decode(cursor), type=PageCursor)
+    except (ValueError, msgspec.MsgspecError):
+        raise replies.invalid("cursor is not valid") from None
     sign = -1 if descending else 1
 
     def signed(stored: Stored) -> PageCursor:
