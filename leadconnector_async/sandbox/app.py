@@ -27,13 +27,17 @@ from leadconnector_async.sandbox.contact_endpoints import (
     upsert_contact,
 )
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
-from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbound_call
 from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.read_endpoints import export, get_email, get_message, list_messages
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox.state import MessageCall
+from leadconnector_async.sandbox.storing_endpoints import (
+    add_inbound,
+    add_outbound_call,
+    get_upload,
+    upload,
+)
 from leadconnector_async.sandbox.token_endpoints import location_token, refresh
-from leadconnector_async.sandbox.upload_endpoints import get_upload, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
