@@ -33,11 +33,6 @@ EXPORT_PAGE: Final = 500
 """The export's largest page, by the OpenAPI file."""
 
 
-def inbound(payload: bytes) -> Request:
-    """Add one message to a conversation's history."""
-    return Request("POST", INBOUND_PATH, CONVERSATIONS_VERSION, payload)
-
-
 def post_message(path: str, body: bytes) -> Request:
     """Add one message, by the endpoint that its kind has."""
     return Request("POST", path, CONVERSATIONS_VERSION, body)
@@ -76,13 +71,11 @@ def upload(file: Upload, location: str, contact: str, conversation: str | None) 
     return Request("POST", "/conversations/messages/upload", CONVERSATIONS_VERSION, upload=body)
 
 
-def find_conversation(location: str, contact: str) -> Request:
-    """Find the conversation of a contact. The index lags behind writes by seconds."""
-    return search_conversations(location, contactId=contact)
-
-
 def search_conversations(location: str, **asked: str | int | None) -> Request:
-    """Find conversations, by what is asked of them under the API's own names."""
+    """Find conversations, by what is asked of them under the API's own names.
+
+    The index lags behind writes by seconds.
+    """
     query = {"locationId": location} | {name: value for name, value in asked.items() if value}
     return Request("GET", f"/conversations/search?{urlencode(query)}", CONVERSATIONS_VERSION)
 
@@ -100,30 +93,15 @@ def get_email(mail: str) -> Request:
     return Request("GET", path, CONVERSATIONS_VERSION)
 
 
-def export_messages(  # noqa: PLR0913 - each is a field of the query
-    location: str,
-    *,
-    channel: str | None = None,
-    cursor: str | None = None,
-    contact: str | None = None,
-    conversation: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-) -> Request:
-    """A page of a location's messages. Without a channel, e-mails are left out."""
+def export_messages(location: str, **asked: str | None) -> Request:
+    """A page of a location's messages, by what is asked of them under the API's own names.
+
+    Without a ``channel``, e-mails are left out.
+    """
     query = {"locationId": location, "limit": str(EXPORT_PAGE)}
-    optional = {
-        "channel": channel,
-        "cursor": cursor,
-        "contactId": contact,
-        "conversationId": conversation,
-        "startDate": since,
-        "endDate": until,
-    }
-    query |= {name: value for name, value in optional.items() if value}
-    return Request(
-        "GET", f"/conversations/messages/export?{urlencode(query)}", CONVERSATIONS_VERSION
-    )
+    query |= {name: value for name, value in asked.items() if value}
+    path = f"/conversations/messages/export?{urlencode(query)}"
+    return Request("GET", path, CONVERSATIONS_VERSION)
 
 
 _SCOPES: Final = (

@@ -277,11 +277,7 @@ def _text(value: object) -> str | None:
 
 
 _REASONS: Final = {
-    301: "redirected; check the base URL",
-    302: "redirected; check the base URL",
-    303: "redirected; check the base URL",
-    307: "redirected; check the base URL",
-    308: "redirected; check the base URL",
+    **dict.fromkeys((301, 302, 303, 307, 308), "redirected; check the base URL"),
     404: "not found",
     408: "the API gave up waiting",
     413: "too large",
