@@ -320,7 +320,7 @@ class Ingestor:
     async def _durably(self, work: Callable[[DurableOutbox], Awaitable[T]]) -> T:
         """Let the outbox do work that may be done twice."""
         if isinstance(self._sender, Submitter):
-            return await self._sender.durably(work)
+            return await self._sender.outbox.durably(work)
         assert self._durable is not None  # noqa: S101 - else nothing is staged
         return await work(self._durable)
 

@@ -33,30 +33,13 @@ huge      a body of 100 MB
 endless   a chunked body that goes on for ``seconds``
 """
 
-ReplyKind = Literal[
-    "401",
-    "401_nested",
-    "403",
-    "404",
-    "422",
-    "429",
-    "500",
-    "502",
-    "503",
-    "504",
-    "garbage",
-    "html",
-    "no_id",
-    "id_type",
-    "refused",
-    "vanished",
-    "rates_garbage",
-    "rates_contradictory",
-    "retry_past",
-    "retry_far",
-    "redirect_302",
-    "redirect_307",
-]
+StatusKind = Literal["401", "401_nested", "403", "404", "422", "429", "500", "502", "503", "504"]
+
+BodyKind = Literal["garbage", "html", "no_id", "id_type", "refused", "vanished"]
+
+HeaderKind = Literal["rates_garbage", "rates_contradictory", "retry_past", "retry_far"]
+
+ReplyKind = Literal[StatusKind, BodyKind, HeaderKind, "redirect_302", "redirect_307"]
 """What is answered instead.
 
 401                  the token is called invalid

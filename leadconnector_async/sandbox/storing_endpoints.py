@@ -28,16 +28,8 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.state import SandboxState
 
 _TEXTS: Final = (
-    "contactId",
-    "conversationId",
-    "conversationProviderId",
-    "message",
-    "html",
-    "subject",
-    "emailFrom",
-    "emailTo",
-    "emailMessageId",
-    "altId",
+    *("contactId", "conversationId", "conversationProviderId", "message", "html", "subject"),
+    *("emailFrom", "emailTo", "emailMessageId", "altId"),
 )
 
 _LISTS: Final = ("attachments", "emailCc", "emailBcc")
