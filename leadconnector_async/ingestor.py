@@ -282,7 +282,8 @@ class Ingestor:
         self._check_open()
         self._in_flight.take(1, len(draft.payload))
         sending = asyncio.create_task(self._sender.submit(draft))
-        sending.add_done_callback(_note_error)
+        # Takes note of an error that a caller who was cancelled does not read.
+        sending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await asyncio.wait([sending])  # which leaves it alone when this is cancelled
         return sending.result()
 
@@ -323,12 +324,6 @@ class Ingestor:
             return await self._sender.outbox.durably(work)
         assert self._durable is not None  # noqa: S101 - else nothing is staged
         return await work(self._durable)
-
-
-def _note_error(sending: asyncio.Task[Outcome]) -> None:
-    """Take note of an error that a caller who was cancelled does not read."""
-    if not sending.cancelled():
-        sending.exception()
 
 
 async def _stage_anew(

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.transport.base import Response
 
-CONTACTS_VERSION: Final = "2021-07-28"
-
 _MAKE: Final = "the contact could not be created"
 
 _UPSERT: Final = "the contact could not be upserted"
@@ -61,7 +59,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def get_contact(contact: str) -> Request:
     """One contact."""
-    return Request("GET", f"/contacts/{quote(contact, safe='')}", CONTACTS_VERSION)
+    return Request("GET", f"/contacts/{quote(contact, safe='')}", endpoints.CONTACTS_VERSION)
 
 
 def person_of(answer: dict[str, Any]) -> dict[str, object] | None:
@@ -128,7 +126,7 @@ def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
     """Change the contact that the API takes it for, or make one."""
     fields = {"locationId": location} | msgspec.to_builtins(contact)
     response: Response = yield Request(
-        "POST", "/contacts/upsert", CONTACTS_VERSION, _encode(fields)
+        "POST", "/contacts/upsert", endpoints.CONTACTS_VERSION, _encode(fields)
     )
     answer = effects.content_of(response, _Answer, _UPSERT)
     if not _id_in(answer.contact):
@@ -167,7 +165,7 @@ def _look(
             continue
         query = urlencode({"locationId": location, field: value})  # a bare + would become a space
         path = f"/contacts/search/duplicate?{query}"
-        response: Response = yield Request("GET", path, CONTACTS_VERSION)
+        response: Response = yield Request("GET", path, endpoints.CONTACTS_VERSION)
         if is_absent(response):
             continue
         found = effects.content_of(response, _Answer, "the contact could not be looked up")
@@ -225,13 +223,13 @@ def made_contact(response: Response) -> str | None:
 
 def delete_contact(contact: str) -> Request:
     """Remove a contact, and its conversation with it."""
-    return Request("DELETE", f"/contacts/{quote(contact, safe='')}", CONTACTS_VERSION)
+    return Request("DELETE", f"/contacts/{quote(contact, safe='')}", endpoints.CONTACTS_VERSION)
 
 
 def make_contact(location: str, contact: Contact) -> Request:
     """Make a contact. One that exists is refused, with its id."""
     fields = {"locationId": location} | msgspec.to_builtins(contact)
-    return Request("POST", "/contacts/", CONTACTS_VERSION, _encode(fields))
+    return Request("POST", "/contacts/", endpoints.CONTACTS_VERSION, _encode(fields))
 
 
 def _duplicate_of(body: bytes) -> str | None:

@@ -258,6 +258,19 @@ def conversation_of(body: bytes, contact: str) -> str | None:
     return next((one.id for one in found if one.contact_id in (contact, None)), None)
 
 
+def published_workflows(body: bytes) -> list[str] | None:
+    """The names of those that run in the body of a successful answer; None where it tells none."""
+    try:
+        found: Any = read_object(body).get("workflows")
+    except ValueError:
+        return None
+    if not isinstance(found, list):
+        return None
+    entries = [entry for entry in found if isinstance(entry, dict)]
+    running = [entry for entry in entries if entry.get("status", "published") == "published"]
+    return [text_of(entry.get("name")) or "without a name" for entry in running]
+
+
 def text_of(value: object) -> str | None:
     """A text, or a number where a text belongs."""
     return str(value) if isinstance(value, str) or type(value) is int else None

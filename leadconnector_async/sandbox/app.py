@@ -51,13 +51,10 @@ def respond(
     """Do what the request asks for. ``target`` is its path and query, encoded."""
     seq = state.store.total + 1
     exchange = _respond(state, method, target, headers, body)
-    if exchange.endpoint in _STORING and state.config.keep_messages:
+    if exchange.endpoint in ("inbound", "outbound") and state.config.keep_messages:
         stored = state.store.numbered(seq)
         state.calls.append(MessageCall(body=body, status=exchange.status, stored=stored))
     return exchange
-
-
-_STORING: Final = ("inbound", "outbound")
 
 
 def _respond(
@@ -110,7 +107,7 @@ def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: st
         fault = state.faults.choose(route.name, location, _named(state, request))
     if fault is None:
         return Exchange(route.name, _run(state, route, request))
-    if fault.when == "before" and fault.kind not in _TRUE_ANSWERS:
+    if fault.when == "before" and not fault.kind.startswith("rates_"):
         reply = invented_reply(fault, state.faults.fired[fault.kind])
     else:
         reply = _run(state, route, request)
@@ -136,9 +133,6 @@ class Exchange(Struct, frozen=True, gc=False):
     def status(self) -> int:
         """The status that is answered; 0 where none is."""
         return self.reply.status if self.wire is None else 0
-
-
-_TRUE_ANSWERS: Final = ("rates_garbage", "rates_contradictory")
 
 
 def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:

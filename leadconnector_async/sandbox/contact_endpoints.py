@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from operator import gt, lt
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.sandbox import replies
@@ -201,8 +202,11 @@ def search_conversations(state: SandboxState, request: ApiRequest) -> replies.Re
     found = [view for view in found if _matches(view, request.query.get("query"))]
     descending = request.query.get("sort", "desc") == "desc"
     found.sort(key=lambda view: (view["lastMessageDate"], view["id"]), reverse=descending)
-    page = [view for view in found if _is_after(view, request, descending=descending)][:limit]
-    return replies.json_reply(200, {"conversations": page, "total": len(found)})
+    start, page = request.moment("startAfterDate"), found
+    if start is not None:
+        after = lt if descending else gt
+        page = [view for view in found if after(view["lastMessageDate"], start)]
+    return replies.json_reply(200, {"conversations": page[:limit], "total": len(found)})
 
 
 def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list[Conversation]:
@@ -225,11 +229,3 @@ def _matches(view: dict[str, Any], text: str | None) -> bool:
     if not text:
         return True
     return any(text.lower() in str(view[name]).lower() for name in ("fullName", "email", "phone"))
-
-
-def _is_after(view: dict[str, Any], request: ApiRequest, *, descending: bool) -> bool:
-    start = request.moment("startAfterDate")
-    if start is None:
-        return True
-    moment = int(view["lastMessageDate"])
-    return moment < start if descending else moment > start

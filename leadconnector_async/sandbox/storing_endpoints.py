@@ -32,8 +32,6 @@ _TEXTS: Final = (
     *("emailFrom", "emailTo", "emailMessageId", "altId"),
 )
 
-_LISTS: Final = ("attachments", "emailCc", "emailBcc")
-
 
 def _one_of(name: str, choices: tuple[str, ...]) -> str:
     return f"{name} must be one of the following values: {', '.join(choices)}"
@@ -66,7 +64,7 @@ def _checked(request: ApiRequest) -> dict[str, Any]:
     if fields.get("type") not in MESSAGE_TYPES:
         problems.append(_one_of("type", MESSAGE_TYPES))
     problems += replies.wrong_texts(fields, _TEXTS)
-    for name in _LISTS:
+    for name in ("attachments", "emailCc", "emailBcc"):
         if fields.get(name) is not None:
             problems += _list_problems(name, fields[name])
     if fields.get("direction") not in (None, *DIRECTIONS):
