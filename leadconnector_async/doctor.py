@@ -19,13 +19,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.api import responses
-from leadconnector_async.api.probes import (
-    is_permitted,
-    lacks_scope,
-    list_workflows,
-    probes,
-    published_workflows,
-)
+from leadconnector_async.api.endpoints import list_workflows, probes
+from leadconnector_async.api.listings import published_workflows
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
@@ -34,7 +29,7 @@ from leadconnector_async.reports.finding import Finding, room_finding, sqlite_fi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from leadconnector_async.api.probes import Probe
+    from leadconnector_async.api.endpoints import Probe
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.reports.finding import FindingState
@@ -182,7 +177,7 @@ async def _account(
             response = await api.exchange(location, probe.request)
             if last is None:
                 yield clock_finding(response.headers.get("Date"), (sent_at + time.time()) / 2)
-                if responses.is_access_refused(response) and not lacks_scope(response):
+                if responses.is_access_refused(response) and not responses.lacks_scope(response):
                     yield _refused_access(location, response)
                     return
             yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
@@ -248,11 +243,11 @@ def clock_finding(date: str | None, now: float) -> Finding:
 def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Finding:
     """Whether the token has a scope."""
     check = f"scope {probe.scope}"
-    if is_permitted(response):
+    if responses.is_permitted(response):
         return Finding(check, "ok", f"the token may {probe.used_for}")
     refusal = responses.read_refusal(response.status, response.body)
     said = f"{refusal.status} {refusal.message}"
-    if not lacks_scope(response):
+    if not responses.lacks_scope(response):
         fix = "try again; if it stays so, ask the API's support"
         state: FindingState = "fault" if probe.is_needed else "warning"
         return Finding(check, state, f"cannot tell: {said}", fix)
@@ -289,7 +284,7 @@ def quota_findings(response: Response, needs: Needs | None) -> Iterator[Finding]
 
 def automations_finding(response: Response) -> Finding:
     """Which automations may answer what is imported."""
-    names = published_workflows(response)
+    names = published_workflows(response.body) if responses.is_success(response) else None
     fix = "pause those that answer inbound messages, and AI replies, in the account"
     if names is None:
         refusal = responses.read_refusal(response.status, response.body)
