@@ -16,7 +16,6 @@ from leadconnector_async.cli.format import say, width, wrapped
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import (
     api_options,
-    locations_option,
     obey_output_options,
     option,
     output_options,
@@ -50,7 +49,6 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
     help="The outbox that the import is to have: its room, its server and its state are looked at.",
 )
 @option("--token", help="The private integration token. Better given in the environment.")
-@locations_option
 @api_options
 @option("--sandbox", is_flag=True, help="Examine a stand-in for the API inside this program.")
 @option(

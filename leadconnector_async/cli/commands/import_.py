@@ -10,7 +10,6 @@ from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import (
     ONE_SOURCE_OF_TOKENS,
     api_options,
-    locations_option,
     obey_output_options,
     option,
     output_options,
@@ -49,7 +48,6 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     "seen in the list of processes.",
 )
 @source_token_option
-@locations_option
 @api_options
 @option(
     "--sandbox",

@@ -14,7 +14,6 @@ from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import ApiOptions, api_token
 from leadconnector_async.cli.options import (
     api_options,
-    locations_option,
     obey_output_options,
     option,
     outbox_option,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 @outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
 @source_token_option
-@locations_option
 @api_options
 @option("--location ID", help="Compare this location alone.")
 @output_options

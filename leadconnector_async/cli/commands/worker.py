@@ -12,7 +12,6 @@ import click
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.options import (
     api_options,
-    locations_option,
     obey_output_options,
     option,
     output_options,
@@ -38,7 +37,6 @@ COUNTED_S: Final = 2.0
     "Better given in the environment, if it holds a password.",
 )
 @option("--token", help="The private integration token. Better given in the environment.")
-@locations_option
 @api_options
 @sending_options
 @option(
