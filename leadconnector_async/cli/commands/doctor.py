@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from leadconnector_async.doctor import Sources
-    from leadconnector_async.reports.finding import Finding
+    from leadconnector_async.doctor import Finding, Sources
     from leadconnector_async.sandbox import SandboxThread
     from leadconnector_async.sources import SourceOptions
 
@@ -139,8 +138,7 @@ async def _examine(
 ) -> list[Finding]:
     from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
     from leadconnector_async.cli.import_options import ApiOptions, api_token  # noqa: PLC0415 - the same
-    from leadconnector_async.doctor import examine  # noqa: PLC0415 - the same
-    from leadconnector_async.reports.finding import Finding  # noqa: PLC0415 - the same
+    from leadconnector_async.doctor import Finding, examine  # noqa: PLC0415 - the same
 
     listed = given["locations"]
     locations = [given["location"]] if given["location"] else list(listed.locations)
