@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
-from leadconnector_async.cli.format import counted, number
+from leadconnector_async.cli.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -214,7 +214,7 @@ def _described(bins: Sequence[Bin]) -> str:
     where = f", all of {highest.name}"
     if len(bins) > 1:
         where = f" from {bins[0].name} to {bins[-1].name}. The most are of {highest.name}: "
-        where += number(highest.total)
+        where += f"{highest.total:,}"
     return f"{counted(total, 'message')}{where}. The table below has the figures."
 
 
@@ -223,7 +223,7 @@ def _compact(value: int) -> str:
     for power, letter in ((10**9, "B"), (10**6, "M")):
         if value >= power:
             return f"{value / power:,g}{letter}"
-    return number(value)
+    return f"{value:,}"
 
 
 def _bar(
@@ -237,7 +237,7 @@ def _bar(
             height = n * scale
             y -= height
             shown = max(height - min(1.0, height / 3), 0.3)
-            hint = f"{found.name}: {number(n)} {layer.name}"
+            hint = f"{found.name}: {n:,} {layer.name}"
             yield Piece(layer, x + (room - width) / 2, y, width, shown, hint)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leadconnector_async.cli.format import counted, number
+from leadconnector_async.cli.format import counted
 from leadconnector_async.cli.html_report import wording
 from leadconnector_async.cli.html_report.chart import binned, chart, series_of, type_label, unit
 
@@ -109,7 +109,7 @@ def _cleaned(value: object) -> object:
 
 
 def _row(*cells: int | str) -> Sequence[str]:
-    return [number(of) if isinstance(of, int) else of for of in cells]
+    return [f"{of:,}" if isinstance(of, int) else of for of in cells]
 
 
 def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
@@ -118,15 +118,15 @@ def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
         yield "Messages from", wording.period_words(report.period)
     names = sorted(report.locations)
     if len(names) > _FEW:
-        yield "Locations", f"{number(len(names))} locations, listed below"
+        yield "Locations", f"{len(names):,} locations, listed below"
     elif names:
         term = "Location" if len(names) == 1 else "Locations"
         yield term, ", ".join(name or "no location given" for name in names)
     people = report.people
     if any(people):
-        words = f"{number(people.matched)} matched, {number(people.made)} made"
+        words = f"{people.matched:,} matched, {people.made:,} made"
         if people.doubtful:
-            words += f", {number(people.doubtful)} doubtful: their messages failed"
+            words += f", {people.doubtful:,} doubtful: their messages failed"
         yield "People, by number or address", words
 
 
@@ -144,9 +144,9 @@ def _tiles(counts: StateCounts) -> Iterator[Tile]:
     ):
         remarks = [f"{wording.share(n, counts.total)}, {meaning}" if n else meaning]
         if name == "Sent" and counts.found:
-            remarks.append(f"{number(counts.found)} found there after a lost answer")
+            remarks.append(f"{counts.found:,} found there after a lost answer")
         shown = max(width * scale - 1.5, 1.5) if n else 0.0
-        yield Tile(name.lower(), f"{sign} {name}", number(n), remarks, x, shown)
+        yield Tile(name.lower(), f"{sign} {name}", f"{n:,}", remarks, x, shown)
         x += width * scale
 
 
