@@ -10,6 +10,7 @@ from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES, Problem
 from leadconnector_async.sources.attachments import Attachments, lost_files
 from leadconnector_async.sources.base import Identity, Parsed, SourceRow
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
@@ -155,6 +156,7 @@ class RowCoercer:
             notice=self.notices.append,
             mine=options.mine,
         )
+        self.sides: ChatSides = ChatSides(self.contacts)
         self._people = options.people
         self.files: Attachments = Attachments(options, beside)
         self._type: object = None

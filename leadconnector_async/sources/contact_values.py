@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
 from leadconnector_async.sources.mapped_rules import address_for_a_number, word_of
 from leadconnector_async.sources.mapping import FieldRule, as_list
@@ -66,8 +65,6 @@ class Contacts:
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self._mine = list(mine)
         self._own: set[str] | None = None
-        self.sides: ChatSides = ChatSides(self)
-        """What tells the owner of a chat from the others."""
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""

@@ -40,7 +40,7 @@ from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from leadconnector_async.sources.contact_values import Contacts
+    from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition, RecordKind
 
@@ -73,7 +73,7 @@ _KINDS: Final = {
 class RowMapper:
     """Reads rows of one kind, given by the names of their columns."""
 
-    def __init__(self, kind: RecordKind, definition: Definition, contacts: Contacts) -> None:
+    def __init__(self, kind: RecordKind, definition: Definition, sides: ChatSides) -> None:
         empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
         self._leave_out = left_out_by(kind.leave_out, empty)
@@ -84,7 +84,7 @@ class RowMapper:
         }
         self._notes = {name: rule for name, rule in self._not_carried.items() if rule.note}
         self._empty = empty
-        self._contacts = contacts
+        self._sides, self._contacts = sides, sides.contacts
         self._chat = kind.chat
         self._rules = kind.fields
         plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
@@ -134,12 +134,12 @@ class RowMapper:
         if reason is not None:
             return {}, reason, []
         values = self.values(row)
-        direction, sides = values.get(DIRECTION), self._contacts.sides
-        if self._chat is not None and sides.noted(self._chat, row, direction):
+        direction = values.get(DIRECTION)
+        if self._chat is not None and self._sides.noted(self._chat, row, direction):
             return {}, "", []
         # The whole file is read once more only where it has to tell.
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
-            values = sides.of(self._chat, row, values) | values
+            values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
         told += [SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
         return values, reason, told

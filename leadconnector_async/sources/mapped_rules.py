@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
+    from leadconnector_async.sources.mapping import ColumnNames, RecordKind
 
     Cell = str | list[object] | tuple[str, ...]
     """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
@@ -44,95 +44,71 @@ _T = TypeVar("_T")
 _Where = TypeVar("_Where", Case, LeaveOut)
 
 
-def resolved(
-    kind: RecordKind, find: Callable[[str], str | None], missing: Callable[[str, str], SourceError]
-) -> RecordKind:
-    """Put a table's own spellings of its columns into the rules.
+class Spelling:
+    """A table's own spellings of the columns that rules name, as ``find`` gives them.
 
     Of several columns those that are not there are dropped; a single one has to be there.
-
-    Raises:
-        SourceError: as ``missing`` makes it of a field and a column.
     """
-    spelling = _Spelling(find, missing)
-    return replace(
-        kind,
-        fields={field: spelling.rule(field, rule) for field, rule in kind.fields.items()},
-        skip=spelling.named(kind.skip),
-        leave_out=spelling.leave_out(kind.leave_out),
-        without_content=spelling.leave_out(kind.without_content),
-        not_carried=spelling.named(kind.not_carried),
-        chat=kind.chat and spelling.chat(kind.chat),
-    )
 
-
-class _Spelling:
-    """A table's own spellings of the columns that rules name."""
-
-    def __init__(
-        self, find: Callable[[str], str | None], missing: Callable[[str, str], SourceError]
-    ) -> None:
+    def __init__(self, find: Callable[[str], str | None] = str) -> None:
         self._find = find
-        self._missing = missing
 
-    def rule(self, field: str, rule: FieldRule) -> FieldRule:
-        columns = {name: self._columns(field, getattr(rule, name)) for name in _OF_RULE}
+    def kind(self, kind: RecordKind, mapping: Mapping[str, str]) -> RecordKind:
+        """Put them into the rules, and the columns that a user names for fields before these.
+
+        Of a field that is mapped to nothing, what the rules say without a column stays.
+        """
+        fields = {field: self._rule(rule) for field, rule in kind.fields.items()}
+        for field, column in mapping.items():
+            known = fields.get(field, FieldRule())
+            off = FieldRule(constant=known.constant, default=known.default)
+            fields[field] = FieldRule(column=column) if column else off
+        chat = kind.chat
+        return replace(
+            kind,
+            fields=fields,
+            skip=self._named(kind.skip),
+            leave_out=self._leave_out(kind.leave_out),
+            without_content=self._leave_out(kind.without_content),
+            not_carried=self._named(kind.not_carried),
+            chat=chat and replace(chat, **{at: self._all(getattr(chat, at)) for at in OF_CHAT}),
+        )
+
+    def _rule(self, rule: FieldRule) -> FieldRule:
+        joined = [self._all(as_list(names)) for names in rule.join]
         cases = [
             replace(
-                case, where=self.named(case.where), column=case.column and self._find(case.column)
+                case, where=self._named(case.where), column=case.column and self._find(case.column)
             )
             for case in self._known(rule.cases)
         ]
         return replace(
             rule,
-            **columns,
-            join=self._all_of(rule.join),
-            flags=self.named(rule.flags),
-            present=self.named(rule.present),
+            **{name: self._columns(getattr(rule, name)) for name in _OF_RULE},
+            join=joined if all(joined) else [],
+            flags=self._named(rule.flags),
+            present=self._named(rule.present),
             cases=cases,
         )
 
-    def leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:
+    def _leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:
         return [
-            replace(rule, where=self.named(rule.where), but=self.named(rule.but))
+            replace(rule, where=self._named(rule.where), but=self._named(rule.but))
             for rule in self._known(rules)
         ]
 
-    def chat(self, form: ChatForm) -> ChatForm:
-        return replace(form, **{name: self._all(getattr(form, name)) for name in OF_CHAT})
+    def _columns(self, columns: ColumnNames) -> ColumnNames:
+        return self._find(columns) or "" if isinstance(columns, str) else self._all(columns)
 
     def _all(self, columns: list[str]) -> list[str]:
         return [found for column in columns if (found := self._find(column)) is not None]
 
-    def named(self, rules: Mapping[str, _T]) -> dict[str, _T]:
+    def _named(self, rules: Mapping[str, _T]) -> dict[str, _T]:
         return {found: rule for name, rule in rules.items() if (found := self._find(name))}
-
-    def _columns(self, field: str, columns: ColumnNames) -> ColumnNames:
-        if isinstance(columns, str):
-            found = self._find(columns)
-            if found is None:
-                raise self._missing(field, columns)
-            return found
-        return self._all(columns)
 
     def _known(self, rules: Iterable[_Where]) -> Iterator[_Where]:
         """Drop rules on columns that are not there: nobody can tell what they hold."""
         return (rule for rule in rules if all(self._find(name) for name in rule.where))
-
-    def _all_of(self, columns: list[ColumnNames]) -> list[ColumnNames]:
-        found = [self._all(as_list(names)) for names in columns]
-        return [*found] if all(found) else []
-
-
-def with_columns(kind: RecordKind, mapping: Mapping[str, str]) -> None:
-    """Let the columns that a user names for fields go before what the mapping says of these.
-
-    Of a field that is mapped to nothing, what the mapping says without a column stays.
-    """
-    for field, column in mapping.items():
-        known = kind.fields.get(field, FieldRule())
-        off = FieldRule(constant=known.constant, default=known.default)
-        kind.fields[field] = FieldRule(column=column) if column else off
 
 
 def translated(words: Mapping[str, str], text: str) -> str:
