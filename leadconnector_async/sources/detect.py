@@ -14,7 +14,6 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import in_api_names
-from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
@@ -150,7 +149,6 @@ def _read_again(
 
 
 def _opened(file: SourceFile, options: SourceOptions) -> Source:
-    check_mapping(file.name, options.mapping)
     named = format_by_name(file.name)
     name = options.format or named
     if options.format is None and file.size is not None:

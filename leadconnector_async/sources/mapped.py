@@ -87,7 +87,10 @@ class RowMapper:
         self._sides, self._contacts = sides, sides.contacts
         self._chat = kind.chat
         self._rules = kind.fields
-        plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
+        plans = {
+            field: FieldPlan(field, rule, empty, self._make(field, rule))
+            for field, rule in kind.fields.items()
+        }
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
@@ -313,12 +316,6 @@ class RowMapper:
                 fix += f", or leave such out: --leave-out {kind}"
                 raise WrongValueError(wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)
-
-    def _plan(self, field: str, rule: FieldRule) -> FieldPlan:
-        plan = FieldPlan(field, rule, self._empty)
-        plan.make = self._make(field, rule)
-        plan.is_plain = plan.make is None and not rule.strip and not rule.kinds
-        return plan
 
     def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:
         if rule.words:
