@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.sources.byte_stream import SourceFile
+from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import (
     FINDERS,
@@ -26,7 +26,6 @@ from leadconnector_async.sources.json_values import JsonValues, loaded_value, op
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import ChatForm

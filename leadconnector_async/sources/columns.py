@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import MESSAGE_TYPES
-from leadconnector_async.sources.base import Identity
+from leadconnector_async.sources.base import Identity, SourceOptions
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.date_patterns import LocalText
+from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
@@ -33,8 +33,8 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import ColumnValues, parts_of, word_of
-from leadconnector_async.sources.mapping import as_list, columns_of
+from leadconnector_async.sources.mapped_rules import Cell, ColumnValues, parts_of, word_of
+from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 from leadconnector_async.sources.time_zones import zone_named
 
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import tzinfo
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.date_patterns import ZoneName
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import FieldRule
 
 LIST_SEPARATOR: Final = ";"
 

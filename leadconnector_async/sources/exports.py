@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import FORMATS, SourceOptions, location_in
+from leadconnector_async.sources.base import FORMATS, Source, SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import SourceFile
 from leadconnector_async.sources.detect import (
     BOOKS,
@@ -26,22 +26,18 @@ from leadconnector_async.sources.fields import MAPPABLE, listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder
 from leadconnector_async.sources.mapping_files import found_in, right_names
 from leadconnector_async.sources.mbox import holds_mail, is_passed_over
-from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
+from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, Members, ZipMembers
 from leadconnector_async.sources.plug_ins import from_plug_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.sources.base import Source
-    from leadconnector_async.sources.members import Members
 
 _DEFAULTS: Final = SourceOptions()
 
 _MAX_NAMED: Final = 10
 
 _WORKBOOKS: Final = frozenset({"excel", "parquet"})
-
-_LINK: Final = "is a link to a folder"
 
 _MEDIA: Final = frozenset({"audio", "font", "image", "video"})
 
@@ -175,7 +171,7 @@ class Export(Sources):
             for source in self._inner(file):
                 found = True
                 yield source
-        self._left |= dict.fromkeys(self.members.links, _LINK)
+        self._left |= dict.fromkeys(self.members.links, "is a link to a folder")
         self.is_empty = not (mails or found)
         if self.is_empty and not self._is_inner:
             self._refuse()

@@ -19,6 +19,7 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped_rules import (
     SEVERAL,
+    Cell,
     amount_of,
     by_prefix,
     date_of,
@@ -35,14 +36,18 @@ from leadconnector_async.sources.mapped_rules import (
     unique,
     word_of,
 )
-from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list
+from leadconnector_async.sources.mapping import (
+    Definition,
+    FieldRule,
+    NotCarried,
+    RecordKind,
+    as_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async.sources.chat_sides import ChatSides
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import Definition, RecordKind
 
     Values = dict[str, object]
 
@@ -55,10 +60,6 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _NOTHING: Final = frozenset({"false", "PT0S"})
-
-_FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
-
-_FIX_OWN: Final = "correct the direction, the numbers, or --mine: the sender is another one"
 
 _CONTENT: Final = BODY_FIELDS | {"attachments"}
 
@@ -200,7 +201,8 @@ class RowMapper:
             return direction
         known = "outbound" if own[0] else "inbound"
         if direction in ("inbound", "outbound") and direction != known:
-            return WrongValueError(f"is {direction}, and --mine says {known}", _FIX_OWN)
+            fix = "correct the direction, the numbers, or --mine: the sender is another one"
+            return WrongValueError(f"is {direction}, and --mine says {known}", fix)
         return direction or known
 
     def _simple(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
@@ -235,7 +237,9 @@ class RowMapper:
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
             return unique(item for one in cells for item in items_of(one, rule)) or rule.default
-        found = (rule.join and self._joined(plan, row)) or self._cell(columns, row, plan)
+        parts = [self._cell(as_list(names), row, plan) for names in rule.join]
+        one = joined(parts, is_date=plan.field == "date") if parts else None
+        found = one or self._cell(columns, row, plan)
         if rule.glue is not None and isinstance(found, list | tuple):
             found = rule.glue.join(text_of(item) for item in found) or None
         cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
@@ -269,10 +273,6 @@ class RowMapper:
             return WrongValueError("names several people", fix, "; ".join(found), kind="groups")
         return "; ".join(found) or None
 
-    def _joined(self, plan: FieldPlan, row: Mapping[str, Cell]) -> str | None:
-        cells = [self._cell(as_list(columns), row, plan) for columns in plan.rule.join]
-        return joined(cells, is_date=plan.field == "date")
-
     def _after(self, columns: list[str], own: str, row: Mapping[str, Cell]) -> str | None:
         texts = [str(text) for name in columns if (text := self._cell((name,), row))]
         links = [word for word in own.split() if "://" in word]
@@ -289,7 +289,8 @@ class RowMapper:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
                 wrong = f"is {quoted(flag)} where true or false is expected"
-                return WrongValueError(wrong, _FIX_FLAG)
+                fix = "correct it, or give --map direction=COLUMN with another column"
+                return WrongValueError(wrong, fix)
         words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 

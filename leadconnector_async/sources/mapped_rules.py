@@ -18,23 +18,26 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
-from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
+from leadconnector_async.sources.mapping import (
+    OF_CHAT,
+    Case,
+    ColumnNames,
+    FieldRule,
+    LeaveOut,
+    RecordKind,
+    as_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from leadconnector_async.sources.mapping import ColumnNames, RecordKind
-
-    Cell = str | list[object] | tuple[str, ...]
-    """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
-
     _Wheres = list[tuple[str, "ColumnValues"]]
     ReadyRule = tuple[_Wheres, _Wheres, str]
     """Which rows are left out: by values of columns, but not by others; and what they are."""
 
-_OF_RULE: Final = ("column", "inbound", "outbound", "instead", "maybe", "before")
-"""What of a rule names columns."""
+Cell = str | list[object] | tuple[str, ...]
+"""What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
 _UNIX_DIGITS: Final = (10, 13, 16)
 """How many a time between 2001 and 2286 has in seconds, milliseconds and microseconds."""
@@ -84,7 +87,12 @@ class Spelling:
         ]
         return replace(
             rule,
-            **{name: self._columns(getattr(rule, name)) for name in _OF_RULE},
+            column=self._columns(rule.column),
+            inbound=self._columns(rule.inbound),
+            outbound=self._columns(rule.outbound),
+            instead=self._all(rule.instead),
+            maybe=self._all(rule.maybe),
+            before=self._all(rule.before),
             join=joined if all(joined) else [],
             flags=self._named(rule.flags),
             present=self._named(rule.present),
@@ -143,8 +151,15 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
 
     One without an offset stays text, since what its zone makes of it is told; so does a number of
     another unit than that of the rule.
+
+    Raises:
+        SourceError: the zone of the rule is none.
     """
-    own = zone_of(rule.zone) if rule.zone else None
+    try:
+        own = ZoneInfo(rule.zone) if rule.zone else None
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        wrong = f"the mapping's zone {rule.zone} is none: write one such as UTC"
+        raise SourceError(wrong) from error
     zone = text.zone if isinstance(text, LocalText) else own
     if not rule.formats:
         return LocalText.of(text, zone) if zone else text
@@ -161,19 +176,6 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
         return text
     formats = ", ".join(rule.formats)
     raise WrongValueError("is no date in a format of the mapping", f"write it as one of {formats}")
-
-
-@lru_cache
-def zone_of(name: str) -> ZoneInfo:
-    """Find a time zone.
-
-    Raises:
-        SourceError: there is none of that name.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SourceError(f"the mapping's zone {name} is none: write one such as UTC") from error
 
 
 _EXPRESSION: Final = re.compile(r"/.+/", re.DOTALL)
@@ -290,14 +292,6 @@ def amount_of(text: str, unit: str | None) -> str:
     if unit is None or not text.replace(".", "", 1).isdecimal():
         return text
     return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
-
-
-def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | None:
-    """Find the address of a sender who is named by it where others are by their number."""
-    if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
-        return None
-    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
-    return None if other else phone
 
 
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
