@@ -69,10 +69,7 @@ class Spreadsheet:
 
     def __iter__(self) -> Iterator[Parsed]:
         for line, cells, sheet in self._rows:
-            if is_blank(cells):
-                continue
-            parsed = self.table.parsed(line, cells)
-            if parsed is not None:
+            if parsed := self.table.parsed(line, cells):
                 yield parsed if sheet is None else _of_sheet(parsed, sheet)
         self.warnings += self.table.warnings
 
