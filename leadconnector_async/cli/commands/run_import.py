@@ -285,17 +285,17 @@ async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[
         budget = budget_after(
             limits.get(location, limit), snapshots.get(location), now_ms, options.share
         )
-        requests = requests_for(work, options.contacts, marks.get(location, 0))
+        least, most = requests_for(work, options.contacts, marks.get(location, 0))
         yield LocationPlan(
             location=location,
             records=work.records,
             contacts=work.contacts,
             files=work.files,
             conversations=work.conversations,
-            requests_least=requests.least,
-            requests_most=requests.most,
-            estimate_s=round(seconds_needed(requests.least, budget), 1),
-            estimate_most_s=round(seconds_needed(requests.most, budget), 1),
+            requests_least=least,
+            requests_most=most,
+            estimate_s=round(seconds_needed(least, budget), 1),
+            estimate_most_s=round(seconds_needed(most, budget), 1),
         )
 
 
