@@ -18,7 +18,7 @@ from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import ENDED, ReopenedOutbox
+from leadconnector_async.outbox.reopened import ENDED, ReopenedOutbox
 from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
