@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -149,7 +149,10 @@ class TokenStore:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            _create_private(self.path)
+            # Before SQLite makes it, whose files everyone may read. An existing one is not opened:
+            # closing it would drop SQLite's locks on it in this process.
+            with suppress(FileExistsError):
+                Path(self.path).touch(0o600, exist_ok=False)
             with closing(
                 sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
             ) as connection:
@@ -188,14 +191,3 @@ class TokenStore:
 
     def __repr__(self) -> str:
         return f"<TokenStore {self.path}>"
-
-
-def _create_private(path: str) -> None:
-    """Make the file before SQLite does, whose files everyone may read.
-
-    An existing one is not opened: closing it would drop SQLite's locks on it in this process.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return
