@@ -33,7 +33,6 @@ from leadconnector_async.stager import Stager
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from leadconnector_async.breaker import Breaker
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
@@ -111,8 +110,7 @@ class Importer:
         )
         self.left: dict[str, int] = self._sending.left
         """Records without a fate, by location, where this run has some to send."""
-        self.breaker: Breaker = session.breaker
-        self._meter = ProgressMeter(self, reader, self.left)
+        self._meter = ProgressMeter(self, session.breaker, reader, self.left)
         if self.statistics is not None:
             self.stager.observer = self.statistics
             self.statistics.watch(self, lambda: self.left, self._own)

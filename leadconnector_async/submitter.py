@@ -18,7 +18,7 @@ from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.durable import ENDED, ReopenedOutbox
+from leadconnector_async.outbox.open import ENDED, ReopenedOutbox
 from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from leadconnector_async.models import Outcome
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Settlement, StoredOutcome
-    from leadconnector_async.outbox.durable import SharedOutbox
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
@@ -62,7 +62,7 @@ class Submitter:
 
     def __init__(  # noqa: PLR0913 - four have defaults
         self,
-        open_outbox: Callable[[], Awaitable[SharedOutbox]],
+        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
         in_flight: InFlightLimit,
         session: ApiSession | None = None,
         *,

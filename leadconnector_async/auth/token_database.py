@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.auth.store import ASK_AGAIN_S, NOTHING, StoredTokens, digest
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
-from leadconnector_async.outbox.postgres.connection import WRITING, check_server, connect
+from leadconnector_async.outbox.postgres.connection import WRITING, check_server, opened
 from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_TOKENS, prepare
@@ -132,13 +132,9 @@ class TokenDatabase:
 
     async def _connected(self) -> Connection:
         if self._is_lost:
-            connection = await connect(self._place, WRITING)
-            try:
+            async with opened(self._place, WRITING, keep=True) as connection:
                 await check_server(self._place, connection)
                 await prepare(self._place, connection)
-            except BaseException:
-                connection.terminate()
-                raise
             self._connection, self._was_open = connection, True
         return self._connection
 
