@@ -324,9 +324,6 @@ class Submitter:
             if waited > TICK_S and is_final(stop, waited):
                 self.location_stopped(location, stop.error)
 
-    def __repr__(self) -> str:
-        return f"<Submitter {len(self._waiters.open)} calls, {len(self._open)} records of a run>"
-
 
 def _lots(seqs: Sequence[int]) -> Iterable[Sequence[int]]:
     return (seqs[at : at + _AT_ONCE] for at in range(0, len(seqs), _AT_ONCE))
