@@ -227,12 +227,10 @@ def cells_of(record: Mapping[str, object], *, empty: bool = False) -> Iterator[t
 def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
     found: dict[str, list[str]] = {}
     for item in items:
-        inner = (
-            {f".{key}": value for key, value in item.items()} if isinstance(item, dict) else None
-        )
-        for key, value in ({"": item} if inner is None else inner).items():
+        for key, value in item.items() if isinstance(item, dict) else ((None, item),):
             if isinstance(value, str):
-                found.setdefault(f"{path}[*]{key}", []).append(value)
+                name = f"{path}[*]" if key is None else f"{path}[*].{key}"
+                found.setdefault(name, []).append(value)
     yield from ((name, tuple(texts)) for name, texts in found.items())
 
 

@@ -50,11 +50,10 @@ class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def of(cls, options: SourceOptions, name: ListFormat, **given: Any) -> Self:  # noqa: ANN401
         """Describe a source that is read with these options."""
-        zone = None if options.timezone is None else str(options.timezone)
         return cls(
             format=name,
             mapping=options.mapping,
-            timezone=zone,
+            timezone=None if options.timezone is None else str(options.timezone),
             date_format=options.date_format,
             region=options.region,
             **given,
@@ -65,12 +64,8 @@ class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.json.encode(self)
 
 
-_DECODER: Final = msgspec.json.Decoder(SourceFormat)
-
-
-def decode_format(form: bytes) -> SourceFormat:
-    """Read a form."""
-    return _DECODER.decode(form)
+decode_format: Final = msgspec.json.Decoder(SourceFormat).decode
+"""Read a form."""
 
 
 class OpenSource:

@@ -22,7 +22,6 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     REASON_NAMES,
     folded,
-    not_ours,
     not_sent,
     shown,
     stripped,
@@ -133,7 +132,10 @@ _FOREIGN: Final = (
     "--map {}={}"
 )
 
-_REPEATED: Final = "rows that repeat the header"
+_NOT_OURS: Final = (
+    "{} is not sent: beside {} it is most likely another system's id; if it is LeadConnector's, "
+    "give --map {}={}"
+)
 
 _NONE: Final = FieldRule()
 
@@ -237,7 +239,7 @@ class Table:
         if not first and is_blank(cells):
             return None
         if first == self.columns.names[0] and [*map(stripped, cells)] == self.columns.names:
-            return Parsed(line, b"", None, (), left_out=_REPEATED)
+            return Parsed(line, b"", None, (), left_out="rows that repeat the header")
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         parsed = self._coercer.parsed(line, raw, values, told, reason)
@@ -287,7 +289,9 @@ class Table:
         undated = [] if columns.feeds.get("date") else [_UNDATED]
         if isinstance(columns, NamedColumns):
             unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
-            return unused + undated + [not_ours(*foreign) for foreign in columns.foreign.items()]
+            foreign = columns.foreign.items()
+            told = [_NOT_OURS.format(shown(id_), shown(by), id_, id_) for id_, by in foreign]
+            return unused + undated + told
         unused = not_sent("column", [one for one in columns.unknown if one not in columns.foreign])
         told = [*self._choice.notes, *unused, *columns.wanting]
         told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
