@@ -26,8 +26,7 @@ _TEXTS: Final = ("subject", "message", "html")
 _NOTHING: Final = Deferred()
 
 _KEPT: Final = (
-    *("type", "direction", "date"),
-    *("contactId", "conversationId", "conversationProviderId"),
+    *("type", "direction", "date", "contactId", "conversationId", "conversationProviderId"),
 )
 
 _FORGOTTEN: Final = re.compile(rb'"forgotten":"([0-9a-f]{32})([0-9a-f]{32})"}$')
