@@ -38,6 +38,7 @@ import msgspec
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import LOCAL, is_path
 from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.coerce import RowCoercer, as_given
 from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns
 from leadconnector_async.sources.contact_values import Contacts
@@ -129,8 +130,8 @@ def _source(form: bytes) -> tuple[SourceFormat, Columns | None]:
         return source, None
     if source.table is None:
         return source, NamedColumns("source", source.columns, source.mapping)
-    contacts = Contacts(source.region)
-    mapped = MappedColumns("source", source.columns, source.table, source.mapping, contacts)
+    sides = ChatSides(Contacts(source.region))
+    mapped = MappedColumns("source", source.columns, source.table, source.mapping, sides)
     return source, mapped
 
 

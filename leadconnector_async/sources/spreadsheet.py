@@ -59,7 +59,7 @@ class Spreadsheet:
         self._share = share
         coercer = RowCoercer(options, file.beside)
         self.dates: Dates = coercer.dates
-        self.sides: ChatSides = coercer.contacts.sides
+        self.sides: ChatSides = coercer.sides
         self.table: Table = Table(place, header, options, coercer)
         self.form: bytes = self.table.form()
 

@@ -27,18 +27,18 @@ from leadconnector_async.sources.fields import (
     stripped,
 )
 from leadconnector_async.sources.mapped import PHONE, RowMapper
-from leadconnector_async.sources.mapped_rules import resolved, with_columns
+from leadconnector_async.sources.mapped_rules import Spelling
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 from leadconnector_async.sources.time_zones import without_zone, zone_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from leadconnector_async.sources.base import Identity, SourceOptions
+    from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.coerce import RowCoercer
-    from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapping import Definition
 
 
@@ -61,7 +61,7 @@ class MappedColumns(Columns):
         header: Sequence[str],
         definition: Definition,
         mapping: Mapping[str, str],
-        contacts: Contacts,
+        sides: ChatSides,
     ) -> None:
         super().__init__(source, header, mapping)
         dates = {folded(name) for name in columns_of(definition.fields.get("date", _NONE))}
@@ -75,11 +75,11 @@ class MappedColumns(Columns):
         self.wanting: list[str] = [
             told for name, told in definition.wants.items() if not self._find(name)
         ]
-        kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
+        _refuse_missing(source, definition, self._find)
+        kind = Spelling(self._find).kind(definition.table, mapping)
         for field, rule in kind.fields.items():
             kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
-        with_columns(kind, mapping)
-        self._reader = RowMapper(kind, definition, contacts)
+        self._reader = RowMapper(kind, definition, sides)
         self.feeds: dict[str, list[str]] = {
             field: columns_of(rule) for field, rule in kind.fields.items()
         }
@@ -114,11 +114,15 @@ class MappedColumns(Columns):
         return self._spelled.get(folded(name))
 
 
-def _missing(source: str, field: str, column: str) -> SourceError:
-    return SourceError(
-        f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
-        f'export it with that column, or write ["{column}"] in the mapping where it may be missing'
-    )
+def _refuse_missing(source: str, definition: Definition, find: Callable[[str], str | None]) -> None:
+    for field, rule in definition.fields.items():
+        for column in (rule.column, rule.inbound, rule.outbound):
+            if isinstance(column, str) and find(column) is None:
+                raise SourceError(
+                    f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
+                    f'export it with that column, or write ["{column}"] in the mapping where it '
+                    "may be missing"
+                )
 
 
 _UNDATED: Final = "no column gives the date: give --map date=COLUMN"
@@ -205,7 +209,7 @@ class Table:
         self.columns: NamedColumns | MappedColumns = (
             NamedColumns(place, header, options.mapping)
             if self._definition is None
-            else MappedColumns(place, header, self._definition, options.mapping, coercer.contacts)
+            else MappedColumns(place, header, self._definition, options.mapping, coercer.sides)
         )
         self._lacking = [*self._lacks()]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]

@@ -63,7 +63,7 @@ class ElementReader:
         self.kinds: dict[str, RecordKind] = definition.elements
         self._coercer, self._contacts = coercer, coercer.contacts
         self._readers = {
-            name: RowMapper(kind, definition, self._contacts) for name, kind in self.kinds.items()
+            name: RowMapper(kind, definition, coercer.sides) for name, kind in self.kinds.items()
         }
         self._policy = options.groups
         self._are_groups_left_out = "groups" in options.leave_out
