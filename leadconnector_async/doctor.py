@@ -19,14 +19,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.api import responses
-from leadconnector_async.api.listings import read_object
-from leadconnector_async.api.probes import (
-    is_permitted,
-    lacks_scope,
-    list_workflows,
-    probes,
-    published_workflows,
-)
+from leadconnector_async.api.endpoints import list_workflows, probes
+from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
@@ -34,7 +28,7 @@ from leadconnector_async.records.deferred import Deferred, read_deferred
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from leadconnector_async.api.probes import Probe
+    from leadconnector_async.api.endpoints import Probe
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.transport.base import Response
@@ -193,7 +187,7 @@ async def _account(
             response = await api.exchange(location, probe.request)
             if number == 0:
                 yield clock_finding(response.headers.get("Date"), (sent_at + time.time()) / 2)
-                if responses.is_access_refused(response) and not lacks_scope(response):
+                if responses.is_access_refused(response) and not responses.lacks_scope(response):
                     found = f"the token is refused for location {location}: {words_of(response)}"
                     fix = "give the token and the id of one and the same location"
                     yield Finding("token", "fault", found, fix)
@@ -285,11 +279,11 @@ def clock_finding(date: str | None, now: float) -> Finding:
 def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Finding:
     """Whether the token has a scope."""
     check = f"scope {probe.scope}"
-    if is_permitted(response):
+    if responses.is_permitted(response):
         return Finding(check, "ok", f"the token may {probe.used_for}")
     is_needed, found = probe.is_needed, f"cannot tell: {words_of(response)}"
     fix = "try again; if it stays so, ask the API's support"
-    if lacks_scope(response):
+    if responses.lacks_scope(response):
         is_needed = is_needed and (by_handle or not probe.scope.startswith("contacts."))
         found = f"the token may not {probe.used_for}: {words_of(response)}"
         fix = f"give the token {probe.scope}"
@@ -322,7 +316,7 @@ def quota_findings(response: Response, needs: Needs | None) -> Iterator[Finding]
 
 def automations_finding(response: Response) -> Finding:
     """Which automations may answer what is imported."""
-    names = published_workflows(response)
+    names = published_workflows(response.body) if responses.is_success(response) else None
     fix = "pause those that answer inbound messages, and AI replies, in the account"
     if names is None:
         found = f"the account's automations cannot be listed ({response.status})"

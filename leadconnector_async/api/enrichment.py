@@ -275,7 +275,7 @@ def note_unread(
             response = yield endpoints.get_conversation(conversation)
             found = _single(response)
         else:
-            response = yield endpoints.find_conversation(location, contact or "")
+            response = yield endpoints.search_conversations(location, contactId=contact)
             found = _listed(response, contact)
         is_read = is_absent(response) or (found is not None and not found.get("unreadCount"))
         value = (conversation or "") if is_read else LEAVE

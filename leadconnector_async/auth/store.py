@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import asynccontextmanager, closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -86,29 +86,33 @@ ASK_AGAIN_S: Final = 0.05
 """Seconds between two looks whether another process has done with an installation."""
 
 
-class TokenFile:
+class TokenStore:
     """Keeps tokens in a file, by the name of their installation.
 
     Every call may raise `TokenStoreError`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._store = TokenStore(path)
+        self.path: str = os.fspath(path)
 
     async def read(self, name: str) -> StoredTokens:
         """What is kept, or `NOTHING`."""
-        return await asyncio.to_thread(self._store.read, name)
+        row = await asyncio.to_thread(self._do, _READ, name)
+        if row is None:
+            return NOTHING
+        return StoredTokens(**dict(zip(StoredTokens.__struct_fields__, row, strict=True)))
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
         """Note, before it is sent, which refresh token is; or, afterwards, that nothing came.
 
         Only within `alone`.
         """
-        await asyncio.to_thread(self._store.ask, name, asked, asked_at)
+        await asyncio.to_thread(self._do, _ASK, name, asked, asked_at)
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
-        """Write a new pair. It is durable when this returns."""
-        await asyncio.to_thread(self._store.keep, name, kept)
+        """Write a new pair. It is on the disk when this returns."""
+        row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
+        await asyncio.to_thread(self._do, _KEEP, name, *row)
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -116,7 +120,7 @@ class TokenFile:
 
         One who is kept out waits.
         """
-        path = f"{self._store.path}.{digest(name).hex()[:12]}"
+        path = f"{self.path}.{digest(name).hex()[:12]}"
         while True:
             try:
                 lock = OwnerLock(path)
@@ -137,34 +141,10 @@ class TokenFile:
     async def close(self) -> None:
         """Nothing is open between two calls."""
 
-    def __repr__(self) -> str:
-        return repr(self._store)
-
-
-class TokenStore:
-    """The file itself. Nothing here knows an event loop: call it from a thread."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path: str = os.fspath(path)
-
-    def read(self, name: str) -> StoredTokens:
-        """What is kept, or `NOTHING`."""
+    def _do(self, statement: str, *values: object) -> tuple[Any, ...] | None:
         with self._open() as connection:
-            row = connection.execute(_READ, (name,)).fetchone()
-        if row is None:
-            return NOTHING
-        return StoredTokens(**dict(zip(StoredTokens.__struct_fields__, row, strict=True)))
-
-    def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
-        """Note, before it is sent, which refresh token is; or, afterwards, that nothing came."""
-        with self._open() as connection:
-            connection.execute(_ASK, (name, asked, asked_at))
-
-    def keep(self, name: str, kept: StoredTokens) -> None:
-        """Write a new pair. It is on the disk when this returns."""
-        row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
-        with self._open() as connection:
-            connection.execute(_KEEP, (name, *row))
+            row: tuple[Any, ...] | None = connection.execute(statement, values).fetchone()
+        return row
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

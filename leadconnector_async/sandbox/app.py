@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadconnector_async.sandbox.api_request import ApiRequest
 from leadconnector_async.sandbox.contact_endpoints import (
@@ -26,13 +27,17 @@ from leadconnector_async.sandbox.contact_endpoints import (
     upsert_contact,
 )
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
-from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbound_call
 from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.read_endpoints import export, get_email, get_message, list_messages
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox.state import MessageCall
+from leadconnector_async.sandbox.storing_endpoints import (
+    add_inbound,
+    add_outbound_call,
+    get_upload,
+    upload,
+)
 from leadconnector_async.sandbox.token_endpoints import location_token, refresh
-from leadconnector_async.sandbox.upload_endpoints import get_upload, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,13 +51,10 @@ def respond(
     """Do what the request asks for. ``target`` is its path and query, encoded."""
     seq = state.store.total + 1
     exchange = _respond(state, method, target, headers, body)
-    if exchange.endpoint in _STORING and state.config.keep_messages:
+    if exchange.endpoint in ("inbound", "outbound") and state.config.keep_messages:
         stored = state.store.numbered(seq)
         state.calls.append(MessageCall(body=body, status=exchange.status, stored=stored))
     return exchange
-
-
-_STORING: Final = ("inbound", "outbound")
 
 
 def _respond(
@@ -90,17 +92,13 @@ def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange
     if request.grant.company:  # a company's token draws on the quota of the location that it names
         location = request.query.get("locationId", location)
     ruling = state.rate_limiter(request.grant.app, location).allow(request.now)
-    exchange = (
-        _faulty(state, route, request, location)
-        if ruling.allowed
-        else Exchange(route.name, THROTTLED)
-    )
+    exchange = Exchange(route.name, THROTTLED)
+    if ruling.allowed:
+        exchange = _faulty(state, route, request, location)
     reply = exchange.reply
     # What a fault put into the headers is meant to be seen.
     headers = {**ruling.headers, **reply.headers} if reply.headers else ruling.headers
-    return Exchange(
-        route.name, Reply(reply.status, reply.body, reply.content_type, headers), exchange.wire
-    )
+    return replace(exchange, reply=replace(reply, headers=headers))
 
 
 def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: str) -> Exchange:
@@ -109,7 +107,7 @@ def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: st
         fault = state.faults.choose(route.name, location, _named(state, request))
     if fault is None:
         return Exchange(route.name, _run(state, route, request))
-    if fault.when == "before" and fault.kind not in _TRUE_ANSWERS:
+    if fault.when == "before" and not fault.kind.startswith("rates_"):
         reply = invented_reply(fault, state.faults.fired[fault.kind])
     else:
         reply = _run(state, route, request)
@@ -135,9 +133,6 @@ class Exchange(Struct, frozen=True, gc=False):
     def status(self) -> int:
         """The status that is answered; 0 where none is."""
         return self.reply.status if self.wire is None else 0
-
-
-_TRUE_ANSWERS: Final = ("rates_garbage", "rates_contradictory")
 
 
 def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
 
@@ -56,6 +56,13 @@ def refused(status: int, message: str, **more: object) -> ApiError:
 def invalid(*messages: str) -> ApiError:
     """An `unprocessable` to raise."""
     return ApiError(unprocessable(*messages))
+
+
+def wrong_texts(fields: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """What the API's validation says of fields that are no texts. A null is an absent field."""
+    return [
+        f"{name} must be a string" for name in names if not isinstance(fields.get(name), str | None)
+    ]
 
 
 def not_found(method: str, path: str) -> Reply:

@@ -191,16 +191,11 @@ class SandboxState:
         self.refresh_tokens: dict[str, OAuthInstallation] = {}
         self._providers: set[str] = set()
         self._rate_limiters: dict[tuple[str, str], RateLimiter] = {}
-        self._populate()
-
-    def _populate(self) -> None:
-        for contact in self.config.contacts:
-            fields = to_builtins(contact)
-            fields["locationId"] = contact.location_id or self.config.location_id
-            self.contacts.put(fields)
-        if self.config.oauth is not None:
-            for installation in self.config.oauth.installations:
-                self.refresh_tokens[installation.refresh_token] = installation
+        for contact in config.contacts:
+            location = contact.location_id or config.location_id
+            self.contacts.put(to_builtins(contact) | {"locationId": location})
+        for installation in config.oauth.installations if config.oauth is not None else ():
+            self.refresh_tokens[installation.refresh_token] = installation
 
     def reconfigure(self, **changes: object) -> None:
         """Change settings of a running sandbox. Limits and tokens start afresh if they change."""

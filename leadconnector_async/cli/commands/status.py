@@ -25,7 +25,7 @@ from leadconnector_async.reports.progress import budget_after, slowest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.reports.outbox_status import OutboxStatus
 
 

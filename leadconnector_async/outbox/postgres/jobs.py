@@ -24,9 +24,8 @@ from leadconnector_async.outbox.postgres.counters import (
     storable,
 )
 from leadconnector_async.outbox.postgres.leases import Leases, writes_once
-from leadconnector_async.outbox.postgres.publisher import Publisher
+from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.records import PostgresRecords
-from leadconnector_async.outbox.postgres.requeue import Dismissing, Requeuer
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
 from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
@@ -63,25 +62,23 @@ _MAX_STAGERS: Final = 1 << 24
 
 
 class StagingJobs:
-    """What is done over the connection that stages: each method is one job.
-
-    ``part`` is that of a rehearsal, where 0 is none.
-    """
+    """The part of `PostgresOutbox` that stages. ``part`` is a rehearsal's; 0 for none."""
 
     def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
         connection = runner.connection
-        self.runner = runner
-        self.numbers: Numbers = Numbers(runner)
-        counters = Counters(connection, part)
+        self._runner = runner
+        self._where = runner.place
+        self.place: str = self._where.shown
+        self._rehearsing = part != 0
+        numbers = Numbers(runner)
+        self._counters = Counters(connection, part)
         self._publisher = Publisher(runner.place, connection, stager)
         self._blocks = NumberBlocks(runner, stager)
-        parts = connection, self.numbers, counters
+        parts = connection, numbers, self._counters
         self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
         self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
-        self.dismissing: Dismissing = Dismissing(connection, counters)
-        key = runner.place.lock_key(LOCK_STAGING)
-        self._keeps_files = not part
-        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({key})"
+        self._submissions = CallBatcher(self._submit, asyncio.Lock())
+        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._where.lock_key(LOCK_STAGING)})"
 
     async def _run(
         self,
@@ -96,7 +93,7 @@ class StagingJobs:
             records.begin(source)
             return await work(records)
 
-        return await self.runner.run(job, begin=self._begin)
+        return await self._runner.run(job, begin=self._begin)
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`. Files go with their records, some in each transaction."""
@@ -116,21 +113,19 @@ class StagingJobs:
         self, drafts: Sequence[Draft], source_pass: SourcePass, records: PostgresRecords
     ) -> Staged:
         staged = await stage(records, drafts, source_pass)
-        if self._keeps_files:
-            await stored_files.keep(self.runner.connection, records.files)
+        if not self._rehearsing:
+            await stored_files.keep(self._runner.connection, records.files)
         return staged
-
-    async def remove_files(self, digests: Sequence[str] | None = None) -> None:
-        """Remove those of some files, or of all, that no record needs any more."""
-        await self._run(lambda _: stored_files.remove_unused(self.runner.connection, digests))
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """See `DurableOutbox.end`."""
         await self._run(lambda records: forget_unmet(records, source_pass, prefix))
 
-    async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
+    async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
+        return await self._submissions.call(draft)
 
+    async def _submit(self, drafts: Sequence[Draft]) -> list[Submission]:
         async def job(records: PostgresRecords) -> list[Submission]:
             answers = await submit(records, drafts)
             open_ = {
@@ -139,54 +134,54 @@ class StagingJobs:
                 if answer.end is None
             }
             if open_:
-                await announce(
-                    self.runner.place, self.runner.connection, open_.values(), list(open_)
-                )
+                await announce(self._where, self._runner.connection, open_.values(), list(open_))
             return answers
 
         return await self._run(job, records=self._submitted)
 
     async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
-        """See `SharedOutbox.ends`. It waits for nobody's turn."""
-        return await self.runner.run(lambda _: self._submitted.ends_of(seqs))
+        """What became of records, whoever settled them, and in which location: those with an end.
+
+        Who submits a record without an end, or asks for it by `await_ends`, is told: see `listen`.
+        """
+        return await self._runner.run(lambda _: self._submitted.ends_of(seqs))
 
     async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `SharedOutbox.await_ends`."""
-        return await self._run(lambda _: await_open(self.runner.connection, seqs))
+        """Which of these records are to be sent and have no end, and in which location."""
+        return await self._run(lambda _: await_open(self._runner.connection, seqs))
 
-    async def publish(self) -> bool:
-        """Publish the next lot. False if there may be more."""
+    async def publish(self) -> None:
+        """See `Outbox.publish`."""
 
         async def job(_: PostgresRecords) -> bool:
             self._blocks.drop()
-            await announce(self.runner.place, self.runner.connection, [""])
+            await announce(self._where, self._runner.connection, [""])
             return await self._publisher.publish()
 
-        return await self._run(job)
+        while not await self._run(job):
+            pass
 
-    async def has_orphans(self) -> bool:
-        """Tell whether processes that are gone have left something to publish."""
-        return await self.runner.run(lambda _: self._publisher.has_orphans())
+    async def adopt(self) -> None:
+        """Publish what processes have staged that are gone, and nothing of those that live."""
+        if await self._runner.run(lambda _: self._publisher.has_orphans()):
+            await self.publish()
 
     async def source(self, name: str, form: bytes) -> int:
-        """Return the number of a source, new if its name or form is."""
+        """See `DurableOutbox.source`."""
+        work = partial(_source, name=name, form=form)
+        return await self._runner.run(work, begin=self._begin)
 
-        async def job(connection: Connection) -> int:
-            return await _source(connection, name, form)
-
-        return await self.runner.run(job, begin=self._begin)
-
-    async def dedicate(self, destination: str, name: str) -> None:
+    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
         """See `DurableOutbox.dedicate`."""
 
         async def job(connection: Connection) -> None:
             found = await connection.fetch(_DESTINATIONS, DESTINATION)
             known = [kept.removeprefix(DESTINATION) for (kept,) in found]
-            check_destination(name, known, destination)
+            check_destination(name or self.place, known, destination)
             if not known:
                 await _source(connection, DESTINATION + destination, b"")
 
-        await self.runner.run(job, begin=self._begin)
+        await self._runner.run(job, begin=self._begin)
 
 
 async def _source(connection: Connection, name: str, form: bytes) -> int:
@@ -206,43 +201,41 @@ async def enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int
     return stager, int(await connection.fetchval("SELECT pg_backend_pid()"))
 
 
-class LeaseCalls:
+class LeaseCalls(StagingJobs):
     """The part of `PostgresOutbox` that owns locations.
 
-    ``own_connection``: whether leases have one of their own, beside the one that stages.
+    Leases have a connection of their own, beside the one that stages; but for a rehearsal.
     """
 
-    def __init__(self, staging: StagingJobs, *, own_connection: bool) -> None:
-        self._staging = staging
-        self._where = staging.runner.place
-        self._own_connection = own_connection
+    def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
+        super().__init__(runner, stager, part)
         self._leases: Leases | None = None
         self._tenure: Tenure | None = None
-        self._requeuer: Requeuer | None = None
-        self._leasing: JobRunner | None = None
         self._opening = asyncio.Lock()
         self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
             lambda names: self._under_lease(lambda leases: leases.acquire(names))
         )
 
-    async def _held(self) -> tuple[JobRunner, Leases]:
+    @property
+    def _runners(self) -> list[JobRunner]:
+        """Those of its connections."""
+        return [self._runner] if self._leases is None else [self._leases.runner, self._runner]
+
+    async def _held(self) -> Leases:
         """Connect, so as to hold leases, unless that is done."""
         async with self._opening:
-            if self._leasing is None or self._leases is None:
-                staging = self._staging.runner
-                if not self._own_connection or staging.closed:
-                    self._leasing = staging
-                else:
-                    self._leasing = JobRunner(self._where, await connect(self._where, WRITING))
-                self._leases = Leases(self._leasing, Numbers(self._leasing))
-                self._requeuer = Requeuer(self._leasing, self._leases)
-            return self._leasing, self._leases
+            if self._leases is None:
+                runner = self._runner
+                if not self._rehearsing and not runner.closed:
+                    runner = JobRunner(self._where, await connect(self._where, WRITING))
+                self._leases = Leases(runner)
+            return self._leases
 
     async def _under_lease(
         self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN"
     ) -> T:
-        runner, leases = await self._held()
-        return await runner.run(lambda _: work(leases), begin=begin)
+        leases = await self._held()
+        return await leases.runner.run(lambda _: work(leases), begin=begin)
 
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`.
@@ -262,22 +255,31 @@ class LeaseCalls:
         return lambda: leases.holds(lease) and tenure.may_send()
 
     async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
-        """See `SharedOutbox.join`."""
-        runner, leases = await self._held()
-        self._tenure = Tenure(runner, leases, lease_s)
+        """Become one of those that share the locations.
+
+        From then on a lease holds as long as the store has been heard of within ``lease_s``
+        seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
+        ``told`` is called with a location that has something to send, or "" for any; not surely.
+        """
+        leases = await self._held()
+        self._tenure = Tenure(leases, lease_s)
         await self._tenure.join()
-        await runner.run(lambda connection: listen(self._where, connection, WORK, told))
+        await leases.runner.run(lambda connection: listen(self._where, connection, WORK, told))
 
     def owns(self, location: str) -> bool:
-        """See `SharedOutbox.owns`."""
+        """Whether a location is this process's, and is to stay so, as `share` has told last."""
         return self._joined.owns(location)
 
     async def share(self, own: Collection[str] | None = None) -> Share:
-        """See `SharedOutbox.share`."""
+        """Take what is free of a fair share, and tell what this process owns.
+
+        ``own`` are the locations that it may send for; None for all. While others have something to
+        send, a process with locations of its own has no share, and takes what is free of those.
+        """
         return await self._joined.share(own)
 
     async def hand_over(self) -> None:
-        """See `SharedOutbox.hand_over`."""
+        """Let others have the surplus that `share` told, whose leases end here."""
         await self._joined.hand_over()
         await self._remove_files()
 
@@ -285,10 +287,15 @@ class LeaseCalls:
         """Remove the files of what was sent, but for those that others need."""
         if self._leases is not None and self._leases.unused_files:
             unused, self._leases.unused_files = self._leases.unused_files, set()
-            await self._staging.remove_files(list(unused))
+            await self._run(
+                lambda _: stored_files.remove_unused(self._runner.connection, list(unused))
+            )
 
     def give_away(self, location: str) -> None:
-        """See `SharedOutbox.give_away`."""
+        """Count a location as surplus, where there are others: it may go on in one of them.
+
+        This process has it again in a minute, or before that if nobody takes it.
+        """
         self._joined.give_away(location)
 
     @property
@@ -320,7 +327,7 @@ class LeaseCalls:
 
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """See `DurableOutbox.finished`."""
-        runner, _ = await self._held()
+        runner = (await self._held()).runner
         return await runner.run(lambda connection: finished_marks(connection, lease.number))
 
     async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
@@ -332,5 +339,5 @@ class LeaseCalls:
         return await self._under_lease(lambda leases: leases.stored(claim))
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """See `SharedOutbox.stop`."""
+        """Write down why a location cannot go on, for `stopped`; with None, that it does."""
         await self._under_lease(lambda leases: leases.stop(lease, error))

@@ -23,6 +23,7 @@ from leadconnector_async.outbox.postgres import announcements, stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims, add_trails
 from leadconnector_async.outbox.postgres.counters import (
+    Numbers,
     add_lookups,
     columns,
     forget_lookups,
@@ -30,7 +31,6 @@ from leadconnector_async.outbox.postgres.counters import (
     put_lookups,
     storable,
 )
-from leadconnector_async.outbox.postgres.publisher import select
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.outbox.postgres.counters import Numbers
-    from leadconnector_async.outbox.selection import Selection
 
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
@@ -96,10 +94,10 @@ def writes_once(settlements: Iterable[Settlement]) -> bool:
 class Leases:
     """The leases that one connection holds."""
 
-    def __init__(self, runner: JobRunner, numbers: Numbers) -> None:
-        self._runner = runner
+    def __init__(self, runner: JobRunner) -> None:
+        self.runner = runner
         self._connection: Connection = runner.connection
-        self._numbers = numbers
+        self._numbers = Numbers(runner)
         self.shards: set[int] = set()
         self.names: dict[str, int] = {}
         """Locations that have a lease here, and their numbers."""
@@ -114,18 +112,33 @@ class Leases:
         Raises:
             OutboxBusyError: another process is.
         """
-        place = self._runner.place
         for name in names:
-            shard = shard_of(name)
-            if shard in self.shards:
-                continue
-            key = place.lock_key(LOCK_SHARD, shard)
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+            if not await self._own(shard_of(name)):
                 raise self._busy(name)
+
+    async def lock_all(self) -> None:
+        """Become the owner of all shards.
+
+        Raises:
+            OutboxBusyError: another process is one of some.
+        """
+        for shard in range(SHARDS):
+            if not await self._own(shard):
+                raise OutboxBusyError(
+                    f"{self.runner.place.shown}: another process sends, and would send what is not "
+                    "selected: end it, or wait"
+                )
+
+    async def _own(self, shard: int) -> bool:
+        key = self.runner.place.lock_key(LOCK_SHARD, shard)
+        if shard not in self.shards:
+            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                return False
             self.shards.add(shard)
+        return True
 
     def _busy(self, name: str) -> OutboxBusyError:
-        place = self._runner.place.shown
+        place = self.runner.place.shown
         return OutboxBusyError(
             f"{place}: another process sends for location {name}: end it, or wait"
         )
@@ -137,7 +150,7 @@ class Leases:
             OutboxBusyError: its owner is no worker, or one that does not answer.
         """
         key, *sharing = (
-            self._runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
+            self.runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
             for kind in (LOCK_SHARD, LOCK_MEMBER, LOCK_GUEST)
         )
         if shard_of(name) not in self.shards and await self._connection.fetchval(
@@ -154,21 +167,8 @@ class Leases:
     async def give_back(self, name: str) -> None:
         """Let its shard's owner have it again."""
         self.drop({shard_of(name)})
-        key = self._runner.place.lock_key(LOCK_SHARD, shard_of(name))
+        key = self.runner.place.lock_key(LOCK_SHARD, shard_of(name))
         await self._connection.execute(f"SELECT pg_advisory_unlock({key})")
-
-    async def select(self, selection: Selection) -> None:
-        """See `DurableOutbox.select`."""
-        place = self._runner.place
-        for shard in set(range(SHARDS)) - self.shards:
-            key = place.lock_key(LOCK_SHARD, shard)
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
-                raise OutboxBusyError(
-                    f"{place.shown}: another process sends, and would send what is not selected: "
-                    "end it, or wait"
-                )
-            self.shards.add(shard)
-        await select(self._connection, selection)
 
     async def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """See `Outbox.acquire`, for several at once."""
@@ -191,7 +191,7 @@ class Leases:
             self.claims.forget(location)
             self.claims.held.add(location, [(claim.lane, claim.seq) for claim in unknown])
 
-        self._runner.committed.append(begin)
+        self.runner.committed.append(begin)
         used = None if quota[0] is None else QuotaSnapshot(*quota)  # type: ignore[arg-type]
         return Acquired(lease, unknown, used)
 
@@ -219,7 +219,7 @@ class Leases:
         claims = await self.claims.choose(wants, room)
         if len(claims) < len(wants):
             raise _lost(leases)
-        self._runner.committed.append(lambda: self.claims.took(wants, claims))
+        self.runner.committed.append(lambda: self.claims.took(wants, claims))
         return claims
 
     async def settle(
@@ -240,7 +240,7 @@ class Leases:
         fences = [
             (lease.number, lease.token, *(used.get(lease) or _NO_QUOTA)) for lease in sorted(leases)
         ]
-        values = *fates, *columns(fences), SPAN_MS, self._runner.place.channel(ENDS)
+        values = *fates, *columns(fences), SPAN_MS, self.runner.place.channel(ENDS)
         try:
             await self._connection.fetchrow(_SETTLE, *values)
         except DivisionByZeroError:
@@ -258,8 +258,8 @@ class Leases:
             for name, value in (fate.lookups or {}).items()
         }
         await add_lookups(self._connection, [(*of, value) for of, value in learned.items()])
-        self._runner.committed.append(lambda: self._dropped(settlements))
-        self._runner.committed.append(lambda: self.unused_files.update(unused))
+        self.runner.committed.append(lambda: self._dropped(settlements))
+        self.runner.committed.append(lambda: self.unused_files.update(unused))
 
     def _dropped(self, settlements: Sequence[Settlement]) -> None:
         for fate in settlements:
@@ -291,7 +291,7 @@ class Leases:
         await put_lookups(self._connection, rows)
 
     async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """See `SharedOutbox.stop`."""
+        """See `PostgresOutbox.stop`."""
         await self._fence(lease)
         await announcements.stop(self._connection, lease.number, error)
 

@@ -6,15 +6,14 @@ holds the leases, once there is one. Neither is shared through a pool: their loc
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from leadconnector_async.errors import OutboxError
-from leadconnector_async.outbox.call_batcher import CallBatcher
+from leadconnector_async.outbox.durable import DurableOutbox
 from leadconnector_async.outbox.postgres import stored_files, upkeep
 from leadconnector_async.outbox.postgres.announcements import ENDS, listen, stopped
 from leadconnector_async.outbox.postgres.connection import (
@@ -22,30 +21,23 @@ from leadconnector_async.outbox.postgres.connection import (
     WRITING,
     JobRunner,
     check_server,
-    connect,
+    opened,
 )
 from leadconnector_async.outbox.postgres.counters import MARKING
-from leadconnector_async.outbox.postgres.jobs import LeaseCalls, StagingJobs, enlist
+from leadconnector_async.outbox.postgres.jobs import LeaseCalls, enlist
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.publisher import TAKE_ALL
+from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, Requeuer, chosen, dismiss, select
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
 from leadconnector_async.outbox.postgres.summary import unsettled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import TypeVar
 
-    from leadconnector_async.outbox.base import (
-        SourcePass,
-        Staged,
-        StoppedLocation,
-        StoredOutcome,
-        Submission,
-    )
+    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.durable import Requeued, Unsettled
     from leadconnector_async.outbox.selection import Selection
-    from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")
 
@@ -65,7 +57,7 @@ _UNSENT: Final = """SELECT name, n FROM (
     WHERE n > 0 ORDER BY id"""
 
 
-class PostgresOutbox(LeaseCalls):
+class PostgresOutbox(LeaseCalls, DurableOutbox):
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
@@ -74,13 +66,10 @@ class PostgresOutbox(LeaseCalls):
 
     is_shared = True
 
-    def __init__(self, staging: StagingJobs, *, rehearsing: bool = False) -> None:
-        super().__init__(staging, own_connection=not rehearsing)
-        self.place: str = self._where.shown
-        self._rehearsing = rehearsing
+    def __init__(self, runner: JobRunner, stager: int, part: int = 0) -> None:
+        super().__init__(runner, stager, part)
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
-        self._submissions = CallBatcher(staging.submit, asyncio.Lock())
 
     @classmethod
     async def open(
@@ -97,8 +86,8 @@ class PostgresOutbox(LeaseCalls):
             OutboxWriteError: it cannot be written.
         """
         where = read_place(place) if isinstance(place, str) else place
-        connection = await connect(where, REHEARSING if rehearsing else WRITING)
-        try:
+        settings = REHEARSING if rehearsing else WRITING
+        async with opened(where, settings, keep=True) as connection:
             await check_server(where, connection)
             if rehearsing:
                 await connection.transaction().start()
@@ -108,88 +97,48 @@ class PostgresOutbox(LeaseCalls):
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
             await check_in(where, connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        staging = StagingJobs(runner, stager, part=process if rehearsing else 0)
-        return cls(staging, rehearsing=rehearsing)
-
-    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
-        """See `DurableOutbox.dedicate`."""
-        await self._staging.dedicate(destination, name or self.place)
-
-    async def source(self, name: str, form: bytes) -> int:
-        """See `DurableOutbox.source`."""
-        return await self._staging.source(name, form)
-
-    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
-        """See `Outbox.stage`."""
-        return await self._staging.stage(drafts, source_pass)
-
-    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
-        """See `DurableOutbox.end`."""
-        await self._staging.end(source_pass, prefix)
-
-    async def submit(self, draft: Draft) -> Submission:
-        """See `Outbox.submit`."""
-        return await self._submissions.call(draft)
-
-    async def publish(self) -> None:
-        """See `Outbox.publish`."""
-        while not await self._staging.publish():
-            pass
+        return cls(runner, stager, part=process if rehearsing else 0)
 
     async def select(self, selection: Selection | None) -> None:
         """See `DurableOutbox.select`."""
         if selection is None:
-            await self._staging.runner.run(lambda connection: connection.execute(TAKE_ALL))
+            await self._runner.run(lambda connection: connection.execute(TAKE_ALL))
         else:
-            await self._under_lease(lambda leases: leases.select(selection))
+            await self._under_lease(lambda leases: select(leases, selection))
+
+    async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        rows = await self._runner.run(lambda connection: connection.fetch(query))
+        return [tuple(row) for row in rows]
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
-        rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
-        return [name for (name,) in rows]
+        return [name for (name,) in await self._fetch(_LOCATIONS)]
 
     async def listen(self, ended: Callable[[int], None]) -> None:
-        """See `SharedOutbox.listen`."""
-        await self._staging.runner.run(
+        """Have ``ended`` called with each record that is waited for and has an end; not surely."""
+        await self._runner.run(
             lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
         )
 
-    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
-        """See `SharedOutbox.ends`."""
-        return await self._staging.ends(seqs)
-
-    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `SharedOutbox.await_ends`."""
-        return await self._staging.await_ends(seqs)
-
     @property
     def is_lost(self) -> bool:
-        """See `SharedOutbox.is_lost`."""
-        return self._staging.runner.failed
+        """Whether no call can succeed any more: it has to be opened again."""
+        return self._runner.failed
 
     async def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
-        rows = await self._staging.runner.run(lambda connection: connection.fetch(_UNSENT))
-        return {name: n for name, n in rows}  # noqa: C416 - the driver's rows are no pairs
+        return dict(await self._fetch(_UNSENT))
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `DurableOutbox.stopped`."""
-        return await self._staging.runner.run(stopped)
+        return await self._runner.run(stopped)
 
     async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
-        """See `SharedOutbox.unsettled`."""
-        return await self._staging.runner.run(lambda connection: unsettled(connection, met))
-
-    async def adopt(self) -> None:
-        """See `SharedOutbox.adopt`."""
-        if await self._staging.has_orphans():
-            await self.publish()
+        """How the records stand, by location, that `SourcePass.all_met` tells; None for all."""
+        return await self._runner.run(lambda connection: unsettled(connection, met))
 
     async def sender(self) -> PostgresOutbox:
-        """See `SharedOutbox.sender`."""
+        """Open this same outbox once more, to send from. Whoever asks closes it."""
         return await PostgresOutbox.open(self._where, create=False)
 
     async def fetch_file(self, digest: str) -> str | None:
@@ -197,21 +146,19 @@ class PostgresOutbox(LeaseCalls):
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="leadconnector-")
         path = Path(self._folder.name) / f"{next(self._fetched)}"
-        found = await stored_files.fetch(self._staging.runner, digest, path)
+        found = await stored_files.fetch(self._runner, digest, path)
         if not found:
             path.unlink()
         return str(path) if found else None
 
     def cut_off(self) -> None:
-        """See `SharedOutbox.cut_off`."""
-        for runner in (self._leasing, self._staging.runner):
-            if runner is not None:
-                runner.connection.terminate()
+        """End all connections at once: whatever waits for the store fails."""
+        for runner in self._runners:
+            runner.connection.terminate()
 
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
-        rows = await self._staging.runner.run(lambda c: c.fetch(MARKING))
-        return [name for (name,) in rows]
+        return [name for (name,) in await self._fetch(MARKING)]
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`.
@@ -220,32 +167,30 @@ class PostgresOutbox(LeaseCalls):
             OutboxBusyError: another process sends for one of the locations, and is no worker, which
                 would hand it over for a moment.
         """
-        await self._held()
-        assert self._requeuer is not None  # noqa: S101 - it is made with the leases
-        return await self._requeuer.requeue_all(_RETRIES)
+        return await Requeuer(await self._held()).requeue_all(_RETRIES)
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
         """See `DurableOutbox.dismiss`."""
-        run, dismissing, chosen = self._staging.runner.run, self._staging.dismissing, set(gists)
-        seqs = await run(lambda _: dismissing.chosen(keys, chosen))
+        run, reasons = self._runner.run, set(gists)
+        seqs = await run(lambda connection: chosen(connection, keys, reasons))
         done = 0
         for at in range(0, len(seqs), _RETRIES):
             lot = seqs[at : at + _RETRIES]
-            done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
+            done += await run(lambda connection: dismiss(connection, self._counters, lot))  # noqa: B023 - awaited here
         if done:
-            await self._staging.remove_files()
+            await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        return await upkeep.forget_texts(self._staging.runner, _RETRIES)
+        return await upkeep.forget_texts(self._runner, _RETRIES)
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""
         if self._rehearsing:
-            return PostgresOutboxReader(self._staging.runner, owned=False)
+            return PostgresOutboxReader(self._runner, owned=False)
         return await PostgresOutboxReader.open(self._where)
 
     async def close(self) -> None:
@@ -255,16 +200,9 @@ class PostgresOutbox(LeaseCalls):
                 await self._remove_files()
         if self._folder is not None:
             self._folder.cleanup()
-        for runner in (self._leasing, self._staging.runner):
-            if runner is not None:
-                await runner.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        for runner in self._runners:
+            await runner.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._staging.runner.closed else "open"
+        state = "closed" if self._runner.closed else "open"
         return f"<PostgresOutbox {self.place} {state}>"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.counters import Counters, NumberBlocks, Numbers
-    from leadconnector_async.outbox.postgres.publisher import Publisher
+    from leadconnector_async.outbox.postgres.queueing import Publisher
     from leadconnector_async.outbox.record_store import Copy, LineKey
     from leadconnector_async.records.deferred import LocalFile
     from leadconnector_async.records.draft import Draft
