@@ -10,7 +10,6 @@ from leadconnector_async.cli import options
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import option, options_of
 from leadconnector_async.cli.sending_options import piece_options, sending_options
-from leadconnector_async.outbox.open import exists
 
 SANDBOX_LOCATION: Final = "sandbox"
 
@@ -102,6 +101,8 @@ def _check_origin(given: dict[str, Any]) -> None:
 
 def _fill_in(given: dict[str, Any]) -> None:
     """Give --sandbox what it can do without, and refuse what a real import cannot."""
+    from leadconnector_async.outbox.open import exists  # noqa: PLC0415 - not for help
+
     if given["sandbox"]:
         given["outbox"] = given["outbox"] or SANDBOX_OUTBOX
     elif not given["outbox"] and not given["dry_run"]:
