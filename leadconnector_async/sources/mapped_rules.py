@@ -19,6 +19,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
+from leadconnector_async.sources.phone_numbers import MESSENGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -320,8 +321,8 @@ def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | N
     """Find the address of a sender who is named by it where others are by their number."""
     if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
         return None
-    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
-    return None if other else phone
+    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…
+    return None if other or MESSENGER.search(phone) else phone
 
 
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
