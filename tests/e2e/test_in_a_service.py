@@ -85,6 +85,41 @@ def test_a_location_that_is_refused_takes_no_room_from_others(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bool) -> None:
+    """Read from a file, say. The others go on, and nothing says what it is."""
+
+    class Files:
+        async def token(self, location_id: str) -> str:
+            return {"here": "right-token\n", "there": "right-token"}[location_id]
+
+        async def renew(self, location_id: str, refused: str) -> str | None:
+            return None if refused else location_id
+
+    async def scenario() -> None:
+        here, there = (
+            replace(record, location_id=where)
+            for record, where in zip(records(2), ("here", "there"), strict=True)
+        )
+        config = SandboxConfig(tokens={"right-token": "there"}, closed=False)
+        async with (
+            aiohttp.ClientSession() as session,
+            Sandbox(config) as sandbox,
+            LeadConnector(
+                Files(), base_url=sandbox.url, session=None if direct else session
+            ) as api,
+            Ingestor(api) as ingestor,
+        ):
+            with pytest.raises(AccessError, match=r"no token: .* such as a line's end") as told:
+                await ingestor.submit(here)
+            assert "right-token" not in str(told.value)
+            assert isinstance(await ingestor.submit(there), Sent)
+            with pytest.raises(AccessError, match="no token"):
+                await api.add_inbound_message(here.message, location_id="here")
+
+    asyncio.run(scenario())
+
+
 def test_in_a_database_pending_is_what_is_waited_for(postgres_place: str) -> None:
     """Not what this process holds for a location that has stopped, and nobody waits for."""
 
