@@ -20,12 +20,7 @@ from http_peer import (
 )
 from virtual_time import HeldClock
 
-from leadconnector_async.errors import (
-    AccessError,
-    FateUnknownError,
-    NotSentError,
-    TransportError,
-)
+from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError, TransportError
 from leadconnector_async.transport.aiohttp_direct import Deadlines
 from leadconnector_async.transport.aiohttp_session import AiohttpTransport, Timeouts
 from leadconnector_async.transport.base import Request
