@@ -19,7 +19,7 @@ from leadconnector_async.delivery.outcomes import (
     INTERRUPTED,
     REASONS,
     TAKEN_OVER,
-    OutcomeRecorder,
+    OutcomeHandler,
     day_spent,
     first_of,
     shown,
@@ -86,8 +86,8 @@ class Dispatcher:
             observer=session.observer,
         )
         self.room: asyncio.Event = self._batcher.room
-        self._recorder = OutcomeRecorder(self.stats, self._settle)
-        self._sender = Sender(session, self, self._recorder, self.stats)
+        self._handler = OutcomeHandler(session, self, self.stats)
+        self._sender = Sender(self._handler)
         self._scheduler = Scheduler(self.move)
         self._pool = WorkerPool(
             self._scheduler,
@@ -134,7 +134,7 @@ class Dispatcher:
         """Apply the policy to what an earlier owner claimed, and perhaps sent."""
         if self._session.policy.on_unknown == "hold":
             for claim in claims:
-                self._recorder.ended(claim, unresolved(INTERRUPTED))
+                self._handler.ended(claim, unresolved(INTERRUPTED))
             return
         state.take_in(claims)
         if self._session.policy.on_unknown == "look":
@@ -271,8 +271,8 @@ class Dispatcher:
         """See `LookupStore.fetch_file`."""
         return await self._outbox.fetch_file(digest)
 
-    def _settle(self, settlement: Settlement) -> None:
-        """Write a fate down; not where its location was let go of before its answer came."""
+    def settle(self, settlement: Settlement) -> None:
+        """See `LaneControl.settle`. Not where its location was let go of before its answer came."""
         lease = settlement.claim.lease
         state = self.locations.get(lease.location)
         if state is not None and state.lease == lease:
