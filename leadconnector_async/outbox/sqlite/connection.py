@@ -12,13 +12,14 @@ import os
 import shutil
 import sqlite3
 from array import array
+from collections.abc import Callable
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from struct import pack, unpack
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import (
     OutboxBusyError,
@@ -49,20 +50,8 @@ _OF_THE_CALLER: Final = (
 )
 
 
-class Connect(Protocol):
-    """`sqlite3.connect`, or a stand-in that fails."""
-
-    def __call__(
-        self,
-        database: str,
-        /,
-        *,
-        timeout: float,
-        isolation_level: None,
-        cached_statements: int,
-        uri: bool,
-    ) -> sqlite3.Connection:
-        """Open a connection that begins no transaction by itself."""
+Connect = Callable[..., sqlite3.Connection]
+"""`sqlite3.connect`, or a stand-in that fails."""
 
 
 def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
@@ -75,17 +64,9 @@ def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
     try:
         _create_private(path)
         connection = _connect(connect, path, uri=False)
+        return _checked(connection, path, schema.prepare)
     except (sqlite3.Error, OSError) as error:
         raise explained(path, error) from error
-    try:
-        schema.prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise explained(path, error) from error
-    except OutboxError:
-        connection.close()
-        raise
-    return connection
 
 
 def open_to_read(path: str) -> sqlite3.Connection:
@@ -100,29 +81,31 @@ def open_to_read(path: str) -> sqlite3.Connection:
     uri = Path(path).absolute().as_uri()
     try:
         try:
-            return _checked(f"{uri}?mode=ro", path)
+            return _reading(f"{uri}?mode=ro", path)
         except sqlite3.OperationalError:
-            if not _is_at_rest(path):
+            # Without a log, no one writes: in a folder that takes no files, it is read as it is.
+            if Path(f"{path}-wal").exists():
                 raise
-            return _checked(f"{uri}?immutable=1", path)
+            return _reading(f"{uri}?immutable=1", path)
     except sqlite3.Error as error:
         raise explained(path, error) from error
 
 
-def _checked(uri: str, path: str) -> sqlite3.Connection:
+def _reading(uri: str, path: str) -> sqlite3.Connection:
     # One thread after the other uses it: SQLite itself allows that.
     connection = _connect(partial(sqlite3.connect, check_same_thread=False), uri, uri=True)
+    return _checked(connection, path, schema.check_schema)
+
+
+def _checked(
+    connection: sqlite3.Connection, path: str, check: Callable[[sqlite3.Connection, str], None]
+) -> sqlite3.Connection:
     try:
-        schema.check_schema(connection, path)
+        check(connection, path)
     except (sqlite3.Error, OutboxError):
         connection.close()
         raise
     return connection
-
-
-def _is_at_rest(path: str) -> bool:
-    """Without a log, no one writes: in a folder that takes no files, it can be read as it is."""
-    return not Path(f"{path}-wal").exists()
 
 
 def _connect(connect: Connect, database: str, *, uri: bool) -> sqlite3.Connection:
