@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
@@ -19,7 +19,7 @@ from leadconnector_async.errors import NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Mapping
+    from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
@@ -124,28 +124,21 @@ class ExclusiveSender:
             await self._finish_work()
         self._dispatcher.stopping = False
 
-    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+    def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Send all that is staged, by whatever run; yield what becomes of it.
 
         Raises:
             LeadConnectorError: a location could not go on, after the others were done; or all.
         """
-        queue = self._queue = OutcomeQueue(self._dispatcher.room)
-        await self._publish()
-        self._work = asyncio.create_task(self._dispatcher.work())
-        async with aclosing(self._outcomes(self._work, queue)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        return self._outcomes(self._send_staged)
 
-    async def stream(
-        self, messages: Messages, builder: RecordBuilder
-    ) -> AsyncGenerator[Outcome, None]:
+    def stream(self, messages: Messages, builder: RecordBuilder) -> AsyncGenerator[Outcome, None]:
         """Send messages as fast as they come and can be sent. Raises as `outcomes` does."""
-        queue = self._queue = OutcomeQueue(self._dispatcher.room)
-        self._work = asyncio.create_task(self._stream(messages, builder))
-        async with aclosing(self._outcomes(self._work, queue)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        return self._outcomes(partial(self._stream, messages, builder))
+
+    async def _send_staged(self) -> None:
+        await self._publish()
+        await self._dispatcher.work()
 
     async def _publish(self) -> None:
         """Let all that is staged be sent, what an earlier process left included."""
@@ -188,8 +181,10 @@ class ExclusiveSender:
             await self._in_flight.has_space()
 
     async def _outcomes(
-        self, work: asyncio.Task[None], queue: OutcomeQueue
+        self, send: Callable[[], Coroutine[None, None, None]]
     ) -> AsyncGenerator[Outcome, None]:
+        queue = self._queue = OutcomeQueue(self._dispatcher.room)
+        work = self._work = asyncio.create_task(send())
         work.add_done_callback(lambda _: queue.end())
         try:
             async for outcome in queue.drain():
