@@ -191,10 +191,23 @@ _UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
     WHERE location = ? AND lane = ? AND state = ? LIMIT 1"""
 
 _TAKE_BACK: Final = "DELETE FROM outcome WHERE (location, lane, seq) IN (SELECT * FROM ("
+_REASONS: Final = """SELECT DISTINCT outcome.reason, text
+    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
+
+_OF_REASON: Final = """SELECT seq FROM outcome
+    WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
+
+_BY_KEY: Final = """SELECT seq FROM record
+    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
+
+_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
+    JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
+
+_DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
 
 
 class Requeuer:
-    """Lives in the writer's thread."""
+    """Takes failed records back, or gives them up for good. Lives in the writer's thread."""
 
     def __init__(
         self, connection: Connection, counters: Counters, claims: Claims, lookups: Lookups
@@ -258,29 +271,6 @@ class Requeuer:
         totals = Counter([place[0] for place in places])
         self._counters.add({(location, state): -n for location, n in totals.items()})
         self._counters.add({(location, PENDING): n for location, n in totals.items()})
-
-
-_REASONS: Final = """SELECT DISTINCT outcome.reason, text
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
-
-_OF_REASON: Final = """SELECT seq FROM outcome
-    WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
-
-_BY_KEY: Final = """SELECT seq FROM record
-    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
-
-_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
-    JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
-
-_DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
-
-
-class Dismissing:
-    """Lives in the writer's thread."""
-
-    def __init__(self, connection: Connection, counters: Counters) -> None:
-        self._connection = connection
-        self._counters = counters
 
     def of_gists(self, gists: Collection[str]) -> list[int]:
         """Return the numbers of the records that failed for these reasons."""

@@ -19,7 +19,7 @@ from leadconnector_async.outbox.sqlite.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from leadconnector_async.outbox.base import Acquired, Claim, Lease, Submission
+    from leadconnector_async.outbox.base import Acquired, Lease, Submission
     from leadconnector_async.outbox.durable import ReadMark
     from leadconnector_async.outbox.sqlite.connection import Connect
     from leadconnector_async.records.draft import Draft
@@ -92,6 +92,7 @@ class SqliteOutbox(DurableOutbox):
     unsent = _in_thread(SqliteStore.unsent)
     claim = _in_thread(SqliteStore.claim)
     settle = _in_thread(SqliteStore.settle)
+    stored = _in_thread(SqliteStore.stored)
     put_lookups = _in_thread(SqliteStore.put_lookups)
     forget_lookups = _in_thread(SqliteStore.forget_lookups)
 
@@ -120,10 +121,6 @@ class SqliteOutbox(DurableOutbox):
         """See `DurableOutbox.marking`."""
         return await self._writer.run(lambda store: store.lookups.marking())
 
-    async def stored(self, claim: Claim) -> set[str]:
-        """See `Outbox.stored`."""
-        return await self._writer.run(lambda store: store.settler.stored(claim))
-
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`."""
         seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
@@ -140,12 +137,12 @@ class SqliteOutbox(DurableOutbox):
         """See `DurableOutbox.dismiss`."""
         chosen = frozenset(gists)
         seqs = await self._writer.run(
-            lambda store: [*store.dismissing.of_keys(keys), *store.dismissing.of_gists(chosen)]
+            lambda store: [*store.requeuer.of_keys(keys), *store.requeuer.of_gists(chosen)]
         )
         done = 0
         for at in range(0, len(seqs), _RETRIES):
             page = seqs[at : at + _RETRIES]
-            done += await self._writer.run(lambda store: store.dismissing.dismiss(page))  # noqa: B023 - awaited here
+            done += await self._writer.run(lambda store: store.requeuer.dismiss(page))  # noqa: B023 - awaited here
         return done
 
     async def forget_texts(self) -> int:
