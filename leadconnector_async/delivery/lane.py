@@ -37,20 +37,6 @@ class Lane:
         return f"<Lane {self.id:x} {len(self.claims)} claims {' '.join(flags)}>"
 
 
-class Lanes(list[Lane]):
-    """Lanes in the order of their turn: few, of each location. An empty deque takes 760 bytes."""
-
-    __slots__ = ()
-
-    def popleft(self) -> Lane:
-        """Take the first out."""
-        return self.pop(0)
-
-    def appendleft(self, lane: Lane) -> None:
-        """Put one before all others."""
-        self.insert(0, lane)
-
-
 class InDoubt(Struct):
     """A record may be stored. It is looked for before anything else happens in its lane."""
 

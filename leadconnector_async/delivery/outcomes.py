@@ -184,7 +184,7 @@ class OutcomeHandler:
         """Take the step after a request for the lane's first record."""
         match step:
             case None:
-                state.ready.appendleft(lane)
+                state.ready.insert(0, lane)
                 return
             case decisions.Settle():
                 state.take_out(lane, claim)
@@ -214,7 +214,7 @@ class OutcomeHandler:
         lane.claims[0].note("answered 429: the location waits")
         quota, now = state.quota, self._loop.time()
         goes_on = self.session.pause(state.name, quota, self.retry_after(response))
-        state.ready.appendleft(lane)
+        state.ready.insert(0, lane)
         ends = quota.throttled_since + self.session.policy.patience
         if now > ends:
             self._give_up(state, response, quota.throttled_since)
@@ -233,7 +233,7 @@ class OutcomeHandler:
 
         Where the day is spent, the dispatcher decides.
         """
-        state.ready.appendleft(lane)
+        state.ready.insert(0, lane)
         if isinstance(error, AccessError):
             self.control.close(state, error)
         elif isinstance(error, WithheldError):
@@ -252,7 +252,7 @@ class OutcomeHandler:
 
     def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
         """Stop the location."""
-        state.ready.appendleft(lane)
+        state.ready.insert(0, lane)
         self.control.close(state, AccessError(refusal))
 
     def retry_after(self, response: Response) -> float | None:

@@ -53,7 +53,7 @@ class Reconciler:
             await self._look(state, lane, lane.search, slot)
         else:  # no request yet, and so no slot: preparing waits for the store
             lane.search = await self._new_search(state, lane)
-            state.ready.appendleft(lane)
+            state.ready.insert(0, lane)
 
     async def _look(self, state: LocationState, lane: Lane, search: Search, slot: Slot) -> None:
         self._handler.stats.searches += 1
@@ -74,7 +74,7 @@ class Reconciler:
         else:
             findings = search.feed(response)
             if findings is None:
-                state.ready.appendleft(lane)
+                state.ready.insert(0, lane)
             else:
                 self._conclude(state, lane, findings)
 

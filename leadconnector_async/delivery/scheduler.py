@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from leadconnector_async.delivery.lane import Enrichment, Lane, Lanes
+from leadconnector_async.delivery.lane import Enrichment, Lane
 from leadconnector_async.errors import (
     DailyQuotaSpentError,
     LeaseLostError,
@@ -81,7 +81,8 @@ class LocationState:
     may_send: MaySend | None = None
     name: str = field(init=False)
     lanes: dict[int, Lane] = field(default_factory=dict)
-    ready: Lanes = field(default_factory=Lanes)
+    ready: list[Lane] = field(default_factory=list)
+    """In the order of their turn: few. An empty deque takes 760 bytes."""
     claimed: int = 0
     resting: int = 0
     more: bool = True
@@ -216,7 +217,7 @@ class LocationState:
     def wake(self) -> None:
         """After an interruption: every lane that neither waits nor has a request out is ready."""
         lanes = self.lanes.values()
-        self.ready = Lanes(lane for lane in lanes if not (lane.waiting or lane.busy))
+        self.ready = [lane for lane in lanes if not (lane.waiting or lane.busy)]
 
     def drain(self) -> list[Claim]:
         """Take out every claim that provably was not sent, to give it back."""
@@ -298,7 +299,7 @@ class Scheduler:
         if not state.turn:
             state.turn, state.since = TURN, when
         state.turn -= 1
-        lane = state.ready.popleft()
+        lane = state.ready.pop(0)
         if state.ready:
             self.add_again(state, now)
         return state, lane
