@@ -63,21 +63,15 @@ class ExclusiveSender:
             closed=self._closed,
             awaited=lambda: bool(self._waiters) or not is_durable,
         )
-        self.staged: RunStats = self._dispatcher.stats
+        self.stats: RunStats = self._dispatcher.stats
+        """What was done so far, in numbers."""
+        self.staged: RunStats = self.stats
         """Where what is staged is counted."""
+        self.locations: Mapping[str, LocationState] = self._dispatcher.locations
+        """Those that are sent for."""
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None
         self._work: asyncio.Task[None] | None = None
-
-    @property
-    def stats(self) -> RunStats:
-        """What was done so far, in numbers."""
-        return self._dispatcher.stats
-
-    @property
-    def locations(self) -> Mapping[str, LocationState]:
-        """Those that are sent for."""
-        return self._dispatcher.locations
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -148,7 +142,7 @@ class ExclusiveSender:
     async def _feed(self, locations: Collection[str]) -> None:
         await self._dispatcher.open_all(locations)
         for location in locations:
-            self._dispatcher.feed(self._dispatcher.locations[location])
+            self._dispatcher.feed(self.locations[location])
 
     async def _stream(self, messages: Messages, builder: RecordBuilder) -> None:
         feeder = asyncio.create_task(self._feed_stream(messages, builder))
@@ -170,13 +164,13 @@ class ExclusiveSender:
                 self._observer.staged(source_pass.newest)
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
-                    self._dispatcher.stats.refused += draft.problem is not None
+                    self.stats.refused += draft.problem is not None
                     self._put(outcome_of_refused(draft))
             await self._outbox.publish()
             weight = sum(len(draft.payload or b"") for draft in drafts)
             self._in_flight.take(staged.staged - staged.refused, weight)
-            self._dispatcher.stats.read += len(batch)
-            self._dispatcher.stats.staged += len(batch)
+            self.stats.read += len(batch)
+            self.stats.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
             await self._in_flight.has_space()
 
@@ -197,7 +191,7 @@ class ExclusiveSender:
             await asyncio.wait([work])
             raise
         work.result()
-        for state in self._dispatcher.locations.values():
+        for state in self.locations.values():
             if state.error is not None:
                 raise apart(state.error)
 
