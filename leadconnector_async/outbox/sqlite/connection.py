@@ -133,11 +133,17 @@ def is_final(error: BaseException) -> bool:
 
 def explained(path: str, error: BaseException) -> OutboxError:
     """Say in the user's words what happened to the file, and what to do."""
-    if _is_disk_full(path, error):
+    code = int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR)) & 0xFF  # the kind alone
+    folder = Path(path).absolute().parent
+    if _is_disk_full(folder, error, code):
         return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        fix = "make it, or choose another"
+        return OutboxUnusableError(f"{path}: there is no folder {folder}: {fix}")
     if isinstance(error, OSError):
-        return _explained_system(path, error)
-    code = _code(error)
+        reason = error.strerror or type(error).__name__
+        fix = "choose a folder where files can be made"
+        return OutboxWriteError(f"{path} cannot be written ({reason}): {fix}")
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         fix = "choose another file, or restore this one from a copy"
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
@@ -147,33 +153,15 @@ def explained(path: str, error: BaseException) -> OutboxError:
     return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
 
 
-def _code(error: BaseException) -> int:
-    """What kind of error it is, without SQLite's further distinctions."""
-    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR)) & 0xFF
-
-
-def _is_disk_full(path: str, error: BaseException) -> bool:
+def _is_disk_full(folder: Path, error: BaseException, code: int) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOSPC
-    code = _code(error)
     if code != sqlite3.SQLITE_IOERR:
         return code == sqlite3.SQLITE_FULL
     try:  # where the index of its log cannot grow, SQLite tells of an error of the device
-        return shutil.disk_usage(Path(path).absolute().parent).free < _ROOM
+        return shutil.disk_usage(folder).free < _ROOM
     except OSError:
         return False
-
-
-def _explained_system(path: str, error: OSError) -> OutboxError:
-    folder = Path(path).absolute().parent
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return OutboxUnusableError(
-            f"{path}: there is no folder {folder}: make it, or choose another"
-        )
-    reason = error.strerror or type(error).__name__
-    return OutboxWriteError(
-        f"{path} cannot be written ({reason}): choose a folder where files can be made"
-    )
 
 
 _SIZES: Final = (64, 8, 1)

@@ -67,8 +67,6 @@ _SENT: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, a
 _END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, attempts, message_id,
     conversation_id, email_message_id, reason, detail)"""
 
-_TRAIL: Final = "INSERT INTO trail (seq, at, what, trace)"
-
 _STAY: Final = """UPDATE queue SET attempts = ?
     WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
 
@@ -161,7 +159,7 @@ class SqliteStore:
         self.claims.index.drop([(c.lease.number, c.lane, c.seq) for c, *_ in settlements])
         self._give_back(given)
         trail = [(c.seq, *event) for c, *_ in settlements for event in c.trail or ()]
-        run_rows(self.connection, _TRAIL, trail)
+        run_rows(self.connection, "INSERT INTO trail (seq, at, what, trace)", trail)
         self.claims.index.tidy(everything=bool(given))
         self._counters.quotas(quotas)
         if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:

@@ -235,8 +235,6 @@ _KEPT: Final = "SELECT count(*), (SELECT coalesce(sum(n), 0) FROM copy) FROM rec
 _COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
     ORDER BY source, line LIMIT ?"""
 
-_SPANS: Final = "SELECT count(*) FROM pace"
-
 _LATELY: Final = "SELECT coalesce(sum(sent), 0) FROM pace WHERE span >= ?"
 
 _LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
@@ -250,7 +248,7 @@ def _summary_of(connection: Connection, now_ms: int, lately_ms: int) -> OutboxSu
     since = (now_ms - lately_ms) // SPAN_MS
     (sent_lately,) = execute(_LATELY, (since,)).fetchone()
     records, copies = execute(_KEPT).fetchone()
-    (spans,) = execute(_SPANS).fetchone()
+    (spans,) = execute("SELECT count(*) FROM pace").fetchone()
     return OutboxSummary(
         locations,
         [
@@ -277,17 +275,12 @@ def _counts(connection: Connection) -> tuple[dict[str, RecordCounts], list[tuple
         if first_at is not None:
             moments.append((first_at, last_at))
     locations = {name: RecordCounts(**of) for name, of in totals.items()}
-    for name in _claimed(connection):
+    batches = connection.execute("SELECT seqs FROM claimed").fetchall()
+    claimed = {(seq,) for (stored,) in batches for seq in unpacked(stored)}
+    for (name,) in fetch_rows(connection, _CLAIMED, list(claimed), ")"):
         counts = locations[name]
         locations[name] = counts._replace(pending=counts.pending - 1, claimed=counts.claimed + 1)
     return locations, moments
-
-
-def _claimed(connection: Connection) -> Iterator[str]:
-    batches = connection.execute("SELECT seqs FROM claimed").fetchall()
-    seqs = {(seq,) for (stored,) in batches for seq in unpacked(stored)}
-    for (name,) in fetch_rows(connection, _CLAIMED, list(seqs), ")"):
-        yield name
 
 
 def _first(connection: Connection, group: Group) -> list[SourcePosition]:
@@ -305,13 +298,7 @@ _HISTORY_PAGE: Final = 1_000
 _FOUND: Final = 8
 """A bit beside the state's. A record that was found by looking is sent, with a reason."""
 
-_LOCATIONS: Final = "SELECT id, name FROM location"
-
-_LAST: Final = "SELECT coalesce(max(seq), 0) FROM record"
-
 _ENDS: Final = "SELECT seq, state, state = 2 AND reason IS NOT NULL FROM outcome"
-
-_RECORDS: Final = "SELECT seq, location, date, payload FROM record ORDER BY seq"
 
 _SAID: Final = """SELECT form, raw, NULL, NULL, x'', '' FROM origin
     LEFT JOIN source ON source.id = origin.source WHERE seq = ?"""
@@ -321,9 +308,9 @@ def _history_pages(
     connection: Connection, kind_of_refused: KindOf
 ) -> Iterator[list[HistoryRecord]]:
     """Yield pages of records, and at the end empty ones."""
-    names = dict(connection.execute(_LOCATIONS))
+    names = dict(connection.execute("SELECT id, name FROM location"))
     states = _states(connection)
-    rows = connection.execute(_RECORDS)
+    rows = connection.execute("SELECT seq, location, date, payload FROM record ORDER BY seq")
     while True:
         page = []
         for seq, location, date, payload in rows.fetchmany(_HISTORY_PAGE):
@@ -339,7 +326,7 @@ def _history_pages(
 
 def _states(connection: Connection) -> bytearray:
     """The state of each record by its number: joining the tables takes twice as long."""
-    (last,) = connection.execute(_LAST).fetchone()
+    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
     states = bytearray([PENDING]) * (int(last) + 1)
     for seq, state, found in connection.execute(_ENDS):
         states[seq] = state | _FOUND if found else state
