@@ -128,7 +128,11 @@ class Sender:
         except FateUnknownError as error:
             claim.attempts += 1
             claim.note(f"no answer: {error}")
-            self._handler.take(state, lane, claim, self._in_doubt(claim, str(error)))
+            wait = self._policy.delay(claim.attempts, self._random)
+            step = decisions.in_doubt(
+                str(error), attempts=claim.attempts, delay=wait, policy=self._policy
+            )
+            self._handler.take(state, lane, claim, step)
             return
         except TokenStoreError:
             raise  # without a token nothing left
@@ -184,11 +188,3 @@ class Sender:
         if self._policy.stamp_alt_id:
             body = stamped(body, claim.key)
         return Request("POST", path, CONVERSATIONS_VERSION, body)
-
-    def _in_doubt(self, claim: Claim, reason: str) -> decisions.Decision:
-        return decisions.in_doubt(
-            reason,
-            attempts=claim.attempts,
-            delay=self._policy.delay(claim.attempts, self._random),
-            policy=self._policy,
-        )

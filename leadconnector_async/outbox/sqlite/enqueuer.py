@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -197,16 +198,14 @@ _FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM 
 _DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
 
 
+@dataclass(eq=False, repr=False)
 class Requeuer:
     """Takes failed records back, or gives them up for good. Lives in the writer's thread."""
 
-    def __init__(
-        self, connection: Connection, counters: Counters, claims: Claims, lookups: Lookups
-    ) -> None:
-        self._connection = connection
-        self._counters = counters
-        self._claims = claims
-        self._lookups = lookups
+    _connection: Connection
+    _counters: Counters
+    _claims: Claims
+    _lookups: Lookups
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""

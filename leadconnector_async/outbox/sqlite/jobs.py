@@ -194,21 +194,9 @@ class SqliteStore:
     def _full(self, ended: Sequence[Settlement]) -> list[tuple[Any, ...]]:
         reason = self._counters.reason
         return [
-            (
-                c.lease.number,
-                c.lane,
-                c.seq,
-                int(state),
-                at,
-                tries,
-                message,
-                conversation,
-                email,
-                reason(why),
-                detail,
-            )
-            for c, state, at, tries, message, conversation, email, why, detail, _ in ended
-            if not (state is State.SENT and email is None and why is None and detail is None)
+            (c.lease.number, c.lane, c.seq, int(state), at, tries, *ids, reason(why), detail)
+            for c, state, at, tries, *ids, why, detail, _ in ended
+            if not (state is State.SENT and ids[2] is None and why is None and detail is None)
         ]
 
     def _give_back(self, given: Sequence[Settlement]) -> None:
