@@ -8,42 +8,40 @@ the queries have PostgreSQL's ``$1``, which the other one reads as its own ``?``
 from __future__ import annotations
 
 import re
+import time
 from abc import ABC, abstractmethod
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
 
-from leadconnector_async.outbox.base import State, TrailEvent
-from leadconnector_async.outbox.reader import QueuedRecord, RecordLife, SentRecord, SourcePosition
+from leadconnector_async.outbox.base import SPAN_MS, State, TrailEvent
+from leadconnector_async.outbox.reader import (
+    MAX_PLACES,
+    OutboxSummary,
+    QueuedRecord,
+    ReasonGroup,
+    RecordLife,
+    SentRecord,
+    SourcePosition,
+    kind_of,
+)
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import key_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from leadconnector_async.outbox.base import StoppedLocation
-    from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, OutboxSummary
-
-
-class _PayloadKind(Struct, gc=False):
-    """What is decoded of a payload. A database's own JSON functions take three times as long."""
-
-    type: str | None = None
-    direction: str | None = None
-    date: Raw | UnsetType = UNSET
-
-
-_kinds: Final = msgspec.json.Decoder(_PayloadKind)
-
-
-def kind_of(payload: bytes, date: int) -> tuple[str | None, str | None, int | None]:
-    """Type, direction, and ``date`` if the message has one."""
-    kind = _kinds.decode(payload)
-    return kind.type, kind.direction, None if kind.date is UNSET else date
-
+    from leadconnector_async.outbox.reader import (
+        FailedRecord,
+        HistoryRecord,
+        KindOf,
+        Owner,
+        RecordCounts,
+    )
+    from leadconnector_async.outbox.reasons import Group
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 
@@ -82,6 +80,19 @@ _OVERTAKEN: Final = """SELECT count(*) FROM (
         ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq AND o.state = 2
     ) AS sent WHERE at < before"""
 
+_PACE: Final = """SELECT count(DISTINCT span),
+        CAST(coalesce(sum(sent) FILTER (WHERE span >= $1), 0) AS bigint)
+    FROM pace"""
+
+_KEPT: Final = """SELECT count(*), (SELECT CAST(coalesce(sum(n), 0) AS bigint) FROM copy)
+    FROM record"""
+
+_COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
+    ORDER BY source, line LIMIT $1"""
+
+_LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
+    WHERE location < 0 GROUP BY id, name"""
+
 _BY_KEY: Final = """SELECT seq FROM record
     WHERE location IN (SELECT id FROM location) AND key = $1 ORDER BY seq"""
 
@@ -106,6 +117,10 @@ class StoreQueries(NamedTuple):
 
     location: str
     """The number of a location, by its name."""
+    moments: str
+    """When records were settled: at first, and at last."""
+    places: str
+    """The first so many that have a state and a reason: number, source and line."""
     quotas: str
     contacts: str
     forms: str
@@ -136,9 +151,51 @@ class OutboxReader(ABC):
     def at_one_moment(self) -> AbstractAsyncContextManager[None]:
         """Answer all that is asked within the block as of its beginning."""
 
-    @abstractmethod
     async def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> OutboxSummary:
         """Count everything, as of one moment. ``lately_s`` is taken to the next ten seconds."""
+        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        since = (now - round(lately_s * 1000)) // SPAN_MS
+        rows = self._rows
+        async with self.at_one_moment():
+            counts = await self._counts()
+            ((first_at, last_at),) = await rows(self._queries.moments)
+            ((spans, sent_lately),) = await rows(_PACE, since)
+            ((records, copies),) = await rows(_KEPT)
+            return OutboxSummary(
+                counts,
+                [
+                    ReasonGroup(State(of.state), of.reason, of.count, await self._first(of))
+                    for of in await self._groups()
+                ],
+                first_at,
+                last_at,
+                sent_lately,
+                (now - since * SPAN_MS) / 1000,
+                records,
+                copies,
+                [SourcePosition(*place) for place in await rows(_COPIES, MAX_PLACES)],
+                spans * SPAN_MS,
+                {name: n for name, n in await rows(_LATER)},  # noqa: C416 - rows are no pairs
+                await self._owners(counts, since),
+            )
+
+    @abstractmethod
+    async def _counts(self) -> dict[str, RecordCounts]: ...
+
+    @abstractmethod
+    async def _groups(self) -> list[Group]: ...
+
+    async def _first(self, group: Group) -> list[SourcePosition]:
+        """Where the first records of a group stand: they are among the first of each reason."""
+        found = [
+            tuple(row)
+            for _, reason in group.sources
+            for row in await self._rows(self._queries.places, group.state, reason, MAX_PLACES)
+        ]
+        return [SourcePosition(name, line) for _, name, line in sorted(found)[:MAX_PLACES]]
+
+    async def _owners(self, _locations: Iterable[str], _since: int) -> tuple[Owner, ...]:
+        return ()
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
         """How much of each location's quota was used, where anything was."""
