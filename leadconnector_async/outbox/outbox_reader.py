@@ -30,7 +30,7 @@ from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import key_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from leadconnector_async.outbox.base import StoppedLocation
@@ -99,17 +99,29 @@ _BY_KEY: Final = """SELECT seq FROM record
 _BY_ANSWER: Final = """SELECT seq FROM outcome WHERE $1 IN (message_id, conversation_id)
     ORDER BY seq"""
 
-_LIVES: Final = """SELECT r.seq, key, location.name, r.location, r.date, payload,
+ENDS: Final = "outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq"
+WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
+    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
+
+_LIVES: Final = f"""SELECT r.seq, key, location.name, r.location, r.date, payload,
         coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
         coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
         text, detail
     FROM record r JOIN location ON location.id = r.location
-        LEFT JOIN outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq
-        LEFT JOIN queue q ON q.location IN (r.location, -r.location)
-            AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
-        LEFT JOIN reason ON reason.id = o.reason
-        {origin}
-    WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""
+        LEFT JOIN {ENDS} {WAITS} LEFT JOIN reason ON reason.id = o.reason {{origin}}
+    WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""  # noqa: S608 - our own names
+
+
+_INVARIANTS: Final = {
+    "records that wait and have an end": f"""SELECT count(*) FROM record r {WAITS}
+        JOIN {ENDS} WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names
+    "places in the queue without their record": """SELECT count(*) FROM queue q LEFT JOIN record r
+        ON (r.seq, r.lane, r.date) = (q.seq, q.lane, q.date)
+            AND q.location IN (r.location, -r.location)
+        WHERE r.seq IS NULL""",
+    "ends without their record": """SELECT count(*) FROM outcome o LEFT JOIN record r
+        ON (r.seq, r.lane, r.location) = (o.seq, o.lane, o.location) WHERE r.seq IS NULL""",
+}
 
 
 class StoreQueries(NamedTuple):
@@ -141,8 +153,8 @@ class OutboxReader(ABC):
     """Every method raises `OutboxError` where the store cannot be read."""
 
     _queries: ClassVar[StoreQueries]
-    _invariants: ClassVar[Mapping[str, str]]
-    """What counts that have to be 0 are of."""
+    _invariants: ClassVar[dict[str, str]]
+    """What counts that have to be 0 are of, in this store."""
 
     @abstractmethod
     async def _rows(self, query: str, *values: object) -> Sequence[Any]: ...
@@ -201,9 +213,9 @@ class OutboxReader(ABC):
         """How much of each location's quota was used, where anything was."""
         return {name: QuotaSnapshot(*of) for name, *of in await self._rows(self._queries.quotas)}
 
-    @abstractmethod
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `DurableOutbox.stopped`."""
+        return {}
 
     async def lanes(self) -> dict[str, int]:
         """How many lanes of each location have something to send."""
@@ -256,8 +268,9 @@ class OutboxReader(ABC):
 
     async def broken(self) -> dict[str, int]:
         """How many rows break each rule of the store that any does break."""
+        rules = self._invariants | _INVARIANTS
         async with self.at_one_moment():
-            found = {what: await self._rows(query) for what, query in self._invariants.items()}
+            found = {what: await self._rows(query) for what, query in rules.items()}
         counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}
         return {what: count for what, count in counts.items() if count}
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordCounts
     from leadconnector_async.outbox.reasons import Group
 
@@ -104,10 +103,6 @@ class SqliteOutboxReader(OutboxReader):
 
     async def _groups(self) -> list[Group]:
         return await self._read(groups_of)
-
-    async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
-        return {}
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""
