@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import SourceOptions

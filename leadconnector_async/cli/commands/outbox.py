@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import json_option, option, outbox_option
