@@ -94,6 +94,8 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
     share: float
     metrics: tuple[str, int] | None = None
     metrics_locations: bool = False
+    as_json: bool
+    quiet: bool
 
     def policy(self) -> Policy:
         """How patient to be."""
@@ -151,8 +153,6 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     piece: Piece
     mark_read: bool
     source_token: str | None
-    as_json: bool
-    quiet: bool
 
     def source_client(self) -> LeadConnector | None:
         """The client for the locations that are sources, where they have a token of their own."""
@@ -202,8 +202,6 @@ class WorkerOptions(SendingOptions, frozen=True, kw_only=True):
     outbox: str
     lease: float
     drain: bool
-    as_json: bool
-    quiet: bool
 
 
 _ROUND_TRIP: Final = 0.02

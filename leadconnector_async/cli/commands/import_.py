@@ -78,7 +78,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     from leadconnector_async.cli.import_options import ImportOptions, piece_of  # noqa: PLC0415 - the same
 
     options.obey_output_options(ctx, given)
-    _fill_in_location(given)
     selecting = {name: given.pop(name) for name in _SELECTING}
     selecting["limit"], run_for = given.pop("first"), given.pop("run_for")
     source = options.source_options_of(given)
@@ -123,10 +122,6 @@ def _fill_in(given: dict[str, Any]) -> None:
         raise click.UsageError("--mark-read is for the import that sends, not for --stage-only")
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
-
-
-def _fill_in_location(given: dict[str, Any]) -> None:
-    """Read the file of locations, and find where the records go that name no location."""
     if given["locations"]:
         from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
 
