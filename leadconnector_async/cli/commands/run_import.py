@@ -273,14 +273,14 @@ async def _plan(options: ImportOptions) -> ImportSummary:
 
 
 async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[LocationPlan]:
-    limit, limits = options.limit(), options.limits()
+    limit, limits = options.limit, options.limits()
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
-    marks = await reader.lanes() if options.mark_read else {}
+    marks = await reader.lanes() if options.policy.mark_read else {}
     for location, work in (await workload(reader)).items():
         budget = budget_after(
-            limits.get(location, limit), snapshots.get(location), now_ms, options.share
+            limits.get(location, limit), snapshots.get(location), now_ms, options.policy.share
         )
-        least, most = requests_for(work, options.contacts, marks.get(location, 0))
+        least, most = requests_for(work, options.policy.contacts, marks.get(location, 0))
         yield LocationPlan(
             location=location,
             records=work.records,
