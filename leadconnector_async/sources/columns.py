@@ -14,7 +14,7 @@ from leadconnector_async.errors import SourceError
 from leadconnector_async.models import MESSAGE_TYPES
 from leadconnector_async.sources.base import Identity, SourceOptions
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.date_patterns import LocalText, ZoneName
+from leadconnector_async.sources.date_patterns import LocalText, ZoneName, zone_named
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
@@ -36,7 +36,6 @@ from leadconnector_async.sources.fields import (
 from leadconnector_async.sources.mapped_rules import ColumnValues, Row, parts_of, word_of
 from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
-from leadconnector_async.sources.time_zones import zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
