@@ -262,17 +262,13 @@ def kind_of(value: object) -> str:
 
 def scalar_text(value: object) -> str:
     """Write a cell as CSV would hold it: whole numbers without a point, dates as ISO 8601."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case date():
-            return value.isoformat()
-        case bytes():
-            return value.decode(errors="replace")
-        case _:
-            return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def stripped(text: str) -> str:
