@@ -205,9 +205,7 @@ _WORD: Final = re.compile(r"[\w-]{1,24}", re.ASCII)
 """What may be quoted: where columns are shifted, any field can hold the text of a message."""
 
 _MARKS: Final = "".join(
-    chr(code)
-    for first, last in ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2069), (0xFEFF, 0xFEFF))
-    for code in range(first, last + 1)
+    map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF))
 )
 """Characters without a width: phones and spreadsheets put them around numbers and dates."""
 

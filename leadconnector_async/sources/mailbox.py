@@ -199,11 +199,8 @@ class MailReader:
         if other is None:
             why = "the mail names no sender"
             if is_sent:
-                why = (
-                    "all its recipients are yours"
-                    if to or cc or bcc
-                    else "the mail names no recipient"
-                )
+                named = to or cc or bcc
+                why = "all its recipients are yours" if named else "the mail names no recipient"
             fix = "give contact.email and direction in the list of failed records"
             values["contact.email"] = WrongValueError(f"cannot be told: {why}", fix)
         else:
@@ -303,9 +300,8 @@ class MailFolder:
             return
         found = False
         try:
-            states = mail_headers.states_of_folders(
-                [PurePath(self.name).name, *PurePath(name).parts]
-            )
+            folders = [PurePath(self.name).name, *PurePath(name).parts]
+            states = mail_headers.states_of_folders(folders)
             states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
             for parsed in self._reader.mails(stream, stream.chunks(), states, name, single=single):
                 found = True

@@ -232,8 +232,5 @@ def _has_content(kind: RecordKind, element: Element, values: dict[str, object]) 
 
 def _parts(files: Files, element: Element) -> Iterator[tuple[str, dict[str, str]]]:
     """What each of the files in an element holds, as its text, and its attributes."""
-    return (
-        (attributes.get(files.attribute, ""), attributes)
-        for tag, attributes in element.inner
-        if tag == files.element
-    )
+    parts = (attributes for tag, attributes in element.inner if tag == files.element)
+    return ((attributes.get(files.attribute, ""), attributes) for attributes in parts)
