@@ -235,7 +235,7 @@ _SPOILERS: Final[dict[str, Callable[[Fault, replies.Reply], replies.Reply]]] = {
     "401_nested": lambda _, __: replies.json_reply(401, _NESTED),
     "403": lambda _, __: replies.NO_LOCATION_ACCESS,
     "404": lambda _, __: replies.error(404, "Not Found"),
-    "422": lambda _, __: replies.unprocessable("the sandbox was told to refuse this"),
+    "422": lambda _, __: replies.invalid("the sandbox was told to refuse this").reply,
     "429": lambda fault, _: _throttled(fault, None),
     "500": lambda _, __: replies.SERVER_ERROR,
     "502": lambda _, __: _html(502),
