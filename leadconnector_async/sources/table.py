@@ -193,11 +193,7 @@ class Table:
     """
 
     def __init__(
-        self,
-        place: str,
-        header: Sequence[str],
-        options: SourceOptions,
-        coercer: RowCoercer,
+        self, place: str, header: Sequence[str], options: SourceOptions, coercer: RowCoercer
     ) -> None:
         self._options = options
         names = [stripped(name) for name in header]
