@@ -179,24 +179,18 @@ _NESTED: Final = {
     "error": {"code": "UNAUTHENTICATED", "message": "Invalid token: access token is invalid"}
 }
 
-_GARBAGE_RATES: Final = {
-    "X-RateLimit-Max": "lots",
-    "X-RateLimit-Remaining": "-7",
-    "X-RateLimit-Interval-Milliseconds": "1e999",
-    "X-RateLimit-Limit-Daily": "",
-    "X-RateLimit-Daily-Remaining": "99999999999999999999",
-    "X-RateLimit-Daily-Reset": "NaN",
-    "Retry-After": "soon",
-}
+_RATES: Final = (
+    *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
+    *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),
+)
 
-_CONTRADICTORY_RATES: Final = {
-    "X-RateLimit-Max": "1",
-    "X-RateLimit-Remaining": "5000",
-    "X-RateLimit-Interval-Milliseconds": "0",
-    "X-RateLimit-Limit-Daily": "10",
-    "X-RateLimit-Daily-Remaining": "200000",
-    "X-RateLimit-Daily-Reset": "0",
-}
+_GARBAGE: Final = ("lots", "-7", "1e999", "", "99999999999999999999", "NaN")
+
+_GARBAGE_RATES: Final = dict(zip(_RATES, _GARBAGE, strict=True)) | {"Retry-After": "soon"}
+
+_CONTRADICTORY_RATES: Final = dict(
+    zip(_RATES, ("1", "5000", "0", "10", "200000", "0"), strict=True)
+)
 
 
 def invented_reply(fault: Fault, seen: int) -> replies.Reply:
