@@ -129,13 +129,8 @@ class Importer:
         return {name: getattr(progress, name) for name in ("pending", "rate", "seconds_left")}
 
     @property
-    def total(self) -> int:
-        """Records that this run has to send."""
-        return self._sending.total or 0
-
-    @property
     def left_over(self) -> int | None:
-        """Those of them that are left; None where it is all that is pending."""
+        """Records that this run had to send, and that are left; None: all that is pending."""
         return self._sending.left_over
 
     @property

@@ -76,8 +76,6 @@ class StaticToken:
         'pit-0123456789'
     """
 
-    __slots__ = ("_token",)
-
     def __init__(self, token: str) -> None:
         if not is_token(token):
             raise ValueError(f"the token is empty or has characters that no token has: {FIX_TOKEN}")
@@ -126,8 +124,6 @@ class TokenCache:
     runs in a task of its own, which no cancelled caller cuts off: a refresh token is used up
     although nobody waits for its successor any more.
     """
-
-    __slots__ = ("_clock", "_fetch", "_held", "_refused", "_task")
 
     def __init__(
         self,
