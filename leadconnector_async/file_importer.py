@@ -241,18 +241,17 @@ class Signals:
         self._finish = finish
         self._stop_now = stop_now
         self._loop = asyncio.get_running_loop()
-        self._former: dict[int, object] = {}
         self.count: int = 0
 
     def __enter__(self) -> Self:
         # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._former[number] = signal.signal(number, self._handle)
+        caught = (signal.SIGINT, signal.SIGTERM)
+        self._former = {number: signal.signal(number, self._handle) for number in caught}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
+            signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1

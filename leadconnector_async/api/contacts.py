@@ -45,7 +45,7 @@ _OTHER: Final = (
 _PUNCTUATION: Final = re.compile(r"[+\s().-]")
 
 
-class _Answer(Struct, rename="camel"):
+class _ContactReply(Struct, rename="camel"):
     contact: Any = None
     contacts: Any = None
     new: Any = None
@@ -106,7 +106,7 @@ def find_contact(
         if not known:
             raise effects.refused(response, _MAKE)
         return known
-    made = _id_in(effects.content_of(response, _Answer, _MAKE).contact)
+    made = _id_in(effects.content_of(response, _ContactReply, _MAKE).contact)
     if not made:
         raise effects.StepFailedError(f"{_MAKE}: the answer names none")
     yield effects.PutLookups({f"made:{contact.key}": made})  # of which reports give the number
@@ -128,7 +128,7 @@ def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
     response: Response = yield Request(
         "POST", "/contacts/upsert", endpoints.CONTACTS_VERSION, _encode(fields)
     )
-    answer = effects.content_of(response, _Answer, _UPSERT)
+    answer = effects.content_of(response, _ContactReply, _UPSERT)
     if not _id_in(answer.contact):
         raise effects.StepFailedError(f"{_UPSERT}: the answer names none")
     given = (("phone", contact.phone), ("email", contact.email))
@@ -168,7 +168,7 @@ def _look(
         response: Response = yield Request("GET", path, endpoints.CONTACTS_VERSION)
         if is_absent(response):
             continue
-        found = effects.content_of(response, _Answer, "the contact could not be looked up")
+        found = effects.content_of(response, _ContactReply, "the contact could not be looked up")
         given = [*_listed(found.contact), *_listed(found.contacts)]
         shown: dict[str, dict[str, Any]] = {
             id_: contact | {"id": id_} for contact in given if (id_ := _id_in(contact))
@@ -228,12 +228,12 @@ def make_contact(location: str, contact: Contact) -> Request:
     return Request("POST", "/contacts/", endpoints.CONTACTS_VERSION, _encode(fields))
 
 
-def _read(body: bytes) -> _Answer:
+def _read(body: bytes) -> _ContactReply:
     """Read any answer; one that cannot be read says nothing."""
     try:
-        return msgspec.json.decode(body, type=_Answer)
+        return msgspec.json.decode(body, type=_ContactReply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _Answer()
+        return _ContactReply()
 
 
 _OPEN: Final = "the conversation could not be opened"
@@ -253,7 +253,7 @@ def open_conversation(location: str, contact: str) -> Flow[str]:
         if known is None:
             raise effects.StepLagsError(f"{_FIND}: the search does not show it yet")
         return known
-    opened = _id_in(effects.content_of(response, _Answer, _OPEN).conversation)
+    opened = _id_in(effects.content_of(response, _ContactReply, _OPEN).conversation)
     if opened is None:
         raise effects.unreadable(_OPEN)
     return opened
@@ -263,7 +263,7 @@ def find_owner(conversation: str) -> Flow[str]:
     """Learn the id of a conversation's contact."""
     response: Response = yield endpoints.get_conversation(conversation)
     what = "the conversation's contact could not be found"
-    contact = text_of(effects.content_of(response, _Answer, what).contact_id)
+    contact = text_of(effects.content_of(response, _ContactReply, what).contact_id)
     if contact is None:
         raise effects.unreadable(what)
     return contact

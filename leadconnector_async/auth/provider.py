@@ -184,13 +184,9 @@ _PIECE: Final = 65_536
 class CommandToken:
     """The first line that a command prints. It is run once, when the token is first needed.
 
-    No shell reads the command. Nothing it prints is shown, not even when it fails.
-
-    Args:
-        argv: the program and its arguments.
-        what: whose token it is, in the words of errors.
-        turns: bounds how many commands run at a time.
-        seconds: how long it may take.
+    No shell reads the command. Nothing it prints is shown, not even when it fails. ``what`` is
+    whose token it is, in the words of errors; ``turns`` bounds how many commands run at a time,
+    ``seconds`` how long one may take.
     """
 
     def __init__(

@@ -87,8 +87,7 @@ _MAIL_FIELDS: Final = (
 )
 
 _IDS: Final = (
-    *("contact_id", "conversation_id", "conversation_provider_id"),
-    *("email_message_id", "alt_id"),
+    *("contact_id", "conversation_id", "conversation_provider_id", "email_message_id", "alt_id"),
 )
 
 _TEXTS: Final = ("message", "subject", "html")

@@ -121,10 +121,8 @@ class RowCoercer:
     """
 
     def __init__(self, options: SourceOptions, beside: Beside | None = None) -> None:
-        self._leave_out = options.leave_out
-        self._undated_now = options.undated == "now"
-        self._repair = options.repair_text
-        self._are_calls_noted = options.call_notes == "on"
+        self._options = options
+        self._people = options.people
         self.notices: list[str] = []
         self.dates: Dates = Dates(options.timezone, options.date_format)
         self.dates.notices = self.notices
@@ -135,7 +133,6 @@ class RowCoercer:
             mine=options.mine,
         )
         self.sides: ChatSides = ChatSides(self.contacts)
-        self._people = options.people
         self.files: Attachments = Attachments(options, beside or Beside())
         self._type: object = None
         readers: dict[str, Callable[[object], object]] = {
@@ -182,7 +179,7 @@ class RowCoercer:
             return Parsed(line, raw, None, (), identity_of(values), left_out=reason)
         identity = identity_of(values)
         for kind in self._kinds:
-            if kind in self._leave_out:
+            if kind in self._options.leave_out:
                 return Parsed(line, raw, None, (), identity, left_out=LEAVE_OUT[kind])
         return Parsed(line, raw, None, problems, identity, notices=told)
 
@@ -248,7 +245,8 @@ class RowCoercer:
 
     def _miss_date(self, problems: list[Problem]) -> None:
         missed = [problem for problem in problems if problem.field == "date"]
-        if self._undated_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
+        is_now = self._options.undated == "now"
+        if is_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
             problems[:] = [problem for problem in problems if problem not in missed]
             self.notices.append("date is missing: the message takes the time of the import")
         elif not missed:
@@ -257,7 +255,7 @@ class RowCoercer:
     def _body(self, value: object) -> str:
         """Take text, and note, or mend, what an earlier program did to it."""
         if type(value) is str and "\0" in value:
-            if not self._repair:
+            if not self._options.repair_text:
                 wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
                 raise WrongValueError(wrong, "remove it, or give --repair-text")
             value = value.replace("\0", "")
@@ -265,14 +263,14 @@ class RowCoercer:
         text = read_text(value)
         if text.isascii() or (meant := mended(text)) is None:
             return text
-        self.notices.append(MENDED if self._repair else GARBLED)
-        return meant if self._repair else text
+        self.notices.append(MENDED if self._options.repair_text else GARBLED)
+        return meant if self._options.repair_text else text
 
     def _message(self, value: object) -> str | None:
         """Take text, with the notes of a call or without."""
         if not isinstance(value, NotedText):
             return self._body(value)
-        if self._are_calls_noted:
+        if self._options.call_notes == "on":
             text = NotedText(self._body(str(value)))
             text.own, text.told = value.own, ()
             return text

@@ -33,7 +33,7 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import Cell, ColumnValues, parts_of, word_of
+from leadconnector_async.sources.mapped_rules import ColumnValues, Row, parts_of, word_of
 from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 from leadconnector_async.sources.time_zones import zone_named
@@ -287,7 +287,7 @@ class FieldPlan:
         self.is_composed: bool = self.is_list or bool(self.zones) or any(told)
         self.is_composed |= rule.constant is not None
 
-    def or_map(self, row: Mapping[str, Cell]) -> str:
+    def or_map(self, row: Row) -> str:
         """Name the column of a word that is not known, and the way to another one."""
         rule, field = self.rule, self.field
         column = next((name for name in columns_of(rule) if word_of(row, name)), None)

@@ -44,8 +44,6 @@ _CUT: Final = Problem(
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
 
 _NOT_MINE: Final = (
@@ -151,7 +149,7 @@ class MailReader:
         values: Values = {"type": "Email"}
         raw = piece.content
         if head_only:
-            raw = _HEAD_END.split(raw, 1)[0]
+            raw = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
         try:
             parser = BytesFeedParser(policy=compat32)
             for start in range(0, len(raw), _CHUNK):

@@ -8,6 +8,7 @@ Parquet: read in batches, columns of structs by dotted names.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -21,7 +22,7 @@ from leadconnector_async.sources.table import Table, is_blank
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from python_calamine import CalamineSheet, CalamineWorkbook
+    from python_calamine import CalamineWorkbook
 
     from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.byte_stream import SourceFile
@@ -138,8 +139,7 @@ class _Book:
     """The sheets of a workbook, of which the last one that was asked for is kept."""
 
     def __init__(self, workbook: CalamineWorkbook) -> None:
-        self._workbook = workbook
-        self._last: tuple[str, CalamineSheet] | None = None
+        self._sheet = lru_cache(maxsize=1)(workbook.get_sheet_by_name)
         about = workbook.sheets_metadata  # its words are those of an enumeration without names
         self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
         self.hidden = {sheet.name for sheet in about if not str(sheet.visible).endswith(".Visible")}
@@ -155,11 +155,6 @@ class _Book:
         """Count the rows from the first of the sheet to the last that is not empty."""
         sheet = self._sheet(name)
         return (sheet.start or (0, 0))[0] + sheet.height
-
-    def _sheet(self, name: str) -> CalamineSheet:
-        if self._last is None or self._last[0] != name:
-            self._last = name, self._workbook.get_sheet_by_name(name)
-        return self._last[1]
 
 
 class _SheetHead(NamedTuple):
@@ -220,10 +215,8 @@ def _grid(
                 if number <= look.line:
                     continue
                 row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
-                if several:
-                    yield number, [*row, look.name], look.name
-                else:
-                    yield number, row, None
+                sheet = look.name if several else None
+                yield number, row if sheet is None else [*row, sheet], sheet
             before += look.height
 
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
@@ -244,8 +237,7 @@ def _places(header: list[str], other: list[str]) -> list[int] | None:
     """Find where another sheet has each column. None where it has them in the same places."""
     if other == header:
         return None
-    spelled = [stripped(name) for name in other]
-    names = [stripped(name) for name in header]
+    names, spelled = map(stripped, header), [*map(stripped, other)]
     return [spelled.index(name) if name and name in spelled else -1 for name in names]
 
 

@@ -85,8 +85,8 @@ class MappedColumns(Columns):
         }
         read = {name for names in self.feeds.values() for name in names}
         # What a list of failed records adds. Elsewhere a location is another system's.
-        self._listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
-        self._listed = [name for name in self._listed if name in self.names]
+        listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
+        self._listed = [name for name in listed if name in self.names]
         passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
         refuse_doubles(source, self.names, passed - {""})
         self.unknown: list[str] = [name for name in self.names if name not in passed]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from leadconnector_async.sources.date_forms import HOURS_OF_TABLES, offset_zone
 from leadconnector_async.sources.date_patterns import ZoneName
 from leadconnector_async.sources.fields import WrongValueError, quoted, shown
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
 
 _ZONE: Final = re.compile(
     r"[(\[]?(?<![a-z])(?:(?:utc|gmt)\s*[+-]\s*\d{1,2}(?::?\d\d)?|[a-z]+(?:/[a-z_-]+)+(?:[+-]\d+)?)[)\]]?",

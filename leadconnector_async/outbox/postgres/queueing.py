@@ -18,10 +18,10 @@ from leadconnector_async.api.enrichment import PERSON, conversation_lookup, plac
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.postgres.counters import (
-    add_lookups,
     columns,
     forget_lookups,
     known_lookups,
+    note_lookups,
     storable,
 )
 from leadconnector_async.outbox.postgres.leases import shard_of
@@ -66,7 +66,7 @@ _LEAVE: Final = """UPDATE queue q SET location = -q.location
 async def select(leases: Leases, selection: Selection) -> None:
     """See `DurableOutbox.select`."""
     await leases.lock_all()
-    connection: Connection = leases.runner.connection
+    connection: Connection = leases.connection
     await connection.execute(TAKE_ALL)
     held = {seq for (seq,) in await connection.fetch(_HELD)}
     walk = SelectionPass(selection, held)
@@ -163,7 +163,7 @@ class Publisher:
                 contact = msgspec.json.encode(found[0]).decode()
                 for name in found[1]:
                     persons.setdefault((location, f"{PERSON}{name}"), contact)
-        await add_lookups(self._connection, [(*who, value) for who, value in persons.items()])
+        await note_lookups(self._connection, [(*who, value) for who, value in persons.items()])
 
     async def enqueue(self, places: Sequence[QueuePlace]) -> None:
         """Put records in."""
@@ -236,7 +236,7 @@ class Requeuer:
 
     def __init__(self, leases: Leases) -> None:
         self._runner = leases.runner
-        self._connection: Connection = leases.runner.connection
+        self._connection: Connection = leases.connection
         self._leases = leases
 
     async def requeue_all(self, at_once: int) -> Requeued:

@@ -16,8 +16,8 @@ from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
 from leadconnector_async.outbox.postgres.stored_files import keep, local_files
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
+from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.draft import line_key
-from leadconnector_async.records.sameness import forgotten
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
