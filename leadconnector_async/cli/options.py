@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.option_types import DELIMITER, FORMAT, KINDS, MAPPING, OUTBOX, ZONE
+from leadconnector_async.cli.option_types import (
+    OUTBOX,
+    delimiter,
+    file_format,
+    kinds,
+    mapping,
+    zone,
+)
 from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
 
 if TYPE_CHECKING:
@@ -17,26 +24,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sources import SourceOptions
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-
-_PLAIN: Final = (
-    "timezone",
-    "encoding",
-    "format",
-    "delimiter",
-    "mapping_file",
-    "region",
-    "mine",
-    "numbers",
-    "undated",
-    "date_format",
-    "sheet",
-    "other_files",
-    "fetch_attachments",
-    "fetch_private",
-    "call_notes",
-    "repair_text",
-)
-"""Source options that are passed on as click gives them."""
 
 
 def option(
@@ -96,7 +83,7 @@ source_options: Final = options_of(
     option(
         "--map FIELD=COLUMN",
         "mapping",
-        type=MAPPING,
+        type=mapping,
         multiple=True,
         help="The column (or JSON key) that holds a field, where it is not named like the field; "
         "none after the equals sign switches the field off. "
@@ -104,7 +91,7 @@ source_options: Final = options_of(
     ),
     option(
         "--timezone ZONE",
-        type=ZONE,
+        type=zone,
         help="The time zone of dates without an offset, such as America/New_York.",
     ),
     option(
@@ -114,13 +101,13 @@ source_options: Final = options_of(
     ),
     option(
         "--format NAME",
-        type=FORMAT,
+        type=file_format,
         help="What the files hold: jsonl, csv, mbox, eml, xml, excel, parquet, singer, or what a "
         "plug-in reads. By default their names say, or else their beginning.",
     ),
     option(
         "--delimiter CHAR",
-        type=DELIMITER,
+        type=delimiter,
         help=r"What separates the cells of CSV, such as ';' or '\t'. By default it is recognised.",
     ),
     option(
@@ -149,7 +136,7 @@ source_options: Final = options_of(
     ),
     option(
         "--leave-out KIND,...",
-        type=KINDS,
+        type=kinds,
         multiple=True,
         help=f"Do not send records of these kinds, and count them: {', '.join(LEAVE_OUT)}. By "
         "default those without a number to send to are refused.",
@@ -232,27 +219,33 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
 
     from leadconnector_async.sources import SourceOptions, read_people  # noqa: PLC0415 - not for help
 
-    leave_out = {kind for kinds in given.pop("leave_out") for kind in kinds}
+    taken = {name: given.pop(name) for name in SourceOptions.__struct_fields__ if name in given}
+    leave_out = {kind for kinds in taken["leave_out"] for kind in kinds}
     if given.pop("no_number") == "leave-out":
         leave_out |= NUMBERLESS
-    if (groups := given.pop("groups")) == "leave-out":
+    if taken["groups"] == "leave-out":
         leave_out.add("groups")
-        groups = "each"
-    people = given.pop("people")
-    labels = (label for labels in given.pop("labels") for label in labels.split(","))
-    options = SourceOptions(
-        mapping=dict(given.pop("mapping")),
-        leave_out=frozenset(leave_out),
-        groups=groups,
-        labels=frozenset(label.strip().casefold() for label in labels),
-        files=tuple(Path(folder) for folder in given.pop("files")),
-        mappings=tuple(Path(folder) for folder in given.pop("mappings")),
-        **{name: given.pop(name) for name in _PLAIN},
-    )
+        taken["groups"] = "each"
+    people = taken.pop("people")
+    labels = (label for labels in taken["labels"] for label in labels.split(","))
+    taken |= {
+        "mapping": dict(taken["mapping"]),
+        "leave_out": frozenset(leave_out),
+        "labels": frozenset(label.strip().casefold() for label in labels),
+        "files": tuple(map(Path, taken["files"])),
+        "mappings": tuple(map(Path, taken["mappings"])),
+    }
+    options = SourceOptions(**taken)
     return replace(options, people=read_people(people, options)) if people else options
 
 
 api_options: Final = options_of(
+    option(
+        "--locations FILE",
+        type=click.Path(dir_okay=False),
+        help="A TOML file of locations, each with its own token, quota and providers, instead of "
+        "--token. See docs/locations.md.",
+    ),
     option("--base-url URL", help="Another address than the API's own."),
     option(
         "--api-version VERSION",
@@ -308,13 +301,6 @@ source_token_option: Final = option(
     "--source-token TOKEN",
     help="The token of a location that is read, leadconnector:ID, where --token and --locations "
     "have none for it. Better given in the environment.",
-)
-
-locations_option: Final = option(
-    "--locations FILE",
-    type=click.Path(dir_okay=False),
-    help="A TOML file of locations, each with its own token, quota and providers, instead of "
-    "--token. See docs/locations.md.",
 )
 
 json_option: Final = option(

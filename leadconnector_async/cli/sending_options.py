@@ -6,12 +6,12 @@ from typing import Final
 
 import click
 
-from leadconnector_async.cli.option_types import ADDRESS, DURATION, QUOTA_OR_OFF, SHARE
+from leadconnector_async.cli.option_types import address, duration, quota_or_off, share
 from leadconnector_async.cli.options import option, options_of
 
 share_option: Final = option(
     "--share PERCENT",
-    type=SHARE,
+    type=share,
     default="100%",
     help="How much of each location's quota to use, such as 50%, of the 10 seconds and of the day: "
     "the rest is left to people at work.",
@@ -20,7 +20,7 @@ share_option: Final = option(
 for_option: Final = option(
     "--for TIME",
     "run_for",
-    type=DURATION,
+    type=duration,
     help="Begin nothing more after such a time, as 2h or 1h30m, and end with exit status 4 if "
     "something is left.",
 )
@@ -130,7 +130,7 @@ sending_options: Final = options_of(
     option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4."),
     option(
         "--quota N/SECONDS",
-        type=QUOTA_OR_OFF,
+        type=quota_or_off,
         help='The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What '
         "the API announces wins.",
     ),
@@ -141,7 +141,7 @@ sending_options: Final = options_of(
     ),
     option(
         "--metrics HOST:PORT",
-        type=ADDRESS,
+        type=address,
         help="Serve metrics for Prometheus there, such as 127.0.0.1:9464, while this runs. Whoever "
         "reaches the port reads them.",
     ),

@@ -22,8 +22,6 @@ from leadconnector_async.quota.limits import RateLimit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NOTHING: Final[Mapping[str, str]] = {}
-
 _ENDLESS: Final = 10**9
 """Requests in an interval that no quota allows: stands for none, beside one of the day."""
 
@@ -104,7 +102,7 @@ class Locations(Struct, frozen=True, kw_only=True):
     def providers(self, location_id: str) -> Mapping[str, str]:
         """The conversation provider of each message type that has one in this location."""
         location = self.locations.get(location_id)
-        return _NOTHING if location is None else location.providers
+        return {} if location is None else location.providers
 
     def limit(self, location_id: str, default: RateLimit | None) -> RateLimit | None:
         """The quota to assume for a location, whether it is listed or not."""
@@ -130,8 +128,6 @@ class Locations(Struct, frozen=True, kw_only=True):
 _SEE: Final = "see docs/locations.md"
 
 _SOURCES: Final = ("token_env", "token_command", "refresh_token_env", "company")
-
-_EITHER: Final = f"{', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}"
 
 
 def read_locations(path: str) -> Locations:
@@ -246,7 +242,8 @@ class _LocationsReader:
     ) -> None:
         given = [key for key in _SOURCES if getattr(found, key) is not None]
         if not given:
-            raise self._error(f"{place} has no token: write {_EITHER}")
+            either = f"{', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}"
+            raise self._error(f"{place} has no token: write {either}")
         if len(given) > 1:
             raise self._error(f"{place} has {' and '.join(given)}: keep one of them")
         if found.token_command is not None:

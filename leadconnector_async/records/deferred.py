@@ -96,7 +96,7 @@ class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def encoded(self) -> str:
         """Write it as JSON, as the outbox keeps it."""
-        return _encoder.encode(self).decode()
+        return _encode(self).decode()
 
     def __bool__(self) -> bool:
         return self != _NOTHING
@@ -105,11 +105,6 @@ class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def is_outbound_call(message: MessageFields) -> bool:
     """Tell a call that goes to the endpoint for calls that were made elsewhere."""
     return message.type == "Call" and message.direction == "outbound"
-
-
-def read_deferred(text: str) -> Deferred:
-    """Read what `Deferred.encoded` wrote."""
-    return _decoder.decode(text)
 
 
 def with_contact(body: bytes, contact: Contact | None) -> bytes:
@@ -124,9 +119,10 @@ def with_contact(body: bytes, contact: Contact | None) -> bytes:
 
 _NOTHING: Final = Deferred()
 
-_encoder: Final = msgspec.json.Encoder()
+_encode: Final = msgspec.json.Encoder().encode
 
-_decoder: Final = msgspec.json.Decoder(Deferred)
+read_deferred: Final = msgspec.json.Decoder(Deferred).decode
+"""Read what `Deferred.encoded` wrote."""
 
 
 def two_names_of(deferred: str) -> tuple[Contact, tuple[str, str]] | None:
@@ -143,24 +139,17 @@ def answers_last(mails: Iterable[StagedMail]) -> Iterator[tuple[int, int]]:
     ``mails`` come by location, lane, date and number.
     """
     for _, lane in groupby(mails, key=lambda row: row[:2]):
-        yield from _moved(row[2:] for row in lane)
-
-
-def _moved(rows: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
-    """Yield the new date and the number of each mail of one lane that has to move."""
-    mails = [(date, seq, read_deferred(deferred)) for date, seq, deferred in rows]
-    places = {deferred.mail: place for place, (_, _, deferred) in enumerate(mails) if deferred.mail}
-    dates = [date for date, _, _ in mails]
-    answered = [
-        [places[name] for name in deferred.answers if name in places] for _, _, deferred in mails
-    ]
-    for place in _answered_first(answered):
-        dates[place] = max([dates[place], *(dates[other] + 1 for other in answered[place])])
-    yield from (
-        (after, seq)
-        for after, (before, seq, _) in zip(dates, mails, strict=True)
-        if after != before
-    )
+        befores, numbers, texts = zip(*(row[2:] for row in lane), strict=True)
+        parts = [*map(read_deferred, texts)]
+        places = {deferred.mail: place for place, deferred in enumerate(parts) if deferred.mail}
+        answered = [
+            [places[name] for name in deferred.answers if name in places] for deferred in parts
+        ]
+        dates = [*befores]
+        for place in _answered_first(answered):
+            dates[place] = max([dates[place], *(dates[other] + 1 for other in answered[place])])
+        moved = zip(dates, numbers, befores, strict=True)
+        yield from ((after, number) for after, number, before in moved if after != before)
 
 
 def _answered_first(answered: list[list[int]]) -> Iterator[int]:
@@ -187,9 +176,6 @@ def _answered_first(answered: list[list[int]]) -> Iterator[int]:
 _UNSEEN, _OPEN, _DONE = range(3)
 
 
-_CACHED: Final = 4096
-
-
 def current_digest(path: str) -> str:
     """Digest of what a file holds now.
 
@@ -202,7 +188,7 @@ def current_digest(path: str) -> str:
     return _digest(path, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
 
 
-@lru_cache(maxsize=_CACHED)  # the picture of a signature is in each mail
+@lru_cache(maxsize=4096)  # the picture of a signature is in each mail
 def _digest(path: str, *_state: int) -> str:
     with Path(path).open("rb") as file:
         return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()

@@ -87,8 +87,7 @@ def reused_id(place: str, *, listed: bool = False) -> Problem:
     """Name what is wrong with a record whose id is that of the one at ``place``."""
     name = place.replace('"', "'")
     quoted = f' ("{name}")' if place else ""
+    field, fix = "id", "give each record an id of its own"
     if listed:
-        fix = "take the key out of all but one"
-        return Problem("outboxKey", f"is that of another record{quoted} with other content", fix)
-    fix = "give each record an id of its own"
-    return Problem("id", f"is that of another record{quoted} with other content", fix)
+        field, fix = "outboxKey", "take the key out of all but one"
+    return Problem(field, f"is that of another record{quoted} with other content", fix)

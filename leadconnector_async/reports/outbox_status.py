@@ -17,13 +17,8 @@ from leadconnector_async.reports.progress import budget_after, slowest
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.reader import (
-        OutboxReader,
-        OutboxSummary,
-        Owner,
-        RecordCounts,
-        SourcePosition,
-    )
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.reader import OutboxSummary, Owner, RecordCounts, SourcePosition
     from leadconnector_async.sources import Parsed
 
 MAX_PLACES: Final = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from operator import gt, lt
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.sandbox import replies
@@ -26,20 +27,23 @@ _TEXTS: Final = (
 
 def get_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /contacts/{id}``."""
-    found = state.contacts.get(request.grant.location, request.params[0])
-    if found is None:
-        raise replies.refused(400, f"Contact with id {request.params[0]} not found")
-    return replies.json_reply(200, {"contact": _view(found), "traceId": replies.TRACE_ID})
+    contact = _named(state, request)
+    return replies.json_reply(200, {"contact": _view(contact), "traceId": replies.TRACE_ID})
 
 
 def delete_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``DELETE /contacts/{id}``, and with it its conversation."""
-    location, contact = request.grant.location, request.params[0]
-    if state.contacts.get(location, contact) is None:
-        raise replies.refused(400, f"Contact with id {contact} not found")
+    location, contact = request.grant.location, _named(state, request)["id"]
     state.contacts.remove(location, contact)
     state.store.drop(location, contact)
     return replies.json_reply(200, {"succeded": True})
+
+
+def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
+    found = state.contacts.get(request.grant.location, request.params[0])
+    if found is None:
+        raise replies.refused(400, f"Contact with id {request.params[0]} not found")
+    return found
 
 
 def find_duplicate(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -68,10 +72,8 @@ def create_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     fields, location = _read(request)
     found = _find(state, location, fields)
     if found is not None:
-        matching = (
-            "email" if state.contacts.find(location, "email", fields.get("email")) else "phone"
-        )
-        meta = {"contactId": found["id"], "matchingField": matching}
+        by_email = state.contacts.find(location, "email", fields.get("email"))
+        meta = {"contactId": found["id"], "matchingField": "email" if by_email else "phone"}
         message = "This location does not allow duplicated contacts."
         raise replies.refused(400, message, meta=meta, traceId=replies.TRACE_ID)
     contact = _put(state, location, {}, fields)
@@ -100,11 +102,7 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
     """What is kept of the fields, and the location."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
-    wrong = [
-        f"{name} must be a string"
-        for name in _TEXTS
-        if not isinstance(fields.get(name), str | None)
-    ]
+    wrong = replies.wrong_texts(fields, _TEXTS)
     others = fields.get("additionalEmails") or []
     if not isinstance(others, list) or not all(isinstance(one, str) for one in others):
         wrong.append("each value in additionalEmails must be a string")
@@ -204,8 +202,11 @@ def search_conversations(state: SandboxState, request: ApiRequest) -> replies.Re
     found = [view for view in found if _matches(view, request.query.get("query"))]
     descending = request.query.get("sort", "desc") == "desc"
     found.sort(key=lambda view: (view["lastMessageDate"], view["id"]), reverse=descending)
-    page = [view for view in found if _is_after(view, request, descending=descending)][:limit]
-    return replies.json_reply(200, {"conversations": page, "total": len(found)})
+    start, page = request.moment("startAfterDate"), found
+    if start is not None:
+        after = lt if descending else gt
+        page = [view for view in found if after(view["lastMessageDate"], start)]
+    return replies.json_reply(200, {"conversations": page[:limit], "total": len(found)})
 
 
 def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list[Conversation]:
@@ -215,7 +216,7 @@ def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list
     elif conversation_id:
         one = state.store.conversation(location, conversation_id)
     else:
-        return list(state.store.conversations(location))
+        return state.store.conversations(location)
     return [one] if one is not None else []
 
 
@@ -228,11 +229,3 @@ def _matches(view: dict[str, Any], text: str | None) -> bool:
     if not text:
         return True
     return any(text.lower() in str(view[name]).lower() for name in ("fullName", "email", "phone"))
-
-
-def _is_after(view: dict[str, Any], request: ApiRequest, *, descending: bool) -> bool:
-    start = request.moment("startAfterDate")
-    if start is None:
-        return True
-    moment = int(view["lastMessageDate"])
-    return moment < start if descending else moment > start

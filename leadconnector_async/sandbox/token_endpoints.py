@@ -8,7 +8,7 @@ snake_case. Source: the OpenAPI files for OAuth, of both versions.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.api_request import Grant
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.api_request import ApiRequest
     from leadconnector_async.sandbox.config import OAuthApp
     from leadconnector_async.sandbox.state import SandboxState
-
-_LOWER: Final = re.compile("_([a-z])")
 
 
 def refresh(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -91,5 +89,7 @@ def _issue(
         answer["refresh_token"] = f"refresh-{state.ids()}"
         state.refresh_tokens[answer["refresh_token"]] = installation
     if request.version == "v3":
-        answer = {_LOWER.sub(lambda at: at[1].upper(), name): answer[name] for name in answer}
+        answer = {
+            re.sub("_([a-z])", lambda at: at[1].upper(), name): answer[name] for name in answer
+        }
     return replies.json_reply(200, answer)

@@ -19,7 +19,7 @@ from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
-from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
+from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.fields import (
     LOCATION,
     NESTED,
@@ -52,11 +52,7 @@ _INNER: Final = {
 
 _MAX_PAUSE: Final = 64
 
-_NONE: Final[Mapping[str, object]] = {}
-
-_FIX_LINE: Final = "write one JSON object per line"
-
-_FIX_RECORD: Final = "mend it in the file"
+_FIXES: Final = {"line": "write one JSON object per line", "record": "mend it in the file"}
 
 _FIX_RAW: Final = "mend it, or put the record itself, with this outboxKey, in place of this line"
 
@@ -107,7 +103,7 @@ class JsonSource(StreamSource):
             if isinstance(raw, TooLong):
                 yield Parsed(line, b"", None, (raw.problem("record"),))
             else:
-                yield self._object(line, raw, "record", _FIX_RECORD, common | values.holder)
+                yield self._object(line, raw, "record", common | values.holder)
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
@@ -191,30 +187,22 @@ class JsonSource(StreamSource):
         if isinstance(line, TooLong):
             return Parsed(number, b"", None, (line.problem("line"),))
         line = line.strip().removeprefix(codecs.BOM_UTF8)
-        return self._object(number, line, "line", _FIX_LINE) if line else None
+        return self._object(number, line, "line", {}) if line else None
 
-    def _object(
-        self, number: int, raw: bytes, what: str, fix: str, holder: Mapping[str, object] = _NONE
-    ) -> Parsed:
-        record, notices = read_object(raw, self._text, what, fix)
+    def _object(self, number: int, raw: bytes, what: str, holder: Mapping[str, object]) -> Parsed:
+        record, notices = read_object(raw, self._text, what, _FIXES[what])
         if isinstance(record, Problem):
             said = as_it_stands(raw)
             identity = identity_of(self._objects.values(said)) if isinstance(said, dict) else None
             return Parsed(number, raw, None, (record,), identity)
-        if is_unreadable(record):
-            mended = self._mended(record)
+        if is_unreadable(record):  # until somebody mends it: its line had been no JSON
+            mended, _ = read_object(record["raw"].encode(), self._text, "raw", _FIX_RAW)
             if isinstance(mended, Problem):
-                return Parsed(number, raw, None, (mended,), identity_of(record))
-            record = mended
+                problem = Problem("raw", mended.wrong, _FIX_RAW)
+                return Parsed(number, raw, None, (problem,), identity_of(record))
+            record = {key: record.get(key) for key in (OUTBOX_KEY, LOCATION)} | mended
         record = self._objects.with_holder(record, holder)
         return self._objects.parsed(number, raw, record, notices)
-
-    def _mended(self, unreadable: Record) -> Record | Problem:
-        """Read a record whose line had been no JSON, if somebody has mended it since."""
-        record, _ = read_object(unreadable["raw"].encode(), self._text, "raw", _FIX_RAW)
-        if isinstance(record, Problem):
-            return Problem("raw", record.wrong, _FIX_RAW)
-        return {key: unreadable.get(key) for key in (OUTBOX_KEY, LOCATION)} | record
 
     def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:
         """Refuse a file whose records may be in a list that was not read."""
@@ -252,8 +240,6 @@ def _are_plain(line: bytes) -> bool:
         for value, known in inner
     )
 
-
-_DELETED: Final = "records that were deleted in their source"
 
 _FIX: Final = "let the tap write to a file or a pipe alone: logs belong to standard error"
 
@@ -296,7 +282,8 @@ class SingerSource(JsonSource):
             return None
         raw = orjson.dumps(record)
         if record.get("_sdc_deleted_at"):
-            return Parsed(number, raw, None, (), left_out=_DELETED)
+            told = "records that were deleted in their source"
+            return Parsed(number, raw, None, (), left_out=told)
         return self._objects.parsed(number, raw, record, notices)
 
     def _is_read(self, stream: str, record: dict[str, Any]) -> bool:

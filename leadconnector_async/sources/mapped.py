@@ -19,6 +19,7 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped_rules import (
     SEVERAL,
+    Cell,
     amount_of,
     by_prefix,
     date_of,
@@ -35,14 +36,18 @@ from leadconnector_async.sources.mapped_rules import (
     unique,
     word_of,
 )
-from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list
+from leadconnector_async.sources.mapping import (
+    Definition,
+    FieldRule,
+    NotCarried,
+    RecordKind,
+    as_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from leadconnector_async.sources.contact_values import Contacts
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import Definition, RecordKind
+    from leadconnector_async.sources.chat_sides import ChatSides
 
     Values = dict[str, object]
 
@@ -55,10 +60,6 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _NOTHING: Final = frozenset({"false", "PT0S"})
-
-_FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
-
-_FIX_OWN: Final = "correct the direction, the numbers, or --mine: the sender is another one"
 
 _CONTENT: Final = BODY_FIELDS | {"attachments"}
 
@@ -73,7 +74,7 @@ _KINDS: Final = {
 class RowMapper:
     """Reads rows of one kind, given by the names of their columns."""
 
-    def __init__(self, kind: RecordKind, definition: Definition, contacts: Contacts) -> None:
+    def __init__(self, kind: RecordKind, definition: Definition, sides: ChatSides) -> None:
         empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
         self._leave_out = left_out_by(kind.leave_out, empty)
@@ -84,10 +85,13 @@ class RowMapper:
         }
         self._notes = {name: rule for name, rule in self._not_carried.items() if rule.note}
         self._empty = empty
-        self._contacts = contacts
+        self._sides, self._contacts = sides, sides.contacts
         self._chat = kind.chat
         self._rules = kind.fields
-        plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
+        plans = {
+            field: FieldPlan(field, rule, empty, self._make(field, rule))
+            for field, rule in kind.fields.items()
+        }
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
@@ -134,12 +138,12 @@ class RowMapper:
         if reason is not None:
             return {}, reason, []
         values = self.values(row)
-        direction, sides = values.get(DIRECTION), self._contacts.sides
-        if self._chat is not None and sides.noted(self._chat, row, direction):
+        direction = values.get(DIRECTION)
+        if self._chat is not None and self._sides.noted(self._chat, row, direction):
             return {}, "", []
         # The whole file is read once more only where it has to tell.
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
-            values = sides.of(self._chat, row, values) | values
+            values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
         told += [SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
         return values, reason, told
@@ -197,7 +201,8 @@ class RowMapper:
             return direction
         known = "outbound" if own[0] else "inbound"
         if direction in ("inbound", "outbound") and direction != known:
-            return WrongValueError(f"is {direction}, and --mine says {known}", _FIX_OWN)
+            fix = "correct the direction, the numbers, or --mine: the sender is another one"
+            return WrongValueError(f"is {direction}, and --mine says {known}", fix)
         return direction or known
 
     def _simple(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
@@ -232,7 +237,9 @@ class RowMapper:
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
             return unique(item for one in cells for item in items_of(one, rule)) or rule.default
-        found = (rule.join and self._joined(plan, row)) or self._cell(columns, row, plan)
+        parts = [self._cell(as_list(names), row, plan) for names in rule.join]
+        one = joined(parts, is_date=plan.field == "date") if parts else None
+        found = one or self._cell(columns, row, plan)
         if rule.glue is not None and isinstance(found, list | tuple):
             found = rule.glue.join(text_of(item) for item in found) or None
         cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
@@ -266,10 +273,6 @@ class RowMapper:
             return WrongValueError("names several people", fix, "; ".join(found), kind="groups")
         return "; ".join(found) or None
 
-    def _joined(self, plan: FieldPlan, row: Mapping[str, Cell]) -> str | None:
-        cells = [self._cell(as_list(columns), row, plan) for columns in plan.rule.join]
-        return joined(cells, is_date=plan.field == "date")
-
     def _after(self, columns: list[str], own: str, row: Mapping[str, Cell]) -> str | None:
         texts = [str(text) for name in columns if (text := self._cell((name,), row))]
         links = [word for word in own.split() if "://" in word]
@@ -286,7 +289,8 @@ class RowMapper:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
                 wrong = f"is {quoted(flag)} where true or false is expected"
-                return WrongValueError(wrong, _FIX_FLAG)
+                fix = "correct it, or give --map direction=COLUMN with another column"
+                return WrongValueError(wrong, fix)
         words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
@@ -313,12 +317,6 @@ class RowMapper:
                 fix += f", or leave such out: --leave-out {kind}"
                 raise WrongValueError(wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)
-
-    def _plan(self, field: str, rule: FieldRule) -> FieldPlan:
-        plan = FieldPlan(field, rule, self._empty)
-        plan.make = self._make(field, rule)
-        plan.is_plain = plan.make is None and not rule.strip and not rule.kinds
-        return plan
 
     def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:
         if rule.words:

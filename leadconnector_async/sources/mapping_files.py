@@ -139,14 +139,18 @@ def _flat(fields: object) -> object:
     }
 
 
+def right_names(name: str) -> str:
+    """Say what to write in place of a name that no field has."""
+    meant = near_field(name)
+    return f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
+
+
 def _check(name: str, fields: Mapping[str, FieldRule], types: Mapping[str, str]) -> None:
     if not fields:
         return
     for key in fields:
         if key not in MAPPABLE:
-            meant = near_field(key)
-            fix = f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
-            raise SourceError(f"--mapping {name}: {key} is no field: {fix}")
+            raise SourceError(f"--mapping {name}: {key} is no field: {right_names(key)}")
     if "type" not in fields and not types:
         raise SourceError(
             f'--mapping {name}: makes no type: add type = {{ constant = "SMS" }}, or a column'

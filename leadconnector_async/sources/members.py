@@ -105,6 +105,13 @@ def _place(name: str) -> list[tuple[bool, str]]:
     return [*((True, folder) for folder in folders), (False, file)]
 
 
+_UNOPENED: Final[dict[type[OSError], str]] = {
+    FileNotFoundError: "there is no such file: check the path",
+    IsADirectoryError: "is a folder: name the files in it",
+    PermissionError: "may not be read by you: change its permissions",
+}
+
+
 class FolderMembers(Members):
     """The files of a folder, and, unless it is not ``deep``, of those in it. Links lead nowhere."""
 
@@ -125,18 +132,11 @@ class FolderMembers(Members):
 
     def open(self, name: str, shown: str) -> BinaryIO:
         """Open a file."""
-        path = self.folder / name
         try:
-            return path.open("rb", buffering=0)
-        except FileNotFoundError as error:
-            raise SourceError(f"{shown}: there is no such file: check the path") from error
-        except IsADirectoryError as error:
-            raise SourceError(f"{shown}: is a folder: name the files in it") from error
-        except PermissionError as error:
-            raise SourceError(f"{shown}: may not be read by you: change its permissions") from error
+            return (self.folder / name).open("rb", buffering=0)
         except OSError as error:
-            why = f"cannot be opened ({error.strerror}): check the path"
-            raise SourceError(f"{shown}: {why}") from error
+            other = f"cannot be opened ({error.strerror}): check the path"
+            raise SourceError(f"{shown}: {_UNOPENED.get(type(error), other)}") from error
 
     def size(self, name: str) -> int:
         """Bytes of a file; 0 for one that is gone, or is none."""
@@ -291,9 +291,8 @@ class Beside(NamedTuple):
 
     def archived(self, item: str) -> tuple[Members, str] | None:
         """Find a file of an archive, as `find` does."""
-        members = self.members
-        name = self.find(item) if isinstance(members, ZipMembers) else None
-        return None if members is None or name is None else (members, name)
+        members = self.members if isinstance(self.members, ZipMembers) else None
+        return (members, name) if members and (name := self.find(item)) else None
 
     def take(self, path: Path) -> None:
         """Note that a record names a file of the disk, which may be one of the export."""

@@ -8,7 +8,7 @@ Parquet: read in batches, columns of structs by dotted names.
 
 from __future__ import annotations
 
-from itertools import accumulate, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
@@ -58,7 +58,7 @@ class Spreadsheet:
         self._share = share
         coercer = RowCoercer(options, file.beside)
         self.dates: Dates = coercer.dates
-        self.sides: ChatSides = coercer.contacts.sides
+        self.sides: ChatSides = coercer.sides
         self.table: Table = Table(place, header, options, coercer)
         self.form: bytes = self.table.form()
 
@@ -69,10 +69,7 @@ class Spreadsheet:
 
     def __iter__(self) -> Iterator[Parsed]:
         for line, cells, sheet in self._rows:
-            if is_blank(cells):
-                continue
-            parsed = self.table.parsed(line, cells)
-            if parsed is not None:
+            if parsed := self.table.parsed(line, cells):
                 yield parsed if sheet is None else _of_sheet(parsed, sheet)
         self.warnings += self.table.warnings
 
@@ -98,13 +95,9 @@ def as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ";".join(_item(item) for item in value)
+        items = map(as_text, value)
+        return ";".join(text.replace(";", "%3B") if "://" in text else text for text in items)
     return scalar_text(value)
-
-
-def _item(value: object) -> str:
-    text = as_text(value)
-    return text.replace(";", "%3B") if "://" in text else text
 
 
 def missing_extra(path: str, package: str, extra: str) -> SourceError:
@@ -112,10 +105,6 @@ def missing_extra(path: str, package: str, extra: str) -> SourceError:
     return SourceError(
         f"{path}: needs the package {package}: pip install 'leadconnector-async[{extra}]'"
     )
-
-
-_SHEET: Final = "sheet"
-"""The column that says where a row was, where rows come from several sheets."""
 
 
 def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
@@ -214,8 +203,7 @@ def _named(path: str, name: str, book: _Book, looks: list[_SheetHead]) -> _Sheet
 def _grid(
     file: SourceFile, book: _Book, looks: list[_SheetHead], options: SourceOptions
 ) -> Spreadsheet:
-    order = sorted(looks, key=lambda look: (look.hidden, not look.known))
-    main = order[0]
+    main = min(looks, key=lambda look: (look.hidden, not look.known))
     read = [
         look for look in looks if look is main or (not look.hidden and look.columns == main.columns)
     ]
@@ -224,9 +212,8 @@ def _grid(
 
     def rows() -> Iterator[GridRow]:
         nonlocal done
-        for before, look in zip(
-            accumulate((look.height for look in read), initial=0), read, strict=False
-        ):
+        before = 0
+        for look in read:
             places = _places(main.header, look.header)
             for number, cells in book.rows(look.name):
                 done = before + number
@@ -237,9 +224,11 @@ def _grid(
                     yield number, [*row, look.name], look.name
                 else:
                     yield number, row, None
+            before += look.height
 
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
-    added = next(name for name in (_SHEET, "sheet of row", "") if name not in main.columns)
+    # A column says where a row was.
+    added = next(name for name in ("sheet", "sheet of row", "") if name not in main.columns)
     header = [*main.header, added] if several else main.header
     place = f"{file.name}: {where}line {main.line}"
     spreadsheet = Spreadsheet(

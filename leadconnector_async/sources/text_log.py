@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import LINE_LIMIT, Parsed
-from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
+from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.fields import stripped
 from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.spreadsheet import missing_extra
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from selectolax.lexbor import LexborHTMLParser
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition, Pick

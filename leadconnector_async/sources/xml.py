@@ -47,26 +47,18 @@ _HIGH: Final = range(0xD800, 0xDC00)
 
 _LOW: Final = range(0xDC00, 0xE000)
 
-_REPLACEMENT: Final = 0xFFFD
-
 
 def mended_references(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Give the same text, with pairs of halves joined and what is not allowed replaced."""
     carry = b""
     for piece in pieces:
         text = carry + piece
-        cut = _cut(text)
+        cut = len(text)
+        if tail := _TAIL.search(text, max(0, cut - _MAX_TAIL)):
+            cut = tail.end(1) if tail[1] and _code(tail[1]) in _LOW else tail.start()
         carry = text[cut:]
         yield _RUN.sub(_mend, text[:cut])
     yield _RUN.sub(_mend, carry)
-
-
-def _cut(text: bytes) -> int:
-    tail = _TAIL.search(text, max(0, len(text) - _MAX_TAIL))
-    if tail is None:
-        return len(text)
-    whole = tail[1]
-    return tail.end(1) if whole and _code(whole) in _LOW else tail.start()
 
 
 def _mend(match: re.Match[bytes]) -> bytes:
@@ -76,7 +68,7 @@ def _mend(match: re.Match[bytes]) -> bytes:
         if code in _LOW and codes and codes[-1] in _HIGH:
             code = 0x10000 + ((codes.pop() - _HIGH.start) << 10) + code - _LOW.start
         codes.append(code)
-    return b"".join(b"&#%d;" % (code if _is_allowed(code) else _REPLACEMENT) for code in codes)
+    return b"".join(b"&#%d;" % (code if _is_allowed(code) else ord("\ufffd")) for code in codes)
 
 
 def _code(reference: bytes) -> int:
@@ -124,23 +116,22 @@ class XmlSource(RowSource):
         # What the text layer has decoded is UTF-8, whatever the file says of itself.
         encoding = "utf-8" if self._marked or self._options.encoding else None
         parser = _Parser(self.name, frozenset(self._elements.kinds), encoding)
-        pieces = mended_references(self._text.chunks())
-        while (piece := next(pieces, None)) is not None:
+        for piece in mended_references(self._text.chunks()):
             problem = parser.feed(piece)
             for element in parser.taken():
                 for parsed in self._elements.records(element):
                     found += 1
                     yield parsed
             if problem is not None:
-                yield Parsed(parser.line, b"{}", None, (self._stream.damage or problem,))
+                problem = self._stream.damage or problem
                 break
         else:
-            problem = self._stream.damage or parser.close()
-            if problem is not None:
-                yield Parsed(parser.line, b"{}", None, (problem,))
-            elif not found:
-                fix = ": choose another file, or another mapping"
-                raise self._holds_none(self._definition, "", fix)
+            problem = self._stream.damage or parser.feed(b"", final=True)
+        if problem is not None:
+            yield Parsed(parser.line, b"{}", None, (problem,))
+        elif not found:
+            fix = ": choose another file, or another mapping"
+            raise self._holds_none(self._definition, "", fix)
         self.warnings.extend(parser.warnings(whole=problem is None))
 
     def _holds_none(self, definition: Definition, where: str, fix: str) -> SourceError:
@@ -170,16 +161,19 @@ class _Parser:
         # Without a document type there are no entities, and nothing to fetch or to expand.
         parser.StartDoctypeDeclHandler = self._refuse
 
-    def feed(self, piece: bytes) -> Problem | None:
+    def feed(self, piece: bytes, *, final: bool = False) -> Problem | None:
         """Read on. A problem is the end: nothing after it can be told apart."""
         self._since += len(piece)
         if self._since > MAIL_LIMIT:
             raise self._too_much(f"{MAIL_LIMIT} bytes")
-        return self._parse(piece, final=False)
-
-    def close(self) -> Problem | None:
-        """Tell whether the file is whole."""
-        return self._parse(b"", final=True)
+        try:
+            self._parser.Parse(piece, final)
+        except expat.ExpatError as error:
+            self.line = error.lineno
+            why = "it is cut short" if final else expat.ErrorString(error.code)
+            wrong = f"is no XML from line {error.lineno} on ({why})"
+            return Problem("file", wrong, "mend it there, or export it again")
+        return None
 
     def taken(self) -> list[Element]:
         """Give the records that are complete, once."""
@@ -198,16 +192,6 @@ class _Parser:
                 "see that it is whole"
             )
         return told
-
-    def _parse(self, piece: bytes, *, final: bool) -> Problem | None:
-        try:
-            self._parser.Parse(piece, final)
-        except expat.ExpatError as error:
-            self.line = error.lineno
-            why = "it is cut short" if final else expat.ErrorString(error.code)
-            wrong = f"is no XML from line {error.lineno} on ({why})"
-            return Problem("file", wrong, "mend it there, or export it again")
-        return None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1

@@ -6,19 +6,9 @@ from typing import Any, Final
 
 import click
 
+from leadconnector_async.cli import options
 from leadconnector_async.cli.option_types import OUTBOX
-from leadconnector_async.cli.options import (
-    ONE_SOURCE_OF_TOKENS,
-    api_options,
-    locations_option,
-    obey_output_options,
-    option,
-    output_options,
-    source_options,
-    source_options_of,
-    source_token_option,
-    sources,
-)
+from leadconnector_async.cli.options import option
 from leadconnector_async.cli.sending_options import piece_options, sending_options
 from leadconnector_async.outbox.open import exists
 
@@ -30,7 +20,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
 
 @click.command("import")
-@sources(required=False)
+@options.sources(required=False)
 @option(
     "--location ID",
     help='The location of the records; one that names its own ("locationId") goes there. By '
@@ -48,9 +38,8 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     help="The private integration token. Better given in the environment: the command line can be "
     "seen in the list of processes.",
 )
-@source_token_option
-@locations_option
-@api_options
+@options.source_token_option
+@options.api_options
 @option(
     "--sandbox",
     is_flag=True,
@@ -68,7 +57,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
     help="Check all records and write them to the outbox, and send nothing: workers do, where it "
     "is in a database, or the same command without this option.",
 )
-@source_options
+@options.source_options
 @option(
     "--provider ID",
     help="The conversation provider of calls and custom messages that name none: exports of other "
@@ -76,7 +65,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 )
 @piece_options
 @sending_options
-@output_options
+@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Import message history from files.
@@ -96,14 +85,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - not needed for help
     from leadconnector_async.cli.import_options import ImportOptions, piece_of  # noqa: PLC0415 - the same
 
-    obey_output_options(ctx, given)
+    options.obey_output_options(ctx, given)
     _fill_in_location(given)
     selecting = {name: given.pop(name) for name in _SELECTING}
     selecting["limit"], run_for = given.pop("first"), given.pop("run_for")
-    source = source_options_of(given)
+    source = options.source_options_of(given)
     piece = piece_of(source, run_for, selecting)
-    options = ImportOptions(source=source, piece=piece, **given)
-    ctx.exit(run(options, color=ctx.color is not False))
+    asked = ImportOptions(source=source, piece=piece, **given)
+    ctx.exit(run(asked, color=ctx.color is not False))
 
 
 def _check_origin(given: dict[str, Any]) -> None:
@@ -135,7 +124,7 @@ def _fill_in(given: dict[str, Any]) -> None:
     elif given["stage_only"] and not given["locations"]:
         given["token"] = given["token"] or "not-sent"  # a client wants one, and nothing is sent
     elif given["token"] and given["locations"]:
-        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+        raise click.UsageError(options.ONE_SOURCE_OF_TOKENS)
     if given["stage_only"] and given["mark_read"]:
         raise click.UsageError("--mark-read is for the import that sends, not for --stage-only")
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):

@@ -18,7 +18,8 @@ from leadconnector_async.cli.options import option, outbox_option
 from leadconnector_async.cli.progress_display import run_waiting
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.reader import OutboxReader, RecordLife
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.reader import RecordLife
 
 
 @click.command("report")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leadconnector_async.cli.option_types import QUOTA
+from leadconnector_async.cli.option_types import quota
 from leadconnector_async.cli.options import option
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @option("--port", default=8700, help="The port; 0 takes a free one.")
 @option(
     "--limit N/SECONDS",
-    type=QUOTA,
+    type=quota,
     help="Requests per seconds that each location allows, such as 100/10. By default no limit.",
 )
 @option(
