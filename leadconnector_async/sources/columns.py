@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import tzinfo
 
-
 LIST_SEPARATOR: Final = ";"
 
 ZONE_NAMES: Final = frozenset({fields.ZONE, "tz", "utcoffset", "gmtoffset", "timezoneoffset"})
@@ -67,7 +66,6 @@ class Columns(ABC):
     feeds: dict[str, list[str]]
     unknown: list[str]
     foreign: dict[str, str]
-    wanting: Sequence[str] = ()
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         self.names: list[str] = [stripped(name) for name in header]

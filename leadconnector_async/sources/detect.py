@@ -147,8 +147,7 @@ def _read_again(
 
 
 def _opened(file: SourceFile, options: SourceOptions) -> Source:
-    named = format_by_name(file.name)
-    name = options.format or named
+    name = options.format or format_by_name(file.name)
     if options.format is None and file.size is not None:
         head = file.peek()[0]
         told = told_by(head, name, options) if name in BOOKS.values() else name

@@ -23,7 +23,6 @@ from leadconnector_async.sources.plug_ins import from_plug_ins
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
 _DEFAULTS: Final = SourceOptions()
 
 _MAX_NAMED: Final = 10
