@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from email import utils
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -29,7 +29,6 @@ from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import tzinfo
     from email.message import Message
 
     from leadconnector_async.sources.base import SourceOptions

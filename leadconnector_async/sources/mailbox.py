@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import mail_headers
-from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
-from leadconnector_async.sources.byte_stream import LineSplitter
+from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
+from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter, SourceFile
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped_rules import SEVERAL
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from email.message import Message
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
     from leadconnector_async.sources.members import Members
 
     Values = dict[str, object]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.base import MAIL_LIMIT
-from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.byte_stream import SourceFile, TooLong
 from leadconnector_async.sources.encoding import body, decode_text
 from leadconnector_async.sources.mail_headers import header_text
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from email.message import Message
 
-    from leadconnector_async.sources.byte_stream import SourceFile
 
 FROM: Final = b"From "
 

@@ -9,7 +9,7 @@ import zlib
 from abc import ABC, abstractmethod
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 from zipfile import BadZipFile, ZipFile
 
 from leadconnector_async.errors import SourceError
@@ -17,7 +17,6 @@ from leadconnector_async.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from io import BytesIO
-    from typing import BinaryIO
 
 ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 """What an archive begins with; with the second, one that holds nothing."""

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.coerce import identity_of, in_api_names
+from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
+from leadconnector_async.sources.coerce import RowCoercer, identity_of, in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
 from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
@@ -28,7 +28,7 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mapped_rules import Spelling
-from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
+from leadconnector_async.sources.mapping import Definition, FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 from leadconnector_async.sources.time_zones import without_zone, zone_named
@@ -36,10 +36,7 @@ from leadconnector_async.sources.time_zones import without_zone, zone_named
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from leadconnector_async.sources.base import Identity, SourceOptions
     from leadconnector_async.sources.chat_sides import ChatSides
-    from leadconnector_async.sources.coerce import RowCoercer
-    from leadconnector_async.sources.mapping import Definition
 
 
 class MappedColumns(Columns):

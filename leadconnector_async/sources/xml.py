@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
+from leadconnector_async.sources.base import MAIL_LIMIT, Parsed, SourceOptions
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mapping_files import (
     described,
@@ -30,7 +30,6 @@ from leadconnector_async.sources.xml_element import Element, ElementReader
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapping import Definition

@@ -7,8 +7,8 @@ import binascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.leave_out import LEAVE_OUT
-from leadconnector_async.sources.attachments import named_for
-from leadconnector_async.sources.coerce import in_api_names
+from leadconnector_async.sources.attachments import Attached, named_for
+from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
@@ -16,9 +16,7 @@ from leadconnector_async.sources.phone_numbers import is_one, people_in, withhel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from leadconnector_async.sources.attachments import Attached
     from leadconnector_async.sources.base import Parsed, SourceOptions
-    from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.mapping import Definition, Files, Inner, Members, RecordKind
 
 EMAIL: Final = "contact.email"
