@@ -55,9 +55,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_STAND_IN_KEYS: Final = frozenset(
-    {fields.REASON, fields.OUTBOX_KEY, fields.LOCATION, "line", "raw"}
-)
+_STAND_IN: Final = frozenset({fields.REASON, fields.OUTBOX_KEY, fields.LOCATION, "line", "raw"})
 """Of the object that stands for a record which could not be read at all."""
 
 
@@ -79,7 +77,7 @@ def as_it_stands(raw: bytes) -> Record | str:
 
 def is_unreadable(record: Record) -> bool:
     """Tell the stand-in for a record that could not be read."""
-    return isinstance(record.get("raw"), str) and record.keys() <= _STAND_IN_KEYS
+    return isinstance(record.get("raw"), str) and record.keys() <= _STAND_IN
 
 
 def reason_name(names: Collection[str]) -> str:

@@ -150,10 +150,9 @@ class Objects:
             key = key_of(path)
             cell = _repaired(given) if self._repairs else given
             if isinstance(cell, list):
-                picked = (
-                    (key_of(pick.name), pick.of(cell)) for pick in self._picks if pick.list == key
-                )
-                row |= {name: found for name, found in picked if found}
+                for pick in self._picks:
+                    if pick.list == key and (found := pick.of(cell)):
+                        row[key_of(pick.name)] = found
             if key in self.look_ups:
                 row |= self.look_ups.cells(key, str(cell))
             if key in self._used:

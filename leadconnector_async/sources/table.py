@@ -69,28 +69,22 @@ class MappedColumns(Columns):
             if (bare := folded(without_zone(name))) in dates
         }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
-        self.wanting: list[str] = [
-            told for name, told in definition.wants.items() if not self._find(name)
-        ]
+        self.wanting = [told for name, told in definition.wants.items() if not self._find(name)]
         _refuse_missing(source, definition, self._find)
         kind = Spelling(self._find).kind(definition.table, mapping)
         for field, rule in kind.fields.items():
             kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
         self._reader = RowMapper(kind, definition, sides)
-        self.feeds: dict[str, list[str]] = {
-            field: columns_of(rule) for field, rule in kind.fields.items()
-        }
+        self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
         read = {name for names in self.feeds.values() for name in names}
         # What a list of failed records adds. Elsewhere a location is another system's.
         listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
         self._listed = [name for name in listed if name in self.names]
         passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
         refuse_doubles(source, self.names, passed - {""})
-        self.unknown: list[str] = [name for name in self.names if name not in passed]
+        self.unknown = [name for name in self.names if name not in passed]
         ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
-        self.foreign: dict[str, str] = {
-            name: ids[folded(name)] for name in self.unknown if folded(name) in ids
-        }
+        self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
@@ -157,16 +151,11 @@ _HALVES: Final = frozenset({"ampm", "meridiem", "meridian"})
 
 _HALF: Final = "has half of the day in a column of its own, {}, which is not read"
 
-_NO_DIRECTION: Final = (
-    "no column tells sent from received: give --map direction=COLUMN, or --mine with your number"
-)
-
-
-_UNTOLD: Final = ("is missing", "give --map direction=COLUMN, or --mine with your number")
+_TELL_SIDES: Final = "give --map direction=COLUMN, or --mine with your number"
 
 _LACKING: Final = (
     ("date", (), "give --map date=COLUMN, or --undated now"),
-    ("direction", (), _UNTOLD[1]),
+    ("direction", (), _TELL_SIDES),
     (
         PHONE,
         (*IDS, "contact.email", "contact.name"),
@@ -242,7 +231,9 @@ class Table:
             is_call = "Call" in str(values.get("type"))  # which needs no text
             lacking = [one for one in self._lacking if one.field != "message" or not is_call]
             if not (self._is_chat or "direction" in values):  # a column of the type may tell it
-                lacking = [*dict.fromkeys([*lacking, Problem("direction", *_UNTOLD)])]
+                lacking = [
+                    *dict.fromkeys([*lacking, Problem("direction", "is missing", _TELL_SIDES)])
+                ]
             fields = {one.field for one in lacking}
             others = [one for one in parsed.problems if one.field not in fields]
             return parsed._replace(problems=(*lacking, *others))
@@ -290,7 +281,8 @@ class Table:
         told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)
-            told += [] if rule.constant or self._options.mine else [_NO_DIRECTION]
+            if not (rule.constant or self._options.mine):
+                told.append(f"no column tells sent from received: {_TELL_SIDES}")
         return told if self.recognised is not None else told + undated
 
 
