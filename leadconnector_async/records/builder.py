@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -87,7 +88,10 @@ class RecordBuilder:
         if not isinstance(id_, str | None):  # such as a database's number
             wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
         if problems := (*wrong, *problems):
-            raw = with_contact(_encoded(message), record.contact)
+            raw = b"{}"  # of what cannot be written down at all
+            with suppress(TypeError, ValueError, msgspec.EncodeError):
+                raw = encode(message)
+            raw = with_contact(raw, record.contact)
             return unsent_draft(problems, location=location, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
@@ -162,14 +166,6 @@ async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, N
     else:
         for item in items:
             yield item
-
-
-def _encoded(message: InboundMessage) -> bytes:
-    """The message as it was given, as far as it can be written down at all."""
-    try:
-        return encode(message)
-    except (TypeError, ValueError, msgspec.EncodeError):
-        return b"{}"
 
 
 OF_THE_FILE: Final = "file"

@@ -167,9 +167,8 @@ class Delimited(StreamSource):
         if problem is None and any("\0" in name for name in header):
             problem = Problem("line", "holds NUL bytes", "export it as text in UTF-8")
         if problem is not None:
-            raise SourceError(
-                f"{self.name}: line {self._records.line}: the header cannot be read: {problem}"
-            )
+            place = f"{self.name}: line {self._records.line}"
+            raise SourceError(f"{place}: the header cannot be read: {problem}")
         return header
 
     def __iter__(self) -> Iterator[Parsed]:

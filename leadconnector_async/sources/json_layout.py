@@ -147,10 +147,8 @@ def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -
     if len(own) == 1:
         return own[0]
     if len(good) > 1:
-        raise SourceError(
-            f"{source}: holds several lists of objects: {', '.join(good)}: name the one that "
-            f'holds the records in a mapping: records = "{good[0]}"'
-        )
+        fix = f'name the one that holds the records in a mapping: records = "{good[0]}"'
+        raise SourceError(f"{source}: holds several lists of objects: {', '.join(good)}: {fix}")
     return good[0]
 
 
@@ -209,7 +207,6 @@ def layout_of_singer(source: str, head: bytes, options: SourceOptions) -> JsonLa
             if choice.definition is not None or is_plainly_ours(record):
                 return JsonLayout(None, choice)
             met[str(message.get("stream"))] = None
-    raise SourceError(
-        f"{source}: no mapping reads its streams ({listed(list(met)) or 'none at its beginning'}): "
-        'give --mapping with one of your own, which names them: records = ["…"]'
-    )
+    names = listed(list(met)) or "none at its beginning"
+    fix = 'give --mapping with one of your own, which names them: records = ["…"]'
+    raise SourceError(f"{source}: no mapping reads its streams ({names}): {fix}")

@@ -327,10 +327,8 @@ class OwnAddresses:
             )
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
-                raise SourceError(
-                    f"{source}: --mine {address} is no address: "
-                    "give one such as me@example.com, or @example.com for all of a domain"
-                )
+                fix = "give one such as me@example.com, or @example.com for all of a domain"
+                raise SourceError(f"{source}: --mine {address} is no address: {fix}")
         folded = {address.strip().lower() for address in addresses}
         self._domains = {address for address in folded if address.startswith("@")}
         self._addresses = folded - self._domains

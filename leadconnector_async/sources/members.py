@@ -164,10 +164,8 @@ class ZipMembers(Members):
         for member, info in self._files.items():
             _refuse_bomb(f"{name}/{member}", info.file_size, info.compress_size)
             if info.flag_bits & 1:
-                raise SourceError(
-                    f"{name}/{member}: is encrypted: unpack the archive with its password, and "
-                    "name the folder"
-                )
+                fix = "unpack the archive with its password, and name the folder"
+                raise SourceError(f"{name}/{member}: is encrypted: {fix}")
 
     def _names(self) -> Iterable[str]:
         return self._files

@@ -193,10 +193,11 @@ class Table:
             if self._definition is None
             else MappedColumns(place, header, self._definition, options.mapping, coercer.sides)
         )
+        self._rules = {} if self._definition is None else self._definition.fields
         self._lacking = [*self._lacks()]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
         self._clocks = [name for name in self.columns.unknown if not _SPAN.search(name)]
-        rule = None if self._definition is None else self._definition.fields.get("date")
+        rule = self._rules.get("date")
         self._is_joined = (rule is None or bool(rule.join)) and "date" not in options.mapping
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
@@ -231,9 +232,8 @@ class Table:
             is_call = "Call" in str(values.get("type"))  # which needs no text
             lacking = [one for one in self._lacking if one.field != "message" or not is_call]
             if not (self._is_chat or "direction" in values):  # a column of the type may tell it
-                lacking = [
-                    *dict.fromkeys([*lacking, Problem("direction", "is missing", _TELL_SIDES)])
-                ]
+                untold = Problem("direction", "is missing", _TELL_SIDES)
+                lacking = [*dict.fromkeys([*lacking, untold])]
             fields = {one.field for one in lacking}
             others = [one for one in parsed.problems if one.field not in fields]
             return parsed._replace(problems=(*lacking, *others))
@@ -241,13 +241,12 @@ class Table:
 
     def _lacks(self) -> Iterator[Problem]:
         """Tell what no column gives, beside the date, without which no rule of a type is tried."""
-        rules = {} if self._definition is None else self._definition.fields
         if self.columns.feeds.get("date") or self._options.undated == "now":
             return
         told = {"direction"} if self._options.mine else set[str]()
         told |= {"direction", PHONE} if self._is_chat else set()
         for field, others, fix in _LACKING:
-            ways = [rules.get(name, _NONE) for name in (field, *others)]
+            ways = [self._rules.get(name, _NONE) for name in (field, *others)]
             is_made = any(rule.constant or rule.default or rule.cases for rule in ways)
             if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):
                 yield Problem(field, "is missing", fix)
