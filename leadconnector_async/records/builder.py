@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 
@@ -54,8 +54,6 @@ HELD_BYTES: Final = 32 << 20
 
 STREAM_BATCH: Final = 64
 """Records taken from a synchronous iterable at a time when it is streamed."""
-
-_T = TypeVar("_T")
 
 
 class RecordBuilder:
@@ -159,7 +157,7 @@ class InFlightLimit:
             await self._space.wait()
 
 
-async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Parsed, None]:
     if hasattr(items, "__aiter__"):
         async for item in items:
             yield item
@@ -167,9 +165,6 @@ async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, N
         for item in items:
             yield item
 
-
-OF_THE_FILE: Final = "file"
-"""The field of a problem that is no record's: it is over when the file is read whole."""
 
 Providers = Callable[[str], Mapping[str, str]]
 """For a location, the id of the conversation provider by type of message."""
@@ -248,7 +243,8 @@ class RowDrafter:
             key=key_from_text(key) if key else None,
             left_out=found.left_out,
         )
-        if source and problems and problems[0].field == OF_THE_FILE:
+        # A problem of the file is no record's: it is over when the file is read whole.
+        if source and problems and problems[0].field == "file":
             return unsent._replace(key=fault_key(source, parsed.raw), counted=False, own=None)
         return unsent
 

@@ -39,15 +39,10 @@ _TOP: Final = re.compile(
 
 _TWO_TOPS: Final = re.compile(rb"%b[^\n]*\n(?:[ \t][^\n]*\n)*%b" % (_TOP.pattern, _TOP.pattern))
 
-_TIME: Final = rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*"
-
-_DATE: Final = (
-    rb"(?:[A-Z][a-z]{2},? +(?:[A-Z][a-z]{2} +\d\d?|\d\d? +[A-Z][a-z]{2} +\d{2,4})(?: +\d{4})? +"
-    rb"|\d{4}-\d\d-\d\d[T ])" + _TIME
-)
-
 _POSTMARK: Final = re.compile(
-    rb"From +(?P<sender>\S.*?) +(?P<date>" + _DATE + rb")(?:remote from \S+)?\s*\Z"
+    rb"From +(?P<sender>\S.*?) +(?P<date>(?:[A-Z][a-z]{2},? +(?:[A-Z][a-z]{2} +\d\d?"
+    rb"|\d\d? +[A-Z][a-z]{2} +\d{2,4})(?: +\d{4})? +|\d{4}-\d\d-\d\d[T ])"
+    rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*)(?:remote from \S+)?\s*\Z"
 )
 """As programs write it: the sender, which may be any words, and a date up to the end."""
 
