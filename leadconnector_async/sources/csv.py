@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import LINE_LIMIT, Parsed
-from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
+from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.table import Table, is_blank
@@ -23,8 +23,6 @@ from leadconnector_async.sources.table import Table, is_blank
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
 
 
@@ -186,9 +184,8 @@ class Delimited(StreamSource):
         if problem is None and any("\0" in name for name in header):
             problem = Problem("line", "holds NUL bytes", "export it as text in UTF-8")
         if problem is not None:
-            raise SourceError(
-                f"{self.name}: line {self._records.line}: the header cannot be read: {problem}"
-            )
+            place = f"{self.name}: line {self._records.line}"
+            raise SourceError(f"{place}: the header cannot be read: {problem}")
         return header
 
     def __iter__(self) -> Iterator[Parsed]:
