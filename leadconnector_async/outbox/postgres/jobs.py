@@ -16,9 +16,9 @@ from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import (
+    AWAIT_OPEN,
     ENDS,
     announce,
-    await_open,
     listen,
     stopped,
 )
@@ -150,7 +150,8 @@ class StagingJobs:
 
     async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
         """Which of these records are to be sent and have no end, and in which location."""
-        return await self._run(lambda _: await_open(self._runner.connection, seqs))
+        connection = self._runner.connection
+        return dict(await self._run(lambda _: connection.fetch(AWAIT_OPEN, seqs)))
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""

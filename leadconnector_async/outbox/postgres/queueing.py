@@ -28,7 +28,7 @@ from leadconnector_async.outbox.postgres.counters import (
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.postgres.stored_files import unuse
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
 
