@@ -170,8 +170,7 @@ class StagingJobs:
             await self.publish()
 
     async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
-        rows = await self._runner.run(lambda connection: connection.fetch(query))
-        return [tuple(row) for row in rows]
+        return await self._runner.run(lambda connection: connection.fetch(query))
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""
