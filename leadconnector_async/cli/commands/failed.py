@@ -21,7 +21,7 @@ from leadconnector_async.cli.report_lines import reason_lines
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import open_outbox, open_reader, read_outbox
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import key_from_text, key_text
 from leadconnector_async.reports.outbox_status import status_of
