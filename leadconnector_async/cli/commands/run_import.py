@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from leadconnector_async.cli import report_lines
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import destination, taken_as_known, target
+from leadconnector_async.cli.import_options import destination, providers_of, taken_as_known, target
 from leadconnector_async.cli.metrics import served_metrics
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.delivery.results import RunStats
@@ -132,7 +132,7 @@ async def _import(
             destination=destination(options),
             concurrency=options.concurrency,
             location=options.location,
-            providers=options.providers,
+            providers=providers_of(options.provider, options.locations),
             piece=options.piece,
             origin=origin,
             measured=options.metrics is not None,
@@ -243,7 +243,8 @@ async def _plan(options: ImportOptions) -> ImportSummary:
     async with rehearsal(options.outbox) as outbox:
         shown = shown_place(options.outbox or "")
         await outbox.dedicate(destination(options), name=shown or None)
-        stager = Stager(outbox, stats, location=options.location, providers=options.providers)
+        providers = providers_of(options.provider, options.locations)
+        stager = Stager(outbox, stats, location=options.location, providers=providers)
         await stager.read(reader)
         await outbox.publish()
         await outbox.select(options.piece.selection)

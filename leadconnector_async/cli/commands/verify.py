@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import ApiOptions, api_token
+from leadconnector_async.cli.import_options import ApiOptions
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
@@ -111,8 +111,7 @@ async def _verify_all(options: VerifyOptions) -> _Result:
         with closing(FoundMessages()) as there:
             listed = options.locations
             limits = {} if listed is None else listed.limits(RateLimit())
-            token = api_token(options.token, listed, options.outbox)
-            async with options.client(token, limits=limits) as api:
+            async with options.client(options.own_token(options.outbox), limits=limits) as api:
                 counts = (await reader.summary()).locations
                 chosen = [options.location] if options.location else filter(None, counts)
                 found = {of: await verify(api, of, _sent(reader, of), found=there) for of in chosen}
