@@ -10,7 +10,7 @@ import asyncio
 from contextlib import aclosing
 from hashlib import blake2b
 from random import Random
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import export_messages, with_missing_scope
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-CHANNELS: Final = (None, "Email")
-"""Without a channel the export leaves e-mails out, so they are asked for beside."""
-
 
 class Requester:
     """Makes requests within the quota of their location, with its token."""
@@ -56,10 +53,13 @@ class Requester:
 
         Raises:
             ValueError: neither the message nor the client names one.
+            TypeError: it is no text.
         """
         location = location_id or self.location_id
         if not location:
             raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
+        if not isinstance(location, str):
+            raise TypeError(f"the location is a {type(location).__name__}: give its id as text")
         return location
 
     def pause(self, location: str, response: Response) -> None:
@@ -243,7 +243,7 @@ async def exported(
     Raises:
         AccessError, RefusedError, TransportError: as of `Requester.ask`.
     """
-    for channel in CHANNELS:
+    for channel in (None, "Email"):  # without one it leaves e-mails out
         cursor: str | None = None
         met: set[str | bytes] = set()
         given = 0

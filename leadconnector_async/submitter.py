@@ -14,11 +14,11 @@ from copy import copy
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, outcome_of
+from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, apart, outcome_of
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.open import ENDED, ReopenedOutbox
+from leadconnector_async.outbox.reopened import ENDED, ReopenedOutbox
 from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Submitter:
             async for outcome in outcomes:
                 yield outcome
         for error in self._errors.values():
-            raise error
+            raise apart(error)
 
     def _tell_worker(self, location: str) -> None:
         """Have a location sent from here, if it is this process's; unless it cannot go on."""
@@ -323,9 +323,6 @@ class Submitter:
             waited = now - self._since.get(location, now)
             if waited > TICK_S and is_final(stop, waited):
                 self.location_stopped(location, stop.error)
-
-    def __repr__(self) -> str:
-        return f"<Submitter {len(self._waiters.open)} calls, {len(self._open)} records of a run>"
 
 
 def _lots(seqs: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.listings import conversation_of, text_of
-from leadconnector_async.api.responses import exists_already, is_absent, is_refusal
+from leadconnector_async.api.responses import exists_already, is_absent, is_refusal, is_success
 from leadconnector_async.models import FoundContact, UpsertedContact
 from leadconnector_async.transport.base import Request
 
@@ -45,7 +45,7 @@ _OTHER: Final = (
 _PUNCTUATION: Final = re.compile(r"[+\s().-]")
 
 
-class _Answer(Struct, rename="camel"):
+class _ContactReply(Struct, rename="camel"):
     contact: Any = None
     contacts: Any = None
     new: Any = None
@@ -97,7 +97,7 @@ def find_contact(
         )
     response: Response = yield make_contact(location, person)
     if is_refusal(response):
-        known = _duplicate_of(response.body)
+        known = _id_in(_read(response.body).meta, "contactId")
         if known in others:
             raise effects.StepRefusedError(_OTHER)
         if not known:
@@ -106,7 +106,7 @@ def find_contact(
         if not known:
             raise effects.refused(response, _MAKE)
         return known
-    made = _id_in(effects.content_of(response, _Answer, _MAKE).contact)
+    made = _id_in(effects.content_of(response, _ContactReply, _MAKE).contact)
     if not made:
         raise effects.StepFailedError(f"{_MAKE}: the answer names none")
     yield effects.PutLookups({f"made:{contact.key}": made})  # of which reports give the number
@@ -128,7 +128,7 @@ def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
     response: Response = yield Request(
         "POST", "/contacts/upsert", endpoints.CONTACTS_VERSION, _encode(fields)
     )
-    answer = effects.content_of(response, _Answer, _UPSERT)
+    answer = effects.content_of(response, _ContactReply, _UPSERT)
     if not _id_in(answer.contact):
         raise effects.StepFailedError(f"{_UPSERT}: the answer names none")
     given = (("phone", contact.phone), ("email", contact.email))
@@ -168,7 +168,7 @@ def _look(
         response: Response = yield Request("GET", path, endpoints.CONTACTS_VERSION)
         if is_absent(response):
             continue
-        found = effects.content_of(response, _Answer, "the contact could not be looked up")
+        found = effects.content_of(response, _ContactReply, "the contact could not be looked up")
         given = [*_listed(found.contact), *_listed(found.contacts)]
         shown: dict[str, dict[str, Any]] = {
             id_: contact | {"id": id_} for contact in given if (id_ := _id_in(contact))
@@ -214,11 +214,7 @@ def _normal(text: str) -> str:
 
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
-    try:
-        found = effects.content_of(response, _Answer, _MAKE)
-    except (effects.StepFailedError, effects.StepRefusedError):
-        return None
-    return _id_in(found.contact)
+    return _id_in(_read(response.body).contact) if is_success(response) else None
 
 
 def delete_contact(contact: str) -> Request:
@@ -232,11 +228,12 @@ def make_contact(location: str, contact: Contact) -> Request:
     return Request("POST", "/contacts/", endpoints.CONTACTS_VERSION, _encode(fields))
 
 
-def _duplicate_of(body: bytes) -> str | None:
+def _read(body: bytes) -> _ContactReply:
+    """Read any answer; one that cannot be read says nothing."""
     try:
-        return _id_in(msgspec.json.decode(body, type=_Answer).meta, "contactId")
+        return msgspec.json.decode(body, type=_ContactReply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+        return _ContactReply()
 
 
 _OPEN: Final = "the conversation could not be opened"
@@ -256,7 +253,7 @@ def open_conversation(location: str, contact: str) -> Flow[str]:
         if known is None:
             raise effects.StepLagsError(f"{_FIND}: the search does not show it yet")
         return known
-    opened = _id_in(effects.content_of(response, _Answer, _OPEN).conversation)
+    opened = _id_in(effects.content_of(response, _ContactReply, _OPEN).conversation)
     if opened is None:
         raise effects.unreadable(_OPEN)
     return opened
@@ -266,7 +263,7 @@ def find_owner(conversation: str) -> Flow[str]:
     """Learn the id of a conversation's contact."""
     response: Response = yield endpoints.get_conversation(conversation)
     what = "the conversation's contact could not be found"
-    contact = text_of(effects.content_of(response, _Answer, what).contact_id)
+    contact = text_of(effects.content_of(response, _ContactReply, what).contact_id)
     if contact is None:
         raise effects.unreadable(what)
     return contact

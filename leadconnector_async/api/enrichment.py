@@ -51,10 +51,7 @@ if TYPE_CHECKING:
     from leadconnector_async.transport.base import Response
 
 _OF_CALLS: Final = frozenset(
-    [
-        *("type", "attachments", "conversationId", "conversationProviderId"),
-        *("altId", "date", "call"),
-    ]
+    ["type", "attachments", "conversationId", "conversationProviderId", "altId", "date", "call"]
 )
 """All that the endpoint for outbound calls knows, but for the contact."""
 

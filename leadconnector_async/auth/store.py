@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -44,19 +44,16 @@ PRAGMA user_version = {_VERSION};
 COMMIT;
 """
 
-_READ: Final = """
-SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at FROM installation WHERE name = ?
-"""
+READ: Final = """SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at
+    FROM installation WHERE name = $1"""
 
-_ASK: Final = """
-INSERT INTO installation (name, asked, asked_at) VALUES (?, ?, ?)
-ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at
-"""
+ASK: Final = """INSERT INTO installation (name, asked, asked_at) VALUES ($1, $2, $3)
+    ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at"""
 
-_KEEP: Final = """
-INSERT OR REPLACE INTO installation (name, access, renew_at, ends_at, refresh, seed)
-VALUES (?, ?, ?, ?, ?, ?)
-"""
+KEEP: Final = """INSERT INTO installation (name, access, renew_at, ends_at, refresh, seed)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET
+        access = excluded.access, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
+        refresh = excluded.refresh, seed = excluded.seed, asked = NULL, asked_at = NULL"""
 
 
 class StoredTokens(Struct, frozen=True, kw_only=True):
@@ -97,7 +94,7 @@ class TokenStore:
 
     async def read(self, name: str) -> StoredTokens:
         """What is kept, or `NOTHING`."""
-        row = await asyncio.to_thread(self._do, _READ, name)
+        row = await asyncio.to_thread(self._do, READ, name)
         if row is None:
             return NOTHING
         return StoredTokens(**dict(zip(StoredTokens.__struct_fields__, row, strict=True)))
@@ -107,12 +104,12 @@ class TokenStore:
 
         Only within `alone`.
         """
-        await asyncio.to_thread(self._do, _ASK, name, asked, asked_at)
+        await asyncio.to_thread(self._do, ASK, name, asked, asked_at)
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
         """Write a new pair. It is on the disk when this returns."""
         row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
-        await asyncio.to_thread(self._do, _KEEP, name, *row)
+        await asyncio.to_thread(self._do, KEEP, name, *row)
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -142,14 +139,19 @@ class TokenStore:
         """Nothing is open between two calls."""
 
     def _do(self, statement: str, *values: object) -> tuple[Any, ...] | None:
+        # Of SQLite, as of PostgreSQL, $1 is a parameter: one with the name 1.
+        named = {str(number): value for number, value in enumerate(values, 1)}
         with self._open() as connection:
-            row: tuple[Any, ...] | None = connection.execute(statement, values).fetchone()
+            row: tuple[Any, ...] | None = connection.execute(statement, named).fetchone()
         return row
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            _create_private(self.path)
+            # Before SQLite makes it, whose files everyone may read. An existing one is not opened:
+            # closing it would drop SQLite's locks on it in this process.
+            with suppress(FileExistsError):
+                Path(self.path).touch(0o600, exist_ok=False)
             with closing(
                 sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
             ) as connection:
@@ -188,14 +190,3 @@ class TokenStore:
 
     def __repr__(self) -> str:
         return f"<TokenStore {self.path}>"
-
-
-def _create_private(path: str) -> None:
-    """Make the file before SQLite does, whose files everyone may read.
-
-    An existing one is not opened: closing it would drop SQLite's locks on it in this process.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return

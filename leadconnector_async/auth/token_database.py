@@ -10,7 +10,15 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.auth.store import ASK_AGAIN_S, NOTHING, StoredTokens, digest
+from leadconnector_async.auth.store import (
+    ASK,
+    ASK_AGAIN_S,
+    KEEP,
+    NOTHING,
+    READ,
+    StoredTokens,
+    digest,
+)
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
 from leadconnector_async.outbox.postgres.connection import WRITING, check_server, opened
 from leadconnector_async.outbox.postgres.faults import FAULTS, explained
@@ -23,17 +31,6 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.connection import Connection
 
 T = TypeVar("T")
-
-_READ: Final = """SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at
-    FROM installation WHERE name = $1"""
-
-_ASK: Final = """INSERT INTO installation (name, asked, asked_at) VALUES ($1, $2, $3)
-    ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at"""
-
-_KEEP: Final = """INSERT INTO installation (name, access, renew_at, ends_at, refresh, seed)
-    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET
-        access = excluded.access, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
-        refresh = excluded.refresh, seed = excluded.seed, asked = NULL, asked_at = NULL"""
 
 _FAILURES: Final[tuple[type[Exception], ...]] = (OutboxError, *FAULTS)
 
@@ -60,7 +57,7 @@ class TokenDatabase:
 
     async def read(self, name: str) -> StoredTokens:
         """See `TokenStore.read`."""
-        row = await self._run(lambda connection: connection.fetchrow(_READ, name))
+        row = await self._run(lambda connection: connection.fetchrow(READ, name))
         return NOTHING if row is None else StoredTokens(**dict(row))
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
@@ -73,14 +70,14 @@ class TokenDatabase:
         async def note(connection: Connection) -> None:
             if name not in self._held or self._held[name] is not connection:
                 raise NotSentError(f"the connection to {self._place.shown} was lost")
-            await connection.execute(_ASK, name, asked, asked_at)
+            await connection.execute(ASK, name, asked, asked_at)
 
         await self._run(note)
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
         """See `TokenStore.keep`."""
         values = kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed
-        await self._run(lambda connection: connection.execute(_KEEP, name, *values))
+        await self._run(lambda connection: connection.execute(KEEP, name, *values))
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:

@@ -5,15 +5,14 @@ A place is the path of a file, for `SqliteOutbox`; or the URL of a database, for
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import re
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.errors import ClosedError, OutboxError, OutboxUnusableError
+from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.postgres.place import read_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,8 +45,6 @@ def shown_place(place: Place) -> str:
     """
     if not is_url(place):
         return os.fspath(place)
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
-
     return read_place(os.fspath(place)).shown
 
 
@@ -58,8 +55,6 @@ def files_of(place: Place) -> Path:
     """
     if not is_url(place):
         return Path(f"{os.fspath(place)}.files")
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
-
     return Path(f"{read_place(os.fspath(place)).schema}.files")
 
 
@@ -157,7 +152,6 @@ async def server_of(place: str) -> str:
     """
     database_stores()
     from leadconnector_async.outbox.postgres.connection import server_version  # noqa: PLC0415 - only if used
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - the same
 
     return await server_version(read_place(place))
 
@@ -190,73 +184,3 @@ async def rehearsal(place: Place | None) -> AsyncIterator[DurableOutbox]:
     with copy_of(place if place and exists(place) else None) as copy:
         async with await open_outbox(copy) as rehearsed:
             yield rehearsed
-
-
-_log: Final = logging.getLogger(__name__)
-
-ENDED: Final = "the ingestor was closed"
-"""Why a call has no end."""
-
-_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)
-"""Seconds between attempts to go on where the outbox was lost: a server is restarted meanwhile."""
-
-
-class ReopenedOutbox:
-    """An outbox in a database that is opened again where it was lost. ``ended``: see `listen`."""
-
-    def __init__(
-        self,
-        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
-        ended: Callable[[int], None],
-    ) -> None:
-        self._open = open_outbox
-        self._ended = ended
-        self._reopening = asyncio.Lock()
-        self.is_closing = False
-        """Whether it is opened no more."""
-
-    async def open(self) -> None:
-        """Open it. Raises what ``open_outbox`` does."""
-        self._outbox = await self._opened()
-
-    async def durably(self, work: Callable[[PostgresOutbox], Awaitable[T]]) -> T:
-        """Let the outbox do work that may be done twice, opened again where it was lost.
-
-        Raises:
-            OutboxError: it stays lost, or the work is at fault.
-        """
-        for pause in (*_AGAIN_S, None):
-            outbox = self._outbox
-            try:
-                return await work(outbox)
-            except OutboxError as error:
-                if self.is_closing:
-                    raise ClosedError(ENDED) from error
-                if pause is None or not outbox.is_lost:
-                    raise
-                _log.warning("outbox lost, opened again in %.1f s: %s", pause, error)
-            await asyncio.sleep(pause)
-            await self._reopen(outbox)
-        raise AssertionError
-
-    async def _reopen(self, lost: PostgresOutbox) -> None:
-        async with self._reopening:
-            if self._outbox is lost and not self.is_closing:
-                with suppress(OutboxError):  # the next attempt says so
-                    spare = await self._opened()
-                    if not self.is_closing:  # else nobody would close it
-                        self._outbox, spare = spare, lost
-                    await spare.close()
-
-    async def _opened(self) -> PostgresOutbox:
-        outbox = await self._open()
-        try:
-            await outbox.listen(self._ended)
-        except BaseException:
-            await outbox.close()
-            raise
-        return outbox
-
-    async def close(self) -> None:
-        """Close it."""
-        await self._outbox.close()

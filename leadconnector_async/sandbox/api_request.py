@@ -135,9 +135,6 @@ class Grant(Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
 
 
-NOBODY: Final = Grant(app="", location="")
-
-
 class AccessControl:
     """The tokens that are known, and what each of them grants."""
 
@@ -163,7 +160,7 @@ class AccessControl:
             ApiError: 401 for a wrong version, token or scope, or a token that is expired.
         """
         if not scope:
-            return NOBODY
+            return Grant(app="", location="")
         if headers.get("Version", "") not in config.versions:
             raise replies.ApiError(replies.NO_VERSION)
         scheme, _, token = headers.get("Authorization", "").partition(" ")

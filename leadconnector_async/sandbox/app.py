@@ -13,31 +13,14 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadconnector_async.sandbox import account_endpoints as account
+from leadconnector_async.sandbox import read_endpoints as reads
+from leadconnector_async.sandbox import storing_endpoints as storing
 from leadconnector_async.sandbox.api_request import ApiRequest
-from leadconnector_async.sandbox.contact_endpoints import (
-    create_contact,
-    create_conversation,
-    delete_contact,
-    find_duplicate,
-    get_contact,
-    get_conversation,
-    list_workflows,
-    search_conversations,
-    update_conversation,
-    upsert_contact,
-)
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
 from leadconnector_async.sandbox.message_store import normal_phone
-from leadconnector_async.sandbox.read_endpoints import export, get_email, get_message, list_messages
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox.state import MessageCall
-from leadconnector_async.sandbox.storing_endpoints import (
-    add_inbound,
-    add_outbound_call,
-    get_upload,
-    upload,
-)
-from leadconnector_async.sandbox.token_endpoints import location_token, refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,6 +146,10 @@ _FIND: Final = "conversations.readonly"
 
 _OPEN: Final = "conversations.write"
 
+_LOOK_UP: Final = "contacts.readonly"
+
+_MAKE: Final = "contacts.write"
+
 
 class Route(Struct, frozen=True):
     """One endpoint. ``name`` is what faults and counters call it; no ``scope`` needs no token."""
@@ -175,27 +162,29 @@ class Route(Struct, frozen=True):
 
 
 ROUTES: Final = (
-    Route("inbound", "POST", "/conversations/messages/inbound", _WRITE, add_inbound),
-    Route("outbound", "POST", "/conversations/messages/outbound", _WRITE, add_outbound_call),
-    Route("upload", "POST", "/conversations/messages/upload", _WRITE, upload),
-    Route("export", "GET", "/conversations/messages/export", _READ, export),
-    Route("email", "GET", "/conversations/messages/email/{}", _READ, get_email),
-    Route("message", "GET", "/conversations/messages/{}", _READ, get_message),
-    Route("messages", "GET", "/conversations/{}/messages", _READ, list_messages),
-    Route("search", "GET", "/conversations/search", _FIND, search_conversations),
-    Route("conversation", "GET", "/conversations/{}", _FIND, get_conversation),
-    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, update_conversation),
-    Route("open_conversation", "POST", "/conversations/", _OPEN, create_conversation),
-    Route("find_contact", "GET", "/contacts/search/duplicate", "contacts.readonly", find_duplicate),
-    Route("create_contact", "POST", "/contacts/", "contacts.write", create_contact),
-    Route("upsert_contact", "POST", "/contacts/upsert", "contacts.write", upsert_contact),
-    Route("workflows", "GET", "/workflows/", "workflows.readonly", list_workflows),
-    Route("delete_contact", "DELETE", "/contacts/{}", "contacts.write", delete_contact),
-    Route("contact", "GET", "/contacts/{}", "contacts.readonly", get_contact),
-    Route("file", "GET", "/uploads/{}/{}", "", get_upload),
-    Route("token", "POST", "/oauth/token", "", refresh),
-    Route("location_token", "POST", "/oauth/locationToken", "oauth.write", location_token),
-    Route("location_token", "POST", "/oauth/location-token", "oauth.write", location_token),
+    Route("inbound", "POST", "/conversations/messages/inbound", _WRITE, storing.add_inbound),
+    Route(
+        "outbound", "POST", "/conversations/messages/outbound", _WRITE, storing.add_outbound_call
+    ),
+    Route("upload", "POST", "/conversations/messages/upload", _WRITE, storing.upload),
+    Route("export", "GET", "/conversations/messages/export", _READ, reads.export),
+    Route("email", "GET", "/conversations/messages/email/{}", _READ, reads.get_email),
+    Route("message", "GET", "/conversations/messages/{}", _READ, reads.get_message),
+    Route("messages", "GET", "/conversations/{}/messages", _READ, reads.list_messages),
+    Route("search", "GET", "/conversations/search", _FIND, account.search_conversations),
+    Route("conversation", "GET", "/conversations/{}", _FIND, account.get_conversation),
+    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, account.update_conversation),
+    Route("open_conversation", "POST", "/conversations/", _OPEN, account.create_conversation),
+    Route("find_contact", "GET", "/contacts/search/duplicate", _LOOK_UP, account.find_duplicate),
+    Route("create_contact", "POST", "/contacts/", _MAKE, account.create_contact),
+    Route("upsert_contact", "POST", "/contacts/upsert", _MAKE, account.upsert_contact),
+    Route("workflows", "GET", "/workflows/", "workflows.readonly", account.list_workflows),
+    Route("delete_contact", "DELETE", "/contacts/{}", _MAKE, account.delete_contact),
+    Route("contact", "GET", "/contacts/{}", _LOOK_UP, account.get_contact),
+    Route("file", "GET", "/uploads/{}/{}", "", storing.get_upload),
+    Route("token", "POST", "/oauth/token", "", account.refresh),
+    Route("location_token", "POST", "/oauth/locationToken", "oauth.write", account.location_token),
+    Route("location_token", "POST", "/oauth/location-token", "oauth.write", account.location_token),
 )
 
 _EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{}" not in route.path}

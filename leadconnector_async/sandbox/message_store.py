@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import product
@@ -203,16 +204,16 @@ class Timeline:
         return self._by_date
 
 
+@dataclass(slots=True, eq=False)
 class Conversation:
     """The one conversation of a contact."""
 
-    def __init__(self, conversation_id: str, location_id: str, contact_id: str, at: float) -> None:
-        self.id = conversation_id
-        self.location_id = location_id
-        self.contact_id = contact_id
-        self.opened_at = at
-        self.unread = 0
-        self.timeline: Timeline = Timeline()
+    id: str
+    location_id: str
+    contact_id: str
+    opened_at: float
+    unread: int = 0
+    timeline: Timeline = field(default_factory=Timeline)
 
     def __repr__(self) -> str:
         return f"Conversation({self.id!r}, contact={self.contact_id!r})"

@@ -42,8 +42,6 @@ MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int]]] = {
     "RCS": ("TYPE_RCS", 42),
 }
 
-_CUSTOM_EMAIL: Final = ("TYPE_CUSTOM_PROVIDER_EMAIL", 23)
-
 CHANNELS: Final[dict[str, frozenset[str]]] = {
     "Call": frozenset(
         {"TYPE_CALL", "TYPE_IVR_CALL", "TYPE_CAMPAIGN_CALL", "TYPE_CAMPAIGN_VOICEMAIL"}
@@ -59,18 +57,13 @@ CHANNELS: Final[dict[str, frozenset[str]]] = {
 def message_type(stored: Stored) -> tuple[str, int]:
     """The type's name and number on reads. A ``Custom`` message with mail fields is an email."""
     if stored.type == "Custom" and ("html" in stored.fields or "subject" in stored.fields):
-        return _CUSTOM_EMAIL
+        return "TYPE_CUSTOM_PROVIDER_EMAIL", 23
     return MESSAGE_TYPES_ON_READ[stored.type]
 
 
-def is_email(stored: Stored) -> bool:
-    """Whether the export leaves it out unless it is asked for."""
-    return message_type(stored)[0] in CHANNELS["Email"]
-
-
-def is_call(stored: Stored) -> bool:
-    """Whether its attachments are kept from reads."""
-    return message_type(stored)[0] in CHANNELS["Call"]
+def is_of(stored: Stored, channel: str) -> bool:
+    """Whether it is what the export calls so."""
+    return message_type(stored)[0] in CHANNELS[channel]
 
 
 def email_text(stored: Stored) -> str:
@@ -97,9 +90,9 @@ def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
         "source": "api",
         "meta": _meta(state, stored, call_status),
     }
-    if not is_call(stored):
+    if not is_of(stored, "Call"):  # of which attachments are kept from reads
         view["attachments"] = fields.get("attachments") or []
-        if not is_email(stored):
+        if not is_of(stored, "Email"):
             view["body"] = fields.get("message") or ""
         elif state.config.reads.email_body:
             view["body"] = email_text(stored)
@@ -224,7 +217,7 @@ def get_email(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/email/{id}``, by message id or email message id."""
     sought = request.params[0]
     for stored in reversed(state.store.timelines[request.grant.location].by_arrival):
-        if sought in (stored.id, stored.email_message_id) and is_email(stored):
+        if sought in (stored.id, stored.email_message_id) and is_of(stored, "Email"):
             if _may_see(state, request, stored):
                 return replies.json_reply(200, email_view(state, stored))
             break
@@ -271,11 +264,8 @@ def _filter(request: ApiRequest, key: Callable[[Stored], PageCursor]) -> Callabl
 
     def keep(stored: Stored) -> bool:
         moment = key(stored)[0]
-        fits_channel = (
-            not is_email(stored)
-            if channel is None
-            else message_type(stored)[0] in CHANNELS[channel]
-        )
+        is_mail = is_of(stored, "Email")  # left out unless it is asked for
+        fits_channel = is_of(stored, channel) if channel is not None else not is_mail
         return (
             fits_channel
             and contact in (None, stored.contact_id)

@@ -217,10 +217,6 @@ SUFFIXES: Final = frozenset(
     ["jpg", "jpeg", "png", "mp4", "mpeg", "zip", "rar", "pdf", "doc", "docx", "txt", "mp3", "wav"]
 )
 
-_BOUNDARY: Final = re.compile(r'boundary="?([^";]+)"?')
-
-_NAME: Final = re.compile(r'\bname="([^"]*)"')
-
 _FILENAME: Final = re.compile(r'\bfilename="(.*?)"(?=\s*(?:;|\r|$))')
 """A quotation mark ends the name only where the parameter ends: some clients escape none."""
 
@@ -238,14 +234,14 @@ class Part(Struct, frozen=True):
 
 def parts(content_type: str, body: bytes) -> Iterator[Part]:
     """Take a multipart body apart."""
-    boundary = _BOUNDARY.search(content_type)
+    boundary = re.search(r'boundary="?([^";]+)"?', content_type)
     if boundary is None:
         return
     delimiter = b"\r\n--" + boundary[1].encode()
     for piece in (b"\r\n" + body).split(delimiter)[1:-1]:
         head, _, content = piece.partition(b"\r\n\r\n")
         header = head.decode("utf-8", "replace")
-        name, filename = _NAME.search(header), _FILENAME.search(header)
+        name, filename = re.search(r'\bname="([^"]*)"', header), _FILENAME.search(header)
         yield Part(name[1] if name else "", _plain(filename[1]) if filename else None, content)
 
 

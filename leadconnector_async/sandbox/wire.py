@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.faults import Fault
     from leadconnector_async.sandbox.replies import Reply
 
-HANG_LIMIT: Final = 30.0
-
-DOWN_TIME: Final = 1.0
-
 _HUGE: Final = 100 * 1024 * 1024
 
 _CHUNK: Final = b" " * 65_536
@@ -115,7 +111,7 @@ def _mislabel(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.Strea
     return web.Response()
 
 
-def _limit(fault: Fault, default: float = HANG_LIMIT) -> float:
+def _limit(fault: Fault, default: float = 30.0) -> float:
     return default if fault.seconds is None else fault.seconds
 
 
@@ -163,5 +159,5 @@ async def spoil(
         case "hang":
             await pauses.wait(_limit(fault))
         case "down":
-            go_down(_limit(fault, DOWN_TIME))
+            go_down(_limit(fault, 1.0))
     return drop(request)

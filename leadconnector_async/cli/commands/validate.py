@@ -16,7 +16,7 @@ from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
 from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
-from leadconnector_async.records.sameness import content_digest, reused_id
+from leadconnector_async.records.deferred import content_digest, reused_id
 from leadconnector_async.reports.outbox_status import Notes, Reasons
 from leadconnector_async.sources import open_sources
 

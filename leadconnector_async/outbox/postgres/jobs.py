@@ -1,53 +1,52 @@
-"""What is done over the connection that stages, and over the one that holds the leases.
+"""The part of the outbox in a database that stages, submits and publishes.
 
 Those who stage take turns over all processes: two that have the same keys would else wait for each
-other. The connection of the leases is made for the first one.
+other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.outbox.base import NO_BOUND, Staged
+from leadconnector_async.outbox.base import Staged
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.postgres import stored_files
-from leadconnector_async.outbox.postgres.announcements import WORK, announce, await_open, listen
-from leadconnector_async.outbox.postgres.connection import ALONE, WRITING, JobRunner, connect
+from leadconnector_async.outbox.postgres.announcements import (
+    ENDS,
+    announce,
+    await_open,
+    listen,
+    stopped,
+)
 from leadconnector_async.outbox.postgres.counters import (
+    MARKING,
     Counters,
     NumberBlocks,
     Numbers,
-    finished_marks,
     storable,
 )
-from leadconnector_async.outbox.postgres.leases import Leases, writes_once
 from leadconnector_async.outbox.postgres.queueing import Publisher
+from leadconnector_async.outbox.postgres.reader import unsettled
 from leadconnector_async.outbox.postgres.records import PostgresRecords
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
-from leadconnector_async.outbox.postgres.tenure import Tenure
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeVar
 
-    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import (
-        Acquired,
-        Claim,
-        Lease,
-        Settlement,
         SourcePass,
+        StoppedLocation,
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.durable import ReadMark, Share
-    from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.durable import Unsettled
+    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
-    from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")
@@ -57,6 +56,18 @@ _SOURCE: Final = "SELECT id FROM source WHERE md5(name) = md5($1) AND md5(form) 
 _NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
 _DESTINATIONS: Final = "SELECT name FROM source WHERE starts_with(name, $1) AND form = ''"
+
+_LOCATIONS: Final = """SELECT name FROM location
+    WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
+
+_UNSENT: Final = """SELECT name, n FROM (
+        SELECT location, sum(n)::bigint FROM (
+            SELECT location, n FROM tally WHERE state = 0
+            UNION ALL SELECT location, pending FROM tenure
+            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
+                GROUP BY location) AS parts
+        GROUP BY location) AS of (id, n) JOIN location USING (id)
+    WHERE n > 0 ORDER BY id"""
 
 _MAX_STAGERS: Final = 1 << 24
 
@@ -166,6 +177,41 @@ class StagingJobs:
         if await self._runner.run(lambda _: self._publisher.has_orphans()):
             await self.publish()
 
+    async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        rows = await self._runner.run(lambda connection: connection.fetch(query))
+        return [tuple(row) for row in rows]
+
+    async def locations(self) -> list[str]:
+        """See `Outbox.locations`."""
+        return [name for (name,) in await self._fetch(_LOCATIONS)]
+
+    async def listen(self, ended: Callable[[int], None]) -> None:
+        """Have ``ended`` called with each record that is waited for and has an end; not surely."""
+        await self._runner.run(
+            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
+        )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no call can succeed any more: it has to be opened again."""
+        return self._runner.failed
+
+    async def unsent(self) -> dict[str, int]:
+        """See `DurableOutbox.unsent`."""
+        return dict(await self._fetch(_UNSENT))
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return await self._runner.run(stopped)
+
+    async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
+        """How the records stand, by location, that `SourcePass.all_met` tells; None for all."""
+        return await self._runner.run(lambda connection: unsettled(connection, met))
+
+    async def marking(self) -> list[str]:
+        """See `DurableOutbox.marking`."""
+        return [name for (name,) in await self._fetch(MARKING)]
+
     async def source(self, name: str, form: bytes) -> int:
         """See `DurableOutbox.source`."""
         work = partial(_source, name=name, form=form)
@@ -199,145 +245,3 @@ async def enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int
     key = place.lock_key(LOCK_STAGER, stager)
     await connection.execute(f"SELECT pg_advisory_lock({key})")
     return stager, int(await connection.fetchval("SELECT pg_backend_pid()"))
-
-
-class LeaseCalls(StagingJobs):
-    """The part of `PostgresOutbox` that owns locations.
-
-    Leases have a connection of their own, beside the one that stages; but for a rehearsal.
-    """
-
-    def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
-        super().__init__(runner, stager, part)
-        self._leases: Leases | None = None
-        self._tenure: Tenure | None = None
-        self._opening = asyncio.Lock()
-        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
-            lambda names: self._under_lease(lambda leases: leases.acquire(names))
-        )
-
-    @property
-    def _runners(self) -> list[JobRunner]:
-        """Those of its connections."""
-        return [self._runner] if self._leases is None else [self._leases.runner, self._runner]
-
-    async def _held(self) -> Leases:
-        """Connect, so as to hold leases, unless that is done."""
-        async with self._opening:
-            if self._leases is None:
-                runner = self._runner
-                if not self._rehearsing and not runner.closed:
-                    runner = JobRunner(self._where, await connect(self._where, WRITING))
-                self._leases = Leases(runner)
-            return self._leases
-
-    async def _under_lease(
-        self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN"
-    ) -> T:
-        leases = await self._held()
-        return await leases.runner.run(lambda _: work(leases), begin=begin)
-
-    async def acquire(self, location: str) -> Acquired:
-        """See `Outbox.acquire`.
-
-        Raises:
-            OutboxBusyError: another process has a lease of it, or of its shard.
-        """
-        return await self._acquisitions.call(location)
-
-    def may_send(self, lease: Lease) -> Callable[[], bool]:
-        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
-        leases, tenure = self._leases, self._tenure
-        if leases is None:
-            return lambda: False
-        if tenure is None:
-            return lambda: leases.holds(lease)
-        return lambda: leases.holds(lease) and tenure.may_send()
-
-    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
-        """Become one of those that share the locations.
-
-        From then on a lease holds as long as the store has been heard of within ``lease_s``
-        seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
-        ``told`` is called with a location that has something to send, or "" for any; not surely.
-        """
-        leases = await self._held()
-        self._tenure = Tenure(leases, lease_s)
-        await self._tenure.join()
-        await leases.runner.run(lambda connection: listen(self._where, connection, WORK, told))
-
-    def owns(self, location: str) -> bool:
-        """Whether a location is this process's, and is to stay so, as `share` has told last."""
-        return self._joined.owns(location)
-
-    async def share(self, own: Collection[str] | None = None) -> Share:
-        """Take what is free of a fair share, and tell what this process owns.
-
-        ``own`` are the locations that it may send for; None for all. While others have something to
-        send, a process with locations of its own has no share, and takes what is free of those.
-        """
-        return await self._joined.share(own)
-
-    async def hand_over(self) -> None:
-        """Let others have the surplus that `share` told, whose leases end here."""
-        await self._joined.hand_over()
-        await self._remove_files()
-
-    async def _remove_files(self) -> None:
-        """Remove the files of what was sent, but for those that others need."""
-        if self._leases is not None and self._leases.unused_files:
-            unused, self._leases.unused_files = self._leases.unused_files, set()
-            await self._run(
-                lambda _: stored_files.remove_unused(self._runner.connection, list(unused))
-            )
-
-    def give_away(self, location: str) -> None:
-        """Count a location as surplus, where there are others: it may go on in one of them.
-
-        This process has it again in a minute, or before that if nobody takes it.
-        """
-        self._joined.give_away(location)
-
-    @property
-    def _joined(self) -> Tenure:
-        if self._tenure is None:
-            raise RuntimeError("join the outbox first")
-        return self._tenure
-
-    async def claim(
-        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
-    ) -> list[list[Claim]]:
-        """See `Outbox.claim`."""
-        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=ALONE)
-
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
-        """See `Outbox.settle`."""
-        begin = ALONE if writes_once(settlements) else "BEGIN"
-        await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
-
-    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
-        """See `Outbox.get_lookups`."""
-        return await self._under_lease(lambda leases: leases.get_lookups(lease, names))
-
-    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
-        """See `Outbox.put_lookups`."""
-        await self._under_lease(lambda leases: leases.put_lookups(lease, lookups))
-
-    async def finished(self, lease: Lease) -> list[ReadMark]:
-        """See `DurableOutbox.finished`."""
-        runner = (await self._held()).runner
-        return await runner.run(lambda connection: finished_marks(connection, lease.number))
-
-    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
-        """See `DurableOutbox.forget_lookups`."""
-        await self._under_lease(lambda leases: leases.forget_lookups(lease, names))
-
-    async def stored(self, claim: Claim) -> set[str]:
-        """See `Outbox.stored`."""
-        return await self._under_lease(lambda leases: leases.stored(claim))
-
-    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """Write down why a location cannot go on, for `stopped`; with None, that it does."""
-        await self._under_lease(lambda leases: leases.stop(lease, error))

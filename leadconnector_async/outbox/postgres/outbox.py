@@ -6,58 +6,64 @@ holds the leases, once there is one. Neither is shared through a pool: their loc
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.base import NO_BOUND
+from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DurableOutbox
 from leadconnector_async.outbox.postgres import stored_files, upkeep
-from leadconnector_async.outbox.postgres.announcements import ENDS, listen, stopped
+from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
 from leadconnector_async.outbox.postgres.connection import (
+    ALONE,
     REHEARSING,
     WRITING,
     JobRunner,
     check_server,
+    connect,
     opened,
 )
-from leadconnector_async.outbox.postgres.counters import MARKING
-from leadconnector_async.outbox.postgres.jobs import LeaseCalls, enlist
+from leadconnector_async.outbox.postgres.counters import (
+    finished_marks,
+    forget_lookups,
+    known_lookups,
+    note_lookups,
+)
+from leadconnector_async.outbox.postgres.jobs import StagingJobs, enlist
+from leadconnector_async.outbox.postgres.leases import Leases, writes_once
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, Requeuer, chosen, dismiss, select
+from leadconnector_async.outbox.postgres.queueing import (
+    RETRIES,
+    TAKE_ALL,
+    chosen,
+    dismiss,
+    requeue,
+    select,
+)
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
-from leadconnector_async.outbox.postgres.summary import unsettled
+from leadconnector_async.outbox.postgres.tenure import Tenure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from typing import TypeVar
 
-    from leadconnector_async.outbox.base import StoppedLocation
-    from leadconnector_async.outbox.durable import Requeued, Unsettled
+    from leadconnector_async.errors import RefusedError
+    from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
+    from leadconnector_async.outbox.durable import ReadMark, Requeued, Share
+    from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.selection import Selection
+    from leadconnector_async.quota.limits import QuotaSnapshot
 
     T = TypeVar("T")
 
-_RETRIES: Final = 5_000
-"""Records to put back, give up or forget in one transaction."""
 
-_LOCATIONS: Final = """SELECT name FROM location
-    WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
-
-_UNSENT: Final = """SELECT name, n FROM (
-        SELECT location, sum(n)::bigint FROM (
-            SELECT location, n FROM tally WHERE state = 0
-            UNION ALL SELECT location, pending FROM tenure
-            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
-                GROUP BY location) AS parts
-        GROUP BY location) AS of (id, n) JOIN location USING (id)
-    WHERE n > 0 ORDER BY id"""
-
-
-class PostgresOutbox(LeaseCalls, DurableOutbox):
+class PostgresOutbox(StagingJobs, DurableOutbox):
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
@@ -68,6 +74,12 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
 
     def __init__(self, runner: JobRunner, stager: int, part: int = 0) -> None:
         super().__init__(runner, stager, part)
+        self._leases: Leases | None = None
+        self._tenure: Tenure | None = None
+        self._opening = asyncio.Lock()
+        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
+            lambda names: self._under_lease(lambda leases: leases.acquire(names))
+        )
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
 
@@ -106,37 +118,6 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
         else:
             await self._under_lease(lambda leases: select(leases, selection))
 
-    async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
-        rows = await self._runner.run(lambda connection: connection.fetch(query))
-        return [tuple(row) for row in rows]
-
-    async def locations(self) -> list[str]:
-        """See `Outbox.locations`."""
-        return [name for (name,) in await self._fetch(_LOCATIONS)]
-
-    async def listen(self, ended: Callable[[int], None]) -> None:
-        """Have ``ended`` called with each record that is waited for and has an end; not surely."""
-        await self._runner.run(
-            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
-        )
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether no call can succeed any more: it has to be opened again."""
-        return self._runner.failed
-
-    async def unsent(self) -> dict[str, int]:
-        """See `DurableOutbox.unsent`."""
-        return dict(await self._fetch(_UNSENT))
-
-    async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
-        return await self._runner.run(stopped)
-
-    async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
-        """How the records stand, by location, that `SourcePass.all_met` tells; None for all."""
-        return await self._runner.run(lambda connection: unsettled(connection, met))
-
     async def sender(self) -> PostgresOutbox:
         """Open this same outbox once more, to send from. Whoever asks closes it."""
         return await PostgresOutbox.open(self._where, create=False)
@@ -156,9 +137,142 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
         for runner in self._runners:
             runner.connection.terminate()
 
-    async def marking(self) -> list[str]:
-        """See `DurableOutbox.marking`."""
-        return [name for (name,) in await self._fetch(MARKING)]
+    @property
+    def _runners(self) -> list[JobRunner]:
+        """Those of its connections."""
+        return [self._runner] if self._leases is None else [self._leases.runner, self._runner]
+
+    async def _held(self) -> Leases:
+        """Connect, so as to hold leases, unless that is done."""
+        async with self._opening:
+            if self._leases is None:
+                runner = self._runner
+                if not self._rehearsing and not runner.closed:
+                    runner = JobRunner(self._where, await connect(self._where, WRITING))
+                self._leases = Leases(runner)
+            return self._leases
+
+    async def _under_lease(
+        self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN"
+    ) -> T:
+        leases = await self._held()
+        return await leases.runner.run(lambda _: work(leases), begin=begin)
+
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`.
+
+        Raises:
+            OutboxBusyError: another process has a lease of it, or of its shard.
+        """
+        return await self._acquisitions.call(location)
+
+    def may_send(self, lease: Lease) -> Callable[[], bool]:
+        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
+        leases, tenure = self._leases, self._tenure
+        if leases is None:
+            return lambda: False
+        if tenure is None:
+            return lambda: leases.holds(lease)
+        return lambda: leases.holds(lease) and tenure.may_send()
+
+    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
+        """Become one of those that share the locations.
+
+        From then on a lease holds as long as the store has been heard of within ``lease_s``
+        seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
+        ``told`` is called with a location that has something to send, or "" for any; not surely.
+        """
+        leases = await self._held()
+        self._tenure = Tenure(leases, lease_s)
+        await self._tenure.join()
+        await leases.runner.run(lambda connection: listen(self._where, connection, WORK, told))
+
+    def owns(self, location: str) -> bool:
+        """Whether a location is this process's, and is to stay so, as `share` has told last."""
+        return self._joined.owns(location)
+
+    async def share(self, own: Collection[str] | None = None) -> Share:
+        """Take what is free of a fair share, and tell what this process owns.
+
+        ``own`` are the locations that it may send for; None for all. While others have something to
+        send, a process with locations of its own has no share, and takes what is free of those.
+        """
+        return await self._joined.share(own)
+
+    async def hand_over(self) -> None:
+        """Let others have the surplus that `share` told, whose leases end here."""
+        await self._joined.hand_over()
+        await self._remove_files()
+
+    async def _remove_files(self) -> None:
+        """Remove the files of what was sent, but for those that others need."""
+        if self._leases is not None and self._leases.unused_files:
+            unused, self._leases.unused_files = self._leases.unused_files, set()
+            await self._run(
+                lambda _: stored_files.remove_unused(self._runner.connection, list(unused))
+            )
+
+    def give_away(self, location: str) -> None:
+        """Count a location as surplus, where there are others: it may go on in one of them.
+
+        This process has it again in a minute, or before that if nobody takes it.
+        """
+        self._joined.give_away(location)
+
+    @property
+    def _joined(self) -> Tenure:
+        if self._tenure is None:
+            raise RuntimeError("join the outbox first")
+        return self._tenure
+
+    async def claim(
+        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
+    ) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=ALONE)
+
+    async def settle(
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
+    ) -> None:
+        """See `Outbox.settle`."""
+        begin = ALONE if writes_once(settlements) else "BEGIN"
+        await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
+
+    async def _fenced(self, lease: Lease, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Write in one transaction, in which the lease is held."""
+
+        async def job(leases: Leases) -> None:
+            await leases.fence(lease)
+            await work(leases.connection)
+
+        await self._under_lease(job)
+
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.get_lookups`."""
+        return await self._under_lease(lambda of: known_lookups(of.connection, lease.number, names))
+
+    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
+        """See `Outbox.put_lookups`."""
+        rows = [(lease.number, *lookup) for lookup in lookups.items()]
+        await self._fenced(lease, lambda connection: note_lookups(connection, rows, over=True))
+
+    async def finished(self, lease: Lease) -> list[ReadMark]:
+        """See `DurableOutbox.finished`."""
+        return await self._under_lease(lambda of: finished_marks(of.connection, lease.number))
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        await self._fenced(
+            lease, lambda connection: forget_lookups(connection, lease.number, names)
+        )
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`."""
+        return await self._under_lease(lambda leases: leases.stored(claim))
+
+    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
+        """Write down why a location cannot go on, for `stopped`; with None, that it does."""
+        await self._fenced(lease, lambda connection: stop(connection, lease.number, error))
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`.
@@ -167,7 +281,7 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
             OutboxBusyError: another process sends for one of the locations, and is no worker, which
                 would hand it over for a moment.
         """
-        return await Requeuer(await self._held()).requeue_all(_RETRIES)
+        return await requeue(await self._held())
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
@@ -176,8 +290,8 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
         run, reasons = self._runner.run, set(gists)
         seqs = await run(lambda connection: chosen(connection, keys, reasons))
         done = 0
-        for at in range(0, len(seqs), _RETRIES):
-            lot = seqs[at : at + _RETRIES]
+        for at in range(0, len(seqs), RETRIES):
+            lot = seqs[at : at + RETRIES]
             done += await run(lambda connection: dismiss(connection, self._counters, lot))  # noqa: B023 - awaited here
         if done:
             await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
@@ -185,7 +299,7 @@ class PostgresOutbox(LeaseCalls, DurableOutbox):
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        return await upkeep.forget_texts(self._runner, _RETRIES)
+        return await upkeep.forget_texts(self._runner, RETRIES)
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""
