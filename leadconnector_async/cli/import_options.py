@@ -252,7 +252,7 @@ def _sandbox_config(options: ImportOptions) -> SandboxConfig:
     )
 
 
-async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
+async def taken_as_known(options: ImportOptions) -> str | None:
     """Say which ids that the records name the sandbox takes as they are: it cannot look them up.
 
     Raises:
@@ -261,7 +261,7 @@ async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
     from leadconnector_async.outbox.workload import named_ids  # noqa: PLC0415 - for the sandbox only
     from leadconnector_async.sandbox.message_store import is_own_form, is_provider_form  # noqa: PLC0415 - the same
 
-    named = await read_outbox(outbox, named_ids)
+    named = await read_outbox(options.outbox or "", named_ids)
     given = {options.location, *_sandbox_tokens(options.locations).values()}
     counts = {
         "contact": sum(map(is_own_form, named.contacts)),

@@ -172,7 +172,7 @@ async def _run(options: ImportOptions, importer: Importer) -> None:
     await importer.stage()
     if not options.quiet:  # before the sending, which may take days
         _tell_notes(importer.reader, importer.stager)
-        if options.sandbox and (known := await taken_as_known(options, options.outbox or "")):
+        if options.sandbox and (known := await taken_as_known(options)):
             say(f"Note: {known}", err=True)
     if not options.stage_only:
         await importer.send()
