@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -97,11 +97,8 @@ def _within_open_files(options: ImportOptions) -> ImportOptions:
     if room == most:
         return options
     if room < wanted and not options.quiet:
-        say(
-            f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}: the limit "
-            "on open files (ulimit -n) has no room for more",
-            err=True,
-        )
+        most_now = f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}"
+        say(f"{most_now}: the limit on open files (ulimit -n) has no room for more", err=True)
     return replace(options, concurrency=min(room, wanted))
 
 
@@ -313,14 +310,11 @@ def room_for(concurrency: int, *, each: int = 1) -> int:
     except ImportError:
         return concurrency
     needed = RESERVE + concurrency * each
+    endless = resource.RLIM_INFINITY
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        try:
+    if soft != endless and soft < needed:
+        wanted = needed if hard == endless else min(needed, hard)
+        with suppress(ValueError, OSError):  # some systems have a lower limit than they tell
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-        except (ValueError, OSError):  # some systems have a lower limit than they tell
-            pass
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return concurrency
-    return max(1, (soft - RESERVE) // each)
+    return concurrency if soft == endless or soft >= needed else max(1, (soft - RESERVE) // each)
