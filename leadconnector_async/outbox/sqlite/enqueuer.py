@@ -12,7 +12,7 @@ import msgspec
 
 from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
 from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
