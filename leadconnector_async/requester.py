@@ -53,10 +53,13 @@ class Requester:
 
         Raises:
             ValueError: neither the message nor the client names one.
+            TypeError: it is no text.
         """
         location = location_id or self.location_id
         if not location:
             raise ValueError("no location: give LeadConnector(location_id=…), or one per message")
+        if not isinstance(location, str):
+            raise TypeError(f"the location is a {type(location).__name__}: give its id as text")
         return location
 
     def pause(self, location: str, response: Response) -> None:

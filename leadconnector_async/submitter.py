@@ -14,7 +14,7 @@ from copy import copy
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, outcome_of
+from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, apart, outcome_of
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
@@ -219,7 +219,7 @@ class Submitter:
             async for outcome in outcomes:
                 yield outcome
         for error in self._errors.values():
-            raise error
+            raise apart(error)
 
     def _tell_worker(self, location: str) -> None:
         """Have a location sent from here, if it is this process's; unless it cannot go on."""

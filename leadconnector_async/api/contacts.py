@@ -45,7 +45,7 @@ _OTHER: Final = (
 _PUNCTUATION: Final = re.compile(r"[+\s().-]")
 
 
-class _Answer(Struct, rename="camel"):
+class _ContactReply(Struct, rename="camel"):
     contact: Any = None
     contacts: Any = None
     new: Any = None
@@ -106,7 +106,7 @@ def find_contact(
         if not known:
             raise effects.refused(response, _MAKE)
         return known
-    made = _id_in(effects.content_of(response, _Answer, _MAKE).contact)
+    made = _id_in(effects.content_of(response, _ContactReply, _MAKE).contact)
     if not made:
         raise effects.StepFailedError(f"{_MAKE}: the answer names none")
     yield effects.PutLookups({f"made:{contact.key}": made})  # of which reports give the number
@@ -128,7 +128,7 @@ def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
     response: Response = yield Request(
         "POST", "/contacts/upsert", endpoints.CONTACTS_VERSION, _encode(fields)
     )
-    answer = effects.content_of(response, _Answer, _UPSERT)
+    answer = effects.content_of(response, _ContactReply, _UPSERT)
     if not _id_in(answer.contact):
         raise effects.StepFailedError(f"{_UPSERT}: the answer names none")
     given = (("phone", contact.phone), ("email", contact.email))
@@ -168,7 +168,7 @@ def _look(
         response: Response = yield Request("GET", path, endpoints.CONTACTS_VERSION)
         if is_absent(response):
             continue
-        found = effects.content_of(response, _Answer, "the contact could not be looked up")
+        found = effects.content_of(response, _ContactReply, "the contact could not be looked up")
         given = [*_listed(found.contact), *_listed(found.contacts)]
         shown: dict[str, dict[str, Any]] = {
             id_: contact | {"id": id_} for contact in given if (id_ := _id_in(contact))
@@ -215,7 +215,7 @@ def _normal(text: str) -> str:
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
     try:
-        found = effects.content_of(response, _Answer, _MAKE)
+        found = effects.content_of(response, _ContactReply, _MAKE)
     except (effects.StepFailedError, effects.StepRefusedError):
         return None
     return _id_in(found.contact)
@@ -234,7 +234,7 @@ def make_contact(location: str, contact: Contact) -> Request:
 
 def _duplicate_of(body: bytes) -> str | None:
     try:
-        return _id_in(msgspec.json.decode(body, type=_Answer).meta, "contactId")
+        return _id_in(msgspec.json.decode(body, type=_ContactReply).meta, "contactId")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -256,7 +256,7 @@ def open_conversation(location: str, contact: str) -> Flow[str]:
         if known is None:
             raise effects.StepLagsError(f"{_FIND}: the search does not show it yet")
         return known
-    opened = _id_in(effects.content_of(response, _Answer, _OPEN).conversation)
+    opened = _id_in(effects.content_of(response, _ContactReply, _OPEN).conversation)
     if opened is None:
         raise effects.unreadable(_OPEN)
     return opened
@@ -266,7 +266,7 @@ def find_owner(conversation: str) -> Flow[str]:
     """Learn the id of a conversation's contact."""
     response: Response = yield endpoints.get_conversation(conversation)
     what = "the conversation's contact could not be found"
-    contact = text_of(effects.content_of(response, _Answer, what).contact_id)
+    contact = text_of(effects.content_of(response, _ContactReply, what).contact_id)
     if contact is None:
         raise effects.unreadable(what)
     return contact

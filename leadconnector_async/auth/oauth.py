@@ -88,10 +88,7 @@ class Installation:
         The new pair is in the store before this returns. Other providers on the same store, in
         this process or another, wait meanwhile, and then find it there.
 
-        Raises:
-            AccessError: no refresh token works; the message says what to do.
-            NotSentError: the API cannot be asked now.
-            TokenStoreError: the store cannot be read or written.
+        Raises what `OAuth.token` does.
         """
         found = self._usable(await self._read(), refused)
         if found is not None:

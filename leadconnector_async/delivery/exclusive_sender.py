@@ -11,6 +11,7 @@ from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.results import (
     OutcomeQueue,
     Waiters,
+    apart,
     outcome_of,
     outcome_of_refused,
 )
@@ -203,7 +204,7 @@ class ExclusiveSender:
         work.result()
         for state in self._dispatcher.locations.values():
             if state.error is not None:
-                raise state.error
+                raise apart(state.error)
 
     def _deliver(self, settlements: list[Settlement]) -> None:
         left = weight = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -214,5 +215,20 @@ class Waiters:
 
 def _fail(future: asyncio.Future[Outcome], error: BaseException) -> None:
     if not future.done():
-        future.set_exception(error)
+        future.set_exception(apart(error))
         future.exception()  # noted: a caller that was cancelled leaves it unread
+
+
+def apart(error: BaseException) -> BaseException:
+    """The same error for one more who raises it.
+
+    Each `raise` adds to the traceback of its error, which keeps what its frames hold: one object
+    for all would grow, and hold their messages, for as long as its location is stopped.
+    """
+    try:
+        another = copy(error).with_traceback(error.__traceback__)
+    except Exception:  # noqa: BLE001 - a program's own, which is made in another way
+        return error
+    another.__cause__, another.__context__ = error.__cause__, error.__context__
+    another.__suppress_context__ = error.__suppress_context__
+    return another

@@ -25,7 +25,7 @@ from leadconnector_async.outbox.base import (
     StoredOutcome,
     Submission,
 )
-from leadconnector_async.records.sameness import content_digest, numbered, reused_id
+from leadconnector_async.records.deferred import content_digest, numbered, reused_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

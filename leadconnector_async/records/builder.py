@@ -75,6 +75,7 @@ class RecordBuilder:
 
         Raises:
             ValueError: neither the record nor the client names a location.
+            TypeError: what it names is no text.
         """
         if isinstance(item, tuple):  # a Parsed: importing the readers to say so takes a while
             return self._rows.draft_of(item, source)
@@ -82,17 +83,18 @@ class RecordBuilder:
         location = self._locate(record.location_id)
         contact, wrong = (None, ()) if record.contact is None else verified_contact(record.contact)
         message, problems = verified(record.message, named=record.contact is not None)
+        id_ = record.id
+        if not isinstance(id_, str | None):  # such as a database's number
+            wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
         if problems := (*wrong, *problems):
             raw = with_contact(_encoded(message), record.contact)
-            return unsent_draft(problems, location=location, id=record.id, line=0, raw=raw)
+            return unsent_draft(problems, location=location, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
         if message.contact_id or message.conversation_id:
             contact = None
         deferred = Deferred(contact=contact, outbound_call=is_outbound_call(message))
-        return draft(
-            message, location=location, id=record.id, now_ms=now_ms, key=key, deferred=deferred
-        )
+        return draft(message, location=location, id=id_, now_ms=now_ms, key=key, deferred=deferred)
 
     def batches(self, messages: Messages) -> AsyncGenerator[list[Draft], None]:
         """Drafts in batches of one commit each."""

@@ -113,8 +113,6 @@ encode: Final = msgspec.json.Encoder().encode
 
 _decode: Final = msgspec.json.Decoder(InboundMessage).decode
 
-_ALT_ID: Final = b'"altId":"'
-
 
 def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of a record
     message: MessageFields,
@@ -208,11 +206,8 @@ def normalised(message: InboundMessage) -> InboundMessage:
 
     The API answers 422 to ``attachments: []``. Raises OverflowError where UTC has no such date.
     """
-    changes: dict[str, object] = {
-        name: None
-        for name in ("attachments", "email_cc", "email_bcc")
-        if getattr(message, name) == []
-    }
+    lists = ("attachments", "email_cc", "email_bcc")
+    changes: dict[str, object] = {name: None for name in lists if getattr(message, name) == []}
     date = message.date
     if isinstance(date, datetime) and date.tzinfo is not None and date.tzinfo is not UTC:
         changes["date"] = date.astimezone(UTC)
@@ -241,7 +236,7 @@ def stamped(payload: bytes, key: bytes) -> bytes:
 
     A quote inside a JSON text is escaped, so the bytes of the field's name occur only as a name.
     """
-    if payload.find(_ALT_ID) >= 0:  # `in` would first try it as a number
+    if payload.find(b'"altId":"') >= 0:  # `in` would first try it as a number
         return payload
     if key[:1] == _BY_ID:
         return b'%b,"altId":%b}' % (payload[:-1], orjson.dumps(key_text(key)))

@@ -13,7 +13,7 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadconnector_async.sandbox import contact_endpoints as contacts
+from leadconnector_async.sandbox import account_endpoints as account
 from leadconnector_async.sandbox import read_endpoints as reads
 from leadconnector_async.sandbox import storing_endpoints as storing
 from leadconnector_async.sandbox.api_request import ApiRequest
@@ -21,7 +21,6 @@ from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, inven
 from leadconnector_async.sandbox.message_store import normal_phone
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox.state import MessageCall
-from leadconnector_async.sandbox.token_endpoints import location_token, refresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -172,20 +171,20 @@ ROUTES: Final = (
     Route("email", "GET", "/conversations/messages/email/{}", _READ, reads.get_email),
     Route("message", "GET", "/conversations/messages/{}", _READ, reads.get_message),
     Route("messages", "GET", "/conversations/{}/messages", _READ, reads.list_messages),
-    Route("search", "GET", "/conversations/search", _FIND, contacts.search_conversations),
-    Route("conversation", "GET", "/conversations/{}", _FIND, contacts.get_conversation),
-    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, contacts.update_conversation),
-    Route("open_conversation", "POST", "/conversations/", _OPEN, contacts.create_conversation),
-    Route("find_contact", "GET", "/contacts/search/duplicate", _LOOK_UP, contacts.find_duplicate),
-    Route("create_contact", "POST", "/contacts/", _MAKE, contacts.create_contact),
-    Route("upsert_contact", "POST", "/contacts/upsert", _MAKE, contacts.upsert_contact),
-    Route("workflows", "GET", "/workflows/", "workflows.readonly", contacts.list_workflows),
-    Route("delete_contact", "DELETE", "/contacts/{}", _MAKE, contacts.delete_contact),
-    Route("contact", "GET", "/contacts/{}", _LOOK_UP, contacts.get_contact),
+    Route("search", "GET", "/conversations/search", _FIND, account.search_conversations),
+    Route("conversation", "GET", "/conversations/{}", _FIND, account.get_conversation),
+    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, account.update_conversation),
+    Route("open_conversation", "POST", "/conversations/", _OPEN, account.create_conversation),
+    Route("find_contact", "GET", "/contacts/search/duplicate", _LOOK_UP, account.find_duplicate),
+    Route("create_contact", "POST", "/contacts/", _MAKE, account.create_contact),
+    Route("upsert_contact", "POST", "/contacts/upsert", _MAKE, account.upsert_contact),
+    Route("workflows", "GET", "/workflows/", "workflows.readonly", account.list_workflows),
+    Route("delete_contact", "DELETE", "/contacts/{}", _MAKE, account.delete_contact),
+    Route("contact", "GET", "/contacts/{}", _LOOK_UP, account.get_contact),
     Route("file", "GET", "/uploads/{}/{}", "", storing.get_upload),
-    Route("token", "POST", "/oauth/token", "", refresh),
-    Route("location_token", "POST", "/oauth/locationToken", "oauth.write", location_token),
-    Route("location_token", "POST", "/oauth/location-token", "oauth.write", location_token),
+    Route("token", "POST", "/oauth/token", "", account.refresh),
+    Route("location_token", "POST", "/oauth/locationToken", "oauth.write", account.location_token),
+    Route("location_token", "POST", "/oauth/location-token", "oauth.write", account.location_token),
 )
 
 _EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{}" not in route.path}

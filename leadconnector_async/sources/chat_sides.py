@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from leadconnector_async.sources.contact_values import Contacts
-    from leadconnector_async.sources.mapped_rules import Cell
+    from leadconnector_async.sources.mapped_rules import Cell, Row
     from leadconnector_async.sources.mapping import ChatForm
 
     Values = dict[str, object]
@@ -100,7 +100,7 @@ class ChatSides:
         """Let everybody be noted there, and nothing be told."""
         self._noted = people
 
-    def noted(self, form: ChatForm, row: Mapping[str, Cell], direction: object) -> bool:
+    def noted(self, form: ChatForm, row: Row, direction: object) -> bool:
         """Note who wrote a row, if that is what the file is read for; not of its owner's."""
         if self._noted is None or direction == "outbound":
             return self._noted is not None
@@ -112,7 +112,7 @@ class ChatSides:
             self._count += 1
         return True
 
-    def of(self, form: ChatForm, row: Mapping[str, Cell], values: Collection[str]) -> Values:
+    def of(self, form: ChatForm, row: Row, values: Collection[str]) -> Values:
         """Name the direction of a row, and whom it is with, where its values do not."""
         self.contacts.own.update(map(self.contacts.same, form.own))
         author = _author(form, row)
@@ -124,17 +124,14 @@ class ChatSides:
             told["direction"] = (
                 "outbound" if is_own and not other else self._direction(author, other, chat)
             )
-        if chat is None and (title := _first(form.title, row)):
-            return told | _named(title)
+        if chat is None:
+            title = _first(form.title, row)
+            return told | _named(title) if title else told
         # Which of two is the owner is one question, and whom the chat is with the same.
-        if (
-            chat is not None
-            and isinstance(told.get("direction"), WrongValueError)
-            and len(chat.others) == _TWO
-        ):
+        if isinstance(told.get("direction"), WrongValueError) and len(chat.others) == _TWO:
             typed = [values for one in chat.others.values() if (values := _typed(form.types, one))]
             return told | ({"type": typed[0]["type"]} if typed else {})
-        if chat is not None and FINDERS.isdisjoint(values):
+        if FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
             name = _first(form.name, row)
             if told.get("direction") == "inbound" and len(chat.others) == 1 and _is_name(name):
@@ -142,7 +139,7 @@ class ChatSides:
             told |= _typed(form.types, told.get("contact.phone"))
         return told
 
-    def _chat(self, form: ChatForm, row: Mapping[str, Cell]) -> _Chat:
+    def _chat(self, form: ChatForm, row: Row) -> _Chat:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
         if named:
             return _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=bool(form.own))
@@ -160,7 +157,7 @@ class ChatSides:
 
     def _direction(self, author: str, other: str, chat: _Chat | None) -> str | WrongValueError:
         same = self.contacts.same
-        if other or chat is None:
+        if chat is None:
             return "inbound" if same(author) == same(other) else "outbound"
         if chat.is_owner_known:
             return "inbound"
@@ -177,14 +174,14 @@ class ChatSides:
         return next((stripped(match["other"]) for match in found if match), "")
 
 
-def _author(form: ChatForm, row: Mapping[str, Cell]) -> str:
+def _author(form: ChatForm, row: Row) -> str:
     author = _first(form.author, row)
     for prefix in form.strip:
         author = author.removeprefix(prefix)
     return author
 
 
-def _first(columns: Iterable[str], row: Mapping[str, Cell]) -> str:
+def _first(columns: Iterable[str], row: Row) -> str:
     return next((text for column in columns for text in _texts(row.get(column, ""))), "")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
 from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
-from leadconnector_async.sources.mapped_rules import Cell, word_of
+from leadconnector_async.sources.mapped_rules import Row, word_of
 from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
 from leadconnector_async.sources.phone_numbers import LETTER, MESSENGER, digits, only_number
 
@@ -208,7 +208,7 @@ def settle_person(
     contacts: Contacts,
     values: dict[str, object],
     rules: Mapping[str, FieldRule],
-    row: Mapping[str, Cell],
+    row: Row,
 ) -> bool:
     """Settle what together names the contact of a row: its number, address and name.
 
@@ -217,8 +217,8 @@ def settle_person(
     """
     phone, name = values.get("contact.phone"), values.get("contact.name")
     if isinstance(phone, str) and "@" in phone and "contact.email" not in values:
-        is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()
-        if not is_number and not MESSENGER.search(phone):  # as is sip:…
+        is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…
+        if not (is_number or MESSENGER.search(phone)):
             values["contact.email"] = values.pop("contact.phone")
             return False
     if phone is None:
@@ -238,5 +238,5 @@ def settle_person(
     return is_of_neither
 
 
-def _any_of(row: Mapping[str, Cell], columns: ColumnNames) -> bool:
+def _any_of(row: Row, columns: ColumnNames) -> bool:
     return any(word_of(row, name) for name in as_list(columns))

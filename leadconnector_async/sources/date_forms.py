@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,7 +17,6 @@ from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import tzinfo
 
 Order = Literal["any", "dmy", "mdy", "ymd"]
 """Which of day, month and year comes first; ``any`` where the text itself tells."""

@@ -240,14 +240,10 @@ class UnknownChat(RowSource):
         yield Parsed(1, in_api_names({"file": self.name}), None, (Problem("file", wrong, fix),))
 
 
-def _by(
-    log: tuple[type[TextLog | HtmlLog], str],
-    stream: ByteStream,
-    text: Utf8Text,
-    options: SourceOptions,
-) -> Source:
-    kind, name = log
-    source = kind(stream, text, options, with_date_format(load_mapping(name), options.date_format))
+def _by(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    definition = with_date_format(load_mapping(name), options.date_format)
+    kind = HtmlLog if definition.text is None else TextLog
+    source = kind(stream, text, options, definition)
     if name != options.mapping_file:
         source.recognised = name
         source.warnings.append(f"begins as what --mapping {name} reads: read by it")

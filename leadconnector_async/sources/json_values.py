@@ -36,12 +36,6 @@ _CLOSERS: Final = {b"{": b"}", b"[": b"]"}
 _DEEPEST: Final = 64
 """Levels around the records. Within them the decoder has a limit of its own."""
 
-_GOES_ON: Final = (b"{", b"[", b",", b":")
-"""What a line ends with if its value goes on in the next one."""
-
-_CONTINUES: Final = (b",", b"]", b"}", b":")
-"""What a line begins with if its value began before it."""
-
 _MAX_HEAD: Final = 1 << 18
 """Bytes of an object before its records that are kept: a chat says there who is in it."""
 
@@ -138,15 +132,12 @@ class JsonValues:
                 return None
             elif not closers:
                 self._at = token.end()
-                return self._whole()
+                size = self._dropped + self._at - self._start
+                raw = TooLong(size) if size > LINE_LIMIT else self._buffer[self._start : self._at]
+                self._dropped = 0
+                return self._record_line, raw
         self._at = len(self._buffer)
         return None
-
-    def _whole(self) -> Item:
-        size = self._dropped + self._at - self._start
-        raw = TooLong(size) if size > LINE_LIMIT else self._buffer[self._start : self._at]
-        self._dropped = 0
-        return self._record_line, raw
 
     def _around(self, text: bytes, at: int) -> Item | None:
         """Follow the structure. What is no object, but where records are, is an item too."""
@@ -215,7 +206,13 @@ class JsonValues:
         self._counted -= keep
         self._start = 0
         if self._dropped and in_record:
-            self._shorten()
+            # Of a string that has not ended, it is kept that it is open.
+            escape = (len(self._buffer) - len(self._buffer.rstrip(b"\\"))) % 2
+            kept = self._buffer[:1] + b"\\" * escape
+            if len(kept) < len(self._buffer):
+                self.line += self._buffer.count(b"\n")
+                self._dropped += len(self._buffer) - len(kept)
+                self._buffer = kept
         elif not in_record and len(self._buffer) > LINE_LIMIT:
             self._fail(f"has a value over {LINE_LIMIT} bytes around its records", 0)
 
@@ -229,15 +226,6 @@ class JsonValues:
         for frame in held:
             frame.start = None if frame.start is None else frame.start - keep
         return keep
-
-    def _shorten(self) -> None:
-        """Of a string that has not ended, in a record that is too long, keep that it is open."""
-        escape = (len(self._buffer) - len(self._buffer.rstrip(b"\\"))) % 2
-        kept = self._buffer[:1] + b"\\" * escape
-        if len(kept) < len(self._buffer):
-            self.line += self._buffer.count(b"\n")
-            self._dropped += len(self._buffer) - len(kept)
-            self._buffer = kept
 
     def _count_lines(self, to: int) -> None:
         self.line += self._buffer.count(b"\n", self._counted, to)
@@ -297,7 +285,8 @@ def is_document(lines: list[bytes]) -> bool:
         return False
     if len(lines) == 1:
         return True
-    return lines[0].rstrip().endswith(_GOES_ON) or lines[1].lstrip().startswith(_CONTINUES)
+    goes_on = lines[0].rstrip().endswith((b"{", b"[", b",", b":"))
+    return goes_on or lines[1].lstrip().startswith((b",", b"]", b"}", b":"))
 
 
 def loaded_value(line: bytes) -> object:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
-from msgspec.structs import fields
 
 from leadconnector_async.models import Contact, Problem
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceRow
 from leadconnector_async.sources.byte_stream import TooLong
@@ -20,14 +20,6 @@ from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
-from leadconnector_async.sources.fields import (
-    LOCATION,
-    NESTED,
-    OUTBOX_KEY,
-    WrongValueError,
-    is_plainly_ours,
-    shown,
-)
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import Objects, key_of, read_object
 from leadconnector_async.sources.json_values import JsonValues, loaded_value
@@ -46,11 +38,9 @@ if TYPE_CHECKING:
 _DECODER: Final = msgspec.json.Decoder(SourceRow)
 
 _INNER: Final = {
-    name: frozenset(field.encode_name for field in fields(struct))
-    for name, struct in NESTED.items()
+    name: frozenset(field.encode_name for field in msgspec.structs.fields(struct))
+    for name, struct in fields.NESTED.items()
 }
-
-_MAX_PAUSE: Final = 64
 
 _FIXES: Final = {"line": "write one JSON object per line", "record": "mend it in the file"}
 
@@ -86,13 +76,15 @@ class JsonSource(StreamSource):
         """Tell records from other JSON, such as the settings in an export."""
         layout, mapped = self._layout, self._options.mapping
         return layout.choice.definition is not None or (
-            not {"type", OUTBOX_KEY, *mapped.values()}.isdisjoint(layout.names)
+            not {"type", fields.OUTBOX_KEY, *mapped.values()}.isdisjoint(layout.names)
         )
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
         self.warnings.extend(self._objects.warnings)
-        self.warnings.extend(f"field {shown(name)} is not sent" for name in self._coercer.unknown)
+        self.warnings.extend(
+            f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown
+        )
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())
@@ -137,7 +129,7 @@ class JsonSource(StreamSource):
             if wait:
                 wait -= 1
             elif parsed.row is not None:
-                wait = pause = min(2 * pause + 1, _MAX_PAUSE)
+                wait = pause = min(2 * pause + 1, 64)
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
@@ -167,7 +159,7 @@ class JsonSource(StreamSource):
     def _moves(self, row: SourceRow, date: datetime) -> bool:
         try:
             row.date = self._coercer.dates.utc(date)
-        except WrongValueError:
+        except fields.WrongValueError:
             return False
         return True
 
@@ -176,7 +168,7 @@ class JsonSource(StreamSource):
             self._coercer.notices.clear()
             row.contact = contact = self._coercer.contacts.handle(row.contact or Contact())
             self._coercer.contacts.note_name(contact)
-        except WrongValueError:
+        except fields.WrongValueError:
             return False
         if self._coercer.notices:  # told by the slow way
             return False
@@ -200,7 +192,7 @@ class JsonSource(StreamSource):
             if isinstance(mended, Problem):
                 problem = Problem("raw", mended.wrong, _FIX_RAW)
                 return Parsed(number, raw, None, (problem,), identity_of(record))
-            record = {key: record.get(key) for key in (OUTBOX_KEY, LOCATION)} | mended
+            record = {key: record.get(key) for key in (fields.OUTBOX_KEY, fields.LOCATION)} | mended
         record = self._objects.with_holder(record, holder)
         return self._objects.parsed(number, raw, record, notices)
 
@@ -290,7 +282,7 @@ class SingerSource(JsonSource):
         if stream not in self._reads:
             definition = self._objects.definition
             if definition is None:
-                self._reads[stream] = is_plainly_ours(record)
+                self._reads[stream] = fields.is_plainly_ours(record)
             elif definition.records:
                 self._reads[stream] = stream in as_list(definition.records)
             else:

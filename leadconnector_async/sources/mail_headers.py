@@ -34,11 +34,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sources.base import SourceOptions
 
-_FOLD: Final = re.compile(r"[\r\n]+")
-
 _MSG_ID: Final = re.compile(r"<([^<>]+)>")
-
-_MAX_ANCESTORS: Final = 100
 
 # Newer versions give nobody where a list of addresses is odd; here a half is better than nothing.
 _LOOSE: Final = {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
@@ -66,7 +62,7 @@ class Head:
         self._values: dict[str, list[str]] = {}
         self._people: dict[str, list[Person]] = {}
         for name, value in mail.raw_items():
-            unfolded = _FOLD.sub("", str(value))
+            unfolded = str(value).replace("\r", "").replace("\n", "")
             self._values.setdefault(name.lower(), []).append(unfolded)
 
     def first(self, name: str) -> str:
@@ -98,7 +94,7 @@ class Head:
         names = _MSG_ID.findall(self.first("in-reply-to"))
         names += reversed(_MSG_ID.findall(self.first("references")))
         bare = dict.fromkeys(map(_bare, names))
-        return [name for name in bare if name and name != self.id][:_MAX_ANCESTORS]
+        return [name for name in bare if name and name != self.id][:100]
 
     def date(
         self,
@@ -237,9 +233,6 @@ _LEFT_OUT: Final = {
 
 _OPTIONAL: Final = ("chats", "bounces")
 
-_EXPUNGED: Final = 0x0008
-"""Bit of ``X-Mozilla-Status``: deleted, but still in the file until it is compacted."""
-
 _STATUS_FLAGS: Final = {"D": "deleted", "T": "drafts"}
 """Letters of ``X-Status``, in which IMAP servers and Mutt keep flags in an mbox."""
 
@@ -277,8 +270,8 @@ def states_of(head: Head) -> set[str]:
     states = set(states_of_labels(head.first("x-gmail-labels")))
     states |= {state for flag, state in _STATUS_FLAGS.items() if flag in head.first("x-status")}
     with suppress(ValueError):  # no number
-        is_expunged = int(head.first("x-mozilla-status"), 16) & _EXPUNGED
-        states |= {"deleted"} if is_expunged else set()
+        if int(head.first("x-mozilla-status"), 16) & 0x0008:  # still there until it is compacted
+            states.add("deleted")
     if _is_automatic(head):
         states.add("bounces")
     return states

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.sources import mapped_rules as rules
 from leadconnector_async.sources.columns import FieldPlan
 from leadconnector_async.sources.contact_values import NOBODYS, settle_person
 from leadconnector_async.sources.date_patterns import LocalText
@@ -17,25 +18,7 @@ from leadconnector_async.sources.fields import (
     quoted,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import (
-    SEVERAL,
-    Cell,
-    amount_of,
-    by_prefix,
-    date_of,
-    default_of,
-    first_met,
-    items_of,
-    joined,
-    left_out_by,
-    meant_by,
-    settled,
-    spread,
-    text_of,
-    translated,
-    unique,
-    word_of,
-)
+from leadconnector_async.sources.mapped_rules import Cell, Row, first_met, settled, unique, word_of
 from leadconnector_async.sources.mapping import (
     Definition,
     FieldRule,
@@ -77,8 +60,8 @@ class RowMapper:
     def __init__(self, kind: RecordKind, definition: Definition, sides: ChatSides) -> None:
         empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
-        self._leave_out = left_out_by(kind.leave_out, empty)
-        self._without_content = left_out_by(kind.without_content, empty)
+        self._leave_out = rules.left_out_by(kind.leave_out, empty)
+        self._without_content = rules.left_out_by(kind.without_content, empty)
         self._not_carried = {
             column: NotCarried(rule) if isinstance(rule, str) else rule
             for column, rule in kind.not_carried.items()
@@ -104,7 +87,7 @@ class RowMapper:
             if plan.rule != FieldRule()
         ]
 
-    def skipped(self, row: Mapping[str, Cell]) -> str | None:
+    def skipped(self, row: Row) -> str | None:
         """Say why a row is left out."""
         for column, values in self._skip.items():
             value = word_of(row, column)
@@ -112,13 +95,11 @@ class RowMapper:
                 return f'rows whose "{column}" is "{value}"'
         return first_met(self._leave_out, row)
 
-    def without_content(self, row: Mapping[str, Cell]) -> str | None:
+    def without_content(self, row: Row) -> str | None:
         """Say why a row is left out that has neither text nor files."""
         return first_met(self._without_content, row)
 
-    def not_carried(
-        self, row: Mapping[str, Cell], values: Mapping[str, object]
-    ) -> tuple[str | None, list[str]]:
+    def not_carried(self, row: Row, values: Mapping[str, object]) -> tuple[str | None, list[str]]:
         """Say why a row is left out that has nothing to send, and what of it is not sent."""
         told: list[str] = []
         for column, rule in self._not_carried.items():
@@ -132,7 +113,7 @@ class RowMapper:
                 told.append(rule.told)
         return None, told
 
-    def read(self, row: Mapping[str, Cell]) -> tuple[Values, str | None, list[str]]:
+    def read(self, row: Row) -> tuple[Values, str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
         reason = self.skipped(row)
         if reason is not None:
@@ -145,10 +126,10 @@ class RowMapper:
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
-        told += [SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
+        told += [rules.SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
         return values, reason, told
 
-    def values(self, row: Mapping[str, Cell]) -> Values:
+    def values(self, row: Row) -> Values:
         """Make the values of a row; those that cannot be made are `WrongValueError`."""
         values: Values = {}
         direction: object = None
@@ -160,7 +141,7 @@ class RowMapper:
             value = read(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
-        self._is_several = self._can_be_several and spread(values, self._contacts.is_own)
+        self._is_several = self._can_be_several and rules.spread(values, self._contacts.is_own)
         self._is_nobodys = settle_person(self._contacts, values, self._rules, row)
         for plan in self._missing:
             others = FINDERS if plan.field in FINDERS else {plan.field}
@@ -170,11 +151,11 @@ class RowMapper:
             self._note(row, values)
         return values
 
-    def _note(self, row: Mapping[str, Cell], values: Values) -> None:
+    def _note(self, row: Row, values: Values) -> None:
         """Put beneath the text of a call what the API has no field for."""
         cells = ((rule, row.get(column, "")) for column, rule in self._notes.items())
         notes = {
-            f"{rule.note}: {amount_of(str(text).strip(), rule.unit)}": rule.told
+            f"{rule.note}: {rules.amount_of(str(text).strip(), rule.unit)}": rule.told
             for rule, cell in cells
             if self._is_filled(cell)
             for text in ([cell] if isinstance(cell, str) else cell)
@@ -183,7 +164,7 @@ class RowMapper:
         if notes and (own is None or isinstance(own, str)):
             values["message"] = NotedText.of(own, notes)
 
-    def _columns(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> list[str]:
+    def _columns(self, plan: FieldPlan, row: Row, direction: object) -> list[str]:
         """Name the columns of a value. One with the owner's own number is none, beside others."""
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.rule.instead and row.keys().isdisjoint(columns):
@@ -192,7 +173,7 @@ class RowMapper:
             return columns
         return [one for one in columns if not self._contacts.is_own(word_of(row, one))] or columns
 
-    def _told_direction(self, plan: FieldPlan, row: Mapping[str, Cell]) -> object:
+    def _told_direction(self, plan: FieldPlan, row: Row) -> object:
         """Tell the direction by its column, or where one side alone is a number of the owner's."""
         direction = self._value(plan, row, None)
         sides = [self._cell(columns, row) for columns in self._ends if self._contacts.own]
@@ -205,7 +186,7 @@ class RowMapper:
             return WrongValueError(f"is {direction}, and --mine says {known}", fix)
         return direction or known
 
-    def _simple(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
+    def _simple(self, plan: FieldPlan, row: Row, direction: object) -> object:
         """Make the value of nothing but a column's text, where nothing is wrong with it."""
         for column in self._columns(plan, row, direction):
             cell = row.get(column, "")
@@ -229,19 +210,23 @@ class RowMapper:
             return plan.rule.default
         return self._value(plan, row, direction)
 
-    def _value(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
+    def _value(self, plan: FieldPlan, row: Row, direction: object) -> object:
         rule = plan.rule
         if (fixed := rule.constant if not rule.cases else settled(rule, row)) is not None:
             return fixed or None
         columns = self._columns(plan, row, direction)
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
-            return unique(item for one in cells for item in items_of(one, rule)) or rule.default
+            by = rule.separator or ";"
+            lists = (rules.parts_of(cell, by) if isinstance(cell, str) else cell for cell in cells)
+            return unique(item for items in lists for item in items) or rule.default
         parts = [self._cell(as_list(names), row, plan) for names in rule.join]
-        one = joined(parts, is_date=plan.field == "date") if parts else None
-        found = one or self._cell(columns, row, plan)
+        whole = rules.joined(parts, is_date=plan.field == "date") if parts else None
+        found = whole or self._cell(columns, row, plan)
         if rule.glue is not None and isinstance(found, list | tuple):
-            found = rule.glue.join(text_of(item) for item in found) or None
+            # An item is text, or an object that also says how it looks.
+            texts = (one.get("text", "") if isinstance(one, dict) else one for one in found)
+            found = rule.glue.join(map(str, texts)) or None
         cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
         if isinstance(cell, WrongValueError):
             return cell
@@ -249,7 +234,7 @@ class RowMapper:
             cell = self._after(rule.before, cell or "", row)
         if cell is None:
             known = self._known(rule, row)
-            return default_of(rule, row) if known is None else known
+            return rules.default_of(rule, row) if known is None else known
         for prefix in rule.strip:
             cell = cell.removeprefix(prefix)
         try:
@@ -257,7 +242,7 @@ class RowMapper:
         except WrongValueError as error:
             fix = error.fix + plan.or_map(row)
             return WrongValueError(error.wrong, fix, cell, kind=error.kind)
-        return default_of(rule, row) if made == "" else made
+        return rules.default_of(rule, row) if made == "" else made
 
     def _one_of(
         self, plan: FieldPlan, texts: list[object] | tuple[str, ...]
@@ -273,13 +258,13 @@ class RowMapper:
             return WrongValueError("names several people", fix, "; ".join(found), kind="groups")
         return "; ".join(found) or None
 
-    def _after(self, columns: list[str], own: str, row: Mapping[str, Cell]) -> str | None:
+    def _after(self, columns: list[str], own: str, row: Row) -> str | None:
         texts = [str(text) for name in columns if (text := self._cell((name,), row))]
         links = [word for word in own.split() if "://" in word]
         others = [text for text in texts if text.strip() not in (own.strip(), *links)]
         return "\n".join([*others, own] if own else others) or None
 
-    def _known(self, rule: FieldRule, row: Mapping[str, Cell]) -> object:
+    def _known(self, rule: FieldRule, row: Row) -> object:
         """Find the value in columns that tell it by true or false, or only by some words."""
         for column, meant in rule.flags.items():
             flag = word_of(row, column).casefold()
@@ -291,12 +276,10 @@ class RowMapper:
                 wrong = f"is {quoted(flag)} where true or false is expected"
                 fix = "correct it, or give --map direction=COLUMN with another column"
                 return WrongValueError(wrong, fix)
-        words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
+        words = (rules.meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
-    def _cell(
-        self, columns: Sequence[str], row: Mapping[str, Cell], plan: FieldPlan | None = None
-    ) -> Cell | None:
+    def _cell(self, columns: Sequence[str], row: Row, plan: FieldPlan | None = None) -> Cell | None:
         """Give the first of the columns that is filled."""
         clean, empty = (stripped, self._empty) if plan is None else (plan.clean, plan.empty)
         for column in columns:
@@ -320,11 +303,12 @@ class RowMapper:
 
     def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:
         if rule.words:
-            return partial(translated, rule.words)
+            return partial(rules.translated, rule.words)
         if rule.prefixes:
-            return partial(by_prefix, sorted(rule.prefixes.items(), key=lambda one: -len(one[0])))
+            longest_first = sorted(rule.prefixes.items(), key=lambda one: -len(one[0]))
+            return partial(rules.by_prefix, longest_first)
         if field == "date" or rule.formats or rule.zone:
-            return partial(date_of, rule)
+            return partial(rules.date_of, rule)
         return self._phone if rule.phone else None
 
     def _phone(self, text: str) -> str:

@@ -7,10 +7,11 @@ row out.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from email.utils import getaddresses
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
@@ -28,16 +29,10 @@ from leadconnector_async.sources.mapping import (
     as_list,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import datetime
-
-    _Wheres = list[tuple[str, "ColumnValues"]]
-    ReadyRule = tuple[_Wheres, _Wheres, str]
-    """Which rows are left out: by values of columns, but not by others; and what they are."""
-
 Cell = str | list[object] | tuple[str, ...]
 """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
+
+Row = Mapping[str, Cell]
 
 _UNIX_DIGITS: Final = (10, 13, 16)
 """How many a time between 2001 and 2286 has in seconds, milliseconds and microseconds."""
@@ -212,6 +207,12 @@ class ColumnValues:
         return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 
 
+_Wheres = list[tuple[str, ColumnValues]]
+
+ReadyRule = tuple[_Wheres, _Wheres, str]
+"""Which rows are left out: by values of columns, but not by others; and what they are."""
+
+
 def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyRule]:
     """Make rules on what is left out ready."""
 
@@ -221,7 +222,7 @@ def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyR
     return [(words(rule.where), words(rule.but), rule.reason) for rule in rules]
 
 
-def first_met(rules: list[ReadyRule], row: Mapping[str, Cell]) -> str | None:
+def first_met(rules: list[ReadyRule], row: Row) -> str | None:
     """Say what a row is, by the first rule that it meets."""
     for where, but, reason in rules:
         for name, words in where:
@@ -233,28 +234,18 @@ def first_met(rules: list[ReadyRule], row: Mapping[str, Cell]) -> str | None:
     return None
 
 
-def word_of(row: Mapping[str, Cell], column: str) -> str:
+def word_of(row: Row, column: str) -> str:
     """Give the text of a column, without the space around it."""
     cell = row.get(column, "")
     return cell.strip() if isinstance(cell, str) else ""
 
 
-def settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
+def settled(rule: FieldRule, row: Row) -> str | None:
     """Give the value that needs no column of its own."""
     for case in rule.cases:
         if all(row.get(name) in as_list(given) for name, given in case.where.items()):
             return case.value if case.column is None else str(row.get(case.column, ""))
     return rule.constant
-
-
-def text_of(item: object) -> str:
-    """Give a piece of a text: as it is, or as an object that says how it looks."""
-    return str(item.get("text", "") if isinstance(item, dict) else item)
-
-
-def items_of(cell: Cell, rule: FieldRule) -> Iterator[object]:
-    """Give what a list holds, or what a separator sets apart."""
-    yield from parts_of(cell, rule.separator or ";") if isinstance(cell, str) else cell
 
 
 def parts_of(cell: str, separator: str) -> list[str]:
@@ -323,6 +314,6 @@ def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
     return True
 
 
-def default_of(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
+def default_of(rule: FieldRule, row: Row) -> str | None:
     """Give the value of a field that no column gives."""
     return next((rule.present[name] for name in rule.present if name in row), rule.default)

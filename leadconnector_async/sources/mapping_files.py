@@ -193,6 +193,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     given = options.mapping_file
     ours = is_plainly_ours(names) or "type" in options.mapping
     found = None if ours else recognised(names, options.mappings)
+    notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
     if given is not None:
         definition = load_mapping(given)
         misfit = _misfit(definition, names)
@@ -203,9 +204,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
                 f"{source}: {misfit}: choose another, or look at the file with inspect"
             )
         by = f"--mapping {found}" if found else "the API's names"
-        notes: tuple[str, ...] = (f"{misfit}: it is read by {by}",)
-    else:
-        notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
+        notes = (f"{misfit}: it is read by {by}",)
     read_by = with_date_format(load_mapping(found), options.date_format) if found else None
     return Choice(read_by, found, notes)
 

@@ -92,7 +92,11 @@ def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) 
     """
     mail = _Mail()
     held = last = b""
-    for number, line in enumerate(_unmarked(lines), 1):
+    every = iter(lines)
+    first = next(every, b"")
+    # One that is too long is of a type of its own.
+    first = first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)
+    for number, line in enumerate(chain([first], every), 1):
         if held:
             if _begins(held, line, after_blank=_is_blank(last), is_first=not mail.begin):
                 yield from mail.pieces(ended=True)
@@ -118,13 +122,6 @@ def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) 
 
 def _is_blank(line: bytes) -> bool:
     return not line.strip() and not isinstance(line, TooLong)
-
-
-def _unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
-    every = iter(lines)
-    first = next(every, b"")
-    # One that is too long is of a type of its own.
-    return chain([first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)], every)
 
 
 class _Mail:
@@ -222,13 +219,6 @@ def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
     return True if (_TWO_TOPS if named else _TOP).match(beginning) else None
 
 
-_MAILS: Final = frozenset({"cur", "new"})
-"""Folders of a Maildir whose files are mails, whatever they are called."""
-
-_SINGLE: Final = (".eml", ".eml.gz", ".emlx")
-
-_MBOX: Final = (".mbox", ".mbx", ".mbox.gz", ".mbx.gz")
-
 _INDEX: Final = (".msf", "table_of_contents", "maildirfolder", "maildirsize", "subscriptions")
 """Ends of the names of files that mail programs keep beside mails."""
 
@@ -238,13 +228,13 @@ def holds_mail(file: SourceFile) -> bool | None:
     assert file.members is not None  # noqa: S101 - of an export
     folder, _, name = file.member.rpartition("/")
     lower = name.lower()
-    if lower.endswith(_SINGLE):
+    if lower.endswith((".eml", ".eml.gz", ".emlx")):
         return True
     if is_passed_over(file.member):
         return None
-    if PurePath(folder).name in _MAILS:
+    if PurePath(folder).name in {"cur", "new"}:  # of a Maildir, whatever its files are called
         return True
-    if lower.endswith(_MBOX):
+    if lower.endswith((".mbox", ".mbx", ".mbox.gz", ".mbx.gz")):
         return False
     if not file.members.size(file.member):
         return None

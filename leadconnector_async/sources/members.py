@@ -37,9 +37,6 @@ MAX_WHOLE: Final = 256 << 20
 DAMAGED: Final = (BadZipFile, zlib.error, EOFError)
 """What reading a file of an archive raises that is not as it should be."""
 
-_ENCRYPTED: Final = 1
-"""Bit of a member's flags."""
-
 
 class Members(ABC):
     """The files of an export by their paths in it, those of a folder before the folders in it.
@@ -167,7 +164,7 @@ class ZipMembers(Members):
         _refuse_bomb(name, sum(info.file_size for info in files), packed)
         for member, info in self._files.items():
             _refuse_bomb(f"{name}/{member}", info.file_size, info.compress_size)
-            if info.flag_bits & _ENCRYPTED:
+            if info.flag_bits & 1:
                 raise SourceError(
                     f"{name}/{member}: is encrypted: unpack the archive with its password, and "
                     "name the folder"

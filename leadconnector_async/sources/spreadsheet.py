@@ -8,8 +8,9 @@ Parquet: read in batches, columns of structs by dotted names.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -21,7 +22,7 @@ from leadconnector_async.sources.table import Table, is_blank
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from python_calamine import CalamineSheet, CalamineWorkbook
+    from python_calamine import CalamineWorkbook
 
     from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.byte_stream import SourceFile
@@ -138,8 +139,7 @@ class _Book:
     """The sheets of a workbook, of which the last one that was asked for is kept."""
 
     def __init__(self, workbook: CalamineWorkbook) -> None:
-        self._workbook = workbook
-        self._last: tuple[str, CalamineSheet] | None = None
+        self._sheet = lru_cache(maxsize=1)(workbook.get_sheet_by_name)
         about = workbook.sheets_metadata  # its words are those of an enumeration without names
         self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
         self.hidden = {sheet.name for sheet in about if not str(sheet.visible).endswith(".Visible")}
@@ -155,11 +155,6 @@ class _Book:
         """Count the rows from the first of the sheet to the last that is not empty."""
         sheet = self._sheet(name)
         return (sheet.start or (0, 0))[0] + sheet.height
-
-    def _sheet(self, name: str) -> CalamineSheet:
-        if self._last is None or self._last[0] != name:
-            self._last = name, self._workbook.get_sheet_by_name(name)
-        return self._last[1]
 
 
 class _SheetHead(NamedTuple):
@@ -191,9 +186,8 @@ def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _SheetHead | None:
 
 def _named(path: str, name: str, book: _Book, looks: list[_SheetHead]) -> _SheetHead:
     for same in (str, str.casefold):
-        found = [look for look in looks if same(look.name) == same(name)]
-        if found:
-            return found[0]
+        if found := next((look for look in looks if same(look.name) == same(name)), None):
+            return found
     has = "is empty" if name in book.names else "is not there"
     raise SourceError(
         f"{path}: sheet {shown(name)} {has}: give one of {listed([look.name for look in looks])}"
@@ -220,10 +214,8 @@ def _grid(
                 if number <= look.line:
                     continue
                 row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
-                if several:
-                    yield number, [*row, look.name], look.name
-                else:
-                    yield number, row, None
+                sheet = look.name if several else None
+                yield number, row if sheet is None else [*row, sheet], sheet
             before += look.height
 
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
@@ -244,8 +236,7 @@ def _places(header: list[str], other: list[str]) -> list[int] | None:
     """Find where another sheet has each column. None where it has them in the same places."""
     if other == header:
         return None
-    spelled = [stripped(name) for name in other]
-    names = [stripped(name) for name in header]
+    names, spelled = map(stripped, header), [*map(stripped, other)]
     return [spelled.index(name) if name and name in spelled else -1 for name in names]
 
 
@@ -288,22 +279,17 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
 
     def rows() -> Iterator[GridRow]:
         nonlocal done
-        for batch in _batches(path, table, pa):
-            columns = [column.to_pylist() for column in batch.flatten().columns]
-            for cells in zip(*columns, strict=True):
-                done += 1
-                yield done, [as_text(cell) for cell in cells], None
+        try:
+            for batch in table.iter_batches(batch_size=_BATCH):
+                columns = pa.Table.from_batches([batch]).flatten().columns
+                for cells in zip(*(column.to_pylist() for column in columns), strict=True):
+                    done += 1
+                    yield done, [as_text(cell) for cell in cells], None
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{path}: is damaged: export it again") from error
+        finally:
+            table.close()
 
     return Spreadsheet(
         file, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
     )
-
-
-def _batches(path: str, file: Any, pa: Any) -> Iterator[Any]:  # noqa: ANN401 - has no types
-    try:
-        for batch in file.iter_batches(batch_size=_BATCH):
-            yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path}: is damaged: export it again") from error
-    finally:
-        file.close()

@@ -9,6 +9,7 @@ of its own, and control characters as they were.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
@@ -41,11 +42,8 @@ _RUN: Final = re.compile(rb"%b(?:%b)*" % (_ONE, _ONE))  # begins with what can b
 _TAIL: Final = re.compile(rb"(%b)?(?:&(?:#x?[0-9a-fA-F]{0,7})?)?\Z" % _ONE)
 """What the end of a piece may hold the beginning of: a reference, after one that may be a half."""
 
-_MAX_TAIL: Final = 32
-
-_HIGH: Final = range(0xD800, 0xDC00)
-
-_LOW: Final = range(0xDC00, 0xE000)
+_FORBIDDEN: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""No characters of XML 1.0 (2.2). Halves are none either."""
 
 
 def mended_references(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -54,33 +52,24 @@ def mended_references(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         text = carry + piece
         cut = len(text)
-        if tail := _TAIL.search(text, max(0, cut - _MAX_TAIL)):
-            cut = tail.end(1) if tail[1] and _code(tail[1]) in _LOW else tail.start()
+        if tail := _TAIL.search(text, max(0, cut - 32)):
+            is_low = tail[1] and _code(tail[1]) in range(0xDC00, 0xE000)
+            cut = tail.end(1) if is_low else tail.start()
         carry = text[cut:]
         yield _RUN.sub(_mend, text[:cut])
     yield _RUN.sub(_mend, carry)
 
 
 def _mend(match: re.Match[bytes]) -> bytes:
-    codes: list[int] = []
-    for reference in match[0].split(b";")[:-1]:
-        code = _code(reference + b";")
-        if code in _LOW and codes and codes[-1] in _HIGH:
-            code = 0x10000 + ((codes.pop() - _HIGH.start) << 10) + code - _LOW.start
-        codes.append(code)
-    return b"".join(b"&#%d;" % (code if _is_allowed(code) else ord("\ufffd")) for code in codes)
+    codes = (_code(reference + b";") for reference in match[0].split(b";")[:-1])
+    halves = "".join(chr(code) if code <= sys.maxunicode else "\ufffd" for code in codes)
+    text = halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return b"".join(b"&#%d;" % ord(char) for char in _FORBIDDEN.sub("\ufffd", text))
 
 
 def _code(reference: bytes) -> int:
     digits = reference[2:-1]
     return int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
-
-
-def _is_allowed(code: int) -> bool:
-    """Tell a character of XML 1.0 (2.2)."""
-    if code < _HIGH.start:
-        return code >= 0x20 or code in (9, 10, 13)  # noqa: PLR2004 - the space
-    return code > _LOW[-1] and code not in (0xFFFE, 0xFFFF) and code < 0x110000  # noqa: PLR2004
 
 
 _MAX_INNER: Final = 10_000
@@ -182,10 +171,8 @@ class _Parser:
 
     def warnings(self, *, whole: bool) -> list[str]:
         """Tell what the file holds beside records, and what it says that it holds."""
-        told = [
-            f"holds {count:,} elements {listed([name])}, which are not read"
-            for name, count in self._others.items()
-        ]
+        others = self._others.items()
+        told = [f"holds {n:,} elements {listed([name])}, which are not read" for name, n in others]
         if whole and self._announced.isdigit() and int(self._announced) != self._found:
             told.append(
                 f"says that it holds {int(self._announced):,} records, and holds {self._found:,}: "

@@ -99,6 +99,7 @@ class Transport(Protocol):
             FileUnreadableError: nor did it leave, since its file cannot be opened.
             WithheldError: nor did it leave, since ``may_send`` said no.
             FateUnknownError: it may have.
+            AccessError: nor did it leave, since no header may have such a token.
             ClosedError: the transport was closed before.
         """
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from multidict import CIMultiDict
 from yarl import URL
 
-from leadconnector_async.errors import FateUnknownError
+from leadconnector_async.errors import AccessError, FateUnknownError
+from leadconnector_async.models import Refusal
 from leadconnector_async.transport.base import Response
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def headers_of(request: Request, token: str, agent: str) -> CIMultiDict[str]:
     """The headers of a request, less those that its body and the host decide.
 
     Raises:
-        ValueError: one would end in the middle, and begin another.
+        AccessError: the token would end in the middle, as that of a file whose line it is.
+        ValueError: another one would, and begin another.
     """
     headers = CIMultiDict({"Authorization": f"Bearer {token}"} if token else {})
     headers["Version"] = request.version
@@ -58,6 +60,9 @@ def headers_of(request: Request, token: str, agent: str) -> CIMultiDict[str]:
     headers["User-Agent"] = agent
     for name, value in headers.items():
         if not value.isascii() or not value.isprintable():
+            if name == "Authorization":
+                what = "what was given has characters that none has, such as a line's end"
+                raise AccessError(Refusal(status=401, message=what))
             raise ValueError(f"{name} has characters that no header may have")
     return headers
 

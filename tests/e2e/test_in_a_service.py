@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from contextlib import suppress
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -81,6 +82,66 @@ def test_a_location_that_is_refused_takes_no_room_from_others(
             elsewhere = replace(elsewhere, location_id="there")
             assert isinstance(await ingestor.submit(elsewhere), Sent)
             assert ingestor.snapshot().locations["here"].pending == 7
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bool) -> None:
+    """Read from a file, say. The others go on, and nothing says what it is."""
+
+    class Files:
+        async def token(self, location_id: str) -> str:
+            return {"here": "right-token\n", "there": "right-token"}[location_id]
+
+        async def renew(self, location_id: str, refused: str) -> str | None:
+            return None if refused else location_id
+
+    async def scenario() -> None:
+        here, there = (
+            replace(record, location_id=where)
+            for record, where in zip(records(2), ("here", "there"), strict=True)
+        )
+        config = SandboxConfig(tokens={"right-token": "there"}, closed=False)
+        async with (
+            aiohttp.ClientSession() as session,
+            Sandbox(config) as sandbox,
+            LeadConnector(
+                Files(), base_url=sandbox.url, session=None if direct else session
+            ) as api,
+            Ingestor(api) as ingestor,
+        ):
+            with pytest.raises(AccessError, match=r"no token: .* such as a line's end") as told:
+                await ingestor.submit(here)
+            assert "right-token" not in str(told.value)
+            assert isinstance(await ingestor.submit(there), Sent)
+            with pytest.raises(AccessError, match="no token"):
+                await api.add_inbound_message(here.message, location_id="here")
+
+    asyncio.run(scenario())
+
+
+@PLACES
+def test_the_error_of_a_location_does_not_grow(tmp_path: Path, *, durable: bool) -> None:
+    """Whoever is told raises one of its own: a traceback holds all frames that it went through."""
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(SandboxConfig(tokens={"good": "here"}, closed=False)) as sandbox,
+            LeadConnector("bad", location_id="here", base_url=sandbox.url) as api,
+            Ingestor(api, outbox=tmp_path / "o.db" if durable else None) as ingestor,
+        ):
+            depths = []
+            for record in records(4):
+                with pytest.raises(AccessError) as told:
+                    await ingestor.submit(record)
+                depths.append(len(told.traceback))
+            calls = [ingestor.submit(record) for record in records(8)[4:]]
+            for error in await asyncio.gather(*calls, return_exceptions=True):
+                assert isinstance(error, AccessError)
+                depths.append(len(list(walk_tb(error.__traceback__))))
+            assert max(depths[:4]) == min(depths[:4])
+            assert max(depths[4:]) == min(depths[4:])
 
     asyncio.run(scenario())
 

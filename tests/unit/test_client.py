@@ -324,6 +324,8 @@ def test_without_a_location_there_is_a_clear_error() -> None:
         async with Sandbox() as sandbox, client(sandbox, location_id=None) as api:
             with pytest.raises(ValueError, match="location_id"):
                 await api.add_inbound_message(text())
+            with pytest.raises(TypeError, match="a int: give its id as text"):
+                await api.add_inbound_message(text(), location_id=17)  # type: ignore[arg-type]
 
     asyncio.run(scenario())
 

@@ -8,54 +8,44 @@ import click
 
 from leadconnector_async.cli import options
 from leadconnector_async.cli.option_types import OUTBOX
-from leadconnector_async.cli.options import option
+from leadconnector_async.cli.options import option, options_of
 from leadconnector_async.cli.sending_options import piece_options, sending_options
-from leadconnector_async.outbox.open import exists
 
 SANDBOX_LOCATION: Final = "sandbox"
-
-_SELECTING: Final = ("limit_conversations", "since", "until", "only")
 
 SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
 
 @click.command("import")
 @options.sources(required=False)
-@option(
-    "--location ID",
-    help='The location of the records; one that names its own ("locationId") goes there. By '
-    "default the one of --locations, where it lists just one.",
-)
-@option(
-    "--outbox FILE|URL",
-    type=OUTBOX,
-    help="The file in which the import keeps what became of each record, or the URL of a database, "
-    "postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for "
-    f"--sandbox ({SANDBOX_OUTBOX}).",
-)
-@option(
-    "--token",
-    help="The private integration token. Better given in the environment: the command line can be "
-    "seen in the list of processes.",
+@options_of(
+    f"""
+    --location ID
+        The location of the records; one that names its own ("locationId") goes there. By default
+        the one of --locations, where it lists just one.
+    --outbox FILE|URL
+        The file in which the import keeps what became of each record, or the URL of a database,
+        postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for
+        --sandbox ({SANDBOX_OUTBOX}).
+    --token TEXT
+        The private integration token. Better given in the environment: the command line can be seen
+        in the list of processes.
+    """,
+    outbox={"type": OUTBOX},
 )
 @options.source_token_option
 @options.api_options
-@option(
-    "--sandbox",
-    is_flag=True,
-    help="Send to a stand-in for the API inside this program: no account and no token are needed, "
-    "and nothing leaves the machine.",
-)
-@option(
-    "--dry-run",
-    is_flag=True,
-    help="Do everything but the requests, write nothing, and estimate the time by the quota.",
-)
-@option(
-    "--stage-only",
-    is_flag=True,
-    help="Check all records and write them to the outbox, and send nothing: workers do, where it "
-    "is in a database, or the same command without this option.",
+@options_of(
+    """
+    --sandbox
+        Send to a stand-in for the API inside this program: no account and no token are needed, and
+        nothing leaves the machine.
+    --dry-run
+        Do everything but the requests, write nothing, and estimate the time by the quota.
+    --stage-only
+        Check all records and write them to the outbox, and send nothing: workers do, where it is in
+        a database, or the same command without this option.
+    """,
 )
 @options.source_options
 @option(
@@ -82,16 +72,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     """
     _check_origin(given)
     _fill_in(given)
-    from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.cli.import_options import ImportOptions, piece_of  # noqa: PLC0415 - the same
+    from leadconnector_async.cli import import_options as of  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - the same
 
     options.obey_output_options(ctx, given)
-    _fill_in_location(given)
-    selecting = {name: given.pop(name) for name in _SELECTING}
-    selecting["limit"], run_for = given.pop("first"), given.pop("run_for")
     source = options.source_options_of(given)
-    piece = piece_of(source, run_for, selecting)
-    asked = ImportOptions(source=source, piece=piece, **given)
+    piece, policy, limit = of.piece_of(given, source), of.policy_of(given), of.limit_of(given)
+    asked = of.ImportOptions(source=source, piece=piece, policy=policy, limit=limit, **given)
     ctx.exit(run(asked, color=ctx.color is not False))
 
 
@@ -109,6 +96,8 @@ def _check_origin(given: dict[str, Any]) -> None:
 
 def _fill_in(given: dict[str, Any]) -> None:
     """Give --sandbox what it can do without, and refuse what a real import cannot."""
+    from leadconnector_async.outbox.open import exists  # noqa: PLC0415 - not for help
+
     if given["sandbox"]:
         given["outbox"] = given["outbox"] or SANDBOX_OUTBOX
     elif not given["outbox"] and not given["dry_run"]:
@@ -129,10 +118,6 @@ def _fill_in(given: dict[str, Any]) -> None:
         raise click.UsageError("--mark-read is for the import that sends, not for --stage-only")
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
-
-
-def _fill_in_location(given: dict[str, Any]) -> None:
-    """Read the file of locations, and find where the records go that name no location."""
     if given["locations"]:
         from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
 

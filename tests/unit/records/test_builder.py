@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -60,3 +61,11 @@ def test_an_outbound_call_goes_to_the_endpoint_for_those() -> None:
     assert made.deferred is not None
     assert read_deferred(made.deferred).outbound_call
     assert BUILDER.draft_of(record(None, **fields)).deferred is None
+
+
+@pytest.mark.parametrize("key", [17, b"17", UUID(int=17)])
+def test_an_id_that_is_no_text_refuses_its_record(key: object) -> None:
+    """Such as the number of a database's row. Those beside it are sent, as with any other fault."""
+    draft = BUILDER.draft_of(Record(message=record(None, contact_id="c1").message, id=key))  # type: ignore[arg-type]
+    assert draft.payload is None
+    assert draft.problem == "id has a wrong type: give it as text"
