@@ -24,7 +24,7 @@ from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.file_importer import Signals
-from leadconnector_async.importer import import_with, reading_options
+from leadconnector_async.importer import Importer, import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal, shown_place
 from leadconnector_async.outbox.workload import workload
 from leadconnector_async.reports.outbox_status import status_of
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from leadconnector_async.cli.metrics import Metrics
     from leadconnector_async.cli.progress_display import NoDisplay
     from leadconnector_async.cli.rich_progress import BarDisplay
-    from leadconnector_async.importer import Importer
     from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 _CODES: Final[dict[Ended, Exit]] = {
@@ -126,16 +125,19 @@ async def _import(
     ):
         return await import_with(
             drive,
-            api.session,
+            partial(
+                Importer,
+                api.session,
+                concurrency=options.concurrency,
+                location=options.location,
+                providers=options.providers,
+                piece=options.piece,
+                origin=origin,
+                measured=options.metrics is not None,
+            ),
             SourceReader(options.sources, await reading_options(options.source, path)),
             outbox=path,
             destination=destination(options),
-            concurrency=options.concurrency,
-            location=options.location,
-            providers=options.providers,
-            piece=options.piece,
-            origin=origin,
-            measured=options.metrics is not None,
         )
 
 
