@@ -49,7 +49,7 @@ def authority() -> str | None:
 async def sending(job: Job, bodies: Sequence[bytes]) -> None:
     """Post by our transport alone, with the time-outs of a real run, each answer classified."""
     from leadconnector_async import Timeouts  # noqa: PLC0415 - each turn imports its own client
-    from leadconnector_async.api.endpoints import inbound  # noqa: PLC0415
+    from leadconnector_async.api.endpoints import INBOUND_PATH, post_message  # noqa: PLC0415
     from leadconnector_async.api.responses import Accepted, classify  # noqa: PLC0415
     from leadconnector_async.transport.aiohttp_session import AiohttpTransport  # noqa: PLC0415
 
@@ -57,7 +57,7 @@ async def sending(job: Job, bodies: Sequence[bytes]) -> None:
 
     async def work(bodies: Iterator[bytes]) -> None:
         for body in bodies:
-            response = await transport.send(inbound(body), "benchmark")
+            response = await transport.send(post_message(INBOUND_PATH, body), "benchmark")
             assert isinstance(classify(response.status, response.body), Accepted)
 
     try:

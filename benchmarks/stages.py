@@ -25,7 +25,7 @@ from benchmarks import machine
 from benchmarks.contest import report
 from benchmarks.outbox import fate
 from benchmarks.records import Shape, location_id, records, write_jsonl
-from leadconnector_async.api.endpoints import inbound
+from leadconnector_async.api.endpoints import INBOUND_PATH, post_message
 from leadconnector_async.api.responses import Accepted, classify, read_rate_limit_headers
 from leadconnector_async.outbox.base import SourcePass
 from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
@@ -160,7 +160,7 @@ async def store(stages: Stages, source: Path, outbox: SqliteOutbox) -> None:
 def bodies(claims: Iterable[Any]) -> None:
     """Make the requests of some claims."""
     for claim in claims:
-        inbound(stamped(claim.payload, claim.key))
+        post_message(INBOUND_PATH, stamped(claim.payload, claim.key))
 
 
 def judge_all(count: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -18,11 +19,10 @@ from msgspec import Struct
 from leadconnector_async.api import endpoints, responses
 from leadconnector_async.api.contacts import delete_contact, made_contact, make_contact
 from leadconnector_async.api.listings import ListedMessage, date_ms, read_messages, read_object
-from leadconnector_async.doctor import Kind
+from leadconnector_async.doctor import Finding, Kind
 from leadconnector_async.errors import LeadConnectorError
 from leadconnector_async.models import Contact, Receipt
 from leadconnector_async.records.validation import RULES
-from leadconnector_async.reports.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -94,17 +94,17 @@ class _Flight:
     async def write(self, kinds: list[Kind]) -> AsyncIterator[Finding]:
         """Write one message of each kind, and a second mail into the first one's thread."""
         for kind in kinds:
-            first = await self._add(kind, None)
-            yield self._written(first)
-            if kind.type == "Email" and first[0].receipt is not None:
-                thread = first[0].receipt.email_message_id
-                if thread is None:
+            yield await self._add(kind, None)
+            receipt = self._trials[-1].receipt
+            if kind.type == "Email" and receipt is not None:
+                if receipt.email_message_id is None:
                     found = "the answer to a mail names no emailMessageId: threads cannot be kept"
                     yield Finding("canary thread", "warning", found, "none is known")
                 else:
-                    yield self._written(await self._add(kind, thread))
+                    yield await self._add(kind, receipt.email_message_id)
 
-    async def _add(self, kind: Kind, answers: str | None) -> tuple[_Trial, Refusal | None]:
+    async def _add(self, kind: Kind, answers: str | None) -> Finding:
+        check = f"canary {kind.text}"
         date = FIRST.replace(minute=len(self._trials))
         trial = _Trial(kind, date, answers)
         self._trials.append(trial)
@@ -113,10 +113,10 @@ class _Flight:
         response = await self._api.exchange(self._location, request)
         answer = responses.classify(response.status, response.body)
         if not isinstance(answer, responses.Accepted):
-            return trial, answer.refusal
+            return _refused(check, "the message was not stored", answer.refusal)
         trial.receipt = answer.receipt
         self._conversation = answer.receipt.conversation_id or self._conversation
-        return trial, None
+        return Finding(check, "ok", "stored")
 
     def _body(self, trial: _Trial) -> bytes:
         kind, rule = trial.kind, RULES[trial.kind.type]  # type: ignore[index]  # as it was checked
@@ -141,13 +141,6 @@ class _Flight:
         if kind.outbound_call:
             del fields["direction"]
         return orjson.dumps(fields)
-
-    def _written(self, added: tuple[_Trial, Refusal | None]) -> Finding:
-        trial, refusal = added
-        check = f"canary {trial.kind.text}"
-        if refusal is not None:
-            return _refused(check, "the message was not stored", refusal)
-        return Finding(check, "ok", "stored")
 
     async def read(self) -> AsyncIterator[Finding]:
         """Read all back, once it shows; then say what the account did with it."""
@@ -183,14 +176,10 @@ class _Flight:
     async def _unread(self, count: int) -> Finding:
         request = endpoints.get_conversation(self._conversation or "")
         response = await self._api.exchange(self._location, request)
-        try:
-            unread = (
-                read_object(response.body).get("unreadCount")
-                if responses.is_success(response)
-                else None
-            )
-        except ValueError:
-            unread = None
+        unread = None
+        if responses.is_success(response):
+            with suppress(ValueError):
+                unread = read_object(response.body).get("unreadCount")
         if not isinstance(unread, int):
             return Finding("canary unread", "note", "the account does not say what is unread")
         if unread:

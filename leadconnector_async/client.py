@@ -171,7 +171,11 @@ class LeadConnector(LocationApi):
         message, problems = verified(message)
         if problems:
             raise InvalidMessageError(problems)
-        return _receipt(await self._stored(location, endpoints.inbound(encode(message))))
+        return _receipt(
+            await self._stored(
+                location, endpoints.post_message(endpoints.INBOUND_PATH, encode(message))
+            )
+        )
 
     async def add_outbound_call(  # noqa: PLR0913 - the fields of the call
         self,

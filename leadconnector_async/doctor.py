@@ -6,38 +6,31 @@ Nothing here changes anything, in the account or on disk.
 from __future__ import annotations
 
 import asyncio
-import binascii
+import os
+import shutil
 import sqlite3
 import time
 from base64 import urlsafe_b64decode
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
 
-import msgspec
-import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.api import responses
-from leadconnector_async.api.probes import (
-    is_permitted,
-    lacks_scope,
-    list_workflows,
-    probes,
-    published_workflows,
-)
+from leadconnector_async.api.endpoints import list_workflows, probes
+from leadconnector_async.api.listings import published_workflows, read_object
 from leadconnector_async.errors import LeadConnectorError, OutboxError
 from leadconnector_async.outbox.open import exists, is_url, rehearsal, server_of, shown_place
 from leadconnector_async.records.deferred import Deferred, read_deferred
-from leadconnector_async.reports.finding import Finding, room_finding, sqlite_finding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from leadconnector_async.api.probes import Probe
+    from leadconnector_async.api.endpoints import Probe
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.records.draft import Draft
-    from leadconnector_async.reports.finding import FindingState
     from leadconnector_async.transport.base import Response
 
 SKEW_S: Final = 5.0
@@ -49,6 +42,29 @@ MAX_NAMES: Final = 5
 
 _AT_ONCE: Final = 8
 """Locations that are looked at side by side."""
+
+REPAIRED: Final[dict[tuple[int, ...], int]] = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
+"""Lines of SQLite, and the release of each from which on its WAL is sound, as later lines are."""
+
+GROWTH: Final = 4
+"""Bytes of an outbox for each byte of the sources: texts stand in it twice, beside keys and log."""
+
+LEAST_ROOM: Final = 100_000_000
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at. ``fix`` says what to do, where something is to be done.
+
+    ``state`` is ``fault`` where an import would not work; ``warning`` where it would, and something
+    is to be known first; and ``note`` where nobody can tell. ``location`` is the one that it was
+    looked at in, None for what all locations share.
+    """
+
+    check: str
+    state: Literal["ok", "note", "warning", "fault"]
+    found: str
+    fix: str | None = None
+    location: str | None = None
 
 
 class Kind(Struct, frozen=True, order=True):
@@ -83,27 +99,18 @@ class Sources(Struct):
     size: int = 0
 
 
-class _Body(Struct, rename="camel"):
-    type: str
-    direction: str | None = None
-    conversation_provider_id: str | None = None
-
-
-_bodies: Final = msgspec.json.Decoder(_Body)
-
-
 def note_record(needs: Needs, draft: Draft) -> None:
     """Take a record in that an import would send, or would not."""
     needs.records += draft.left_out is None
     if draft.payload is None:
         needs.wrong += draft.left_out is None
         return
-    body = _bodies.decode(draft.payload)
+    body = read_object(draft.payload)
     deferred = read_deferred(draft.deferred) if draft.deferred else Deferred()
     needs.by_handle += deferred.contact is not None
-    provider = body.conversation_provider_id or ""
-    outbound = deferred.outbound_call or body.direction == "outbound"
-    needs.kinds.add(Kind(body.type, provider, outbound, deferred.outbound_call))
+    provider = body.get("conversationProviderId") or ""
+    outbound = deferred.outbound_call or body.get("direction") == "outbound"
+    needs.kinds.add(Kind(body["type"], provider, outbound, deferred.outbound_call))
 
 
 async def examine(
@@ -118,7 +125,7 @@ async def examine(
 
     ``destination`` is what the outbox has to be for.
     """
-    found = []
+    found: list[Finding] = []
     if outbox is None or not is_url(outbox):
         found.append(sqlite_finding(sqlite3.sqlite_version_info))
     if outbox is not None:
@@ -152,14 +159,14 @@ async def _outbox(place: str, destination: str, sources: Sources | None) -> Asyn
 
 def _sources(needs: Mapping[str, Needs], locations: Sequence[str]) -> Iterator[Finding]:
     used = set[Kind]().union(*(of.kinds for of in needs.values()))
-    records, wrong = (sum(getattr(of, n) for of in needs.values()) for n in ("records", "wrong"))
+    records = sum(of.records for of in needs.values())
     if not used:
         fix = "see leadconnector validate, and leadconnector inspect"
         yield Finding("sources", "fault", "no record of the sources can be sent", fix)
         return
     kinds = ", ".join(kind.text for kind in sorted(used))
     yield Finding("sources", "ok", f"{records:,} records: {kinds}")
-    if wrong:
+    if wrong := sum(of.wrong for of in needs.values()):
         found = f"{wrong:,} of {records:,} records are wrong, and would not be sent"
         yield Finding("sources", "warning", found, "see leadconnector validate")
     for name in sorted({name for name, of in needs.items() if of.kinds} - {*locations}):
@@ -172,23 +179,21 @@ async def _account(
     api: LeadConnector, location: str, needs: Needs | None
 ) -> AsyncIterator[Finding]:
     """What the API itself says, with one request for each scope and one for automations."""
-    token = ""
     try:
         token = await api.session.tokens.token(location)
         yield app_finding(token)
-        last: Response | None = None
-        for probe in probes(location):
+        for number, probe in enumerate(probes(location)):
             sent_at = time.time()
             response = await api.exchange(location, probe.request)
-            if last is None:
+            if number == 0:
                 yield clock_finding(response.headers.get("Date"), (sent_at + time.time()) / 2)
-                if responses.is_access_refused(response) and not lacks_scope(response):
-                    yield _refused_access(location, response)
+                if responses.is_access_refused(response) and not responses.lacks_scope(response):
+                    found = f"the token is refused for location {location}: {words_of(response)}"
+                    fix = "give the token and the id of one and the same location"
+                    yield Finding("token", "fault", found, fix)
                     return
             yield scope_finding(probe, response, by_handle=needs is None or needs.by_handle > 0)
-            last = response
-        assert last is not None  # noqa: S101 - there are probes
-        for finding in quota_findings(last, needs):
+        for finding in quota_findings(response, needs):
             yield finding
         yield automations_finding(await api.exchange(location, list_workflows(location)))
         for finding in provider_findings(needs, token):
@@ -196,38 +201,64 @@ async def _account(
     except LeadConnectorError as error:
         fix = "see that this machine reaches the API, and that --base-url is right"
         if hasattr(error, "refusal"):
-            where = "see Settings, Private Integrations"
-            fix = f"give a token that is in force, of this location: {where}"
+            own = "see Settings, Private Integrations"
+            fix = f"give a token that is in force, of this location: {own}"
         yield Finding("api", "fault", str(error), fix)
 
 
-def _refused_access(location: str, response: Response) -> Finding:
+def words_of(response: Response) -> str:
+    """What the API answers to a request that it refuses: the status and its words."""
     refusal = responses.read_refusal(response.status, response.body)
-    found = f"the token is refused for location {location}: {refusal.status} {refusal.message}"
-    fix = "give the token and the id of one and the same location"
-    return Finding("token", "fault", found, fix)
+    return f"{refusal.status} {refusal.message}"
+
+
+def sqlite_finding(version: tuple[int, ...]) -> Finding:
+    """Name the fault of SQLite's that a file may meet."""
+    shown, line = f"SQLite {'.'.join(map(str, version[:3]))}", version[:2]
+    if line > max(REPAIRED) or (line in REPAIRED and version[2] >= REPAIRED[line]):
+        return Finding("sqlite", "ok", shown)
+    return Finding(
+        "sqlite",
+        "warning",
+        f"{shown} has the fault in WAL mode that 3.51.3 repairs: two connections that write or "
+        "reset the log at the same moment can damage the file. One process alone writes an outbox",
+        "open the outbox with no other program while an import runs, or use a Python with SQLite "
+        "3.51.3 or later",
+    )
+
+
+def room_finding(place: str, size: int) -> Finding:
+    """Whether the outbox's drive has room for sources of so many bytes."""
+    folder = Path(place).absolute().parent
+    if not folder.is_dir():
+        fix = "make it, or choose another outbox"
+        return Finding("disk", "fault", f"the folder {folder} does not exist", fix)
+    as_whom = os.access in os.supports_effective_ids
+    for path, name in ((folder, f"the folder {folder}"), (Path(place), place)):
+        if path.exists() and not os.access(path, os.W_OK, effective_ids=as_whom):
+            fix = "give yourself the right to, or choose another outbox"
+            return Finding("disk", "fault", f"{name} cannot be written", fix)
+    free = shutil.disk_usage(folder).free
+    wanted = LEAST_ROOM + GROWTH * size
+    found = f"{free / 1e9:,.1f} GB are free in {folder}, {wanted / 1e9:,.1f} GB are wanted"
+    if free < wanted:
+        return Finding("disk", "fault", found, "make room, or choose an outbox on another drive")
+    return Finding("disk", "ok", found)
 
 
 def app_finding(token: str) -> Finding:
     """Whose token it is, by its form: nothing of the token itself is told."""
     if token.startswith("pit-"):
         return Finding("app", "ok", "the token is a private integration's")
-    claims = _claims(token)
-    if claims is None:
+    try:
+        _, body, _ = token.split(".")
+        claims = read_object(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except ValueError:
         return Finding("app", "note", "the token's form does not tell which app it is of")
     meta = claims.get("oauthMeta")
     client = (meta.get("client") if isinstance(meta, dict) else None) or claims.get("sourceId")
     kind = claims.get("authClass") or "unknown"
     return Finding("app", "ok", f"the token is of app {client or 'unknown'}, for a {kind}")
-
-
-def _claims(token: str) -> dict[str, Any] | None:
-    try:
-        _, body, _ = token.split(".")
-        claims = orjson.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (ValueError, binascii.Error):
-        return None
-    return claims if isinstance(claims, dict) else None
 
 
 def clock_finding(date: str | None, now: float) -> Finding:
@@ -248,19 +279,15 @@ def clock_finding(date: str | None, now: float) -> Finding:
 def scope_finding(probe: Probe, response: Response, *, by_handle: bool) -> Finding:
     """Whether the token has a scope."""
     check = f"scope {probe.scope}"
-    if is_permitted(response):
+    if responses.is_permitted(response):
         return Finding(check, "ok", f"the token may {probe.used_for}")
-    refusal = responses.read_refusal(response.status, response.body)
-    said = f"{refusal.status} {refusal.message}"
-    if not lacks_scope(response):
-        fix = "try again; if it stays so, ask the API's support"
-        state: FindingState = "fault" if probe.is_needed else "warning"
-        return Finding(check, state, f"cannot tell: {said}", fix)
-    is_needed = probe.is_needed and (by_handle or not probe.scope.startswith("contacts."))
-    found = f"the token may not {probe.used_for}: {said}"
-    return Finding(
-        check, "fault" if is_needed else "warning", found, f"give the token {probe.scope}"
-    )
+    is_needed, found = probe.is_needed, f"cannot tell: {words_of(response)}"
+    fix = "try again; if it stays so, ask the API's support"
+    if responses.lacks_scope(response):
+        is_needed = is_needed and (by_handle or not probe.scope.startswith("contacts."))
+        found = f"the token may not {probe.used_for}: {words_of(response)}"
+        fix = f"give the token {probe.scope}"
+    return Finding(check, "fault" if is_needed else "warning", found, fix)
 
 
 def quota_findings(response: Response, needs: Needs | None) -> Iterator[Finding]:
@@ -289,11 +316,10 @@ def quota_findings(response: Response, needs: Needs | None) -> Iterator[Finding]
 
 def automations_finding(response: Response) -> Finding:
     """Which automations may answer what is imported."""
-    names = published_workflows(response)
+    names = published_workflows(response.body) if responses.is_success(response) else None
     fix = "pause those that answer inbound messages, and AI replies, in the account"
     if names is None:
-        refusal = responses.read_refusal(response.status, response.body)
-        found = f"the account's automations cannot be listed ({refusal.status})"
+        found = f"the account's automations cannot be listed ({response.status})"
         return Finding("automations", "note", found, f"give workflows.readonly, or look: {fix}")
     if not names:
         return Finding("automations", "ok", "no published workflow")

@@ -11,7 +11,7 @@ import time
 from copy import copy
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,9 +31,8 @@ from leadconnector_async.sending import sending_from
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from leadconnector_async.breaker import Breaker
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
@@ -44,10 +43,6 @@ if TYPE_CHECKING:
     from leadconnector_async.session import ApiSession
     from leadconnector_async.sources import SourceOptions
     from leadconnector_async.sources.batch_reader import SourceReader
-
-
-SHARED: Final = ("pending", "rate", "seconds_left")
-"""Of an import: what is its own, of an outbox that has more."""
 
 
 class Piece(Struct, frozen=True):
@@ -115,8 +110,7 @@ class Importer:
         )
         self.left: dict[str, int] = self._sending.left
         """Records without a fate, by location, where this run has some to send."""
-        self.breaker: Breaker = session.breaker
-        self._meter = ProgressMeter(self, reader, self.left)
+        self._meter = ProgressMeter(self, session.breaker, reader, self.left)
         if self.statistics is not None:
             self.stager.observer = self.statistics
             self.statistics.watch(self, lambda: self.left, self._own)
@@ -128,8 +122,9 @@ class Importer:
         return self._meter.snapshot(now, self._sending.total, reading)
 
     def _own(self) -> dict[str, object]:
+        """What is the import's own, of an outbox that has more."""
         progress = self.snapshot()
-        return {name: getattr(progress, name) for name in SHARED}
+        return {name: getattr(progress, name) for name in ("pending", "rate", "seconds_left")}
 
     @property
     def total(self) -> int:
@@ -240,11 +235,7 @@ async def _folders_of(outbox: str) -> list[Path]:
         names = await read_outbox(outbox, lambda reader: reader.sources())
     except OutboxError:  # of an older form, or none: who opens it to write says so
         return []
-    return _folders(names)
-
-
-def _folders(names: Iterable[str]) -> list[Path]:
-    return list(dict.fromkeys(Path(name).absolute().parent for name in names if name))
+    return list(dict.fromkeys(Path(name).absolute().parent for name in names if name))  # noqa: ASYNC240 - looks at no file
 
 
 async def import_with(  # noqa: PLR0913 - one argument for each part that an import is made of

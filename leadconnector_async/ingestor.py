@@ -282,7 +282,8 @@ class Ingestor:
         self._check_open()
         self._in_flight.take(1, len(draft.payload))
         sending = asyncio.create_task(self._sender.submit(draft))
-        sending.add_done_callback(_note_error)
+        # Takes note of an error that a caller who was cancelled does not read.
+        sending.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await asyncio.wait([sending])  # which leaves it alone when this is cancelled
         return sending.result()
 
@@ -320,15 +321,9 @@ class Ingestor:
     async def _durably(self, work: Callable[[DurableOutbox], Awaitable[T]]) -> T:
         """Let the outbox do work that may be done twice."""
         if isinstance(self._sender, Submitter):
-            return await self._sender.durably(work)
+            return await self._sender.outbox.durably(work)
         assert self._durable is not None  # noqa: S101 - else nothing is staged
         return await work(self._durable)
-
-
-def _note_error(sending: asyncio.Task[Outcome]) -> None:
-    """Take note of an error that a caller who was cancelled does not read."""
-    if not sending.cancelled():
-        sending.exception()
 
 
 async def _stage_anew(

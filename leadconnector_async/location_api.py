@@ -140,10 +140,10 @@ class LocationApi(Requester):
         """
         since, until = _in_utc(since), _in_utc(until)
         asked = {
-            "contact": contact_id,
-            "conversation": conversation_id,
-            "since": None if since is None else since.isoformat(),
-            "until": None if until is None else until.isoformat(),
+            "contactId": contact_id,
+            "conversationId": conversation_id,
+            "startDate": None if since is None else since.isoformat(),
+            "endDate": None if until is None else until.isoformat(),
         }
         return MessageExport(self, self.location_of(location_id), asked)
 

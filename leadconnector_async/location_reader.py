@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,26 +77,24 @@ class LocationReader:
                 ]
 
 
+@dataclass(slots=True, eq=False)
 class _ReadingPass:
     """One reading of a location from the first page to the last."""
 
-    def __init__(
-        self, api: LeadConnector, location: str, copy: LocationCopy, stopped: Callable[[], bool]
-    ) -> None:
-        self._api = api
-        self._location = location
-        self._copy = copy
-        self._stopped = stopped
-        self.lost: Counter[str] = Counter()
-        """What the API did not give, counted."""
-        self._failed: set[tuple[str, str]] = set()
+    api: LeadConnector
+    location: str
+    copy: LocationCopy
+    stopped: Callable[[], bool]
+    lost: Counter[str] = field(default_factory=Counter)
+    """What the API did not give, counted."""
+    failed: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self) -> None:
-        async for page, body in exported(self._api, self._location):
+        async for page, body in exported(self.api, self.location):
             self.lost["entries of its export cannot be read, or not in full"] += len(page.problems)
             await self._take(entries_of(body))
-            self._copy.commit()
-            if self._stopped():
+            self.copy.commit()
+            if self.stopped():
                 return
 
     async def _take(self, entries: list[dict[str, Any]]) -> None:
@@ -105,23 +104,23 @@ class _ReadingPass:
             if ids := mail_ids(entry):
                 mails |= dict.fromkeys(ids, entry)
             else:
-                self._copy.put_message(_id_of(entry), entry)
+                self.copy.put_message(_id_of(entry), entry)
         contacts = {str(entry["contactId"]) for entry in entries if entry.get("contactId")}
-        new = self._copy.lacks("message", mails)
+        new = self.copy.lacks("message", mails)
         await self._each("message", new, lambda id_: self._mail(id_, mails[id_]))
-        new = self._copy.lacks("contact", sorted(contacts))
+        new = self.copy.lacks("contact", sorted(contacts))
         await self._each("contact", new, self._contact)
 
     async def _each(
         self, kind: str, ids: Iterable[str], get: Callable[[str], Awaitable[None]]
     ) -> None:
         """Ask for single things, several at a time, and for each once."""
-        new = [id_ for id_ in ids if (kind, id_) not in self._failed]
+        new = [id_ for id_ in ids if (kind, id_) not in self.failed]
         waiting = iter(new)
 
         async def work() -> None:
             for id_ in waiting:
-                if self._stopped():
+                if self.stopped():
                     return
                 await get(id_)
 
@@ -136,25 +135,25 @@ class _ReadingPass:
     async def _mail(self, id_: str, entry: dict[str, Any]) -> None:
         found = await self._found(get_email(id_))
         if found is None:
-            self._failed.add(("message", id_))
+            self.failed.add(("message", id_))
             self.lost["mails whose text the API does not give"] += 1
         several = len(mail_ids(entry) or ()) > 1  # of a thread: the entry is not all of them
         kept = {name: entry.get(name) for name in ("messageType", "contactId", "conversationId")}
         mail = (kept if several else entry) | mail_columns({**(found or {}), "id": id_})
-        self._copy.put_message(id_, mail, whole=found is not None)
+        self.copy.put_message(id_, mail, whole=found is not None)
 
     async def _contact(self, id_: str) -> None:
         found = await self._found(get_contact(id_))
         person = None if found is None else person_of(found)
         if person is None:
-            self._failed.add(("contact", id_))
+            self.failed.add(("contact", id_))
             self.lost["contacts without a number or an address that the API gives"] += 1
-        self._copy.put_contact(id_, person)
+        self.copy.put_contact(id_, person)
 
     async def _found(self, request: Request) -> dict[str, Any] | None:
         """What an answer holds; None where the API has no such thing."""
         try:
-            return await self._api.ask(self._location, request, read_object)
+            return await self.api.ask(self.location, request, read_object)
         except RefusedError as error:
             if type(error) is not RefusedError:
                 raise

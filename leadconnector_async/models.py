@@ -12,25 +12,13 @@ from msgspec import Struct, field
 
 from leadconnector_async.public_place import name_public_place
 
-MessageType = Literal[
-    "SMS",
-    "Email",
-    "WhatsApp",
-    "GMB",
-    "IG",
-    "FB",
-    "Custom",
-    "WebChat",
-    "Live_Chat",
-    "Call",
-    "RCS",
-    "IVR_Call",
-    "Campaign_Call",
-    "Campaign_VoiceMail",
-    "TIKTOK",
-    "ALL_IN_ONE_CHAT",
-    "FORM_SUBMISSION",
+_Documented = Literal[
+    "SMS", "Email", "WhatsApp", "GMB", "IG", "FB", "Custom", "WebChat", "Live_Chat", "Call"
 ]
+
+_Further = Literal["RCS", "IVR_Call", "Campaign_Call", "Campaign_VoiceMail", "TIKTOK"]
+
+MessageType = Literal[_Documented, _Further, "ALL_IN_ONE_CHAT", "FORM_SUBMISSION"]
 
 MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 """Every type of the OpenAPI file's ``ProcessMessageBodyDto``; the first ten are documented."""

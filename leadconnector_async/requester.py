@@ -10,7 +10,7 @@ import asyncio
 from contextlib import aclosing
 from hashlib import blake2b
 from random import Random
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from leadconnector_async.api import effects, responses
 from leadconnector_async.api.endpoints import export_messages, with_missing_scope
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from leadconnector_async.transport.base import Response
 
 _T = TypeVar("_T")
-
-CHANNELS: Final = (None, "Email")
-"""Without a channel the export leaves e-mails out, so they are asked for beside."""
 
 
 class Requester:
@@ -246,7 +243,7 @@ async def exported(
     Raises:
         AccessError, RefusedError, TransportError: as of `Requester.ask`.
     """
-    for channel in CHANNELS:
+    for channel in (None, "Email"):  # without one it leaves e-mails out
         cursor: str | None = None
         met: set[str | bytes] = set()
         given = 0

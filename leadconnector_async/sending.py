@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from leadconnector_async.delivery.dispatcher import Dispatcher
 from leadconnector_async.delivery.read_marker import ReadMarker
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.durable import SharedOutbox, Unsettled
+from leadconnector_async.outbox.durable import Unsettled
 from leadconnector_async.worker import Worker, is_one_locations
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
     from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.session import ApiSession
 
@@ -119,7 +120,7 @@ class WorkerSending:
     """
 
     def __init__(
-        self, session: ApiSession, outbox: SharedOutbox, *, concurrency: int | None
+        self, session: ApiSession, outbox: PostgresOutbox, *, concurrency: int | None
     ) -> None:
         self._outbox = outbox
         own = (lambda: self.left) if is_one_locations(session) else None
@@ -174,7 +175,7 @@ class WorkerSending:
         """See `OwnerSending.send`."""
         await self._worker.run()
 
-    async def _look(self, outbox: SharedOutbox) -> Mapping[str, int]:
+    async def _look(self, outbox: PostgresOutbox) -> Mapping[str, int]:
         found = await outbox.unsettled(self._met)
         self._last = Unsettled(*map(sum, zip(_NOTHING, *found.values(), strict=True)))
         self.left |= dict.fromkeys(self.left, 0) | {
@@ -203,5 +204,5 @@ def sending_from(
     ``notice`` is told what could not be marked as read.
     """
     if outbox.is_shared and not alone:
-        return WorkerSending(session, cast("SharedOutbox", outbox), concurrency=concurrency)
+        return WorkerSending(session, cast("PostgresOutbox", outbox), concurrency=concurrency)
     return OwnerSending(session, outbox, concurrency=concurrency, notice=notice)

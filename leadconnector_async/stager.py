@@ -93,15 +93,15 @@ class _AttachmentFetcher:
             if key not in self._tasks:
                 self._tasks[key] = asyncio.create_task(self._fetched(item, row.type, told.append))
             kept = await self._tasks[key]
-            if isinstance(kept, WrongValueError) and not strict:
-                told.append(_KEPT)
-                found.append(item)
-                continue
-            if isinstance(kept, WrongValueError):
+            if not isinstance(kept, WrongValueError):
+                found += kept
+            elif strict:
                 problem = Problem("attachments", f"item {number} {kept.wrong}", kept.fix)
                 said = Identity(row.id, row.location_id, row.outbox_key)
                 return parsed._replace(row=None, problems=(problem,), identity=said)
-            found += kept
+            else:
+                told.append(_KEPT)
+                found.append(item)
         row.attachments = found or None
         return parsed._replace(notices=(*parsed.notices, *told)) if told else parsed
 

@@ -12,13 +12,13 @@ from contextlib import aclosing, suppress
 from contextvars import Context
 from copy import copy
 from itertools import chain
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.results import OutcomeQueue, RunStats, Waiters, apart, outcome_of
 from leadconnector_async.delivery.stopped_locations import is_final
 from leadconnector_async.errors import LeadConnectorError, NotSentError, OutboxError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.durable import ENDED, ReopenedOutbox
+from leadconnector_async.outbox.reopened import ENDED, ReopenedOutbox
 from leadconnector_async.worker import TICK_S, Worker
 
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from leadconnector_async.models import Outcome
     from leadconnector_async.observer import Observer
     from leadconnector_async.outbox.base import Settlement, StoredOutcome
-    from leadconnector_async.outbox.durable import SharedOutbox
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.records.builder import InFlightLimit
     from leadconnector_async.records.draft import Draft
     from leadconnector_async.session import ApiSession
-
-T = TypeVar("T")
 
 LOOK_S: Final = 0.5
 
@@ -64,7 +62,7 @@ class Submitter:
 
     def __init__(  # noqa: PLR0913 - four have defaults
         self,
-        open_outbox: Callable[[], Awaitable[SharedOutbox]],
+        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
         in_flight: InFlightLimit,
         session: ApiSession | None = None,
         *,
@@ -74,7 +72,7 @@ class Submitter:
         observer: Observer | None = None,
     ) -> None:
         self._own = None if location is None else {location}
-        self._outbox = ReopenedOutbox(open_outbox, self._tell)
+        self.outbox: ReopenedOutbox = ReopenedOutbox(open_outbox, self._tell)
         self._look_s = look_s
         self._observer = observer
         self._worker = (
@@ -133,7 +131,7 @@ class Submitter:
 
     async def open(self) -> None:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
-        await self._outbox.open()
+        await self.outbox.open()
         self._watching = asyncio.create_task(self._watch())
         self._send()
 
@@ -143,11 +141,9 @@ class Submitter:
             return
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._worker.run(), context=Context())
-            self._work.add_done_callback(self._work_ended)
-
-    def _work_ended(self, work: asyncio.Task[None]) -> None:
-        error = None if work.cancelled() else work.exception()
-        self.end(error)
+            self._work.add_done_callback(
+                lambda work: self.end(None if work.cancelled() else work.exception())
+            )
 
     def stop(self) -> None:
         """Send nothing more, and wait for nothing more."""
@@ -158,7 +154,7 @@ class Submitter:
 
     async def close(self) -> None:
         """End. What is staged stays so, and whoever waits is told."""
-        self._closed = self._outbox.is_closing = True
+        self._closed = self.outbox.is_closing = True
         self.stop()
         if self._work is not None:
             await asyncio.wait([self._work])
@@ -166,14 +162,14 @@ class Submitter:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         self.end()
-        await self._outbox.close()
+        await self.outbox.close()
 
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
         try:
             self._send()
             with self._waiters.submission():
-                submission = await self.durably(lambda outbox: outbox.submit(draft))
+                submission = await self.outbox.durably(lambda outbox: outbox.submit(draft))
                 if submission.end is not None:
                     return outcome_of(submission.end, draft.location)
                 seq = submission.seq
@@ -193,7 +189,7 @@ class Submitter:
     async def expect(self, seqs: Iterable[int]) -> None:
         """Have a run wait for those of these without an end: others may send them at once."""
         for lot in _lots(list(seqs)):
-            self._open |= await self.durably(lambda outbox: outbox.await_ends(lot))  # noqa: B023 - awaited here
+            self._open |= await self.outbox.durably(lambda outbox: outbox.await_ends(lot))  # noqa: B023 - awaited here
 
     def expect_nothing(self) -> None:
         """End the run: nothing is waited for but what was submitted."""
@@ -212,7 +208,7 @@ class Submitter:
         """
         self._send()
         queue = self._queue = OutcomeQueue(asyncio.Event())
-        await self.durably(lambda outbox: outbox.publish())
+        await self.outbox.durably(lambda outbox: outbox.publish())
         self._published = True
         for location in set(self._open.values()):
             self._tell_worker(location)
@@ -274,10 +270,6 @@ class Submitter:
         if self._published and not self._open and self._queue is not None:
             self._queue.end()
 
-    async def durably(self, work: Callable[[SharedOutbox], Awaitable[T]]) -> T:
-        """See `ReopenedOutbox.durably`."""
-        return await self._outbox.durably(work)
-
     def _tell(self, seq: int) -> None:
         """A record has an end, perhaps one that is waited for here."""
         self._waiters.note(seq)
@@ -309,7 +301,7 @@ class Submitter:
 
     async def _look(self, seqs: Sequence[int]) -> None:
         for lot in _lots(seqs):
-            ends = await self.durably(lambda outbox: outbox.ends(lot))  # noqa: B023 - awaited here
+            ends = await self.outbox.durably(lambda outbox: outbox.ends(lot))  # noqa: B023 - awaited here
             for seq, (location, end) in ends.items():
                 if location in self.locations and self._is_new(seq):
                     continue  # the worker here is about to tell it, and has it counted
@@ -327,13 +319,10 @@ class Submitter:
         now = asyncio.get_running_loop().time()
         waiting = {*self._waiters.locations, *(self._open.values() if self._published else ())}
         self._since = {location: self._since.get(location, now) for location in waiting}
-        for location, stop in (await self.durably(lambda outbox: outbox.stopped())).items():
+        for location, stop in (await self.outbox.durably(lambda outbox: outbox.stopped())).items():
             waited = now - self._since.get(location, now)
             if waited > TICK_S and is_final(stop, waited):
                 self.location_stopped(location, stop.error)
-
-    def __repr__(self) -> str:
-        return f"<Submitter {len(self._waiters.open)} calls, {len(self._open)} records of a run>"
 
 
 def _lots(seqs: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.errors import LeadConnectorError
     from leadconnector_async.outbox.base import Settlement
-    from leadconnector_async.outbox.durable import Share, SharedOutbox
+    from leadconnector_async.outbox.durable import Share
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.session import ApiSession
 
 _log: Final = logging.getLogger(__name__)
@@ -88,11 +89,11 @@ class Worker:
     def __init__(  # noqa: PLR0913 - all but two have defaults
         self,
         session: ApiSession,
-        open_outbox: Callable[[], Awaitable[SharedOutbox]],
+        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
         *,
         lease_s: float = 10.0,
         concurrency: int | None = None,
-        left: Callable[[SharedOutbox], Awaitable[Mapping[str, int]]] | None = None,
+        left: Callable[[PostgresOutbox], Awaitable[Mapping[str, int]]] | None = None,
         own: Callable[[], Collection[str]] | None = None,
         hand_over_s: float = HAND_OVER_S,
         deliver: Callable[[list[Settlement]], None] = lambda _: None,
@@ -111,8 +112,8 @@ class Worker:
         self._called = asyncio.Event()
         self._new: set[str] = set()
         self._dispatcher: Dispatcher | None = None
-        self.outbox: SharedOutbox | None = None
-        self._opening: asyncio.Future[SharedOutbox] | None = None
+        self.outbox: PostgresOutbox | None = None
+        self._opening: asyncio.Future[PostgresOutbox] | None = None
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self.share: Share | None = None
         """What it owns now."""
@@ -228,7 +229,7 @@ class Worker:
         if error := next(filter(None, errors), None):
             raise error
 
-    def _expect(self, seconds: float, outbox: SharedOutbox, cut_s: float | None = None) -> None:
+    def _expect(self, seconds: float, outbox: PostgresOutbox, cut_s: float | None = None) -> None:
         """Expect the store's answer: without one, what is in flight is ended after these seconds.
 
         In twice that, or ``cut_s``, the store's connections are: nobody else would end the wait.
@@ -243,7 +244,7 @@ class Worker:
             timer.cancel()
 
     async def _finish(
-        self, dispatcher: Dispatcher, outbox: SharedOutbox, work: asyncio.Task[None]
+        self, dispatcher: Dispatcher, outbox: PostgresOutbox, work: asyncio.Task[None]
     ) -> None:
         dispatcher.stop()
         await asyncio.wait([work], timeout=self._hand_over_s)
@@ -256,7 +257,7 @@ class Worker:
         for location in dispatcher.locations:
             self._session.forget(location)
 
-    async def _keep(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
+    async def _keep(self, dispatcher: Dispatcher, outbox: PostgresOutbox) -> None:
         """Own what is this worker's, until it is stopped."""
         while not self._stopping.is_set():
             own = None if self._own is None else self._own()
@@ -265,8 +266,7 @@ class Worker:
             await self._stopped.update(dispatcher, outbox, share)
             if share.surplus:
                 within = min(HAND_OVER_S, self._lease_s / 4)  # the store is to be heard of in time
-                letting_go = [dispatcher.release(of, within) for of in share.surplus]
-                await asyncio.gather(*letting_go)
+                await asyncio.gather(*(dispatcher.release(of, within) for of in share.surplus))
             await outbox.hand_over()
             await self._open(dispatcher, share.locations)
             await self._called_within(TICK_S, dispatcher)
@@ -317,7 +317,7 @@ class Worker:
             if now() > ends or self._stopping.is_set():
                 return
 
-    async def _look(self, outbox: SharedOutbox) -> None:
+    async def _look(self, outbox: PostgresOutbox) -> None:
         """Take in what stagers have left that are gone; return when nothing is waited for."""
         now = asyncio.get_running_loop().time
         while not self._stopping.is_set():

@@ -33,16 +33,9 @@ if TYPE_CHECKING:
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.transport.base import Response
 
-CONTACTS_VERSION: Final = "2021-07-28"
-
-_LOOK_UP: Final = "the contact could not be looked up"
-
 _MAKE: Final = "the contact could not be created"
 
 _UPSERT: Final = "the contact could not be upserted"
-
-MADE: Final = "made:"
-"""What the names of lookups begin with that tell which contacts were made."""
 
 _OTHER: Final = (
     "the search gives a contact that shows another number or address: give it this one in "
@@ -52,24 +45,21 @@ _OTHER: Final = (
 _PUNCTUATION: Final = re.compile(r"[+\s().-]")
 
 
-class _ContactHits(Struct):
+class _ContactReply(Struct, rename="camel"):
     contact: Any = None
     contacts: Any = None
     new: Any = None
-
-
-class _Meta(Struct):
     meta: Any = None
+    conversation: Any = None
+    contact_id: Any = None
 
-
-_metas: Final = msgspec.json.Decoder(_Meta)
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def get_contact(contact: str) -> Request:
     """One contact."""
-    return Request("GET", f"/contacts/{quote(contact, safe='')}", CONTACTS_VERSION)
+    return Request("GET", f"/contacts/{quote(contact, safe='')}", endpoints.CONTACTS_VERSION)
 
 
 def person_of(answer: dict[str, Any]) -> dict[str, object] | None:
@@ -116,10 +106,10 @@ def find_contact(
         if not known:
             raise effects.refused(response, _MAKE)
         return known
-    made = _id_in(effects.content_of(response, _ContactHits, _MAKE).contact)
+    made = _id_in(effects.content_of(response, _ContactReply, _MAKE).contact)
     if not made:
         raise effects.StepFailedError(f"{_MAKE}: the answer names none")
-    yield effects.PutLookups({f"{MADE}{contact.key}": made})
+    yield effects.PutLookups({f"made:{contact.key}": made})  # of which reports give the number
     return made
 
 
@@ -136,9 +126,9 @@ def upsert_contact(location: str, contact: Contact) -> Flow[UpsertedContact]:
     """Change the contact that the API takes it for, or make one."""
     fields = {"locationId": location} | msgspec.to_builtins(contact)
     response: Response = yield Request(
-        "POST", "/contacts/upsert", CONTACTS_VERSION, _encode(fields)
+        "POST", "/contacts/upsert", endpoints.CONTACTS_VERSION, _encode(fields)
     )
-    answer = effects.content_of(response, _ContactHits, _UPSERT)
+    answer = effects.content_of(response, _ContactReply, _UPSERT)
     if not _id_in(answer.contact):
         raise effects.StepFailedError(f"{_UPSERT}: the answer names none")
     given = (("phone", contact.phone), ("email", contact.email))
@@ -175,10 +165,10 @@ def _look(
             continue
         query = urlencode({"locationId": location, field: value})  # a bare + would become a space
         path = f"/contacts/search/duplicate?{query}"
-        response: Response = yield Request("GET", path, CONTACTS_VERSION)
+        response: Response = yield Request("GET", path, endpoints.CONTACTS_VERSION)
         if is_absent(response):
             continue
-        found = effects.content_of(response, _ContactHits, _LOOK_UP)
+        found = effects.content_of(response, _ContactReply, "the contact could not be looked up")
         given = [*_listed(found.contact), *_listed(found.contacts)]
         shown: dict[str, dict[str, Any]] = {
             id_: contact | {"id": id_} for contact in given if (id_ := _id_in(contact))
@@ -225,7 +215,7 @@ def _normal(text: str) -> str:
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
     try:
-        found = effects.content_of(response, _ContactHits, _MAKE)
+        found = effects.content_of(response, _ContactReply, _MAKE)
     except (effects.StepFailedError, effects.StepRefusedError):
         return None
     return _id_in(found.contact)
@@ -233,18 +223,18 @@ def made_contact(response: Response) -> str | None:
 
 def delete_contact(contact: str) -> Request:
     """Remove a contact, and its conversation with it."""
-    return Request("DELETE", f"/contacts/{quote(contact, safe='')}", CONTACTS_VERSION)
+    return Request("DELETE", f"/contacts/{quote(contact, safe='')}", endpoints.CONTACTS_VERSION)
 
 
 def make_contact(location: str, contact: Contact) -> Request:
     """Make a contact. One that exists is refused, with its id."""
     fields = {"locationId": location} | msgspec.to_builtins(contact)
-    return Request("POST", "/contacts/", CONTACTS_VERSION, _encode(fields))
+    return Request("POST", "/contacts/", endpoints.CONTACTS_VERSION, _encode(fields))
 
 
 def _duplicate_of(body: bytes) -> str | None:
     try:
-        return _id_in(_metas.decode(body).meta, "contactId")
+        return _id_in(msgspec.json.decode(body, type=_ContactReply).meta, "contactId")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -253,22 +243,12 @@ _OPEN: Final = "the conversation could not be opened"
 
 _FIND: Final = "the conversation could not be found"
 
-_OWNER: Final = "the conversation's contact could not be found"
-
-
-class _Opening(Struct):
-    conversation: Any = None
-
-
-class _Owned(Struct, rename="camel"):
-    contact_id: Any = None
-
 
 def open_conversation(location: str, contact: str) -> Flow[str]:
     """Learn the id of a contact's conversation."""
     response: Response = yield endpoints.open_conversation(location, contact)
     if exists_already(response):
-        response = yield endpoints.find_conversation(location, contact)
+        response = yield endpoints.search_conversations(location, contactId=contact)
         try:
             known = conversation_of(effects.body_of(response, _FIND), contact)
         except ValueError:
@@ -276,7 +256,7 @@ def open_conversation(location: str, contact: str) -> Flow[str]:
         if known is None:
             raise effects.StepLagsError(f"{_FIND}: the search does not show it yet")
         return known
-    opened = _id_in(effects.content_of(response, _Opening, _OPEN).conversation)
+    opened = _id_in(effects.content_of(response, _ContactReply, _OPEN).conversation)
     if opened is None:
         raise effects.unreadable(_OPEN)
     return opened
@@ -285,7 +265,8 @@ def open_conversation(location: str, contact: str) -> Flow[str]:
 def find_owner(conversation: str) -> Flow[str]:
     """Learn the id of a conversation's contact."""
     response: Response = yield endpoints.get_conversation(conversation)
-    contact = text_of(effects.content_of(response, _Owned, _OWNER).contact_id)
+    what = "the conversation's contact could not be found"
+    contact = text_of(effects.content_of(response, _ContactReply, what).contact_id)
     if contact is None:
-        raise effects.unreadable(_OWNER)
+        raise effects.unreadable(what)
     return contact

@@ -1,7 +1,8 @@
 """How each call is spelled: method, path, version. Nothing here does I/O.
 
-Paths and versions: the OpenAPI files for conversations (2021-04-15). Where the client is told
-another version, its transport sends that with every request.
+Paths, versions and scopes: the OpenAPI files for conversations (2021-04-15) and contacts;
+``/workflows/`` is documented beside them. Where the client is told another version, its transport
+sends that with every request.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ BASE_URL: Final = "https://services.leadconnectorhq.com"
 
 CONVERSATIONS_VERSION: Final = "2021-04-15"
 
+CONTACTS_VERSION: Final = "2021-07-28"
+
 INBOUND_PATH: Final = "/conversations/messages/inbound"
 
 OUTBOUND_CALL_PATH: Final = "/conversations/messages/outbound"
@@ -31,11 +34,6 @@ PAGE: Final = 100
 
 EXPORT_PAGE: Final = 500
 """The export's largest page, by the OpenAPI file."""
-
-
-def inbound(payload: bytes) -> Request:
-    """Add one message to a conversation's history."""
-    return Request("POST", INBOUND_PATH, CONVERSATIONS_VERSION, payload)
 
 
 def post_message(path: str, body: bytes) -> Request:
@@ -76,13 +74,11 @@ def upload(file: Upload, location: str, contact: str, conversation: str | None) 
     return Request("POST", "/conversations/messages/upload", CONVERSATIONS_VERSION, upload=body)
 
 
-def find_conversation(location: str, contact: str) -> Request:
-    """Find the conversation of a contact. The index lags behind writes by seconds."""
-    return search_conversations(location, contactId=contact)
-
-
 def search_conversations(location: str, **asked: str | int | None) -> Request:
-    """Find conversations, by what is asked of them under the API's own names."""
+    """Find conversations, by what is asked of them under the API's own names.
+
+    The index lags behind writes by seconds.
+    """
     query = {"locationId": location} | {name: value for name, value in asked.items() if value}
     return Request("GET", f"/conversations/search?{urlencode(query)}", CONVERSATIONS_VERSION)
 
@@ -100,30 +96,15 @@ def get_email(mail: str) -> Request:
     return Request("GET", path, CONVERSATIONS_VERSION)
 
 
-def export_messages(  # noqa: PLR0913 - each is a field of the query
-    location: str,
-    *,
-    channel: str | None = None,
-    cursor: str | None = None,
-    contact: str | None = None,
-    conversation: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-) -> Request:
-    """A page of a location's messages. Without a channel, e-mails are left out."""
+def export_messages(location: str, **asked: str | None) -> Request:
+    """A page of a location's messages, by what is asked of them under the API's own names.
+
+    Without a ``channel``, e-mails are left out.
+    """
     query = {"locationId": location, "limit": str(EXPORT_PAGE)}
-    optional = {
-        "channel": channel,
-        "cursor": cursor,
-        "contactId": contact,
-        "conversationId": conversation,
-        "startDate": since,
-        "endDate": until,
-    }
-    query |= {name: value for name, value in optional.items() if value}
-    return Request(
-        "GET", f"/conversations/messages/export?{urlencode(query)}", CONVERSATIONS_VERSION
-    )
+    query |= {name: value for name, value in asked.items() if value}
+    path = f"/conversations/messages/export?{urlencode(query)}"
+    return Request("GET", path, CONVERSATIONS_VERSION)
 
 
 _SCOPES: Final = (
@@ -146,3 +127,51 @@ def with_missing_scope(request: Request, refusal: Refusal) -> Refusal:
         if request.method == method and request.path.startswith(path):
             return replace(refusal, message=f"{refusal.message.rstrip('.')}: it lacks {scope}")
     return refusal
+
+
+_NOBODY: Final = "+12025550100"
+"""Of the numbers 555-0100 to 555-0199, which no telephone has."""
+
+_WRONG: Final = orjson.dumps({"locationId": 0, "contactId": 0, "phone": 0, "type": "none"})
+
+
+class Probe(NamedTuple):
+    """What tells whether a token has a scope, and what an import needs it for."""
+
+    scope: str
+    used_for: str
+    request: Request
+    is_needed: bool = True
+
+
+def probes(location: str) -> list[Probe]:
+    """Ask for each scope that an import may need, by requests that change nothing.
+
+    What may be read is read. What may be written is asked with fields that the API's own validation
+    refuses: a token without the scope is refused before that.
+    """
+
+    def read(path: str, version: str, **asked: str) -> Request:
+        query = urlencode({"locationId": location} | asked)
+        return Request("GET", f"{path}?{query}", version)
+
+    find = read("/contacts/search/duplicate", CONTACTS_VERSION, number=_NOBODY)
+    search = read("/conversations/search", CONVERSATIONS_VERSION, limit="1")
+    export = read("/conversations/messages/export", CONVERSATIONS_VERSION, limit="10")
+    make = Request("POST", "/contacts/", CONTACTS_VERSION, _WRONG)
+    begin = Request("POST", "/conversations/", CONVERSATIONS_VERSION, _WRONG)
+    add = post_message(INBOUND_PATH, _WRONG)
+    marking = "open conversations, and mark them as read"
+    return [
+        Probe("contacts.readonly", "find contacts", find),
+        Probe("contacts.write", "create contacts", make),
+        Probe("conversations.readonly", "look for messages in doubt", search),
+        Probe("conversations.write", marking, begin, is_needed=False),
+        Probe("conversations/message.readonly", "look for messages in doubt, and verify", export),
+        Probe("conversations/message.write", "add messages", add),
+    ]
+
+
+def list_workflows(location: str) -> Request:
+    """The account's automations. Needs the scope workflows.readonly, which an import does not."""
+    return Request("GET", f"/workflows/?{urlencode({'locationId': location})}", CONTACTS_VERSION)

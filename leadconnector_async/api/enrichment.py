@@ -51,10 +51,7 @@ if TYPE_CHECKING:
     from leadconnector_async.transport.base import Response
 
 _OF_CALLS: Final = frozenset(
-    [
-        *("type", "attachments", "conversationId", "conversationProviderId"),
-        *("altId", "date", "call"),
-    ]
+    ["type", "attachments", "conversationId", "conversationProviderId", "altId", "date", "call"]
 )
 """All that the endpoint for outbound calls knows, but for the contact."""
 
@@ -275,7 +272,7 @@ def note_unread(
             response = yield endpoints.get_conversation(conversation)
             found = _single(response)
         else:
-            response = yield endpoints.find_conversation(location, contact or "")
+            response = yield endpoints.search_conversations(location, contactId=contact)
             found = _listed(response, contact)
         is_read = is_absent(response) or (found is not None and not found.get("unreadCount"))
         value = (conversation or "") if is_read else LEAVE

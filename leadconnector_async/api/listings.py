@@ -80,6 +80,15 @@ class MessagePage(Struct, rename="camel"):
     problems: list[str] = []
 
 
+_TEXTS: Final = {
+    own: name
+    for own, name in zip(
+        ListedMessage.__struct_fields__, ListedMessage.__struct_encode_fields__, strict=True
+    )
+    if own not in ("id", "date_added", "meta", "attachments")
+}
+"""Those of its fields that are texts, and the API's names of them."""
+
 _pages: Final = msgspec.json.Decoder(MessagePage)
 
 
@@ -135,9 +144,8 @@ def _read_entry(entry: object, page: MessagePage) -> None:
         page.nameless = True
         page.problems.append("an entry without an id")
         return
-    names = ("messageType", "direction", "body", "altId", "conversationId", "contactId")
-    texts = {name: text_of(fields.get(name)) for name in names}
-    wrong = [name for name in names if texts[name] is None and fields.get(name) is not None]
+    texts = {own: text_of(fields.get(name)) for own, name in _TEXTS.items()}
+    wrong = [n for own, n in _TEXTS.items() if texts[own] is None and fields.get(n) is not None]
     date = _date(fields.get("dateAdded"))
     if date is None and fields.get("dateAdded") is not None:
         wrong.append("dateAdded")
@@ -150,15 +158,10 @@ def _read_entry(entry: object, page: MessagePage) -> None:
     page.messages.append(
         ListedMessage(
             id_,
-            message_type=texts["messageType"],
-            direction=texts["direction"],
             date_added=None if wrong else date,  # so that it is taken for no other's copy
-            body=texts["body"],
-            alt_id=texts["altId"],
-            conversation_id=texts["conversationId"],
             meta=fields.get("meta"),
-            contact_id=texts["contactId"],
             attachments=None if files is None else _texts(files),
+            **texts,
         )
     )
 
@@ -253,6 +256,19 @@ def conversation_of(body: bytes, contact: str) -> str | None:
     """
     found = read_conversations(body)
     return next((one.id for one in found if one.contact_id in (contact, None)), None)
+
+
+def published_workflows(body: bytes) -> list[str] | None:
+    """The names of those that run in the body of a successful answer; None where it tells none."""
+    try:
+        found: Any = read_object(body).get("workflows")
+    except ValueError:
+        return None
+    if not isinstance(found, list):
+        return None
+    entries = [entry for entry in found if isinstance(entry, dict)]
+    running = [entry for entry in entries if entry.get("status", "published") == "published"]
+    return [text_of(entry.get("name")) or "without a name" for entry in running]
 
 
 def text_of(value: object) -> str | None:

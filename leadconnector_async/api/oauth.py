@@ -29,16 +29,10 @@ OAUTH_VERSION: Final = "2021-07-28"
 
 TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
 
-LOCATION_TOKEN_PATH: Final = "/oauth/locationToken"  # noqa: S105 - a path
-
 NEWER_VERSION: Final = "v3"
-
-NEWER_LOCATION_TOKEN_PATH: Final = "/oauth/location-token"  # noqa: S105 - a path
 
 USUAL_LIFE: Final = 86_399.0
 """Seconds, where an answer does not tell: the OpenAPI file's example."""
-
-_MIN_LIFE: Final = 1.0
 
 _CODE: Final = re.compile(r"[a-z_]{1,40}")
 """An error code of RFC 6749, which is a word of its own and no token."""
@@ -113,7 +107,7 @@ def refresh(
 
 def location_token(company: str, location: str, version: str | None = None) -> Request:
     """Ask, with the token of an agency, for one of its location: a form in every version."""
-    path = NEWER_LOCATION_TOKEN_PATH if version == NEWER_VERSION else LOCATION_TOKEN_PATH
+    path = "/oauth/location-token" if version == NEWER_VERSION else "/oauth/locationToken"
     return _form(path, {"companyId": company, "locationId": location})
 
 
@@ -150,7 +144,7 @@ def _read_success(response: Response) -> TokenResult:
 
 def _life(expires_in: float | str | None) -> float:
     try:
-        return max(float(expires_in), _MIN_LIFE) if expires_in is not None else USUAL_LIFE
+        return max(float(expires_in), 1.0) if expires_in is not None else USUAL_LIFE
     except ValueError:
         return USUAL_LIFE
 

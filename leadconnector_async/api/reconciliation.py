@@ -162,7 +162,7 @@ class Search:
     def request(self) -> Request:
         """The next request to make."""
         if self._conversation is None:
-            return endpoints.find_conversation(self._location, self._contact or "")
+            return endpoints.search_conversations(self._location, contactId=self._contact)
         return endpoints.list_messages(self._conversation, self._before)
 
     def feed(self, response: Response) -> dict[int, Finding] | None:

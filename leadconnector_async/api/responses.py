@@ -161,6 +161,17 @@ def is_access_refused(response: Response) -> bool:
     return response.status in (401, 403)
 
 
+def lacks_scope(response: Response) -> bool:
+    """Whether the token may not do this, whatever the request says."""
+    words = read_refusal(response.status, response.body).message.lower()
+    return is_access_refused(response) and "scope" in words
+
+
+def is_permitted(response: Response) -> bool:
+    """Whether it was read, or refused for its fields alone."""
+    return is_success(response) or (is_refusal(response) and not is_access_refused(response))
+
+
 def is_grant_denied(response: Response) -> bool:
     """Whether no token is given for what was sent; RFC 6749, 5.2, and the OpenAPI files."""
     return response.status in (400, 401, 403, 404, 422)
@@ -277,11 +288,7 @@ def _text(value: object) -> str | None:
 
 
 _REASONS: Final = {
-    301: "redirected; check the base URL",
-    302: "redirected; check the base URL",
-    303: "redirected; check the base URL",
-    307: "redirected; check the base URL",
-    308: "redirected; check the base URL",
+    **dict.fromkeys((301, 302, 303, 307, 308), "redirected; check the base URL"),
     404: "not found",
     408: "the API gave up waiting",
     413: "too large",

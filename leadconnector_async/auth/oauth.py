@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiolimiter import AsyncLimiter
 
 from leadconnector_async.api import oauth
 from leadconnector_async.auth.provider import AccessToken, TokenCache, lasting
-from leadconnector_async.auth.store import StoredTokens, TokenFile, digest
+from leadconnector_async.auth.store import StoredTokens, TokenStore, digest
 from leadconnector_async.errors import AccessError, FateUnknownError, NotSentError
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.open import database_stores, is_url
@@ -34,21 +36,15 @@ _PACE: Final = (4, 0.5)
 _REMEDY: Final = "install the app there again, and give OAuth its new refresh token"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class OAuthApplication:
     """An OAuth app: its credentials, its store, and the way to the API once it has one."""
 
-    def __init__(
-        self,
-        client_id: str,
-        client_secret: str,
-        store: TokenFile | TokenDatabase,
-        clock: Callable[[], float],
-    ) -> None:
-        self.client_id = client_id
-        self.client_secret = client_secret
-        self.store = store
-        self.clock = clock
-        self.transport: Transport | None = None
+    client_id: str
+    client_secret: str
+    store: TokenStore | TokenDatabase
+    clock: Callable[[], float]
+    transport: Transport | None = None
 
     @property
     def version(self) -> str | None:
@@ -92,10 +88,7 @@ class Installation:
         The new pair is in the store before this returns. Other providers on the same store, in
         this process or another, wait meanwhile, and then find it there.
 
-        Raises:
-            AccessError: no refresh token works; the message says what to do.
-            NotSentError: the API cannot be asked now.
-            TokenStoreError: the store cannot be read or written.
+        Raises what `OAuth.token` does.
         """
         found = self._usable(await self._read(), refused)
         if found is not None:
@@ -230,8 +223,7 @@ class OAuth:
         self._first = dict(refresh_tokens)
         self._company_of = company_of
         self._remedies = dict(remedies)
-        self._installed: dict[tuple[oauth.Kind, str], TokenCache] = {}
-        self._locations: dict[str, TokenCache] = {}
+        self._caches: dict[tuple[oauth.Kind, str], TokenCache] = {}
         self._pace = AsyncLimiter(*_PACE)
 
     async def token(self, location_id: str) -> str:
@@ -242,11 +234,11 @@ class OAuth:
             NotSentError: the API cannot be asked for one now.
             TokenStoreError: the store cannot be read or written.
         """
-        return await self._keeper_of(location_id).token()
+        return await self._cache_of("Location", location_id).token()
 
     async def renew(self, location_id: str, refused: str) -> str | None:
         """A token other than ``refused``. Raises what `token` does."""
-        return await self._keeper_of(location_id).renew(refused)
+        return await self._cache_of("Location", location_id).renew(refused)
 
     def attach_transport(self, transport: Transport) -> None:
         """See `NeedsTransport.attach_transport`.
@@ -261,47 +253,32 @@ class OAuth:
 
     async def detach_transport(self) -> None:
         """Wait for refreshes that are under way: cut off, they would lose their new tokens."""
-        for cache in (*self._locations.values(), *self._installed.values()):
+        for cache in list(self._caches.values()):
             await cache.settle()
         await self._app.store.close()
         self._app.transport = None
 
-    def _keeper_of(self, location: str) -> TokenCache:
-        cache = self._locations.get(location)
+    def _cache_of(self, kind: oauth.Kind, id_: str) -> TokenCache:
+        cache = self._caches.get((kind, id_))
         if cache is None:
-            company = self._company_of(location)
-            cache = self._locations[location] = (
-                self._keeper("Location", location)
-                if company is None
-                else self._derived(company, location)
-            )
+            company = self._company_of(id_) if kind == "Location" else None
+            remedy = self._remedies.get(id_, _REMEDY)
+            own = Installation(self._app, kind, id_, self._first.get(id_), remedy)
+            fetch = own.fetch if company is None else partial(self._derived, company, id_, own)
+            cache = self._caches[kind, id_] = TokenCache(fetch, self._app.clock)
         return cache
 
-    def _keeper(self, kind: oauth.Kind, id_: str) -> TokenCache:
-        cache = self._installed.get((kind, id_))
-        if cache is None:
-            fetch = self._installation(kind, id_).fetch
-            cache = self._installed[kind, id_] = TokenCache(fetch, self._app.clock)
-        return cache
-
-    def _installation(self, kind: oauth.Kind, id_: str) -> Installation:
-        remedy = self._remedies.get(id_, _REMEDY)
-        return Installation(self._app, kind, id_, self._first.get(id_), remedy)
-
-    def _derived(self, company: str, location: str) -> TokenCache:
-        own = self._installation("Location", location)
-
-        async def fetch(refused: str | None) -> AccessToken:
-            return await own.fetch_own(refused) or await self._derive(company, location, own)
-
-        return TokenCache(fetch, self._app.clock)
+    async def _derived(
+        self, company: str, location: str, own: Installation, refused: str | None
+    ) -> AccessToken:
+        return await own.fetch_own(refused) or await self._derive(company, location, own)
 
     async def _derive(self, company: str, location: str, own: Installation) -> AccessToken:
         """A location's token from its agency's, which is renewed if it has ended meanwhile.
 
         In v3 it comes with a refresh token of the location's own, which is kept.
         """
-        agency = self._keeper("Company", company)
+        agency = self._cache_of("Company", company)
         token = await agency.token()
         asked_at = self._app.clock()
         answer = await self._ask(company, location, token)
@@ -329,10 +306,10 @@ class OAuth:
         return f"<OAuth {self._app.client_id} {self._app.store!r}>"
 
 
-def _token_place(store: str | os.PathLike[str]) -> TokenFile | TokenDatabase:
+def _token_place(store: str | os.PathLike[str]) -> TokenStore | TokenDatabase:
     """Where the tokens are kept. Raises `OutboxUnusableError` where it is a URL that is none."""
     if not is_url(store):
-        return TokenFile(store)
+        return TokenStore(store)
     database_stores()  # says which extra is missing
     from leadconnector_async.auth.token_database import TokenDatabase  # noqa: PLC0415 - if used
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -44,19 +44,16 @@ PRAGMA user_version = {_VERSION};
 COMMIT;
 """
 
-_READ: Final = """
-SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at FROM installation WHERE name = ?
-"""
+READ: Final = """SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at
+    FROM installation WHERE name = $1"""
 
-_ASK: Final = """
-INSERT INTO installation (name, asked, asked_at) VALUES (?, ?, ?)
-ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at
-"""
+ASK: Final = """INSERT INTO installation (name, asked, asked_at) VALUES ($1, $2, $3)
+    ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at"""
 
-_KEEP: Final = """
-INSERT OR REPLACE INTO installation (name, access, renew_at, ends_at, refresh, seed)
-VALUES (?, ?, ?, ?, ?, ?)
-"""
+KEEP: Final = """INSERT INTO installation (name, access, renew_at, ends_at, refresh, seed)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET
+        access = excluded.access, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
+        refresh = excluded.refresh, seed = excluded.seed, asked = NULL, asked_at = NULL"""
 
 
 class StoredTokens(Struct, frozen=True, kw_only=True):
@@ -86,29 +83,33 @@ ASK_AGAIN_S: Final = 0.05
 """Seconds between two looks whether another process has done with an installation."""
 
 
-class TokenFile:
+class TokenStore:
     """Keeps tokens in a file, by the name of their installation.
 
     Every call may raise `TokenStoreError`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._store = TokenStore(path)
+        self.path: str = os.fspath(path)
 
     async def read(self, name: str) -> StoredTokens:
         """What is kept, or `NOTHING`."""
-        return await asyncio.to_thread(self._store.read, name)
+        row = await asyncio.to_thread(self._do, READ, name)
+        if row is None:
+            return NOTHING
+        return StoredTokens(**dict(zip(StoredTokens.__struct_fields__, row, strict=True)))
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
         """Note, before it is sent, which refresh token is; or, afterwards, that nothing came.
 
         Only within `alone`.
         """
-        await asyncio.to_thread(self._store.ask, name, asked, asked_at)
+        await asyncio.to_thread(self._do, ASK, name, asked, asked_at)
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
-        """Write a new pair. It is durable when this returns."""
-        await asyncio.to_thread(self._store.keep, name, kept)
+        """Write a new pair. It is on the disk when this returns."""
+        row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
+        await asyncio.to_thread(self._do, KEEP, name, *row)
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -116,7 +117,7 @@ class TokenFile:
 
         One who is kept out waits.
         """
-        path = f"{self._store.path}.{digest(name).hex()[:12]}"
+        path = f"{self.path}.{digest(name).hex()[:12]}"
         while True:
             try:
                 lock = OwnerLock(path)
@@ -137,39 +138,20 @@ class TokenFile:
     async def close(self) -> None:
         """Nothing is open between two calls."""
 
-    def __repr__(self) -> str:
-        return repr(self._store)
-
-
-class TokenStore:
-    """The file itself. Nothing here knows an event loop: call it from a thread."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path: str = os.fspath(path)
-
-    def read(self, name: str) -> StoredTokens:
-        """What is kept, or `NOTHING`."""
+    def _do(self, statement: str, *values: object) -> tuple[Any, ...] | None:
+        # Of SQLite, as of PostgreSQL, $1 is a parameter: one with the name 1.
+        named = {str(number): value for number, value in enumerate(values, 1)}
         with self._open() as connection:
-            row = connection.execute(_READ, (name,)).fetchone()
-        if row is None:
-            return NOTHING
-        return StoredTokens(**dict(zip(StoredTokens.__struct_fields__, row, strict=True)))
-
-    def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
-        """Note, before it is sent, which refresh token is; or, afterwards, that nothing came."""
-        with self._open() as connection:
-            connection.execute(_ASK, (name, asked, asked_at))
-
-    def keep(self, name: str, kept: StoredTokens) -> None:
-        """Write a new pair. It is on the disk when this returns."""
-        row = (kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed)
-        with self._open() as connection:
-            connection.execute(_KEEP, (name, *row))
+            row: tuple[Any, ...] | None = connection.execute(statement, named).fetchone()
+        return row
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            _create_private(self.path)
+            # Before SQLite makes it, whose files everyone may read. An existing one is not opened:
+            # closing it would drop SQLite's locks on it in this process.
+            with suppress(FileExistsError):
+                Path(self.path).touch(0o600, exist_ok=False)
             with closing(
                 sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
             ) as connection:
@@ -208,14 +190,3 @@ class TokenStore:
 
     def __repr__(self) -> str:
         return f"<TokenStore {self.path}>"
-
-
-def _create_private(path: str) -> None:
-    """Make the file before SQLite does, whose files everyone may read.
-
-    An existing one is not opened: closing it would drop SQLite's locks on it in this process.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return

@@ -10,9 +10,17 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from leadconnector_async.auth.store import ASK_AGAIN_S, NOTHING, StoredTokens, digest
+from leadconnector_async.auth.store import (
+    ASK,
+    ASK_AGAIN_S,
+    KEEP,
+    NOTHING,
+    READ,
+    StoredTokens,
+    digest,
+)
 from leadconnector_async.errors import NotSentError, OutboxError, TokenStoreError
-from leadconnector_async.outbox.postgres.connection import WRITING, check_server, connect
+from leadconnector_async.outbox.postgres.connection import WRITING, check_server, opened
 from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_TOKENS, prepare
@@ -24,17 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_READ: Final = """SELECT access, renew_at, ends_at, refresh, seed, asked, asked_at
-    FROM installation WHERE name = $1"""
-
-_ASK: Final = """INSERT INTO installation (name, asked, asked_at) VALUES ($1, $2, $3)
-    ON CONFLICT (name) DO UPDATE SET asked = excluded.asked, asked_at = excluded.asked_at"""
-
-_KEEP: Final = """INSERT INTO installation (name, access, renew_at, ends_at, refresh, seed)
-    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET
-        access = excluded.access, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
-        refresh = excluded.refresh, seed = excluded.seed, asked = NULL, asked_at = NULL"""
-
 _FAILURES: Final[tuple[type[Exception], ...]] = (OutboxError, *FAULTS)
 
 _AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0)
@@ -42,7 +39,7 @@ _AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0)
 
 
 class TokenDatabase:
-    """Does as `TokenFile`, in a database: ``url`` is that of an outbox, made if need be.
+    """Does as `TokenStore`, in a database: ``url`` is that of an outbox, made if need be.
 
     Every call may raise `NotSentError` too, where the database is out of reach for now.
 
@@ -59,12 +56,12 @@ class TokenDatabase:
         """The installations that are refreshed here, and the connection that holds each's lock."""
 
     async def read(self, name: str) -> StoredTokens:
-        """See `TokenFile.read`."""
-        row = await self._run(lambda connection: connection.fetchrow(_READ, name))
+        """See `TokenStore.read`."""
+        row = await self._run(lambda connection: connection.fetchrow(READ, name))
         return NOTHING if row is None else StoredTokens(**dict(row))
 
     async def ask(self, name: str, asked: bytes | None, asked_at: float | None) -> None:
-        """See `TokenFile.ask`.
+        """See `TokenStore.ask`.
 
         Raises:
             NotSentError: the lock was lost meanwhile. Another provider may have sent the token.
@@ -73,18 +70,18 @@ class TokenDatabase:
         async def note(connection: Connection) -> None:
             if name not in self._held or self._held[name] is not connection:
                 raise NotSentError(f"the connection to {self._place.shown} was lost")
-            await connection.execute(_ASK, name, asked, asked_at)
+            await connection.execute(ASK, name, asked, asked_at)
 
         await self._run(note)
 
     async def keep(self, name: str, kept: StoredTokens) -> None:
-        """See `TokenFile.keep`."""
+        """See `TokenStore.keep`."""
         values = kept.access, kept.renew_at, kept.ends_at, kept.refresh, kept.seed
-        await self._run(lambda connection: connection.execute(_KEEP, name, *values))
+        await self._run(lambda connection: connection.execute(KEEP, name, *values))
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
-        """See `TokenFile.alone`."""
+        """See `TokenStore.alone`."""
         key = self._place.lock_key(LOCK_TOKENS, int.from_bytes(digest(name)[:3], "big"))
 
         async def lock(connection: Connection) -> bool:
@@ -132,13 +129,9 @@ class TokenDatabase:
 
     async def _connected(self) -> Connection:
         if self._is_lost:
-            connection = await connect(self._place, WRITING)
-            try:
+            async with opened(self._place, WRITING, keep=True) as connection:
                 await check_server(self._place, connection)
                 await prepare(self._place, connection)
-            except BaseException:
-                connection.terminate()
-                raise
             self._connection, self._was_open = connection, True
         return self._connection
 

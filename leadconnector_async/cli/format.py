@@ -20,11 +20,6 @@ _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1
 _MAX_PLACES: Final = 5
 
 
-def number(count: int) -> str:
-    """With thousands apart: ``1,234,567``."""
-    return f"{count:,}"
-
-
 def counted(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun: ``1 record``, ``1,234 records``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -53,15 +48,15 @@ def moment(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def share_of(share: float) -> str:
-    """What stands before "the quota", where it is a part of it."""
-    return "" if share == 1 else f"{share * 100:g} % of "
+def by_quota(quota: str, share: float, needed: float, each: float) -> str:
+    """How a time is meant that a quota sets, or its ``share``; and in how many runs that is done.
 
-
-def runs_of(needed: float, each: float) -> str:
-    """In how many runs of so many seconds that is done, where they are bounded."""
+    ``needed`` are the seconds of all, ``each`` those of a run: infinite where it is not bounded.
+    """
+    part = "" if share == 1 else f"{share * 100:g} % of "
     count = math.ceil(needed / each)
-    return f" That is {counted(count, 'run')} of {duration(each)}." if count else ""
+    runs = f" That is {counted(count, 'run')} of {duration(each)}." if count else ""
+    return f"at least, by {part}{quota}.{runs}"
 
 
 def rate(per_second: float) -> str:

@@ -228,7 +228,12 @@ def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
     with SandboxThread(_sandbox_config(options)) as sandbox:
-        yield sandbox.url, _sandbox_token(sandbox.token, options.locations)
+        token: str | TokenProvider = sandbox.token
+        if options.locations is not None:
+            tokens = _sandbox_tokens(options.locations)
+            own = {id_: StaticToken(one) for one, id_ in tokens.items()}
+            token = LocationTokens(options.locations, own)
+        yield sandbox.url, token
 
 
 def api_token(
@@ -240,14 +245,6 @@ def api_token(
         LocationsError: a variable that the file of locations names is not set.
     """
     return (token or "") if locations is None else tokens_of(locations, outbox=outbox)
-
-
-def _sandbox_token(token: str, locations: Locations | None) -> str | TokenProvider:
-    """The sandbox's own token; with a file of locations, one for each of those listed."""
-    if locations is None:
-        return token
-    tokens = _sandbox_tokens(locations)
-    return LocationTokens(locations, {id_: StaticToken(own) for own, id_ in tokens.items()})
 
 
 def _sandbox_tokens(locations: Locations | None) -> dict[str, str]:
@@ -285,13 +282,13 @@ async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
 
     named = await read_outbox(outbox, named_ids)
     given = {options.location, *_sandbox_tokens(options.locations).values()}
-    counts = [
-        counted(sum(map(is_own_form, named.contacts)), "contact"),
-        counted(sum(map(is_own_form, named.conversations)), "conversation"),
-        counted(sum(map(is_provider_form, named.providers)), "provider"),
-        counted(sum(map(is_own_form, named.locations - given)), "location"),
-    ]
-    some = [words for words in counts if not words.startswith("0 ")]
+    counts = {
+        "contact": sum(map(is_own_form, named.contacts)),
+        "conversation": sum(map(is_own_form, named.conversations)),
+        "provider": sum(map(is_provider_form, named.providers)),
+        "location": sum(map(is_own_form, named.locations - given)),
+    }
+    some = [counted(n, noun) for noun, n in counts.items() if n]
     if not some:
         return None
     listed = " and ".join(filter(None, [", ".join(some[:-1]), some[-1]]))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from leadconnector_async.cli.import_options import SendingOptions
     from leadconnector_async.reports.statistics import Latency, LocationStatistics, Statistics
 
+    _Sample = tuple[dict[str, str], float]
+
 PREFIX: Final = "leadconnector_"
 
 _OF_LOCATIONS: Final[dict[str, tuple[str, str, Callable[[list[float]], float]]]] = {
@@ -76,35 +78,41 @@ class Metrics:
 
         if self.read is None:
             return
-        for name, kind, field, samples in self._families(self.read()):
+        stats = self.read()
+        for name, kind, field, samples in self._families(stats):
             metric = Metric(PREFIX + name, f"See docs/metrics.md: {field}.", kind)
-            for suffix, labels, value in samples:
-                metric.add_sample(PREFIX + name + suffix, labels, value)
+            for labels, value in samples:
+                metric.add_sample(metric.name + "_total" * (kind == "counter"), labels, value)
+            yield metric
+        for field, name in _LATENCIES.items():
+            latency: Latency = getattr(stats, field)
+            metric = Metric(PREFIX + name, f"See docs/metrics.md: {field}.", "summary")
+            for of, quantile in _QUANTILES.items():
+                if (value := getattr(latency, of)) is not None:
+                    metric.add_sample(metric.name, {"quantile": quantile}, value)
+            metric.add_sample(f"{metric.name}_count", {}, latency.count)
+            metric.add_sample(f"{metric.name}_sum", {}, latency.total)
             yield metric
 
-    def _families(self, stats: Statistics) -> Iterator[tuple[str, str, str, list[Any]]]:
+    def _families(self, stats: Statistics) -> Iterator[tuple[str, str, str, Iterable[_Sample]]]:
         for field, (name, kind, together) in _OF_LOCATIONS.items():
             values = {place: getattr(of, field) for place, of in stats.locations.items()}
-            found = self._of(values, together)
-            yield name, kind, field, [(_suffix(kind), *sample) for sample in found]
+            yield name, kind, field, self._of(values, together)
         for field, (name, kind) in _OF_THE_PROCESS.items():
-            value = getattr(stats, field)
-            if value is not None:
-                yield name, kind, field, [(_suffix(kind), {}, value)]
+            if (value := getattr(stats, field)) is not None:
+                yield name, kind, field, [({}, value)]
         for name, kind, label, counts in (
             ("records", "counter", "outcome", lambda of: {n: getattr(of, n) for n in _OUTCOMES}),
             ("pauses", "counter", "reason", lambda of: of.pauses),
             ("paused_locations", "gauge", "reason", lambda of: {of.paused: 1} if of.paused else {}),
         ):
-            yield name, kind, name, list(self._counted(stats, kind, label, counts))
-        looks = [("_total", {"result": of}, n) for of, n in stats.reconciliations.items()]
+            yield name, kind, name, self._counted(stats, label, counts)
+        looks = [({"result": of}, n) for of, n in stats.reconciliations.items()]
         yield "reconciliations", "counter", "reconciliations", looks
-        for field, name in _LATENCIES.items():
-            yield name, "summary", field, list(_summary(getattr(stats, field)))
 
     def _of(
         self, values: Mapping[str, float | None], together: Callable[[list[float]], float]
-    ) -> Iterator[tuple[dict[str, str], float]]:
+    ) -> Iterator[_Sample]:
         """A figure of each location, or one of all, with its labels."""
         found = {name: value for name, value in values.items() if value is not None}
         if self._locations:
@@ -113,29 +121,12 @@ class Metrics:
             yield {}, together(list(found.values()))
 
     def _counted(
-        self,
-        stats: Statistics,
-        kind: str,
-        label: str,
-        counts: Callable[[LocationStatistics], dict[str, int]],
-    ) -> Iterator[tuple[str, dict[str, str], float]]:
+        self, stats: Statistics, label: str, counts: Callable[[LocationStatistics], dict[str, int]]
+    ) -> Iterator[_Sample]:
         words = dict.fromkeys(word for of in stats.locations.values() for word in counts(of))
         for word in words:
             values = {name: counts(of).get(word) for name, of in stats.locations.items()}
-            for place, n in self._of(values, sum):
-                yield _suffix(kind), {label: word, **place}, n
-
-
-def _suffix(kind: str) -> str:
-    return "_total" if kind == "counter" else ""
-
-
-def _summary(latency: Latency) -> Iterator[tuple[str, dict[str, str], float]]:
-    for field, quantile in _QUANTILES.items():
-        if (value := getattr(latency, field)) is not None:
-            yield "", {"quantile": quantile}, value
-    yield "_count", {}, latency.count
-    yield "_sum", {}, latency.total
+            yield from (({label: word, **place}, n) for place, n in self._of(values, sum))
 
 
 @contextmanager

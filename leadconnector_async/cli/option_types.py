@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.locations.toml_file import StatedRate
 
-if TYPE_CHECKING:
     _Type = click.ParamType[Any]  # a generic in newer versions alone
 else:
     _Type = click.ParamType
@@ -41,6 +40,9 @@ class _OutboxType(click.Path):
         return value if is_url(value) else super().convert(value, param, ctx)
 
 
+OUTBOX: Final = _OutboxType(dir_okay=False)
+
+
 class _TextType(_Type):
     """A type whose texts a function reads: what it raises as ValueError says what is wrong."""
 
@@ -63,7 +65,9 @@ class _MappingType(_TextType):
     envvar_list_splitter: ClassVar[str] = ";"
 
 
-def _read_zone(text: str) -> ZoneInfo:
+@_TextType
+def zone(text: str) -> ZoneInfo:
+    """Know the zone."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - rarely needed
 
     try:
@@ -72,7 +76,8 @@ def _read_zone(text: str) -> ZoneInfo:
         raise ValueError(f"{text!r} is no time zone: give one such as America/New_York") from None
 
 
-def _read_mapping(text: str) -> tuple[str, str]:
+@_MappingType
+def mapping(text: str) -> tuple[str, str]:
     """Split at the first equals sign: columns may have more of them, fields have none.
 
     No column after it switches the field off.
@@ -83,7 +88,8 @@ def _read_mapping(text: str) -> tuple[str, str]:
     return field.strip(), column.strip()
 
 
-def _read_address(text: str) -> tuple[str, int]:
+@_TextType
+def address(text: str) -> tuple[str, int]:
     """Split at the last colon; an address of IPv6 stands in brackets."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > MAX_PORT:
@@ -91,8 +97,19 @@ def _read_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _read_quota(text: str, or_off: str = "") -> StatedRate:
+@_TextType
+def quota(text: str) -> StatedRate:
     """Read ``100/10``."""
+    return _read_quota(text, "")
+
+
+@_TextType
+def quota_or_off(text: str) -> StatedRate | str:
+    """Read ``100/10``, or the word."""
+    return OFF if text == OFF else _read_quota(text, ', or "off"')
+
+
+def _read_quota(text: str, or_off: str) -> StatedRate:
     from leadconnector_async.locations.toml_file import stated_rate  # noqa: PLC0415 - not for help
 
     rate = stated_rate(text)
@@ -101,11 +118,8 @@ def _read_quota(text: str, or_off: str = "") -> StatedRate:
     return rate
 
 
-def _read_quota_or_off(text: str) -> StatedRate | str:
-    return OFF if text == OFF else _read_quota(text, ', or "off"')
-
-
-def _read_format(text: str) -> str:
+@_TextType
+def file_format(text: str) -> str:
     """Know the formats, and the plug-ins that are installed."""
     from leadconnector_async.sources.base import FORMATS  # noqa: PLC0415 - not for help
     from leadconnector_async.sources.plug_ins import plug_ins, unknown_format  # noqa: PLC0415 - the same
@@ -115,7 +129,8 @@ def _read_format(text: str) -> str:
     return text
 
 
-def _read_delimiter(text: str) -> str:
+@_TextType
+def delimiter(text: str) -> str:
     r"""Take one character; ``\t`` and ``tab`` are the tabulator, which shells hide."""
     char = "\t" if text in ("\\t", "tab") else text
     if len(char) != 1 or char in '"\r\n':
@@ -123,7 +138,8 @@ def _read_delimiter(text: str) -> str:
     return char
 
 
-def _read_kinds(text: str) -> tuple[str, ...]:
+@_TextType
+def kinds(text: str) -> tuple[str, ...]:
     """Take names of kinds apart, and know each."""
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
@@ -139,7 +155,8 @@ _PART_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)(min|[smhd]?)")
 _DURATION: Final = re.compile(r"\d+(?:\.\d+)?|(?:\d+(?:\.\d+)?(?:min|[smhd]))+")
 
 
-def _read_duration(text: str) -> float:
+@_TextType
+def duration(text: str) -> float:
     """Read ``2h``, ``1h30m``, ``90s`` or a plain number of seconds."""
     plain = text.strip().lower().replace(" ", "")
     parts = _PART_OF_TIME.findall(plain) if _DURATION.fullmatch(plain) else ()
@@ -149,36 +166,14 @@ def _read_duration(text: str) -> float:
     return seconds
 
 
-def _read_share(text: str) -> float:
+@_TextType
+def share(text: str) -> float:
     """Read ``50%``, or 0.5."""
     plain = text.strip()
     try:
-        share = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
+        part = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
     except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
+        part = 0.0
+    if not 0 < part <= 1:
         raise ValueError(f"{text!r} is no share: give one such as 50%")
-    return share
-
-
-OUTBOX: Final = _OutboxType(dir_okay=False)
-
-ADDRESS: Final = _TextType(_read_address)
-
-DURATION: Final = _TextType(_read_duration)
-
-SHARE: Final = _TextType(_read_share)
-
-KINDS: Final = _TextType(_read_kinds)
-
-ZONE: Final = _TextType(_read_zone)
-
-MAPPING: Final = _MappingType(_read_mapping)
-
-QUOTA: Final = _TextType(_read_quota)
-
-QUOTA_OR_OFF: Final = _TextType(_read_quota_or_off)
-
-FORMAT: Final = _TextType(_read_format)
-
-DELIMITER: Final = _TextType(_read_delimiter)
+    return part

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.option_types import DELIMITER, FORMAT, KINDS, MAPPING, OUTBOX, ZONE
+from leadconnector_async.cli.option_types import (
+    OUTBOX,
+    delimiter,
+    file_format,
+    kinds,
+    mapping,
+    zone,
+)
 from leadconnector_async.leave_out import LEAVE_OUT, NUMBERLESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from leadconnector_async.sources import SourceOptions
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-
-_PLAIN: Final = (
-    "timezone",
-    "encoding",
-    "format",
-    "delimiter",
-    "mapping_file",
-    "region",
-    "mine",
-    "numbers",
-    "undated",
-    "date_format",
-    "sheet",
-    "other_files",
-    "fetch_attachments",
-    "fetch_private",
-    "call_notes",
-    "repair_text",
-)
-"""Source options that are passed on as click gives them."""
 
 
 def option(
@@ -61,8 +50,18 @@ def option(
     return click.option(*named, envvar=variable, show_envvar=True, **settings)
 
 
-def options_of(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
-    """Declare several options as one, in this order."""
+def options_of(
+    *parts: str | Callable[[Any], Any], **settings: dict[str, Any]
+) -> Callable[[_F], _F]:
+    """Declare several options as one, in this order.
+
+    A text declares some as `option` does: a line with the names of each, and what stands for its
+    value, and its help indented below. ``settings`` are what else is to be said of one, by its
+    name; where that is nothing, and no value has a name, it is a flag.
+    """
+    texts = [_declared(one, settings) if isinstance(one, str) else [one] for one in parts]
+    decorators = [one for some in texts for one in some]
+    assert not settings, settings  # noqa: S101 - they are of no option
 
     def decorate(function: _F) -> _F:
         for decorator in reversed(decorators):
@@ -70,6 +69,16 @@ def options_of(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
         return function
 
     return decorate
+
+
+def _declared(text: str, settings: dict[str, Any]) -> Iterator[Callable[[Any], Any]]:
+    for entry in re.split(r"\n(?=-)", dedent(text).strip()):
+        head, *lines = entry.split("\n")
+        names = head.split(", ")
+        long, _, value = names[0].partition(" ")
+        name = long.removeprefix("--").replace("-", "_")
+        own = settings.pop(name, {} if value else {"is_flag": True})
+        yield option(*names, help=" ".join(map(str.strip, lines)), **own)
 
 
 def sources(*, required: bool) -> Callable[[_F], _F]:
@@ -93,136 +102,87 @@ def _check_sources(
 
 
 source_options: Final = options_of(
-    option(
-        "--map FIELD=COLUMN",
-        "mapping",
-        type=MAPPING,
-        multiple=True,
-        help="The column (or JSON key) that holds a field, where it is not named like the field; "
-        "none after the equals sign switches the field off. "
-        'Repeat it for more; in the environment separate them by ";".',
-    ),
-    option(
-        "--timezone ZONE",
-        type=ZONE,
-        help="The time zone of dates without an offset, such as America/New_York.",
-    ),
-    option(
-        "--encoding NAME",
-        help="The encoding of the files, such as cp1252. By default UTF-8; UTF-16, and any file "
-        "with a byte order mark, is recognised.",
-    ),
-    option(
-        "--format NAME",
-        type=FORMAT,
-        help="What the files hold: jsonl, csv, mbox, eml, xml, excel, parquet, singer, or what a "
-        "plug-in reads. By default their names say, or else their beginning.",
-    ),
-    option(
-        "--delimiter CHAR",
-        type=DELIMITER,
-        help=r"What separates the cells of CSV, such as ';' or '\t'. By default it is recognised.",
-    ),
-    option(
-        "--mapping NAME|FILE",
-        "mapping_file",
-        help="How another system's export is read: generic, the name of another mapping that comes "
-        "with the library (docs/mappings.md lists them), or a TOML file of your own.",
-    ),
-    option(
-        "--mappings FOLDER",
-        multiple=True,
-        type=click.Path(exists=True, file_okay=False),
-        help="A folder of mappings of your own, which have names and are recognised like the "
-        "library's. Repeat it for more.",
-    ),
-    option(
-        "--region COUNTRY",
-        help="The country of telephone numbers without a country code, such as US.",
-    ),
-    option(
-        "--mine ADDRESS",
-        multiple=True,
-        help="Your own address in mails, or @example.com for all of a domain: it tells sent mails "
-        "from received ones. Your own telephone number is no member of its groups, and your own "
-        "name is that in chats. Repeat it for more; in the environment separate them by spaces.",
-    ),
-    option(
-        "--leave-out KIND,...",
-        type=KINDS,
-        multiple=True,
-        help=f"Do not send records of these kinds, and count them: {', '.join(LEAVE_OUT)}. By "
-        "default those without a number to send to are refused.",
-    ),
-    option(
-        "--no-number",
-        choices=("fail", "leave-out"),
-        help="What becomes of records whose other side has no telephone number: "
-        f"{', '.join(sorted(NUMBERLESS))}.",
-    ),
-    option(
-        "--numbers",
-        choices=("valid", "possible"),
-        help="Which telephone numbers are taken: those that exist, or also others of their length.",
-    ),
-    option(
-        "--groups",
-        choices=("each", "first", "leave-out"),
-        help="Whom a message sent to a group is with: each of its members, or the first.",
-    ),
-    option(
-        "--undated",
-        choices=("fail", "now"),
-        help="What becomes of a record without a date: it fails, or gets the time of the import.",
-    ),
-    option(
-        "--date-format FORMAT",
-        help="The form of the dates, such as '%d/%m/%Y %H:%M', where it is not recognised.",
-    ),
-    option(
-        "--labels LABEL,...",
-        multiple=True,
-        help="Read mails under these labels too, that are left out otherwise: spam, trash, drafts, "
-        'or "all".',
-    ),
-    option("--sheet NAME", help="Read one sheet of a workbook alone."),
-    option(
-        "--files FOLDER",
-        multiple=True,
-        type=click.Path(exists=True, file_okay=False),
-        help="A folder that paths of attachments may reach, beside the source's own.",
-    ),
-    option(
-        "--other-files",
-        choices=("zip", "leave-out", "fail"),
-        help="What becomes of an attachment of a type that the API does not take.",
-    ),
-    option(
-        "--fetch-attachments",
-        is_flag=True,
-        help="Fetch attachments that are URLs when the records are staged, as URLs may expire; not "
-        "from private addresses.",
-    ),
-    option("--fetch-private", is_flag=True, help="Fetch them from any address."),
-    option(
-        "--call-notes",
-        choices=("on", "off"),
-        help="Write durations and transcripts of calls, for which the API has no field, into the "
-        "text of the call.",
-    ),
-    option(
-        "--people FILE",
-        multiple=True,
-        type=click.Path(exists=True, dir_okay=False),
-        help="Who is who: vCards, a CSV of Google's or HighLevel's contacts, or two columns. "
-        "Records that know a name alone get its number or address, and all numbers of one person "
-        "are one contact. Repeat it for more.",
-    ),
-    option(
-        "--repair-text",
-        is_flag=True,
-        help="Mend text that was decoded wrongly before, such as Ã© for é.",
-    ),
+    rf"""
+    --map FIELD=COLUMN, mapping
+        The column (or JSON key) that holds a field, where it is not named like the field; none
+        after the equals sign switches the field off. Repeat it for more; in the environment
+        separate them by ";".
+    --timezone ZONE
+        The time zone of dates without an offset, such as America/New_York.
+    --encoding NAME
+        The encoding of the files, such as cp1252. By default UTF-8; UTF-16, and any file with a
+        byte order mark, is recognised.
+    --format NAME
+        What the files hold: jsonl, csv, mbox, eml, xml, excel, parquet, singer, or what a plug-in
+        reads. By default their names say, or else their beginning.
+    --delimiter CHAR
+        What separates the cells of CSV, such as ';' or '\t'. By default it is recognised.
+    --mapping NAME|FILE, mapping_file
+        How another system's export is read: generic, the name of another mapping that comes with
+        the library (docs/mappings.md lists them), or a TOML file of your own.
+    --mappings FOLDER
+        A folder of mappings of your own, which have names and are recognised like the library's.
+        Repeat it for more.
+    --region COUNTRY
+        The country of telephone numbers without a country code, such as US.
+    --mine ADDRESS
+        Your own address in mails, or @example.com for all of a domain: it tells sent mails from
+        received ones. Your own telephone number is no member of its groups, and your own name is
+        that in chats. Repeat it for more; in the environment separate them by spaces.
+    --leave-out KIND,...
+        Do not send records of these kinds, and count them: {", ".join(LEAVE_OUT)}. By default those
+        without a number to send to are refused.
+    --no-number
+        What becomes of records whose other side has no telephone number:
+        {", ".join(sorted(NUMBERLESS))}.
+    --numbers
+        Which telephone numbers are taken: those that exist, or also others of their length.
+    --groups
+        Whom a message sent to a group is with: each of its members, or the first.
+    --undated
+        What becomes of a record without a date: it fails, or gets the time of the import.
+    --date-format FORMAT
+        The form of the dates, such as '%d/%m/%Y %H:%M', where it is not recognised.
+    --labels LABEL,...
+        Read mails under these labels too, that are left out otherwise: spam, trash, drafts, or
+        "all".
+    --sheet NAME
+        Read one sheet of a workbook alone.
+    --files FOLDER
+        A folder that paths of attachments may reach, beside the source's own.
+    --other-files
+        What becomes of an attachment of a type that the API does not take.
+    --fetch-attachments
+        Fetch attachments that are URLs when the records are staged, as URLs may expire; not from
+        private addresses.
+    --fetch-private
+        Fetch them from any address.
+    --call-notes
+        Write durations and transcripts of calls, for which the API has no field, into the text of
+        the call.
+    --people FILE
+        Who is who: vCards, a CSV of Google's or HighLevel's contacts, or two columns. Records that
+        know a name alone get its number or address, and all numbers of one person are one contact.
+        Repeat it for more.
+    --repair-text
+        Mend text that was decoded wrongly before, such as Ã© for é.
+    """,
+    map={"type": mapping, "multiple": True},
+    timezone={"type": zone},
+    format={"type": file_format},
+    delimiter={"type": delimiter},
+    mappings={"multiple": True, "type": click.Path(exists=True, file_okay=False)},
+    mine={"multiple": True},
+    leave_out={"type": kinds, "multiple": True},
+    no_number={"choices": ("fail", "leave-out")},
+    numbers={"choices": ("valid", "possible")},
+    groups={"choices": ("each", "first", "leave-out")},
+    undated={"choices": ("fail", "now")},
+    labels={"multiple": True},
+    files={"multiple": True, "type": click.Path(exists=True, file_okay=False)},
+    other_files={"choices": ("zip", "leave-out", "fail")},
+    call_notes={"choices": ("on", "off")},
+    people={"multiple": True, "type": click.Path(exists=True, dir_okay=False)},
 )
 
 
@@ -232,44 +192,44 @@ def source_options_of(given: dict[str, Any]) -> SourceOptions:
 
     from leadconnector_async.sources import SourceOptions, read_people  # noqa: PLC0415 - not for help
 
-    leave_out = {kind for kinds in given.pop("leave_out") for kind in kinds}
+    taken = {name: given.pop(name) for name in SourceOptions.__struct_fields__ if name in given}
+    leave_out = {kind for kinds in taken["leave_out"] for kind in kinds}
     if given.pop("no_number") == "leave-out":
         leave_out |= NUMBERLESS
-    if (groups := given.pop("groups")) == "leave-out":
+    if taken["groups"] == "leave-out":
         leave_out.add("groups")
-        groups = "each"
-    people = given.pop("people")
-    labels = (label for labels in given.pop("labels") for label in labels.split(","))
-    options = SourceOptions(
-        mapping=dict(given.pop("mapping")),
-        leave_out=frozenset(leave_out),
-        groups=groups,
-        labels=frozenset(label.strip().casefold() for label in labels),
-        files=tuple(Path(folder) for folder in given.pop("files")),
-        mappings=tuple(Path(folder) for folder in given.pop("mappings")),
-        **{name: given.pop(name) for name in _PLAIN},
-    )
+        taken["groups"] = "each"
+    people = taken.pop("people")
+    labels = (label for labels in taken["labels"] for label in labels.split(","))
+    taken |= {
+        "mapping": dict(taken["mapping"]),
+        "leave_out": frozenset(leave_out),
+        "labels": frozenset(label.strip().casefold() for label in labels),
+        "files": tuple(map(Path, taken["files"])),
+        "mappings": tuple(map(Path, taken["mappings"])),
+    }
+    options = SourceOptions(**taken)
     return replace(options, people=read_people(people, options)) if people else options
 
 
 api_options: Final = options_of(
-    option("--base-url URL", help="Another address than the API's own."),
-    option(
-        "--api-version VERSION",
-        help="The API's version for every request, such as v3. By default the one that each "
-        "endpoint is known by.",
-    ),
-    option(
-        "--proxy URL",
-        help="The HTTP proxy to go through, such as http://proxy:3128. By default what HTTPS_PROXY "
-        "says, unless NO_PROXY names the host. Better given in the environment if it has a "
-        "password.",
-    ),
-    option(
-        "--ca-file FILE",
-        type=click.Path(exists=True, dir_okay=False),
-        help="Certificates in PEM that are trusted beside the system's, such as a company proxy's.",
-    ),
+    """
+    --locations FILE
+        A TOML file of locations, each with its own token, quota and providers, instead of --token.
+        See docs/locations.md.
+    --base-url URL
+        Another address than the API's own.
+    --api-version VERSION
+        The API's version for every request, such as v3. By default the one that each endpoint is
+        known by.
+    --proxy URL
+        The HTTP proxy to go through, such as http://proxy:3128. By default what HTTPS_PROXY says,
+        unless NO_PROXY names the host. Better given in the environment if it has a password.
+    --ca-file FILE
+        Certificates in PEM that are trusted beside the system's, such as a company proxy's.
+    """,
+    locations={"type": click.Path(dir_okay=False)},
+    ca_file={"type": click.Path(exists=True, dir_okay=False)},
 )
 
 outbox_option: Final = option(
@@ -308,13 +268,6 @@ source_token_option: Final = option(
     "--source-token TOKEN",
     help="The token of a location that is read, leadconnector:ID, where --token and --locations "
     "have none for it. Better given in the environment.",
-)
-
-locations_option: Final = option(
-    "--locations FILE",
-    type=click.Path(dir_okay=False),
-    help="A TOML file of locations, each with its own token, quota and providers, instead of "
-    "--token. See docs/locations.md.",
 )
 
 json_option: Final = option(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from leadconnector_async.cli.format import counted, number, rate, remaining, say, size
+from leadconnector_async.cli.format import counted, rate, remaining, say, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -67,7 +67,7 @@ def line(progress: ImportProgress) -> str:
         speed = "" if progress.rate is None else f", {rate(progress.rate)}"
         left = progress.seconds_left
         wait = "" if left is None else f", {remaining(left)} left"
-        return f"Sending: {number(progress.done)} of {number(progress.total)}{speed}{wait}"
+        return f"Sending: {progress.done:,} of {progress.total:,}{speed}{wait}"
     if progress.is_read:
         return f"Putting in order: {counted(progress.read, 'record')}"
     of = f" of {size(progress.bytes_total)}" if progress.bytes_total else ""

@@ -11,17 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from leadconnector_async.cli.format import (
-    counted,
-    duration,
-    number,
-    places,
-    rate,
-    runs_of,
-    share_of,
-    width,
-    wrapped,
-)
+from leadconnector_async.cli.format import by_quota, counted, duration, places, rate, width, wrapped
 from leadconnector_async.outbox.open import shown_place
 from leadconnector_async.sources import SourceOptions
 
@@ -34,7 +24,6 @@ if TYPE_CHECKING:
         Notes,
         Reason,
         StatedOutbox,
-        Tallied,
     )
     from leadconnector_async.reports.summary import ImportSummary, LocationPlan
 
@@ -55,22 +44,18 @@ def print_json(fields: Any) -> None:  # noqa: ANN401 - whatever msgspec encodes
 def figures(rows: Sequence[tuple[str, int, str]]) -> Iterator[str]:
     """A table of names, counts and remarks."""
     for name, count, remark in rows:
-        yield f"  {name:<14}{number(count):>{_COUNT}}{'  ' + remark if remark else ''}"
+        yield f"  {name:<14}{count:>{_COUNT},}{'  ' + remark if remark else ''}"
 
 
-def reason_sections(reasons: Sequence[Reason]) -> Iterator[str]:
+def reason_sections(found: StatedOutbox) -> Iterator[str]:
     """The reasons of what is not sent, by what became of it, each under its heading."""
+    reasons = [*found.by_reason, *found.left_out_by_reason, *found.dismissed_by_reason]
     for state in ("failed", "unresolved", "left out", "dismissed"):
         group = [reason for reason in reasons if reason.state == state]
         if group:
             yield ""
             yield f"{state.capitalize()}:"
             yield from reason_lines(group)
-
-
-def all_reasons(found: StatedOutbox) -> list[Reason]:
-    """Why records are not sent."""
-    return [*found.by_reason, *found.left_out_by_reason, *found.dismissed_by_reason]
 
 
 def set_aside(found: StatedOutbox) -> list[tuple[str, int, str]]:
@@ -82,24 +67,19 @@ def set_aside(found: StatedOutbox) -> list[tuple[str, int, str]]:
     ]
 
 
-def all_runs_line(tallied: Tallied) -> str:
-    """Say what became of all that was ever read into the outbox."""
-    return f"All runs together: {tallied.text}."
-
-
 def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
     """Each reason with its count and, under it, the first places of it."""
     indent = " " * (_COUNT + 2)
     for reason in reasons[:MAX_REASONS]:
         first, *rest = wrapped(reason.reason, width() - len(indent))
-        yield f"{number(reason.count):>{_COUNT}}  {first}"
+        yield f"{reason.count:>{_COUNT},}  {first}"
         yield from (indent + line for line in rest)
         if reason.lines:
             yield indent + places(reason.lines, reason.count)
     hidden = reasons[MAX_REASONS:]
     if hidden:
-        count = number(sum(reason.count for reason in hidden))
-        yield f"{count:>{_COUNT}}  for {len(hidden)} other reasons"
+        count = sum(reason.count for reason in hidden)
+        yield f"{count:>{_COUNT},}  for {len(hidden)} other reasons"
 
 
 def note_lines(notes: Notes) -> Iterator[str]:
@@ -120,8 +100,8 @@ def location_lines(locations: Sequence[LocationCounts]) -> Iterator[str]:
     by_work = sorted(locations, key=lambda of: (-of.pending, -of.failed - of.unresolved))
     for of in by_work[:MAX_LOCATIONS]:
         yield (
-            f"  {of.location or '(none)':<{width}}{number(of.sent):>{_COUNT}}"
-            f"{number(of.failed):>8}{number(of.unresolved):>12}{number(of.pending):>10}"
+            f"  {of.location or '(none)':<{width}}{of.sent:>{_COUNT},}"
+            f"{of.failed:>8,}{of.unresolved:>12,}{of.pending:>10,}"
         )
         if of.error is not None:
             yield f"    {of.error}"
@@ -156,10 +136,10 @@ def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str
     yield ""
     yield from figures(_figures(summary))
     yield ""
-    yield all_runs_line(summary.account)
+    yield f"All runs together: {summary.account.text}."
     yield _speed(summary)
     yield from location_lines(summary.locations)
-    yield from reason_sections(all_reasons(summary))
+    yield from reason_sections(summary)
     steps = list(_steps(summary, options))
     if steps:
         yield ""
@@ -168,7 +148,7 @@ def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str
 
 
 def _figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
-    found = f"{number(summary.found)} of them found stored, their answers were lost"
+    found = f"{summary.found:,} of them found stored, their answers were lost"
     rows = [
         ("read", summary.read, ""),
         ("sent", summary.sent, found if summary.found else ""),
@@ -190,7 +170,7 @@ def _speed(summary: ImportSummary) -> str:
     if summary.sent:
         line += f", {speed} sent"
     if summary.errands:
-        line += f", {number(summary.errands)} of them to find contacts, upload files and the like"
+        line += f", {summary.errands:,} of them to find contacts, upload files and the like"
     if summary.throttled:
         line += f", {counted(summary.throttled, 'time')} told to slow down (429)"
     return line + "."
@@ -223,32 +203,27 @@ def _steps(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
 
 def _import_again(name: str, options: ImportOptions) -> str:
     """The command that imports a mended list: it is read with the options of its source."""
-    words = ["leadconnector", "import", name]
-    if options.sandbox:
-        words.append("--sandbox")
-    if options.outbox:
-        words += ["--outbox", shown_place(options.outbox)]
-    if options.locations is not None:
-        words += ["--locations", options.locations.file]
-    if options.location:
-        words += ["--location", options.location]
-    source = options.source
-    for field, column in source.mapping.items():
-        words += ["--map", f"{field}={column}"]
-    for flag, value in _given(source):
+    words = ["leadconnector", "import", name, *["--sandbox"] * options.sandbox]
+    for flag, value in _given(options, options.source):
         words += [f"--{flag.replace('_', '-')}", str(value)]
-    if options.provider is not None:
-        words += ["--provider", options.provider]
     return shlex.join(words)
 
 
 _OF_VALUES: Final = (
     *("timezone", "region", "numbers", "undated", "date_format", "other_files", "call_notes"),
 )
+"""Options of a source by which its values are read."""
 
 
-def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
-    """The options of the source by which its values are read, where they are not the usual ones."""
+def _given(options: ImportOptions, source: SourceOptions) -> Iterator[tuple[str, object]]:
+    """The options that a mended list needs too, where they are not the usual ones."""
+    if options.outbox:
+        yield "outbox", shown_place(options.outbox)
+    if options.locations is not None:
+        yield "locations", options.locations.file
+    if options.location:
+        yield "location", options.location
+    yield from (("map", f"{field}={column}") for field, column in source.mapping.items())
     if source.mapping_file is not None:
         yield "mapping", source.mapping_file
     usual = SourceOptions()
@@ -258,6 +233,8 @@ def _given(source: SourceOptions) -> Iterator[tuple[str, object]]:
     yield from (("leave_out", kind) for kind in sorted(source.leave_out))
     yield from (("files", folder) for folder in source.files)
     yield from (("people", path) for path in (source.people.paths if source.people else ()))
+    if options.provider is not None:
+        yield "provider", options.provider
 
 
 def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
@@ -266,10 +243,10 @@ def plan_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str]:
     yield ""
     yield from figures(_plan_figures(summary))
     yield ""
-    yield all_runs_line(summary.account)
+    yield f"All runs together: {summary.account.text}."
     yield _estimate(summary, options)
     yield from _locations(summary.plan)
-    yield from reason_sections(all_reasons(summary))
+    yield from reason_sections(summary)
     if summary.pending and not options.sandbox:
         yield ""
         yield AUTOMATIONS
@@ -279,7 +256,7 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
     plan = summary.plan
     least = sum(of.requests_least for of in plan)
     most = sum(of.requests_most for of in plan)
-    up_to = f"at least, {number(most)} at most, if none fails" if most > least else ""
+    up_to = f"at least, {most:,} at most, if none fails" if most > least else ""
     rows = [
         ("to send", summary.pending - summary.later, ""),
         ("left for later", summary.later, "not selected"),
@@ -295,17 +272,16 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
 
 
 def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
-    limit, least, most = options.limit(), summary.estimate_s, summary.estimate_most_s or 0.0
-    part, runs = share_of(options.share), runs_of(most or least or 0.0, options.piece.seconds)
+    limit, least, most = options.limit(), summary.estimate_s or 0.0, summary.estimate_most_s or 0.0
     if least and any(own != limit for own in options.limits().values()):
-        return f"Sending takes {_span(least, most)} at least, by {part}each location's quota.{runs}"
-    if limit is None or summary.estimate_s is None:
+        quota = "each location's quota"
+    elif limit is None or summary.estimate_s is None:
         return "No quota limits the speed."
-    daily = f" and {number(limit.daily)} a day" if limit.daily else ""
-    quota = f"{number(limit.requests)} per {limit.interval:g} s{daily}"
-    return (
-        f"Sending takes {_span(least or 0.0, most)} at least, by {part}the quota of {quota}.{runs}"
-    )
+    else:
+        daily = f" and {limit.daily:,} a day" if limit.daily else ""
+        quota = f"the quota of {limit.requests:,} per {limit.interval:g} s{daily}"
+    meant = by_quota(quota, options.share, most or least, options.piece.seconds)
+    return f"Sending takes {_span(least, most)} {meant}"
 
 
 def _span(least: float, most: float) -> str:
@@ -321,11 +297,11 @@ def _locations(plans: list[LocationPlan]) -> Iterator[str]:
     heads = ("records", "contacts", "files", "conversations", "requests")
     yield f"  {'location':<{width}}{''.join(f'{head:>15}' for head in heads)}  time"
     for of in sorted(plans, key=lambda of: -of.estimate_most_s)[:MAX_LOCATIONS]:
-        requests = number(of.requests_least)
+        requests = f"{of.requests_least:,}"
         if of.requests_most > of.requests_least:
-            requests += f" to {number(of.requests_most)}"
-        cells = (*map(number, (of.records, of.contacts, of.files, of.conversations)), requests)
+            requests += f" to {of.requests_most:,}"
+        counts = f"{of.records:>15,}{of.contacts:>15,}{of.files:>15,}{of.conversations:>15,}"
         time = _span(of.estimate_s, of.estimate_most_s)
-        yield f"  {of.location:<{width}}{''.join(f'{cell:>15}' for cell in cells)}  {time}"
+        yield f"  {of.location:<{width}}{counts}{requests:>15}  {time}"
     if len(plans) > MAX_LOCATIONS:
         yield f"  and {len(plans) - MAX_LOCATIONS} more"

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from leadconnector_async.cli.format import counted, number, rate, remaining, size
+from leadconnector_async.cli.format import counted, rate, remaining, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ def picture(progress: ImportProgress) -> RenderableType:
         return _row("Reading", done, whole, of, counted(progress.read, "record"))
     per_second, left, notice = progress.rate, progress.seconds_left, progress.notice
     figures = [
-        f"{number(progress.done)}/{number(progress.total)}",
+        f"{progress.done:,}/{progress.total:,}",
         "" if per_second is None else rate(per_second),
         "" if left is None else f"{remaining(left)} left",
     ]

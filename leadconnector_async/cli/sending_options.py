@@ -6,12 +6,12 @@ from typing import Final
 
 import click
 
-from leadconnector_async.cli.option_types import ADDRESS, DURATION, QUOTA_OR_OFF, SHARE
+from leadconnector_async.cli.option_types import address, duration, quota_or_off, share
 from leadconnector_async.cli.options import option, options_of
 
 share_option: Final = option(
     "--share PERCENT",
-    type=SHARE,
+    type=share,
     default="100%",
     help="How much of each location's quota to use, such as 50%, of the 10 seconds and of the day: "
     "the rest is left to people at work.",
@@ -20,134 +20,93 @@ share_option: Final = option(
 for_option: Final = option(
     "--for TIME",
     "run_for",
-    type=DURATION,
+    type=duration,
     help="Begin nothing more after such a time, as 2h or 1h30m, and end with exit status 4 if "
     "something is left.",
 )
 
 piece_options: Final = options_of(
-    option(
-        "--limit N",
-        "first",
-        type=click.IntRange(1),
-        help="Send the first N messages alone, by their dates and over all runs. All are staged; "
-        "the same command without this and the next four options sends the rest.",
-    ),
-    option(
-        "--limit-conversations [N]",
-        type=click.IntRange(0),
-        is_flag=False,
-        flag_value="0",
-        help="Send the first N conversations alone, each whole. Without N: those of the messages "
-        "that --limit takes.",
-    ),
-    option(
-        "--since DATE",
-        help="Send messages from then on alone: a day, such as 2024-01-31, or a moment. Without an "
-        "offset it is one of --timezone, else of UTC.",
-    ),
-    option(
-        "--until DATE",
-        help="Send messages up to the end of that day, or before that moment, alone.",
-    ),
-    option(
-        "--only WHAT",
-        multiple=True,
-        help="Send messages of this type, contact (or conversation) id, telephone number or "
-        "address alone. Repeat it for more; in the environment separate them by spaces.",
-    ),
+    """
+    --limit N, first
+        Send the first N messages alone, by their dates and over all runs. All are staged; the same
+        command without this and the next four options sends the rest.
+    --limit-conversations [N]
+        Send the first N conversations alone, each whole. Without N: those of the messages that
+        --limit takes.
+    --since DATE
+        Send messages from then on alone: a day, such as 2024-01-31, or a moment. Without an offset
+        it is one of --timezone, else of UTC.
+    --until DATE
+        Send messages up to the end of that day, or before that moment, alone.
+    --only WHAT
+        Send messages of this type, contact (or conversation) id, telephone number or address alone.
+        Repeat it for more; in the environment separate them by spaces.
+    """,
     for_option,
-    option(
-        "--mark-read",
-        is_flag=True,
-        help="Set each conversation's unread count to 0 once its last message is settled, unless "
-        "it was unread before the first one was sent. Takes two requests each.",
-    ),
+    """
+    --mark-read
+        Set each conversation's unread count to 0 once its last message is settled, unless it was
+        unread before the first one was sent. Takes two requests each.
+    """,
+    limit={"type": click.IntRange(1)},
+    limit_conversations={"type": click.IntRange(0), "is_flag": False, "flag_value": "0"},
+    only={"multiple": True},
 )
 
 sending_options: Final = options_of(
-    option(
-        "--concurrency",
-        type=click.IntRange(1, 1024),
-        help="Requests in flight at most. By default 64, and some more for each further location.",
-    ),
-    option(
-        "--connect-timeout",
-        type=click.FloatRange(0, min_open=True),
-        default=10.0,
-        help="Seconds to open a connection.",
-    ),
-    option(
-        "--timeout",
-        type=click.FloatRange(0, min_open=True),
-        default=60.0,
-        help="Seconds without an answer after which it is unknown whether a message was stored.",
-    ),
-    option(
-        "--attempts",
-        type=click.IntRange(1),
-        default=4,
-        help="How often a message is sent before it is given up. An answer 429 is not counted.",
-    ),
-    option(
-        "--on-unknown",
-        choices=("look", "send", "hold"),
-        help="When it is unknown whether a message was stored: look for it in its conversation, "
-        "and send it again only if it is not there (needs the permission to read messages; where "
-        "nothing tells them apart, it becomes unresolved); send it again at once (it may be stored "
-        "twice); or hold it as unresolved (it may be missing).",
-    ),
-    option(
-        "--look-after SECONDS",
-        type=click.FloatRange(0),
-        default=8.0,
-        help="When to look for the last time: what is stored can be read some seconds later. A "
-        "first look is made at a quarter of it. Too short, and messages may be stored twice.",
-    ),
-    option(
-        "--no-stamp",
-        is_flag=True,
-        help="Do not send the record's key as altId where it has none. Looking then has to compare "
-        "type, direction, date and text.",
-    ),
-    option(
-        "--patience SECONDS",
-        type=click.FloatRange(0),
-        default=1800.0,
-        help="How long the API may be out of reach before the run stops, and how long a location "
-        "may answer nothing but 429 before it stops alone.",
-    ),
-    option(
-        "--contacts",
-        choices=("find", "create", "upsert"),
-        default="create",
-        help="For records that name their contact by number or address: find one that exists, and "
-        "let the record fail if there is none; or create what is not found. No contact that exists "
-        "is changed. upsert does the same as create: the API's own upsert can delete the first "
-        "address of a contact.",
-    ),
+    """
+    --concurrency
+        Requests in flight at most. By default 64, and some more for each further location.
+    --connect-timeout
+        Seconds to open a connection.
+    --timeout
+        Seconds without an answer after which it is unknown whether a message was stored.
+    --attempts
+        How often a message is sent before it is given up. An answer 429 is not counted.
+    --on-unknown
+        When it is unknown whether a message was stored: look for it in its conversation, and send
+        it again only if it is not there (needs the permission to read messages; where nothing tells
+        them apart, it becomes unresolved); send it again at once (it may be stored twice); or hold
+        it as unresolved (it may be missing).
+    --look-after SECONDS
+        When to look for the last time: what is stored can be read some seconds later. A first look
+        is made at a quarter of it. Too short, and messages may be stored twice.
+    --no-stamp
+        Do not send the record's key as altId where it has none. Looking then has to compare type,
+        direction, date and text.
+    --patience SECONDS
+        How long the API may be out of reach before the run stops, and how long a location may
+        answer nothing but 429 before it stops alone.
+    --contacts
+        For records that name their contact by number or address: find one that exists, and let the
+        record fail if there is none; or create what is not found. No contact that exists is
+        changed. upsert does the same as create: the API's own upsert can delete the first address
+        of a contact.
+    """,
     share_option,
-    option("--wait", is_flag=True, help="When the day's quota is spent, wait instead of exit 4."),
-    option(
-        "--quota N/SECONDS",
-        type=QUOTA_OR_OFF,
-        help='The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What '
-        "the API announces wins.",
-    ),
-    option(
-        "--daily",
-        type=click.IntRange(1),
-        help="The quota of a day. By default 200000. What the API announces wins.",
-    ),
-    option(
-        "--metrics HOST:PORT",
-        type=ADDRESS,
-        help="Serve metrics for Prometheus there, such as 127.0.0.1:9464, while this runs. Whoever "
-        "reaches the port reads them.",
-    ),
-    option(
-        "--metrics-locations",
-        is_flag=True,
-        help="Give the metrics of each location, by its id, instead of those of all together.",
-    ),
+    """
+    --wait
+        When the day's quota is spent, wait instead of exit 4.
+    --quota N/SECONDS
+        The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What the API
+        announces wins.
+    --daily
+        The quota of a day. By default 200000. What the API announces wins.
+    --metrics HOST:PORT
+        Serve metrics for Prometheus there, such as 127.0.0.1:9464, while this runs. Whoever reaches
+        the port reads them.
+    --metrics-locations
+        Give the metrics of each location, by its id, instead of those of all together.
+    """,
+    concurrency={"type": click.IntRange(1, 1024)},
+    connect_timeout={"type": click.FloatRange(0, min_open=True), "default": 10.0},
+    timeout={"type": click.FloatRange(0, min_open=True), "default": 60.0},
+    attempts={"type": click.IntRange(1), "default": 4},
+    on_unknown={"choices": ("look", "send", "hold")},
+    look_after={"type": click.FloatRange(0), "default": 8.0},
+    patience={"type": click.FloatRange(0), "default": 1800.0},
+    contacts={"choices": ("find", "create", "upsert"), "default": "create"},
+    quota={"type": quota_or_off},
+    daily={"type": click.IntRange(1)},
+    metrics={"type": address},
 )

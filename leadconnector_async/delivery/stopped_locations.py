@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from leadconnector_async.delivery.dispatcher import Dispatcher
     from leadconnector_async.outbox.base import Settlement, StoppedLocation
-    from leadconnector_async.outbox.durable import Share, SharedOutbox
+    from leadconnector_async.outbox.durable import Share
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
 
 STANDS_S: Final = 15.0
 """Seconds that are waited for a worker with a better token, or for the location to try it here."""
@@ -80,7 +81,7 @@ class StoppedLocations:
             if settlement.state in _ANSWERED and state is not None and state.error is None:
                 self._moving.add(state.name)
 
-    async def update(self, dispatcher: Dispatcher, outbox: SharedOutbox, share: Share) -> None:
+    async def update(self, dispatcher: Dispatcher, outbox: PostgresOutbox, share: Share) -> None:
         """See what the store says; try again what is due, and write down what has changed."""
         self._standing = share.stopped
         self._try_again(dispatcher)
@@ -103,7 +104,7 @@ class StoppedLocations:
             if is_free:
                 del self._tried[location]
 
-    async def tell(self, dispatcher: Dispatcher, outbox: SharedOutbox) -> None:
+    async def tell(self, dispatcher: Dispatcher, outbox: PostgresOutbox) -> None:
         """Write down which locations have stopped, and which go on again."""
         for location, state in list(dispatcher.locations.items()):
             error = state.error

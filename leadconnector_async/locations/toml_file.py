@@ -22,8 +22,6 @@ from leadconnector_async.quota.limits import RateLimit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NOTHING: Final[Mapping[str, str]] = {}
-
 _ENDLESS: Final = 10**9
 """Requests in an interval that no quota allows: stands for none, beside one of the day."""
 
@@ -104,7 +102,7 @@ class Locations(Struct, frozen=True, kw_only=True):
     def providers(self, location_id: str) -> Mapping[str, str]:
         """The conversation provider of each message type that has one in this location."""
         location = self.locations.get(location_id)
-        return _NOTHING if location is None else location.providers
+        return {} if location is None else location.providers
 
     def limit(self, location_id: str, default: RateLimit | None) -> RateLimit | None:
         """The quota to assume for a location, whether it is listed or not."""
@@ -131,8 +129,6 @@ _SEE: Final = "see docs/locations.md"
 
 _SOURCES: Final = ("token_env", "token_command", "refresh_token_env", "company")
 
-_EITHER: Final = f"{', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}"
-
 
 def read_locations(path: str) -> Locations:
     """Read a file of locations. No variable is looked up, and no command run.
@@ -156,22 +152,26 @@ class _LocationsReader:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._app: AppSettings | None = None
+        self._companies: dict[str, str] = {}
 
     def locations(self, data: dict[str, Any]) -> Locations:
         """Check the whole file."""
         for key in data.keys() - {"oauth", "company", "location"}:
             raise self._error(f"{key} is no key here: write [oauth], [[company]] or [[location]]")
-        app = self._app(data.get("oauth"))
-        companies = self._companies(data.get("company", []), app)
+        self._app = self._read_app(data.get("oauth"))
+        self._read_companies(data.get("company", []))
         locations: dict[str, Location] = {}
         for place, table in self._tables("location", data.get("location", [])):
-            location = self._location(place, table, app, companies)
+            location = self._location(place, table)
             if location.id in locations:
                 raise self._error(f"{place} is there twice: remove one")
             locations[location.id] = location
         if not locations:
             raise self._error("it has no [[location]]: write one for each")
-        return Locations(file=self._path, locations=locations, app=app, companies=companies)
+        return Locations(
+            file=self._path, locations=locations, app=self._app, companies=self._companies
+        )
 
     def _error(self, what: str) -> LocationsError:
         return LocationsError(f"{self._path}: {what}")
@@ -194,7 +194,7 @@ class _LocationsReader:
         except msgspec.ValidationError as error:
             raise self._error(f"{place}: {error}: {_SEE}") from error
 
-    def _app(self, table: object) -> AppSettings | None:
+    def _read_app(self, table: object) -> AppSettings | None:
         if table is None:
             return None
         found: AppSettings = self._converted("[oauth]", table, AppSettings)
@@ -209,44 +209,39 @@ class _LocationsReader:
         if not value.strip():
             raise self._error(f"{place}: {key} is empty: fill it in, or remove it")
 
-    def _companies(self, tables: object, app: AppSettings | None) -> dict[str, str]:
-        companies: dict[str, str] = {}
+    def _read_companies(self, tables: object) -> None:
         for place, table in self._tables("company", tables):
             found: _CompanyTable = self._converted(place, table, _CompanyTable)
             self._filled(place, "refresh_token_env", found.refresh_token_env)
-            self._needs_app(place, "refresh_token_env", app)
-            if found.id in companies:
+            self._check_app(place, "refresh_token_env")
+            if found.id in self._companies:
                 raise self._error(f"{place} is there twice: remove one")
-            companies[found.id] = found.refresh_token_env
-        return companies
+            self._companies[found.id] = found.refresh_token_env
 
-    def _needs_app(self, place: str, key: str, app: AppSettings | None) -> None:
-        if app is None:
+    def _check_app(self, place: str, key: str) -> None:
+        if self._app is None:
             raise self._error(
                 f"{place}: {key} needs the app: write [oauth] with client_id, client_secret_env "
                 "and store"
             )
 
-    def _location(
-        self, place: str, table: dict[str, Any], app: AppSettings | None, companies: dict[str, str]
-    ) -> Location:
+    def _location(self, place: str, table: dict[str, Any]) -> Location:
         found: Location = self._converted(place, table, Location)
         self._check_providers(place, found.providers)
         if found.daily is not None and found.daily < 1:
             raise self._error(f"{place}: daily is {found.daily}: write a whole number above 0")
-        self._check_source(place, found, app, companies)
+        self._check_source(place, found)
         if found.limit is not None and stated_rate(found.limit) is None:
             raise self._error(
                 f'{place}: limit is "{found.limit}": write REQUESTS/SECONDS, such as "25/10"'
             )
         return found
 
-    def _check_source(
-        self, place: str, found: Location, app: AppSettings | None, companies: dict[str, str]
-    ) -> None:
+    def _check_source(self, place: str, found: Location) -> None:
         given = [key for key in _SOURCES if getattr(found, key) is not None]
         if not given:
-            raise self._error(f"{place} has no token: write {_EITHER}")
+            either = f"{', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}"
+            raise self._error(f"{place} has no token: write {either}")
         if len(given) > 1:
             raise self._error(f"{place} has {' and '.join(given)}: keep one of them")
         if found.token_command is not None:
@@ -255,8 +250,8 @@ class _LocationsReader:
             return
         self._filled(place, given[0], str(getattr(found, given[0])))
         if found.token_env is None:
-            self._needs_app(place, given[0], app)
-        if found.company not in (None, *companies):
+            self._check_app(place, given[0])
+        if found.company not in (None, *self._companies):
             raise self._error(
                 f"{place}: company {found.company} is not here: write [[company]] with it"
             )

@@ -51,8 +51,6 @@ class SourcePass:
     ``before`` is the pass over the source that the same run has read before.
     """
 
-    __slots__ = ("_earlier", "_seen", "kin", "name", "newest", "number", "refused_lines", "source")
-
     def __init__(self, source: int = 0, before: SourcePass | None = None) -> None:
         self.source: int = source
         self.kin: frozenset[int] = frozenset()
@@ -241,15 +239,7 @@ class Settlement(NamedTuple):
     @property
     def end(self) -> StoredOutcome:
         """The end itself, apart from how the record came to it."""
-        return StoredOutcome(
-            self.claim.key,
-            self.state,
-            self.message_id,
-            self.conversation_id,
-            self.email_message_id,
-            self.reason,
-            self.detail,
-        )
+        return StoredOutcome(self.claim.key, self.state, *self[4:9])
 
 
 class Acquired(NamedTuple):
@@ -310,11 +300,12 @@ class Outbox(Protocol):
     async def acquire(self, location: str) -> Acquired:
         """Take the lease of a location. Earlier ones of it end."""
 
-    def may_send(self, lease: Lease) -> Callable[[], bool] | None:
+    def may_send(self, lease: Lease) -> Callable[[], bool] | None:  # noqa: ARG002 - for others
         """What to ask right before a request under the lease leaves.
 
         None where nobody else can have taken the location over.
         """
+        return None
 
     async def claim(
         self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
@@ -340,11 +331,12 @@ class Outbox(Protocol):
     async def stored(self, claim: Claim) -> set[str]:
         """The message ids that are known to belong to other records of the claim's lane."""
 
-    async def fetch_file(self, digest: str) -> str | None:
+    async def fetch_file(self, digest: str) -> str | None:  # noqa: ARG002 - for others
         """Write a file of a record that is not sent yet to this machine, where it is kept.
 
         Returns the path. None if the store keeps no files, or this one could not be read.
         """
+        return None
 
     async def close(self) -> None:
         """Commit, and let the next owner in."""

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.record_store import Copy, end_of, why
-from leadconnector_async.records.deferred import read_deferred, with_contact
-from leadconnector_async.records.draft import line_key
-from leadconnector_async.records.sameness import (
+from leadconnector_async.records.deferred import (
     BY_MAIL,
     content_digest,
     numbered,
+    read_deferred,
     reused_id,
     reused_key,
+    with_contact,
 )
+from leadconnector_async.records.draft import line_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

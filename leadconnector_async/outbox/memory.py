@@ -19,12 +19,13 @@ from leadconnector_async.outbox.base import (
     Acquired,
     Claim,
     Lease,
+    Outbox,
     Staged,
     State,
     StoredOutcome,
     Submission,
 )
-from leadconnector_async.records.sameness import content_digest, numbered, reused_id
+from leadconnector_async.records.deferred import content_digest, numbered, reused_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -109,7 +110,7 @@ def _says_same(known: Claim, draft: Draft) -> bool:
     )
 
 
-class MemoryOutbox:
+class MemoryOutbox(Outbox):
     """`Outbox` in memory. What is staged can be claimed at once, published or not.
 
     The same id twice is one record only while the first is here. Refused records are counted and
@@ -217,9 +218,6 @@ class MemoryOutbox:
             raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
         return place
 
-    def may_send(self, lease: Lease) -> None:
-        """See `Outbox.may_send`."""
-
     async def claim(
         self,
         wants: Sequence[tuple[Lease, int]],
@@ -271,9 +269,6 @@ class MemoryOutbox:
         self._held(lease)
         for name, value in lookups.items():
             self._lookups.put((lease.number, name), value)
-
-    async def fetch_file(self, digest: str) -> None:
-        """See `Outbox.fetch_file`."""
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`. Knows the latest only."""

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.postgres.place import read_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from leadconnector_async.outbox.durable import DurableOutbox, SharedOutbox
+    from leadconnector_async.outbox.durable import DurableOutbox
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
     from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
-    from leadconnector_async.outbox.reader import OutboxReader
 
     Place = str | os.PathLike[str]
 
@@ -44,8 +45,6 @@ def shown_place(place: Place) -> str:
     """
     if not is_url(place):
         return os.fspath(place)
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
-
     return read_place(os.fspath(place)).shown
 
 
@@ -56,8 +55,6 @@ def files_of(place: Place) -> Path:
     """
     if not is_url(place):
         return Path(f"{os.fspath(place)}.files")
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - only if used
-
     return Path(f"{read_place(os.fspath(place)).schema}.files")
 
 
@@ -119,7 +116,7 @@ async def open_outbox(place: Place, *, create: bool = True) -> DurableOutbox:
     return await SqliteOutbox.open(place)
 
 
-async def open_shared(place: str, *, destination: str) -> SharedOutbox:
+async def open_shared(place: str, *, destination: str) -> PostgresOutbox:
     """Open an outbox in a database, to send from beside others; it has to be there.
 
     Raises:
@@ -155,7 +152,6 @@ async def server_of(place: str) -> str:
     """
     database_stores()
     from leadconnector_async.outbox.postgres.connection import server_version  # noqa: PLC0415 - only if used
-    from leadconnector_async.outbox.postgres.place import read_place  # noqa: PLC0415 - the same
 
     return await server_version(read_place(place))
 

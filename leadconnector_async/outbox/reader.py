@@ -1,26 +1,16 @@
-"""What an outbox tells to whoever only reads: beside a run, or after one that ended or crashed.
-
-Reading changes nothing, and keeps nobody from writing. Where the store has many rows, they come in
-pages, so that memory stays flat.
-"""
+"""What is read of an outbox: figures, and single records; see `OutboxReader`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from leadconnector_async.outbox.base import State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
-    from typing import Self
-
-    from leadconnector_async.outbox.base import StoppedLocation, TrailEvent
-    from leadconnector_async.quota.limits import QuotaSnapshot
+    from leadconnector_async.outbox.base import TrailEvent
 
 MAX_PLACES = 5
 """Positions that are told for one reason."""
@@ -221,82 +211,3 @@ class NamedIds(NamedTuple):
     conversations: set[str]
     providers: set[str]
     locations: set[str]
-
-
-class OutboxReader(Protocol):
-    """Every method raises `OutboxError` where the store cannot be read."""
-
-    def at_one_moment(self) -> AbstractAsyncContextManager[None]:
-        """Answer all that is asked within the block as of its beginning."""
-
-    async def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> OutboxSummary:
-        """Count everything, as of one moment. ``lately_s`` is taken to the next ten seconds."""
-
-    async def quotas(self) -> dict[str, QuotaSnapshot]:
-        """How much of each location's quota was used, where anything was."""
-
-    async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
-
-    async def workload(self) -> dict[str, Workload]:
-        """What is left to do for the records of each location."""
-
-    async def lanes(self) -> dict[str, int]:
-        """How many lanes of each location have something to send."""
-
-    async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
-        """Those of the named lookups of a location that are known."""
-
-    async def contacts(self) -> tuple[int, int]:
-        """How many contacts are known by number or address, and how many of them were made."""
-
-    async def sources(self) -> list[str]:
-        """The names of all sources that records came from."""
-
-    async def failed_forms(self) -> set[bytes | None]:
-        """The forms of the sources that have failed records; None is for no source."""
-
-    def failed(self) -> AsyncIterator[list[FailedRecord]]:
-        """The records that failed, by source and line. Needs 8 bytes of memory for each."""
-
-    def sent(self, location: str) -> AsyncIterator[list[SentRecord]]:
-        """What was sent to a location, one lane after the other."""
-
-    def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
-        """What is still to be sent; with ``deferred_only``, what lacks something."""
-
-    def records(self, kind_of_refused: KindOf) -> AsyncIterator[list[HistoryRecord]]:
-        """Every record, in the order of staging. Needs one byte of memory for each.
-
-        ``kind_of_refused`` tells what a record is that validation refused.
-        """
-
-    async def broken(self) -> dict[str, int]:
-        """How many rows break each rule of the store that any does break."""
-
-    async def overtaken(self) -> int:
-        """How many messages were sent before an earlier one of their lane.
-
-        That is no fault: the earlier one may have been read, put back, or selected later.
-        """
-
-    async def find(self, text: str) -> list[int]:
-        """The numbers of the records that a text names: see `find_records`."""
-
-    def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
-        """All that is known of some records."""
-
-    def ends(self) -> AsyncIterator[list[RecordLife]]:
-        """What became of every record, in the order of staging, without its trail."""
-
-    async def close(self) -> None:
-        """Let go of the store."""
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from leadconnector_async.errors import SelectionError
-from leadconnector_async.models import Call, Contact
+from leadconnector_async.models import Call
+from leadconnector_async.records.deferred import read_deferred
 from leadconnector_async.records.draft import milliseconds
 from leadconnector_async.sources.contact_values import Contacts
 
@@ -179,13 +180,7 @@ class _Named(Struct, rename="camel", gc=False):
     call: Call | None = None
 
 
-class _DeferredContact(Struct):
-    contact: Contact | None = None
-
-
 _bodies: Final = msgspec.json.Decoder(_Named)
-
-_contacts: Final = msgspec.json.Decoder(_DeferredContact)
 
 
 def _names_of(payload: bytes, deferred: str | None) -> set[str]:
@@ -194,7 +189,7 @@ def _names_of(payload: bytes, deferred: str | None) -> set[str]:
     names = [body.type, body.contact_id, body.conversation_id, body.email_from, body.email_to]
     if body.call is not None:
         names += [body.call.to, body.call.from_]
-    contact = _contacts.decode(deferred).contact if deferred else None
+    contact = read_deferred(deferred).contact if deferred else None
     if contact is not None:
         names += [contact.phone, contact.email]
     return {name.casefold() for name in names if name}

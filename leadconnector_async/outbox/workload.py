@@ -20,7 +20,8 @@ from leadconnector_async.records.deferred import Deferred, read_deferred
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from leadconnector_async.outbox.reader import OutboxReader, QueuedRecord
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.reader import QueuedRecord
 
     Find = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
 

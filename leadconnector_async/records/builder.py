@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -70,10 +69,9 @@ class RecordBuilder:
     ) -> Draft:
         """Check one message and encode it; a bad one becomes a draft that says why.
 
-        ``source`` is the name of the one that gave it.
-
-        ``alone``: it is not one of a history that may be read again, so that without an id and a
-        date nothing tells it from an equal one, and it is a record of its own.
+        ``source`` is the name of the one that gave it. ``alone``: it is not one of a history that
+        may be read again, so that without an id and a date nothing tells it from an equal one, and
+        it is a record of its own.
 
         Raises:
             ValueError: neither the record nor the client names a location.
@@ -88,9 +86,8 @@ class RecordBuilder:
         id_ = record.id
         if not isinstance(id_, str | None):  # such as a database's number
             wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
-        if problems or wrong:
+        if problems := (*wrong, *problems):
             raw = with_contact(_encoded(message), record.contact)
-            problems = (*wrong, *problems)
             return unsent_draft(problems, location=location, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
@@ -177,17 +174,13 @@ def _encoded(message: InboundMessage) -> bytes:
         return b"{}"
 
 
-NO_LOCATION: Final = Problem(
-    "locationId", "is missing", "give --location, or name the location in the record"
-)
-
 OF_THE_FILE: Final = "file"
 """The field of a problem that is no record's: it is over when the file is read whole."""
 
 Providers = Callable[[str], Mapping[str, str]]
 """For a location, the id of the conversation provider by type of message."""
 
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_NONE: Final[Mapping[str, str]] = {}
 
 
 def no_providers(_location: str) -> Mapping[str, str]:
@@ -211,10 +204,7 @@ class RowDrafter:
         self._now_ms = now_ms
 
     def draft_of(self, parsed: Parsed, source: str = "") -> Draft:
-        """Check the record against the rules of its type, and encode it or say what is wrong.
-
-        ``source`` is the name of the one that gave it.
-        """
+        """Check a record of ``source`` by the rules of its type, and encode it or say why not."""
         row = parsed.row
         location = (row.location_id if row is not None else None) or self._location
         found = check_row(parsed, self._providers(location or "") if row is not None else _NONE)
@@ -252,8 +242,9 @@ class RowDrafter:
         said = parsed.identity if row is None else (row.id, row.location_id, row.outbox_key)
         id_, location, key = said or (None, None, None)
         location = location or self._location or ""
-        if row is not None and not location and NO_LOCATION not in problems:
-            problems = (NO_LOCATION, *problems)
+        if row is not None and not location:
+            fix = "give --location, or name the location in the record"
+            problems = (Problem("locationId", "is missing", fix), *problems)
         unsent = unsent_draft(
             problems,
             location=location,

@@ -5,11 +5,15 @@ Of files that attachments name, what they hold is known, so that each content is
 And what is known only when all is staged: one file knows a person's number, another the address,
 and a record that names both joins their lanes. Mails go out after those that they answer, whatever
 their writers' clocks said.
+
+And what a record says, apart from what the options of its reading add to it: records of one id that
+say the same are one record. A provider's id comes from an option, and ``altId`` is a stamp.
 """
 
 from __future__ import annotations
 
 import errno
+import re
 from enum import IntFlag
 from functools import lru_cache
 from hashlib import blake2b, file_digest
@@ -96,7 +100,7 @@ class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def encoded(self) -> str:
         """Write it as JSON, as the outbox keeps it."""
-        return _encoder.encode(self).decode()
+        return _encode(self).decode()
 
     def __bool__(self) -> bool:
         return self != _NOTHING
@@ -105,11 +109,6 @@ class Deferred(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def is_outbound_call(message: MessageFields) -> bool:
     """Tell a call that goes to the endpoint for calls that were made elsewhere."""
     return message.type == "Call" and message.direction == "outbound"
-
-
-def read_deferred(text: str) -> Deferred:
-    """Read what `Deferred.encoded` wrote."""
-    return _decoder.decode(text)
 
 
 def with_contact(body: bytes, contact: Contact | None) -> bytes:
@@ -124,9 +123,10 @@ def with_contact(body: bytes, contact: Contact | None) -> bytes:
 
 _NOTHING: Final = Deferred()
 
-_encoder: Final = msgspec.json.Encoder()
+_encode: Final = msgspec.json.Encoder().encode
 
-_decoder: Final = msgspec.json.Decoder(Deferred)
+read_deferred: Final = msgspec.json.Decoder(Deferred).decode
+"""Read what `Deferred.encoded` wrote."""
 
 
 def two_names_of(deferred: str) -> tuple[Contact, tuple[str, str]] | None:
@@ -143,24 +143,17 @@ def answers_last(mails: Iterable[StagedMail]) -> Iterator[tuple[int, int]]:
     ``mails`` come by location, lane, date and number.
     """
     for _, lane in groupby(mails, key=lambda row: row[:2]):
-        yield from _moved(row[2:] for row in lane)
-
-
-def _moved(rows: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
-    """Yield the new date and the number of each mail of one lane that has to move."""
-    mails = [(date, seq, read_deferred(deferred)) for date, seq, deferred in rows]
-    places = {deferred.mail: place for place, (_, _, deferred) in enumerate(mails) if deferred.mail}
-    dates = [date for date, _, _ in mails]
-    answered = [
-        [places[name] for name in deferred.answers if name in places] for _, _, deferred in mails
-    ]
-    for place in _answered_first(answered):
-        dates[place] = max([dates[place], *(dates[other] + 1 for other in answered[place])])
-    yield from (
-        (after, seq)
-        for after, (before, seq, _) in zip(dates, mails, strict=True)
-        if after != before
-    )
+        befores, numbers, texts = zip(*(row[2:] for row in lane), strict=True)
+        parts = [*map(read_deferred, texts)]
+        places = {deferred.mail: place for place, deferred in enumerate(parts) if deferred.mail}
+        answered = [
+            [places[name] for name in deferred.answers if name in places] for deferred in parts
+        ]
+        dates = [*befores]
+        for place in _answered_first(answered):
+            dates[place] = max([dates[place], *(dates[other] + 1 for other in answered[place])])
+        moved = zip(dates, numbers, befores, strict=True)
+        yield from ((after, number) for after, number, before in moved if after != before)
 
 
 def _answered_first(answered: list[list[int]]) -> Iterator[int]:
@@ -187,9 +180,6 @@ def _answered_first(answered: list[list[int]]) -> Iterator[int]:
 _UNSEEN, _OPEN, _DONE = range(3)
 
 
-_CACHED: Final = 4096
-
-
 def current_digest(path: str) -> str:
     """Digest of what a file holds now.
 
@@ -202,7 +192,7 @@ def current_digest(path: str) -> str:
     return _digest(path, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
 
 
-@lru_cache(maxsize=_CACHED)  # the picture of a signature is in each mail
+@lru_cache(maxsize=4096)  # the picture of a signature is in each mail
 def _digest(path: str, *_state: int) -> str:
     with Path(path).open("rb") as file:
         return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
@@ -247,3 +237,78 @@ def _file(number: int, url: str) -> LocalFile:
         wrong = f"item {number} cannot be read ({why})"
         fix = "put the file back, or take it out of the list"
         raise FileLostError(Problem("attachments", wrong, fix)) from None
+
+
+_OF_OPTIONS: Final = re.compile(rb',"(?:conversationProviderId|altId)":"(?:[^"\\]|\\.)*"')
+"""Quotes within a text are escaped, so that this finds whole fields alone."""
+
+_OF_CALLS: Final = re.compile(rb',"message":"(?:[^"\\]|\\.)*"')
+"""The text of a call is made of notes, which are an option too."""
+
+_TEXTS: Final = ("subject", "message", "html")
+
+_KEPT: Final = (
+    *("type", "direction", "date", "contactId", "conversationId", "conversationProviderId"),
+)
+
+_FORGOTTEN: Final = re.compile(rb'"forgotten":"([0-9a-f]{32})([0-9a-f]{32})"}$')
+
+_SHORT_NUMBERS: Final = 0xFFFF
+
+BY_MAIL: Final = b"m"
+"""What the key of a mail begins with whose Message-ID is that of another one."""
+
+
+def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) -> bytes:
+    """Digest what a record says.
+
+    The copies of a ``mail`` in several folders differ in what was read of their heads: it says
+    who wrote what, and which files go with it.
+    """
+    if known := _FORGOTTEN.search(payload):
+        return bytes.fromhex(known[2 if mail else 1].decode())
+    lacks = read_deferred(deferred) if deferred else _NOTHING
+    files = lacks.contents
+    if mail:
+        body = orjson.loads(payload)
+        texts = (" ".join(body.get(name, "").split()) for name in _TEXTS)
+        files = sorted(files or body.get("attachments", []))
+        said = orjson.dumps((body.get("emailFrom", "").lower(), *texts, *files))
+    else:
+        said = _OF_OPTIONS.sub(b"", payload)
+        if said.startswith(b'{"type":"Call"'):
+            said = _OF_CALLS.sub(b"", said)
+        said += "\0".join((lacks.who or "", *files)).encode()
+    return blake2b(said, digest_size=16).digest()
+
+
+def forgotten(payload: bytes, deferred: str | None) -> bytes:
+    """A body that says no more what was written, and still is told from all others by it."""
+    if _FORGOTTEN.search(payload):
+        return payload
+    body = orjson.loads(payload)
+    digests = (content_digest(payload, deferred, mail=mail).hex() for mail in (False, True))
+    kept = {name: body[name] for name in _KEPT if name in body}
+    return orjson.dumps(kept | {"forgotten": "".join(digests)})
+
+
+def reused_key(key: bytes, content: bytes) -> bytes:
+    """Digest a key that several records share, with what one of them says."""
+    return blake2b(key + b"\0" + content, digest_size=16).digest()
+
+
+def numbered(key: bytes, number: int) -> bytes:
+    """The key of one among equal records: the first has the key itself."""
+    if number == 1:
+        return key
+    return key + number.to_bytes(2 if number <= _SHORT_NUMBERS else 4, "big")
+
+
+def reused_id(place: str, *, listed: bool = False) -> Problem:
+    """Name what is wrong with a record whose id is that of the one at ``place``."""
+    name = place.replace('"', "'")
+    quoted = f' ("{name}")' if place else ""
+    field, fix = "id", "give each record an id of its own"
+    if listed:
+        field, fix = "outboxKey", "take the key out of all but one"
+    return Problem(field, f"is that of another record{quoted} with other content", fix)

@@ -108,11 +108,10 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_encoder: Final = msgspec.json.Encoder()
+encode: Final = msgspec.json.Encoder().encode
+"""Encode the body of a message as `normalised` gives it."""
 
-_decoder: Final = msgspec.json.Decoder(InboundMessage)
-
-_ALT_ID: Final = b'"altId":"'
+_decode: Final = msgspec.json.Decoder(InboundMessage).decode
 
 
 def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of a record
@@ -135,22 +134,18 @@ def draft(  # noqa: PLR0913 - one argument for each thing that a source knows of
     notes are no part of the key.
     """
     date = now_ms if message.date is None else milliseconds(message.date)
-    lane = _lane(location, _who(message, deferred))
+    lane = _lane(location, message, deferred)
     counted = key is None and not id
     own = None if key is None else id_key(id)
     if key is None:
         key = id_key(id) if id else content_key(location, message, deferred, kind, noted)
-    missing = deferred.encoded() if deferred else None
-    mail = (
-        own is None and deferred is not None and deferred.mail is not None and deferred.mail == id
-    )
-    body = encode(message)
-    traits = int(deferred.traits) if deferred else 0
+    is_mail = own is None and id is not None and deferred is not None and deferred.mail == id
     return Draft(
-        *(location, lane, date, key, counted, body, line, raw, None, missing),
+        *(location, lane, date, key, counted, encode(message), line, raw, None),
+        deferred=deferred.encoded() if deferred else None,
         own=own,
-        mail=mail,
-        traits=traits,
+        mail=is_mail,
+        traits=int(deferred.traits) if deferred else 0,
     )
 
 
@@ -176,11 +171,6 @@ def unsent_draft(  # noqa: PLR0913 - as for draft
     return Draft(*(location, 0, 0, key, counted, None, line, raw, why), left_out=left_out, own=own)
 
 
-def encode(message: MessageFields) -> bytes:
-    """Encode the body of a message as `normalised` gives it."""
-    return _encoder.encode(message)
-
-
 def verified(
     message: InboundMessage, *, named: bool = False
 ) -> tuple[InboundMessage, tuple[Problem, ...]]:
@@ -189,7 +179,7 @@ def verified(
     ``named``: see `validate`.
     """
     try:
-        message = normalised(_decoder.decode(_encoder.encode(message)))
+        message = normalised(_decode(encode(message)))
     except OverflowError:
         fix = "give a date between the years 2 and 9998"
         return message, (Problem("date", "is outside the calendar in UTC", fix),)
@@ -198,11 +188,7 @@ def verified(
     return message, validate(message, named=named)
 
 
-_CHOICES: Final = {
-    "type": MESSAGE_TYPES,
-    "direction": DIRECTIONS,
-    "call.status": CALL_STATUSES,
-}
+_CHOICES: Final = {"type": MESSAGE_TYPES, "direction": DIRECTIONS, "call.status": CALL_STATUSES}
 
 
 def _type_problem(error: Exception) -> Problem:
@@ -253,7 +239,7 @@ def stamped(payload: bytes, key: bytes) -> bytes:
 
     A quote inside a JSON text is escaped, so the bytes of the field's name occur only as a name.
     """
-    if payload.find(_ALT_ID) >= 0:  # `in` would first try it as a number
+    if payload.find(b'"altId":"') >= 0:  # `in` would first try it as a number
         return payload
     if key[:1] == _BY_ID:
         return b'%b,"altId":%b}' % (payload[:-1], orjson.dumps(key_text(key)))
@@ -317,17 +303,13 @@ def fresh_key(now_ms: int) -> bytes:
     return _BY_CONTENT + (now_ms & 0xFFFFFFFFFFFF).to_bytes(6, "big") + urandom(12)
 
 
-def _who(message: MessageFields, deferred: Deferred | None) -> str | None:
-    known = message.contact_id or message.conversation_id
-    if known or deferred is None or deferred.contact is None:
-        return known
-    return deferred.contact.key
-
-
-def _lane(location: str, who: str | None) -> int:
+def _lane(location: str, message: MessageFields, deferred: Deferred | None) -> int:
     """Where two contacts share a lane by chance, they only wait for each other."""
-    text = f"{location}\0{who}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+    who = message.contact_id or message.conversation_id
+    if not who and deferred is not None and deferred.contact is not None:
+        who = deferred.contact.key
+    digest = blake2b(f"{location}\0{who}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def milliseconds(date: datetime) -> int:

@@ -22,6 +22,7 @@ from leadconnector_async.models import (
     CALL_STATUSES,
     DIRECTIONS,
     MESSAGE_TYPES,
+    Call,
     Contact,
     MessageFields,
     MessageType,
@@ -86,21 +87,12 @@ _MAIL_FIELDS: Final = (
 )
 
 _IDS: Final = (
-    *("contact_id", "conversation_id", "conversation_provider_id"),
-    *("email_message_id", "alt_id"),
+    *("contact_id", "conversation_id", "conversation_provider_id", "email_message_id", "alt_id"),
 )
 
 _TEXTS: Final = ("message", "subject", "html")
 
-_MAIL_TYPES: Final = " and ".join(name for name, rule in RULES.items() if rule.mail)
-
 _STATUSES: Final = frozenset((None, *CALL_STATUSES))
-
-_CALL_TYPES: Final = ", ".join(name for name, rule in RULES.items() if rule.call)
-
-_NO_CONTACT: Final = (
-    "give contactId or conversationId, or else the contact's phone or email, to be looked up"
-)
 
 
 def validate(
@@ -113,9 +105,8 @@ def validate(
     """
     rule = RULES.get(message.type)
     if rule is None:
-        return (
-            Problem("type", "is not a type of message", f"use one of {', '.join(MESSAGE_TYPES)}"),
-        )
+        fix = f"use one of {', '.join(MESSAGE_TYPES)}"
+        return (Problem("type", "is not a type of message", fix),)
     if _plainly_good(message, rule):
         return ()
     return tuple(_problems(message, rule, named=named, files=files))
@@ -139,7 +130,9 @@ def _plainly_good(message: MessageFields, rule: TypeRule) -> bool:
         and message.email_message_id is None
         and message.alt_id is None
         and message.attachments is None
-        and (_has_no_mail(message) or (rule.mail and _is_sound_mail(message)))
+        and (rule.mail or _has_no_mail(message))
+        and "\0" not in (message.subject or "")
+        and "\0" not in (message.html or "")
         and (message.call is None or (rule.call and message.call.status in _STATUSES))
     )
 
@@ -155,32 +148,12 @@ def _has_no_mail(message: MessageFields) -> bool:
     )
 
 
-def _is_sound_mail(message: MessageFields) -> bool:
-    return "\0" not in (message.subject or "") and "\0" not in (message.html or "")
-
-
 def _problems(
     message: MessageFields, rule: TypeRule, *, named: bool = False, files: bool = False
 ) -> Iterator[Problem]:
     if not (named or message.contact_id or message.conversation_id):
-        yield Problem("contactId", "is missing", _NO_CONTACT)
-    yield from _id_problems(message)
-    if rule.provider and not message.conversation_provider_id:
-        yield Problem(
-            "conversationProviderId",
-            "is missing",
-            f"type {message.type} needs the id of the provider that owns the channel",
-        )
-    if message.direction not in DIRECTIONS:
-        wrong = "is missing" if message.direction is None else "is not a direction"
-        yield Problem("direction", wrong, "say inbound or outbound; the API would assume outbound")
-    if message.date is not None and message.date.tzinfo is None:
-        yield Problem("date", "has no offset", "add one, as in 2024-05-01T09:30:00+02:00")
-    yield from _content_problems(message, rule, files=files)
-    yield from _call_problems(message, rule)
-
-
-def _id_problems(message: MessageFields) -> Iterator[Problem]:
+        fix = "give contactId or conversationId, or else the contact's phone or email, "
+        yield Problem("contactId", "is missing", f"{fix}to be looked up")
     for attribute in _IDS:
         value, name = getattr(message, attribute), _API_NAMES[attribute]
         if value is None:
@@ -189,6 +162,17 @@ def _id_problems(message: MessageFields) -> Iterator[Problem]:
             yield Problem(name, "is empty", "leave the field out or give an id")
         elif not value.isprintable():
             yield Problem(name, "has control characters", "give the id alone")
+    if rule.provider and not message.conversation_provider_id:
+        fix = f"type {message.type} needs the id of the provider that owns the channel"
+        yield Problem("conversationProviderId", "is missing", fix)
+    if message.direction not in DIRECTIONS:
+        wrong = "is missing" if message.direction is None else "is not a direction"
+        yield Problem("direction", wrong, "say inbound or outbound; the API would assume outbound")
+    if message.date is not None and message.date.tzinfo is None:
+        yield Problem("date", "has no offset", "add one, as in 2024-05-01T09:30:00+02:00")
+    yield from _content_problems(message, rule, files=files)
+    if message.call is not None:
+        yield from _call_problems(message.type, message.call, rule)
 
 
 def _content_problems(message: MessageFields, rule: TypeRule, *, files: bool) -> Iterator[Problem]:
@@ -196,7 +180,8 @@ def _content_problems(message: MessageFields, rule: TypeRule, *, files: bool) ->
         for attribute in _MAIL_FIELDS:
             if getattr(message, attribute):
                 wrong = f"does not belong to type {message.type}"
-                fix = f"only {_MAIL_TYPES} carry it; the API would drop it"
+                mails = " and ".join(name for name, rule in RULES.items() if rule.mail)
+                fix = f"only {mails} carry it; the API would drop it"
                 yield Problem(_API_NAMES[attribute], wrong, fix)
     has_content = files or message.message or message.html or message.attachments
     if rule.content and not has_content:
@@ -211,14 +196,11 @@ def _content_problems(message: MessageFields, rule: TypeRule, *, files: bool) ->
             break
 
 
-def _call_problems(message: MessageFields, rule: TypeRule) -> Iterator[Problem]:
-    if message.call is None:
-        return
+def _call_problems(type_: str, call: Call, rule: TypeRule) -> Iterator[Problem]:
     if not rule.call:
-        yield Problem(
-            "call", f"does not belong to type {message.type}", f"only {_CALL_TYPES} carry it"
-        )
-    if message.call.status is not None and message.call.status not in CALL_STATUSES:
+        calls = ", ".join(name for name, rule in RULES.items() if rule.call)
+        yield Problem("call", f"does not belong to type {type_}", f"only {calls} carry it")
+    if call.status not in _STATUSES:
         yield Problem("call.status", "is not a status", f"use one of {', '.join(CALL_STATUSES)}")
 
 

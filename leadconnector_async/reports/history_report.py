@@ -25,7 +25,8 @@ from leadconnector_async.sources.stream_source import decode_format
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leadconnector_async.outbox.reader import HistoryRecord, OutboxReader, ReasonGroup
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.reader import HistoryRecord, ReasonGroup
 
 _DAY_MS: Final = 86_400_000
 

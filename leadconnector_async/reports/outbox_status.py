@@ -17,13 +17,8 @@ from leadconnector_async.reports.progress import budget_after, slowest
 from leadconnector_async.sources.failed_list import failed_suffix
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.reader import (
-        OutboxReader,
-        OutboxSummary,
-        Owner,
-        RecordCounts,
-        SourcePosition,
-    )
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.reader import OutboxSummary, Owner, RecordCounts, SourcePosition
     from leadconnector_async.sources import Parsed
 
 MAX_PLACES: Final = 5
@@ -201,21 +196,17 @@ class Tallied(OutboxCounts, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The sum as people read it: ``read 10 = 7 sent + 1 failed + 2 left out``."""
-        copies = "copy" if self.copies == 1 else "copies"
-        terms = [
-            f"{n:,} {name}"
-            for name, n in (
-                ("sent", self.sent),
-                ("failed", self.failed),
-                ("unresolved", self.unresolved),
-                ("pending", self.pending),
-                (copies, self.copies),
-                ("left out", self.left_out),
-                ("dismissed", self.dismissed),
-            )
-        ]
-        shown = [term for term in terms if not term.startswith("0 ")] or terms[:1]
-        return f"read {self.read:,} = {' + '.join(shown)}"
+        told = {
+            "sent": self.sent,
+            "failed": self.failed,
+            "unresolved": self.unresolved,
+            "pending": self.pending,
+            "copy" if self.copies == 1 else "copies": self.copies,
+            "left out": self.left_out,
+            "dismissed": self.dismissed,
+        }
+        terms = [f"{n:,} {name}" for name, n in told.items() if n] or ["0 sent"]
+        return f"read {self.read:,} = {' + '.join(terms)}"
 
 
 class StatedOutbox(OutboxCounts, frozen=True, kw_only=True):

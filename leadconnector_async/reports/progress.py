@@ -81,24 +81,15 @@ def seconds_needed(count: int, budget: Budget) -> float:
     return begins + days * DAY + (rest - days * daily) / budget.rate
 
 
-class Requests(Struct, frozen=True):
-    """Between how many requests something takes, if none has to be made again."""
-
-    least: int
-    most: int
-
-
-def requests_for(work: Workload, mode: ContactMode, marks: int = 0) -> Requests:
-    """Count the requests that a location's records take, those before the sending included.
+def requests_for(work: Workload, mode: ContactMode, marks: int = 0) -> tuple[int, int]:
+    """The least and the most requests that a location's records take, if none is made again.
 
     A contact may be found by the first look-up; or by none, and is created. A conversation that
     exists already has to be searched for. Of ``marks`` conversations, each is looked at and marked.
     """
-    alike = work.records + work.files + work.owners + 2 * marks
+    alike = work.records + work.files + work.owners + work.conversations + 2 * marks
     contacts = work.ways + work.handles * (mode != "find")
-    return Requests(
-        alike + work.handles + work.conversations, alike + contacts + 2 * work.conversations
-    )
+    return alike + work.handles, alike + contacts + work.conversations
 
 
 def slowest(needs: Iterable[tuple[int, Budget]]) -> float:
@@ -221,22 +212,16 @@ class WatchedSender(Protocol):
         """Those that this process sends for."""
 
 
-class WatchedRun(WatchedSender, Protocol):
-    """What progress is measured of."""
-
-    breaker: Breaker
-
-
 class ProgressMeter:
     """Asked now and then by whoever shows progress. ``now`` is the loop's time, in seconds.
 
     ``left`` are the records without a fate, by location.
     """
 
-    def __init__(self, run: WatchedRun, reader: SourceReader, left: Mapping[str, int]) -> None:
-        self._run = run
-        self._reader = reader
-        self._left = left
+    def __init__(
+        self, run: WatchedSender, breaker: Breaker, reader: SourceReader, left: Mapping[str, int]
+    ) -> None:
+        self._run, self._breaker, self._reader, self._left = run, breaker, reader, left
         self._pace = RateMeter()
         self._throttled = 0
         self._throttled_at = -math.inf
@@ -250,9 +235,7 @@ class ProgressMeter:
             self._pace.note(now, self._left)
         reading = Notice(f"Reading location {location}.") if location else None
         known = sending and self._pace.span > 0
-        estimate = (
-            slowest(needs(self._left, self._run.locations, self._pace, now)) if known else math.inf
-        )
+        estimate = estimated(self._left, self._run, self._pace, now) if known else None
         return ImportProgress(
             sending=sending,
             bytes_read=self._reader.bytes_read,
@@ -265,15 +248,15 @@ class ProgressMeter:
             pending=sum(self._left.values()) if sending else stats.staged - stats.refused,
             total=total or 0,
             rate=self._pace.total if known else None,
-            seconds_left=estimate if math.isfinite(estimate) else None,
+            seconds_left=estimate,
             notice=self._notice(now) if sending else reading,
         )
 
     def _notice(self, now: float) -> Notice | None:
         """Why little moves: the gravest cause alone."""
         run, stats = self._run, self._run.stats
-        if run.breaker.is_open:
-            wait = max(run.breaker.open_until - now, 0.0)
+        if self._breaker.is_open:
+            wait = max(self._breaker.open_until - now, 0.0)
             return Notice("The API is out of reach: trying again", wait)
         spent = [s for s in run.locations.values() if s.quota.day_spent and s.error is None]
         if spent:
@@ -290,7 +273,15 @@ class ProgressMeter:
         return None
 
 
-def needs(
+def estimated(
+    left: Mapping[str, int], run: WatchedSender | None, pace: RateMeter, now: float
+) -> float | None:
+    """How many seconds what is left takes; None where no end is in sight."""
+    estimate = slowest(_needs(left, {} if run is None else run.locations, pace, now))
+    return estimate if math.isfinite(estimate) else None
+
+
+def _needs(
     left: Mapping[str, int], locations: Mapping[str, LocationState], pace: RateMeter, now: float
 ) -> Iterator[tuple[int, Budget]]:
     """What is left of each location that goes on, and what it may use."""

@@ -13,18 +13,19 @@ from itertools import islice
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct, field
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from leadconnector_async.delivery.outcomes import REASONS, TAKEN_OVER
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.observer import Observer
 from leadconnector_async.outbox.base import State
 from leadconnector_async.quota.limits import UNLIMITED
-from leadconnector_async.reports.progress import RateMeter, needs, slowest
+from leadconnector_async.reports.progress import RateMeter, estimated
 from leadconnector_async.reports.statistics import LatencyHistogram, LocationStatistics, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.delivery.scheduler import LocationState
@@ -50,13 +51,15 @@ _MOST_ALONE: Final = 100_000
 
 
 class _Counts(Struct):
+    """Those of `LocationStatistics` that are counted here."""
+
     requests: int = 0
     throttled: int = 0
     sent: int = 0
     rejected: int = 0
     unresolved: int = 0
-    waited: float = 0.0
-    pauses: Counter[str] = field(default_factory=Counter)
+    quota_wait: float = 0.0
+    pauses: dict[str, int] = {}
 
 
 class StagingTimes:
@@ -157,7 +160,7 @@ class StatisticsMeter(Observer):
         """See `Observer.requested`."""
         counts, slot = self._counts[exchange.location], exchange.slot
         counts.requests += 1
-        counts.waited += slot.waited
+        counts.quota_wait += slot.waited
         if exchange.response is not None and exchange.response.status == TOO_MANY:
             counts.throttled += 1
         self._requests.add(exchange.ended_at - slot.taken_at, exchange.ended_at)
@@ -196,7 +199,8 @@ class StatisticsMeter(Observer):
 
     def paused(self, location: str, reason: str) -> None:
         """See `Observer.paused`."""
-        self._counts[location].pauses[reason] += 1
+        pauses = self._counts[location].pauses
+        pauses[reason] = pauses.get(reason, 0) + 1
         self._next.paused(location, reason)
 
     def staged(self, seqs: range, location: str | None = None) -> None:
@@ -226,16 +230,14 @@ class StatisticsMeter(Observer):
         now, run, left = self._now(), self._run, self._left()
         self._sample(now)
         states = {} if run is None else run.locations
-        names = dict.fromkeys((*left, *states, *self._counts))
         breaker = self.session.breaker
         locations = {
-            name: self._location(states.get(name), self._counts[name], left.get(name), breaker, now)
-            for name in names
+            name: _location(states.get(name), self._counts[name], left.get(name), breaker, now)
+            for name in dict.fromkeys((*left, *states, *self._counts))
         }
         stats = RunStats() if run is None else run.stats
         known = self._pace.span > 0
-        seconds_left = slowest(needs(left, states, self._pace, now)) if known else math.inf
-        total = _sums(locations.values())
+        total = {name: sum(getattr(of, name) for of in locations.values()) for name in _SUMS}
         return Statistics(
             time=time.time(),
             age=now - self._began,
@@ -249,7 +251,7 @@ class StatisticsMeter(Observer):
                 "failed": self.refused + stats.refused + total.pop("rejected"),
                 "rate": self._pace.total if known else None,
                 "request_rate": self._request_pace.total if known else None,
-                "seconds_left": seconds_left if math.isfinite(seconds_left) else None,
+                "seconds_left": estimated(left, run, self._pace, now) if known else None,
                 "out_of_reach": breaker.outage(now),
                 "reconciliations": dict(self._results),
                 **total,
@@ -257,61 +259,44 @@ class StatisticsMeter(Observer):
             },
         )
 
-    def _location(
-        self,
-        state: LocationState | None,
-        counts: _Counts,
-        left: int | None,
-        breaker: Breaker,
-        now: float,
-    ) -> LocationStatistics:
-        of_quota = {} if state is None else _of_quota(state, now)
-        reason, until = (None, math.inf) if state is None else _pause_of(state, breaker, now)
-        lanes = () if state is None else state.lanes.values()
-        claimed = 0 if state is None else state.claimed
-        return LocationStatistics(
-            pending=max(claimed if left is None else left, 0),
-            claimed=claimed,
-            in_flight=sum(lane.busy for lane in lanes),
-            in_doubt=sum(len(lane.doubts) for lane in lanes),
-            lanes=len(lanes),
-            lane_depth=max((len(lane.claims) for lane in lanes), default=0),
-            sent=counts.sent,
-            rejected=counts.rejected,
-            unresolved=counts.unresolved,
-            requests=counts.requests,
-            throttled=counts.throttled,
-            quota_wait=counts.waited,
-            paused=reason,
-            paused_for=max(until - now, 0.0) if until < math.inf else None,
-            pauses=dict(counts.pauses),
-            **of_quota,
-        )
+
+_SUMS: Final = (
+    *("pending", "in_flight", "in_doubt", "sent", "rejected", "unresolved"),
+    *("requests", "throttled"),
+)
+"""Figures of locations that a process has the sums of."""
 
 
-def _sums(locations: Collection[LocationStatistics]) -> dict[str, int]:
-    names = (
-        *("pending", "in_flight", "in_doubt", "sent", "rejected", "unresolved"),
-        *("requests", "throttled"),
-    )
-    return {name: sum(getattr(of, name) for of in locations) for name in names}
-
-
-def _of_quota(state: LocationState, now: float) -> dict[str, Any]:
-    quota = state.quota
+def _location(
+    state: LocationState | None, counts: _Counts, left: int | None, breaker: Breaker, now: float
+) -> LocationStatistics:
+    counted = asdict(counts) | {"pauses": dict(counts.pauses)}
+    if state is None:
+        return LocationStatistics(pending=max(left or 0, 0), **counted)
+    quota, lanes = state.quota, state.lanes.values()
     seen, limit = quota.state(now, 0), quota.limit
     is_known = limit.requests < UNLIMITED.requests
     ends_in = quota.day_ends - now
-    return {
-        "quota_limit": limit.requests if is_known else None,
-        "quota_interval": limit.interval,
-        "quota_used": seen.window_used,
-        "quota_left": max(limit.requests - seen.window_used, 0) if is_known else None,
-        "day_limit": quota.day_limit,
-        "day_used": seen.day_used,
-        "day_left": quota.day_left,
-        "day_ends_in": ends_in if ends_in < math.inf else None,
-    }
+    reason, until = _pause_of(state, breaker, now)
+    return LocationStatistics(
+        pending=max(state.claimed if left is None else left, 0),
+        claimed=state.claimed,
+        in_flight=sum(lane.busy for lane in lanes),
+        in_doubt=sum(len(lane.doubts) for lane in lanes),
+        lanes=len(lanes),
+        lane_depth=max((len(lane.claims) for lane in lanes), default=0),
+        quota_limit=limit.requests if is_known else None,
+        quota_interval=limit.interval,
+        quota_used=seen.window_used,
+        quota_left=max(limit.requests - seen.window_used, 0) if is_known else None,
+        day_limit=quota.day_limit,
+        day_used=seen.day_used,
+        day_left=quota.day_left,
+        day_ends_in=ends_in if ends_in < math.inf else None,
+        paused=reason,
+        paused_for=max(until - now, 0.0) if until < math.inf else None,
+        **counted,
+    )
 
 
 def _pause_of(state: LocationState, breaker: Breaker, now: float) -> tuple[str | None, float]:

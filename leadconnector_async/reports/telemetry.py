@@ -19,8 +19,8 @@ from leadconnector_async.records.draft import TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
 
-    from opentelemetry.context import Context
     from opentelemetry.metrics import (
         CallbackOptions,
         Counter,
@@ -100,7 +100,7 @@ class OpenTelemetry:
             raise ImportError(
                 'OpenTelemetry is not installed: pip install "leadconnector-async[otel]"'
             ) from error
-        self._api = trace
+        self.api: ModuleType = trace
         self.propagator: TraceContextTextMapPropagator = (
             tracecontext.TraceContextTextMapPropagator()
         )
@@ -167,29 +167,6 @@ class OpenTelemetry:
         for period, field in (("window", "quota_left"), ("day", "day_left")):
             yield from self._gauge(field, min, **{"leadconnector.quota.period": period})
 
-    def context_of(self, trace: TraceContext | None) -> Context | None:
-        """The context to begin a span in; None for the present one."""
-        if trace is None:
-            return None
-        carrier = {"traceparent": trace.parent, "tracestate": trace.state or ""}
-        return self.propagator.extract(carrier)
-
-    def span(self, exchange: Exchange, attributes: dict[str, Any], seconds: float) -> None:
-        """Make the span of a request that has ended."""
-        ended_at = time.time_ns()
-        span = self.tracer.start_span(
-            f"{exchange.request.method} {attributes['url.template']}",
-            self.context_of(exchange.trace),
-            self._api.SpanKind.CLIENT,
-            attributes,
-            start_time=ended_at - round(seconds * 1e9),
-        )
-        if exchange.resends:
-            span.set_attribute("http.request.resend_count", exchange.resends)
-        if "error.type" in attributes:
-            span.set_status(self._api.StatusCode.ERROR)
-        span.end(ended_at)
-
 
 class OpenTelemetryObserver(Observer):
     """An `Observer` of requests to one API. Of what it does not hear, others' figures tell."""
@@ -230,10 +207,25 @@ class OpenTelemetryObserver(Observer):
                 attributes["error.type"] = str(status)
         else:
             attributes["error.type"] = type(exchange.error).__name__
-        seconds = exchange.ended_at - slot.taken_at
-        telemetry.duration.record(seconds, attributes, telemetry.context_of(exchange.trace))
+        seconds, ended_at = exchange.ended_at - slot.taken_at, time.time_ns()
+        context = None  # the present one
+        if (trace := exchange.trace) is not None:
+            carrier = {"traceparent": trace.parent, "tracestate": trace.state or ""}
+            context = telemetry.propagator.extract(carrier)
+        telemetry.duration.record(seconds, attributes, context)
         telemetry.quota_wait.record(slot.waited, place)
-        telemetry.span(exchange, attributes, seconds)
+        span = telemetry.tracer.start_span(
+            f"{exchange.request.method} {attributes['url.template']}",
+            context,
+            telemetry.api.SpanKind.CLIENT,
+            attributes,
+            start_time=ended_at - round(seconds * 1e9),
+        )
+        if exchange.resends:
+            span.set_attribute("http.request.resend_count", exchange.resends)
+        if "error.type" in attributes:
+            span.set_status(telemetry.api.StatusCode.ERROR)
+        span.end(ended_at)
 
     def committed(self, settlements: Sequence[Settlement], seconds: float) -> None:
         """See `Observer.committed`."""

@@ -48,25 +48,18 @@ __all__ = [
     "serve",
 ]
 
-_HOMES = {
-    "config": (
-        "Latency",
-        "Limits",
-        "NO_LIMITS",
-        "OAuthApp",
-        "OAuthInstallation",
-        "READ_SCOPES",
-        "Reads",
-        "SandboxConfig",
-        "SandboxContact",
-    ),
-    "faults": ("FAULT_KINDS", "Fault"),
-    "message_store": ("Stored",),
-    "program": ("config_from_options", "parse_fault", "serve"),
-    "server": ("Sandbox", "SandboxThread"),
-    "state": ("MessageCall", "StoredMessages"),
+_HOME_OF = dict.fromkeys(__all__, "config") | {
+    "FAULT_KINDS": "faults",
+    "Fault": "faults",
+    "MessageCall": "state",
+    "Sandbox": "server",
+    "SandboxThread": "server",
+    "Stored": "message_store",
+    "StoredMessages": "state",
+    "config_from_options": "program",
+    "parse_fault": "program",
+    "serve": "program",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

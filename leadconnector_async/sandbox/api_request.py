@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox.config import SandboxConfig
 
-_CAPITAL: Final = re.compile("([A-Z])")
-
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
-
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 _MAX_DIGITS: Final = 20
 
@@ -42,7 +38,7 @@ def parse_ms(text: str) -> int | None:
         in_utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return (in_utc - _EPOCH) // _MILLISECOND
+    return (in_utc - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _digits(text: str) -> int | None:
@@ -97,7 +93,7 @@ class ApiRequest(Struct, kw_only=True, gc=False):
         is_json = "json" in self.content_type.lower()
         given = self.json() if is_json else dict(parse_qsl(self.body.decode("utf-8", "replace")))
         texts = {name: value for name, value in given.items() if isinstance(value, str)}
-        return {_CAPITAL.sub(r"_\1", name).lower(): value for name, value in texts.items()}
+        return {re.sub("([A-Z])", r"_\1", name).lower(): value for name, value in texts.items()}
 
     def limit(self, *, default: int, least: int, most: int) -> int:
         """The page size asked for, ``most`` at most; below ``least`` it is 422."""
@@ -116,9 +112,8 @@ class ApiRequest(Struct, kw_only=True, gc=False):
         text = self.query.get(name)
         if text is None:
             return None
-        moment = _digits(text)
-        if moment is None:
-            moment = parse_ms(text)
+        digits = _digits(text)
+        moment = parse_ms(text) if digits is None else digits
         if moment is None:
             raise replies.invalid(f"{name} must be a valid ISO 8601 date string")
         return moment
@@ -140,9 +135,6 @@ class Grant(Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
 
 
-NOBODY: Final = Grant(app="", location="")
-
-
 class AccessControl:
     """The tokens that are known, and what each of them grants."""
 
@@ -159,13 +151,19 @@ class AccessControl:
         """Let a new token in."""
         self._grants[token] = grant
 
-    def grant(self, authorization: str, now: float) -> Grant:
-        """What the request's token grants.
+    def check(
+        self, scope: str, headers: Mapping[str, str], config: SandboxConfig, now: float
+    ) -> Grant:
+        """Let a request in to what needs a scope; '' is for everyone.
 
         Raises:
-            ApiError: 401 for a token that is unknown or expired.
+            ApiError: 401 for a wrong version, token or scope, or a token that is expired.
         """
-        scheme, _, token = authorization.partition(" ")
+        if not scope:
+            return Grant(app="", location="")
+        if headers.get("Version", "") not in config.versions:
+            raise replies.ApiError(replies.NO_VERSION)
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
             raise replies.ApiError(replies.BAD_TOKEN)
         found = self._grants.get(token, self._anyone)
@@ -174,21 +172,6 @@ class AccessControl:
             found = self._grants[token] = replace(found, app=own, location=own)
         if found is None or (found.expires_at is not None and found.expires_at <= now):
             raise replies.ApiError(replies.BAD_TOKEN)
-        return found
-
-    def check(
-        self, scope: str, headers: Mapping[str, str], config: SandboxConfig, now: float
-    ) -> Grant:
-        """Let a request in to what needs a scope; '' is for everyone.
-
-        Raises:
-            ApiError: 401 for a wrong version, token or scope.
-        """
-        if not scope:
-            return NOBODY
-        if headers.get("Version", "") not in config.versions:
-            raise replies.ApiError(replies.NO_VERSION)
-        grant = self.grant(headers.get("Authorization", ""), now)
         if scope in config.denied_scopes:
             raise replies.ApiError(replies.NO_SCOPE)
-        return grant
+        return found

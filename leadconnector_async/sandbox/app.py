@@ -11,28 +11,16 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
+from leadconnector_async.sandbox import account_endpoints as account
+from leadconnector_async.sandbox import read_endpoints as reads
+from leadconnector_async.sandbox import storing_endpoints as storing
 from leadconnector_async.sandbox.api_request import ApiRequest
-from leadconnector_async.sandbox.contact_endpoints import (
-    create_contact,
-    create_conversation,
-    delete_contact,
-    find_duplicate,
-    get_contact,
-    get_conversation,
-    list_workflows,
-    search_conversations,
-    update_conversation,
-    upsert_contact,
-)
 from leadconnector_async.sandbox.faults import NUMBERS, WIRE_KINDS, Fault, invented_reply, spoil
-from leadconnector_async.sandbox.inbound_endpoints import add_inbound, add_outbound_call
 from leadconnector_async.sandbox.message_store import normal_phone
-from leadconnector_async.sandbox.read_endpoints import export, get_email, get_message, list_messages
 from leadconnector_async.sandbox.replies import THROTTLED, ApiError, Reply, not_found
 from leadconnector_async.sandbox.state import MessageCall
-from leadconnector_async.sandbox.token_endpoints import location_token, refresh
-from leadconnector_async.sandbox.upload_endpoints import get_upload, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,13 +34,10 @@ def respond(
     """Do what the request asks for. ``target`` is its path and query, encoded."""
     seq = state.store.total + 1
     exchange = _respond(state, method, target, headers, body)
-    if exchange.endpoint in _STORING and state.config.keep_messages:
+    if exchange.endpoint in ("inbound", "outbound") and state.config.keep_messages:
         stored = state.store.numbered(seq)
         state.calls.append(MessageCall(body=body, status=exchange.status, stored=stored))
     return exchange
-
-
-_STORING: Final = ("inbound", "outbound")
 
 
 def _respond(
@@ -90,17 +75,13 @@ def _metered(state: SandboxState, route: Route, request: ApiRequest) -> Exchange
     if request.grant.company:  # a company's token draws on the quota of the location that it names
         location = request.query.get("locationId", location)
     ruling = state.rate_limiter(request.grant.app, location).allow(request.now)
-    exchange = (
-        _faulty(state, route, request, location)
-        if ruling.allowed
-        else Exchange(route.name, THROTTLED)
-    )
+    exchange = Exchange(route.name, THROTTLED)
+    if ruling.allowed:
+        exchange = _faulty(state, route, request, location)
     reply = exchange.reply
     # What a fault put into the headers is meant to be seen.
     headers = {**ruling.headers, **reply.headers} if reply.headers else ruling.headers
-    return Exchange(
-        route.name, Reply(reply.status, reply.body, reply.content_type, headers), exchange.wire
-    )
+    return replace(exchange, reply=replace(reply, headers=headers))
 
 
 def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: str) -> Exchange:
@@ -109,7 +90,7 @@ def _faulty(state: SandboxState, route: Route, request: ApiRequest, location: st
         fault = state.faults.choose(route.name, location, _named(state, request))
     if fault is None:
         return Exchange(route.name, _run(state, route, request))
-    if fault.when == "before" and fault.kind not in _TRUE_ANSWERS:
+    if fault.when == "before" and not fault.kind.startswith("rates_"):
         reply = invented_reply(fault, state.faults.fired[fault.kind])
     else:
         reply = _run(state, route, request)
@@ -135,9 +116,6 @@ class Exchange(Struct, frozen=True, gc=False):
     def status(self) -> int:
         """The status that is answered; 0 where none is."""
         return self.reply.status if self.wire is None else 0
-
-
-_TRUE_ANSWERS: Final = ("rates_garbage", "rates_contradictory")
 
 
 def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
@@ -168,6 +146,10 @@ _FIND: Final = "conversations.readonly"
 
 _OPEN: Final = "conversations.write"
 
+_LOOK_UP: Final = "contacts.readonly"
+
+_MAKE: Final = "contacts.write"
+
 
 class Route(Struct, frozen=True):
     """One endpoint. ``name`` is what faults and counters call it; no ``scope`` needs no token."""
@@ -180,27 +162,29 @@ class Route(Struct, frozen=True):
 
 
 ROUTES: Final = (
-    Route("inbound", "POST", "/conversations/messages/inbound", _WRITE, add_inbound),
-    Route("outbound", "POST", "/conversations/messages/outbound", _WRITE, add_outbound_call),
-    Route("upload", "POST", "/conversations/messages/upload", _WRITE, upload),
-    Route("export", "GET", "/conversations/messages/export", _READ, export),
-    Route("email", "GET", "/conversations/messages/email/{}", _READ, get_email),
-    Route("message", "GET", "/conversations/messages/{}", _READ, get_message),
-    Route("messages", "GET", "/conversations/{}/messages", _READ, list_messages),
-    Route("search", "GET", "/conversations/search", _FIND, search_conversations),
-    Route("conversation", "GET", "/conversations/{}", _FIND, get_conversation),
-    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, update_conversation),
-    Route("open_conversation", "POST", "/conversations/", _OPEN, create_conversation),
-    Route("find_contact", "GET", "/contacts/search/duplicate", "contacts.readonly", find_duplicate),
-    Route("create_contact", "POST", "/contacts/", "contacts.write", create_contact),
-    Route("upsert_contact", "POST", "/contacts/upsert", "contacts.write", upsert_contact),
-    Route("workflows", "GET", "/workflows/", "workflows.readonly", list_workflows),
-    Route("delete_contact", "DELETE", "/contacts/{}", "contacts.write", delete_contact),
-    Route("contact", "GET", "/contacts/{}", "contacts.readonly", get_contact),
-    Route("file", "GET", "/uploads/{}/{}", "", get_upload),
-    Route("token", "POST", "/oauth/token", "", refresh),
-    Route("location_token", "POST", "/oauth/locationToken", "oauth.write", location_token),
-    Route("location_token", "POST", "/oauth/location-token", "oauth.write", location_token),
+    Route("inbound", "POST", "/conversations/messages/inbound", _WRITE, storing.add_inbound),
+    Route(
+        "outbound", "POST", "/conversations/messages/outbound", _WRITE, storing.add_outbound_call
+    ),
+    Route("upload", "POST", "/conversations/messages/upload", _WRITE, storing.upload),
+    Route("export", "GET", "/conversations/messages/export", _READ, reads.export),
+    Route("email", "GET", "/conversations/messages/email/{}", _READ, reads.get_email),
+    Route("message", "GET", "/conversations/messages/{}", _READ, reads.get_message),
+    Route("messages", "GET", "/conversations/{}/messages", _READ, reads.list_messages),
+    Route("search", "GET", "/conversations/search", _FIND, account.search_conversations),
+    Route("conversation", "GET", "/conversations/{}", _FIND, account.get_conversation),
+    Route("update_conversation", "PUT", "/conversations/{}", _OPEN, account.update_conversation),
+    Route("open_conversation", "POST", "/conversations/", _OPEN, account.create_conversation),
+    Route("find_contact", "GET", "/contacts/search/duplicate", _LOOK_UP, account.find_duplicate),
+    Route("create_contact", "POST", "/contacts/", _MAKE, account.create_contact),
+    Route("upsert_contact", "POST", "/contacts/upsert", _MAKE, account.upsert_contact),
+    Route("workflows", "GET", "/workflows/", "workflows.readonly", account.list_workflows),
+    Route("delete_contact", "DELETE", "/contacts/{}", _MAKE, account.delete_contact),
+    Route("contact", "GET", "/contacts/{}", _LOOK_UP, account.get_contact),
+    Route("file", "GET", "/uploads/{}/{}", "", storing.get_upload),
+    Route("token", "POST", "/oauth/token", "", account.refresh),
+    Route("location_token", "POST", "/oauth/locationToken", "oauth.write", account.location_token),
+    Route("location_token", "POST", "/oauth/location-token", "oauth.write", account.location_token),
 )
 
 _EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{}" not in route.path}

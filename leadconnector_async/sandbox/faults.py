@@ -33,30 +33,13 @@ huge      a body of 100 MB
 endless   a chunked body that goes on for ``seconds``
 """
 
-ReplyKind = Literal[
-    "401",
-    "401_nested",
-    "403",
-    "404",
-    "422",
-    "429",
-    "500",
-    "502",
-    "503",
-    "504",
-    "garbage",
-    "html",
-    "no_id",
-    "id_type",
-    "refused",
-    "vanished",
-    "rates_garbage",
-    "rates_contradictory",
-    "retry_past",
-    "retry_far",
-    "redirect_302",
-    "redirect_307",
-]
+StatusKind = Literal["401", "401_nested", "403", "404", "422", "429", "500", "502", "503", "504"]
+
+BodyKind = Literal["garbage", "html", "no_id", "id_type", "refused", "vanished"]
+
+HeaderKind = Literal["rates_garbage", "rates_contradictory", "retry_past", "retry_far"]
+
+ReplyKind = Literal[StatusKind, BodyKind, HeaderKind, "redirect_302", "redirect_307"]
 """What is answered instead.
 
 401                  the token is called invalid
@@ -140,7 +123,7 @@ class _Armed:
         self.match = {**fault.match, **{name: value for name, value in own.items() if value}}
         self.number = normal_phone(fault.number) if fault.number else None
         self._met = 0
-        self._fired = 0
+        self.fired = 0
         self._random = Random(seed)  # noqa: S311 - reproducible, not secret
 
     def wants(self, endpoint: str, location: str, named: Mapping[str, Any]) -> bool:
@@ -153,12 +136,7 @@ class _Armed:
             return False
         self._met += 1
         picked = self._met in fault.nth if fault.nth else self._random.random() < fault.probability
-        return picked and (fault.times is None or self._fired < fault.times)
-
-    def fire(self) -> Fault:
-        """Count that the rule was applied."""
-        self._fired += 1
-        return self.fault
+        return picked and (fault.times is None or self.fired < fault.times)
 
 
 class FaultPlan:
@@ -189,9 +167,10 @@ class FaultPlan:
         wanting = [armed for armed in self._armed if armed.wants(endpoint, location, named)]
         if not wanting:
             return None
-        fault = wanting[0].fire()
-        self.fired[fault.kind] += 1
-        return fault
+        first = wanting[0]
+        first.fired += 1
+        self.fired[first.fault.kind] += 1
+        return first.fault
 
 
 _PAGE: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -256,7 +235,7 @@ _SPOILERS: Final[dict[str, Callable[[Fault, replies.Reply], replies.Reply]]] = {
     "401_nested": lambda _, __: replies.json_reply(401, _NESTED),
     "403": lambda _, __: replies.NO_LOCATION_ACCESS,
     "404": lambda _, __: replies.error(404, "Not Found"),
-    "422": lambda _, __: replies.unprocessable("the sandbox was told to refuse this"),
+    "422": lambda _, __: replies.invalid("the sandbox was told to refuse this").reply,
     "429": lambda fault, _: _throttled(fault, None),
     "500": lambda _, __: replies.SERVER_ERROR,
     "502": lambda _, __: _html(502),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import string
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Upload(Struct, frozen=True, kw_only=True):
@@ -197,10 +195,6 @@ class Timeline:
         self.by_arrival: list[Stored] = []
         self._by_date: list[Stored] = []
 
-    def add(self, stored: Stored) -> None:
-        """Append what has just arrived."""
-        self.by_arrival.append(stored)
-
     def by_date(self) -> list[Stored]:
         """Oldest first; messages of one moment in the order of their arrival."""
         fresh = self.by_arrival[len(self._by_date) :]
@@ -210,16 +204,16 @@ class Timeline:
         return self._by_date
 
 
+@dataclass(slots=True, eq=False)
 class Conversation:
     """The one conversation of a contact."""
 
-    def __init__(self, conversation_id: str, location_id: str, contact_id: str, at: float) -> None:
-        self.id = conversation_id
-        self.location_id = location_id
-        self.contact_id = contact_id
-        self.opened_at = at
-        self.unread = 0
-        self.timeline: Timeline = Timeline()
+    id: str
+    location_id: str
+    contact_id: str
+    opened_at: float
+    unread: int = 0
+    timeline: Timeline = field(default_factory=Timeline)
 
     def __repr__(self) -> str:
         return f"Conversation({self.id!r}, contact={self.contact_id!r})"
@@ -233,9 +227,11 @@ class MessageStore:
         self._keep = keep
         self._conversations: dict[tuple[str, str], Conversation] = {}
         self._of_contact: dict[tuple[str, str], Conversation] = {}
-        self._locations: dict[str, Timeline] = {}
-        self._messages: dict[str, Stored] = {}
-        self._threads: dict[tuple[str, str], list[str]] = {}
+        self.timelines: defaultdict[str, Timeline] = defaultdict(Timeline)
+        """All messages of a location."""
+        self.by_id: dict[str, Stored] = {}
+        self.threads: dict[tuple[str, str], list[str]] = {}
+        """The ids of the thread that an email of a location is in, the first naming the thread."""
         self.counts: Counter[str] = Counter()
         self.total: int = 0
 
@@ -247,13 +243,10 @@ class MessageStore:
         """A contact's conversation, if it was opened."""
         return self._of_contact.get((location, contact_id))
 
-    def conversations(self, location: str) -> Iterator[Conversation]:
-        """All of a location, in the order in which they were opened."""
-        return (one for (where, _), one in self._conversations.items() if where == location)
-
-    def all_conversations(self) -> list[Conversation]:
-        """All of every location, in the order in which they were opened."""
-        return list(self._conversations.values())
+    def conversations(self, location: str | None = None) -> list[Conversation]:
+        """All of a location, or of every location, in the order in which they were opened."""
+        every = self._conversations.values()
+        return [one for one in every if location in (None, one.location_id)]
 
     def open(
         self, location: str, contact_id: str, now: float, conversation_id: str | None = None
@@ -272,10 +265,10 @@ class MessageStore:
             return
         del self._conversations[location, gone.id]
         for stored in gone.timeline.by_arrival:
-            self._messages.pop(stored.id, None)
-        kept = self._messages.values()
-        self._locations[location] = Timeline()
-        self._locations[location].by_arrival += [one for one in kept if one.location_id == location]
+            self.by_id.pop(stored.id, None)
+        kept = self.by_id.values()
+        self.timelines[location] = Timeline()
+        self.timelines[location].by_arrival += [one for one in kept if one.location_id == location]
 
     def add(self, stored: Stored, conversation: Conversation) -> None:
         """Store a message."""
@@ -283,38 +276,23 @@ class MessageStore:
         self.counts[stored.location_id] += 1
         if not self._keep:
             return
-        self._messages[stored.id] = stored
+        self.by_id[stored.id] = stored
         conversation.unread += stored.direction == "inbound"
-        conversation.timeline.add(stored)
-        self.timeline(stored.location_id).add(stored)
+        conversation.timeline.by_arrival.append(stored)
+        self.timelines[stored.location_id].by_arrival.append(stored)
         if stored.email_message_id and stored.thread_id:
             place, mail = stored.location_id, stored.email_message_id
-            thread = self._threads.setdefault((place, stored.thread_id), [])
+            thread = self.threads.setdefault((place, stored.thread_id), [])
             thread.append(mail)
-            self._threads[place, mail] = thread
-
-    def thread(self, location: str, email_message_id: str) -> list[str] | None:
-        """The ids of the thread that this email is in, the first one naming the thread."""
-        return self._threads.get((location, email_message_id))
-
-    def timeline(self, location: str) -> Timeline:
-        """All messages of a location."""
-        found = self._locations.get(location)
-        if found is None:
-            found = self._locations[location] = Timeline()
-        return found
-
-    def message(self, message_id: str) -> Stored | None:
-        """A message by its id."""
-        return self._messages.get(message_id)
+            self.threads[place, mail] = thread
 
     def numbered(self, seq: int) -> Stored | None:
         """The message that arrived as this one, where it is among the last."""
-        for stored in reversed(self._messages.values()):
+        for stored in reversed(self.by_id.values()):
             if stored.seq <= seq:
                 return stored if stored.seq == seq else None
         return None
 
     def messages(self) -> list[Stored]:
         """All that is kept, in the order of arrival."""
-        return list(self._messages.values())
+        return list(self.by_id.values())

@@ -7,6 +7,9 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
+from msgspec import convert
+from msgspec.structs import replace
+
 from leadconnector_async.sandbox.app import ROUTES
 from leadconnector_async.sandbox.config import (
     ANY_LOCATION,
@@ -132,18 +135,14 @@ def read_contacts(path: str, *, located: bool = True) -> Iterator[SandboxContact
     """
     with Path(path).open(encoding="utf-8-sig", newline="") as file:
         for number, row in enumerate(csv.DictReader(file), 1):
-            cells = {name: (row.get(name) or "").strip() for name in row if name}
-            if not cells.get("id"):
+            cells: dict[str, Any] = {name: (row[name] or "").strip() for name in row if name}
+            cells = {name: text for name, text in cells.items() if text}
+            if "id" not in cells:
                 raise ValueError(f"{path}: contact {number} has no id")
             others = cells.get("additionalEmails", "").split(";")
-            yield SandboxContact(
-                id=cells["id"],
-                phone=cells.get("phone") or None,
-                email=cells.get("email") or None,
-                name=cells.get("name") or None,
-                additional_emails=tuple(one.strip() for one in others if one.strip()),
-                location_id=cells.get("locationId") or None if located else None,
-            )
+            cells["additionalEmails"] = [one.strip() for one in others if one.strip()]
+            contact = convert(cells, SandboxContact)  # passes over further columns
+            yield contact if located else replace(contact, location_id=None)
 
 
 def _limits(options: Options) -> Limits:

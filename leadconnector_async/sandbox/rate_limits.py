@@ -146,18 +146,11 @@ class RateLimiter:
             window.take(now)
             if day is not None:
                 day.take(now)
-        headers = self._headers(now)
+        day_left, day_ends = (0, 0.0) if day is None else (day.left(now), day.wait(now))
+        headers = self._figures(window.left(now), day_left, day_ends)
         if not admitted and self._limits.retry_after:
-            wait = day.wait(now) if spent and day is not None else window.wait(now)
-            headers["Retry-After"] = str(math.ceil(wait))
+            headers["Retry-After"] = str(math.ceil(day_ends if spent else window.wait(now)))
         return RateDecision(allowed=admitted, headers=headers)
-
-    def _headers(self, now: float) -> dict[str, str]:
-        window, day = self._window, self._day
-        left = window.left(now) if window is not None else self._limits.max
-        if day is None:
-            return self._figures(left, 0, 0.0)
-        return self._figures(left, day.left(now), day.wait(now))
 
     def _figures(self, left: int, day_left: int, day_ends: float) -> dict[str, str]:
         limits = self._limits

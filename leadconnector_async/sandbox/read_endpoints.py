@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
+import msgspec
 
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.message_store import iso
@@ -41,8 +42,6 @@ MESSAGE_TYPES_ON_READ: Final[dict[str, tuple[str, int]]] = {
     "RCS": ("TYPE_RCS", 42),
 }
 
-_CUSTOM_EMAIL: Final = ("TYPE_CUSTOM_PROVIDER_EMAIL", 23)
-
 CHANNELS: Final[dict[str, frozenset[str]]] = {
     "Call": frozenset(
         {"TYPE_CALL", "TYPE_IVR_CALL", "TYPE_CAMPAIGN_CALL", "TYPE_CAMPAIGN_VOICEMAIL"}
@@ -58,18 +57,13 @@ CHANNELS: Final[dict[str, frozenset[str]]] = {
 def message_type(stored: Stored) -> tuple[str, int]:
     """The type's name and number on reads. A ``Custom`` message with mail fields is an email."""
     if stored.type == "Custom" and ("html" in stored.fields or "subject" in stored.fields):
-        return _CUSTOM_EMAIL
+        return "TYPE_CUSTOM_PROVIDER_EMAIL", 23
     return MESSAGE_TYPES_ON_READ[stored.type]
 
 
-def is_email(stored: Stored) -> bool:
-    """Whether the export leaves it out unless it is asked for."""
-    return message_type(stored)[0] in CHANNELS["Email"]
-
-
-def is_call(stored: Stored) -> bool:
-    """Whether its attachments are kept from reads."""
-    return message_type(stored)[0] in CHANNELS["Call"]
+def is_of(stored: Stored, channel: str) -> bool:
+    """Whether it is what the export calls so."""
+    return message_type(stored)[0] in CHANNELS[channel]
 
 
 def email_text(stored: Stored) -> str:
@@ -96,9 +90,9 @@ def message_view(state: SandboxState, stored: Stored) -> dict[str, Any]:
         "source": "api",
         "meta": _meta(state, stored, call_status),
     }
-    if not is_call(stored):
+    if not is_of(stored, "Call"):  # of which attachments are kept from reads
         view["attachments"] = fields.get("attachments") or []
-        if not is_email(stored):
+        if not is_of(stored, "Email"):
             view["body"] = fields.get("message") or ""
         elif state.config.reads.email_body:
             view["body"] = email_text(stored)
@@ -113,7 +107,7 @@ def _meta(state: SandboxState, stored: Stored, call_status: str | None) -> dict[
     if call_status:
         return {"callStatus": call_status, "call": {"status": call_status}}
     if stored.email_message_id:
-        thread = state.store.thread(stored.location_id, stored.email_message_id)
+        thread = state.store.threads.get((stored.location_id, stored.email_message_id))
         return {"email": {"messageIds": thread or [stored.email_message_id]}}
     return {}
 
@@ -162,6 +156,11 @@ PageCursor = tuple[int, int]
 """Where a message stands in an order: its moment, then its number."""
 
 
+_by_date: Final[Callable[[Stored], PageCursor]] = attrgetter("date", "seq")
+
+_by_arrival: Final[Callable[[Stored], PageCursor]] = attrgetter("stored_ms", "seq")
+
+
 def visible(state: SandboxState, messages: Sequence[Stored], now: float) -> list[Stored]:
     """Those that reads can see by now."""
     lag = state.config.reads.lag
@@ -176,14 +175,6 @@ def known_conversation(state: SandboxState, request: ApiRequest) -> Conversation
     if found is None:
         raise replies.ApiError(replies.NO_CONVERSATION)
     return found
-
-
-def _by_date(stored: Stored) -> PageCursor:
-    return stored.date, stored.seq
-
-
-def _by_arrival(stored: Stored) -> PageCursor:
-    return stored.stored_ms, stored.seq
 
 
 def list_messages(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -208,7 +199,7 @@ def list_messages(state: SandboxState, request: ApiRequest) -> replies.Reply:
 
 
 def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) -> int:
-    stored = state.store.message(message_id)
+    stored = state.store.by_id.get(message_id)
     if stored is None:
         raise replies.refused(400, "lastMessageId not found")
     return bisect_left(messages, _by_date(stored), key=_by_date)
@@ -216,7 +207,7 @@ def _position(state: SandboxState, messages: Sequence[Stored], message_id: str) 
 
 def get_message(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/{id}``."""
-    stored = state.store.message(request.params[0])
+    stored = state.store.by_id.get(request.params[0])
     if stored is None or not _may_see(state, request, stored):
         raise replies.refused(400, "Message not found")
     return replies.json_reply(200, message_view(state, stored))
@@ -225,8 +216,8 @@ def get_message(state: SandboxState, request: ApiRequest) -> replies.Reply:
 def get_email(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/email/{id}``, by message id or email message id."""
     sought = request.params[0]
-    for stored in reversed(state.store.timeline(request.grant.location).by_arrival):
-        if sought in (stored.id, stored.email_message_id) and is_email(stored):
+    for stored in reversed(state.store.timelines[request.grant.location].by_arrival):
+        if sought in (stored.id, stored.email_message_id) and is_of(stored, "Email"):
             if _may_see(state, request, stored):
                 return replies.json_reply(200, email_view(state, stored))
             break
@@ -242,7 +233,7 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /conversations/messages/export``: 100 a page, 10 to 500, emails only when asked for."""
     location = request.location(request.query.get("locationId"))
     limit = request.limit(default=100, least=10, most=500)
-    timeline = state.store.timeline(location)
+    timeline = state.store.timelines[location]
     by_date = state.config.reads.export_by == "date"
     key = _by_date if by_date else _by_arrival
     ordered = timeline.by_date() if by_date else timeline.by_arrival
@@ -259,7 +250,7 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
         "total": len(matching),
     }
     if more:
-        content["nextCursor"] = urlsafe_b64encode(orjson.dumps(key(page[-1]))).decode()
+        content["nextCursor"] = urlsafe_b64encode(msgspec.json.encode(key(page[-1]))).decode()
     return replies.json_reply(200, content)
 
 
@@ -273,11 +264,8 @@ def _filter(request: ApiRequest, key: Callable[[Stored], PageCursor]) -> Callabl
 
     def keep(stored: Stored) -> bool:
         moment = key(stored)[0]
-        fits_channel = (
-            not is_email(stored)
-            if channel is None
-            else message_type(stored)[0] in CHANNELS[channel]
-        )
+        is_mail = is_of(stored, "Email")  # left out unless it is asked for
+        fits_channel = is_of(stored, channel) if channel is not None else not is_mail
         return (
             fits_channel
             and contact in (None, stored.contact_id)
@@ -301,14 +289,9 @@ def _after(
     if not cursor:
         return 0
     try:
-        at = orjson.loads(urlsafe_b64decode(cursor))
-    except ValueError:
-        at = None
-    match at:
-        case [int(moment), int(seq)]:
-            pass
-        case _:
-            raise replies.invalid("cursor is not valid")
+        moment, seq = msgspec.json.decode(urlsafe_b64decode(cursor), type=PageCursor)
+    except (ValueError, msgspec.MsgspecError):
+        raise replies.invalid("cursor is not valid") from None
     sign = -1 if descending else 1
 
     def signed(stored: Stored) -> PageCursor:

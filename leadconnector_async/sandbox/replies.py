@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-JSON_TYPE: Final = "application/json; charset=utf-8"
+    from collections.abc import Iterable, Mapping
 
 TRACE_ID: Final = "00000000-0000-4000-8000-000000000000"
 
@@ -20,7 +18,7 @@ class Reply(Struct, frozen=True, gc=False):
 
     status: int
     body: bytes
-    content_type: str = JSON_TYPE
+    content_type: str = "application/json; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -42,20 +40,22 @@ def error(status: int, message: str, **more: object) -> Reply:
     return json_reply(status, {"statusCode": status, "message": message, **more})
 
 
-def unprocessable(*messages: str) -> Reply:
-    """422 with one message per broken rule, as the API's validation answers."""
-    body = {"message": messages, "error": "Unprocessable Entity", "statusCode": 422}
-    return json_reply(422, body | {"traceId": TRACE_ID})
-
-
 def refused(status: int, message: str, **more: object) -> ApiError:
     """An `error` to raise."""
     return ApiError(error(status, message, **more))
 
 
 def invalid(*messages: str) -> ApiError:
-    """An `unprocessable` to raise."""
-    return ApiError(unprocessable(*messages))
+    """422 to raise, with one message per broken rule, as the API's validation answers."""
+    body = {"message": messages, "error": "Unprocessable Entity", "statusCode": 422}
+    return ApiError(json_reply(422, body | {"traceId": TRACE_ID}))
+
+
+def wrong_texts(fields: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """What the API's validation says of fields that are no texts. A null is an absent field."""
+    return [
+        f"{name} must be a string" for name in names if not isinstance(fields.get(name), str | None)
+    ]
 
 
 def not_found(method: str, path: str) -> Reply:

@@ -17,7 +17,7 @@ from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.config import SandboxConfig
 from leadconnector_async.sandbox.replies import error
 from leadconnector_async.sandbox.state import SandboxState, StoredMessages
-from leadconnector_async.sandbox.wire import Delays, Pauses, WireFaults, drop, response
+from leadconnector_async.sandbox.wire import Delays, Pauses, drop, response, spoil
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -87,7 +87,7 @@ class SandboxBase:
     @property
     def conversations(self) -> list[Conversation]:
         """The conversations of all locations."""
-        return self.state.store.all_conversations()
+        return self.state.store.conversations()
 
     @property
     def uploads(self) -> list[Upload]:
@@ -167,7 +167,6 @@ class Sandbox(SandboxBase):
         if self.config.latency != type(self.config.latency)():
             self._delays = Delays(self.config.latency, self.config.seed)
         self._pauses = Pauses()
-        self._wire_faults = WireFaults(self._pauses, self._go_down_soon)
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self._outages: set[asyncio.Task[None]] = set()
@@ -254,7 +253,7 @@ class Sandbox(SandboxBase):
             await self._pauses.wait(delays.down())
         if wire is None:
             return response(reply)
-        return await self._wire_faults.spoil(request, reply, wire)
+        return await spoil(request, reply, wire, self._pauses, self._go_down_soon)
 
 
 _THREAD_PATIENCE = 10.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from msgspec import Struct, to_builtins
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
     from leadconnector_async.sandbox.config import OAuthInstallation, SandboxConfig
     from leadconnector_async.sandbox.message_store import Conversation, Upload
-
-_MAX_SHOWN: Final = 3
-
-_NOT_SENT_SO: Final = ("contact", "location", "date")
 
 
 class MessageCall(Struct, frozen=True, kw_only=True, gc=False):
@@ -110,7 +106,7 @@ class StoredMessages(list[Stored]):
         asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items()) or "any message"
         often = "1 or more" if times is None else times
         lines = [f"{asked}: expected {often}, found {found} among {len(self)} stored messages"]
-        near = sorted(apart, key=lambda pair: (len(pair[0]), pair[1].seq))[:_MAX_SHOWN]
+        near = sorted(apart, key=lambda pair: (len(pair[0]), pair[1].seq))[:3]
         for what, one in near:
             name = f"message {one.seq} ({one.type}, contact {one.contact_id})"
             lines.append(f"  {name}: {'; '.join(what) or 'is one'}")
@@ -146,7 +142,8 @@ class StoredMessages(list[Stored]):
 
     def _not_stored(self, wanted: Mapping[str, object]) -> Iterator[str]:
         """The requests with these fields that stored nothing."""
-        plain = [(name, wanted[name]) for name in wanted if name not in _NOT_SENT_SO]
+        sent_otherwise = ("contact", "location", "date")
+        plain = [(name, wanted[name]) for name in wanted if name not in sent_otherwise]
         for call in self.calls:
             fields = call.fields
             if call.stored is None and all(fields.get(name) == value for name, value in plain):
@@ -191,16 +188,11 @@ class SandboxState:
         self.refresh_tokens: dict[str, OAuthInstallation] = {}
         self._providers: set[str] = set()
         self._rate_limiters: dict[tuple[str, str], RateLimiter] = {}
-        self._populate()
-
-    def _populate(self) -> None:
-        for contact in self.config.contacts:
-            fields = to_builtins(contact)
-            fields["locationId"] = contact.location_id or self.config.location_id
-            self.contacts.put(fields)
-        if self.config.oauth is not None:
-            for installation in self.config.oauth.installations:
-                self.refresh_tokens[installation.refresh_token] = installation
+        for contact in config.contacts:
+            location = contact.location_id or config.location_id
+            self.contacts.put(to_builtins(contact) | {"locationId": location})
+        for installation in config.oauth.installations if config.oauth is not None else ():
+            self.refresh_tokens[installation.refresh_token] = installation
 
     def reconfigure(self, **changes: object) -> None:
         """Change settings of a running sandbox. Limits and tokens start afresh if they change."""

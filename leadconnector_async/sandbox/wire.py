@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.faults import Fault
     from leadconnector_async.sandbox.replies import Reply
 
-HANG_LIMIT: Final = 30.0
-
-DOWN_TIME: Final = 1.0
-
 _HUGE: Final = 100 * 1024 * 1024
 
 _CHUNK: Final = b" " * 65_536
@@ -115,7 +111,7 @@ def _mislabel(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.Strea
     return web.Response()
 
 
-def _limit(fault: Fault, default: float = HANG_LIMIT) -> float:
+def _limit(fault: Fault, default: float = 30.0) -> float:
     return default if fault.seconds is None else fault.seconds
 
 
@@ -139,32 +135,29 @@ async def _endless(request: web.BaseRequest, reply: Reply, fault: Fault) -> web.
     return drop(request)
 
 
-class WireFaults:
-    """Carries out the faults of the connection. ``go_down`` closes the port for some seconds."""
+async def spoil(
+    request: web.BaseRequest,
+    reply: Reply,
+    fault: Fault,
+    pauses: Pauses,
+    go_down: Callable[[float], None],
+) -> web.StreamResponse:
+    """Let a fault of the connection happen. ``go_down`` closes the port for some seconds.
 
-    def __init__(self, pauses: Pauses, go_down: Callable[[float], None]) -> None:
-        self._pauses = pauses
-        self._go_down = go_down
-
-    async def spoil(
-        self, request: web.BaseRequest, reply: Reply, fault: Fault
-    ) -> web.StreamResponse:
-        """Let the fault happen to this answer.
-
-        Raises:
-            ConnectionError: the client left, or the server stops.
-        """
-        match fault.kind:
-            case "cut" | "overlong":
-                return _mislabel(request, reply, fault)
-            case "huge":
-                return await _huge(request, reply)
-            case "endless":
-                return await _endless(request, reply, fault)
-            case "reset":
-                return _reset(request)
-            case "hang":
-                await self._pauses.wait(_limit(fault))
-            case "down":
-                self._go_down(_limit(fault, DOWN_TIME))
-        return drop(request)
+    Raises:
+        ConnectionError: the client left, or the server stops.
+    """
+    match fault.kind:
+        case "cut" | "overlong":
+            return _mislabel(request, reply, fault)
+        case "huge":
+            return await _huge(request, reply)
+        case "endless":
+            return await _endless(request, reply, fault)
+        case "reset":
+            return _reset(request)
+        case "hang":
+            await pauses.wait(_limit(fault))
+        case "down":
+            go_down(_limit(fault, 1.0))
+    return drop(request)

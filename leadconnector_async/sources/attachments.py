@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from leadconnector_async.sources.fields import WrongValueError, read_list
-from leadconnector_async.sources.members import member_at
+from leadconnector_async.sources.members import Beside, Members, member_at
 from leadconnector_async.sources.spool import Spool, SpooledUrl, packed, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.members import Beside, Members
 
     Warn = Callable[[str], None]
 
@@ -93,8 +92,6 @@ SUFFIXES: Final = frozenset({*_SUFFIX_OF.values(), ".jpeg"})
 _SIGNATURES: Final = frozenset(
     f"application/{kind}-signature" for kind in ("pgp", "pkcs7", "x-pkcs7")
 )
-
-_TYPES: Final = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
 
 _PLAIN_SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,5}")
 
@@ -184,26 +181,23 @@ class Attachments:
 
     def _named(self, number: int, item: str, most: int, warn: Warn) -> str | None:
         try:
-            path = self._beside.archived(item) or self._found(item)
-            if isinstance(path, tuple):
-                return self._from_archive(*path, most, warn)
-            self._beside.take(path)
-            ending = self._ending(path.name, path.stat().st_size, most, warn)
+            found = self._beside.archived(item) or self._found(item)
+            if isinstance(found, tuple):
+                members, name = found
+                if not (size := members.size(name)):
+                    raise _empty()
+                ending = self._ending(name, size, most, warn)
+                return None if ending is None else self._kept(name, members.read(name), ending)
+            self._beside.take(found)
+            ending = self._ending(found.name, found.stat().st_size, most, warn)
             if not ending:
-                return path.as_uri() if ending == "" else None
-            return self._kept(path.name, path.read_bytes(), ending)
+                return found.as_uri() if ending == "" else None
+            return self._kept(found.name, found.read_bytes(), ending)
         except WrongValueError as error:
             raise WrongValueError(f"item {number} {error.wrong}", error.fix) from None
         except OSError as error:
             wrong = f"item {number} is a file that cannot be read ({error.strerror})"
             raise WrongValueError(wrong, "check its permissions") from None
-
-    def _from_archive(self, members: Members, name: str, most: int, warn: Warn) -> str | None:
-        size = members.size(name)
-        if not size:
-            raise _empty()
-        ending = self._ending(name, size, most, warn)
-        return None if ending is None else self._kept(name, members.read(name), ending)
 
     def _found(self, item: str) -> Path | tuple[Members, str]:
         """Find a file, by a URL or by a path that starts at one of the folders.
@@ -212,6 +206,7 @@ class Attachments:
 
         Raises:
             Wrong: it lies elsewhere, or is none that can be sent.
+            OSError: it cannot be looked at.
         """
         path = self._first(item)
         try:
@@ -224,9 +219,6 @@ class Attachments:
                 "the folder that it is in, or take it out of the list"
             )
             raise WrongValueError("is a file that is not there", fix) from None
-        except OSError as error:
-            wrong = f"is a file that cannot be read ({error.strerror})"
-            raise WrongValueError(wrong, "check its permissions") from None
         if not stat.S_ISREG(status.st_mode):
             raise WrongValueError("is no regular file", "name a file")
         if status.st_size == 0:
@@ -279,7 +271,8 @@ class Attachments:
         fits = suffix in SUFFIXES
         files = f"files of type {suffix if _PLAIN_SUFFIX.fullmatch(suffix) else 'unknown'}"
         if not fits and self._other == "fail":
-            fix = f"convert it to one of {_TYPES}, or give --other-files zip to send it packed"
+            types = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+            fix = f"convert it to one of {types}, or give --other-files zip to send it packed"
             raise WrongValueError("is no type of file that the API takes", fix)
         if not fits and self._other == "leave-out":
             warn(f"{files}, {_LEFT_OUT}")

@@ -8,13 +8,12 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from leadconnector_async.models import Contact, MessageFields
+from leadconnector_async.models import Contact, MessageFields, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from leadconnector_async.models import Problem
 
 LINE_LIMIT: Final = 4 << 20
 """Bytes of the longest record that is read. A longer one is a problem of its own line."""

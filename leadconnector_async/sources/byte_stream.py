@@ -54,9 +54,9 @@ class SourceFile(NamedTuple):
     @property
     def size(self) -> int | None:
         """Bytes of it as they are stored; None where they cannot be known."""
-        if self.members is None or not self.members.size(self.member):
+        if self.members is None or not (size := self.members.size(self.member)):
             return None
-        return round(self.members.size(self.member) * self.members.share(self.member))
+        return round(size * self.members.share(self.member))
 
     def stream(self) -> ByteStream:
         """Open it.
@@ -140,7 +140,10 @@ class ByteStream:
         """How many bytes are stored for each one that the file gives."""
         self._file = file
         self._owned = owned
-        self.size: int | None = _size(file)
+        self.size: int | None = None
+        with suppress(OSError):  # standard input can be replaced by a buffer without a descriptor
+            status = os.fstat(file.fileno())
+            self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
         self._read_so_far = 0
         self.damage: Problem | None = None
         """Set when the bytes ended before their time. What came before is whole."""
@@ -219,14 +222,6 @@ def _salvage(unpacker: zlib._Decompress, data: bytes) -> bytes:
         for position in range(len(data)):
             whole += unpacker.decompress(data[position : position + 1])
     return bytes(whole)
-
-
-def _size(file: BinaryIO) -> int | None:
-    try:
-        status = os.fstat(file.fileno())
-    except OSError:  # standard input can be replaced by a buffer, which has no descriptor
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 class TooLong(bytes):

@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from contextlib import closing
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.sources.byte_stream import SourceFile
+from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import (
     FINDERS,
@@ -26,16 +26,17 @@ from leadconnector_async.sources.json_values import JsonValues, loaded_value, op
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from leadconnector_async.sources.byte_stream import ByteStream
-    from leadconnector_async.sources.mapped_rules import Cell
+    from leadconnector_async.sources.contact_values import Contacts
+    from leadconnector_async.sources.mapped_rules import Cell, Row
     from leadconnector_async.sources.mapping import ChatForm
 
     Values = dict[str, object]
     People = dict[str, dict[str, str]]
     """Of each chat, by its session: what names everybody, with the number or address of each."""
 
-_MAX_PEOPLE: Final = 500_000
-"""Of all chats of a file: memory has to stay bounded. Who comes later is not known."""
+_MAX_KEPT: Final = 500_000
+"""People of all chats of a file, and objects of all lists: memory has to stay bounded. Who comes
+later is not known."""
 
 _TWO: Final = 2
 
@@ -43,27 +44,6 @@ _JOINT: Final = re.compile(r"\s*[,&]\s*")
 """What joins the members of a group in its title, whoever of them wrote."""
 
 _MAX_NAMED: Final = 5
-
-_GROUP: Final = "give --leave-out groups: the API has no field for a group"
-
-_TITLED: Final = "name the file as it was exported, after whom the chat is with"
-
-
-class KnownPeople(Protocol):
-    """What tells the owner from others, by names or numbers."""
-
-    @property
-    def own(self) -> set[str]:
-        """Those of the owner, as `same` spells them."""
-
-    def same(self, text: str) -> str:
-        """Spell one to be compared."""
-
-    def is_own(self, text: str) -> bool:
-        """Tell one of the owner."""
-
-    def others(self, addresses: Iterable[str]) -> list[str]:
-        """Name each once, and the owner not at all."""
 
 
 class _Chat:
@@ -73,7 +53,7 @@ class _Chat:
     """
 
     def __init__(
-        self, people: Mapping[str, str], title: str, contacts: KnownPeople, *, signed: bool
+        self, people: Mapping[str, str], title: str, contacts: Contacts, *, signed: bool
     ) -> None:
         others = [one for one in contacts.others(people) if not contacts.is_own(people[one])]
         self.is_owner_known = signed or len(others) < len(people)
@@ -94,10 +74,11 @@ class _Chat:
             is_name = name != handle and _is_name(name)
             return ({"contact.name": name} if is_name else {}) | _named(handle)
         if not self.others:
-            return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", _TITLED)}
-        kind = "groups" if is_owner_known else None
-        given = "; ".join(self.others)
-        return {"contact.phone": WrongValueError("names several people", _GROUP, given, kind=kind)}
+            fix = "name the file as it was exported, after whom the chat is with"
+            return {"contact.phone": WrongValueError("cannot be told: nobody else wrote", fix)}
+        kind, given = "groups" if is_owner_known else None, "; ".join(self.others)
+        fix = "give --leave-out groups: the API has no field for a group"
+        return {"contact.phone": WrongValueError("names several people", fix, given, kind=kind)}
 
 
 class ChatSides:
@@ -106,8 +87,8 @@ class ChatSides:
     ``again`` reads the source once more, and notes everybody in it.
     """
 
-    def __init__(self, contacts: KnownPeople) -> None:
-        self._contacts = contacts
+    def __init__(self, contacts: Contacts) -> None:
+        self.contacts = contacts
         self.name = ""
         self.again: Callable[[People], None] | None = None
         self._noted: People | None = None
@@ -119,27 +100,27 @@ class ChatSides:
         """Let everybody be noted there, and nothing be told."""
         self._noted = people
 
-    def noted(self, form: ChatForm, row: Mapping[str, Cell], direction: object) -> bool:
+    def noted(self, form: ChatForm, row: Row, direction: object) -> bool:
         """Note who wrote a row, if that is what the file is read for; not of its owner's."""
         if self._noted is None or direction == "outbound":
             return self._noted is not None
         author = _author(form, row)
         name = _first(form.name, row) or author
         people = self._noted.setdefault(_first(form.session, row), {})
-        if author and name not in people and self._count < _MAX_PEOPLE:
+        if author and name not in people and self._count < _MAX_KEPT:
             people[name] = author
             self._count += 1
         return True
 
-    def of(self, form: ChatForm, row: Mapping[str, Cell], values: Collection[str]) -> Values:
+    def of(self, form: ChatForm, row: Row, values: Collection[str]) -> Values:
         """Name the direction of a row, and whom it is with, where its values do not."""
-        self._contacts.own.update(map(self._contacts.same, form.own))
+        self.contacts.own.update(map(self.contacts.same, form.own))
         author = _author(form, row)
         told: Values = {}
         other = _first(form.other, row)
         chat = None if other else self._chat(form, row)
         if "direction" not in values:
-            is_own = self._contacts.is_own(author) or self._contacts.is_own(_first(form.name, row))
+            is_own = self.contacts.is_own(author) or self.contacts.is_own(_first(form.name, row))
             told["direction"] = (
                 "outbound" if is_own and not other else self._direction(author, other, chat)
             )
@@ -161,10 +142,10 @@ class ChatSides:
             told |= _typed(form.types, told.get("contact.phone"))
         return told
 
-    def _chat(self, form: ChatForm, row: Mapping[str, Cell]) -> _Chat:
+    def _chat(self, form: ChatForm, row: Row) -> _Chat:
         named = [name for column in form.people for name in _texts(row.get(column, ""))]
         if named:
-            return _Chat(dict.fromkeys(named, ""), "", self._contacts, signed=bool(form.own))
+            return _Chat(dict.fromkeys(named, ""), "", self.contacts, signed=bool(form.own))
         if self._found is None:
             self._found = {}
             if self.again is not None:
@@ -174,11 +155,11 @@ class ChatSides:
             title = _first(form.title, row) or self._file_title(form.titles)
             people = self._found.get(session, {})
             signed = bool(form.own)
-            self._chats[session] = _Chat(people, title, self._contacts, signed=signed)
+            self._chats[session] = _Chat(people, title, self.contacts, signed=signed)
         return self._chats[session]
 
     def _direction(self, author: str, other: str, chat: _Chat | None) -> str | WrongValueError:
-        same = self._contacts.same
+        same = self.contacts.same
         if other or chat is None:
             return "inbound" if same(author) == same(other) else "outbound"
         if chat.is_owner_known:
@@ -196,14 +177,14 @@ class ChatSides:
         return next((stripped(match["other"]) for match in found if match), "")
 
 
-def _author(form: ChatForm, row: Mapping[str, Cell]) -> str:
+def _author(form: ChatForm, row: Row) -> str:
     author = _first(form.author, row)
     for prefix in form.strip:
         author = author.removeprefix(prefix)
     return author
 
 
-def _first(columns: Iterable[str], row: Mapping[str, Cell]) -> str:
+def _first(columns: Iterable[str], row: Row) -> str:
     return next((text for column in columns for text in _texts(row.get(column, ""))), "")
 
 
@@ -231,10 +212,6 @@ def _named(text: str) -> Values:
 
 def _is_name(text: str) -> bool:
     return any(char.isalpha() for char in text)
-
-
-_MAX_KEPT: Final = 500_000
-"""Objects of all lists: memory has to stay bounded. Who comes later is not known."""
 
 
 class LookUps:

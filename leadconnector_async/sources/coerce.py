@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES, Problem
 from leadconnector_async.sources.attachments import Attachments, lost_files
-from leadconnector_async.sources.base import Identity, Parsed, SourceRow
+from leadconnector_async.sources.base import Identity, Parsed, SourceOptions, SourceRow
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
@@ -40,7 +41,6 @@ from leadconnector_async.sources.members import Beside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from leadconnector_async.sources.base import SourceOptions
 
 _READERS: Final[dict[str, Callable[[object], object]]] = {
     **dict.fromkeys(FIELDS, read_text),
@@ -60,8 +60,6 @@ _UNDATED: Final = Problem(
     "date", "is missing", 'write one, such as "2024-01-31T09:30:00Z", or give --undated now'
 )
 
-_NOW: Final = "date is missing: the message takes the time of the import"
-
 _NAME_ALONE: Final = Problem(
     "contact.name",
     "stands alone",
@@ -70,23 +68,8 @@ _NAME_ALONE: Final = Problem(
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
 
-_ALONE: Final = Beside()
-
-_FILES_ALONE: Final = "messages that hold nothing but files of other types"
-
 _MAX_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
-
-
-def _is_name_alone(values: Mapping[str, object]) -> bool:
-    return all(values.get(name) is None for name in FINDERS) and not is_known(values)
-
-
-def _row(fields: dict[str, object], nested: Mapping[str, dict[str, object]]) -> SourceRow:
-    # Every value comes from the reader of its field.
-    for outer, parts in nested.items():
-        fields[outer] = NESTED[outer](**parts)  # type: ignore[arg-type]
-    return SourceRow(**fields)  # type: ignore[arg-type]
 
 
 def identity_of(values: Mapping[str, object]) -> Identity:
@@ -104,10 +87,6 @@ def as_given(values: Mapping[str, object]) -> dict[str, object]:
 def in_api_names(values: Mapping[str, object]) -> bytes:
     """Write a record as a line of JSON that has the API's names."""
     return json.dumps(as_given(values), ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _has_content(row: SourceRow) -> bool:
-    return bool(row.message or row.html or row.attachments or row.call)
 
 
 def _placed(values: Mapping[str, object]) -> dict[str, object]:
@@ -141,11 +120,9 @@ class RowCoercer:
     being read: its readers add to them.
     """
 
-    def __init__(self, options: SourceOptions, beside: Beside = _ALONE) -> None:
-        self._leave_out = options.leave_out
-        self._undated_now = options.undated == "now"
-        self._repair = options.repair_text
-        self._are_calls_noted = options.call_notes == "on"
+    def __init__(self, options: SourceOptions, beside: Beside | None = None) -> None:
+        self._options = options
+        self._people = options.people
         self.notices: list[str] = []
         self.dates: Dates = Dates(options.timezone, options.date_format)
         self.dates.notices = self.notices
@@ -155,18 +132,18 @@ class RowCoercer:
             notice=self.notices.append,
             mine=options.mine,
         )
-        self._people = options.people
-        self.files: Attachments = Attachments(options, beside)
+        self.sides: ChatSides = ChatSides(self.contacts)
+        self.files: Attachments = Attachments(options, beside or Beside())
         self._type: object = None
-        readers = {
+        readers: dict[str, Callable[[object], object]] = {
             **_READERS,
             "contact.phone": self.contacts.phone,
             "contact.email": self.contacts.email,
             **dict.fromkeys(BODY_FIELDS, self._body),
             "message": self._message,
-            "contact.name": self._name,
+            "contact.name": lambda value: self._body(value).strip(),
             "date": self.dates.read,
-            "attachments": self._attachments,
+            "attachments": lambda value: self.files.read(value, self._type, self.notices.append),
         }
         self._readers = {
             name: (readers[name], *attribute.partition(".")[::2])
@@ -194,20 +171,20 @@ class RowCoercer:
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
         told = self.told()
-        if told and row is not None and lost_files(told) and not _has_content(row):
-            return Parsed(line, raw, None, (), identity_of(values), left_out=_FILES_ALONE)
         if row is not None:
-            return Parsed(line, raw, row, (), notices=told)
+            has_content = row.message or row.html or row.attachments or row.call
+            if has_content or not lost_files(told):
+                return Parsed(line, raw, row, (), notices=told)
+            reason = "messages that hold nothing but files of other types"
+            return Parsed(line, raw, None, (), identity_of(values), left_out=reason)
         identity = identity_of(values)
         for kind in self._kinds:
-            if kind in self._leave_out:
+            if kind in self._options.leave_out:
                 return Parsed(line, raw, None, (), identity, left_out=LEAVE_OUT[kind])
         return Parsed(line, raw, None, problems, identity, notices=told)
 
     def told(self) -> tuple[str, ...]:
         """Give the notices of the record that was read, and begin with the next."""
-        if not self.notices:
-            return ()
         told = tuple(self.notices)
         self.notices.clear()
         return told
@@ -241,12 +218,23 @@ class RowCoercer:
             problems.insert(0, _NO_TYPE)
         if fields.get("date") is None:
             self._miss_date(problems)
-        if "contact" in nested and self._people is None and _is_name_alone(values):
+        if (
+            "contact" in nested
+            and self._people is None
+            and all(values.get(name) is None for name in FINDERS)
+            and not is_known(values)
+        ):
             problems.append(_NAME_ALONE)
-        return (None, tuple(problems)) if problems else self._settled(_row(fields, nested))
+        return (None, tuple(problems)) if problems else self._settled(fields, nested)
 
-    def _settled(self, row: SourceRow) -> tuple[SourceRow | None, tuple[Problem, ...]]:
-        """Look up whom a record is with among the people that are given."""
+    def _settled(
+        self, fields: dict[str, object], nested: Mapping[str, dict[str, object]]
+    ) -> tuple[SourceRow | None, tuple[Problem, ...]]:
+        """Make the row, and look up whom it is with among the people that are given."""
+        # Every value comes from the reader of its field.
+        for outer, parts in nested.items():
+            fields[outer] = NESTED[outer](**parts)  # type: ignore[arg-type]
+        row = SourceRow(**fields)  # type: ignore[arg-type]
         is_known = row.contact_id or row.conversation_id
         if self._people is not None and row.contact is not None and not is_known:
             settled = self._people.settle(row.contact)
@@ -257,16 +245,17 @@ class RowCoercer:
 
     def _miss_date(self, problems: list[Problem]) -> None:
         missed = [problem for problem in problems if problem.field == "date"]
-        if self._undated_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
+        is_now = self._options.undated == "now"
+        if is_now and all(problem.wrong == _UNDATED.wrong for problem in missed):
             problems[:] = [problem for problem in problems if problem not in missed]
-            self.notices.append(_NOW)
+            self.notices.append("date is missing: the message takes the time of the import")
         elif not missed:
             problems.append(_UNDATED)
 
     def _body(self, value: object) -> str:
         """Take text, and note, or mend, what an earlier program did to it."""
         if type(value) is str and "\0" in value:
-            if not self._repair:
+            if not self._options.repair_text:
                 wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
                 raise WrongValueError(wrong, "remove it, or give --repair-text")
             value = value.replace("\0", "")
@@ -274,25 +263,19 @@ class RowCoercer:
         text = read_text(value)
         if text.isascii() or (meant := mended(text)) is None:
             return text
-        self.notices.append(MENDED if self._repair else GARBLED)
-        return meant if self._repair else text
+        self.notices.append(MENDED if self._options.repair_text else GARBLED)
+        return meant if self._options.repair_text else text
 
     def _message(self, value: object) -> str | None:
         """Take text, with the notes of a call or without."""
         if not isinstance(value, NotedText):
             return self._body(value)
-        if self._are_calls_noted:
+        if self._options.call_notes == "on":
             text = NotedText(self._body(str(value)))
             text.own, text.told = value.own, ()
             return text
         self.notices += value.told
         return self._body(value.own) if value.own else None
-
-    def _name(self, value: object) -> str:
-        return self._body(value).strip()
-
-    def _attachments(self, value: object) -> list[str] | None:
-        return self.files.read(value, self._type, self.notices.append)
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
         if name in NESTED:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import MESSAGE_TYPES
-from leadconnector_async.sources.base import Identity
+from leadconnector_async.sources.base import Identity, SourceOptions
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.date_patterns import LocalText
+from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.fields import (
     BODY_FIELDS,
     FIELDS,
@@ -22,7 +22,6 @@ from leadconnector_async.sources.fields import (
     IDS,
     LIST_FIELDS,
     LOCATION,
-    MAPPABLE,
     OUTBOX_KEY,
     REASON_NAMES,
     ZONE,
@@ -34,8 +33,8 @@ from leadconnector_async.sources.fields import (
     shown,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import ColumnValues, parts_of, word_of
-from leadconnector_async.sources.mapping import as_list, columns_of
+from leadconnector_async.sources.mapped_rules import ColumnValues, Row, parts_of, word_of
+from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
 from leadconnector_async.sources.time_zones import zone_named
 
@@ -43,34 +42,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import tzinfo
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.date_patterns import ZoneName
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import FieldRule
 
 LIST_SEPARATOR: Final = ";"
 
 ZONE_NAMES: Final = frozenset({ZONE, "tz", "utcoffset", "gmtoffset", "timezoneoffset"})
 """Columns of the zone of a row's date, beside those with the API's names."""
 
-NUMBER_FIELDS: Final = frozenset({"id", "altId", "contact.phone", "call.to", "call.from"})
-"""Fields that spreadsheets take for numbers, and write with a fraction."""
-
 
 def _cleaner(field: str, column: str) -> Callable[[str], object]:
     if field in LIST_FIELDS:
         return partial(parts_of, separator=LIST_SEPARATOR)
-    if field in BODY_FIELDS:
-        return str
     if field == "date" and (zone := zone_named(column)) is not None:
         return lambda cell: LocalText.of(stripped(cell), zone)
-    return whole if field in NUMBER_FIELDS else stripped
+    return _CLEANERS.get(field, stripped)
 
 
 def whole(cell: str) -> str:
     """Write a number without the ``.0`` that a column of floats gives it."""
     text = stripped(cell)
     return text[:-2] if text.endswith(".0") and text[:-2].lstrip("+").isdecimal() else text
+
+
+_CLEANERS: Final[dict[str, Callable[[str], str]]] = {
+    **dict.fromkeys(BODY_FIELDS, str),
+    # Fields that spreadsheets take for numbers, and write with a fraction.
+    **dict.fromkeys(("id", "altId", "contact.phone", "call.to", "call.from"), whole),
+}
 
 
 class Columns(ABC):
@@ -93,7 +90,12 @@ class Columns(ABC):
         self.names: list[str] = [stripped(name) for name in header]
         self._source = source
         self._mapping = mapping
-        _refuse_unmapped(source, self.names, mapping)
+        for field, column in mapping.items():
+            if column and column not in self.names:
+                raise SourceError(
+                    f"{source}: --map {field}={column}: there is no such column: "
+                    f"write one of {listed(self.names)}"
+                )
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
@@ -104,10 +106,14 @@ class Columns(ABC):
         """Name a row's values as the API does. An empty cell is an absent field."""
 
     def identity(self, cells: Sequence[str]) -> Identity | None:
-        """Read which record a refused row is, as far as its cells are where they should be."""
+        """Read which record a refused row is, as far as its cells are where they should be.
+
+        In a list of failed records its key stands in front, where no missing cell moves it.
+        """
         if len(cells) == len(self.names):
             return identity_of(self.values(cells))
-        return _listed_identity(self.names, cells)
+        listed_as_failed = self.names[0] in REASON_NAMES and self.names[1:2] == [OUTBOX_KEY]
+        return Identity(None, None, cells[1]) if listed_as_failed and len(cells) > 1 else None
 
 
 _NEEDED: Final = (
@@ -127,18 +133,16 @@ class NamedColumns(Columns):
         foreign = set() if beside is None else GIVEN_IDS - mapping.keys()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
             foreign -= {LOCATION}
-        self.foreign: dict[str, str] = {
-            name: beside or "" for name in self.names if name in foreign
-        }
+        self.foreign = {name: beside or "" for name in self.names if name in foreign}
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
         self._refuse_wrong(feeds)
-        self.feeds: dict[str, list[str]] = {field: [name] for field, name in feeds.items()}
+        self.feeds = {field: [name] for field, name in feeds.items()}
         self._plan = [
             (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
         ]
         fed = {*self._passed(feeds), ""}
         refuse_doubles(source, self.names, fed - {""})
-        self.unknown: list[str] = [name for name in self.names if name not in fed]
+        self.unknown = [name for name in self.names if name not in fed]
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does. An empty cell is an absent field."""
@@ -184,16 +188,13 @@ class NamedColumns(Columns):
                 f"no column is named {columns}: "
                 f"write the API's field names in the first line, or give {maps}"
             )
-        raise SourceError(f"{self._source}: {'; '.join(told)}{self._hint()}")
+        path = self._source.rpartition(": ")[0] or self._source
+        if path != "standard input":
+            told.append(f'"leadconnector inspect {path}" shows whether a mapping reads it')
+        raise SourceError(f"{self._source}: {'; '.join(told)}")
 
     def _passed(self, feeds: Mapping[str, str]) -> set[str]:
         return {*feeds.values(), *self.foreign, *REASON_NAMES}
-
-    def _hint(self) -> str:
-        path = self._source.rpartition(": ")[0] or self._source
-        if path == "standard input":
-            return ""
-        return f'; "leadconnector inspect {path}" shows whether a mapping reads it'
 
 
 def refuse_doubles(source: str, names: Sequence[str], read: Collection[str]) -> None:
@@ -204,38 +205,6 @@ def refuse_doubles(source: str, names: Sequence[str], read: Collection[str]) -> 
             f"{source}: columns occur more than once: {listed(doubles)}: "
             "rename or remove all but one of each"
         )
-
-
-def _refuse_unmapped(source: str, names: Sequence[str], mapping: Mapping[str, str]) -> None:
-    """Refuse a mapping of columns that are not there."""
-    for field, column in mapping.items():
-        if column and column not in names:
-            raise SourceError(
-                f"{source}: --map {field}={column}: there is no such column: "
-                f"write one of {listed(names)}"
-            )
-
-
-def _listed_identity(names: Sequence[str], cells: Sequence[str]) -> Identity | None:
-    """Read the key of a row whose cells are not where they should be.
-
-    In a list of failed records it stands in front, where no missing cell moves it.
-    """
-    listed_as_failed = names[0] in REASON_NAMES and names[1:2] == [OUTBOX_KEY]
-    return Identity(None, None, cells[1]) if listed_as_failed and len(cells) > 1 else None
-
-
-def check_mapping(source: str, mapping: Mapping[str, str]) -> None:
-    """Refuse fields that the API does not have.
-
-    Raises:
-        SourceError: with the names of all that it has.
-    """
-    for field, column in mapping.items():
-        if field not in MAPPABLE:
-            meant = near_field(field)
-            fix = f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
-            raise SourceError(f"{source}: --map {field}={column}: there is no such field: {fix}")
 
 
 MAX_ABOVE: Final = 20
@@ -285,18 +254,20 @@ def skipped(first: int, last: int, what: str = "line") -> str:
 class FieldPlan:
     """A rule made ready: the columns by direction, and what its field is."""
 
-    def __init__(self, field: str, rule: FieldRule, empty: frozenset[str]) -> None:
+    def __init__(
+        self,
+        field: str,
+        rule: FieldRule,
+        empty: frozenset[str],
+        make: Callable[[str], object] | None,
+    ) -> None:
         self.field = field
         self.rule = rule
         self.is_list: bool = field in LIST_FIELDS
-        self.make: Callable[[str], object] | None = None
+        self.make: Callable[[str], object] | None = make
         """What makes the value of a cell's text. None: it is the text itself."""
-        self.is_plain = False
-        self.clean: Callable[[str], str] = stripped
-        if field in BODY_FIELDS:
-            self.clean = str
-        elif field in NUMBER_FIELDS:
-            self.clean = whole
+        self.is_plain: bool = make is None and not rule.strip and not rule.kinds
+        self.clean: Callable[[str], str] = _CLEANERS.get(field, stripped)
         self.empty: frozenset[str] = empty if rule.empty is None else frozenset(rule.empty) | {""}
         self.kinds: list[tuple[str, ColumnValues]] = [
             (kind, ColumnValues(words, empty)) for kind, words in rule.kinds.items()
@@ -316,7 +287,7 @@ class FieldPlan:
         self.is_composed: bool = self.is_list or bool(self.zones) or any(told)
         self.is_composed |= rule.constant is not None
 
-    def or_map(self, row: Mapping[str, Cell]) -> str:
+    def or_map(self, row: Row) -> str:
         """Name the column of a word that is not known, and the way to another one."""
         rule, field = self.rule, self.field
         column = next((name for name in columns_of(rule) if word_of(row, name)), None)

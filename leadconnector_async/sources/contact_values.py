@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Contact
-from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.fields import WrongValueError, read_text, stripped
-from leadconnector_async.sources.mapped_rules import address_for_a_number, word_of
-from leadconnector_async.sources.mapping import FieldRule, as_list
-from leadconnector_async.sources.phone_numbers import LETTER, digits, only_number
+from leadconnector_async.sources.mapped_rules import Row, word_of
+from leadconnector_async.sources.mapping import ColumnNames, FieldRule, as_list
+from leadconnector_async.sources.phone_numbers import LETTER, MESSENGER, digits, only_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import ColumnNames
     from leadconnector_async.sources.phone_parsing import Number
 
 _CACHED: Final = 16_384
@@ -66,8 +63,6 @@ class Contacts:
         self._names: dict[str, tuple[str, frozenset[str]]] = {}
         self._mine = list(mine)
         self._own: set[str] | None = None
-        self.sides: ChatSides = ChatSides(self)
-        """What tells the owner of a chat from the others."""
 
     def phone(self, value: object) -> str:
         """Spell a number in E.164, without its extension."""
@@ -213,7 +208,7 @@ def settle_person(
     contacts: Contacts,
     values: dict[str, object],
     rules: Mapping[str, FieldRule],
-    row: Mapping[str, Cell],
+    row: Row,
 ) -> bool:
     """Settle what together names the contact of a row: its number, address and name.
 
@@ -221,10 +216,11 @@ def settle_person(
     with it: nobody knows whose it is. Tells whether it was.
     """
     phone, name = values.get("contact.phone"), values.get("contact.name")
-    if (found := address_for_a_number(phone, values)) is not None:
-        values["contact.email"] = found
-        del values["contact.phone"]
-        return False
+    if isinstance(phone, str) and "@" in phone and "contact.email" not in values:
+        is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…
+        if not (is_number or MESSENGER.search(phone)):
+            values["contact.email"] = values.pop("contact.phone")
+            return False
     if phone is None:
         return False
     if isinstance(name, str) and not any(map(str.isalpha, name)):
@@ -242,5 +238,5 @@ def settle_person(
     return is_of_neither
 
 
-def _any_of(row: Mapping[str, Cell], columns: ColumnNames) -> bool:
+def _any_of(row: Row, columns: ColumnNames) -> bool:
     return any(word_of(row, name) for name in as_list(columns))

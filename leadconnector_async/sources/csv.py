@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
 
-_FIX_QUOTE: Final = 'close it, and write a quote inside a cell twice ("")'
-
-_FIX_RETURN: Final = "put the cell in quotes"
-
 
 class _RecordTooLongError(Exception):
     """The record is longer than any may be."""
@@ -69,7 +65,10 @@ class CsvRecords:
                         yield cells
                     self._next()
             except (csv.Error, _RecordTooLongError) as error:
-                self._split_again(error)
+                self.broken, *others = self._taken
+                self.problem = self._why(error, self.broken)
+                self._again.extendleft(reversed(others))
+                self._number = self.line
                 yield []
                 self._next()
             else:
@@ -101,22 +100,15 @@ class CsvRecords:
                 text = line.decode(errors="surrogateescape")
             yield text + "\n"
 
-    def _split_again(self, error: csv.Error | _RecordTooLongError) -> None:
-        first, *others = self._taken
-        self.problem = self._why(error, first)
-        self.broken = first
-        self._again.extendleft(reversed(others))
-        self._number = self.line
-
     def _why(self, error: csv.Error | _RecordTooLongError, first: bytes) -> Problem:
         if isinstance(first, TooLong):
             return first.problem("row")
         if "new-line" in str(error):
-            return Problem("row", "has a carriage return outside quotes", _FIX_RETURN)
+            return Problem("row", "has a carriage return outside quotes", "put the cell in quotes")
         wrong = f"has a quote in line {self._open_quote()} that does not end its cell"
         if isinstance(error, _RecordTooLongError):
             wrong += f" within the limit of {LINE_LIMIT} bytes"
-        return Problem("row", wrong, _FIX_QUOTE)
+        return Problem("row", wrong, 'close it, and write a quote inside a cell twice ("")')
 
     def _open_quote(self) -> int:
         """Find the line where the first cell begins that does not end as it should."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,7 +17,6 @@ from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import tzinfo
 
 Order = Literal["any", "dmy", "mdy", "ymd"]
 """Which of day, month and year comes first; ``any`` where the text itself tells."""
@@ -212,12 +211,17 @@ def _zone(parts: dict[str, str | None]) -> tzinfo | None:
         return ZoneInfo(name)
     hours = HOURS_OF_TABLES[name.upper()] if name else 0.0
     if offset is None:
-        return timezone(timedelta(hours=hours)) if hours else UTC
+        return timezone(timedelta(hours=hours))
     if hours:
         raise KeyError(name)
     digits = offset[1:].replace(":", "").rjust(2, "0")
-    after = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
-    return timezone(-after if offset[0] == "-" else after)
+    return offset_zone(offset[0], digits[:2], digits[2:])
+
+
+def offset_zone(sign: str, hours: str, minutes: str | None) -> timezone:
+    """Give the zone that is ahead of UTC, or behind it, for all of the year."""
+    away = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    return timezone(-away if sign == "-" else away)
 
 
 FIX_DATE: Final = (
@@ -311,11 +315,9 @@ def _month(text: str) -> int:
 def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:
     """Give a date the offset that a text names."""
     if offset := _MAIL_OFFSET.match(text):
-        hours, minutes = int(offset[2]), int(offset[3] or 0)
-        if hours > _FURTHEST or minutes > 59:  # noqa: PLR2004 - of an hour
+        if int(offset[2]) > _FURTHEST or int(offset[3] or 0) > 59:  # noqa: PLR2004 - of an hour
             raise ValueError(text)
-        away = timedelta(hours=hours, minutes=minutes)
-        return date.replace(tzinfo=timezone(-away if offset[1] == "-" else away) if away else UTC)
+        return date.replace(tzinfo=offset_zone(*offset.groups()))
     if not text:
         return date
     name = _NAME.match(text)
@@ -323,7 +325,7 @@ def _placed(date: datetime, text: str, zone: tzinfo | None) -> datetime:
         raise ValueError(text)
     hours_off = _HOURS.get(name[0].upper())
     if hours_off is not None:
-        return date.replace(tzinfo=timezone(timedelta(hours=hours_off)) if hours_off else UTC)
+        return date.replace(tzinfo=timezone(timedelta(hours=hours_off)))
     for fold in (0, 1):
         local = date.replace(tzinfo=zone, fold=fold)
         if zone is not None and local.tzname() == name[0].upper():

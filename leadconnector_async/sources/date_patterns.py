@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.date_forms import ORDERED, without_comment
+from leadconnector_async.sources.date_forms import ORDERED, DateReading, Order, without_comment
 from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import tzinfo
 
-    from leadconnector_async.sources.date_forms import DateReading, Order
 
 _DIRECTIVE: Final = re.compile(r"%-?([dmyY])")
 
@@ -88,10 +86,6 @@ FORMATS: Final = ("iso", "epoch", "epoch-ms", "excel")
 """Forms of dates that have a name and no pattern."""
 
 _SERIAL_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - local time, as the sheet has it
-
-_NAMED_ZONE: Final = "%Z"
-
-_UTC_NAMES: Final = frozenset({"UTC", "GMT"})
 
 NUMBERS: Final = frozenset(FORMATS[1:])
 
@@ -173,10 +167,10 @@ def _by_form(text: str, form: str) -> datetime | None:
         if form in NUMBERS:
             number = float(text)
             return of_serial(number) if form == "excel" else EPOCH + number * _UNITS[form]
-        if _NAMED_ZONE in form and time.strptime(text, form).tm_zone not in _UTC_NAMES:
+        if "%Z" in form and time.strptime(text, form).tm_zone not in ("UTC", "GMT"):
             return None  # it would be read as the machine's own zone, or as none
         date = datetime.strptime(text, form)  # noqa: DTZ007 - who calls knows the zone
-        return date.replace(tzinfo=UTC) if _NAMED_ZONE in form else date
+        return date.replace(tzinfo=UTC) if "%Z" in form else date
     except (ValueError, OverflowError):
         return None
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from leadconnector_async.sources.date_forms import ORDERED, readings
+from leadconnector_async.sources.date_forms import ORDERED, DateReading, readings
 from leadconnector_async.sources.date_patterns import (
     EARLIEST,
     EPOCH,
@@ -32,9 +32,7 @@ from leadconnector_async.sources.time_zones import zone_at, zone_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import tzinfo
 
-    from leadconnector_async.sources.date_forms import DateReading
 
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
@@ -70,17 +68,11 @@ EARLY: Final = "date is before 1990"
 
 LATE: Final = "date is in the future"
 
-BUDDHIST: Final = "year is of Thailand's calendar, 543 ahead: read as such"
-
 TIMELESS: Final = "date has no time of day: midnight is taken"
 
 OTHER_OFFSET: Final = "date has an offset, which is not that of the row's time zone: it is taken"
 
 OTHER_ZONE: Final = "date is in the row's own time zone, which is not that of --timezone"
-
-NO_ZONE: Final = "time zone of the row is none that is known: --timezone is taken"
-
-AS_ALL: Final = "no other order reads every date of the file"
 
 
 class Dates:
@@ -160,7 +152,7 @@ class Dates:
             return None
         zone = zone_at(name, date, self._zone)
         if zone is None:
-            self.notices.append(NO_ZONE)
+            self.notices.append("time zone of the row is none that is known: --timezone is taken")
         elif name.column is None and self._zone:
             told = _offsets(date, zone) != _offsets(date, self._zone)
             self.notices += [OTHER_ZONE] if told else []
@@ -175,17 +167,13 @@ class Dates:
             )
         try:
             offset = _offset_of_day(zone, date.toordinal())
-            if offset is None:
-                offset = self._at_a_change(date, zone)
+            if offset is None:  # clocks change on that day
+                offset, second = _offsets(date, zone)
+                if offset != second:
+                    self.notices.append(GAP if offset < second else FOLD)
             return (date - offset).replace(tzinfo=UTC)
         except OverflowError:
             raise _outside() from None
-
-    def _at_a_change(self, date: datetime, zone: tzinfo) -> timedelta:
-        first, second = _offsets(date, zone)
-        if first != second:
-            self.notices.append(GAP if first < second else FOLD)
-        return first
 
     def _read_text(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         if self._form is not None:
@@ -254,7 +242,7 @@ class Dates:
         if ":" not in text and not found[0].date.hour:
             self.notices.append(TIMELESS)
         if found[0].is_buddhist:
-            self.notices.append(BUDDHIST)
+            self.notices.append("year is of Thailand's calendar, 543 ahead: read as such")
         if found[0].order == "any":
             return found[0].date
         return self._by_order(text, found)
@@ -275,7 +263,8 @@ class Dates:
             raise survey.wrong()
         if len(survey.orders) == 1:
             (order,) = survey.orders
-            self.notices.append(f"date is read with its {ORDERED[order]} first: {AS_ALL}")
+            why = "no other order reads every date of the file"
+            self.notices.append(f"date is read with its {ORDERED[order]} first: {why}")
         return dates.pop()
 
     def _surveyed(self, text: str, found: Sequence[DateReading]) -> Survey:

@@ -12,9 +12,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import Parsed
+from leadconnector_async.sources.base import FormatName, Parsed, Source, SourceOptions
 from leadconnector_async.sources.coerce import in_api_names
-from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.csv import Delimited, begins_with_header
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
@@ -28,14 +27,12 @@ from leadconnector_async.sources.mapping_files import (
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.spreadsheet import Spreadsheet, open_excel, open_parquet
 from leadconnector_async.sources.stream_source import RowSource, StreamSource
-from leadconnector_async.sources.text_log import log_mapping_of
+from leadconnector_async.sources.text_log import HtmlLog, TextLog, log_mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.sources.base import FormatName, Source, SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
-    from leadconnector_async.sources.text_log import HtmlLog, TextLog
 
 _ENDINGS: Final[dict[FormatName, tuple[str, ...]]] = {
     "jsonl": (".jsonl", ".ndjson", ".json"),
@@ -150,7 +147,6 @@ def _read_again(
 
 
 def _opened(file: SourceFile, options: SourceOptions) -> Source:
-    check_mapping(file.name, options.mapping)
     named = format_by_name(file.name)
     name = options.format or named
     if options.format is None and file.size is not None:
@@ -244,14 +240,10 @@ class UnknownChat(RowSource):
         yield Parsed(1, in_api_names({"file": self.name}), None, (Problem("file", wrong, fix),))
 
 
-def _by(
-    log: tuple[type[TextLog | HtmlLog], str],
-    stream: ByteStream,
-    text: Utf8Text,
-    options: SourceOptions,
-) -> Source:
-    kind, name = log
-    source = kind(stream, text, options, with_date_format(load_mapping(name), options.date_format))
+def _by(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
+    definition = with_date_format(load_mapping(name), options.date_format)
+    kind = HtmlLog if definition.text is None else TextLog
+    source = kind(stream, text, options, definition)
     if name != options.mapping_file:
         source.recognised = name
         source.warnings.append(f"begins as what --mapping {name} reads: read by it")

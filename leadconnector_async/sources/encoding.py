@@ -138,14 +138,10 @@ _BYTES: Final = {
 }
 """The bytes of the characters that Windows-1252 has where Latin-1 has controls."""
 
-_LATER: Final = "".join(re.escape(chr(char)) for char in _BYTES)
-
-_PAIR: Final = re.compile(f"[\u00c2-\u00f4][\u0080-\u00bf{_LATER}]")
+_PAIR: Final = re.compile(f"[\u00c2-\u00f4][\u0080-\u00bf{re.escape(''.join(map(chr, _BYTES)))}]")
 
 _CAPITAL_AT_QUOTE: Final = re.compile("[\u00c4-\u00de][\u00a0\u00ab\u00bb]")
 """``CAFÉ»`` would be UTF-8 too, of a rare letter."""
-
-_MAX_ROUNDS: Final = 3
 
 # Both begin with text, for which a line is searched fastest.
 garbled_perhaps: Final = re.compile(
@@ -162,7 +158,7 @@ escaped_oddly: Final = re.compile(
 def mended(text: str) -> str | None:
     """Decode a text as it was meant. None for one that is as it should be."""
     found = None
-    for _ in range(_MAX_ROUNDS):
+    for _ in range(3):
         if _PAIR.search(text) is None or _CAPITAL_AT_QUOTE.sub("", text).isascii():
             break
         try:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import FORMATS, SourceOptions, location_in
+from leadconnector_async.sources.base import FORMATS, Source, SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import SourceFile
-from leadconnector_async.sources.columns import check_mapping
 from leadconnector_async.sources.detect import (
     BOOKS,
     MAIL,
@@ -23,26 +22,22 @@ from leadconnector_async.sources.detect import (
     open_file,
     told_by,
 )
-from leadconnector_async.sources.fields import listed
+from leadconnector_async.sources.fields import MAPPABLE, listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder
-from leadconnector_async.sources.mapping_files import found_in
+from leadconnector_async.sources.mapping_files import found_in, right_names
 from leadconnector_async.sources.mbox import holds_mail, is_passed_over
-from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, ZipMembers
+from leadconnector_async.sources.members import ZIP_MAGIC, FolderMembers, Members, ZipMembers
 from leadconnector_async.sources.plug_ins import from_plug_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.sources.base import Source
-    from leadconnector_async.sources.members import Members
 
 _DEFAULTS: Final = SourceOptions()
 
 _MAX_NAMED: Final = 10
 
 _WORKBOOKS: Final = frozenset({"excel", "parquet"})
-
-_LINK: Final = "is a link to a folder"
 
 _MEDIA: Final = frozenset({"audio", "font", "image", "video"})
 
@@ -81,7 +76,7 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
     """Find the sources of a path.
 
     Raises:
-        SourceError: it is an archive that cannot be read.
+        SourceError: it is an archive that cannot be read, or the options map no field of the API.
 
     Example:
         >>> for source in open_sources("history.csv"):
@@ -89,7 +84,10 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
         ...         print(source.name)
         history.csv
     """
-    check_mapping("standard input" if path == "-" else path, options.mapping)
+    for field, column in options.mapping.items():
+        if field not in MAPPABLE:
+            wrong = f"--map {field}={column}: there is no such field: {right_names(field)}"
+            raise SourceError(f"{'standard input' if path == '-' else path}: {wrong}")
     if (location := location_in(path)) is not None:
         from leadconnector_async.sources.location_copy import open_copy  # noqa: PLC0415 - few are such
 
@@ -98,13 +96,9 @@ def open_sources(path: str, options: SourceOptions = _DEFAULTS) -> Sources:
     found, broken = None, list[str]()
     if options.format not in FORMATS:
         found, broken = from_plug_ins(path, options)
-    sources = _shipped(path, options) if found is None else Sources(partial(_taken, found))
+    sources = _shipped(path, options) if found is None else Sources(lambda: found)
     sources.before += broken
     return sources
-
-
-def _taken(source: Source) -> Source:
-    return source
 
 
 def _shipped(path: str, options: SourceOptions) -> Sources:
@@ -177,7 +171,7 @@ class Export(Sources):
             for source in self._inner(file):
                 found = True
                 yield source
-        self._left |= dict.fromkeys(self.members.links, _LINK)
+        self._left |= dict.fromkeys(self.members.links, "is a link to a folder")
         self.is_empty = not (mails or found)
         if self.is_empty and not self._is_inner:
             self._refuse()

@@ -19,10 +19,6 @@ in CSV as a row of too few cells. Unmended, it is refused again.
 
 Records of sources whose forms differ, and records that came from no source, are written as JSON
 Lines, with the API's names, lists as lists, and dates with their offset.
-
-Records of any source as JSON objects with the API's names, for lists that mix sources.
-
-JSON as lists of failed records hold it: whatever can be made of a line, and else its text.
 """
 
 from __future__ import annotations
@@ -42,6 +38,7 @@ import msgspec
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import LOCAL, is_path
 from leadconnector_async.sources.base import SourceOptions
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.coerce import RowCoercer, as_given
 from leadconnector_async.sources.columns import LIST_SEPARATOR, Columns, NamedColumns
 from leadconnector_async.sources.contact_values import Contacts
@@ -133,8 +130,8 @@ def _source(form: bytes) -> tuple[SourceFormat, Columns | None]:
         return source, None
     if source.table is None:
         return source, NamedColumns("source", source.columns, source.mapping)
-    contacts = Contacts(source.region)
-    mapped = MappedColumns("source", source.columns, source.table, source.mapping, contacts)
+    sides = ChatSides(Contacts(source.region))
+    mapped = MappedColumns("source", source.columns, source.table, source.mapping, sides)
     return source, mapped
 
 
@@ -145,14 +142,9 @@ def _rest(columns: Columns, cells: list[str]) -> Record:
         names.append(fields.REASON)
     rest: Record = {}
     for name in names:
-        cell = cells[columns.names.index(name)]
-        if cell:
-            taken = (
-                name in fields.FIELDS
-                or name in fields.NESTED
-                or fields.near_field(name) is not None
-            )
-            rest[f"column {name}" if taken else name] = cell
+        if cell := cells[columns.names.index(name)]:
+            is_taken = name in fields.NESTED or fields.near_field(name) is not None
+            rest[f"column {name}" if is_taken else name] = cell
     return rest
 
 
@@ -228,10 +220,8 @@ def write_failed(
     form = _common_form(forms)
     if form.marked:
         out.write(codecs.BOM_UTF8)
-    if form.format == "csv":
-        _write_csv(rows, out, form, folder)
-    else:
-        _write_jsonl(rows, out, form, folder)
+    write = _write_csv if form.format == "csv" else _write_jsonl
+    write(rows, out, form, folder)
 
 
 def _write_csv(rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, folder: Path) -> None:
@@ -278,6 +268,9 @@ def _file_columns(form: SourceFormat, names: list[str]) -> dict[int, str]:
     return {index: separator for index, name in enumerate(names) if fields.folded(name) in read}
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+
+
 def _write_jsonl(
     rows: Iterable[FailedRow], out: BinaryIO, form: SourceFormat, folder: Path
 ) -> None:
@@ -293,7 +286,11 @@ def _write_jsonl(
         kept = {key: value for key, value in record.items() if key not in added}
         if isinstance(kept.get("attachments"), list):
             kept["attachments"] = _anchored(kept["attachments"], row, folder)
-        out.write(_line(added | kept))
+        try:
+            line = _ENCODER.encode(added | kept).encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
+            line = json.dumps(added | kept).encode()
+        out.write(line + b"\n")
 
 
 def anchored(item: str, folder: Path, near: Path | None = None) -> str:
@@ -326,14 +323,3 @@ def _record(row: FailedRow, own: bytes) -> Record | str:
     if row.form is None or row.raw is None:
         return as_it_stands(row.payload or row.raw or b"{}")
     return as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
-
-
-def _line(record: Record) -> bytes:
-    try:
-        line = _ENCODER.encode(record).encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
-        line = json.dumps(record).encode()
-    return line + b"\n"

@@ -125,14 +125,6 @@ def is_foreign(name: str) -> bool:
     return len(name) <= 40 and folded(name) in _FOREIGN  # noqa: PLR2004 - as above
 
 
-def not_ours(name: str, beside: str) -> str:
-    """Say why an id is not sent."""
-    return (
-        f"{shown(name)} is not sent: beside {shown(beside)} it is most likely another system's "
-        f"id; if it is LeadConnector's, give --map {name}={name}"
-    )
-
-
 def is_known(values: Mapping[str, object]) -> bool:
     """Tell a record (or a header) that says by an id who it is with."""
     return any(values.get(name) for name in IDS)
@@ -257,21 +249,15 @@ class NotedText(str):
         return text
 
 
+_JSON_KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
+    *((type(None), "is null"), (bool, "is true or false"), ((int, float), "is a number")),
+    *((str, "is text"), (list, "is a list"), (object, "is an object")),
+)
+
+
 def kind_of(value: object) -> str:
     """Say what a JSON value is, and nothing of what it holds."""
-    match value:
-        case None:
-            return "is null"
-        case bool():
-            return "is true or false"
-        case int() | float():
-            return "is a number"
-        case str():
-            return "is text"
-        case list():
-            return "is a list"
-        case _:
-            return "is an object"
+    return next(told for kind, told in _JSON_KINDS if isinstance(value, kind))
 
 
 def scalar_text(value: object) -> str:
@@ -304,9 +290,8 @@ def read_text(value: object) -> str:
     if type(value) is not str:
         raise WrongValueError(kind_of(value), "write it as text, in double quotes")
     if "\0" in value:
-        raise WrongValueError(
-            f"has a NUL character at position {value.index(chr(0)) + 1}", "remove it"
-        )
+        wrong = f"has a NUL character at position {value.index(chr(0)) + 1}"
+        raise WrongValueError(wrong, "remove it")
     return value
 
 

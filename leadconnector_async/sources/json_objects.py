@@ -15,13 +15,12 @@ from leadconnector_async.sources.chat_sides import LookUps
 from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.fields import scalar_text
 from leadconnector_async.sources.mapped import RowMapper
-from leadconnector_async.sources.mapped_rules import resolved, with_columns
+from leadconnector_async.sources.mapped_rules import Spelling
 from leadconnector_async.sources.mapping import columns_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from leadconnector_async.errors import SourceError
     from leadconnector_async.sources.base import Parsed
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.coerce import RowCoercer
@@ -87,10 +86,9 @@ class Objects:
     def _read_by(self, definition: Definition) -> None:
         """Make the reader of a mapping's fields, and name the keys that it knows."""
         columns = {field: key_of(name) for field, name in self._mapping.items()}
-        kind = resolved(definition.table, key_of, never_missing)
-        with_columns(kind, columns)
+        kind = Spelling(key_of).kind(definition.table, columns)
         self._repairs = definition.repair
-        self._reader = RowMapper(kind, definition, self._coercer.contacts)
+        self._reader = RowMapper(kind, definition, self._coercer.sides)
         named = {*columns_read(definition.table), *self._mapping.values()}
         found = ((name, _PICK.fullmatch(name)) for name in named)
         self._picks = [_Pick(name, key_of(of[1]), *of.groups()[1:]) for name, of in found if of]
@@ -208,11 +206,6 @@ def _listed(record: Record) -> dict[str, object]:
     return {name: record[name] for name in (fields.OUTBOX_KEY, fields.LOCATION) if name in record}
 
 
-def never_missing(field: str, column: str) -> SourceError:
-    """Refuse no column: any may be absent."""
-    raise AssertionError(field, column)
-
-
 def cells_of(record: Mapping[str, object], *, empty: bool = False) -> Iterator[tuple[str, Cell]]:
     """Give every value of an object by its path, an ``empty`` one too if that is asked for.
 
@@ -234,12 +227,10 @@ def cells_of(record: Mapping[str, object], *, empty: bool = False) -> Iterator[t
 def _starred(path: str, items: list[object]) -> Iterator[tuple[str, Cell]]:
     found: dict[str, list[str]] = {}
     for item in items:
-        inner = (
-            {f".{key}": value for key, value in item.items()} if isinstance(item, dict) else None
-        )
-        for key, value in ({"": item} if inner is None else inner).items():
+        for key, value in item.items() if isinstance(item, dict) else ((None, item),):
             if isinstance(value, str):
-                found.setdefault(f"{path}[*]{key}", []).append(value)
+                name = f"{path}[*]" if key is None else f"{path}[*].{key}"
+                found.setdefault(name, []).append(value)
     yield from ((name, tuple(texts)) for name, texts in found.items())
 
 

@@ -36,12 +36,6 @@ _CLOSERS: Final = {b"{": b"}", b"[": b"]"}
 _DEEPEST: Final = 64
 """Levels around the records. Within them the decoder has a limit of its own."""
 
-_GOES_ON: Final = (b"{", b"[", b",", b":")
-"""What a line ends with if its value goes on in the next one."""
-
-_CONTINUES: Final = (b",", b"]", b"}", b":")
-"""What a line begins with if its value began before it."""
-
 _MAX_HEAD: Final = 1 << 18
 """Bytes of an object before its records that are kept: a chat says there who is in it."""
 
@@ -297,7 +291,8 @@ def is_document(lines: list[bytes]) -> bool:
         return False
     if len(lines) == 1:
         return True
-    return lines[0].rstrip().endswith(_GOES_ON) or lines[1].lstrip().startswith(_CONTINUES)
+    goes_on = lines[0].rstrip().endswith((b"{", b"[", b",", b":"))
+    return goes_on or lines[1].lstrip().startswith((b",", b"]", b"}", b":"))
 
 
 def loaded_value(line: bytes) -> object:

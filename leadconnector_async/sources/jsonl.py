@@ -10,24 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
-from msgspec.structs import fields
 
 from leadconnector_async.models import Contact, Problem
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import are_remote
 from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceRow
 from leadconnector_async.sources.byte_stream import TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
 from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
-from leadconnector_async.sources.failed_list import Record, as_it_stands, is_unreadable
-from leadconnector_async.sources.fields import (
-    LOCATION,
-    NESTED,
-    OUTBOX_KEY,
-    WrongValueError,
-    is_plainly_ours,
-    shown,
-)
+from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import Objects, key_of, read_object
 from leadconnector_async.sources.json_values import JsonValues, loaded_value
@@ -46,17 +38,11 @@ if TYPE_CHECKING:
 _DECODER: Final = msgspec.json.Decoder(SourceRow)
 
 _INNER: Final = {
-    name: frozenset(field.encode_name for field in fields(struct))
-    for name, struct in NESTED.items()
+    name: frozenset(field.encode_name for field in msgspec.structs.fields(struct))
+    for name, struct in fields.NESTED.items()
 }
 
-_MAX_PAUSE: Final = 64
-
-_NONE: Final[Mapping[str, object]] = {}
-
-_FIX_LINE: Final = "write one JSON object per line"
-
-_FIX_RECORD: Final = "mend it in the file"
+_FIXES: Final = {"line": "write one JSON object per line", "record": "mend it in the file"}
 
 _FIX_RAW: Final = "mend it, or put the record itself, with this outboxKey, in place of this line"
 
@@ -90,13 +76,15 @@ class JsonSource(StreamSource):
         """Tell records from other JSON, such as the settings in an export."""
         layout, mapped = self._layout, self._options.mapping
         return layout.choice.definition is not None or (
-            not {"type", OUTBOX_KEY, *mapped.values()}.isdisjoint(layout.names)
+            not {"type", fields.OUTBOX_KEY, *mapped.values()}.isdisjoint(layout.names)
         )
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
         self.warnings.extend(self._objects.warnings)
-        self.warnings.extend(f"field {shown(name)} is not sent" for name in self._coercer.unknown)
+        self.warnings.extend(
+            f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown
+        )
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())
@@ -107,7 +95,7 @@ class JsonSource(StreamSource):
             if isinstance(raw, TooLong):
                 yield Parsed(line, b"", None, (raw.problem("record"),))
             else:
-                yield self._object(line, raw, "record", _FIX_RECORD, common | values.holder)
+                yield self._object(line, raw, "record", common | values.holder)
         problem = self._stream.damage or values.problem or self._unread(values, found=found)
         if problem is not None:
             yield Parsed(values.line, b"{}", None, (problem,))
@@ -141,7 +129,7 @@ class JsonSource(StreamSource):
             if wait:
                 wait -= 1
             elif parsed.row is not None:
-                wait = pause = min(2 * pause + 1, _MAX_PAUSE)
+                wait = pause = min(2 * pause + 1, 64)
             yield parsed
         if self._stream.damage is not None:
             yield Parsed(number + 1, self._lines.rest, None, (self._stream.damage,))
@@ -171,7 +159,7 @@ class JsonSource(StreamSource):
     def _moves(self, row: SourceRow, date: datetime) -> bool:
         try:
             row.date = self._coercer.dates.utc(date)
-        except WrongValueError:
+        except fields.WrongValueError:
             return False
         return True
 
@@ -180,7 +168,7 @@ class JsonSource(StreamSource):
             self._coercer.notices.clear()
             row.contact = contact = self._coercer.contacts.handle(row.contact or Contact())
             self._coercer.contacts.note_name(contact)
-        except WrongValueError:
+        except fields.WrongValueError:
             return False
         if self._coercer.notices:  # told by the slow way
             return False
@@ -191,30 +179,22 @@ class JsonSource(StreamSource):
         if isinstance(line, TooLong):
             return Parsed(number, b"", None, (line.problem("line"),))
         line = line.strip().removeprefix(codecs.BOM_UTF8)
-        return self._object(number, line, "line", _FIX_LINE) if line else None
+        return self._object(number, line, "line", {}) if line else None
 
-    def _object(
-        self, number: int, raw: bytes, what: str, fix: str, holder: Mapping[str, object] = _NONE
-    ) -> Parsed:
-        record, notices = read_object(raw, self._text, what, fix)
+    def _object(self, number: int, raw: bytes, what: str, holder: Mapping[str, object]) -> Parsed:
+        record, notices = read_object(raw, self._text, what, _FIXES[what])
         if isinstance(record, Problem):
             said = as_it_stands(raw)
             identity = identity_of(self._objects.values(said)) if isinstance(said, dict) else None
             return Parsed(number, raw, None, (record,), identity)
-        if is_unreadable(record):
-            mended = self._mended(record)
+        if is_unreadable(record):  # until somebody mends it: its line had been no JSON
+            mended, _ = read_object(record["raw"].encode(), self._text, "raw", _FIX_RAW)
             if isinstance(mended, Problem):
-                return Parsed(number, raw, None, (mended,), identity_of(record))
-            record = mended
+                problem = Problem("raw", mended.wrong, _FIX_RAW)
+                return Parsed(number, raw, None, (problem,), identity_of(record))
+            record = {key: record.get(key) for key in (fields.OUTBOX_KEY, fields.LOCATION)} | mended
         record = self._objects.with_holder(record, holder)
         return self._objects.parsed(number, raw, record, notices)
-
-    def _mended(self, unreadable: Record) -> Record | Problem:
-        """Read a record whose line had been no JSON, if somebody has mended it since."""
-        record, _ = read_object(unreadable["raw"].encode(), self._text, "raw", _FIX_RAW)
-        if isinstance(record, Problem):
-            return Problem("raw", record.wrong, _FIX_RAW)
-        return {key: unreadable.get(key) for key in (OUTBOX_KEY, LOCATION)} | record
 
     def _unread(self, values: JsonValues, *, found: bool) -> Problem | None:
         """Refuse a file whose records may be in a list that was not read."""
@@ -252,8 +232,6 @@ def _are_plain(line: bytes) -> bool:
         for value, known in inner
     )
 
-
-_DELETED: Final = "records that were deleted in their source"
 
 _FIX: Final = "let the tap write to a file or a pipe alone: logs belong to standard error"
 
@@ -296,14 +274,15 @@ class SingerSource(JsonSource):
             return None
         raw = orjson.dumps(record)
         if record.get("_sdc_deleted_at"):
-            return Parsed(number, raw, None, (), left_out=_DELETED)
+            told = "records that were deleted in their source"
+            return Parsed(number, raw, None, (), left_out=told)
         return self._objects.parsed(number, raw, record, notices)
 
     def _is_read(self, stream: str, record: dict[str, Any]) -> bool:
         if stream not in self._reads:
             definition = self._objects.definition
             if definition is None:
-                self._reads[stream] = is_plainly_ours(record)
+                self._reads[stream] = fields.is_plainly_ours(record)
             elif definition.records:
                 self._reads[stream] = stream in as_list(definition.records)
             else:

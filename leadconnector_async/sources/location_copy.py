@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import orjson
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import LOCATION_PREFIX
+from leadconnector_async.sources.base import LOCATION_PREFIX, Source, SourceOptions
 from leadconnector_async.sources.byte_stream import stream_of
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.json_layout import JsonLayout
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from leadconnector_async.sources.base import Source, SourceOptions
 
 MAPPING: Final = "ghl-export"
 """The mapping that reads a copy."""

@@ -1,5 +1,7 @@
 """The head of a mail: who, when, about what, in answer to which, and what became of it.
 
+And whose mailbox it is in.
+
 Read with the old, lenient half of the standard library: its new one parses every header by the
 grammar, takes twenty times as long, and raises on headers that break it.
 """
@@ -26,17 +28,13 @@ from leadconnector_async.sources.encoding import decode_text, sound
 from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import tzinfo
     from email.message import Message
 
     from leadconnector_async.sources.base import SourceOptions
 
-_FOLD: Final = re.compile(r"[\r\n]+")
-
 _MSG_ID: Final = re.compile(r"<([^<>]+)>")
-
-_MAX_ANCESTORS: Final = 100
 
 # Newer versions give nobody where a list of addresses is odd; here a half is better than nothing.
 _LOOSE: Final = {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
@@ -64,17 +62,13 @@ class Head:
         self._values: dict[str, list[str]] = {}
         self._people: dict[str, list[Person]] = {}
         for name, value in mail.raw_items():
-            unfolded = _FOLD.sub("", str(value))
+            unfolded = str(value).replace("\r", "").replace("\n", "")
             self._values.setdefault(name.lower(), []).append(unfolded)
 
     def first(self, name: str) -> str:
         """The first header of that name, as it stands; empty if there is none."""
         values = self._values.get(name)
         return values[0].strip() if values else ""
-
-    def text(self, name: str) -> str:
-        """The first header of that name, decoded."""
-        return header_text(self.first(name))
 
     def people(self, name: str) -> list[Person]:
         """Everybody whom the headers of that name give an address of."""
@@ -99,10 +93,8 @@ class Head:
         """The ids of the mails that this one answers, nearest first."""
         names = _MSG_ID.findall(self.first("in-reply-to"))
         names += reversed(_MSG_ID.findall(self.first("references")))
-        bare = (_bare(name) for name in names)
-        return list(dict.fromkeys(name for name in bare if name and name != self.id))[
-            :_MAX_ANCESTORS
-        ]
+        bare = dict.fromkeys(map(_bare, names))
+        return [name for name in bare if name and name != self.id][:100]
 
     def date(
         self,
@@ -177,9 +169,6 @@ def _words(text: str) -> str:
 _OF_FOLDERS: Final = {"templates": "drafts", "unsent messages": "drafts"}
 """Folders of Thunderbird with mails that were not sent. As labels they can be the user's own."""
 
-_LEFT_OUT_LABELS: Final = frozenset({"spam", "trash", "drafts"})
-"""States that are left out if nobody asks for them."""
-
 _LABEL: Final = re.compile(r'\s*(?:"([^"]*)"|([^,]+))')
 
 _ENDINGS: Final = re.compile(r"(?:\.(?:gz|mbox|mbx|sbd|maildir))+\Z", re.IGNORECASE)
@@ -240,11 +229,9 @@ _LEFT_OUT: Final = {
     "deleted": "deleted mails",
     "drafts": "drafts",
 }
+"""States of mails that are left out if nobody asks for them."""
 
 _OPTIONAL: Final = ("chats", "bounces")
-
-_EXPUNGED: Final = 0x0008
-"""Bit of ``X-Mozilla-Status``: deleted, but still in the file until it is compacted."""
 
 _STATUS_FLAGS: Final = {"D": "deleted", "T": "drafts"}
 """Letters of ``X-Status``, in which IMAP servers and Mutt keep flags in an mbox."""
@@ -254,42 +241,28 @@ _AUTOMATIC: Final = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-faile
 
 
 class LeftOutError(Exception):
-    """The mail is not to be imported."""
+    """The mail of this Message-ID is not to be imported."""
 
-    def __init__(self, why: str, id_: str | None = None) -> None:
+    def __init__(self, why: str, id_: str | None) -> None:
         super().__init__(why)
         self.why = why
         self.id = id_
 
 
-class Selection:
-    """Which mails are imported.
+def left_out_states(options: SourceOptions) -> dict[str, str]:
+    """The states of mails that are not imported, each with why.
 
     Raises:
         SourceError: a label is asked for that is never left out.
     """
-
-    def __init__(self, options: SourceOptions) -> None:
-        wanted = set(_LEFT_OUT_LABELS if "all" in options.labels else ())
-        for label in options.labels - {"all"}:
-            state = _STATES.get(_folded(label), "")
-            if state not in _LEFT_OUT_LABELS:
-                raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
-            wanted.add(state)
-        kept = wanted | ({"deleted"} if "trash" in wanted else set())
-        self._left_out = {state: why for state, why in _LEFT_OUT.items() if state not in kept}
-        for kind in options.leave_out.intersection(_OPTIONAL):
-            self._left_out[kind] = LEAVE_OUT[kind]
-
-    def check(self, states: set[str], id_: str | None = None) -> None:
-        """Let a mail of this Message-ID pass.
-
-        Raises:
-            LeftOut: it is not to be imported.
-        """
-        for state, why in self._left_out.items():
-            if state in states:
-                raise LeftOutError(why, id_)
+    wanted = set(_LEFT_OUT) if "all" in options.labels else set[str]()
+    for label in options.labels - {"all"}:
+        state = _STATES.get(_folded(label), "")
+        if state not in _LEFT_OUT:
+            raise SourceError(f"--labels {label}: give spam, trash, drafts or all")
+        wanted |= {state, "deleted"} if state == "trash" else {state}
+    left_out = {state: why for state, why in _LEFT_OUT.items() if state not in wanted}
+    return left_out | {kind: LEAVE_OUT[kind] for kind in _OPTIONAL if kind in options.leave_out}
 
 
 def states_of(head: Head) -> set[str]:
@@ -297,8 +270,8 @@ def states_of(head: Head) -> set[str]:
     states = set(states_of_labels(head.first("x-gmail-labels")))
     states |= {state for flag, state in _STATUS_FLAGS.items() if flag in head.first("x-status")}
     with suppress(ValueError):  # no number
-        is_expunged = int(head.first("x-mozilla-status"), 16) & _EXPUNGED
-        states |= {"deleted"} if is_expunged else set()
+        if int(head.first("x-mozilla-status"), 16) & 0x0008:  # still there until it is compacted
+            states.add("deleted")
     if _is_automatic(head):
         states.add("bounces")
     return states
@@ -327,3 +300,42 @@ def _is_automatic(head: Head) -> bool:
         or head.first("precedence").lower() == "auto_reply"
         or any(head.first(name).lower() not in {"", "no"} for name in _AUTOMATIC)
     )
+
+
+_NUMBER: Final = re.compile(r"\+?[\d ().-]+")
+"""The owner's own, which tells nothing about mails."""
+
+_SLIP: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+"""An address or a domain without its ``@``."""
+
+
+class OwnAddresses:
+    """The owner's addresses.
+
+    Raises:
+        SourceError: there are none, or one is no address.
+    """
+
+    def __init__(self, source: str, addresses: Sequence[str]) -> None:
+        # Numbers, and names beside an address, are the owner's in chats: one command reads both.
+        others = [given for given in addresses if not _NUMBER.fullmatch(given.strip())]
+        alike = [given for given in others if "@" in given or _SLIP.fullmatch(given.strip())]
+        addresses = alike or others
+        if not addresses:
+            raise SourceError(
+                f"{source}: holds mails: give your own addresses, such as --mine me@example.com, "
+                "so that sent ones can be told from received ones"
+            )
+        for address in addresses:
+            if "@" not in address or address.strip().endswith("@"):
+                raise SourceError(
+                    f"{source}: --mine {address} is no address: "
+                    "give one such as me@example.com, or @example.com for all of a domain"
+                )
+        folded = {address.strip().lower() for address in addresses}
+        self._domains = {address for address in folded if address.startswith("@")}
+        self._addresses = folded - self._domains
+
+    def __contains__(self, person: Person) -> bool:
+        address = person.folded
+        return address in self._addresses or f"@{address.rpartition('@')[2]}" in self._domains

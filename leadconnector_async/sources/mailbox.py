@@ -17,9 +17,8 @@ from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_message import MailContent, OwnAddresses
 from leadconnector_async.sources.mapped_rules import SEVERAL
-from leadconnector_async.sources.mbox import Piece, postmark_of, split, whole
+from leadconnector_async.sources.mbox import MailContent, Piece, postmark_of, split, whole
 from leadconnector_async.sources.stream_source import OpenSource, SourceFormat
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from leadconnector_async.sources.members import Members
 
     Values = dict[str, object]
-
-UNMAPPED: Final = "holds mails, which are read without --mapping"
 
 NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header after them'
 
@@ -47,19 +44,11 @@ _CUT: Final = Problem(
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-
-_FIX_SIDE: Final = "give contact.email and direction in the list of failed records"
-
 OPEN_END: Final = "mails whose last part has no end: they may be cut short"
 
 _NOT_MINE: Final = (
     "mails among the sent ones whose sender is none of --mine: they are taken for received ones; "
     "give that address with --mine too, if it is yours"
-)
-
-_BROKEN: Final = Problem(
-    "mail", "has a structure that cannot be read", "open and save it in a mail program, or skip it"
 )
 
 
@@ -76,13 +65,15 @@ class MailReader:
     def __init__(self, name: str, options: SourceOptions) -> None:
         self._name = name
         self._coercer = RowCoercer(options)
-        self._mine = OwnAddresses(name, options.mine)
-        self._selection = mail_headers.Selection(options)
+        self._mine = mail_headers.OwnAddresses(name, options.mine)
+        self._left_out = mail_headers.left_out_states(options)
         self._zone = options.timezone
         self._is_undated_now = options.undated == "now"
         self.notices: list[str] = []
         """What is to be known of the mail at hand."""
-        self.warnings: list[str] = [] if options.mapping_file is None else [UNMAPPED]
+        self.warnings: list[str] = []
+        if options.mapping_file is not None:
+            self.warnings.append("holds mails, which are read without --mapping")
         self.form: bytes = SourceFormat(
             format="jsonl",
             timezone=None if options.timezone is None else str(options.timezone),
@@ -157,19 +148,27 @@ class MailReader:
         """
         values: Values = {"type": "Email"}
         raw = piece.content
+        if head_only:
+            raw = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
         try:
-            mail = _parsed(_HEAD_END.split(raw, 1)[0] if head_only else raw)
+            parser = BytesFeedParser(policy=compat32)
+            for start in range(0, len(raw), _CHUNK):
+                parser.feed(raw[start : start + _CHUNK])
+            mail = parser.close()
             values |= self._head_values(mail_headers.Head(mail), piece)
             if not head_only:
                 values |= self._content_values(mail)
         except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
             # The parser raises any of these on mails that were made to break it.
-            return values, _BROKEN
+            fix = "open and save it in a mail program, or skip it"
+            return values, Problem("mail", "has a structure that cannot be read", fix)
         return values, None
 
     def _head_values(self, head: mail_headers.Head, piece: Piece) -> Values:
         states = mail_headers.states_of(head) | piece.states
-        self._selection.check(states, head.id)
+        for state, why in self._left_out.items():
+            if state in states:
+                raise mail_headers.LeftOutError(why, head.id)
         for notice in mail_headers.notices_of(states, head):
             self._warn(notice)
         postmark = postmark_of(piece.postmark)
@@ -177,15 +176,16 @@ class MailReader:
         if postmark and postmark[0].upper() == "MAILER-DAEMON" and "bounces" not in states:
             postmark = None
         date = head.date(self._zone, postmark, self._warn)
-        if isinstance(date, WrongValueError):
-            at: object = None if self._is_undated_now and not head.first("date") else date
-        else:
+        at: object = date
+        if not isinstance(date, WrongValueError):
             at = date.isoformat()
+        elif self._is_undated_now and not head.first("date"):
+            at = None
         return {
             "id": head.id,
             "altId": head.id,
             "date": at,
-            "subject": head.text("subject") or None,
+            "subject": mail_headers.header_text(head.first("subject")) or None,
             "inReplyTo": head.ancestors or None,
             **self._side_values(head, states),
         }
@@ -203,11 +203,15 @@ class MailReader:
             "emailBcc": [person.address for person in bcc] or None,
         }
         if other is None:
-            whom = (
-                "all its recipients are yours" if to or cc or bcc else "the mail names no recipient"
-            )
-            whom = whom if is_sent else "the mail names no sender"
-            values["contact.email"] = WrongValueError(f"cannot be told: {whom}", _FIX_SIDE)
+            why = "the mail names no sender"
+            if is_sent:
+                why = (
+                    "all its recipients are yours"
+                    if to or cc or bcc
+                    else "the mail names no recipient"
+                )
+            fix = "give contact.email and direction in the list of failed records"
+            values["contact.email"] = WrongValueError(f"cannot be told: {why}", fix)
         else:
             if "sent" in states and not is_sent:
                 self._warn(_NOT_MINE)
@@ -220,9 +224,7 @@ class MailReader:
             near = other.folded
             if is_sent and any(person.folded != near for person in others):
                 self._warn(SEVERAL)
-            to = sorted(
-                to, key=lambda one: one.folded != near if is_sent else one not in self._mine
-            )
+            to = sorted(to, key=lambda one: one.folded != near if is_sent else one not in mine)
         values["emailTo"] = to[0].address if to else None
         values["emailCc"] = [person.address for person in (*to[1:], *cc)] or None
         return values
@@ -235,13 +237,6 @@ class MailReader:
         kept = self._coercer.files.keep(content.files, "Email", self._warn)
         texts = {"message": content.text("text/plain"), "html": content.text("text/html")}
         return {**texts, "attachments": kept or None}
-
-
-def _parsed(raw: bytes) -> Message:
-    parser = BytesFeedParser(policy=compat32)
-    for start in range(0, len(raw), _CHUNK):
-        parser.feed(raw[start : start + _CHUNK])
-    return parser.close()
 
 
 class Mailbox(OpenSource):
@@ -268,8 +263,7 @@ class Mailbox(OpenSource):
             found = True
             yield parsed
         if not found:
-            reason = self._stream.damage or NO_MAIL
-            raise SourceError(f"{self.name}: {reason}")
+            raise SourceError(f"{self.name}: {self._stream.damage or NO_MAIL}")
 
 
 _FLAGS: Final = {"D": "drafts", "T": "deleted"}
@@ -299,14 +293,14 @@ class MailFolder:
 
     def __iter__(self) -> Iterator[Parsed]:
         for number, (file, single) in enumerate(self._files, 1):
-            name = file.member
-            for parsed in self._read(file, name, single=single):
+            for parsed in self._read(file, single=single):
                 if single:
-                    yield parsed._replace(line=number, within=name)
+                    yield parsed._replace(line=number, within=file.member)
                 else:
-                    yield parsed._replace(within=f"{name}:{parsed.line}")
+                    yield parsed._replace(within=f"{file.member}:{parsed.line}")
 
-    def _read(self, file: SourceFile, name: str, *, single: bool) -> Iterator[Parsed]:
+    def _read(self, file: SourceFile, *, single: bool) -> Iterator[Parsed]:
+        name = file.member
         try:
             stream = file.stream()
         except SourceError:  # a mail program can move or delete it at any moment

@@ -19,30 +19,35 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped_rules import (
     SEVERAL,
+    Cell,
+    Row,
     amount_of,
     by_prefix,
     date_of,
     default_of,
     first_met,
-    items_of,
     joined,
     left_out_by,
     meant_by,
+    parts_of,
     settled,
     spread,
-    text_of,
     translated,
     unique,
     word_of,
 )
-from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list
+from leadconnector_async.sources.mapping import (
+    Definition,
+    FieldRule,
+    NotCarried,
+    RecordKind,
+    as_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from leadconnector_async.sources.contact_values import Contacts
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import Definition, RecordKind
+    from leadconnector_async.sources.chat_sides import ChatSides
 
     Values = dict[str, object]
 
@@ -55,10 +60,6 @@ _TRUE: Final = frozenset({"true", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _NOTHING: Final = frozenset({"false", "PT0S"})
-
-_FIX_FLAG: Final = "correct it, or give --map direction=COLUMN with another column"
-
-_FIX_OWN: Final = "correct the direction, the numbers, or --mine: the sender is another one"
 
 _CONTENT: Final = BODY_FIELDS | {"attachments"}
 
@@ -73,7 +74,7 @@ _KINDS: Final = {
 class RowMapper:
     """Reads rows of one kind, given by the names of their columns."""
 
-    def __init__(self, kind: RecordKind, definition: Definition, contacts: Contacts) -> None:
+    def __init__(self, kind: RecordKind, definition: Definition, sides: ChatSides) -> None:
         empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
         self._leave_out = left_out_by(kind.leave_out, empty)
@@ -84,10 +85,13 @@ class RowMapper:
         }
         self._notes = {name: rule for name, rule in self._not_carried.items() if rule.note}
         self._empty = empty
-        self._contacts = contacts
+        self._sides, self._contacts = sides, sides.contacts
         self._chat = kind.chat
         self._rules = kind.fields
-        plans = {field: self._plan(field, rule) for field, rule in kind.fields.items()}
+        plans = {
+            field: FieldPlan(field, rule, empty, self._make(field, rule))
+            for field, rule in kind.fields.items()
+        }
         self._missing = [plan for plan in plans.values() if plan.rule.missing is not None]
         self._direction = plans.pop(DIRECTION, None)
         self._can_be_several = kind.fields.get("emailTo", FieldRule()).several
@@ -100,7 +104,7 @@ class RowMapper:
             if plan.rule != FieldRule()
         ]
 
-    def skipped(self, row: Mapping[str, Cell]) -> str | None:
+    def skipped(self, row: Row) -> str | None:
         """Say why a row is left out."""
         for column, values in self._skip.items():
             value = word_of(row, column)
@@ -108,13 +112,11 @@ class RowMapper:
                 return f'rows whose "{column}" is "{value}"'
         return first_met(self._leave_out, row)
 
-    def without_content(self, row: Mapping[str, Cell]) -> str | None:
+    def without_content(self, row: Row) -> str | None:
         """Say why a row is left out that has neither text nor files."""
         return first_met(self._without_content, row)
 
-    def not_carried(
-        self, row: Mapping[str, Cell], values: Mapping[str, object]
-    ) -> tuple[str | None, list[str]]:
+    def not_carried(self, row: Row, values: Mapping[str, object]) -> tuple[str | None, list[str]]:
         """Say why a row is left out that has nothing to send, and what of it is not sent."""
         told: list[str] = []
         for column, rule in self._not_carried.items():
@@ -128,23 +130,23 @@ class RowMapper:
                 told.append(rule.told)
         return None, told
 
-    def read(self, row: Mapping[str, Cell]) -> tuple[Values, str | None, list[str]]:
+    def read(self, row: Row) -> tuple[Values, str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
         reason = self.skipped(row)
         if reason is not None:
             return {}, reason, []
         values = self.values(row)
-        direction, sides = values.get(DIRECTION), self._contacts.sides
-        if self._chat is not None and sides.noted(self._chat, row, direction):
+        direction = values.get(DIRECTION)
+        if self._chat is not None and self._sides.noted(self._chat, row, direction):
             return {}, "", []
         # The whole file is read once more only where it has to tell.
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
-            values = sides.of(self._chat, row, values) | values
+            values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
         told += [SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
         return values, reason, told
 
-    def values(self, row: Mapping[str, Cell]) -> Values:
+    def values(self, row: Row) -> Values:
         """Make the values of a row; those that cannot be made are `WrongValueError`."""
         values: Values = {}
         direction: object = None
@@ -166,7 +168,7 @@ class RowMapper:
             self._note(row, values)
         return values
 
-    def _note(self, row: Mapping[str, Cell], values: Values) -> None:
+    def _note(self, row: Row, values: Values) -> None:
         """Put beneath the text of a call what the API has no field for."""
         cells = ((rule, row.get(column, "")) for column, rule in self._notes.items())
         notes = {
@@ -179,7 +181,7 @@ class RowMapper:
         if notes and (own is None or isinstance(own, str)):
             values["message"] = NotedText.of(own, notes)
 
-    def _columns(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> list[str]:
+    def _columns(self, plan: FieldPlan, row: Row, direction: object) -> list[str]:
         """Name the columns of a value. One with the owner's own number is none, beside others."""
         columns = plan.columns.get(direction, plan.columns[None])
         if plan.rule.instead and row.keys().isdisjoint(columns):
@@ -188,7 +190,7 @@ class RowMapper:
             return columns
         return [one for one in columns if not self._contacts.is_own(word_of(row, one))] or columns
 
-    def _told_direction(self, plan: FieldPlan, row: Mapping[str, Cell]) -> object:
+    def _told_direction(self, plan: FieldPlan, row: Row) -> object:
         """Tell the direction by its column, or where one side alone is a number of the owner's."""
         direction = self._value(plan, row, None)
         sides = [self._cell(columns, row) for columns in self._ends if self._contacts.own]
@@ -197,10 +199,11 @@ class RowMapper:
             return direction
         known = "outbound" if own[0] else "inbound"
         if direction in ("inbound", "outbound") and direction != known:
-            return WrongValueError(f"is {direction}, and --mine says {known}", _FIX_OWN)
+            fix = "correct the direction, the numbers, or --mine: the sender is another one"
+            return WrongValueError(f"is {direction}, and --mine says {known}", fix)
         return direction or known
 
-    def _simple(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
+    def _simple(self, plan: FieldPlan, row: Row, direction: object) -> object:
         """Make the value of nothing but a column's text, where nothing is wrong with it."""
         for column in self._columns(plan, row, direction):
             cell = row.get(column, "")
@@ -224,17 +227,23 @@ class RowMapper:
             return plan.rule.default
         return self._value(plan, row, direction)
 
-    def _value(self, plan: FieldPlan, row: Mapping[str, Cell], direction: object) -> object:
+    def _value(self, plan: FieldPlan, row: Row, direction: object) -> object:
         rule = plan.rule
         if (fixed := rule.constant if not rule.cases else settled(rule, row)) is not None:
             return fixed or None
         columns = self._columns(plan, row, direction)
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
-            return unique(item for one in cells for item in items_of(one, rule)) or rule.default
-        found = (rule.join and self._joined(plan, row)) or self._cell(columns, row, plan)
+            by = rule.separator or ";"
+            lists = (parts_of(cell, by) if isinstance(cell, str) else cell for cell in cells)
+            return unique(item for items in lists for item in items) or rule.default
+        parts = [self._cell(as_list(names), row, plan) for names in rule.join]
+        whole = joined(parts, is_date=plan.field == "date") if parts else None
+        found = whole or self._cell(columns, row, plan)
         if rule.glue is not None and isinstance(found, list | tuple):
-            found = rule.glue.join(text_of(item) for item in found) or None
+            # An item is text, or an object that also says how it looks.
+            texts = (one.get("text", "") if isinstance(one, dict) else one for one in found)
+            found = rule.glue.join(map(str, texts)) or None
         cell = self._one_of(plan, found) if isinstance(found, list | tuple) else found
         if isinstance(cell, WrongValueError):
             return cell
@@ -266,17 +275,13 @@ class RowMapper:
             return WrongValueError("names several people", fix, "; ".join(found), kind="groups")
         return "; ".join(found) or None
 
-    def _joined(self, plan: FieldPlan, row: Mapping[str, Cell]) -> str | None:
-        cells = [self._cell(as_list(columns), row, plan) for columns in plan.rule.join]
-        return joined(cells, is_date=plan.field == "date")
-
-    def _after(self, columns: list[str], own: str, row: Mapping[str, Cell]) -> str | None:
+    def _after(self, columns: list[str], own: str, row: Row) -> str | None:
         texts = [str(text) for name in columns if (text := self._cell((name,), row))]
         links = [word for word in own.split() if "://" in word]
         others = [text for text in texts if text.strip() not in (own.strip(), *links)]
         return "\n".join([*others, own] if own else others) or None
 
-    def _known(self, rule: FieldRule, row: Mapping[str, Cell]) -> object:
+    def _known(self, rule: FieldRule, row: Row) -> object:
         """Find the value in columns that tell it by true or false, or only by some words."""
         for column, meant in rule.flags.items():
             flag = word_of(row, column).casefold()
@@ -286,13 +291,12 @@ class RowMapper:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
                 wrong = f"is {quoted(flag)} where true or false is expected"
-                return WrongValueError(wrong, _FIX_FLAG)
+                fix = "correct it, or give --map direction=COLUMN with another column"
+                return WrongValueError(wrong, fix)
         words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
-    def _cell(
-        self, columns: Sequence[str], row: Mapping[str, Cell], plan: FieldPlan | None = None
-    ) -> Cell | None:
+    def _cell(self, columns: Sequence[str], row: Row, plan: FieldPlan | None = None) -> Cell | None:
         """Give the first of the columns that is filled."""
         clean, empty = (stripped, self._empty) if plan is None else (plan.clean, plan.empty)
         for column in columns:
@@ -313,12 +317,6 @@ class RowMapper:
                 fix += f", or leave such out: --leave-out {kind}"
                 raise WrongValueError(wrong, fix, kind=kind)
         return text if plan.make is None else plan.make(text)
-
-    def _plan(self, field: str, rule: FieldRule) -> FieldPlan:
-        plan = FieldPlan(field, rule, self._empty)
-        plan.make = self._make(field, rule)
-        plan.is_plain = plan.make is None and not rule.strip and not rule.kinds
-        return plan
 
     def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:
         if rule.words:

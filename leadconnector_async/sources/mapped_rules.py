@@ -7,10 +7,11 @@ row out.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from email.utils import getaddresses
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
@@ -18,23 +19,20 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
-from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
+from leadconnector_async.sources.mapping import (
+    OF_CHAT,
+    Case,
+    ColumnNames,
+    FieldRule,
+    LeaveOut,
+    RecordKind,
+    as_list,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import datetime
+Cell = str | list[object] | tuple[str, ...]
+"""What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
-    from leadconnector_async.sources.mapping import ChatForm, ColumnNames, RecordKind
-
-    Cell = str | list[object] | tuple[str, ...]
-    """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
-
-    _Wheres = list[tuple[str, "ColumnValues"]]
-    ReadyRule = tuple[_Wheres, _Wheres, str]
-    """Which rows are left out: by values of columns, but not by others; and what they are."""
-
-_OF_RULE: Final = ("column", "inbound", "outbound", "instead", "maybe", "before")
-"""What of a rule names columns."""
+Row = Mapping[str, Cell]
 
 _UNIX_DIGITS: Final = (10, 13, 16)
 """How many a time between 2001 and 2286 has in seconds, milliseconds and microseconds."""
@@ -44,95 +42,76 @@ _T = TypeVar("_T")
 _Where = TypeVar("_Where", Case, LeaveOut)
 
 
-def resolved(
-    kind: RecordKind, find: Callable[[str], str | None], missing: Callable[[str, str], SourceError]
-) -> RecordKind:
-    """Put a table's own spellings of its columns into the rules.
+class Spelling:
+    """A table's own spellings of the columns that rules name, as ``find`` gives them.
 
     Of several columns those that are not there are dropped; a single one has to be there.
-
-    Raises:
-        SourceError: as ``missing`` makes it of a field and a column.
     """
-    spelling = _Spelling(find, missing)
-    return replace(
-        kind,
-        fields={field: spelling.rule(field, rule) for field, rule in kind.fields.items()},
-        skip=spelling.named(kind.skip),
-        leave_out=spelling.leave_out(kind.leave_out),
-        without_content=spelling.leave_out(kind.without_content),
-        not_carried=spelling.named(kind.not_carried),
-        chat=kind.chat and spelling.chat(kind.chat),
-    )
 
-
-class _Spelling:
-    """A table's own spellings of the columns that rules name."""
-
-    def __init__(
-        self, find: Callable[[str], str | None], missing: Callable[[str, str], SourceError]
-    ) -> None:
+    def __init__(self, find: Callable[[str], str | None] = str) -> None:
         self._find = find
-        self._missing = missing
 
-    def rule(self, field: str, rule: FieldRule) -> FieldRule:
-        columns = {name: self._columns(field, getattr(rule, name)) for name in _OF_RULE}
+    def kind(self, kind: RecordKind, mapping: Mapping[str, str]) -> RecordKind:
+        """Put them into the rules, and the columns that a user names for fields before these.
+
+        Of a field that is mapped to nothing, what the rules say without a column stays.
+        """
+        fields = {field: self._rule(rule) for field, rule in kind.fields.items()}
+        for field, column in mapping.items():
+            known = fields.get(field, FieldRule())
+            off = FieldRule(constant=known.constant, default=known.default)
+            fields[field] = FieldRule(column=column) if column else off
+        chat = kind.chat
+        return replace(
+            kind,
+            fields=fields,
+            skip=self._named(kind.skip),
+            leave_out=self._leave_out(kind.leave_out),
+            without_content=self._leave_out(kind.without_content),
+            not_carried=self._named(kind.not_carried),
+            chat=chat and replace(chat, **{at: self._all(getattr(chat, at)) for at in OF_CHAT}),
+        )
+
+    def _rule(self, rule: FieldRule) -> FieldRule:
+        joined = [self._all(as_list(names)) for names in rule.join]
         cases = [
             replace(
-                case, where=self.named(case.where), column=case.column and self._find(case.column)
+                case, where=self._named(case.where), column=case.column and self._find(case.column)
             )
             for case in self._known(rule.cases)
         ]
         return replace(
             rule,
-            **columns,
-            join=self._all_of(rule.join),
-            flags=self.named(rule.flags),
-            present=self.named(rule.present),
+            column=self._columns(rule.column),
+            inbound=self._columns(rule.inbound),
+            outbound=self._columns(rule.outbound),
+            instead=self._all(rule.instead),
+            maybe=self._all(rule.maybe),
+            before=self._all(rule.before),
+            join=joined if all(joined) else [],
+            flags=self._named(rule.flags),
+            present=self._named(rule.present),
             cases=cases,
         )
 
-    def leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:
+    def _leave_out(self, rules: Iterable[LeaveOut]) -> list[LeaveOut]:
         return [
-            replace(rule, where=self.named(rule.where), but=self.named(rule.but))
+            replace(rule, where=self._named(rule.where), but=self._named(rule.but))
             for rule in self._known(rules)
         ]
 
-    def chat(self, form: ChatForm) -> ChatForm:
-        return replace(form, **{name: self._all(getattr(form, name)) for name in OF_CHAT})
+    def _columns(self, columns: ColumnNames) -> ColumnNames:
+        return self._find(columns) or "" if isinstance(columns, str) else self._all(columns)
 
     def _all(self, columns: list[str]) -> list[str]:
         return [found for column in columns if (found := self._find(column)) is not None]
 
-    def named(self, rules: Mapping[str, _T]) -> dict[str, _T]:
+    def _named(self, rules: Mapping[str, _T]) -> dict[str, _T]:
         return {found: rule for name, rule in rules.items() if (found := self._find(name))}
-
-    def _columns(self, field: str, columns: ColumnNames) -> ColumnNames:
-        if isinstance(columns, str):
-            found = self._find(columns)
-            if found is None:
-                raise self._missing(field, columns)
-            return found
-        return self._all(columns)
 
     def _known(self, rules: Iterable[_Where]) -> Iterator[_Where]:
         """Drop rules on columns that are not there: nobody can tell what they hold."""
         return (rule for rule in rules if all(self._find(name) for name in rule.where))
-
-    def _all_of(self, columns: list[ColumnNames]) -> list[ColumnNames]:
-        found = [self._all(as_list(names)) for names in columns]
-        return [*found] if all(found) else []
-
-
-def with_columns(kind: RecordKind, mapping: Mapping[str, str]) -> None:
-    """Let the columns that a user names for fields go before what the mapping says of these.
-
-    Of a field that is mapped to nothing, what the mapping says without a column stays.
-    """
-    for field, column in mapping.items():
-        known = kind.fields.get(field, FieldRule())
-        off = FieldRule(constant=known.constant, default=known.default)
-        kind.fields[field] = FieldRule(column=column) if column else off
 
 
 def translated(words: Mapping[str, str], text: str) -> str:
@@ -167,8 +146,15 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
 
     One without an offset stays text, since what its zone makes of it is told; so does a number of
     another unit than that of the rule.
+
+    Raises:
+        SourceError: the zone of the rule is none.
     """
-    own = zone_of(rule.zone) if rule.zone else None
+    try:
+        own = ZoneInfo(rule.zone) if rule.zone else None
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        wrong = f"the mapping's zone {rule.zone} is none: write one such as UTC"
+        raise SourceError(wrong) from error
     zone = text.zone if isinstance(text, LocalText) else own
     if not rule.formats:
         return LocalText.of(text, zone) if zone else text
@@ -185,19 +171,6 @@ def date_of(rule: FieldRule, text: str) -> datetime | str | None:
         return text
     formats = ", ".join(rule.formats)
     raise WrongValueError("is no date in a format of the mapping", f"write it as one of {formats}")
-
-
-@lru_cache
-def zone_of(name: str) -> ZoneInfo:
-    """Find a time zone.
-
-    Raises:
-        SourceError: there is none of that name.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SourceError(f"the mapping's zone {name} is none: write one such as UTC") from error
 
 
 _EXPRESSION: Final = re.compile(r"/.+/", re.DOTALL)
@@ -234,6 +207,12 @@ class ColumnValues:
         return bool(self._starts) and text not in self._empty and spelled.startswith(self._starts)
 
 
+_Wheres = list[tuple[str, ColumnValues]]
+
+ReadyRule = tuple[_Wheres, _Wheres, str]
+"""Which rows are left out: by values of columns, but not by others; and what they are."""
+
+
 def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyRule]:
     """Make rules on what is left out ready."""
 
@@ -243,7 +222,7 @@ def left_out_by(rules: Iterable[LeaveOut], empty: frozenset[str]) -> list[ReadyR
     return [(words(rule.where), words(rule.but), rule.reason) for rule in rules]
 
 
-def first_met(rules: list[ReadyRule], row: Mapping[str, Cell]) -> str | None:
+def first_met(rules: list[ReadyRule], row: Row) -> str | None:
     """Say what a row is, by the first rule that it meets."""
     for where, but, reason in rules:
         for name, words in where:
@@ -255,28 +234,18 @@ def first_met(rules: list[ReadyRule], row: Mapping[str, Cell]) -> str | None:
     return None
 
 
-def word_of(row: Mapping[str, Cell], column: str) -> str:
+def word_of(row: Row, column: str) -> str:
     """Give the text of a column, without the space around it."""
     cell = row.get(column, "")
     return cell.strip() if isinstance(cell, str) else ""
 
 
-def settled(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
+def settled(rule: FieldRule, row: Row) -> str | None:
     """Give the value that needs no column of its own."""
     for case in rule.cases:
         if all(row.get(name) in as_list(given) for name, given in case.where.items()):
             return case.value if case.column is None else str(row.get(case.column, ""))
     return rule.constant
-
-
-def text_of(item: object) -> str:
-    """Give a piece of a text: as it is, or as an object that says how it looks."""
-    return str(item.get("text", "") if isinstance(item, dict) else item)
-
-
-def items_of(cell: Cell, rule: FieldRule) -> Iterator[object]:
-    """Give what a list holds, or what a separator sets apart."""
-    yield from parts_of(cell, rule.separator or ";") if isinstance(cell, str) else cell
 
 
 def parts_of(cell: str, separator: str) -> list[str]:
@@ -316,14 +285,6 @@ def amount_of(text: str, unit: str | None) -> str:
     return str(timedelta(seconds=round(float(text) / (1000 if unit == "ms" else 1))))
 
 
-def address_for_a_number(phone: object, values: Mapping[str, object]) -> str | None:
-    """Find the address of a sender who is named by it where others are by their number."""
-    if not isinstance(phone, str) or "@" not in phone or "contact.email" in values:
-        return None
-    other = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…, …@c.us
-    return None if other else phone
-
-
 _DURATION: Final = re.compile(r"PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?")
 """As ISO 8601 has it."""
 
@@ -353,6 +314,6 @@ def spread(values: dict[str, object], is_own: Callable[[str], bool]) -> bool:
     return True
 
 
-def default_of(rule: FieldRule, row: Mapping[str, Cell]) -> str | None:
+def default_of(rule: FieldRule, row: Row) -> str | None:
     """Give the value of a field that no column gives."""
     return next((rule.present[name] for name in rule.present if name in row), rule.default)

@@ -1,4 +1,4 @@
-"""Mappings of other systems' exports: what they may say."""
+"""Mappings of other systems' exports: what they may say. ``docs/mappings.md`` explains each key."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ ColumnNames = str | list[str]
 
 
 class Example(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file's text as the other system writes it, and the records that the mapping makes of it.
-
-    A record has the API's names. In place of one stand what is ``left_out``, and as what, or which
-    fields are ``refused``; ``notices`` are those of a record.
-    """
+    """A file's text as the other system writes it, and the records that the mapping makes of it."""
 
     given: str
     makes: list[dict[str, Any]]
@@ -39,7 +35,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How one field is made of columns. See ``docs/mappings.md``."""
+    """How one field is made of columns."""
 
     column: ColumnNames = field(default_factory=list)
     inbound: ColumnNames = field(default_factory=list)
@@ -68,23 +64,15 @@ class FieldRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
 
 class LeaveOut(Struct, frozen=True, forbid_unknown_fields=True, rename={"reason": "as"}):
-    """Which records are left out, by the values of all these columns, and what they are.
-
-    ``*`` at the end of a value stands for the rest of it, and alone for anything but nothing.
-    """
+    """Which records are left out, by the values of columns, and what they are."""
 
     where: dict[str, str | list[str]]
     reason: str
     but: dict[str, str | list[str]] = {}
-    """Not those in which one of these columns holds one of its values."""
 
 
 class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is told of records in which a column is filled: the API has no place for it.
-
-    Not where the field ``unless`` was made. Records without any content are ``alone``: left out.
-    Of a call it is a ``note``, under that word in its text; ``unit`` is that of a duration.
-    """
+    """What is told of records in which a column is filled: the API has no place for it."""
 
     told: str
     unless: str | None = None
@@ -94,10 +82,7 @@ class NotCarried(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
-    """A column made of elements within a record of XML, one line for each.
-
-    Where the attribute holds nothing, the text is in another one, as ``base64``.
-    """
+    """A column made of elements within a record of XML, one line for each."""
 
     element: str
     attribute: str
@@ -113,17 +98,11 @@ class Files(Struct, frozen=True, forbid_unknown_fields=True):
     name: list[str] = []
     type: str | None = None
     besides: list[str] = []
-    """Types of what is no file, such as the layout of a message."""
     lost: str | None = None
-    """What is told of a record one of whose files has no content."""
 
 
 class Members(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who wrote and who received a message, in elements within it, by the value of ``role``.
-
-    ``own`` are values that stand for the owner of the telephone. Without an element, and beside
-    it, the column of ``contact.phone`` names the members.
-    """
+    """Who wrote and who received a message, in elements within it, by the value of ``role``."""
 
     element: str = ""
     attribute: str = ""
@@ -134,12 +113,7 @@ class Members(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class TextForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Text in which records follow one another, by regular expressions. Groups are columns.
-
-    ``begins`` are those of a record's first line, or first two; lines up to the next one belong to
-    its column ``text``. ``within`` are taken out of its lines, and then ``blocks`` of all of it. A
-    line of ``ends`` ends it before.
-    """
+    """Text in which records follow one another, by regular expressions. Groups are columns."""
 
     begins: list[str]
     within: list[str] = []
@@ -152,16 +126,7 @@ OF_CHAT: Final = ("author", "name", "other", "people", "session", "title")
 
 
 class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How rows of a chat tell its sides: columns, of which the first that is filled counts.
-
-    ``author`` wrote it, or, where it is empty, the owner did; ``strip`` is taken away before it.
-    ``name`` names one who has several authors' numbers. ``other`` is the author of the other side,
-    ``people`` are the lists of everybody. Without these, all who write in the ``session``, or else
-    the file, are. ``title`` names the other side, and ``titles`` find the ``other`` in the name of
-    the file or its folder. ``own`` are names of the owner, beside those of ``--mine``. ``types``
-    tell the type of message by the beginning of the other side's number, which is taken away. One
-    that is ``optional`` counts in files alone that have a column of ``session``.
-    """
+    """How rows of a chat tell its sides: columns, of which the first that is filled counts."""
 
     author: list[str] = []
     name: list[str] = []
@@ -175,17 +140,9 @@ class ChatForm(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     strip: list[str] = []
     optional: bool = False
 
-    @property
-    def columns(self) -> set[str]:
-        """Every column that it reads."""
-        return {column for name in OF_CHAT for column in getattr(self, name)}
-
 
 class Pick(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A column of HTML: what a selector of CSS finds in a record, or on the ``page`` before it.
-
-    It is the text of the first, or of ``all``; or an ``attribute``, which may name a ``file``.
-    """
+    """A column of HTML: what a selector of CSS finds in a record, or on the page before it."""
 
     select: str
     attribute: str | None = None
@@ -201,28 +158,17 @@ class RecordKind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     skip: dict[str, list[str]] = field(default_factory=dict)
     leave_out: list[LeaveOut] = field(default_factory=list)
     without_content: list[LeaveOut] = field(default_factory=list)
-    """As ``leave_out``, but of records that have neither text nor files."""
     not_carried: dict[str, str | NotCarried] = field(default_factory=dict)
     chat: ChatForm | None = None
     inner: dict[str, Inner] = field(default_factory=dict)
     files: Files | None = None
     members: Members | None = None
     begins: str = ""
-    """In HTML: a regular expression for what a record begins with."""
     picks: dict[str, Pick] = field(default_factory=dict)
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A mapping: of tables and JSON, of text, or of the elements of an XML file.
-
-    ``requires`` are the columns by which a file is recognised, or several of which one is enough;
-    ``root`` are the outermost elements of XML. ``wants`` says what a table without a column lacks.
-    ``records`` are the lists in JSON whose objects are records, and ``holders`` the keys of an
-    outermost object by which such a file is recognised; where those of several mappings are, by
-    one of the words ``within`` its path. ``beside`` is the file of an object that is around all
-    records. ``lookup`` are keys that name an object by its ``id``, and the list that holds it, in
-    the same file or in one beside it. ``repair`` mends text that is always decoded wrongly.
-    """
+    """A mapping: of tables and JSON, of text, or of the elements of an XML or HTML file."""
 
     about: str = ""
     requires: list[ColumnNames] = field(default_factory=list)
@@ -279,11 +225,10 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     def fitted(self, names: Iterable[str]) -> Definition:
         """Give what of it is for a file whose columns or keys have these names."""
-        there = {folded(name) for name in names}
-        is_chat = self.chat is not None and not there.isdisjoint(map(folded, self.chat.session))
-        if self.chat is None or is_chat or not self.chat.optional:
+        if self.chat is None or not self.chat.optional:
             return self
-        return replace(self, chat=None)
+        sessions = {*map(folded, self.chat.session)}
+        return replace(self, chat=None) if sessions.isdisjoint(map(folded, names)) else self
 
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Name the columns that are required and not among these."""
@@ -319,5 +264,5 @@ def columns_told_of(kind: RecordKind) -> set[str]:
     """Every column that decides what is left out, or whose loss is told with its records."""
     cases = (case.where for rule in kind.fields.values() for case in rule.cases)
     wheres = (*cases, *((*rule.where, *rule.but) for rule in kind.leave_out))
-    chat = () if kind.chat is None else kind.chat.columns
+    chat = [name for of in OF_CHAT for name in getattr(kind.chat, of, ())]
     return {*kind.skip, *kind.not_carried, *chat, *(name for where in wheres for name in where)}

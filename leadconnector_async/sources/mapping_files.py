@@ -139,14 +139,18 @@ def _flat(fields: object) -> object:
     }
 
 
+def right_names(name: str) -> str:
+    """Say what to write in place of a name that no field has."""
+    meant = near_field(name)
+    return f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
+
+
 def _check(name: str, fields: Mapping[str, FieldRule], types: Mapping[str, str]) -> None:
     if not fields:
         return
     for key in fields:
         if key not in MAPPABLE:
-            meant = near_field(key)
-            fix = f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
-            raise SourceError(f"--mapping {name}: {key} is no field: {fix}")
+            raise SourceError(f"--mapping {name}: {key} is no field: {right_names(key)}")
     if "type" not in fields and not types:
         raise SourceError(
             f'--mapping {name}: makes no type: add type = {{ constant = "SMS" }}, or a column'
@@ -189,6 +193,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
     given = options.mapping_file
     ours = is_plainly_ours(names) or "type" in options.mapping
     found = None if ours else recognised(names, options.mappings)
+    notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
     if given is not None:
         definition = load_mapping(given)
         misfit = _misfit(definition, names)
@@ -199,9 +204,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
                 f"{source}: {misfit}: choose another, or look at the file with inspect"
             )
         by = f"--mapping {found}" if found else "the API's names"
-        notes: tuple[str, ...] = (f"{misfit}: it is read by {by}",)
-    else:
-        notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
+        notes = (f"{misfit}: it is read by {by}",)
     read_by = with_date_format(load_mapping(found), options.date_format) if found else None
     return Choice(read_by, found, notes)
 

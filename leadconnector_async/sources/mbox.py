@@ -1,4 +1,7 @@
-"""Mails of an mbox file, one at a time; and which files of an export hold mails."""
+"""Mails of an mbox file, one at a time; which files of an export hold mails; and parts of a mail.
+
+Its parts are its text, its HTML, and what is attached.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,15 @@ from itertools import chain
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.base import MAIL_LIMIT
 from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.encoding import body, decode_text
+from leadconnector_async.sources.mail_headers import header_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from email.message import Message
 
     from leadconnector_async.sources.byte_stream import SourceFile
 
@@ -85,7 +92,11 @@ def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) 
     """
     mail = _Mail()
     held = last = b""
-    for number, line in enumerate(_unmarked(lines), 1):
+    every = iter(lines)
+    first = next(every, b"")
+    # One that is too long is of a type of its own.
+    first = first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)
+    for number, line in enumerate(chain([first], every), 1):
         if held:
             if _begins(held, line, after_blank=_is_blank(last), is_first=not mail.begin):
                 yield from mail.pieces(ended=True)
@@ -111,13 +122,6 @@ def split(lines: Iterable[bytes], lost: Callable[[int], None] = lambda _: None) 
 
 def _is_blank(line: bytes) -> bool:
     return not line.strip() and not isinstance(line, TooLong)
-
-
-def _unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
-    every = iter(lines)
-    first = next(every, b"")
-    # One that is too long is of a type of its own.
-    return chain([first if isinstance(first, TooLong) else first.removeprefix(BOM_UTF8)], every)
 
 
 class _Mail:
@@ -189,15 +193,11 @@ def whole(chunks: Iterable[bytes]) -> Piece:
     elif count := _COUNT.match(content):
         end = count.end() + int(count[1][:_DIGITS])
         is_cut = size < end
-        states = _flagged(bytes(content[end:]))
+        found = _FLAGS.search(content, end)
+        flags = int(found[1][:_DIGITS]) if found else 0
+        states = frozenset(state for bit, state in _BITS.items() if flags >> bit & 1)
         del content[end:], content[: count.end()]
     return Piece(1, bytes(content), size, postmark=postmark, states=states, is_cut=is_cut)
-
-
-def _flagged(trailer: bytes) -> frozenset[str]:
-    found = _FLAGS.search(trailer)
-    flags = int(found[1][:_DIGITS]) if found else 0
-    return frozenset(state for bit, state in _BITS.items() if flags >> bit & 1)
 
 
 def postmark_of(line: bytes) -> tuple[str, str] | None:
@@ -219,13 +219,6 @@ def begins_with_mail(beginning: bytes, *, named: bool) -> bool | None:
     return True if (_TWO_TOPS if named else _TOP).match(beginning) else None
 
 
-_MAILS: Final = frozenset({"cur", "new"})
-"""Folders of a Maildir whose files are mails, whatever they are called."""
-
-_SINGLE: Final = (".eml", ".eml.gz", ".emlx")
-
-_MBOX: Final = (".mbox", ".mbx", ".mbox.gz", ".mbx.gz")
-
 _INDEX: Final = (".msf", "table_of_contents", "maildirfolder", "maildirsize", "subscriptions")
 """Ends of the names of files that mail programs keep beside mails."""
 
@@ -235,13 +228,13 @@ def holds_mail(file: SourceFile) -> bool | None:
     assert file.members is not None  # noqa: S101 - of an export
     folder, _, name = file.member.rpartition("/")
     lower = name.lower()
-    if lower.endswith(_SINGLE):
+    if lower.endswith((".eml", ".eml.gz", ".emlx")):
         return True
     if is_passed_over(file.member):
         return None
-    if PurePath(folder).name in _MAILS:
+    if PurePath(folder).name in {"cur", "new"}:  # of a Maildir, whatever its files are called
         return True
-    if lower.endswith(_MBOX):
+    if lower.endswith((".mbox", ".mbx", ".mbox.gz", ".mbx.gz")):
         return False
     if not file.members.size(file.member):
         return None
@@ -253,3 +246,89 @@ def is_passed_over(name: str) -> bool:
     """Tell what systems and mail programs keep beside what is their owner's."""
     name = name.rpartition("/")[2].lower()
     return name[0] == "." or name.endswith(_INDEX)
+
+
+_DEEPEST: Final = 40
+"""Multiparts within each other. Real mails have five."""
+
+
+class MailContent:
+    """What a mail holds. A mail can have several texts, such as a footer added by a list.
+
+    ``warn`` is told of what was replaced or left out.
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self.texts: dict[str, list[str]] = {"text/plain": [], "text/html": []}
+        self.files: list[Attached] = []
+        self._warn = warn
+
+    def text(self, kind: str) -> str | None:
+        """The text of a media type, if there is any."""
+        return "\n".join(text for text in self.texts[kind] if text.strip()) or None
+
+    def add(self, part: Message, depth: int = 0) -> None:
+        """Take a mail, or a part of one, apart."""
+        if depth > _DEEPEST:
+            self._warn("parts within parts, too deep to be read: they are left out")
+        elif part.get_content_type() == "multipart/alternative":
+            self._add_best(part, depth)
+        elif part.get_content_maintype() == "multipart":
+            for child in _children(part):
+                self.add(child, depth + 1)
+        elif part.is_multipart():
+            self._add_mail(part)
+        else:
+            self.add_leaf(part)
+
+    def _add_best(self, part: Message, depth: int) -> None:
+        """Of several forms of a text take the last of each kind: writers put the best one last."""
+        choices = [MailContent(self._warn) for _ in _children(part)]
+        for child, choice in zip(_children(part), choices, strict=True):
+            if child.is_multipart() or child.get_content_type() in self.texts:
+                choice.add(child, depth + 1)
+            elif child.get_content_maintype() != "text":  # others are the same text once more
+                choice.add_leaf(child)
+        for kind, texts in self.texts.items():
+            texts.extend(next((best for one in choices[::-1] if (best := one.texts[kind])), ()))
+        self.files += (file for choice in choices for file in choice.files)
+
+    def _add_mail(self, part: Message) -> None:
+        """Keep a mail within a mail as a text file: the API takes no other form of it."""
+        try:
+            inner = b"\n\n".join(child.as_bytes() for child in _children(part))
+        except (LookupError, ValueError, TypeError):  # the generator cannot write all it parsed
+            self._warn("forwarded mails that cannot be written again: they are left out")
+            return
+        self._keep(_filename(part) or "forwarded mail", "text/plain", inner)
+
+    def add_leaf(self, part: Message) -> None:
+        """Take a part that has no others in it."""
+        payload = part.get_payload(decode=True)
+        data = payload if isinstance(payload, bytes) else b""
+        kind, filename = part.get_content_type(), _filename(part)
+        is_text = kind in self.texts and part.get_content_disposition() != "attachment"
+        if is_text and not filename:
+            text = decode_text(data, part.get_content_charset(), self._warn)
+            self.texts[kind].append(body(text))
+        else:
+            self._keep(filename or "attachment", kind, data)
+
+    def _keep(self, filename: str, kind: str, data: bytes) -> None:
+        file = named_for(filename, kind, data, self._warn)
+        self.files += () if file is None else (file,)
+
+
+def _children(part: Message) -> Iterator[Message]:
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        yield from (child for child in payload if not isinstance(child, str))
+    elif isinstance(payload, str):  # its boundary is missing: it is all text
+        part.set_type("text/plain")
+        yield part
+
+
+def _filename(part: Message) -> str | None:
+    """Read a file's name, which many programs write as words of RFC 2047, or in UTF-8 as it is."""
+    name = part.get_filename()
+    return name and header_text(name)

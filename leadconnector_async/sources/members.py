@@ -37,9 +37,6 @@ MAX_WHOLE: Final = 256 << 20
 DAMAGED: Final = (BadZipFile, zlib.error, EOFError)
 """What reading a file of an archive raises that is not as it should be."""
 
-_ENCRYPTED: Final = 1
-"""Bit of a member's flags."""
-
 
 class Members(ABC):
     """The files of an export by their paths in it, those of a folder before the folders in it.
@@ -105,6 +102,13 @@ def _place(name: str) -> list[tuple[bool, str]]:
     return [*((True, folder) for folder in folders), (False, file)]
 
 
+_UNOPENED: Final[dict[type[OSError], str]] = {
+    FileNotFoundError: "there is no such file: check the path",
+    IsADirectoryError: "is a folder: name the files in it",
+    PermissionError: "may not be read by you: change its permissions",
+}
+
+
 class FolderMembers(Members):
     """The files of a folder, and, unless it is not ``deep``, of those in it. Links lead nowhere."""
 
@@ -125,18 +129,11 @@ class FolderMembers(Members):
 
     def open(self, name: str, shown: str) -> BinaryIO:
         """Open a file."""
-        path = self.folder / name
         try:
-            return path.open("rb", buffering=0)
-        except FileNotFoundError as error:
-            raise SourceError(f"{shown}: there is no such file: check the path") from error
-        except IsADirectoryError as error:
-            raise SourceError(f"{shown}: is a folder: name the files in it") from error
-        except PermissionError as error:
-            raise SourceError(f"{shown}: may not be read by you: change its permissions") from error
+            return (self.folder / name).open("rb", buffering=0)
         except OSError as error:
-            why = f"cannot be opened ({error.strerror}): check the path"
-            raise SourceError(f"{shown}: {why}") from error
+            other = f"cannot be opened ({error.strerror}): check the path"
+            raise SourceError(f"{shown}: {_UNOPENED.get(type(error), other)}") from error
 
     def size(self, name: str) -> int:
         """Bytes of a file; 0 for one that is gone, or is none."""
@@ -167,7 +164,7 @@ class ZipMembers(Members):
         _refuse_bomb(name, sum(info.file_size for info in files), packed)
         for member, info in self._files.items():
             _refuse_bomb(f"{name}/{member}", info.file_size, info.compress_size)
-            if info.flag_bits & _ENCRYPTED:
+            if info.flag_bits & 1:
                 raise SourceError(
                     f"{name}/{member}: is encrypted: unpack the archive with its password, and "
                     "name the folder"
@@ -291,9 +288,8 @@ class Beside(NamedTuple):
 
     def archived(self, item: str) -> tuple[Members, str] | None:
         """Find a file of an archive, as `find` does."""
-        members = self.members
-        name = self.find(item) if isinstance(members, ZipMembers) else None
-        return None if members is None or name is None else (members, name)
+        members = self.members if isinstance(self.members, ZipMembers) else None
+        return (members, name) if members and (name := self.find(item)) else None
 
     def take(self, path: Path) -> None:
         """Note that a record names a file of the disk, which may be one of the export."""

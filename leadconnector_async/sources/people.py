@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.models import Problem
+from leadconnector_async.models import Contact, Problem
 from leadconnector_async.sources.base import SettledContact, SourceOptions
 from leadconnector_async.sources.byte_stream import LineSplitter, SourceFile
 from leadconnector_async.sources.contact_values import Contacts
@@ -25,7 +25,6 @@ from leadconnector_async.sources.spreadsheet import missing_extra
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from leadconnector_async.models import Contact
 
 _DEFAULTS: Final = SourceOptions()
 
@@ -193,7 +192,8 @@ class _PeopleFile:
             except Exception:  # noqa: BLE001 - it raises what its parsing comes upon
                 self._unread["cards that are damaged"].append(start)
                 continue
-            texts = {name: [str(one.value) for one in card.get(name, [])] for name in _OF_CARD}
+            of_card = ("fn", "n", "org", "tel", "email")
+            texts = {name: [str(one.value) for one in card.get(name, [])] for name in of_card}
             names = (" ".join(text.split()) for text in (*texts["fn"], *texts["n"], *texts["org"]))
             yield _Entry(start, next(filter(None, names), ""), [*texts["tel"], *texts["email"]])
 
@@ -216,9 +216,6 @@ class _PeopleFile:
             elif any(cells):
                 yield columns.entry(records.line, cells)
         yield from told.values()
-
-
-_OF_CARD: Final = ("fn", "n", "org", "tel", "email")
 
 
 def _split_cards(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:

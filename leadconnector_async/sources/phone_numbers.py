@@ -41,6 +41,12 @@ _SCHEME: Final = re.compile(
 
 _WHATSAPP: Final = re.compile(r"\+?(\d+)(?:[.:]\d+)*@(?:c\.us|s\.whatsapp\.net)", re.IGNORECASE)
 
+MESSENGER: Final = re.compile(
+    r"@(?:broadcast|c\.us|g\.us|lid|newsletter|s\.whatsapp\.net|(?:[\w-]+\.)*rcs\.google\.com)\s*$",
+    re.IGNORECASE,
+)
+"""How ids of messengers end, which look like addresses."""
+
 _WHOLE_FLOAT: Final = re.compile(r"(\+?\d+)\.0+")
 
 _POWER: Final = re.compile(r"(\d)(?:[.,](\d*))?e\+?(\d+)", re.IGNORECASE)
@@ -109,7 +115,8 @@ def only_number(text: str) -> str:
 def _plain(text: str) -> str:
     if not text.isascii():
         folded = unicodedata.normalize("NFKC", text)
-        text = "".join(_ascii(char) for char in folded if unicodedata.category(char) != "Cf")
+        seen = (char for char in folded if unicodedata.category(char) != "Cf")
+        text = "".join(str(unicodedata.decimal(char, char)) for char in seen)
     text = _SCHEME.sub("", text.strip(" \t\r\n='\""), count=1)
     if "@" in text:
         return _jabber(text)
@@ -124,11 +131,6 @@ def _plain(text: str) -> str:
             "write the whole number, or export the column as text",
         )
     return _HIDING.sub("", _LABEL.sub("", text))
-
-
-def _ascii(char: str) -> str:
-    digit = unicodedata.decimal(char, None)
-    return char if digit is None else str(digit)
 
 
 def _jabber(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import orjson
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.base import FORMATS
+from leadconnector_async.sources.base import FORMATS, Parsed, Source, SourceOptions
 from leadconnector_async.sources.byte_stream import SourceFile, stream_of
 from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.fields import listed
@@ -25,7 +25,6 @@ from leadconnector_async.sources.jsonl import JsonSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.sources.base import Parsed, Source, SourceOptions
 
 GROUP: Final = "leadconnector_async.sources"
 

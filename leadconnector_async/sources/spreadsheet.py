@@ -8,7 +8,8 @@ Parquet: read in batches, columns of structs by dotted names.
 
 from __future__ import annotations
 
-from itertools import accumulate, islice
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
@@ -21,7 +22,7 @@ from leadconnector_async.sources.table import Table, is_blank
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from python_calamine import CalamineSheet, CalamineWorkbook
+    from python_calamine import CalamineWorkbook
 
     from leadconnector_async.sources.base import Parsed, SourceOptions
     from leadconnector_async.sources.byte_stream import SourceFile
@@ -58,7 +59,7 @@ class Spreadsheet:
         self._share = share
         coercer = RowCoercer(options, file.beside)
         self.dates: Dates = coercer.dates
-        self.sides: ChatSides = coercer.contacts.sides
+        self.sides: ChatSides = coercer.sides
         self.table: Table = Table(place, header, options, coercer)
         self.form: bytes = self.table.form()
 
@@ -69,10 +70,7 @@ class Spreadsheet:
 
     def __iter__(self) -> Iterator[Parsed]:
         for line, cells, sheet in self._rows:
-            if is_blank(cells):
-                continue
-            parsed = self.table.parsed(line, cells)
-            if parsed is not None:
+            if parsed := self.table.parsed(line, cells):
                 yield parsed if sheet is None else _of_sheet(parsed, sheet)
         self.warnings += self.table.warnings
 
@@ -98,13 +96,9 @@ def as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ";".join(_item(item) for item in value)
+        items = map(as_text, value)
+        return ";".join(text.replace(";", "%3B") if "://" in text else text for text in items)
     return scalar_text(value)
-
-
-def _item(value: object) -> str:
-    text = as_text(value)
-    return text.replace(";", "%3B") if "://" in text else text
 
 
 def missing_extra(path: str, package: str, extra: str) -> SourceError:
@@ -112,10 +106,6 @@ def missing_extra(path: str, package: str, extra: str) -> SourceError:
     return SourceError(
         f"{path}: needs the package {package}: pip install 'leadconnector-async[{extra}]'"
     )
-
-
-_SHEET: Final = "sheet"
-"""The column that says where a row was, where rows come from several sheets."""
 
 
 def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
@@ -149,8 +139,7 @@ class _Book:
     """The sheets of a workbook, of which the last one that was asked for is kept."""
 
     def __init__(self, workbook: CalamineWorkbook) -> None:
-        self._workbook = workbook
-        self._last: tuple[str, CalamineSheet] | None = None
+        self._sheet = lru_cache(maxsize=1)(workbook.get_sheet_by_name)
         about = workbook.sheets_metadata  # its words are those of an enumeration without names
         self.names = [sheet.name for sheet in about if str(sheet.typ).endswith(".WorkSheet")]
         self.hidden = {sheet.name for sheet in about if not str(sheet.visible).endswith(".Visible")}
@@ -166,11 +155,6 @@ class _Book:
         """Count the rows from the first of the sheet to the last that is not empty."""
         sheet = self._sheet(name)
         return (sheet.start or (0, 0))[0] + sheet.height
-
-    def _sheet(self, name: str) -> CalamineSheet:
-        if self._last is None or self._last[0] != name:
-            self._last = name, self._workbook.get_sheet_by_name(name)
-        return self._last[1]
 
 
 class _SheetHead(NamedTuple):
@@ -214,8 +198,7 @@ def _named(path: str, name: str, book: _Book, looks: list[_SheetHead]) -> _Sheet
 def _grid(
     file: SourceFile, book: _Book, looks: list[_SheetHead], options: SourceOptions
 ) -> Spreadsheet:
-    order = sorted(looks, key=lambda look: (look.hidden, not look.known))
-    main = order[0]
+    main = min(looks, key=lambda look: (look.hidden, not look.known))
     read = [
         look for look in looks if look is main or (not look.hidden and look.columns == main.columns)
     ]
@@ -224,22 +207,21 @@ def _grid(
 
     def rows() -> Iterator[GridRow]:
         nonlocal done
-        for before, look in zip(
-            accumulate((look.height for look in read), initial=0), read, strict=False
-        ):
+        before = 0
+        for look in read:
             places = _places(main.header, look.header)
             for number, cells in book.rows(look.name):
                 done = before + number
                 if number <= look.line:
                     continue
                 row = cells if places is None else [cells[n] if n >= 0 else "" for n in places]
-                if several:
-                    yield number, [*row, look.name], look.name
-                else:
-                    yield number, row, None
+                sheet = look.name if several else None
+                yield number, row if sheet is None else [*row, sheet], sheet
+            before += look.height
 
     where = f"sheet {shown(main.name)}: " if len(looks) > 1 else ""
-    added = next(name for name in (_SHEET, "sheet of row", "") if name not in main.columns)
+    # A column says where a row was.
+    added = next(name for name in ("sheet", "sheet of row", "") if name not in main.columns)
     header = [*main.header, added] if several else main.header
     place = f"{file.name}: {where}line {main.line}"
     spreadsheet = Spreadsheet(
@@ -255,8 +237,7 @@ def _places(header: list[str], other: list[str]) -> list[int] | None:
     """Find where another sheet has each column. None where it has them in the same places."""
     if other == header:
         return None
-    spelled = [stripped(name) for name in other]
-    names = [stripped(name) for name in header]
+    names, spelled = map(stripped, header), [*map(stripped, other)]
     return [spelled.index(name) if name and name in spelled else -1 for name in names]
 
 

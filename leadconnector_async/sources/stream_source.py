@@ -12,9 +12,8 @@ from msgspec import Struct
 
 from leadconnector_async.sources.byte_stream import LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
-from leadconnector_async.sources.json_objects import never_missing
 from leadconnector_async.sources.mapped import RowMapper
-from leadconnector_async.sources.mapped_rules import resolved, with_columns
+from leadconnector_async.sources.mapped_rules import Spelling
 from leadconnector_async.sources.mapping import Definition
 
 if TYPE_CHECKING:
@@ -51,11 +50,10 @@ class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def of(cls, options: SourceOptions, name: ListFormat, **given: Any) -> Self:  # noqa: ANN401
         """Describe a source that is read with these options."""
-        zone = None if options.timezone is None else str(options.timezone)
         return cls(
             format=name,
             mapping=options.mapping,
-            timezone=zone,
+            timezone=None if options.timezone is None else str(options.timezone),
             date_format=options.date_format,
             region=options.region,
             **given,
@@ -66,12 +64,8 @@ class SourceFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.json.encode(self)
 
 
-_DECODER: Final = msgspec.json.Decoder(SourceFormat)
-
-
-def decode_format(form: bytes) -> SourceFormat:
-    """Read a form."""
-    return _DECODER.decode(form)
+decode_format: Final = msgspec.json.Decoder(SourceFormat).decode
+"""Read a form."""
 
 
 class OpenSource:
@@ -114,7 +108,7 @@ class StreamSource(OpenSource):
         self._lines = LineSplitter(text.chunks(), stream)
         self._coercer = RowCoercer(options, stream.beside)
         self.dates: Dates = self._coercer.dates
-        self.sides: ChatSides = self._coercer.contacts.sides
+        self.sides: ChatSides = self._coercer.sides
         self.sides.name = stream.name
 
     @property
@@ -131,9 +125,8 @@ class RowSource(StreamSource):
 
     def reader_of(self, kind: RecordKind, definition: Definition) -> RowMapper:
         """Make the reader of one kind of row. ``--map`` goes before the mapping."""
-        kind = resolved(kind, str, never_missing)
-        with_columns(kind, self._options.mapping)
-        return RowMapper(kind, definition, self._coercer.contacts)
+        kind = Spelling().kind(kind, self._options.mapping)
+        return RowMapper(kind, definition, self._coercer.sides)
 
     def made(self, reader: RowMapper, line: int, row: Mapping[str, Cell]) -> Parsed:
         """Make a record of a row."""

@@ -22,24 +22,23 @@ from leadconnector_async.sources.fields import (
     OUTBOX_KEY,
     REASON_NAMES,
     folded,
-    not_ours,
     not_sent,
     shown,
     stripped,
 )
 from leadconnector_async.sources.mapped import PHONE, RowMapper
-from leadconnector_async.sources.mapped_rules import resolved, with_columns
+from leadconnector_async.sources.mapped_rules import Spelling
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 from leadconnector_async.sources.time_zones import without_zone, zone_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from leadconnector_async.sources.base import Identity, SourceOptions
+    from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.coerce import RowCoercer
-    from leadconnector_async.sources.contact_values import Contacts
     from leadconnector_async.sources.mapping import Definition
 
 
@@ -62,7 +61,7 @@ class MappedColumns(Columns):
         header: Sequence[str],
         definition: Definition,
         mapping: Mapping[str, str],
-        contacts: Contacts,
+        sides: ChatSides,
     ) -> None:
         super().__init__(source, header, mapping)
         dates = {folded(name) for name in columns_of(definition.fields.get("date", _NONE))}
@@ -76,18 +75,18 @@ class MappedColumns(Columns):
         self.wanting: list[str] = [
             told for name, told in definition.wants.items() if not self._find(name)
         ]
-        kind = resolved(definition.table, self._find, lambda *what: _missing(source, *what))
+        _refuse_missing(source, definition, self._find)
+        kind = Spelling(self._find).kind(definition.table, mapping)
         for field, rule in kind.fields.items():
             kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
-        with_columns(kind, mapping)
-        self._reader = RowMapper(kind, definition, contacts)
+        self._reader = RowMapper(kind, definition, sides)
         self.feeds: dict[str, list[str]] = {
             field: columns_of(rule) for field, rule in kind.fields.items()
         }
         read = {name for names in self.feeds.values() for name in names}
         # What a list of failed records adds. Elsewhere a location is another system's.
-        self._listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
-        self._listed = [name for name in self._listed if name in self.names]
+        listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
+        self._listed = [name for name in listed if name in self.names]
         passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
         refuse_doubles(source, self.names, passed - {""})
         self.unknown: list[str] = [name for name in self.names if name not in passed]
@@ -115,11 +114,15 @@ class MappedColumns(Columns):
         return self._spelled.get(folded(name))
 
 
-def _missing(source: str, field: str, column: str) -> SourceError:
-    return SourceError(
-        f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
-        f'export it with that column, or write ["{column}"] in the mapping where it may be missing'
-    )
+def _refuse_missing(source: str, definition: Definition, find: Callable[[str], str | None]) -> None:
+    for field, rule in definition.fields.items():
+        for column in (rule.column, rule.inbound, rule.outbound):
+            if isinstance(column, str) and find(column) is None:
+                raise SourceError(
+                    f"{source}: has no column {shown(column)}, of which the mapping makes {field}: "
+                    f'export it with that column, or write ["{column}"] in the mapping where it '
+                    "may be missing"
+                )
 
 
 _UNDATED: Final = "no column gives the date: give --map date=COLUMN"
@@ -129,7 +132,10 @@ _FOREIGN: Final = (
     "--map {}={}"
 )
 
-_REPEATED: Final = "rows that repeat the header"
+_NOT_OURS: Final = (
+    "{} is not sent: beside {} it is most likely another system's id; if it is LeadConnector's, "
+    "give --map {}={}"
+)
 
 _NONE: Final = FieldRule()
 
@@ -203,7 +209,7 @@ class Table:
         self.columns: NamedColumns | MappedColumns = (
             NamedColumns(place, header, options.mapping)
             if self._definition is None
-            else MappedColumns(place, header, self._definition, options.mapping, coercer.contacts)
+            else MappedColumns(place, header, self._definition, options.mapping, coercer.sides)
         )
         self._lacking = [*self._lacks()]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
@@ -233,7 +239,7 @@ class Table:
         if not first and is_blank(cells):
             return None
         if first == self.columns.names[0] and [*map(stripped, cells)] == self.columns.names:
-            return Parsed(line, b"", None, (), left_out=_REPEATED)
+            return Parsed(line, b"", None, (), left_out="rows that repeat the header")
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         parsed = self._coercer.parsed(line, raw, values, told, reason)
@@ -283,7 +289,9 @@ class Table:
         undated = [] if columns.feeds.get("date") else [_UNDATED]
         if isinstance(columns, NamedColumns):
             unused = [f"column {shown(name)} is not sent" for name in columns.unknown]
-            return unused + undated + [not_ours(*foreign) for foreign in columns.foreign.items()]
+            foreign = columns.foreign.items()
+            told = [_NOT_OURS.format(shown(id_), shown(by), id_, id_) for id_, by in foreign]
+            return unused + undated + told
         unused = not_sent("column", [one for one in columns.unknown if one not in columns.foreign])
         told = [*self._choice.notes, *unused, *columns.wanting]
         told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import LINE_LIMIT, Parsed
-from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
+from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.fields import stripped
 from leadconnector_async.sources.mapping_files import load_mapping, names_in
 from leadconnector_async.sources.spreadsheet import missing_extra
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from selectolax.lexbor import LexborHTMLParser
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapped_rules import Cell
     from leadconnector_async.sources.mapping import Definition, Pick
@@ -292,23 +290,20 @@ def _content(piece: bytes, dropped: int) -> bytes:
     return TooLong(dropped + len(piece)) if dropped else piece
 
 
-def log_mapping_of(
-    head: bytes, options: SourceOptions
-) -> tuple[type[TextLog | HtmlLog], str] | None:
+def log_mapping_of(head: bytes, options: SourceOptions) -> str | None:
     """Name the mapping of text or pages that a file begins as: the given one, or a known one."""
     given = options.mapping_file
     names = [] if head.lstrip().startswith(b"{") else names_in(options.mappings)
     if given is not None and load_mapping(given).text is not None:
-        return TextLog, given
+        return given
     lines = head.decode(errors="replace").split("\n")[:_LOOKED_AT]
     for name in names:
         form = load_mapping(name).text
         begins = [re.compile(pattern) for pattern in form.begins] if form else []
         if any(_begin(begins, *two) for two in pairwise([*lines, ""])):
-            return TextLog, name
+            return name
     if given is not None and load_mapping(given).is_html:
-        return HtmlLog, given
+        return given
     is_page = head.lstrip().startswith(b"<")
     pages = (name for name in names if is_page and load_mapping(name).is_html)
-    found = next((name for name in pages if _beginnings(load_mapping(name)).search(head)), None)
-    return None if found is None else (HtmlLog, found)
+    return next((name for name in pages if _beginnings(load_mapping(name)).search(head)), None)

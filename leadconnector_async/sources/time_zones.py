@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from leadconnector_async.sources.date_forms import HOURS_OF_TABLES
+from leadconnector_async.sources.date_forms import HOURS_OF_TABLES, offset_zone
 from leadconnector_async.sources.date_patterns import ZoneName
 from leadconnector_async.sources.fields import WrongValueError, quoted, shown
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
 
 _ZONE: Final = re.compile(
     r"[(\[]?(?<![a-z])(?:(?:utc|gmt)\s*[+-]\s*\d{1,2}(?::?\d\d)?|[a-z]+(?:/[a-z_-]+)+(?:[+-]\d+)?)[)\]]?",
@@ -60,9 +57,6 @@ _US_ZONE: Final = re.compile(
 _OFFSET: Final = re.compile(
     r"(?:utc|gmt)? ?([+-]) ?(\d\d?(?!\d)|\d\d(?=\d\d$))(?::?([0-5]\d)|\.(00?|50?))?", re.IGNORECASE
 )
-
-_FURTHEST: Final = 14
-"""Hours. No zone is further from UTC."""
 
 
 def zone_named(column: str) -> tzinfo | ZoneName | None:
@@ -112,10 +106,9 @@ def zone_in(text: str) -> tzinfo | None:
     if (of_us := _US_ZONE.fullmatch(text)) and of_us["time"]:
         return ZoneInfo(_CITIES[of_us[1].upper()])
     if found := _OFFSET.fullmatch(plain):
-        hours, half = int(found[2]), (found[4] or "").startswith("5")
-        minutes = 30 if half else int(found[3] or 0)
-        away = timedelta(hours=hours, minutes=minutes)
-        return timezone(-away if found[1] == "-" else away) if hours <= _FURTHEST else None
+        minutes = "30" if (found[4] or "").startswith("5") else found[3]
+        is_one = int(found[2]) <= 14  # noqa: PLR2004 - hours: none is further from UTC
+        return offset_zone(found[1], found[2], minutes) if is_one else None
     city = plain.replace(" ", "_")
     with suppress(KeyError, ValueError, OSError):  # Date/Time is no city
         return ZoneInfo(city) if "/" in city else None

@@ -9,6 +9,7 @@ of its own, and control characters as they were.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
@@ -41,13 +42,8 @@ _RUN: Final = re.compile(rb"%b(?:%b)*" % (_ONE, _ONE))  # begins with what can b
 _TAIL: Final = re.compile(rb"(%b)?(?:&(?:#x?[0-9a-fA-F]{0,7})?)?\Z" % _ONE)
 """What the end of a piece may hold the beginning of: a reference, after one that may be a half."""
 
-_MAX_TAIL: Final = 32
-
-_HIGH: Final = range(0xD800, 0xDC00)
-
-_LOW: Final = range(0xDC00, 0xE000)
-
-_REPLACEMENT: Final = 0xFFFD
+_FORBIDDEN: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""No characters of XML 1.0 (2.2). Halves are none either."""
 
 
 def mended_references(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -55,40 +51,25 @@ def mended_references(pieces: Iterable[bytes]) -> Iterator[bytes]:
     carry = b""
     for piece in pieces:
         text = carry + piece
-        cut = _cut(text)
+        cut = len(text)
+        if tail := _TAIL.search(text, max(0, cut - 32)):
+            is_low = tail[1] and _code(tail[1]) in range(0xDC00, 0xE000)
+            cut = tail.end(1) if is_low else tail.start()
         carry = text[cut:]
         yield _RUN.sub(_mend, text[:cut])
     yield _RUN.sub(_mend, carry)
 
 
-def _cut(text: bytes) -> int:
-    tail = _TAIL.search(text, max(0, len(text) - _MAX_TAIL))
-    if tail is None:
-        return len(text)
-    whole = tail[1]
-    return tail.end(1) if whole and _code(whole) in _LOW else tail.start()
-
-
 def _mend(match: re.Match[bytes]) -> bytes:
-    codes: list[int] = []
-    for reference in match[0].split(b";")[:-1]:
-        code = _code(reference + b";")
-        if code in _LOW and codes and codes[-1] in _HIGH:
-            code = 0x10000 + ((codes.pop() - _HIGH.start) << 10) + code - _LOW.start
-        codes.append(code)
-    return b"".join(b"&#%d;" % (code if _is_allowed(code) else _REPLACEMENT) for code in codes)
+    codes = (_code(reference + b";") for reference in match[0].split(b";")[:-1])
+    halves = "".join(chr(code) if code <= sys.maxunicode else "\ufffd" for code in codes)
+    text = halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return b"".join(b"&#%d;" % ord(char) for char in _FORBIDDEN.sub("\ufffd", text))
 
 
 def _code(reference: bytes) -> int:
     digits = reference[2:-1]
     return int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
-
-
-def _is_allowed(code: int) -> bool:
-    """Tell a character of XML 1.0 (2.2)."""
-    if code < _HIGH.start:
-        return code >= 0x20 or code in (9, 10, 13)  # noqa: PLR2004 - the space
-    return code > _LOW[-1] and code not in (0xFFFE, 0xFFFF) and code < 0x110000  # noqa: PLR2004
 
 
 _MAX_INNER: Final = 10_000
@@ -124,23 +105,22 @@ class XmlSource(RowSource):
         # What the text layer has decoded is UTF-8, whatever the file says of itself.
         encoding = "utf-8" if self._marked or self._options.encoding else None
         parser = _Parser(self.name, frozenset(self._elements.kinds), encoding)
-        pieces = mended_references(self._text.chunks())
-        while (piece := next(pieces, None)) is not None:
+        for piece in mended_references(self._text.chunks()):
             problem = parser.feed(piece)
             for element in parser.taken():
                 for parsed in self._elements.records(element):
                     found += 1
                     yield parsed
             if problem is not None:
-                yield Parsed(parser.line, b"{}", None, (self._stream.damage or problem,))
+                problem = self._stream.damage or problem
                 break
         else:
-            problem = self._stream.damage or parser.close()
-            if problem is not None:
-                yield Parsed(parser.line, b"{}", None, (problem,))
-            elif not found:
-                fix = ": choose another file, or another mapping"
-                raise self._holds_none(self._definition, "", fix)
+            problem = self._stream.damage or parser.feed(b"", final=True)
+        if problem is not None:
+            yield Parsed(parser.line, b"{}", None, (problem,))
+        elif not found:
+            fix = ": choose another file, or another mapping"
+            raise self._holds_none(self._definition, "", fix)
         self.warnings.extend(parser.warnings(whole=problem is None))
 
     def _holds_none(self, definition: Definition, where: str, fix: str) -> SourceError:
@@ -170,16 +150,19 @@ class _Parser:
         # Without a document type there are no entities, and nothing to fetch or to expand.
         parser.StartDoctypeDeclHandler = self._refuse
 
-    def feed(self, piece: bytes) -> Problem | None:
+    def feed(self, piece: bytes, *, final: bool = False) -> Problem | None:
         """Read on. A problem is the end: nothing after it can be told apart."""
         self._since += len(piece)
         if self._since > MAIL_LIMIT:
             raise self._too_much(f"{MAIL_LIMIT} bytes")
-        return self._parse(piece, final=False)
-
-    def close(self) -> Problem | None:
-        """Tell whether the file is whole."""
-        return self._parse(b"", final=True)
+        try:
+            self._parser.Parse(piece, final)
+        except expat.ExpatError as error:
+            self.line = error.lineno
+            why = "it is cut short" if final else expat.ErrorString(error.code)
+            wrong = f"is no XML from line {error.lineno} on ({why})"
+            return Problem("file", wrong, "mend it there, or export it again")
+        return None
 
     def taken(self) -> list[Element]:
         """Give the records that are complete, once."""
@@ -198,16 +181,6 @@ class _Parser:
                 "see that it is whole"
             )
         return told
-
-    def _parse(self, piece: bytes, *, final: bool) -> Problem | None:
-        try:
-            self._parser.Parse(piece, final)
-        except expat.ExpatError as error:
-            self.line = error.lineno
-            why = "it is cut short" if final else expat.ErrorString(error.code)
-            wrong = f"is no XML from line {error.lineno} on ({why})"
-            return Problem("file", wrong, "mend it there, or export it again")
-        return None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1

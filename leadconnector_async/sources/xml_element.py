@@ -63,7 +63,7 @@ class ElementReader:
         self.kinds: dict[str, RecordKind] = definition.elements
         self._coercer, self._contacts = coercer, coercer.contacts
         self._readers = {
-            name: RowMapper(kind, definition, self._contacts) for name, kind in self.kinds.items()
+            name: RowMapper(kind, definition, coercer.sides) for name, kind in self.kinds.items()
         }
         self._policy = options.groups
         self._are_groups_left_out = "groups" in options.leave_out
@@ -99,12 +99,10 @@ class ElementReader:
         given = values.get(PHONE)
         if given is None and kind.members is not None:
             given = values.pop(EMAIL, None)
-        address = given if isinstance(given, str) else None
         if kind.members is not None:
-            direction = values.get("direction")
-            return self._told(kind.members, address, element.inner, direction)
-        known = given is not None or EMAIL in values
-        return None if known else With([withheld()])
+            address = given if isinstance(given, str) else ""
+            return self._told(kind.members, address, element.inner, values.get("direction"))
+        return None if given is not None or EMAIL in values else With([withheld()])
 
     def _values(
         self, kind: RecordKind, reader: RowMapper, row: dict[str, str], element: Element
@@ -131,18 +129,14 @@ class ElementReader:
     def _told(
         self,
         rule: Members,
-        address: str | None,
+        address: str,
         inner: Iterable[tuple[str, dict[str, str]]],
         direction: object,
     ) -> With:
         """Tell it from the addresses within a message, and from the one of the message itself."""
         own = self._contacts.own
-        if (
-            not rule.element
-            and address
-            and is_one(address)
-            and self._contacts.same(address) not in own
-        ):
+        is_alone = bool(address) and not rule.element and is_one(address)
+        if is_alone and self._contacts.same(address) not in own:
             return With((address,))
         told = (
             (attributes.get(rule.attribute, ""), attributes.get(rule.role, ""))

@@ -15,13 +15,11 @@ from leadconnector_async.errors import FateUnknownError, NotSentError, Transport
 
 def translated(exc: BaseException) -> TransportError:
     """What an exception of a session proves."""
-    match exc:
-        case (
-            aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL()
-        ):
-            return not_connected(exc)
-        case aiohttp.ClientHttpProxyError():
-            return NotSentError(f"the proxy refused ({exc.status})")
+    unmade = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+    if isinstance(exc, unmade):
+        return not_connected(exc)
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return NotSentError(f"the proxy refused ({exc.status})")
     return never_came(exc)
 
 

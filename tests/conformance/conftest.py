@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Outbox
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 HERE = Path(__file__).parent
 DURABLE = [store for store in STORES if issubclass(store, DurablePlace)]

@@ -19,7 +19,7 @@ from leadconnector_async.outbox.reader import (
     SourcePosition,
 )
 from leadconnector_async.outbox.reasons import MAX_REASONS, OTHERS
-from leadconnector_async.outbox.workload import named_ids
+from leadconnector_async.outbox.workload import named_ids, workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from outbox_places import DurablePlace
 
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 
 async def refuse(outbox: DurableOutbox, reasons: Iterable[str]) -> None:
@@ -41,7 +41,7 @@ async def test_an_empty_outbox_has_an_empty_report(reader: OutboxReader) -> None
     """Before anything is staged."""
     summary = await reader.summary(now_ms=AT)
     assert summary == OutboxSummary({}, [], None, None, 0, 60.0, 0, 0, [], 0, {})
-    assert (summary.counts, await reader.workload(), await reader.quotas()) == (
+    assert (summary.counts, await workload(reader), await reader.quotas()) == (
         RecordCounts(),
         {},
         {},

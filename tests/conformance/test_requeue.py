@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from outbox_places import DurablePlace
 
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 
 async def fail(outbox: DurableOutbox) -> None:

@@ -10,6 +10,7 @@ from outbox_kit import claimed, draft, fate, keys
 from leadconnector_async.errors import SelectionError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.selection import WHOLE, Selection
+from leadconnector_async.outbox.workload import workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from outbox_places import DurablePlace
 
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.records.draft import Draft
 
 
@@ -68,7 +69,7 @@ async def test_what_is_selected_is_claimable(
     summary = await reader.summary()
     assert summary.later == ({"l1": left} if left else {})
     assert summary.counts.left == len(HISTORY)
-    assert (await reader.workload())["l1"].records == len(expected)
+    assert (await workload(reader))["l1"].records == len(expected)
 
 
 async def test_a_selection_counts_what_is_sent(durable: DurableOutbox) -> None:

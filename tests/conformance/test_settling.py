@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Outbox
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 
 async def test_every_end_is_counted_once(durable: DurableOutbox, reader: OutboxReader) -> None:

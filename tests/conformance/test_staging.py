@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.records.draft import Draft
 
 ONE, TWO = said(1), said(2)

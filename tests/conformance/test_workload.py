@@ -9,6 +9,7 @@ from outbox_kit import published
 
 from leadconnector_async.models import Contact, InboundMessage
 from leadconnector_async.outbox.reader import Workload
+from leadconnector_async.outbox.workload import workload
 from leadconnector_async.records.deferred import Deferred, LocalFile
 from leadconnector_async.records.draft import draft
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Outbox
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 KIM = Contact(phone="+12125550100")
 KIM_BY_MAIL = Contact(email="kim@example.org")
@@ -47,7 +48,7 @@ async def test_plain_records_take_one_request_each(
 ) -> None:
     """Nothing is to be found or uploaded for them."""
     await fill(durable, [({"contact_id": "c"}, None)] * 3)
-    assert await reader.workload() == {"here": Workload(3)}
+    assert await workload(reader) == {"here": Workload(3)}
 
 
 @pytest.mark.slow
@@ -57,7 +58,7 @@ async def test_handles_of_one_person_are_one_contact(
     """Each handle is looked up; one whose person is known to have two can be in two ways."""
     who = [KIM, KIM_BY_MAIL, KIM_BY_BOTH, KIM, LEE]
     await fill(durable, [({}, Deferred(contact=one)) for one in who])
-    assert (await reader.workload())["here"] == Workload(5, handles=3, contacts=2, ways=5)
+    assert (await workload(reader))["here"] == Workload(5, handles=3, contacts=2, ways=5)
 
 
 @pytest.mark.parametrize("is_known", [False, True])
@@ -84,4 +85,4 @@ async def test_what_is_known_is_not_counted(
             "file:d1": "https://a.example/1.png",
         }
         await durable.put_lookups((await durable.acquire("here")).lease, lookups)
-    assert (await reader.workload())["here"] == (Workload(3, files=1) if is_known else unknown)
+    assert (await workload(reader))["here"] == (Workload(3, files=1) if is_known else unknown)

@@ -33,7 +33,7 @@ def run(sandbox: SandboxThread, source: Path, *words: object, status: int = 0) -
 
 def unread(sandbox: SandboxThread) -> dict[str, int]:
     """The unread counts by contact."""
-    return {one.contact_id: one.unread for one in sandbox.state.store.all_conversations()}
+    return {one.contact_id: one.unread for one in sandbox.state.store.conversations()}
 
 
 def marks(sandbox: SandboxThread) -> int:

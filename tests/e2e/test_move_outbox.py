@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from postgres_server import PostgresServer
 
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.outbox.sqlite.outbox import SqliteOutbox
 
 SPENT = QuotaSnapshot(7, 9, 3, 4, 200)

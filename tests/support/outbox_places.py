@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.base import Outbox
     from leadconnector_async.outbox.durable import DurableOutbox
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 
 class Place(ABC):

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from leadconnector_async.doctor import Kind, Needs, app_finding, clock_finding, provider_findings
-from leadconnector_async.reports.finding import room_finding, sqlite_finding
+from leadconnector_async.doctor import (
+    Kind,
+    Needs,
+    app_finding,
+    clock_finding,
+    provider_findings,
+    room_finding,
+    sqlite_finding,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

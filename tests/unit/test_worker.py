@@ -57,7 +57,7 @@ class Shared(MemoryOutbox):
         return {}
 
     def cut_off(self) -> None:
-        """See `SharedOutbox.cut_off`."""
+        """See `PostgresOutbox.cut_off`."""
         self._cut.set()
 
     async def __aenter__(self) -> Self:

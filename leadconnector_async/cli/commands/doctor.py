@@ -11,28 +11,18 @@ import click
 from msgspec.structs import replace
 
 from leadconnector_async import __version__
+from leadconnector_async.cli import options
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import say, width, wrapped
 from leadconnector_async.cli.option_types import OUTBOX
-from leadconnector_async.cli.options import (
-    api_options,
-    locations_option,
-    obey_output_options,
-    option,
-    output_options,
-    read_access,
-    source_options,
-    source_options_of,
-    sources,
-)
+from leadconnector_async.cli.options import option
 from leadconnector_async.cli.report_lines import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from leadconnector_async.doctor import Sources
-    from leadconnector_async.reports.finding import Finding
+    from leadconnector_async.doctor import Finding, Sources
     from leadconnector_async.sandbox import SandboxThread
     from leadconnector_async.sources import SourceOptions
 
@@ -42,7 +32,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
 
 
 @click.command("doctor")
-@sources(required=False)
+@options.sources(required=False)
 @option("--location ID", help="The location to import into.  [default: all of a file]")
 @option(
     "--outbox FILE|URL",
@@ -50,8 +40,7 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
     help="The outbox that the import is to have: its room, its server and its state are looked at.",
 )
 @option("--token", help="The private integration token. Better given in the environment.")
-@locations_option
-@api_options
+@options.api_options
 @option("--sandbox", is_flag=True, help="Examine a stand-in for the API inside this program.")
 @option(
     "--canary",
@@ -59,9 +48,9 @@ _SIGNS: Final = {"ok": "ok", "note": "note", "warning": "WARNING", "fault": "FAU
     help="Make one contact with a number that cannot exist, write one message of each type that "
     "the files use, read each back, say what the account did with it, and remove the contact.",
 )
-@source_options
+@options.source_options
 @option("--provider ID", help="The conversation provider of calls and custom messages.")
-@output_options
+@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Say whether an import would work, before the first one: each finding names its fix.
@@ -72,9 +61,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
     Exit status: 0 an import would work, 3 something stands in its way, 1 stopped by an error.
     """
-    obey_output_options(ctx, given)
+    options.obey_output_options(ctx, given)
     _check(given)
-    source = source_options_of(given)
+    source = options.source_options_of(given)
     needs = _needs(given, source) if given["sources"] else None
     with _sandbox(given) as sandbox:
         found = asyncio.run(_examine(given, sandbox, needs))
@@ -87,7 +76,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
 
 def _check(given: dict[str, Any]) -> None:
-    read_access(given, otherwise=", or try it with --sandbox")
+    options.read_access(given, otherwise=", or try it with --sandbox")
     if given["locations"]:
         given["location"] = given["location"] or given["locations"].only
     if given["sandbox"]:
@@ -141,8 +130,7 @@ async def _examine(
 ) -> list[Finding]:
     from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
     from leadconnector_async.cli.import_options import ApiOptions, api_token  # noqa: PLC0415 - the same
-    from leadconnector_async.doctor import examine  # noqa: PLC0415 - the same
-    from leadconnector_async.reports.finding import Finding  # noqa: PLC0415 - the same
+    from leadconnector_async.doctor import Finding, examine  # noqa: PLC0415 - the same
 
     listed = given["locations"]
     locations = [given["location"]] if given["location"] else list(listed.locations)

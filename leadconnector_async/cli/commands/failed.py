@@ -78,64 +78,50 @@ def write_failed_list(outbox: str, output: str) -> None:
     with asyncio.Runner() as runner:
         reader = runner.run(open_reader(outbox))
         try:
-            rows = _Counted(_each(runner, reader.failed()))
+            rows = _Rows(runner, reader.failed())
             forms = runner.run(reader.failed_forms())
             if not forms:
                 say("Nothing has failed.", err=True)
                 return
-            with (
-                waiting(
-                    "Writing the list",
-                    lambda: rows.count,
-                    quiet=output == "-" and sys.stdout.isatty(),
-                ),
-                atomic_write(output, mode=0o600) as file,
-            ):
+            quiet = output == "-" and sys.stdout.isatty()
+            telling = waiting("Writing the list", lambda: rows.count, quiet=quiet)
+            with telling, atomic_write(output, mode=0o600) as file:
                 folder = Path() if output == "-" else Path(output).parent
                 write_failed(rows, file, forms=forms, folder=folder)
         finally:
             runner.run(reader.close())
     if output != "-":
-        say(
-            f"{counted(rows.count, 'record')} written to {output}. Mend them, and import the file "
-            "into the same outbox.",
-            err=True,
-        )
+        done = f"{counted(rows.count, 'record')} written to {output}."
+        say(f"{done} Mend them, and import the file into the same outbox.", err=True)
 
 
-def _each(
-    runner: asyncio.Runner, pages: AsyncIterator[list[FailedRecord]]
-) -> Iterator[FailedRecord]:
-    async def following() -> list[FailedRecord]:
-        return await anext(pages, [])
+class _Rows:
+    """Rows of the list as they are read and written, counted."""
 
-    while page := runner.run(following()):
-        yield from page
-
-
-class _Counted:
-    """Rows of the list as they are written, counted."""
-
-    def __init__(self, records: Iterator[FailedRecord]) -> None:
-        self._records = records
+    def __init__(self, runner: asyncio.Runner, pages: AsyncIterator[list[FailedRecord]]) -> None:
+        self._runner, self._pages = runner, pages
         self.count = 0
 
     def __iter__(self) -> Iterator[FailedRow]:
-        for record in self._records:
-            self.count += 1
-            # The body of one that came from no source does not say whom it is with.
-            deferred = record.deferred if record.raw is None else None
-            contact = read_deferred(deferred).contact if deferred else None
-            yield FailedRow(
-                key_text(record.key),
-                _reason(record),
-                record.location,
-                record.form,
-                record.raw,
-                record.payload and with_contact(record.payload, contact),
-                record.source,
-                record.line,
-            )
+        while page := self._runner.run(self._next_page()):
+            for record in page:
+                self.count += 1
+                # The body of one that came from no source does not say whom it is with.
+                deferred = record.deferred if record.raw is None else None
+                contact = read_deferred(deferred).contact if deferred else None
+                yield FailedRow(
+                    key_text(record.key),
+                    _reason(record),
+                    record.location,
+                    record.form,
+                    record.raw,
+                    record.payload and with_contact(record.payload, contact),
+                    record.source,
+                    record.line,
+                )
+
+    async def _next_page(self) -> list[FailedRecord]:
+        return await anext(self._pages, [])
 
 
 def _reason(record: FailedRecord) -> str:
@@ -202,9 +188,8 @@ def _objects(text: str) -> Iterator[Mapping[str, object]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise click.UsageError(
-                    "the list has a line that is no JSON: write it anew"
-                ) from error
+                wrong = "the list has a line that is no JSON: write it anew"
+                raise click.UsageError(wrong) from error
             if isinstance(row, dict):
                 yield row
 

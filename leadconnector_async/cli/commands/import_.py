@@ -6,21 +6,10 @@ from typing import Any, Final
 
 import click
 
+from leadconnector_async.cli import options
 from leadconnector_async.cli.option_types import OUTBOX
-from leadconnector_async.cli.options import (
-    ONE_SOURCE_OF_TOKENS,
-    api_options,
-    locations_option,
-    obey_output_options,
-    option,
-    output_options,
-    source_options,
-    source_options_of,
-    source_token_option,
-    sources,
-)
+from leadconnector_async.cli.options import option, options_of
 from leadconnector_async.cli.sending_options import piece_options, sending_options
-from leadconnector_async.outbox.open import exists
 
 SANDBOX_LOCATION: Final = "sandbox"
 
@@ -30,45 +19,37 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
 
 @click.command("import")
-@sources(required=False)
-@option(
-    "--location ID",
-    help='The location of the records; one that names its own ("locationId") goes there. By '
-    "default the one of --locations, where it lists just one.",
+@options.sources(required=False)
+@options_of(
+    f"""
+    --location ID
+        The location of the records; one that names its own ("locationId") goes there. By default
+        the one of --locations, where it lists just one.
+    --outbox FILE|URL
+        The file in which the import keeps what became of each record, or the URL of a database,
+        postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for
+        --sandbox ({SANDBOX_OUTBOX}).
+    --token TEXT
+        The private integration token. Better given in the environment: the command line can be seen
+        in the list of processes.
+    """,
+    outbox={"type": OUTBOX},
 )
-@option(
-    "--outbox FILE|URL",
-    type=OUTBOX,
-    help="The file in which the import keeps what became of each record, or the URL of a database, "
-    "postgresql://USER@HOST/DATABASE?schema=NAME. Give the same one to go on. Required, but for "
-    f"--sandbox ({SANDBOX_OUTBOX}).",
+@options.source_token_option
+@options.api_options
+@options_of(
+    """
+    --sandbox
+        Send to a stand-in for the API inside this program: no account and no token are needed, and
+        nothing leaves the machine.
+    --dry-run
+        Do everything but the requests, write nothing, and estimate the time by the quota.
+    --stage-only
+        Check all records and write them to the outbox, and send nothing: workers do, where it is in
+        a database, or the same command without this option.
+    """,
 )
-@option(
-    "--token",
-    help="The private integration token. Better given in the environment: the command line can be "
-    "seen in the list of processes.",
-)
-@source_token_option
-@locations_option
-@api_options
-@option(
-    "--sandbox",
-    is_flag=True,
-    help="Send to a stand-in for the API inside this program: no account and no token are needed, "
-    "and nothing leaves the machine.",
-)
-@option(
-    "--dry-run",
-    is_flag=True,
-    help="Do everything but the requests, write nothing, and estimate the time by the quota.",
-)
-@option(
-    "--stage-only",
-    is_flag=True,
-    help="Check all records and write them to the outbox, and send nothing: workers do, where it "
-    "is in a database, or the same command without this option.",
-)
-@source_options
+@options.source_options
 @option(
     "--provider ID",
     help="The conversation provider of calls and custom messages that name none: exports of other "
@@ -76,7 +57,7 @@ SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 )
 @piece_options
 @sending_options
-@output_options
+@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Import message history from files.
@@ -96,14 +77,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - not needed for help
     from leadconnector_async.cli.import_options import ImportOptions, piece_of  # noqa: PLC0415 - the same
 
-    obey_output_options(ctx, given)
+    options.obey_output_options(ctx, given)
     _fill_in_location(given)
     selecting = {name: given.pop(name) for name in _SELECTING}
     selecting["limit"], run_for = given.pop("first"), given.pop("run_for")
-    source = source_options_of(given)
+    source = options.source_options_of(given)
     piece = piece_of(source, run_for, selecting)
-    options = ImportOptions(source=source, piece=piece, **given)
-    ctx.exit(run(options, color=ctx.color is not False))
+    asked = ImportOptions(source=source, piece=piece, **given)
+    ctx.exit(run(asked, color=ctx.color is not False))
 
 
 def _check_origin(given: dict[str, Any]) -> None:
@@ -120,6 +101,8 @@ def _check_origin(given: dict[str, Any]) -> None:
 
 def _fill_in(given: dict[str, Any]) -> None:
     """Give --sandbox what it can do without, and refuse what a real import cannot."""
+    from leadconnector_async.outbox.open import exists  # noqa: PLC0415 - not for help
+
     if given["sandbox"]:
         given["outbox"] = given["outbox"] or SANDBOX_OUTBOX
     elif not given["outbox"] and not given["dry_run"]:
@@ -135,7 +118,7 @@ def _fill_in(given: dict[str, Any]) -> None:
     elif given["stage_only"] and not given["locations"]:
         given["token"] = given["token"] or "not-sent"  # a client wants one, and nothing is sent
     elif given["token"] and given["locations"]:
-        raise click.UsageError(ONE_SOURCE_OF_TOKENS)
+        raise click.UsageError(options.ONE_SOURCE_OF_TOKENS)
     if given["stage_only"] and given["mark_read"]:
         raise click.UsageError("--mark-read is for the import that sends, not for --stage-only")
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):

@@ -18,7 +18,7 @@ from leadconnector_async.outbox.open import open_outbox, read_outbox, shown_plac
 from leadconnector_async.outbox.upkeep import back_up, forget_texts, move_outbox
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 _place = partial(
     click.argument, "outbox", type=OUTBOX, envvar="LEADCONNECTOR_OUTBOX", required=True

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,8 @@ from leadconnector_async.cli.options import option, outbox_option
 from leadconnector_async.cli.progress_display import run_waiting
 
 if TYPE_CHECKING:
-    from leadconnector_async.outbox.reader import OutboxReader, RecordLife
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.reader import RecordLife
 
 
 @click.command("report")
@@ -51,21 +53,16 @@ def command(outbox: str, html: str | None, as_csv: str | None, title: str | None
     from leadconnector_async.outbox.open import read_outbox  # noqa: PLC0415 - not needed for help
 
     if html is not None:
-        _check_page()
+        try:
+            import jinja2  # noqa: F401, PLC0415 - only whether it is there
+        except ModuleNotFoundError as error:
+            wrong = "jinja2 is missing: pip install 'leadconnector-async[cli]'"
+            raise click.ClickException(wrong) from error
         work = read_outbox(outbox, lambda reader: _write_page(reader, html, title))
         run_waiting("Reading the outbox", work)
     if as_csv is not None:
         work = read_outbox(outbox, lambda reader: _write_table(reader, as_csv))
         run_waiting("Writing the table", work, quiet=as_csv == "-")
-
-
-def _check_page() -> None:
-    try:
-        import jinja2  # noqa: F401, PLC0415 - only whether it is there
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            "jinja2 is missing: pip install 'leadconnector-async[cli]'"
-        ) from error
 
 
 async def _write_page(reader: OutboxReader, html: str, title: str | None) -> None:
@@ -128,17 +125,11 @@ _BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
 
 def _refuse_outbox(outbox: str, file: str, option: str) -> None:
     """Neither this outbox nor another may be lost to a slip of the hand."""
-    target = Path(file)
+    begins = b""
+    with suppress(OSError), Path(file).open("rb") as found:
+        begins = found.read(len(_DATABASE))
     own = {os.path.realpath(outbox) + suffix for suffix in _BESIDE}
-    if os.path.realpath(target) in own or _is_database(target):
+    if os.path.realpath(file) in own or begins == _DATABASE:
         raise click.UsageError(
             f"{option} {file} is an outbox: give another file, such as report.{option[2:]}"
         )
-
-
-def _is_database(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_DATABASE)) == _DATABASE
-    except OSError:
-        return False

@@ -25,6 +25,7 @@ from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.file_importer import Signals
 from leadconnector_async.importer import import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal, shown_place
+from leadconnector_async.outbox.workload import workload
 from leadconnector_async.reports.outbox_status import status_of
 from leadconnector_async.reports.progress import budget_after, requests_for, seconds_needed
 from leadconnector_async.reports.summary import (
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from leadconnector_async.cli.progress_display import NoDisplay
     from leadconnector_async.cli.rich_progress import BarDisplay
     from leadconnector_async.importer import Importer
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 _CODES: Final[dict[Ended, Exit]] = {
     "error": Exit.ERROR,
@@ -280,21 +281,21 @@ async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[
     limit, limits = options.limit(), options.limits()
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
     marks = await reader.lanes() if options.mark_read else {}
-    for location, work in (await reader.workload()).items():
+    for location, work in (await workload(reader)).items():
         budget = budget_after(
             limits.get(location, limit), snapshots.get(location), now_ms, options.share
         )
-        requests = requests_for(work, options.contacts, marks.get(location, 0))
+        least, most = requests_for(work, options.contacts, marks.get(location, 0))
         yield LocationPlan(
             location=location,
             records=work.records,
             contacts=work.contacts,
             files=work.files,
             conversations=work.conversations,
-            requests_least=requests.least,
-            requests_most=requests.most,
-            estimate_s=round(seconds_needed(requests.least, budget), 1),
-            estimate_most_s=round(seconds_needed(requests.most, budget), 1),
+            requests_least=least,
+            requests_most=most,
+            estimate_s=round(seconds_needed(least, budget), 1),
+            estimate_most_s=round(seconds_needed(most, budget), 1),
         )
 
 

@@ -6,68 +6,64 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leadconnector_async.cli.option_types import QUOTA
-from leadconnector_async.cli.options import option
+from leadconnector_async.cli.option_types import quota
+from leadconnector_async.cli.options import options_of
 
 if TYPE_CHECKING:
     from leadconnector_async.sandbox import Sandbox
 
 
 @click.command("sandbox")
-@option("--host", default="127.0.0.1", help="The address to listen at.")
-@option("--port", default=8700, help="The port; 0 takes a free one.")
-@option(
-    "--limit N/SECONDS",
-    type=QUOTA,
-    help="Requests per seconds that each location allows, such as 100/10. By default no limit.",
+@options_of(
+    """
+    --host
+        The address to listen at.
+    --port
+        The port; 0 takes a free one.
+    --limit N/SECONDS
+        Requests per seconds that each location allows, such as 100/10. By default no limit.
+    --window
+        How the limit is counted.
+    --daily
+        Requests a day for each location, beside --limit.
+    --latency
+        Milliseconds of a round trip.
+    --jitter
+        Milliseconds more, at random.
+    --fault KIND[:before|after][:P][:NAME=VALUE…], faults
+        A fault, how probable it is, and for which requests, such as drop:after:0.05,
+        500:conversationProviderId=ID or 422:after:endpoint=create_contact. Repeat it for more.
+    --location-token TOKEN=LOCATION, tokens
+        Let in this token, for this location, and no unknown one. Repeat it for more.
+    --oauth
+        Install an OAuth app, in the locations of --location-token.
+    --known
+        A CSV file of the only contacts that there are: id, phone, email, name, additionalEmails,
+        locationId. Others are refused.
+    --provider-type ID=TYPE, providers
+        Know this conversation provider, for messages of this type. Repeat it for more.
+    --read-lag
+        Seconds until a stored message can be read.
+    --search-lag
+        Seconds until a new conversation can be found.
+    --seed
+        What chance begins with: the same faults each time.
+    """,
+    host={"default": "127.0.0.1"},
+    port={"default": 8700},
+    limit={"type": quota},
+    window={"choices": ("fixed", "sliding", "bucket")},
+    daily={"type": click.IntRange(1)},
+    latency={"type": click.FloatRange(0), "default": 0.0},
+    jitter={"type": click.FloatRange(0), "default": 0.0},
+    fault={"multiple": True},
+    location_token={"multiple": True},
+    known={"type": click.Path(exists=True, dir_okay=False)},
+    provider_type={"multiple": True},
+    read_lag={"type": click.FloatRange(0), "default": 0.0},
+    search_lag={"type": click.FloatRange(0), "default": 0.0},
+    seed={"type": int, "default": 0},
 )
-@option(
-    "--window",
-    choices=("fixed", "sliding", "bucket"),
-    help="How the limit is counted.",
-)
-@option("--daily", type=click.IntRange(1), help="Requests a day for each location, beside --limit.")
-@option("--latency", type=click.FloatRange(0), default=0.0, help="Milliseconds of a round trip.")
-@option("--jitter", type=click.FloatRange(0), default=0.0, help="Milliseconds more, at random.")
-@option(
-    "--fault KIND[:before|after][:P][:NAME=VALUE…]",
-    "faults",
-    multiple=True,
-    help="A fault, how probable it is, and for which requests, such as drop:after:0.05, "
-    "500:conversationProviderId=ID or 422:after:endpoint=create_contact. Repeat it for more.",
-)
-@option(
-    "--location-token TOKEN=LOCATION",
-    "tokens",
-    multiple=True,
-    help="Let in this token, for this location, and no unknown one. Repeat it for more.",
-)
-@option("--oauth", is_flag=True, help="Install an OAuth app, in the locations of --location-token.")
-@option(
-    "--known",
-    type=click.Path(exists=True, dir_okay=False),
-    help="A CSV file of the only contacts that there are: id, phone, email, name, "
-    "additionalEmails, locationId. Others are refused.",
-)
-@option(
-    "--provider-type ID=TYPE",
-    "providers",
-    multiple=True,
-    help="Know this conversation provider, for messages of this type. Repeat it for more.",
-)
-@option(
-    "--read-lag",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="Seconds until a stored message can be read.",
-)
-@option(
-    "--search-lag",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="Seconds until a new conversation can be found.",
-)
-@option("--seed", type=int, default=0, help="What chance begins with: the same faults each time.")
 def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Run a stand-in for the API until Ctrl-C. It keeps messages in memory only.
 

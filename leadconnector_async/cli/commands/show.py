@@ -20,7 +20,8 @@ from leadconnector_async.reports.outbox_status import STATES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leadconnector_async.outbox.reader import OutboxReader, RecordLife
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
+    from leadconnector_async.outbox.reader import RecordLife
 
 MAX_SHOWN: Final = 50
 """Records that are told to a person; ``--json`` tells all."""

@@ -12,16 +12,7 @@ import click
 from msgspec.structs import asdict, replace
 
 from leadconnector_async.cli import report_lines
-from leadconnector_async.cli.format import (
-    counted,
-    duration,
-    moment,
-    number,
-    rate,
-    runs_of,
-    say,
-    share_of,
-)
+from leadconnector_async.cli.format import by_quota, counted, duration, moment, rate, say
 from leadconnector_async.cli.options import json_option, option, outbox_option
 from leadconnector_async.cli.progress_display import live_lines, run_waiting
 from leadconnector_async.cli.sending_options import for_option, share_option
@@ -34,7 +25,7 @@ from leadconnector_async.reports.progress import budget_after, slowest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.reports.outbox_status import OutboxStatus
 
 
@@ -114,10 +105,9 @@ class _Pace(NamedTuple):
 
     def lines(self, estimate: float) -> str:
         """Say how long what is pending takes, and in how many runs."""
-        return (
-            f"What is pending takes {duration(estimate)} at least, by {share_of(self.share)}the "
-            f"quota of 100 per 10 s.{runs_of(estimate, self.run_for or math.inf)}"
-        )
+        each = self.run_for or math.inf
+        meant = by_quota("the quota of 100 per 10 s", self.share, estimate, each)
+        return f"What is pending takes {duration(estimate)} {meant}"
 
 
 def _stopped(status: OutboxStatus) -> Iterator[str]:
@@ -139,7 +129,7 @@ def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
         ]
     )
     yield ""
-    yield report_lines.all_runs_line(status.account)
+    yield f"All runs together: {status.account.text}."
     if status.rate:
         yield f"Sent in the last minute: {rate(status.rate)}."
     if status.pending:
@@ -150,7 +140,7 @@ def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
     if is_url(outbox):
         yield from _worker_lines(status)
     yield from report_lines.location_lines([replace(of, error=None) for of in status.locations])
-    yield from report_lines.reason_sections(report_lines.all_reasons(status))
+    yield from report_lines.reason_sections(status)
 
 
 def _worker_lines(status: OutboxStatus) -> Iterator[str]:
@@ -163,8 +153,8 @@ def _worker_lines(status: OutboxStatus) -> Iterator[str]:
     for of in status.workers:
         left = duration(of.estimate_s) if of.pending else ""
         yield (
-            f"  {of.worker:<{width}}  {of.id:<12}{number(of.locations):>11}"
-            f"{number(of.pending):>11}{rate(of.rate):>11}  {left}".rstrip()
+            f"  {of.worker:<{width}}  {of.id:<12}{of.locations:>11,}"
+            f"{of.pending:>11,}{rate(of.rate):>11}  {left}".rstrip()
         )
     owned = sum(of.locations_left for of in status.workers)
     if (free := sum(of.pending > 0 for of in status.locations) - owned) > 0:

@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from leadconnector_async.cli import options
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.options import (
-    json_option,
-    option,
-    source_options,
-    source_options_of,
-    sources,
-)
+from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
 from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
-from leadconnector_async.records.sameness import content_digest, reused_id
+from leadconnector_async.records.deferred import content_digest, reused_id
 from leadconnector_async.reports.outbox_status import Notes, Reasons
 from leadconnector_async.sources import open_sources
 
@@ -94,9 +89,9 @@ class RowChecker:
 
 
 @click.command("validate")
-@sources(required=True)
-@source_options
-@json_option
+@options.sources(required=True)
+@options.source_options
+@options.json_option
 @option("--quiet", "-q", is_flag=True, help="Print the counts, and not every line.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
@@ -107,7 +102,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     status: 0 if every record is good, 3 if some are not.
     """
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
-    check = Check(source_options_of(given), echo=not (as_json or quiet))
+    check = Check(options.source_options_of(given), echo=not (as_json or quiet))
     check.read(given["sources"])
     if as_json:
         check.print_json()

@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 from msgspec.structs import asdict
 
+from leadconnector_async.cli import options
 from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import ApiOptions, api_token
-from leadconnector_async.cli.options import (
-    api_options,
-    locations_option,
-    obey_output_options,
-    option,
-    outbox_option,
-    output_options,
-    read_access,
-    source_token_option,
-)
+from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
 from leadconnector_async.location_reader import LocationReader
@@ -39,18 +31,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.outbox.reader import OutboxReader
+    from leadconnector_async.outbox.outbox_reader import OutboxReader
     from leadconnector_async.verify import Difference
 
 
 @click.command("verify")
-@outbox_option
+@options.outbox_option
 @option("--token", help="The private integration token. Better given in the environment.")
-@source_token_option
-@locations_option
-@api_options
+@options.source_token_option
+@options.api_options
 @option("--location ID", help="Compare this location alone.")
-@output_options
+@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read back what the API holds, page by page, and report what is missing or double.
@@ -61,11 +52,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
     Exit status: 0 each record is there once, 3 some are not, 1 stopped by an error.
     """
-    obey_output_options(ctx, given)
-    read_access(given)
-    options = VerifyOptions(**given)
-    result = run_waiting("Comparing", _verify_all(options), quiet=options.quiet)
-    _print(options, result)
+    options.obey_output_options(ctx, given)
+    options.read_access(given)
+    asked = VerifyOptions(**given)
+    result = run_waiting("Comparing", _verify_all(asked), quiet=asked.quiet)
+    _print(asked, result)
     ctx.exit(Exit.DONE if result.agrees else Exit.FAILED)
 
 

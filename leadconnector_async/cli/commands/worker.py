@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from leadconnector_async.cli import options
 from leadconnector_async.cli.exit_codes import Exit
-from leadconnector_async.cli.options import (
-    api_options,
-    locations_option,
-    obey_output_options,
-    option,
-    output_options,
-    read_access,
-)
+from leadconnector_async.cli.options import option
 from leadconnector_async.cli.sending_options import sending_options
 
 if TYPE_CHECKING:
@@ -38,8 +32,7 @@ COUNTED_S: Final = 2.0
     "Better given in the environment, if it holds a password.",
 )
 @option("--token", help="The private integration token. Better given in the environment.")
-@locations_option
-@api_options
+@options.api_options
 @sending_options
 @option(
     "--lease SECONDS",
@@ -48,7 +41,7 @@ COUNTED_S: Final = 2.0
     help="How long after this worker was last heard of others have its locations.",
 )
 @option("--drain", is_flag=True, help="End when nothing is left to send, by whomever.")
-@output_options
+@options.output_options
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Send what is staged in a database, until stopped, beside any number of other workers.
@@ -61,8 +54,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     Exit status: 0 stopped, or drained; 3 drained, some records failed or are unresolved; 1 a
     location could not go on, or stopped by an error.
     """
-    obey_output_options(ctx, given)
-    read_access(given)
+    options.obey_output_options(ctx, given)
+    options.read_access(given)
     if not given["outbox"].startswith(("postgresql://", "postgres://")):
         raise click.UsageError(
             "workers share an outbox in a database: give --outbox postgresql://…; a file is sent "
@@ -71,9 +64,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     from leadconnector_async.cli.import_options import WorkerOptions  # noqa: PLC0415 - not for help
     from leadconnector_async.cli.metrics import served_metrics  # noqa: PLC0415 - the same
 
-    options = WorkerOptions(**given)
-    with served_metrics(options) as metrics:
-        ctx.exit(asyncio.run(_work(options, metrics)))
+    asked = WorkerOptions(**given)
+    with served_metrics(asked) as metrics:
+        ctx.exit(asyncio.run(_work(asked, metrics)))
 
 
 async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:

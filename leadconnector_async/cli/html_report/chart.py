@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from calendar import month_abbr, month_name
 from collections import Counter
-from itertools import groupby
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
-from leadconnector_async.cli.format import counted, number
+from leadconnector_async.cli.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,10 +45,6 @@ class Series(NamedTuple):
         """The path of what is drawn over its colour, in a square of eight; may be empty."""
         return _TEXTURES[self.number]
 
-    def of(self, types: Counter[str]) -> int:
-        """How many messages of a bar are its own."""
-        return sum(types[name] for name in self.types)
-
 
 def series_of(totals: Counter[str]) -> list[Series]:
     """The most frequent types first; ``totals`` counts all messages that are shown."""
@@ -72,10 +67,6 @@ MAX_BARS: Final = 72
 _LENGTHS: Final = (1, 3, 12, 60, 120, 1200, 12_000)
 """Months of a bar: a month, a quarter, a year, and more where dates are far apart."""
 
-_MONTH: Final = 1
-
-_QUARTER: Final = 3
-
 _YEAR: Final = 12
 
 
@@ -95,22 +86,21 @@ class Bin(Struct):
     @property
     def name(self) -> str:
         """In full: ``March 2024``, ``2024, 1st quarter``, ``2024``, ``2020 to 2024``."""
-        year, month = divmod(self.start, 12)
-        if self.months == _MONTH:
-            return f"{month_name[month + 1]} {year}"
-        if self.months == _QUARTER:
-            return f"{year}, {('1st', '2nd', '3rd', '4th')[month // 3]} quarter"
-        if self.months == _YEAR:
-            return str(year)
-        return f"{year} to {year + self.months // 12 - 1}"
+        year, month = divmod(self.start, _YEAR)
+        quarter = ("1st", "2nd", "3rd", "4th")[month // 3]
+        names = {
+            1: f"{month_name[month + 1]} {year}",
+            3: f"{year}, {quarter} quarter",
+            _YEAR: f"{year}",
+        }
+        return names.get(self.months) or f"{year} to {year + self.months // _YEAR - 1}"
 
     @property
     def short_name(self) -> str:
         """For the axis, where years stand in a row of their own below months and quarters."""
-        year, month = divmod(self.start, 12)
-        if self.months == _MONTH:
-            return month_abbr[month + 1]
-        return f"Q{month // 3 + 1}" if self.months == _QUARTER else str(year)
+        year, month = divmod(self.start, _YEAR)
+        names = {1: month_abbr[month + 1], 3: f"Q{month // 3 + 1}"}
+        return names.get(self.months) or f"{year}"
 
 
 def binned(months: Mapping[int, Counter[str]], sent: Mapping[int, int]) -> list[Bin]:
@@ -118,14 +108,10 @@ def binned(months: Mapping[int, Counter[str]], sent: Mapping[int, int]) -> list[
     if not months:
         return []
     first, last = min(months), max(months)
-    length = next(
-        (n for n in _LENGTHS if last // n - first // n < MAX_BARS),
-        _LENGTHS[-1],
-    )
-    bins = [
-        Bin(start, length, Counter(), 0)
-        for start in range(first // length * length, last + 1, length)
-    ]
+    fitting = (n for n in _LENGTHS if last // n - first // n < MAX_BARS)
+    length = next(fitting, _LENGTHS[-1])
+    starts = range(first // length * length, last + 1, length)
+    bins = [Bin(start, length, Counter(), 0) for start in starts]
     for month, types in months.items():
         found = bins[month // length - first // length]
         found.types.update(types)
@@ -135,9 +121,8 @@ def binned(months: Mapping[int, Counter[str]], sent: Mapping[int, int]) -> list[
 
 def unit(bins: Sequence[Bin]) -> str:
     """What one bar is: ``month``."""
-    length = bins[0].months if bins else _MONTH
-    names = {_MONTH: "month", _QUARTER: "quarter", _YEAR: "year"}
-    return names.get(length, f"{length // 12} years")
+    length = bins[0].months
+    return {1: "month", 3: "quarter", _YEAR: "year"}.get(length) or f"{length // _YEAR} years"
 
 
 WIDTH: Final = 920
@@ -226,14 +211,11 @@ def ticks(most: int) -> list[int]:
 def _described(bins: Sequence[Bin]) -> str:
     total = sum(found.total for found in bins)
     highest = max(bins, key=lambda found: found.total)
-    if len(bins) == 1:
-        return (
-            f"{counted(total, 'message')}, all of {highest.name}. The table below has the figures."
-        )
-    return (
-        f"{counted(total, 'message')} from {bins[0].name} to {bins[-1].name}. The most are of "
-        f"{highest.name}: {number(highest.total)}. The table below has the figures."
-    )
+    where = f", all of {highest.name}"
+    if len(bins) > 1:
+        where = f" from {bins[0].name} to {bins[-1].name}. The most are of {highest.name}: "
+        where += f"{highest.total:,}"
+    return f"{counted(total, 'message')}{where}. The table below has the figures."
 
 
 def _compact(value: int) -> str:
@@ -241,7 +223,7 @@ def _compact(value: int) -> str:
     for power, letter in ((10**9, "B"), (10**6, "M")):
         if value >= power:
             return f"{value / power:,g}{letter}"
-    return number(value)
+    return f"{value:,}"
 
 
 def _bar(
@@ -249,16 +231,14 @@ def _bar(
 ) -> Iterator[Piece]:
     """The layers from the ground up, with a thin gap between two of them."""
     width = min(room * 0.78, _WIDEST_BAR)
-    left = x + (room - width) / 2
     y = float(_BASE)
     for layer in series:
-        n = layer.of(found.types)
-        height = n * scale
-        y -= height
-        if n:
+        if n := sum(found.types[name] for name in layer.types):
+            height = n * scale
+            y -= height
             shown = max(height - min(1.0, height / 3), 0.3)
-            hint = f"{found.name}: {number(n)} {layer.name}"
-            yield Piece(layer, left, y, width, shown, hint)
+            hint = f"{found.name}: {n:,} {layer.name}"
+            yield Piece(layer, x + (room - width) / 2, y, width, shown, hint)
 
 
 def _names(bins: Sequence[Bin], room: float) -> Iterator[Label]:
@@ -278,9 +258,7 @@ def _years(bins: Sequence[Bin], room: float) -> Iterator[tuple[float, Label]]:
         return
     y = _BASE + (36 if room >= _LABEL else 19)
     at = 0
-    for year, of_year in groupby(bins, lambda found: found.start // 12):
-        size = len(list(of_year))
-        middle = _LEFT + (at + size / 2) * room
+    for year, size in Counter(found.start // _YEAR for found in bins).items():
         text = str(year) if size * room >= _LABEL else ""
-        yield _LEFT + at * room, Label("year", middle, y, text)
+        yield _LEFT + at * room, Label("year", _LEFT + (at + size / 2) * room, y, text)
         at += size

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leadconnector_async.cli.format import counted, number
+from leadconnector_async.cli.format import counted
 from leadconnector_async.cli.html_report import wording
 from leadconnector_async.cli.html_report.chart import binned, chart, series_of, type_label, unit
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from leadconnector_async.cli.html_report.chart import Bin, Chart, Series
-    from leadconnector_async.reports.history_report import HistoryReport, ReasonCount, StateCounts
+    from leadconnector_async.reports.history_report import (
+        HistoryReport,
+        Period,
+        ReasonCount,
+        StateCounts,
+    )
 
 MAX_REASONS: Final = 100
 
@@ -24,17 +29,16 @@ _HEADING: Final = "Message history in LeadConnector"
 
 _FEW: Final = 3
 
-_STATES: Final = ("Sent", "Failed", "Unresolved", "Pending")
+_MEANINGS: Final = {
+    "Sent": ("✓", "confirmed by LeadConnector"),
+    "Failed": ("✕", "not in LeadConnector"),
+    "Unresolved": ("?", "may be there or not"),
+    "Pending": ("…", "still to be sent"),
+}
+"""The sign of each state, and what it means."""
 
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What may not stand in a page, escaped or not."""
-
-
-class Row(NamedTuple):
-    """A row of figures with its name."""
-
-    name: str
-    cells: tuple[str, ...]
 
 
 class Table(NamedTuple):
@@ -42,8 +46,8 @@ class Table(NamedTuple):
 
     caption: str
     head: Sequence[str]
-    rows: list[Row]
-    foot: Row | None = None
+    rows: list[Sequence[str]]
+    foot: Sequence[str] | None = None
 
 
 class Tile(NamedTuple):
@@ -104,8 +108,8 @@ def _cleaned(value: object) -> object:
     return value
 
 
-def _row(name: str, *cells: int | str) -> Row:
-    return Row(name, tuple(number(of) if isinstance(of, int) else of for of in cells))
+def _row(*cells: int | str) -> Sequence[str]:
+    return [f"{of:,}" if isinstance(of, int) else of for of in cells]
 
 
 def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
@@ -114,15 +118,15 @@ def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
         yield "Messages from", wording.period_words(report.period)
     names = sorted(report.locations)
     if len(names) > _FEW:
-        yield "Locations", f"{number(len(names))} locations, listed below"
+        yield "Locations", f"{len(names):,} locations, listed below"
     elif names:
         term = "Location" if len(names) == 1 else "Locations"
         yield term, ", ".join(name or "no location given" for name in names)
     people = report.people
     if any(people):
-        words = f"{number(people.matched)} matched, {number(people.made)} made"
+        words = f"{people.matched:,} matched, {people.made:,} made"
         if people.doubtful:
-            words += f", {number(people.doubtful)} doubtful: their messages failed"
+            words += f", {people.doubtful:,} doubtful: their messages failed"
         yield "People, by number or address", words
 
 
@@ -132,24 +136,17 @@ def _by_state(counts: StateCounts) -> tuple[int, ...]:
 
 def _tiles(counts: StateCounts) -> Iterator[Tile]:
     """What stands where. In the bar, 1000 wide, what is there at all can be seen."""
-    marks = ("✓", "✕", "?", "…")
-    meanings = (
-        "confirmed by LeadConnector",
-        "not in LeadConnector",
-        "may be there or not",
-        "still to be sent",
-    )
     widths = [max(1000 * n / counts.total, 4) if n else 0.0 for n in _by_state(counts)]
     scale = 1000 / (sum(widths) or 1)
     x = 0.0
-    for name, mark, meaning, n, width in zip(
-        _STATES, marks, meanings, _by_state(counts), widths, strict=True
+    for (name, (sign, meaning)), n, width in zip(
+        _MEANINGS.items(), _by_state(counts), widths, strict=True
     ):
         remarks = [f"{wording.share(n, counts.total)}, {meaning}" if n else meaning]
         if name == "Sent" and counts.found:
-            remarks.append(f"{number(counts.found)} found there after a lost answer")
+            remarks.append(f"{counts.found:,} found there after a lost answer")
         shown = max(width * scale - 1.5, 1.5) if n else 0.0
-        yield Tile(name.lower(), f"{mark} {name}", number(n), remarks, x, shown)
+        yield Tile(name.lower(), f"{sign} {name}", f"{n:,}", remarks, x, shown)
         x += width * scale
 
 
@@ -169,59 +166,47 @@ def _time_line(report: HistoryReport) -> TimeLine | None:
 def _by_month(bins: Sequence[Bin], types: Sequence[str]) -> Table:
     """The figures of the time line."""
     head = [unit(bins).capitalize(), *map(type_label, types), "Total", "Of these sent"]
-    rows = [
-        _row(found.name, *(found.types[name] for name in types), found.total, found.sent)
-        for found in bins
-    ]
+
+    def row(name: str, counts: Counter[str], sent: int) -> Sequence[str]:
+        return _row(name, *(counts[name] for name in types), counts.total(), sent)
+
+    rows = [row(found.name, found.types, found.sent) for found in bins]
     totals = sum((found.types for found in bins), Counter[str]())
-    sums = [*(totals[name] for name in types), totals.total(), sum(found.sent for found in bins)]
-    return Table("By the date of the message, in UTC.", head, rows, _row("Total", *sums))
+    foot = row("Total", totals, sum(found.sent for found in bins))
+    return Table("By the date of the message, in UTC.", head, rows, foot)
 
 
 def _by_type(report: HistoryReport) -> Table:
     """Types, each with its directions and its states."""
-    directions = {
-        key: name
-        for key, name in (("inbound", "Inbound"), ("outbound", "Outbound"), (None, "Unknown"))
-        if key is not None or any(way is None for _, way in report.kinds)
-    }
+    directions = {"inbound": "Inbound", "outbound": "Outbound"}
+    ways = [*directions, *{way for _, way in report.kinds} - {*directions}]
 
-    def row(name: str, types: Iterable[str | None]) -> Row:
-        ways: Counter[str | None] = Counter()
-        states: Counter[str] = Counter()
-        for (type_, way), counts in report.kinds.items():
-            if type_ in types:
-                ways[way] += counts.total
-                states.update(dict(zip(_STATES, _by_state(counts), strict=True)))
-        figures = [ways[way] for way in directions]
-        return _row(name, *figures, ways.total(), *(states[name] for name in _STATES))
+    def row(name: str, types: Iterable[str | None]) -> Sequence[str]:
+        found = [(way, counts) for (type_, way), counts in report.kinds.items() if type_ in types]
+        by_way = [sum(counts.total for way, counts in found if way == of) for of in ways]
+        states = map(sum, zip(*(_by_state(counts) for _, counts in found), strict=True))
+        return _row(name, *by_way, sum(by_way), *states)
 
     totals: Counter[str | None] = Counter()
     for (type_, _), counts in report.kinds.items():
         totals[type_] += counts.total
     rows = [row(type_label(type_), [type_]) for type_, _ in totals.most_common()]
     foot = row("Total", totals) if len(totals) > 1 else None
-    head = ["Type", *directions.values(), "Total", *_STATES]
+    head = ["Type", *(directions.get(way or "", "Unknown") for way in ways), "Total", *_MEANINGS]
     return Table("Direction and state of each type of message.", head, rows, foot)
 
 
 def _by_location(report: HistoryReport) -> Table:
     """Locations, the largest first."""
     places = sorted(report.locations.items(), key=lambda of: (-of[1][0].total, of[0]))
-    rows = [
-        _row(
-            name or "no location given",
-            *_by_state(counts),
-            wording.day(period.first),
-            wording.day(period.last),
-        )
-        for name, (counts, period) in places
-    ]
-    period = report.period
-    foot = _row(
-        "Total", *_by_state(report.counts), wording.day(period.first), wording.day(period.last)
-    )
-    head = ["Location", *_STATES, "First message", "Last message"]
+
+    def row(name: str, counts: StateCounts, period: Period) -> Sequence[str]:
+        days = wording.day(period.first), wording.day(period.last)
+        return _row(name, *_by_state(counts), *days)
+
+    rows = [row(name or "no location given", *of) for name, of in places]
+    foot = row("Total", report.counts, report.period)
+    head = ["Location", *_MEANINGS, "First message", "Last message"]
     caption = "What became of the messages of each location, and the dates they cover."
     return Table(caption, head, rows, foot if len(places) > 1 else None)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.cli.format import counted, duration, number, rate
+from leadconnector_async.cli.format import counted, duration, rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,15 +58,15 @@ def headline(counts: StateCounts) -> str:
         return "Nothing has been imported yet."
     if sent == total:
         return (
-            f"All {number(total)} messages are in LeadConnector."
+            f"All {total:,} messages are in LeadConnector."
             if total > 1
             else "The one message is in LeadConnector."
         )
     verb = "is" if total == 1 or sent == 1 else "are"
     if not sent:
-        of = "The one message is not" if total == 1 else f"None of the {number(total)} messages is"
+        of = "The one message is not" if total == 1 else f"None of the {total:,} messages is"
         return f"{of} in LeadConnector{' yet' if counts.pending == total else ''}."
-    return f"{number(sent)} of {counted(total, 'message')} {verb} in LeadConnector."
+    return f"{sent:,} of {counted(total, 'message')} {verb} in LeadConnector."
 
 
 def remainder(counts: StateCounts) -> Iterator[str]:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import socket
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import uuid4
@@ -29,7 +29,7 @@ from leadconnector_async.outbox.postgres.faults import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Any, TypeAlias
 
     from leadconnector_async.outbox.postgres.place import PostgresPlace
@@ -126,6 +126,26 @@ def _unreachable(place: PostgresPlace, error: BaseException) -> OutboxError:
     return OutboxUnusableError(f"{place.shown} cannot be reached ({why}): {fix}")
 
 
+@asynccontextmanager
+async def opened(
+    place: PostgresPlace, settings: dict[str, str], *, keep: bool = False
+) -> AsyncIterator[Connection]:
+    """Connect for the block, or, with ``keep``, for good where that ends well.
+
+    Raises:
+        OutboxError: as `connect`; or what the block asks of the server fails.
+    """
+    connection, is_kept = await connect(place, settings), False
+    try:
+        yield connection
+        is_kept = keep
+    except FAULTS as error:
+        raise explained(place, error) from None
+    finally:
+        if not is_kept:
+            connection.terminate()
+
+
 async def check_server(
     place: PostgresPlace, connection: Connection, *, to_read: bool = False
 ) -> None:
@@ -134,19 +154,10 @@ async def check_server(
     Raises:
         OutboxUnusableError: it is a pooler, or a standby.
     """
-    try:
-        async with connection.transaction():
-            row = await connection.fetchrow(
-                "SELECT pg_backend_pid(), pg_is_in_recovery(),"
-                " current_setting('server_version_num')::int,"
-                " CASE WHEN current_setting('synchronous_standby_names') = '' THEN"
-                " (SELECT count(*) FROM pg_stat_replication) ELSE 0 END"
-            )
-        assert row is not None  # noqa: S101 - it has one row
-        if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
-            raise OutboxUnusableError(f"{place.shown} {POOLED}")
-    except FAULTS as error:
-        raise explained(place, error) from None
+    async with connection.transaction():
+        row = await connection.fetchrow(_SERVER)
+    if row[0] != connection.get_server_pid() and await _is_shared(place, row[0]):
+        raise OutboxUnusableError(f"{place.shown} {POOLED}")
     if row[1] and not to_read:
         raise OutboxUnusableError(f"{place.shown}: {READ_ONLY}")
     if row[2] < _OLDEST:
@@ -161,13 +172,15 @@ async def server_version(place: PostgresPlace) -> str:
     Raises:
         OutboxError: as `connect` and `check_server` do.
     """
-    connection = await connect(place, WRITING)
-    try:
+    async with opened(place, WRITING) as connection:
         await check_server(place, connection)
         return str(await connection.fetchval("SHOW server_version"))
-    finally:
-        connection.terminate()
 
+
+_SERVER: Final = """SELECT pg_backend_pid(), pg_is_in_recovery(),
+    current_setting('server_version_num')::int,
+    CASE WHEN current_setting('synchronous_standby_names') = ''
+        THEN (SELECT count(*) FROM pg_stat_replication) ELSE 0 END"""
 
 _ASYNCHRONOUS: Final = (
     "%s: standbys follow the server, and none is synchronous: after a failover the last commits "
@@ -180,12 +193,8 @@ _OLDEST: Final = 140_000
 
 async def _is_shared(place: PostgresPlace, process: int) -> bool:
     """Tell whether another connection gets to the server's process that this one had."""
-    other = await connect(place, {})
-    try:
-        async with other.transaction():
-            return bool(await other.fetchval("SELECT pg_backend_pid()") == process)
-    finally:
-        other.terminate()
+    async with opened(place, {}) as other, other.transaction():
+        return bool(await other.fetchval("SELECT pg_backend_pid()") == process)
 
 
 class JobRunner:

@@ -5,7 +5,6 @@ Lookups are what the API's answers taught of a location, by name: ids, URLs, thr
 
 from __future__ import annotations
 
-from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -78,14 +77,6 @@ class Numbers:
             self._locations.update((name, number) for name, number in found)
         return {name: await self.location(name) for name in names}
 
-    async def known_location(self, name: str) -> int | None:
-        """Number of a location, if it has one."""
-        if name in self._locations:
-            return self._locations[name]
-        find = _FIND.format(table="location", column="name")
-        number: int | None = await self._connection.fetchval(find, storable(name))
-        return number
-
     async def reason(self, text: str | None) -> int | None:
         """Number of a reason, new if it has none."""
         if text is None:
@@ -119,12 +110,6 @@ class Counters:
         rows = sorted((*place, self._part, n) for place, n in changes.items() if n)
         if rows:
             await self._connection.execute(_ADD, *columns(rows))
-
-    async def move(self, locations: Collection[int], before: int, after: int) -> None:
-        """Count so many records of each location from one state to another."""
-        totals = Counter(locations)
-        await self.add({(location, before): -n for location, n in totals.items()})
-        await self.add({(location, after): n for location, n in totals.items()})
 
 
 class NumberBlocks:
@@ -196,21 +181,14 @@ async def known_lookups(
     return {kept[name]: value for name, value in rows}
 
 
-async def add_lookups(connection: Connection, lookups: Iterable[Lookup]) -> None:
-    """Note lookups, unless they are known."""
-    await _write_lookups(connection, _NOTE, lookups)
-
-
-async def put_lookups(connection: Connection, lookups: Iterable[Lookup]) -> None:
-    """Note lookups, over what was known."""
-    await _write_lookups(connection, _PUT, lookups)
-
-
-async def _write_lookups(connection: Connection, statement: str, lookups: Iterable[Lookup]) -> None:
+async def note_lookups(
+    connection: Connection, lookups: Iterable[Lookup], *, over: bool = False
+) -> None:
+    """Note lookups, unless they are known; or ``over`` what was known."""
     # In one order in all processes, so that none waits for another that waits for it.
     rows = sorted((place, indexed(name), storable(value)) for place, name, value in lookups)
     if rows:
-        await connection.execute(statement, *columns(rows))
+        await connection.execute(_PUT if over else _NOTE, *columns(rows))
 
 
 async def finished_marks(connection: Connection, location: int) -> list[ReadMark]:

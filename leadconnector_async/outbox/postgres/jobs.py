@@ -1,54 +1,52 @@
-"""What is done over the connection that stages, and over the one that holds the leases.
+"""The part of the outbox in a database that stages, submits and publishes.
 
 Those who stage take turns over all processes: two that have the same keys would else wait for each
-other. The connection of the leases is made for the first one.
+other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.outbox.base import NO_BOUND, Staged
+from leadconnector_async.outbox.base import Staged
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.postgres import stored_files
-from leadconnector_async.outbox.postgres.announcements import WORK, announce, await_open, listen
-from leadconnector_async.outbox.postgres.connection import ALONE, WRITING, JobRunner, connect
+from leadconnector_async.outbox.postgres.announcements import (
+    ENDS,
+    announce,
+    await_open,
+    listen,
+    stopped,
+)
 from leadconnector_async.outbox.postgres.counters import (
+    MARKING,
     Counters,
     NumberBlocks,
     Numbers,
-    finished_marks,
     storable,
 )
-from leadconnector_async.outbox.postgres.leases import Leases, writes_once
-from leadconnector_async.outbox.postgres.publisher import Publisher
+from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.records import PostgresRecords
-from leadconnector_async.outbox.postgres.requeue import Dismissing, Requeuer
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
-from leadconnector_async.outbox.postgres.tenure import Tenure
+from leadconnector_async.outbox.postgres.summary import unsettled
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeVar
 
-    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import (
-        Acquired,
-        Claim,
-        Lease,
-        Settlement,
         SourcePass,
+        StoppedLocation,
         StoredOutcome,
         Submission,
     )
-    from leadconnector_async.outbox.durable import ReadMark, Share
-    from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.durable import Unsettled
+    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
     from leadconnector_async.outbox.postgres.place import PostgresPlace
-    from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
     T = TypeVar("T")
@@ -59,29 +57,39 @@ _NEW_SOURCE: Final = "INSERT INTO source (name, form) VALUES ($1, $2) ON CONFLIC
 
 _DESTINATIONS: Final = "SELECT name FROM source WHERE starts_with(name, $1) AND form = ''"
 
+_LOCATIONS: Final = """SELECT name FROM location
+    WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
+
+_UNSENT: Final = """SELECT name, n FROM (
+        SELECT location, sum(n)::bigint FROM (
+            SELECT location, n FROM tally WHERE state = 0
+            UNION ALL SELECT location, pending FROM tenure
+            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
+                GROUP BY location) AS parts
+        GROUP BY location) AS of (id, n) JOIN location USING (id)
+    WHERE n > 0 ORDER BY id"""
+
 _MAX_STAGERS: Final = 1 << 24
 
 
 class StagingJobs:
-    """What is done over the connection that stages: each method is one job.
-
-    ``part`` is that of a rehearsal, where 0 is none.
-    """
+    """The part of `PostgresOutbox` that stages. ``part`` is a rehearsal's; 0 for none."""
 
     def __init__(self, runner: JobRunner, stager: int, part: int) -> None:
         connection = runner.connection
-        self.runner = runner
-        self.numbers: Numbers = Numbers(runner)
-        counters = Counters(connection, part)
+        self._runner = runner
+        self._where = runner.place
+        self.place: str = self._where.shown
+        self._rehearsing = part != 0
+        numbers = Numbers(runner)
+        self._counters = Counters(connection, part)
         self._publisher = Publisher(runner.place, connection, stager)
         self._blocks = NumberBlocks(runner, stager)
-        parts = connection, self.numbers, counters
+        parts = connection, numbers, self._counters
         self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
         self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
-        self.dismissing: Dismissing = Dismissing(connection, counters)
-        key = runner.place.lock_key(LOCK_STAGING)
-        self._keeps_files = not part
-        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({key})"
+        self._submissions = CallBatcher(self._submit, asyncio.Lock())
+        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({self._where.lock_key(LOCK_STAGING)})"
 
     async def _run(
         self,
@@ -96,7 +104,7 @@ class StagingJobs:
             records.begin(source)
             return await work(records)
 
-        return await self.runner.run(job, begin=self._begin)
+        return await self._runner.run(job, begin=self._begin)
 
     async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
         """See `Outbox.stage`. Files go with their records, some in each transaction."""
@@ -116,21 +124,19 @@ class StagingJobs:
         self, drafts: Sequence[Draft], source_pass: SourcePass, records: PostgresRecords
     ) -> Staged:
         staged = await stage(records, drafts, source_pass)
-        if self._keeps_files:
-            await stored_files.keep(self.runner.connection, records.files)
+        if not self._rehearsing:
+            await stored_files.keep(self._runner.connection, records.files)
         return staged
-
-    async def remove_files(self, digests: Sequence[str] | None = None) -> None:
-        """Remove those of some files, or of all, that no record needs any more."""
-        await self._run(lambda _: stored_files.remove_unused(self.runner.connection, digests))
 
     async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
         """See `DurableOutbox.end`."""
         await self._run(lambda records: forget_unmet(records, source_pass, prefix))
 
-    async def submit(self, drafts: Sequence[Draft]) -> list[Submission]:
+    async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
+        return await self._submissions.call(draft)
 
+    async def _submit(self, drafts: Sequence[Draft]) -> list[Submission]:
         async def job(records: PostgresRecords) -> list[Submission]:
             answers = await submit(records, drafts)
             open_ = {
@@ -139,54 +145,89 @@ class StagingJobs:
                 if answer.end is None
             }
             if open_:
-                await announce(
-                    self.runner.place, self.runner.connection, open_.values(), list(open_)
-                )
+                await announce(self._where, self._runner.connection, open_.values(), list(open_))
             return answers
 
         return await self._run(job, records=self._submitted)
 
     async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
-        """See `SharedOutbox.ends`. It waits for nobody's turn."""
-        return await self.runner.run(lambda _: self._submitted.ends_of(seqs))
+        """What became of records, whoever settled them, and in which location: those with an end.
+
+        Who submits a record without an end, or asks for it by `await_ends`, is told: see `listen`.
+        """
+        return await self._runner.run(lambda _: self._submitted.ends_of(seqs))
 
     async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `SharedOutbox.await_ends`."""
-        return await self._run(lambda _: await_open(self.runner.connection, seqs))
+        """Which of these records are to be sent and have no end, and in which location."""
+        return await self._run(lambda _: await_open(self._runner.connection, seqs))
 
-    async def publish(self) -> bool:
-        """Publish the next lot. False if there may be more."""
+    async def publish(self) -> None:
+        """See `Outbox.publish`."""
 
         async def job(_: PostgresRecords) -> bool:
             self._blocks.drop()
-            await announce(self.runner.place, self.runner.connection, [""])
+            await announce(self._where, self._runner.connection, [""])
             return await self._publisher.publish()
 
-        return await self._run(job)
+        while not await self._run(job):
+            pass
 
-    async def has_orphans(self) -> bool:
-        """Tell whether processes that are gone have left something to publish."""
-        return await self.runner.run(lambda _: self._publisher.has_orphans())
+    async def adopt(self) -> None:
+        """Publish what processes have staged that are gone, and nothing of those that live."""
+        if await self._runner.run(lambda _: self._publisher.has_orphans()):
+            await self.publish()
+
+    async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        rows = await self._runner.run(lambda connection: connection.fetch(query))
+        return [tuple(row) for row in rows]
+
+    async def locations(self) -> list[str]:
+        """See `Outbox.locations`."""
+        return [name for (name,) in await self._fetch(_LOCATIONS)]
+
+    async def listen(self, ended: Callable[[int], None]) -> None:
+        """Have ``ended`` called with each record that is waited for and has an end; not surely."""
+        await self._runner.run(
+            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
+        )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no call can succeed any more: it has to be opened again."""
+        return self._runner.failed
+
+    async def unsent(self) -> dict[str, int]:
+        """See `DurableOutbox.unsent`."""
+        return dict(await self._fetch(_UNSENT))
+
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+        return await self._runner.run(stopped)
+
+    async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
+        """How the records stand, by location, that `SourcePass.all_met` tells; None for all."""
+        return await self._runner.run(lambda connection: unsettled(connection, met))
+
+    async def marking(self) -> list[str]:
+        """See `DurableOutbox.marking`."""
+        return [name for (name,) in await self._fetch(MARKING)]
 
     async def source(self, name: str, form: bytes) -> int:
-        """Return the number of a source, new if its name or form is."""
+        """See `DurableOutbox.source`."""
+        work = partial(_source, name=name, form=form)
+        return await self._runner.run(work, begin=self._begin)
 
-        async def job(connection: Connection) -> int:
-            return await _source(connection, name, form)
-
-        return await self.runner.run(job, begin=self._begin)
-
-    async def dedicate(self, destination: str, name: str) -> None:
+    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
         """See `DurableOutbox.dedicate`."""
 
         async def job(connection: Connection) -> None:
             found = await connection.fetch(_DESTINATIONS, DESTINATION)
             known = [kept.removeprefix(DESTINATION) for (kept,) in found]
-            check_destination(name, known, destination)
+            check_destination(name or self.place, known, destination)
             if not known:
                 await _source(connection, DESTINATION + destination, b"")
 
-        await self.runner.run(job, begin=self._begin)
+        await self._runner.run(job, begin=self._begin)
 
 
 async def _source(connection: Connection, name: str, form: bytes) -> int:
@@ -204,133 +245,3 @@ async def enlist(place: PostgresPlace, connection: Connection) -> tuple[int, int
     key = place.lock_key(LOCK_STAGER, stager)
     await connection.execute(f"SELECT pg_advisory_lock({key})")
     return stager, int(await connection.fetchval("SELECT pg_backend_pid()"))
-
-
-class LeaseCalls:
-    """The part of `PostgresOutbox` that owns locations.
-
-    ``own_connection``: whether leases have one of their own, beside the one that stages.
-    """
-
-    def __init__(self, staging: StagingJobs, *, own_connection: bool) -> None:
-        self._staging = staging
-        self._where = staging.runner.place
-        self._own_connection = own_connection
-        self._leases: Leases | None = None
-        self._tenure: Tenure | None = None
-        self._requeuer: Requeuer | None = None
-        self._leasing: JobRunner | None = None
-        self._opening = asyncio.Lock()
-        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
-            lambda names: self._under_lease(lambda leases: leases.acquire(names))
-        )
-
-    async def _held(self) -> tuple[JobRunner, Leases]:
-        """Connect, so as to hold leases, unless that is done."""
-        async with self._opening:
-            if self._leasing is None or self._leases is None:
-                staging = self._staging.runner
-                if not self._own_connection or staging.closed:
-                    self._leasing = staging
-                else:
-                    self._leasing = JobRunner(self._where, await connect(self._where, WRITING))
-                self._leases = Leases(self._leasing, Numbers(self._leasing))
-                self._requeuer = Requeuer(self._leasing, self._leases)
-            return self._leasing, self._leases
-
-    async def _under_lease(
-        self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN"
-    ) -> T:
-        runner, leases = await self._held()
-        return await runner.run(lambda _: work(leases), begin=begin)
-
-    async def acquire(self, location: str) -> Acquired:
-        """See `Outbox.acquire`.
-
-        Raises:
-            OutboxBusyError: another process has a lease of it, or of its shard.
-        """
-        return await self._acquisitions.call(location)
-
-    def may_send(self, lease: Lease) -> Callable[[], bool]:
-        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
-        leases, tenure = self._leases, self._tenure
-        if leases is None:
-            return lambda: False
-        if tenure is None:
-            return lambda: leases.holds(lease)
-        return lambda: leases.holds(lease) and tenure.may_send()
-
-    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
-        """See `SharedOutbox.join`."""
-        runner, leases = await self._held()
-        self._tenure = Tenure(runner, leases, lease_s)
-        await self._tenure.join()
-        await runner.run(lambda connection: listen(self._where, connection, WORK, told))
-
-    def owns(self, location: str) -> bool:
-        """See `SharedOutbox.owns`."""
-        return self._joined.owns(location)
-
-    async def share(self, own: Collection[str] | None = None) -> Share:
-        """See `SharedOutbox.share`."""
-        return await self._joined.share(own)
-
-    async def hand_over(self) -> None:
-        """See `SharedOutbox.hand_over`."""
-        await self._joined.hand_over()
-        await self._remove_files()
-
-    async def _remove_files(self) -> None:
-        """Remove the files of what was sent, but for those that others need."""
-        if self._leases is not None and self._leases.unused_files:
-            unused, self._leases.unused_files = self._leases.unused_files, set()
-            await self._staging.remove_files(list(unused))
-
-    def give_away(self, location: str) -> None:
-        """See `SharedOutbox.give_away`."""
-        self._joined.give_away(location)
-
-    @property
-    def _joined(self) -> Tenure:
-        if self._tenure is None:
-            raise RuntimeError("join the outbox first")
-        return self._tenure
-
-    async def claim(
-        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
-    ) -> list[list[Claim]]:
-        """See `Outbox.claim`."""
-        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=ALONE)
-
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
-        """See `Outbox.settle`."""
-        begin = ALONE if writes_once(settlements) else "BEGIN"
-        await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
-
-    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
-        """See `Outbox.get_lookups`."""
-        return await self._under_lease(lambda leases: leases.get_lookups(lease, names))
-
-    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
-        """See `Outbox.put_lookups`."""
-        await self._under_lease(lambda leases: leases.put_lookups(lease, lookups))
-
-    async def finished(self, lease: Lease) -> list[ReadMark]:
-        """See `DurableOutbox.finished`."""
-        runner, _ = await self._held()
-        return await runner.run(lambda connection: finished_marks(connection, lease.number))
-
-    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
-        """See `DurableOutbox.forget_lookups`."""
-        await self._under_lease(lambda leases: leases.forget_lookups(lease, names))
-
-    async def stored(self, claim: Claim) -> set[str]:
-        """See `Outbox.stored`."""
-        return await self._under_lease(lambda leases: leases.stored(claim))
-
-    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """See `SharedOutbox.stop`."""
-        await self._under_lease(lambda leases: leases.stop(lease, error))

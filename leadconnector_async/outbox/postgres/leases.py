@@ -19,29 +19,18 @@ from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
 from leadconnector_async.outbox.base import Acquired, Lease, State
-from leadconnector_async.outbox.postgres import announcements, stored_files
+from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims, add_trails
-from leadconnector_async.outbox.postgres.counters import (
-    add_lookups,
-    columns,
-    forget_lookups,
-    known_lookups,
-    put_lookups,
-    storable,
-)
-from leadconnector_async.outbox.postgres.publisher import select
+from leadconnector_async.outbox.postgres.counters import Numbers, columns, note_lookups, storable
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from leadconnector_async.errors import RefusedError
     from leadconnector_async.outbox.base import Claim, Settlement
     from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
-    from leadconnector_async.outbox.postgres.counters import Numbers
-    from leadconnector_async.outbox.selection import Selection
 
 SHARDS: Final = 64
 """Locks for all locations together, however many there are."""
@@ -96,10 +85,10 @@ def writes_once(settlements: Iterable[Settlement]) -> bool:
 class Leases:
     """The leases that one connection holds."""
 
-    def __init__(self, runner: JobRunner, numbers: Numbers) -> None:
-        self._runner = runner
-        self._connection: Connection = runner.connection
-        self._numbers = numbers
+    def __init__(self, runner: JobRunner) -> None:
+        self.runner = runner
+        self.connection: Connection = runner.connection
+        self._numbers = Numbers(runner)
         self.shards: set[int] = set()
         self.names: dict[str, int] = {}
         """Locations that have a lease here, and their numbers."""
@@ -114,18 +103,33 @@ class Leases:
         Raises:
             OutboxBusyError: another process is.
         """
-        place = self._runner.place
         for name in names:
-            shard = shard_of(name)
-            if shard in self.shards:
-                continue
-            key = place.lock_key(LOCK_SHARD, shard)
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+            if not await self._own(shard_of(name)):
                 raise self._busy(name)
+
+    async def lock_all(self) -> None:
+        """Become the owner of all shards.
+
+        Raises:
+            OutboxBusyError: another process is one of some.
+        """
+        for shard in range(SHARDS):
+            if not await self._own(shard):
+                raise OutboxBusyError(
+                    f"{self.runner.place.shown}: another process sends, and would send what is not "
+                    "selected: end it, or wait"
+                )
+
+    async def _own(self, shard: int) -> bool:
+        key = self.runner.place.lock_key(LOCK_SHARD, shard)
+        if shard not in self.shards:
+            if not await self.connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+                return False
             self.shards.add(shard)
+        return True
 
     def _busy(self, name: str) -> OutboxBusyError:
-        place = self._runner.place.shown
+        place = self.runner.place.shown
         return OutboxBusyError(
             f"{place}: another process sends for location {name}: end it, or wait"
         )
@@ -137,15 +141,15 @@ class Leases:
             OutboxBusyError: its owner is no worker, or one that does not answer.
         """
         key, *sharing = (
-            self._runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
+            self.runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
             for kind in (LOCK_SHARD, LOCK_MEMBER, LOCK_GUEST)
         )
-        if shard_of(name) not in self.shards and await self._connection.fetchval(
+        if shard_of(name) not in self.shards and await self.connection.fetchval(
             _IS_SHARED, key, *sharing
         ):
-            await self._connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
+            await self.connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
             try:
-                await self._connection.execute(f"SELECT pg_advisory_lock({key})")
+                await self.connection.execute(f"SELECT pg_advisory_lock({key})")
             except LockNotAvailableError:
                 raise self._busy(name) from None
             self.shards.add(shard_of(name))
@@ -154,21 +158,8 @@ class Leases:
     async def give_back(self, name: str) -> None:
         """Let its shard's owner have it again."""
         self.drop({shard_of(name)})
-        key = self._runner.place.lock_key(LOCK_SHARD, shard_of(name))
-        await self._connection.execute(f"SELECT pg_advisory_unlock({key})")
-
-    async def select(self, selection: Selection) -> None:
-        """See `DurableOutbox.select`."""
-        place = self._runner.place
-        for shard in set(range(SHARDS)) - self.shards:
-            key = place.lock_key(LOCK_SHARD, shard)
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
-                raise OutboxBusyError(
-                    f"{place.shown}: another process sends, and would send what is not selected: "
-                    "end it, or wait"
-                )
-            self.shards.add(shard)
-        await select(self._connection, selection)
+        key = self.runner.place.lock_key(LOCK_SHARD, shard_of(name))
+        await self.connection.execute(f"SELECT pg_advisory_unlock({key})")
 
     async def acquire(self, names: Sequence[str]) -> list[Acquired]:
         """See `Outbox.acquire`, for several at once."""
@@ -176,7 +167,7 @@ class Leases:
         numbers = await self._numbers.locations(names)
         # In an order that all have, against deadlocks.
         values = sorted(set(numbers.values())), time.time_ns() // 1_000_000
-        rows = {row[0]: row for row in await self._connection.fetch(_ACQUIRE, *values)}
+        rows = {row[0]: row for row in await self.connection.fetch(_ACQUIRE, *values)}
         return [await self._acquired(name, *rows[numbers[name]]) for name in names]
 
     async def _acquired(
@@ -191,7 +182,7 @@ class Leases:
             self.claims.forget(location)
             self.claims.held.add(location, [(claim.lane, claim.seq) for claim in unknown])
 
-        self._runner.committed.append(begin)
+        self.runner.committed.append(begin)
         used = None if quota[0] is None else QuotaSnapshot(*quota)  # type: ignore[arg-type]
         return Acquired(lease, unknown, used)
 
@@ -203,7 +194,7 @@ class Leases:
 
     def holds(self, lease: Lease) -> bool:
         """Tell whether a lease is held, as far as is known here."""
-        return not self._connection.is_closed() and self._tokens.get(lease.number) == lease.token
+        return not self.connection.is_closed() and self._tokens.get(lease.number) == lease.token
 
     def _check(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
@@ -219,7 +210,7 @@ class Leases:
         claims = await self.claims.choose(wants, room)
         if len(claims) < len(wants):
             raise _lost(leases)
-        self._runner.committed.append(lambda: self.claims.took(wants, claims))
+        self.runner.committed.append(lambda: self.claims.took(wants, claims))
         return claims
 
     async def settle(
@@ -240,26 +231,26 @@ class Leases:
         fences = [
             (lease.number, lease.token, *(used.get(lease) or _NO_QUOTA)) for lease in sorted(leases)
         ]
-        values = *fates, *columns(fences), SPAN_MS, self._runner.place.channel(ENDS)
+        values = *fates, *columns(fences), SPAN_MS, self.runner.place.channel(ENDS)
         try:
-            await self._connection.fetchrow(_SETTLE, *values)
+            await self.connection.fetchrow(_SETTLE, *values)
         except DivisionByZeroError:
             raise _lost(leases) from None
-        await add_trails(self._connection, settlements)
+        await add_trails(self.connection, settlements)
         if ended := [of.claim.seq for of in settlements if of.claim.trace and of.state]:
-            await self._connection.execute("DELETE FROM trace WHERE seq = ANY($1)", ended)
+            await self.connection.execute("DELETE FROM trace WHERE seq = ANY($1)", ended)
         done = [fate.claim for fate in settlements if fate.state is State.SENT]
         unused = await stored_files.unuse(
-            self._connection, [of.seq for of in done if stored_files.local_files(of.deferred)]
+            self.connection, [of.seq for of in done if stored_files.local_files(of.deferred)]
         )
         learned = {
             (fate.claim.lease.number, name): value
             for fate in reversed(settlements)  # the first one is kept
             for name, value in (fate.lookups or {}).items()
         }
-        await add_lookups(self._connection, [(*of, value) for of, value in learned.items()])
-        self._runner.committed.append(lambda: self._dropped(settlements))
-        self._runner.committed.append(lambda: self.unused_files.update(unused))
+        await note_lookups(self.connection, [(*of, value) for of, value in learned.items()])
+        self.runner.committed.append(lambda: self._dropped(settlements))
+        self.runner.committed.append(lambda: self.unused_files.update(unused))
 
     def _dropped(self, settlements: Sequence[Settlement]) -> None:
         for fate in settlements:
@@ -274,36 +265,16 @@ class Leases:
         if any(fate.state not in _ENDS for fate in settlements):
             raise ValueError("a record is not claimed, or is to stay so")
 
-    async def _fence(self, lease: Lease) -> None:
+    async def fence(self, lease: Lease) -> None:
         """See that what is written next, in the same transaction, is written under the lease."""
         self._check([lease])
-        if await self._connection.fetchrow(_FENCE, lease.number, lease.token) is None:
+        if await self.connection.fetchrow(_FENCE, lease.number, lease.token) is None:
             raise _lost([lease])
-
-    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
-        """See `Outbox.get_lookups`."""
-        return await known_lookups(self._connection, lease.number, names)
-
-    async def put_lookups(self, lease: Lease, values: Mapping[str, str]) -> None:
-        """See `Outbox.put_lookups`."""
-        await self._fence(lease)
-        rows = [(lease.number, name, value) for name, value in values.items()]
-        await put_lookups(self._connection, rows)
-
-    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
-        """See `SharedOutbox.stop`."""
-        await self._fence(lease)
-        await announcements.stop(self._connection, lease.number, error)
-
-    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
-        """See `DurableOutbox.forget_lookups`."""
-        await self._fence(lease)
-        await forget_lookups(self._connection, lease.number, names)
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
         place = claim.lease.number, claim.lane, int(State.SENT), claim.seq
-        return {message_id for (message_id,) in await self._connection.fetch(_STORED, *place)}
+        return {message_id for (message_id,) in await self.connection.fetch(_STORED, *place)}
 
     def hold(self, places: Iterable[tuple[int, int, int]]) -> None:
         """Note in memory (location, lane, seq) that the location's row says is held."""

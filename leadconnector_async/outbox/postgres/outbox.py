@@ -14,58 +14,52 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.errors import OutboxError
+from leadconnector_async.outbox.base import NO_BOUND
 from leadconnector_async.outbox.call_batcher import CallBatcher
+from leadconnector_async.outbox.durable import DurableOutbox
 from leadconnector_async.outbox.postgres import stored_files, upkeep
-from leadconnector_async.outbox.postgres.announcements import ENDS, listen, stopped
+from leadconnector_async.outbox.postgres.announcements import WORK, listen, stop
 from leadconnector_async.outbox.postgres.connection import (
+    ALONE,
     REHEARSING,
     WRITING,
     JobRunner,
     check_server,
     connect,
+    opened,
 )
-from leadconnector_async.outbox.postgres.counters import MARKING
-from leadconnector_async.outbox.postgres.jobs import LeaseCalls, StagingJobs, enlist
+from leadconnector_async.outbox.postgres.counters import (
+    finished_marks,
+    forget_lookups,
+    known_lookups,
+    note_lookups,
+)
+from leadconnector_async.outbox.postgres.jobs import StagingJobs, enlist
+from leadconnector_async.outbox.postgres.leases import Leases, writes_once
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.publisher import TAKE_ALL
+from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, Requeuer, chosen, dismiss, select
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
-from leadconnector_async.outbox.postgres.summary import unsettled
+from leadconnector_async.outbox.postgres.tenure import Tenure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from typing import TypeVar
 
-    from leadconnector_async.outbox.base import (
-        SourcePass,
-        Staged,
-        StoppedLocation,
-        StoredOutcome,
-        Submission,
-    )
-    from leadconnector_async.outbox.durable import Requeued, Unsettled
+    from leadconnector_async.errors import RefusedError
+    from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
+    from leadconnector_async.outbox.durable import ReadMark, Requeued, Share
+    from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.selection import Selection
-    from leadconnector_async.records.draft import Draft
+    from leadconnector_async.quota.limits import QuotaSnapshot
 
     T = TypeVar("T")
 
 _RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""
 
-_LOCATIONS: Final = """SELECT name FROM location
-    WHERE EXISTS (SELECT FROM queue WHERE queue.location = location.id) ORDER BY id"""
 
-_UNSENT: Final = """SELECT name, n FROM (
-        SELECT location, sum(n)::bigint FROM (
-            SELECT location, n FROM tally WHERE state = 0
-            UNION ALL SELECT location, pending FROM tenure
-            UNION ALL SELECT -location, -count(*) FROM queue WHERE location < 0
-                GROUP BY location) AS parts
-        GROUP BY location) AS of (id, n) JOIN location USING (id)
-    WHERE n > 0 ORDER BY id"""
-
-
-class PostgresOutbox(LeaseCalls):
+class PostgresOutbox(StagingJobs, DurableOutbox):
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
@@ -74,13 +68,16 @@ class PostgresOutbox(LeaseCalls):
 
     is_shared = True
 
-    def __init__(self, staging: StagingJobs, *, rehearsing: bool = False) -> None:
-        super().__init__(staging, own_connection=not rehearsing)
-        self.place: str = self._where.shown
-        self._rehearsing = rehearsing
+    def __init__(self, runner: JobRunner, stager: int, part: int = 0) -> None:
+        super().__init__(runner, stager, part)
+        self._leases: Leases | None = None
+        self._tenure: Tenure | None = None
+        self._opening = asyncio.Lock()
+        self._acquisitions: CallBatcher[str, Acquired] = CallBatcher(
+            lambda names: self._under_lease(lambda leases: leases.acquire(names))
+        )
         self._folder: TemporaryDirectory[str] | None = None
         self._fetched = count()
-        self._submissions = CallBatcher(staging.submit, asyncio.Lock())
 
     @classmethod
     async def open(
@@ -97,8 +94,8 @@ class PostgresOutbox(LeaseCalls):
             OutboxWriteError: it cannot be written.
         """
         where = read_place(place) if isinstance(place, str) else place
-        connection = await connect(where, REHEARSING if rehearsing else WRITING)
-        try:
+        settings = REHEARSING if rehearsing else WRITING
+        async with opened(where, settings, keep=True) as connection:
             await check_server(where, connection)
             if rehearsing:
                 await connection.transaction().start()
@@ -108,88 +105,17 @@ class PostgresOutbox(LeaseCalls):
             runner = JobRunner(where, connection, transactions=not rehearsing)
             stager, process = await runner.run(lambda _: enlist(where, connection))
             await check_in(where, connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        staging = StagingJobs(runner, stager, part=process if rehearsing else 0)
-        return cls(staging, rehearsing=rehearsing)
-
-    async def dedicate(self, destination: str, *, name: str | None = None) -> None:
-        """See `DurableOutbox.dedicate`."""
-        await self._staging.dedicate(destination, name or self.place)
-
-    async def source(self, name: str, form: bytes) -> int:
-        """See `DurableOutbox.source`."""
-        return await self._staging.source(name, form)
-
-    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
-        """See `Outbox.stage`."""
-        return await self._staging.stage(drafts, source_pass)
-
-    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
-        """See `DurableOutbox.end`."""
-        await self._staging.end(source_pass, prefix)
-
-    async def submit(self, draft: Draft) -> Submission:
-        """See `Outbox.submit`."""
-        return await self._submissions.call(draft)
-
-    async def publish(self) -> None:
-        """See `Outbox.publish`."""
-        while not await self._staging.publish():
-            pass
+        return cls(runner, stager, part=process if rehearsing else 0)
 
     async def select(self, selection: Selection | None) -> None:
         """See `DurableOutbox.select`."""
         if selection is None:
-            await self._staging.runner.run(lambda connection: connection.execute(TAKE_ALL))
+            await self._runner.run(lambda connection: connection.execute(TAKE_ALL))
         else:
-            await self._under_lease(lambda leases: leases.select(selection))
-
-    async def locations(self) -> list[str]:
-        """See `Outbox.locations`."""
-        rows = await self._staging.runner.run(lambda connection: connection.fetch(_LOCATIONS))
-        return [name for (name,) in rows]
-
-    async def listen(self, ended: Callable[[int], None]) -> None:
-        """See `SharedOutbox.listen`."""
-        await self._staging.runner.run(
-            lambda connection: listen(self._where, connection, ENDS, lambda seq: ended(int(seq)))
-        )
-
-    async def ends(self, seqs: Sequence[int]) -> dict[int, tuple[str, StoredOutcome]]:
-        """See `SharedOutbox.ends`."""
-        return await self._staging.ends(seqs)
-
-    async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
-        """See `SharedOutbox.await_ends`."""
-        return await self._staging.await_ends(seqs)
-
-    @property
-    def is_lost(self) -> bool:
-        """See `SharedOutbox.is_lost`."""
-        return self._staging.runner.failed
-
-    async def unsent(self) -> dict[str, int]:
-        """See `DurableOutbox.unsent`."""
-        rows = await self._staging.runner.run(lambda connection: connection.fetch(_UNSENT))
-        return {name: n for name, n in rows}  # noqa: C416 - the driver's rows are no pairs
-
-    async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
-        return await self._staging.runner.run(stopped)
-
-    async def unsettled(self, met: bytes | None) -> dict[str, Unsettled]:
-        """See `SharedOutbox.unsettled`."""
-        return await self._staging.runner.run(lambda connection: unsettled(connection, met))
-
-    async def adopt(self) -> None:
-        """See `SharedOutbox.adopt`."""
-        if await self._staging.has_orphans():
-            await self.publish()
+            await self._under_lease(lambda leases: select(leases, selection))
 
     async def sender(self) -> PostgresOutbox:
-        """See `SharedOutbox.sender`."""
+        """Open this same outbox once more, to send from. Whoever asks closes it."""
         return await PostgresOutbox.open(self._where, create=False)
 
     async def fetch_file(self, digest: str) -> str | None:
@@ -197,21 +123,152 @@ class PostgresOutbox(LeaseCalls):
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="leadconnector-")
         path = Path(self._folder.name) / f"{next(self._fetched)}"
-        found = await stored_files.fetch(self._staging.runner, digest, path)
+        found = await stored_files.fetch(self._runner, digest, path)
         if not found:
             path.unlink()
         return str(path) if found else None
 
     def cut_off(self) -> None:
-        """See `SharedOutbox.cut_off`."""
-        for runner in (self._leasing, self._staging.runner):
-            if runner is not None:
-                runner.connection.terminate()
+        """End all connections at once: whatever waits for the store fails."""
+        for runner in self._runners:
+            runner.connection.terminate()
 
-    async def marking(self) -> list[str]:
-        """See `DurableOutbox.marking`."""
-        rows = await self._staging.runner.run(lambda c: c.fetch(MARKING))
-        return [name for (name,) in rows]
+    @property
+    def _runners(self) -> list[JobRunner]:
+        """Those of its connections."""
+        return [self._runner] if self._leases is None else [self._leases.runner, self._runner]
+
+    async def _held(self) -> Leases:
+        """Connect, so as to hold leases, unless that is done."""
+        async with self._opening:
+            if self._leases is None:
+                runner = self._runner
+                if not self._rehearsing and not runner.closed:
+                    runner = JobRunner(self._where, await connect(self._where, WRITING))
+                self._leases = Leases(runner)
+            return self._leases
+
+    async def _under_lease(
+        self, work: Callable[[Leases], Awaitable[T]], *, begin: str = "BEGIN"
+    ) -> T:
+        leases = await self._held()
+        return await leases.runner.run(lambda _: work(leases), begin=begin)
+
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`.
+
+        Raises:
+            OutboxBusyError: another process has a lease of it, or of its shard.
+        """
+        return await self._acquisitions.call(location)
+
+    def may_send(self, lease: Lease) -> Callable[[], bool]:
+        """See `Outbox.may_send`. A lease ends with the connection that holds its shard's lock."""
+        leases, tenure = self._leases, self._tenure
+        if leases is None:
+            return lambda: False
+        if tenure is None:
+            return lambda: leases.holds(lease)
+        return lambda: leases.holds(lease) and tenure.may_send()
+
+    async def join(self, lease_s: float, told: Callable[[str], None] = lambda _: None) -> None:
+        """Become one of those that share the locations.
+
+        From then on a lease holds as long as the store has been heard of within ``lease_s``
+        seconds: see `Outbox.may_send`. Whoever joined calls `share` several times in that.
+        ``told`` is called with a location that has something to send, or "" for any; not surely.
+        """
+        leases = await self._held()
+        self._tenure = Tenure(leases, lease_s)
+        await self._tenure.join()
+        await leases.runner.run(lambda connection: listen(self._where, connection, WORK, told))
+
+    def owns(self, location: str) -> bool:
+        """Whether a location is this process's, and is to stay so, as `share` has told last."""
+        return self._joined.owns(location)
+
+    async def share(self, own: Collection[str] | None = None) -> Share:
+        """Take what is free of a fair share, and tell what this process owns.
+
+        ``own`` are the locations that it may send for; None for all. While others have something to
+        send, a process with locations of its own has no share, and takes what is free of those.
+        """
+        return await self._joined.share(own)
+
+    async def hand_over(self) -> None:
+        """Let others have the surplus that `share` told, whose leases end here."""
+        await self._joined.hand_over()
+        await self._remove_files()
+
+    async def _remove_files(self) -> None:
+        """Remove the files of what was sent, but for those that others need."""
+        if self._leases is not None and self._leases.unused_files:
+            unused, self._leases.unused_files = self._leases.unused_files, set()
+            await self._run(
+                lambda _: stored_files.remove_unused(self._runner.connection, list(unused))
+            )
+
+    def give_away(self, location: str) -> None:
+        """Count a location as surplus, where there are others: it may go on in one of them.
+
+        This process has it again in a minute, or before that if nobody takes it.
+        """
+        self._joined.give_away(location)
+
+    @property
+    def _joined(self) -> Tenure:
+        if self._tenure is None:
+            raise RuntimeError("join the outbox first")
+        return self._tenure
+
+    async def claim(
+        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
+    ) -> list[list[Claim]]:
+        """See `Outbox.claim`."""
+        return await self._under_lease(lambda leases: leases.claim(wants, room), begin=ALONE)
+
+    async def settle(
+        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
+    ) -> None:
+        """See `Outbox.settle`."""
+        begin = ALONE if writes_once(settlements) else "BEGIN"
+        await self._under_lease(lambda leases: leases.settle(settlements, quotas), begin=begin)
+
+    async def _fenced(self, lease: Lease, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Write in one transaction, in which the lease is held."""
+
+        async def job(leases: Leases) -> None:
+            await leases.fence(lease)
+            await work(leases.connection)
+
+        await self._under_lease(job)
+
+    async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
+        """See `Outbox.get_lookups`."""
+        return await self._under_lease(lambda of: known_lookups(of.connection, lease.number, names))
+
+    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
+        """See `Outbox.put_lookups`."""
+        rows = [(lease.number, *lookup) for lookup in lookups.items()]
+        await self._fenced(lease, lambda connection: note_lookups(connection, rows, over=True))
+
+    async def finished(self, lease: Lease) -> list[ReadMark]:
+        """See `DurableOutbox.finished`."""
+        return await self._under_lease(lambda of: finished_marks(of.connection, lease.number))
+
+    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
+        """See `DurableOutbox.forget_lookups`."""
+        await self._fenced(
+            lease, lambda connection: forget_lookups(connection, lease.number, names)
+        )
+
+    async def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`."""
+        return await self._under_lease(lambda leases: leases.stored(claim))
+
+    async def stop(self, lease: Lease, error: RefusedError | None) -> None:
+        """Write down why a location cannot go on, for `stopped`; with None, that it does."""
+        await self._fenced(lease, lambda connection: stop(connection, lease.number, error))
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`.
@@ -220,32 +277,30 @@ class PostgresOutbox(LeaseCalls):
             OutboxBusyError: another process sends for one of the locations, and is no worker, which
                 would hand it over for a moment.
         """
-        await self._held()
-        assert self._requeuer is not None  # noqa: S101 - it is made with the leases
-        return await self._requeuer.requeue_all(_RETRIES)
+        return await Requeuer(await self._held()).requeue_all(_RETRIES)
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
     ) -> int:
         """See `DurableOutbox.dismiss`."""
-        run, dismissing, chosen = self._staging.runner.run, self._staging.dismissing, set(gists)
-        seqs = await run(lambda _: dismissing.chosen(keys, chosen))
+        run, reasons = self._runner.run, set(gists)
+        seqs = await run(lambda connection: chosen(connection, keys, reasons))
         done = 0
         for at in range(0, len(seqs), _RETRIES):
             lot = seqs[at : at + _RETRIES]
-            done += await run(lambda _: dismissing.dismiss(lot))  # noqa: B023 - awaited here
+            done += await run(lambda connection: dismiss(connection, self._counters, lot))  # noqa: B023 - awaited here
         if done:
-            await self._staging.remove_files()
+            await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        return await upkeep.forget_texts(self._staging.runner, _RETRIES)
+        return await upkeep.forget_texts(self._runner, _RETRIES)
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""
         if self._rehearsing:
-            return PostgresOutboxReader(self._staging.runner, owned=False)
+            return PostgresOutboxReader(self._runner, owned=False)
         return await PostgresOutboxReader.open(self._where)
 
     async def close(self) -> None:
@@ -255,16 +310,9 @@ class PostgresOutbox(LeaseCalls):
                 await self._remove_files()
         if self._folder is not None:
             self._folder.cleanup()
-        for runner in (self._leasing, self._staging.runner):
-            if runner is not None:
-                await runner.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        for runner in self._runners:
+            await runner.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._staging.runner.closed else "open"
+        state = "closed" if self._runner.closed else "open"
         return f"<PostgresOutbox {self.place} {state}>"

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State, StoredOutcome
-from leadconnector_async.outbox.postgres.counters import columns
+from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import (
     MAX_LEFT_OUT,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.counters import Counters, NumberBlocks, Numbers
-    from leadconnector_async.outbox.postgres.publisher import Publisher
+    from leadconnector_async.outbox.postgres.queueing import Publisher
     from leadconnector_async.outbox.record_store import Copy, LineKey
     from leadconnector_async.records.deferred import LocalFile
     from leadconnector_async.records.draft import Draft
@@ -65,7 +65,8 @@ _FAULTS: Final = """SELECT r.location, r.seq, r.lane, o.state FROM location
         JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)"""
 
 _HAS_KEYS: Final = """SELECT EXISTS (
-    SELECT FROM record WHERE location = $1 AND key >= $2 AND key < $3)"""
+    SELECT FROM location JOIN record ON record.location = id
+    WHERE md5(name) = md5($1) AND name = $1 AND key >= $2 AND key < $3)"""
 
 _KIN: Final = """SELECT kin.id, kin.name FROM source AS it
     JOIN source AS kin ON md5(kin.name) = md5(it.name) WHERE it.id = $1"""
@@ -262,7 +263,7 @@ class PostgresRecords:
         elif await self._publisher.is_published(seq):  # else it has to wait
             await self._publisher.enqueue([(location, draft.lane, draft.date, seq)])
         if after != before:
-            await self._counters.move([location], int(before), int(after))
+            await self._counters.add({(location, int(before)): -1, (location, int(after)): 1})
 
     async def add_copies(self, copies: Sequence[Copy]) -> None:
         """See `RecordStore.add_copies`."""
@@ -276,10 +277,7 @@ class PostgresRecords:
 
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """See `RecordStore.has_keys`."""
-        number = await self._numbers.known_location(location)
-        if number is None:
-            return False
-        return bool(await self._connection.fetchval(_HAS_KEYS, number, first, end))
+        return bool(await self._connection.fetchval(_HAS_KEYS, storable(location), first, end))
 
     async def lines(self, keys: Iterable[LineKey]) -> dict[LineKey, KnownLine]:
         """See `RecordStore.lines`."""

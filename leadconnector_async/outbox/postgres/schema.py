@@ -12,7 +12,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxBusyError, OutboxUnusableError
-from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.postgres.connection import Connection
@@ -102,22 +101,24 @@ async def prepare(place: PostgresPlace, connection: Connection, *, create: bool 
         OutboxUnusableError: it holds something else, or the outbox of a newer version; or it is
             not there, and ``create`` is False.
     """
-    try:
-        if await _format(place, connection) == FORMAT:
-            return
-        if not create and await _format(place, connection) is None:
-            raise _missing(place)
-        async with connection.transaction():
-            key = place.lock_key(LOCK_FORMAT)
-            await connection.execute(f"SELECT pg_advisory_xact_lock({key})")
-            found = await _format(place, connection)  # by now another process may have made it
-            if found is None:
-                await _create(place, connection)
-            elif found < FORMAT:
-                await _check_alone(place, connection, "upgraded")
-                await _upgrade(connection, found)
-    except FAULTS as error:
-        raise explained(place, error) from None
+    found = await _format(place, connection)
+    if found == FORMAT:
+        return
+    if not create and found is None:
+        raise _missing(place)
+    async with connection.transaction():
+        await _lock(place, connection)
+        found = await _format(place, connection)  # by now another process may have made it
+        if found is None:
+            await _create(place, connection)
+        elif found < FORMAT:
+            await _check_alone(place, connection, "upgraded")
+            await _upgrade(connection, found)
+
+
+async def _lock(place: PostgresPlace, connection: Connection, *, shared: str = "") -> None:
+    key = place.lock_key(LOCK_FORMAT)
+    await connection.execute(f"SELECT pg_advisory_xact_lock{shared}({key})")
 
 
 async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
@@ -127,12 +128,8 @@ async def check_unmoved(place: PostgresPlace, connection: Connection) -> None:
         OutboxUnusableError: it would.
     """
     moved = f"{place.schema}_moved"
-    try:
-        is_new = await _format(place, connection) is None
-        was_moved = is_new and await connection.fetchval(_MOVED, moved)
-    except FAULTS as error:
-        raise explained(place, error) from None
-    if was_moved:
+    is_new = await _format(place, connection) is None
+    if is_new and await connection.fetchval(_MOVED, moved):
         raise OutboxUnusableError(
             f"{place.shown} was moved, and the schema {moved} is kept of it: give the place where "
             "it is now, or, to begin anew, rename or drop that schema"
@@ -145,13 +142,9 @@ async def check_in(place: PostgresPlace, connection: Connection) -> None:
     Raises:
         OutboxUnusableError: somebody has, and this version cannot use it any more.
     """
-    try:
-        async with connection.transaction():
-            key = place.lock_key(LOCK_FORMAT)
-            await connection.execute(f"SELECT pg_advisory_xact_lock_shared({key})")
-            await _format(place, connection)
-    except FAULTS as error:
-        raise explained(place, error) from None
+    async with connection.transaction():
+        await _lock(place, connection, shared="_shared")
+        await _format(place, connection)
 
 
 async def check_schema(place: PostgresPlace, connection: Connection) -> None:
@@ -160,10 +153,7 @@ async def check_schema(place: PostgresPlace, connection: Connection) -> None:
     Raises:
         OutboxUnusableError: it does not.
     """
-    try:
-        found = await _format(place, connection)
-    except FAULTS as error:
-        raise explained(place, error) from None
+    found = await _format(place, connection)
     if found is None:
         raise _missing(place)
     if found < FORMAT:
@@ -179,8 +169,7 @@ async def hold_alone(place: PostgresPlace, connection: Connection) -> None:
     Raises:
         OutboxBusyError: some have it open.
     """
-    key = place.lock_key(LOCK_FORMAT)
-    await connection.execute(f"SELECT pg_advisory_xact_lock({key})")
+    await _lock(place, connection)
     await _check_alone(place, connection, "moved")
 
 
@@ -202,9 +191,7 @@ def _missing(place: PostgresPlace) -> OutboxUnusableError:
 
 async def _format(place: PostgresPlace, connection: Connection) -> int | None:
     """The format of the outbox, or None where it is to be made."""
-    row = await connection.fetchrow(_FOUND, place.schema)
-    assert row is not None  # noqa: S101 - it has one row
-    is_outbox, has_tables, _ = row
+    is_outbox, has_tables, _ = await connection.fetchrow(_FOUND, place.schema)
     if not is_outbox:
         if has_tables:
             raise OutboxUnusableError(
@@ -220,12 +207,12 @@ async def _format(place: PostgresPlace, connection: Connection) -> int | None:
             f"{place.shown} was written by a newer version (format {found[0]}, this one reads "
             f"{FORMAT}): upgrade leadconnector-async"
         )
-    return max(int(found[0]), FORMAT) if found[0] > FORMAT else int(found[0])
+    return int(found[0])
 
 
 async def _create(place: PostgresPlace, connection: Connection) -> None:
-    row = await connection.fetchrow(_FOUND, place.schema)
-    if row is not None and not row[2]:  # where it is there, no right to make one is needed
+    *_, has_schema = await connection.fetchrow(_FOUND, place.schema)
+    if not has_schema:  # where it is there, no right to make one is needed
         await connection.execute(f'CREATE SCHEMA "{place.schema}"')
     for statements in (files(__package__).joinpath("tables.sql").read_text("utf-8"), *_ADDED):
         await connection.execute(statements)

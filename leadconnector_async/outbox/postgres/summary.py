@@ -79,7 +79,7 @@ _UNSETTLED: Final = f"""SELECT name, sum(unsettled)::bigint, sum(rejected)::bigi
 
 
 async def unsettled(connection: Connection, met: bytes | None) -> dict[str, Unsettled]:
-    """See `SharedOutbox.unsettled`. It reads the whole queue's index, and no records."""
+    """See `PostgresOutbox.unsettled`. It reads the whole queue's index, and no records."""
     begins = 0
     if met is not None:  # the numbers of earlier imports are many, and not wanted
         begins, met = len(met) - len(met.lstrip(b"\0")), met.strip(b"\0")

@@ -32,7 +32,7 @@ from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from leadconnector_async.outbox.postgres.connection import Connection, JobRunner
+    from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.leases import Leases
 
 MARGIN_S: Final = 1.0
@@ -84,14 +84,13 @@ class Tenure:
 
     def __init__(
         self,
-        runner: JobRunner,
         leases: Leases,
         lease_s: float,
         clocks: tuple[Callable[[], float], ...] = (boot_clock, time.time),
     ) -> None:
         if lease_s < MIN_LEASE_S:
             raise OutboxUnusableError(f"a lease has {MIN_LEASE_S:.0f} s at least: give more")
-        self._runner = runner
+        self._runner = leases.runner
         self._leases = leases
         self._lease_s = lease_s
         self._clocks = clocks
@@ -129,13 +128,13 @@ class Tenure:
         return all(now < until for now, until in zip(self._now(), self._until, strict=True))
 
     def owns(self, location: str) -> bool:
-        """See `SharedOutbox.owns`."""
+        """See `PostgresOutbox.owns`."""
         return shard_of(location) in self._leases.shards - self._surplus and (
             self._own is None or location in self._own
         )
 
     async def share(self, own: Collection[str] | None) -> Share:
-        """See `SharedOutbox.share`."""
+        """See `PostgresOutbox.share`."""
         self._own, before = own, self._now()
         found = await self._runner.run(lambda connection: self._share(connection, own))
         self._heard(before)
@@ -204,13 +203,13 @@ class Tenure:
         return owned - {shard_of(name) for name in mine} | long
 
     def give_away(self, location: str) -> None:
-        """See `SharedOutbox.give_away`."""
+        """See `PostgresOutbox.give_away`."""
         shard = shard_of(location)
         self._leaving.add(shard)
         self._given_away[shard] = self._clocks[0]() + GIVEN_AWAY_S
 
     async def hand_over(self) -> None:
-        """See `SharedOutbox.hand_over`."""
+        """See `PostgresOutbox.hand_over`."""
         surplus, self._surplus = self._surplus, set()
         if surplus:
             self._leases.drop(surplus)

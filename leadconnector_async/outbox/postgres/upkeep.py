@@ -10,15 +10,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
-from leadconnector_async.outbox.postgres.connection import check_server, connect
+from leadconnector_async.outbox.postgres.connection import check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
-from leadconnector_async.outbox.postgres.faults import FAULTS, explained
 from leadconnector_async.outbox.postgres.place import read_place
 from leadconnector_async.outbox.postgres.schema import hold_alone, prepare
 from leadconnector_async.outbox.postgres.stored_files import keep, local_files
 from leadconnector_async.outbox.transfer import BATCH, RELATIONS
+from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.draft import line_key
-from leadconnector_async.records.sameness import forgotten
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -130,14 +129,8 @@ async def compact(place: str) -> None:
     Raises:
         OutboxError: it cannot be done.
     """
-    where = read_place(place)
-    connection = await connect(where, {})
-    try:
+    async with opened(read_place(place), {}) as connection:
         await connection.execute("VACUUM record, lookup")
-    except FAULTS as error:
-        raise explained(where, error) from None
-    finally:
-        connection.terminate()
 
 
 _READ: Final = {
@@ -245,8 +238,7 @@ async def moving(place: str, *, new: bool) -> AsyncIterator[PostgresTransfer]:
         OutboxError: there is one already, or none; or the database cannot be used.
     """
     where = read_place(place)
-    connection = await connect(where, {})
-    try:
+    async with opened(where, {}) as connection:
         await check_server(where, connection)
         await prepare(where, connection, create=new)
         async with connection.transaction():
@@ -256,7 +248,3 @@ async def moving(place: str, *, new: bool) -> AsyncIterator[PostgresTransfer]:
                     f"{where.shown} holds records already: give another ?schema= to move to"
                 )
             yield PostgresTransfer(where, connection)
-    except FAULTS as error:
-        raise explained(where, error) from None
-    finally:
-        await connection.close()

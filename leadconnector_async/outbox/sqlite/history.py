@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import LifeQueries, kind_of
+from leadconnector_async.outbox.outbox_reader import StoreQueries, kind_of
 from leadconnector_async.outbox.reader import (
     MAX_PLACES,
     HistoryRecord,
@@ -171,9 +171,16 @@ def _states(connection: Connection) -> bytearray:
     return states
 
 
-QUERIES: Final = LifeQueries(
-    by_key="""SELECT seq FROM record
-        WHERE location IN (SELECT id FROM location) AND key = ? ORDER BY seq""",
+QUERIES: Final = StoreQueries(
+    location="SELECT id FROM location WHERE name = ?",
+    quotas="""SELECT name, day_used, day_ends, window_used, window_ends, day_limit
+        FROM spend JOIN location ON location.id = location""",
+    contacts="""SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
+        count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM fact""",
+    forms="""SELECT DISTINCT form FROM (
+            SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
+            WHERE state > 2 AND state < 5)
+        LEFT JOIN source ON source.id = source""",
     by_line="""WITH named (name, line) AS (VALUES (?, ?))
         SELECT seq FROM (SELECT source, line, seq FROM origin
                 UNION SELECT source, line, seq FROM copy) AS place
@@ -181,22 +188,11 @@ QUERIES: Final = LifeQueries(
         WHERE named.name IN ('', source.name)
             OR substr(source.name, -length(named.name) - 1) = '/' || named.name
         ORDER BY seq""",
-    by_answer="""SELECT seq FROM outcome WHERE ? IN (message_id, conversation_id)
-        ORDER BY seq""",
     by_text="""SELECT seq FROM record
         WHERE coalesce(CAST(payload AS TEXT), '') || coalesce(late, '') LIKE ? ESCAPE '\\'
         ORDER BY date, seq""",
-    records="""SELECT r.seq, key, location.name, r.location, r.date, payload,
-            coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
-            coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
-            text, detail
-        FROM record r JOIN location ON location.id = r.location
-            LEFT JOIN outcome o USING (location, lane, seq)
-            LEFT JOIN queue q ON q.location IN (r.location, -r.location)
-                AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
-            LEFT JOIN reason ON reason.id = o.reason
-            LEFT JOIN origin ON origin.seq = r.seq LEFT JOIN source ON source.id = origin.source
-        WHERE r.seq > ? ORDER BY r.seq LIMIT ?""",
+    origin="""LEFT JOIN origin ON origin.seq = r.seq
+        LEFT JOIN source ON source.id = origin.source""",
     positions="""SELECT name, line FROM (
             SELECT 0 AS place, seq, source, line FROM origin
             UNION ALL SELECT 1, seq, source, line FROM copy)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from leadconnector_async.outbox.base import NO_BOUND
 from leadconnector_async.outbox.call_batcher import CallBatcher
-from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.durable import DurableOutbox, Requeued
 from leadconnector_async.outbox.sqlite import upkeep
 from leadconnector_async.outbox.sqlite.jobs import SqliteStore, open_store
 from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
@@ -18,7 +18,6 @@ from leadconnector_async.outbox.sqlite.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from types import TracebackType
 
     from leadconnector_async.outbox.base import (
         Acquired,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
         Settlement,
         SourcePass,
         Staged,
-        StoppedLocation,
         Submission,
     )
     from leadconnector_async.outbox.durable import ReadMark
@@ -41,7 +39,7 @@ _RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""
 
 
-class SqliteOutbox:
+class SqliteOutbox(DurableOutbox):
     """Open it with `open`; it is bound to the event loop that does.
 
     A call that is cancelled is done all the same: what it claimed is then held, and is handed back
@@ -114,16 +112,9 @@ class SqliteOutbox:
         """See `DurableOutbox.unsent`."""
         return await self._writer.run(lambda store: store.unsent())
 
-    async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
-        return {}
-
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`."""
         return await self._leases.call(location)
-
-    def may_send(self, lease: Lease) -> None:
-        """See `Outbox.may_send`."""
 
     async def claim(
         self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
@@ -156,9 +147,6 @@ class SqliteOutbox:
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
         return await self._writer.run(lambda store: store.lookups.marking())
-
-    async def fetch_file(self, digest: str) -> None:
-        """See `Outbox.fetch_file`."""
 
     async def stored(self, claim: Claim) -> set[str]:
         """See `Outbox.stored`."""
@@ -215,17 +203,6 @@ class SqliteOutbox:
     async def close(self) -> None:
         """See `Outbox.close`. It may be called again, and goes on if it is cancelled."""
         await self._writer.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def __del__(self) -> None:
         if not self._writer.stopped:

@@ -9,49 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import time
 from array import array
 from contextlib import asynccontextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.life import OVERTAKEN, ends, find_records, lives
-from leadconnector_async.outbox.reader import (
-    FailedRecord,
-    OutboxSummary,
-    QueuedRecord,
-    SentRecord,
-    Workload,
-)
+from leadconnector_async.outbox.outbox_reader import OutboxReader
+from leadconnector_async.outbox.reader import FailedRecord, OutboxSummary
 from leadconnector_async.outbox.sqlite.connection import explained, fetch_rows, open_to_read
-from leadconnector_async.outbox.sqlite.counters import SENT, Lookups
+from leadconnector_async.outbox.sqlite.counters import Lookups
 from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages, summary_of
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
-from leadconnector_async.outbox.workload import workload
-from leadconnector_async.quota.limits import QuotaSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.base import StoppedLocation
-    from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordLife
+    from leadconnector_async.outbox.reader import HistoryRecord, KindOf
 
 T = TypeVar("T")
 
-_PAGE: Final = 256
+_PLACE: Final = re.compile(r"\$\d")
+
+_PAGE: Final = 1_024
 
 _FAILED_BYTES: Final = 256 << 10
 """A page of failed records ends beyond so many: one can be as long as a mail."""
-
-_SPENDS: Final = """SELECT name, day_used, day_ends, window_used, window_ends, day_limit
-    FROM spend JOIN location ON location.id = location"""
 
 _FAILED: Final = """SELECT seq FROM outcome LEFT JOIN origin USING (seq)
     WHERE state > 2 AND state < 5 ORDER BY source, line, seq"""
@@ -68,41 +60,16 @@ _WITH_SEQS: Final = f""") AS wanted CROSS JOIN record r ON r.seq = column1
         {WITH_SHAPE}
     WHERE o.state > 2 AND o.state < 5"""
 
-_FORMS: Final = """SELECT DISTINCT form FROM (
-        SELECT DISTINCT source FROM outcome LEFT JOIN origin USING (seq)
-        WHERE state > 2 AND state < 5)
-    LEFT JOIN source ON source.id = source"""
 
-_LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
-    JOIN location ON location.id = location GROUP BY location"""
-
-_CONTACTS: Final = """SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
-    count(*) FILTER (WHERE name >= 'made:' AND name < 'made;') FROM fact"""
-
-_SOURCES: Final = "SELECT name FROM source ORDER BY id"
-
-_LOCATION: Final = "SELECT id FROM location WHERE name = ?"
-
-_SENT: Final = """SELECT o.lane, o.seq, r.key, r.date, r.payload, o.message_id, o.conversation_id
-    FROM outcome o CROSS JOIN record r ON r.seq = o.seq
-    WHERE o.location = ? AND (o.lane, o.seq) > (?, ?) AND o.state = ?
-    ORDER BY o.lane, o.seq LIMIT ?"""
-
-_QUEUED: Final = """SELECT q.location, q.lane, q.date, q.seq, name, payload, late
-    FROM queue q CROSS JOIN record ON record.seq = q.seq
-        JOIN location ON location.id = q.location
-    WHERE (q.location, q.lane, q.date, q.seq) > (?, ?, ?, ?) AND (late IS NOT NULL OR ?)
-    ORDER BY q.location, q.lane, q.date, q.seq LIMIT ?"""
-
-_LOWEST: Final = -(1 << 63)
-
-
-class SqliteOutboxReader:
+class SqliteOutboxReader(OutboxReader):
     """`OutboxReader` over a file. Its calls follow one another; each runs in a thread.
 
     Raises:
         OutboxUnusableError: there is no such file, or it is no outbox.
     """
+
+    _queries = QUERIES
+    _invariants = INVARIANTS
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: str = os.fspath(path)
@@ -140,44 +107,20 @@ class SqliteOutboxReader:
                 lambda connection: summary_of(connection, now, round(lately_s * 1000))
             )
 
-    async def quotas(self) -> dict[str, QuotaSnapshot]:
-        """See `OutboxReader.quotas`."""
-        rows = await self._rows(_SPENDS)
-        return {name: QuotaSnapshot(*of) for name, *of in rows}
-
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `DurableOutbox.stopped`."""
         return {}
 
-    async def workload(self) -> dict[str, Workload]:
-        """See `OutboxReader.workload`."""
-        return await workload(self)
-
-    async def lanes(self) -> dict[str, int]:
-        """See `OutboxReader.lanes`."""
-        return dict(await self._rows(_LANES))
-
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""
-        found = await self._rows(_LOCATION, location)
+        found = await self._rows(QUERIES.location, location)
         return await self._read(
             lambda connection: Lookups(connection).known(found[0][0], names) if found else {}
         )
 
-    async def contacts(self) -> tuple[int, int]:
-        """See `OutboxReader.contacts`."""
-        return (await self._rows(_CONTACTS))[0]
-
-    async def sources(self) -> list[str]:
-        """See `OutboxReader.sources`."""
-        return [name for (name,) in await self._rows(_SOURCES)]
-
-    async def failed_forms(self) -> set[bytes | None]:
-        """See `OutboxReader.failed_forms`."""
-        return {form for (form,) in await self._rows(_FORMS)}
-
     async def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return await self._read(lambda connection: connection.execute(query, values).fetchall())
+        asked = _PLACE.sub("?", query)
+        return await self._read(lambda connection: connection.execute(asked, values).fetchall())
 
     async def failed(self) -> AsyncIterator[list[FailedRecord]]:
         """See `OutboxReader.failed`."""
@@ -186,26 +129,11 @@ class SqliteOutboxReader:
         )
         at = 0
         while at < len(seqs):
-            page = seqs[at : at + 4 * _PAGE]
+            page = seqs[at : at + _PAGE]
             read, found = await self._read(lambda connection: _failed(connection, page))  # noqa: B023 - awaited here
             at += read
             if found:
                 yield found
-
-    async def sent(self, location: str) -> AsyncIterator[list[SentRecord]]:
-        """See `OutboxReader.sent`."""
-        found = await self._rows(_LOCATION, location)
-        after = _LOWEST, _LOWEST
-        while found and (page := await self._rows(_SENT, *found[0], *after, SENT, _PAGE)):
-            yield [SentRecord(*row[2:]) for row in page]
-            after = page[-1][:2]
-
-    async def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
-        """See `OutboxReader.queued`."""
-        after = (0, _LOWEST, _LOWEST, _LOWEST)  # what is left for later stands before
-        while page := await self._rows(_QUEUED, *after, not deferred_only, _PAGE):
-            yield [QueuedRecord(*row[4:]) for row in page]
-            after = page[-1][:4]
 
     async def records(self, kind_of_refused: KindOf) -> AsyncIterator[list[HistoryRecord]]:
         """See `OutboxReader.records`."""
@@ -218,37 +146,11 @@ class SqliteOutboxReader:
         """See `OutboxReader.broken`."""
         (sound,) = (await self._rows("PRAGMA quick_check(1)"))[0]
         found = {} if sound == "ok" else {f"pages of the file ({sound})": 1}
-        async with self.at_one_moment():
-            for what, query in INVARIANTS.items():
-                found[what] = sum(count for (count,) in await self._rows(query))
-        return {what: count for what, count in found.items() if count}
-
-    async def overtaken(self) -> int:
-        """See `OutboxReader.overtaken`."""
-        ((count,),) = await self._rows(OVERTAKEN)
-        return int(count)
-
-    async def find(self, text: str) -> list[int]:
-        """See `OutboxReader.find`."""
-        return await find_records(self._rows, QUERIES, text)
-
-    def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
-        """See `OutboxReader.lives`."""
-        return lives(self._rows, QUERIES, seqs)
-
-    def ends(self) -> AsyncIterator[list[RecordLife]]:
-        """See `OutboxReader.ends`."""
-        return ends(self._rows, QUERIES)
+        return found | await super().broken()
 
     async def close(self) -> None:
         """See `OutboxReader.close`."""
         self._connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     def __repr__(self) -> str:
         return f"<SqliteOutboxReader {self.path}>"

@@ -14,8 +14,8 @@ from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
 from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
+from leadconnector_async.records.deferred import forgotten
 from leadconnector_async.records.draft import line_key
-from leadconnector_async.records.sameness import forgotten
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -14,14 +14,14 @@ PINNED = "2021-04-15"
 
 def test_a_message_is_posted_as_it_was_encoded() -> None:
     """The body is not touched."""
-    assert endpoints.inbound(b"{}") == Request(
+    assert endpoints.post_message(endpoints.INBOUND_PATH, b"{}") == Request(
         "POST", "/conversations/messages/inbound", PINNED, b"{}"
     )
 
 
 def test_the_conversation_of_a_contact_is_searched_for() -> None:
     """By location and contact."""
-    assert endpoints.find_conversation("l1", "c1") == Request(
+    assert endpoints.search_conversations("l1", contactId="c1") == Request(
         "GET", "/conversations/search?locationId=l1&contactId=c1", PINNED
     )
 
@@ -41,7 +41,7 @@ def test_a_location_is_exported_in_pages() -> None:
     assert endpoints.export_messages("l1") == Request(
         "GET", "/conversations/messages/export?locationId=l1&limit=500", PINNED
     )
-    path = endpoints.export_messages("l1", channel="Email", cursor="x y", contact="c1").path
+    path = endpoints.export_messages("l1", channel="Email", cursor="x y", contactId="c1").path
     assert path == (
         "/conversations/messages/export"
         "?locationId=l1&limit=500&channel=Email&cursor=x+y&contactId=c1"
@@ -52,7 +52,7 @@ def test_a_location_is_exported_in_pages() -> None:
 @given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])))
 def test_ids_are_encoded(text: str) -> None:
     """An id never becomes part of the path or of another parameter; ``+`` stays a plus."""
-    found = urlsplit(endpoints.find_conversation("l1", text).path)
+    found = urlsplit(endpoints.search_conversations("l1", contactId=text).path)
     assert found.path == "/conversations/search"
     query = parse_qs(found.query, strict_parsing=True, keep_blank_values=True)
     assert query == {"locationId": ["l1"], "contactId": [text]}

@@ -87,7 +87,7 @@ def test_a_known_conversation_is_read() -> None:
 def test_an_unknown_conversation_is_found_first() -> None:
     """By the contact, then read; a conversation of another contact is none of ours."""
     search = Search("l1", [target(conversation_id=None)], set())
-    assert search.request() == endpoints.find_conversation("l1", "c1")
+    assert search.request() == endpoints.search_conversations("l1", contactId="c1")
     found = conversations({"id": "v7", "contactId": "c7"}, {"id": "v1", "contactId": "c1"})
     assert search.feed(found) is None
     assert search.request() == endpoints.list_messages("v1")

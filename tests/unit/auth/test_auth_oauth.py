@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,12 +64,13 @@ def test_the_newer_version_has_its_own_path_body_and_spelling(tmp_path: Path) ->
         token = await tokens.token("loc-1")
         assert transport.accepts(token, "loc-1")
         assert transport.sent == {REFRESH: 1, NEWER_DERIVE: 1}
-        kept = store.read("app/Location/loc-1")
+        kept = await store.read("app/Location/loc-1")
         assert kept.access == token
         clock.now += 901
         assert transport.accepts(await tokens.token("loc-1"), "loc-1")
         assert transport.sent == {REFRESH: 2, NEWER_DERIVE: 1}
-        del transport.state.refresh_tokens[store.read("app/Location/loc-1").refresh or ""]
+        kept = await store.read("app/Location/loc-1")
+        del transport.state.refresh_tokens[kept.refresh or ""]
         clock.now += 901
         assert transport.accepts(await tokens.token("loc-1"), "loc-1")
         assert transport.sent[NEWER_DERIVE] == 2
@@ -97,7 +99,7 @@ def test_an_answer_of_the_other_spelling_is_kept_all_the_same(
         transport = Respelled(direct().state, version)
         tokens = oauth(tmp_path, transport)
         assert transport.accepts(await tokens.token("own"), "own")
-        kept = TokenStore(tmp_path / "tokens.db").read(NAME)
+        kept = await TokenStore(tmp_path / "tokens.db").read(NAME)
         assert kept.refresh in transport.state.refresh_tokens
 
     asyncio.run(scenario())
@@ -136,7 +138,8 @@ def test_a_pair_is_in_the_store_before_it_is_used(tmp_path: Path) -> None:
         transport = direct()
 
         def look(request: Request, token: str) -> None:
-            kept = store.read("app/Company/co")
+            with ThreadPoolExecutor(1) as thread:  # this one's loop is at work
+                kept = thread.submit(asyncio.run, store.read("app/Company/co")).result()
             if request.path == REFRESH:
                 assert kept.asked is not None
                 assert kept.refresh is None
@@ -250,8 +253,8 @@ def test_a_new_refresh_token_from_outside_is_tried_when_the_stored_one_is_refuse
         clock.now += 5000
         await oauth(tmp_path, transport, clock=clock, first={"own": "again-own"}).token("own")
         assert "again-own" in transport.state.refresh_tokens
-        stored = TokenStore(tmp_path / "tokens.db").read(NAME).refresh
-        del transport.state.refresh_tokens[stored or ""]
+        stored = await TokenStore(tmp_path / "tokens.db").read(NAME)
+        del transport.state.refresh_tokens[stored.refresh or ""]
         clock.now += 5000
         tokens = oauth(tmp_path, transport, clock=clock, first={"own": "again-own"})
         assert transport.accepts(await tokens.token("own"), "own")
@@ -293,7 +296,7 @@ def test_a_refresh_that_was_not_sent_leaves_no_mark(tmp_path: Path) -> None:
         tokens = oauth(tmp_path, transport)
         with pytest.raises(NotSentError):
             await tokens.token("own")
-        assert TokenStore(tmp_path / "tokens.db").read(NAME) == NOTHING
+        assert await TokenStore(tmp_path / "tokens.db").read(NAME) == NOTHING
         transport.on_send = lambda _request, _token: None
         assert transport.accepts(await tokens.token("own"), "own")
 
@@ -360,7 +363,7 @@ def test_nothing_that_is_shown_holds_a_secret(tmp_path: Path) -> None:
     async def scenario() -> None:
         tokens = oauth(tmp_path, direct())
         token = await tokens.token("own")
-        shown = repr([tokens, *vars(tokens).values(), *tokens._installed.values()])
+        shown = repr([tokens, *vars(tokens).values(), *tokens._caches.values()])
         for secret in (token, SECRET):
             assert secret not in shown.replace("{'own': 'first-own', 'co': 'first-co'}", "")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -18,35 +19,46 @@ if TYPE_CHECKING:
 PAIR = StoredTokens(access="a1", renew_at=90.0, ends_at=100.0, refresh="r1", seed=digest("r0"))
 
 
+def read(path: Path, name: str = "one") -> StoredTokens:
+    """What a store that has just been opened has of an installation."""
+    return asyncio.run(TokenStore(path).read(name))
+
+
+def keep(path: Path) -> None:
+    """Keep the pair of one installation."""
+    asyncio.run(TokenStore(path).keep("one", PAIR))
+
+
 def test_what_is_kept_is_read_by_another(tmp_path: Path) -> None:
     """By its name, with every field."""
-    TokenStore(tmp_path / "t.db").keep("one", PAIR)
-    store = TokenStore(tmp_path / "t.db")
-    assert store.read("one") == PAIR
-    assert store.read("two") == NOTHING
+    path = tmp_path / "t.db"
+    keep(path)
+    assert read(path) == PAIR
+    assert read(path, "two") == NOTHING
 
 
 def test_a_mark_stays_until_a_pair_is_kept_or_it_is_taken_back(tmp_path: Path) -> None:
     """It changes nothing else."""
-    store = TokenStore(tmp_path / "t.db")
-    store.ask("one", digest("r0"), 5.0)
-    assert store.read("one") == StoredTokens(asked=digest("r0"), asked_at=5.0)
-    store.keep("one", PAIR)
-    assert store.read("one") == PAIR
-    store.ask("one", digest("r1"), 6.0)
-    marked = store.read("one")
+    path = tmp_path / "t.db"
+    store = TokenStore(path)
+    asyncio.run(store.ask("one", digest("r0"), 5.0))
+    assert read(path) == StoredTokens(asked=digest("r0"), asked_at=5.0)
+    keep(path)
+    assert read(path) == PAIR
+    asyncio.run(store.ask("one", digest("r1"), 6.0))
+    marked = read(path)
     assert (marked.refresh, marked.asked) == ("r1", digest("r1"))
-    store.ask("one", None, None)
-    assert store.read("one") == PAIR
+    asyncio.run(store.ask("one", None, None))
+    assert read(path) == PAIR
 
 
 def test_its_owner_alone_may_read_it(tmp_path: Path) -> None:
     """From the first moment, and also where it was copied carelessly."""
     path = tmp_path / "t.db"
-    TokenStore(path).keep("one", PAIR)
+    keep(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o644)
-    TokenStore(path).read("one")
+    read(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -57,13 +69,13 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
         other.execute("CREATE TABLE t (x)")
     before = path.read_bytes()
     with pytest.raises(TokenStoreError, match=r"other\.db is no token store of this version"):
-        TokenStore(path).read("one")
+        read(path)
     assert path.read_bytes() == before
     (tmp_path / "text").write_text("some text that is longer than the head of a database " * 5)
     with pytest.raises(TokenStoreError, match="text cannot be used"):
-        TokenStore(tmp_path / "text").read("one")
+        read(tmp_path / "text")
     with pytest.raises(TokenStoreError, match="name a file in a folder that exists"):
-        TokenStore(tmp_path / "no" / "t.db").read("one")
+        read(tmp_path / "no" / "t.db")
 
 
 @pytest.mark.slow
@@ -71,14 +83,14 @@ def test_threads_that_make_one_file_at_once_all_read_it(tmp_path: Path) -> None:
     """None of them sees the marks without the tables, or the other way round."""
     start = Barrier(4)
 
-    def read(path: Path) -> StoredTokens:
+    def read_at_once(path: Path) -> StoredTokens:
         start.wait()
-        return TokenStore(path).read("one")
+        return read(path)
 
     with ThreadPoolExecutor(4) as threads:
         for attempt in range(60):
             path = tmp_path / f"{attempt}.db"
-            assert list(threads.map(read, [path] * 4)) == [NOTHING] * 4
+            assert list(threads.map(read_at_once, [path] * 4)) == [NOTHING] * 4
 
 
 def test_no_token_is_shown() -> None:

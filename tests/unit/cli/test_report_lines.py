@@ -12,17 +12,23 @@ from leadconnector_async.cli.report_lines import (
     reason_lines,
     reason_sections,
 )
-from leadconnector_async.reports.outbox_status import LocationCounts, Reason
+from leadconnector_async.reports.outbox_status import LocationCounts, Reason, StatedOutbox, Tallied
 
 if TYPE_CHECKING:
     import pytest
+
+
+def stated(*reasons: Reason) -> StatedOutbox:
+    """An outbox of which nothing else is known."""
+    account = Tallied(read=0, copies=0)
+    return StatedOutbox(by_reason=[*reasons], locations=[], account=account, list_format="csv")
 
 
 def test_what_failed_and_what_is_unresolved_stand_apart() -> None:
     """Each under its heading, where there is any."""
     failed = Reason("failed", "422 no", 1_234, ["a.csv:1", "a.csv:2"])
     unresolved = Reason("unresolved", "may have been stored", 1, [])
-    assert list(reason_sections([failed, unresolved])) == [
+    assert list(reason_sections(stated(failed, unresolved))) == [
         "",
         "Failed:",
         "      1,234  422 no",
@@ -31,7 +37,7 @@ def test_what_failed_and_what_is_unresolved_stand_apart() -> None:
         "Unresolved:",
         "          1  may have been stored",
     ]
-    assert list(reason_sections([])) == []
+    assert list(reason_sections(stated())) == []
 
 
 def test_long_reasons_are_wrapped_and_many_are_summed_up() -> None:

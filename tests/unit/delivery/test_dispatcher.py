@@ -125,7 +125,7 @@ class Taken(MemoryOutbox):
 
     ended = False
 
-    def may_send(self, lease: Lease) -> Callable[[], bool] | None:  # type: ignore[override]
+    def may_send(self, lease: Lease) -> Callable[[], bool] | None:
         """Ask the moment."""
         return None if lease.location == "there" else lambda: not self.ended
 

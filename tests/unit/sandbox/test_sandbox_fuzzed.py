@@ -132,7 +132,7 @@ def test_no_request_makes_it_fail(config: dict[str, Any], data: st.DataObject) -
     for target in (
         "/conversations/search?locationId=loc",
         "/conversations/messages/export?locationId=loc&limit=500",
-        *(f"/conversations/{one.id}/messages" for one in state.store.all_conversations()),
+        *(f"/conversations/{one.id}/messages" for one in state.store.conversations()),
         *(f"/conversations/messages/{one.id}" for one in state.store.messages()),
         *(f"/conversations/messages/email/{one.id}" for one in state.store.messages()),
     ):

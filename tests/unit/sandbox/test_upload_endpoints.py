@@ -10,7 +10,7 @@ import pytest
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
 from leadconnector_async.sandbox.app import respond
 from leadconnector_async.sandbox.state import SandboxState
-from leadconnector_async.sandbox.upload_endpoints import parts
+from leadconnector_async.sandbox.storing_endpoints import parts
 
 IDS = {"conversationId": "conv", "contactId": "c", "locationId": "loc"}
 HEADERS = {"Authorization": "Bearer any", "Version": "2021-04-15"}

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources import Identity
-from leadconnector_async.sources.columns import NamedColumns, check_mapping
+from leadconnector_async.sources import Identity, SourceOptions, open_sources
+from leadconnector_async.sources.columns import NamedColumns
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _columns(*names: str, **mapping: str) -> NamedColumns:
@@ -98,14 +103,16 @@ def test_a_spelling_beside_the_field_itself_is_only_unknown() -> None:
     assert _columns("type", "Date", date="Date").unknown == []
 
 
-def test_mappings_name_fields_and_columns_that_exist() -> None:
+def test_mappings_name_fields_and_columns_that_exist(tmp_path: Path) -> None:
     """A slip in an option must not drop a column."""
+    path = tmp_path / "history.csv"
+    path.write_text("type,from\n")
     with pytest.raises(SourceError, match=r'--map date=sent: .* write one of "type", "date"'):
         _columns("type", "date", date="sent")
     with pytest.raises(SourceError, match=r"--map contact=x: there is no such field: write one of"):
-        check_mapping("history.csv", {"contact": "x"})
+        open_sources(str(path), SourceOptions(mapping={"contact": "x"}))
     with pytest.raises(SourceError, match=r"write contactId$"):
-        check_mapping("history.csv", {"contactid": "x"})
+        open_sources(str(path), SourceOptions(mapping={"contactid": "x"}))
     with pytest.raises(SourceError):
-        check_mapping("history.csv", {"outboxKey": "x"})
-    check_mapping("history.csv", {"call.from": "x"})
+        open_sources(str(path), SourceOptions(mapping={"outboxKey": "x"}))
+    open_sources(str(path), SourceOptions(mapping={"call.from": "from"}))

@@ -11,8 +11,7 @@ from mails import ME, PLAIN, samples
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.mail_headers import LeftOutError, Person
-from leadconnector_async.sources.mail_message import OwnAddresses
+from leadconnector_async.sources.mail_headers import LeftOutError, OwnAddresses, Person
 from leadconnector_async.sources.mailbox import MailReader
 from leadconnector_async.sources.mbox import Piece
 

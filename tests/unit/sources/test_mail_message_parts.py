@@ -5,7 +5,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from leadconnector_async.sources.mail_message import MailContent
+from leadconnector_async.sources.mbox import MailContent
 
 
 def parts(mail: EmailMessage | bytes) -> tuple[MailContent, list[str]]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.coerce import as_given
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.fields import WrongValueError
@@ -15,7 +16,7 @@ from leadconnector_async.sources.mapping import Definition, FieldRule, RecordKin
 
 def _value(rule: FieldRule, field: str = "message", **row: str) -> object:
     kind = RecordKind(fields={field: rule})
-    values = RowMapper(kind, Definition(empty=["null"]), Contacts("US")).values(row)
+    values = RowMapper(kind, Definition(empty=["null"]), ChatSides(Contacts("US"))).values(row)
     value = values.get(field)
     return (value.wrong, value.given) if isinstance(value, WrongValueError) else value
 
@@ -72,7 +73,7 @@ def test_the_other_side_depends_on_the_direction() -> None:
         "contact.phone": FieldRule(inbound="from", outbound="to", strip=["w:"]),
         "direction": FieldRule(column="way"),
     }
-    reader = RowMapper(RecordKind(fields=fields), Definition(), Contacts(None))
+    reader = RowMapper(RecordKind(fields=fields), Definition(), ChatSides(Contacts(None)))
     row = {"from": "w:+1", "to": "+2"}
     assert reader.values(row | {"way": "inbound"})["contact.phone"] == "+1"
     assert reader.values(row | {"way": "outbound"})["contact.phone"] == "+2"

@@ -9,6 +9,7 @@ import pytest
 from leadconnector_async.cli.commands.inspect import guess
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources import SourceOptions, open_source
+from leadconnector_async.sources.chat_sides import ChatSides
 from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped import RowMapper
@@ -81,7 +82,7 @@ def test_json_that_generic_reads_is_guessed_and_not_read_so_by_itself(tmp_path: 
 
 
 def _reader(kind: RecordKind) -> RowMapper:
-    return RowMapper(kind, Definition(), Contacts("US"))
+    return RowMapper(kind, Definition(), ChatSides(Contacts("US")))
 
 
 def test_texts_stand_before_others_and_lists_are_made_of_all_columns() -> None:

@@ -193,6 +193,22 @@ def test_mails_and_addresses_in_place_of_numbers() -> None:
     assert one.row.contact == Contact(email="ann@example.com", name="Ann")
 
 
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ("13035550142-1600000000@g.us", "is a group, and no person"),
+        ("status@broadcast", "is a group, and no person"),
+        ("u+abc_def@rcs.google.com", "is an id of a messenger, and no telephone number"),
+    ],
+)
+def test_an_id_of_a_messenger_is_no_address(given: str, wrong: str) -> None:
+    """Nobody has it, and a group became a contact with it as its address."""
+    (one,), _ = _read("Phone,Direction,Date,Text", f"{given},in,2024-03-29T15:06:41Z,x")
+    assert [(problem.field, problem.wrong) for problem in one.problems] == [
+        ("contact.phone", wrong)
+    ]
+
+
 def test_no_id_of_another_system_is_sent() -> None:
     """By generic never; from tables and JSON not beside names that LeadConnector has not."""
     parsed, warnings = _read(

@@ -206,9 +206,7 @@ def test_a_server_that_is_set_to_read_only(postgres_place: str) -> None:
     async def scenario() -> None:
         async with await open_outbox(postgres_place) as outbox:
             assert isinstance(outbox, PostgresOutbox)
-            await outbox._staging.runner.connection.execute(
-                "SET default_transaction_read_only = on"
-            )
+            await outbox._runner.connection.execute("SET default_transaction_read_only = on")
             with pytest.raises(OutboxUnusableError, match="the primary"):
                 await outbox.stage(drafts(1), SourcePass())
 

@@ -7,7 +7,7 @@ import pytest
 from outbox_kit import draft, in_outbox
 
 from leadconnector_async.outbox.base import SourcePass, Staged
-from leadconnector_async.records.sameness import numbered
+from leadconnector_async.records.deferred import numbered
 
 if TYPE_CHECKING:
     from pathlib import Path

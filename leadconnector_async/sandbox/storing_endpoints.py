@@ -1,19 +1,25 @@
-"""The endpoints that store: the inbound message, the external outbound call.
+"""The endpoints that store: the inbound message, the external outbound call, the attachment.
 
-The shape of a message's fields, refused with 422 and one message per broken rule.
+The shape of a message's fields, refused with 422 and one message per broken rule; and the little of
+multipart that attachments need. By the OpenAPI files' model, and by the official SDKs, which send
+JSON, files may also be named by ``attachmentUrls``.
 """
 
 from __future__ import annotations
 
+import re
 import time
+from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote, urlsplit
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.sandbox import replies
 from leadconnector_async.sandbox.api_request import parse_ms
-from leadconnector_async.sandbox.message_store import Conversation, Stored, iso
+from leadconnector_async.sandbox.message_store import Conversation, Stored, Upload, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,19 +28,9 @@ if TYPE_CHECKING:
     from leadconnector_async.sandbox.state import SandboxState
 
 _TEXTS: Final = (
-    "contactId",
-    "conversationId",
-    "conversationProviderId",
-    "message",
-    "html",
-    "subject",
-    "emailFrom",
-    "emailTo",
-    "emailMessageId",
-    "altId",
+    *("contactId", "conversationId", "conversationProviderId", "message", "html", "subject"),
+    *("emailFrom", "emailTo", "emailMessageId", "altId"),
 )
-
-_LISTS: Final = ("attachments", "emailCc", "emailBcc")
 
 
 def _one_of(name: str, choices: tuple[str, ...]) -> str:
@@ -62,17 +58,13 @@ def _call_problems(call: object) -> Iterator[str]:
         yield _one_of("call.status", CALL_STATUSES)
 
 
-def field_problems(fields: dict[str, Any]) -> list[str]:
-    """Every rule that the fields break. A null is an absent field."""
-    problems = []
+def _checked(request: ApiRequest) -> dict[str, Any]:
+    """The fields of a message, or every rule that they break. A null is an absent field."""
+    fields, problems = request.json(), []
     if fields.get("type") not in MESSAGE_TYPES:
         problems.append(_one_of("type", MESSAGE_TYPES))
-    problems += [
-        f"{name} must be a string"
-        for name in _TEXTS
-        if not isinstance(fields.get(name), str | None)
-    ]
-    for name in _LISTS:
+    problems += replies.wrong_texts(fields, _TEXTS)
+    for name in ("attachments", "emailCc", "emailBcc"):
         if fields.get(name) is not None:
             problems += _list_problems(name, fields[name])
     if fields.get("direction") not in (None, *DIRECTIONS):
@@ -82,12 +74,9 @@ def field_problems(fields: dict[str, Any]) -> list[str]:
         problems.append("date must be a valid ISO 8601 date string")
     if fields.get("call") is not None:
         problems += _call_problems(fields["call"])
-    return problems
-
-
-_NEED_PROVIDER: Final = ("Custom", "Call")
-
-_VANISHED: Final = replies.Reply(201, b"")
+    if problems:
+        raise replies.invalid(*problems)
+    return fields
 
 
 def add_inbound(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -95,7 +84,7 @@ def add_inbound(state: SandboxState, request: ApiRequest) -> replies.Reply:
     fields = _checked(request)
     provider = fields.get("conversationProviderId")
     if not provider and fields["type"] == "Custom" and state.config.custom_vanishes:
-        return _VANISHED
+        return replies.Reply(201, b"")
     _check_provider(state, fields["type"], provider)
     conversation = _conversation(state, request, fields)
     _check_caller(state, conversation, fields, "from")
@@ -115,18 +104,10 @@ def add_outbound_call(state: SandboxState, request: ApiRequest) -> replies.Reply
     return _store(state, request, conversation, fields | {"direction": "outbound"})
 
 
-def _checked(request: ApiRequest) -> dict[str, Any]:
-    fields = request.json()
-    problems = field_problems(fields)
-    if problems:
-        raise replies.invalid(*problems)
-    return fields
-
-
 def _check_provider(state: SandboxState, message_type: str, provider: str | None) -> None:
     """Raise what the API answers for a provider that is missing, unknown, or of another type."""
     if not provider:
-        if message_type in _NEED_PROVIDER:
+        if message_type in ("Custom", "Call"):
             raise replies.ApiError(replies.NO_PROVIDER)
         return
     fits = state.config.providers.get(provider)
@@ -178,7 +159,7 @@ def _check_caller(
 def _thread(state: SandboxState, location: str, fields: dict[str, Any], own: str) -> str:
     """The first email of the thread that this one joins; itself where it joins none."""
     parent = fields.get("emailMessageId")
-    thread = state.store.thread(location, parent) if parent else None
+    thread = state.store.threads.get((location, parent)) if parent else None
     if thread is not None:
         return thread[0]
     if parent and state.config.strict_threads:
@@ -230,3 +211,118 @@ def _receipt(stored: Stored) -> dict[str, object]:
     if stored.email_message_id:
         receipt["emailMessageId"] = stored.email_message_id
     return receipt
+
+
+SUFFIXES: Final = frozenset(
+    ["jpg", "jpeg", "png", "mp4", "mpeg", "zip", "rar", "pdf", "doc", "docx", "txt", "mp3", "wav"]
+)
+
+_FILENAME: Final = re.compile(r'\bfilename="(.*?)"(?=\s*(?:;|\r|$))')
+"""A quotation mark ends the name only where the parameter ends: some clients escape none."""
+
+_ESCAPES: Final = {'\\"': '"', "%22": '"', "%0D": "\r", "%0A": "\n"}
+"""How clients write what would end a name: RFC 7578 and browsers."""
+
+
+class Part(Struct, frozen=True):
+    """One part of a multipart body."""
+
+    name: str
+    filename: str | None
+    content: bytes
+
+
+def parts(content_type: str, body: bytes) -> Iterator[Part]:
+    """Take a multipart body apart."""
+    boundary = re.search(r'boundary="?([^";]+)"?', content_type)
+    if boundary is None:
+        return
+    delimiter = b"\r\n--" + boundary[1].encode()
+    for piece in (b"\r\n" + body).split(delimiter)[1:-1]:
+        head, _, content = piece.partition(b"\r\n\r\n")
+        header = head.decode("utf-8", "replace")
+        name, filename = re.search(r'\bname="([^"]*)"', header), _FILENAME.search(header)
+        yield Part(name[1] if name else "", _plain(filename[1]) if filename else None, content)
+
+
+def _plain(name: str) -> str:
+    for escape, char in _ESCAPES.items():
+        name = name.replace(escape, char)
+    return name
+
+
+def _received(request: ApiRequest) -> tuple[dict[str, Any], list[Part]]:
+    """The fields and the files of a multipart body, or of JSON."""
+    files: list[Part] = []
+    if "json" in request.content_type.lower():
+        fields = request.json()
+        urls = fields.get("attachmentUrls") or []
+    else:
+        found = list(parts(request.content_type, request.body))
+        texts = [part for part in found if part.filename is None]
+        pairs = [(part.name, part.content.decode("utf-8", "replace")) for part in texts]
+        fields, urls = dict(pairs), [text for name, text in pairs if name == "attachmentUrls"]
+        files = [part for part in found if part not in texts and part.name == "fileAttachment"]
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise replies.invalid("each value in attachmentUrls must be a string")
+    return fields, files + [Part("fileAttachment", _name_in(url), b"") for url in urls]
+
+
+def _name_in(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError:
+        raise replies.invalid("each value in attachmentUrls must be a URL") from None
+
+
+def upload(state: SandboxState, request: ApiRequest) -> replies.Reply:
+    """``POST /conversations/messages/upload``: 415 for a wrong type, 413 for too large a file."""
+    fields, files = _received(request)
+    needed = ("conversationId",) if state.config.conversation_first else ()
+    for name in (*needed, "contactId", "locationId"):
+        if not isinstance(fields.get(name), str) or not fields[name]:
+            raise replies.refused(400, f"{name} is required")
+    contact, conversation = fields["contactId"], fields.get("conversationId")
+    location = request.location(fields["locationId"])
+    if not files:
+        raise replies.refused(400, "fileAttachment is required")
+    if not state.knows_contact(location, contact):
+        raise replies.ApiError(replies.NO_CONTACT)
+    if conversation and state.closed and state.conversation(location, conversation) is None:
+        raise replies.ApiError(replies.NO_CONVERSATION)
+    for part in files:
+        _check_file(part, state.config.upload_limit)
+    urls = {}
+    for part in files:
+        name = part.filename or ""
+        urls[name] = f"{state.url}/uploads/{state.ids()}/{quote(name)}"
+        kept = Upload(
+            url=urls[name],
+            name=name,
+            content=part.content,
+            location_id=location,
+            contact_id=contact,
+            conversation_id=conversation or "",
+        )
+        state.uploads.append(kept)
+    return replies.json_reply(200, {"uploadedFiles": urls})
+
+
+def get_upload(state: SandboxState, request: ApiRequest) -> replies.Reply:
+    """``GET /uploads/…``: an uploaded file, for whoever knows its URL."""
+    id_, name = request.params
+    for kept in state.uploads:
+        if kept.name == name and f"/uploads/{id_}/" in kept.url:
+            kind = guess_type(name)[0] or "application/octet-stream"
+            return replies.Reply(200, kept.content, kind)
+    raise replies.ApiError(replies.not_found("GET", request.path))
+
+
+def _check_file(part: Part, most: int) -> None:
+    if (part.filename or "").rpartition(".")[2].lower() not in SUFFIXES:
+        status, message = 415, "Unsupported file type"
+    elif len(part.content) > most:
+        status, message = 413, "File is too large"
+    else:
+        return
+    raise replies.ApiError(replies.json_reply(status, {"status": status, "message": message}))

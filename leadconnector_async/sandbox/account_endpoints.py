@@ -1,11 +1,21 @@
-"""The endpoints for contacts and conversations: get, look up, find a duplicate, create, search."""
+"""The endpoints beside messages: for contacts, conversations, workflows and OAuth's tokens.
+
+A refresh token works once, and its successor comes with the answer. Names may be in snake_case or
+camelCase, in a form or in JSON. Version v3 is answered in camelCase, and its location tokens come
+with a refresh token of their own; older ones are answered in snake_case. Source: the OpenAPI files
+for OAuth, of both versions.
+"""
 
 from __future__ import annotations
 
+import re
 import time
+from operator import gt, lt
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.sandbox import replies
+from leadconnector_async.sandbox.api_request import Grant
+from leadconnector_async.sandbox.config import OAuthInstallation
 from leadconnector_async.sandbox.message_store import iso
 from leadconnector_async.sandbox.read_endpoints import (
     conversation_view,
@@ -15,6 +25,7 @@ from leadconnector_async.sandbox.read_endpoints import (
 
 if TYPE_CHECKING:
     from leadconnector_async.sandbox.api_request import ApiRequest
+    from leadconnector_async.sandbox.config import OAuthApp
     from leadconnector_async.sandbox.message_store import Conversation
     from leadconnector_async.sandbox.state import SandboxState
 
@@ -26,20 +37,23 @@ _TEXTS: Final = (
 
 def get_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``GET /contacts/{id}``."""
-    found = state.contacts.get(request.grant.location, request.params[0])
-    if found is None:
-        raise replies.refused(400, f"Contact with id {request.params[0]} not found")
-    return replies.json_reply(200, {"contact": _view(found), "traceId": replies.TRACE_ID})
+    contact = _named(state, request)
+    return replies.json_reply(200, {"contact": _view(contact), "traceId": replies.TRACE_ID})
 
 
 def delete_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     """``DELETE /contacts/{id}``, and with it its conversation."""
-    location, contact = request.grant.location, request.params[0]
-    if state.contacts.get(location, contact) is None:
-        raise replies.refused(400, f"Contact with id {contact} not found")
+    location, contact = request.grant.location, _named(state, request)["id"]
     state.contacts.remove(location, contact)
     state.store.drop(location, contact)
     return replies.json_reply(200, {"succeded": True})
+
+
+def _named(state: SandboxState, request: ApiRequest) -> dict[str, Any]:
+    found = state.contacts.get(request.grant.location, request.params[0])
+    if found is None:
+        raise replies.refused(400, f"Contact with id {request.params[0]} not found")
+    return found
 
 
 def find_duplicate(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -68,10 +82,8 @@ def create_contact(state: SandboxState, request: ApiRequest) -> replies.Reply:
     fields, location = _read(request)
     found = _find(state, location, fields)
     if found is not None:
-        matching = (
-            "email" if state.contacts.find(location, "email", fields.get("email")) else "phone"
-        )
-        meta = {"contactId": found["id"], "matchingField": matching}
+        by_email = state.contacts.find(location, "email", fields.get("email"))
+        meta = {"contactId": found["id"], "matchingField": "email" if by_email else "phone"}
         message = "This location does not allow duplicated contacts."
         raise replies.refused(400, message, meta=meta, traceId=replies.TRACE_ID)
     contact = _put(state, location, {}, fields)
@@ -100,11 +112,7 @@ def _read(request: ApiRequest) -> tuple[dict[str, Any], str]:
     """What is kept of the fields, and the location."""
     fields = request.json()
     location = request.location(fields.get("locationId"))
-    wrong = [
-        f"{name} must be a string"
-        for name in _TEXTS
-        if not isinstance(fields.get(name), str | None)
-    ]
+    wrong = replies.wrong_texts(fields, _TEXTS)
     others = fields.get("additionalEmails") or []
     if not isinstance(others, list) or not all(isinstance(one, str) for one in others):
         wrong.append("each value in additionalEmails must be a string")
@@ -204,8 +212,11 @@ def search_conversations(state: SandboxState, request: ApiRequest) -> replies.Re
     found = [view for view in found if _matches(view, request.query.get("query"))]
     descending = request.query.get("sort", "desc") == "desc"
     found.sort(key=lambda view: (view["lastMessageDate"], view["id"]), reverse=descending)
-    page = [view for view in found if _is_after(view, request, descending=descending)][:limit]
-    return replies.json_reply(200, {"conversations": page, "total": len(found)})
+    start, page = request.moment("startAfterDate"), found
+    if start is not None:
+        after = lt if descending else gt
+        page = [view for view in found if after(view["lastMessageDate"], start)]
+    return replies.json_reply(200, {"conversations": page[:limit], "total": len(found)})
 
 
 def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list[Conversation]:
@@ -215,7 +226,7 @@ def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list
     elif conversation_id:
         one = state.store.conversation(location, conversation_id)
     else:
-        return list(state.store.conversations(location))
+        return state.store.conversations(location)
     return [one] if one is not None else []
 
 
@@ -230,9 +241,76 @@ def _matches(view: dict[str, Any], text: str | None) -> bool:
     return any(text.lower() in str(view[name]).lower() for name in ("fullName", "email", "phone"))
 
 
-def _is_after(view: dict[str, Any], request: ApiRequest, *, descending: bool) -> bool:
-    start = request.moment("startAfterDate")
-    if start is None:
-        return True
-    moment = int(view["lastMessageDate"])
-    return moment < start if descending else moment > start
+def refresh(state: SandboxState, request: ApiRequest) -> replies.Reply:
+    """``POST /oauth/token``, ``grant_type=refresh_token``."""
+    form, app = request.form(), _app(state)
+    if (form.get("client_id"), form.get("client_secret")) != (app.client_id, app.client_secret):
+        raise replies.refused(401, "Invalid client credentials!", error="UnAuthorized!")
+    if form.get("grant_type") != "refresh_token":
+        raise replies.invalid("grant_type must be one of the following values: refresh_token")
+    installation = state.refresh_tokens.pop(form.get("refresh_token", ""), None)
+    if installation is None:
+        body = {"error": "invalid_grant", "error_description": "This refresh token is invalid"}
+        raise replies.ApiError(replies.json_reply(400, body))
+    return _issue(state, app, installation, request, renewable=True)
+
+
+def location_token(state: SandboxState, request: ApiRequest) -> replies.Reply:
+    """``POST /oauth/locationToken``: a token for one location, from the company's token."""
+    form, app = request.form(), _app(state)
+    company, location = request.grant.company, form.get("location_id", "")
+    if company is None:
+        raise replies.ApiError(replies.BAD_TOKEN)
+    names = {"company_id": "companyId", "location_id": "locationId"}
+    missing = [f"{name} must be a string" for key, name in names.items() if not form.get(key)]
+    if missing:
+        raise replies.invalid(*missing)
+    if form["company_id"] != company or location not in app.company_locations.get(company, ()):
+        raise replies.refused(400, "Location not found")
+    installation = OAuthInstallation(refresh_token="", company_id=company, location_id=location)
+    return _issue(state, app, installation, request, renewable=request.version == "v3")
+
+
+def _app(state: SandboxState) -> OAuthApp:
+    if state.config.oauth is None:
+        raise replies.refused(400, "the sandbox was started without an OAuth app")
+    return state.config.oauth
+
+
+def _issue(
+    state: SandboxState,
+    app: OAuthApp,
+    installation: OAuthInstallation,
+    request: ApiRequest,
+    *,
+    renewable: bool,
+) -> replies.Reply:
+    token = f"access-{state.ids()}"
+    company, location = installation.company_id, installation.location_id
+    grant = Grant(
+        app=app.client_id,
+        location=location or company,
+        locations=frozenset({location} if location else app.company_locations.get(company, ())),
+        company=None if location else company,
+        expires_at=request.now + app.expires_in,
+    )
+    state.access.issue(token, grant)
+    answer: dict[str, Any] = {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": app.expires_in,
+        "scope": "conversations/message.readonly conversations/message.write",
+        "userType": "Location" if location else "Company",
+        "companyId": company,
+        "userId": "SandboxUser000000001",
+    }
+    if location:
+        answer["locationId"] = location
+    if renewable:
+        answer["refresh_token"] = f"refresh-{state.ids()}"
+        state.refresh_tokens[answer["refresh_token"]] = installation
+    if request.version == "v3":
+        answer = {
+            re.sub("_([a-z])", lambda at: at[1].upper(), name): answer[name] for name in answer
+        }
+    return replies.json_reply(200, answer)

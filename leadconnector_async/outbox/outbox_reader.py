@@ -1,0 +1,280 @@
+"""What an outbox tells to whoever only reads: beside a run, or after one that ended or crashed.
+
+Reading changes nothing, and keeps nobody from writing. Where the store has many rows, they come in
+pages, so that memory stays flat. What is asked in the same words of both stores is written once;
+the queries have PostgreSQL's ``$1``, which the other one reads as its own ``?``, in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from leadconnector_async.outbox.base import State, TrailEvent
+from leadconnector_async.outbox.reader import QueuedRecord, RecordLife, SentRecord, SourcePosition
+from leadconnector_async.quota.limits import QuotaSnapshot
+from leadconnector_async.records.draft import key_from_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from leadconnector_async.outbox.base import StoppedLocation
+    from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, OutboxSummary
+
+
+class _PayloadKind(Struct, gc=False):
+    """What is decoded of a payload. A database's own JSON functions take three times as long."""
+
+    type: str | None = None
+    direction: str | None = None
+    date: Raw | UnsetType = UNSET
+
+
+_kinds: Final = msgspec.json.Decoder(_PayloadKind)
+
+
+def kind_of(payload: bytes, date: int) -> tuple[str | None, str | None, int | None]:
+    """Type, direction, and ``date`` if the message has one."""
+    kind = _kinds.decode(payload)
+    return kind.type, kind.direction, None if kind.date is UNSET else date
+
+
+_LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
+
+_NUMBER: Final = re.compile(r"\+?\d{7,15}")
+
+_PUNCTUATION: Final = re.compile(r"[\s()./-]")
+
+_WILD: Final = re.compile(r"[\\%_]")
+
+_PAGE: Final = 256
+
+_ENDS_PAGE: Final = 500
+
+LOWEST: Final = -(1 << 63)
+
+_LANES: Final = """SELECT name, count(DISTINCT lane) FROM queue
+    JOIN location ON location.id = location GROUP BY location.id, name"""
+
+_SOURCES: Final = "SELECT name FROM source ORDER BY id"
+
+_SENT: Final = """SELECT o.lane, o.seq, r.key, r.date, r.payload, o.message_id, o.conversation_id
+    FROM outcome o CROSS JOIN record r
+    WHERE o.location = $1 AND (o.lane, o.seq) > ($2, $3) AND o.state = 2 AND r.seq = o.seq
+    ORDER BY o.lane, o.seq LIMIT $4"""
+
+_QUEUED: Final = """SELECT q.location, q.lane, q.date, q.seq, name, payload, late
+    FROM queue q CROSS JOIN record JOIN location ON location.id = q.location
+    WHERE (q.location, q.lane, q.date, q.seq) > ($1, $2, $3, $4) AND (late IS NOT NULL OR $5)
+        AND record.seq = q.seq
+    ORDER BY q.location, q.lane, q.date, q.seq LIMIT $6"""
+
+_OVERTAKEN: Final = """SELECT count(*) FROM (
+    SELECT at, max(at) OVER (PARTITION BY r.location, r.lane ORDER BY r.date, r.seq
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+    FROM record r JOIN outcome o
+        ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq AND o.state = 2
+    ) AS sent WHERE at < before"""
+
+_BY_KEY: Final = """SELECT seq FROM record
+    WHERE location IN (SELECT id FROM location) AND key = $1 ORDER BY seq"""
+
+_BY_ANSWER: Final = """SELECT seq FROM outcome WHERE $1 IN (message_id, conversation_id)
+    ORDER BY seq"""
+
+_LIVES: Final = """SELECT r.seq, key, location.name, r.location, r.date, payload,
+        coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
+        coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
+        text, detail
+    FROM record r JOIN location ON location.id = r.location
+        LEFT JOIN outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq
+        LEFT JOIN queue q ON q.location IN (r.location, -r.location)
+            AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
+        LEFT JOIN reason ON reason.id = o.reason
+        {origin}
+    WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""
+
+
+class StoreQueries(NamedTuple):
+    """What each store asks in its own words. A source is named whole, or by its end."""
+
+    location: str
+    """The number of a location, by its name."""
+    quotas: str
+    contacts: str
+    forms: str
+    by_line: str
+    """Numbers of the records of a source ('' for any) and a line."""
+    by_text: str
+    """Of those whose body, or what it lacks, holds a JSON string: a pattern of LIKE, whatever
+    case."""
+    origin: str
+    """Joins the source of a record ``r``."""
+    positions: str
+    trail: str
+    owner: str
+    """Who owned a location at a time."""
+
+
+class OutboxReader(ABC):
+    """Every method raises `OutboxError` where the store cannot be read."""
+
+    _queries: ClassVar[StoreQueries]
+    _invariants: ClassVar[Mapping[str, str]]
+    """What counts that have to be 0 are of."""
+
+    @abstractmethod
+    async def _rows(self, query: str, *values: object) -> Sequence[Any]: ...
+
+    @abstractmethod
+    def at_one_moment(self) -> AbstractAsyncContextManager[None]:
+        """Answer all that is asked within the block as of its beginning."""
+
+    @abstractmethod
+    async def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> OutboxSummary:
+        """Count everything, as of one moment. ``lately_s`` is taken to the next ten seconds."""
+
+    async def quotas(self) -> dict[str, QuotaSnapshot]:
+        """How much of each location's quota was used, where anything was."""
+        return {name: QuotaSnapshot(*of) for name, *of in await self._rows(self._queries.quotas)}
+
+    @abstractmethod
+    async def stopped(self) -> dict[str, StoppedLocation]:
+        """See `DurableOutbox.stopped`."""
+
+    async def lanes(self) -> dict[str, int]:
+        """How many lanes of each location have something to send."""
+        return {name: n for name, n in await self._rows(_LANES)}  # noqa: C416 - rows are no pairs
+
+    @abstractmethod
+    async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
+        """Those of the named lookups of a location that are known."""
+
+    async def contacts(self) -> tuple[int, int]:
+        """How many contacts are known by number or address, and how many of them were made."""
+        known, made = (await self._rows(self._queries.contacts))[0]
+        return known, made
+
+    async def sources(self) -> list[str]:
+        """The names of all sources that records came from."""
+        return [name for (name,) in await self._rows(_SOURCES)]
+
+    async def failed_forms(self) -> set[bytes | None]:
+        """The forms of the sources that have failed records; None is for no source."""
+        return {form for (form,) in await self._rows(self._queries.forms)}
+
+    @abstractmethod
+    def failed(self) -> AsyncIterator[list[FailedRecord]]:
+        """The records that failed, by source and line. Needs 8 bytes of memory for each."""
+
+    async def sent(self, location: str) -> AsyncIterator[list[SentRecord]]:
+        """What was sent to a location, one lane after the other."""
+        found = await self._rows(self._queries.location, location)
+        after = LOWEST, LOWEST
+        while found and (page := await self._rows(_SENT, found[0][0], *after, _PAGE)):
+            yield [SentRecord(*record) for _, _, *record in page]
+            lane, seq, *_ = page[-1]
+            after = lane, seq
+
+    async def queued(self, *, deferred_only: bool = False) -> AsyncIterator[list[QueuedRecord]]:
+        """What is still to be sent; with ``deferred_only``, what lacks something."""
+        after = 0, LOWEST, LOWEST, LOWEST  # what is left for later stands before
+        while page := await self._rows(_QUEUED, *after, not deferred_only, _PAGE):
+            yield [QueuedRecord(*record) for _, _, _, _, *record in page]
+            location, lane, date, seq, *_ = page[-1]
+            after = location, lane, date, seq
+
+    @abstractmethod
+    def records(self, kind_of_refused: KindOf) -> AsyncIterator[list[HistoryRecord]]:
+        """Every record, in the order of staging. Needs one byte of memory for each.
+
+        ``kind_of_refused`` tells what a record is that validation refused.
+        """
+
+    async def broken(self) -> dict[str, int]:
+        """How many rows break each rule of the store that any does break."""
+        async with self.at_one_moment():
+            found = {what: await self._rows(query) for what, query in self._invariants.items()}
+        counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}
+        return {what: count for what, count in counts.items() if count}
+
+    async def overtaken(self) -> int:
+        """How many messages were sent before an earlier one of their lane.
+
+        That is no fault: the earlier one may have been read, put back, or selected later.
+        """
+        ((count,),) = await self._rows(_OVERTAKEN)
+        return int(count)
+
+    async def find(self, text: str) -> list[int]:
+        """The numbers of the records that a text names, by the first of these that it is of any.
+
+        Its id or key; the place in its source (``history.csv:12``, or the line alone); the id of
+        its message or conversation; a contact's id, number or address.
+        """
+        found = await self._rows(_BY_KEY, key_from_text(text))
+        if not found and (place := _LINE.fullmatch(text)):
+            source, line = place["source"] or "", int(place["line"])
+            for name in dict.fromkeys((source, PurePath(source).name)):  # whatever leads to it now
+                found = found or await self._rows(self._queries.by_line, name, line)
+        if not found:
+            found = await self._rows(_BY_ANSWER, text)
+        for pattern in _patterns(text):
+            found = found or await self._rows(self._queries.by_text, f"%{pattern}%")
+        return [seq for (seq,) in found]
+
+    async def lives(self, seqs: Sequence[int]) -> AsyncIterator[RecordLife]:
+        """All that is known of some records."""
+        rows, queries = self._rows, self._queries
+        for seq in seqs:
+            for row in await self._ended(seq - 1, 1):
+                life = _life(row)
+                owners = [] if life.at is None else await rows(queries.owner, row[3], life.at)
+                places = await rows(queries.positions, seq)
+                yield life._replace(
+                    places=[SourcePosition(*place) for place in places],
+                    trail=[TrailEvent(*event) for event in await rows(queries.trail, seq)],
+                    worker=owners[0][0] if owners else None,
+                )
+
+    async def ends(self) -> AsyncIterator[list[RecordLife]]:
+        """What became of every record, in the order of staging, without its trail."""
+        last = 0
+        while page := await self._ended(last, _ENDS_PAGE):
+            yield [_life(row) for row in page]
+            last = page[-1][0]
+
+    async def _ended(self, after: int, limit: int) -> Sequence[Any]:
+        return await self._rows(_LIVES.format(origin=self._queries.origin), after, limit)
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the store."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _patterns(text: str) -> Iterator[str]:
+    """How a JSON string with a text may look; a number is in E.164, whatever it lacks of that."""
+    digits = _PUNCTUATION.sub("", text)
+    if _NUMBER.fullmatch(digits):
+        for missing in range(1 if digits.startswith("+") else 4):  # digits of a country code
+            yield f'"+{"_" * missing}{digits.lstrip("+0")}"'
+    yield _WILD.sub(r"\\\g<0>", msgspec.json.encode(text).decode())
+
+
+def _life(row: Sequence[Any]) -> RecordLife:
+    _, key, location, _, date, payload, source, line, state, *rest = row
+    kind = (None, None, None) if payload is None else kind_of(payload, date)
+    places = [SourcePosition(source, line)] if source else []
+    return RecordLife(bytes(key), location, *kind, places, [], None, State(state), *rest)

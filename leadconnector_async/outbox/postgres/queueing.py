@@ -1,0 +1,345 @@
+"""What stands in the queue: staged records put in, in the order of lanes; failed ones back.
+
+Some of it is left for later, and what failed may be given up.
+
+What a process stages stands in ranges of numbers, until that process publishes them: nobody
+publishes what another one has read half of. A process that has ended publishes nothing any more,
+so whoever publishes next takes its ranges in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
+from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.durable import Requeued
+from leadconnector_async.outbox.postgres.counters import (
+    columns,
+    forget_lookups,
+    known_lookups,
+    note_lookups,
+    storable,
+)
+from leadconnector_async.outbox.postgres.leases import shard_of
+from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
+from leadconnector_async.outbox.postgres.stored_files import unuse
+from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.selection import SelectionPass
+from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from leadconnector_async.outbox.postgres.connection import Connection
+    from leadconnector_async.outbox.postgres.counters import Counters
+    from leadconnector_async.outbox.postgres.leases import Leases
+    from leadconnector_async.outbox.postgres.place import PostgresPlace
+    from leadconnector_async.outbox.selection import Selection
+
+    QueuePlace = tuple[int, int, int, int]
+    """Location, lane, date, seq: the order of the queue."""
+
+_AT_A_TIME: Final = 5_000
+
+TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
+
+_TAKE_IN: Final = """UPDATE queue q SET location = -q.location FROM record r
+    WHERE r.seq = $1 AND (q.location, q.lane, q.date, q.seq) = (-r.location, r.lane, r.date, r.seq)
+    """
+
+_HELD: Final = "SELECT unnest(held) FROM tenure"
+
+_CANDIDATES: Final = """SELECT seq, location, lane, coalesce(source, 0), date,
+        CASE WHEN $1 THEN payload END, CASE WHEN $1 THEN late END
+    FROM record WHERE payload IS NOT NULL ORDER BY date, seq"""
+
+_LEAVE: Final = """UPDATE queue q SET location = -q.location
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[])
+        AS p (location, lane, date, seq)
+    WHERE (q.location, q.lane, q.date, q.seq) = (p.location, p.lane, p.date, p.seq)"""
+
+
+async def select(leases: Leases, selection: Selection) -> None:
+    """See `DurableOutbox.select`."""
+    await leases.lock_all()
+    connection: Connection = leases.connection
+    await connection.execute(TAKE_ALL)
+    held = {seq for (seq,) in await connection.fetch(_HELD)}
+    walk = SelectionPass(selection, held)
+    candidates = await connection.cursor(_CANDIDATES, selection.reads)
+    while page := await candidates.fetch(_AT_A_TIME):
+        left = [(row[1], row[2], row[4], row[0]) for row in page if not walk.takes(row)]
+        if left:
+            await connection.execute(_LEAVE, *columns(left))
+    walk.check()
+
+
+MAX_RANGES: Final = 256
+"""Ranges that are published in one transaction: a million records at most."""
+
+_IS_GONE: Final = """stager NOT IN (
+        SELECT objid::bigint - $2 FROM pg_locks JOIN pg_database d ON d.oid = database
+        WHERE locktype = 'advisory' AND datname = current_database()
+            AND classid::bigint = $1 AND objsubid = 1)"""
+
+_ORPHANS: Final = f"SELECT EXISTS (SELECT FROM unpublished WHERE {_IS_GONE})"  # noqa: S608 - our own words
+
+_TAKE: Final = f"""DELETE FROM unpublished WHERE first IN (
+    SELECT first FROM unpublished WHERE stager = $3 OR {_IS_GONE} ORDER BY first LIMIT $4)
+    RETURNING first, "end\""""  # noqa: S608 - the same
+
+_TWO_NAMES: Final = """SELECT location, late FROM unnest($1::bigint[], $2::bigint[]) AS u (a, z)
+        JOIN record ON seq >= a AND seq < z
+    WHERE payload IS NOT NULL AND traits <> 0 AND traits & $3 <> 0 ORDER BY seq"""
+
+_MAILS: Final = """SELECT location, lane, date, seq, late
+    FROM unnest($1::bigint[], $2::bigint[]) AS u (a, z) JOIN record ON seq >= a AND seq < z
+    WHERE payload IS NOT NULL AND traits <> 0 AND traits & $3 <> 0
+    ORDER BY location, lane, date, seq"""
+
+_MOVE: Final = """UPDATE record SET date = moved.date
+    FROM unnest($1::bigint[], $2::bigint[]) AS moved (date, seq) WHERE record.seq = moved.seq"""
+
+_PUBLISH: Final = """INSERT INTO queue (location, lane, date, seq, attempts)
+    SELECT location, lane, date, seq, 0
+    FROM unnest($1::bigint[], $2::bigint[]) AS u (a, z) JOIN record ON seq >= a AND seq < z
+    WHERE payload IS NOT NULL ORDER BY location, lane, date, seq"""
+
+_ENQUEUE: Final = """INSERT INTO queue (location, lane, date, seq, attempts)
+    SELECT *, 0 FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[])"""
+
+_IS_PUBLISHED: Final = """SELECT NOT EXISTS (
+    SELECT FROM unpublished WHERE first <= $1 AND "end" > $1)"""
+
+_SPLIT: Final = """DELETE FROM unpublished WHERE first <= $1 AND "end" > $1
+    RETURNING first, "end", stager"""
+
+_PLACE: Final = "SELECT location, lane, date, seq FROM record WHERE seq = $1"
+
+_IS_HELD: Final = """SELECT EXISTS (
+    SELECT FROM record JOIN tenure USING (location) WHERE seq = $1 AND seq = ANY (held))"""
+
+
+class Publisher:
+    """Publishes what ``stager`` has staged, and what processes have left that are gone."""
+
+    def __init__(self, place: PostgresPlace, connection: Connection, stager: int) -> None:
+        self._connection = connection
+        self._stager = stager
+        key = place.lock_key(LOCK_STAGER)
+        self._locks = key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF
+
+    async def has_orphans(self) -> bool:
+        """Tell whether there are records of processes that are gone."""
+        return bool(await self._connection.fetchval(_ORPHANS, *self._locks))
+
+    async def publish(self) -> bool:
+        """Put the next lot of staged records in. False if there may be more."""
+        taken = await self._connection.fetch(_TAKE, *self._locks, self._stager, MAX_RANGES)
+        if not taken:
+            return True
+        ranges = columns(sorted(tuple(row) for row in taken))
+        await self._note_persons(ranges)
+        mails = await self._connection.fetch(_MAILS, *ranges, int(Trait.MAIL))
+        moved = list(answers_last(tuple(mail) for mail in mails))
+        if moved:
+            await self._connection.execute(_MOVE, *columns(moved))
+        await self._connection.execute(_PUBLISH, *ranges)
+        return len(taken) < MAX_RANGES
+
+    async def _note_persons(self, ranges: Sequence[tuple[object, ...]]) -> None:
+        """Note as lookups who records name by number and address both.
+
+        The first record of a person counts: a number that several addresses go with is rare.
+        """
+        rows = await self._connection.fetch(_TWO_NAMES, *ranges, int(Trait.TWO_NAMES))
+        persons: dict[tuple[int, str], str] = {}
+        for location, deferred in rows:
+            if (found := two_names_of(deferred)) is not None:
+                contact = msgspec.json.encode(found[0]).decode()
+                for name in found[1]:
+                    persons.setdefault((location, f"{PERSON}{name}"), contact)
+        await note_lookups(self._connection, [(*who, value) for who, value in persons.items()])
+
+    async def enqueue(self, places: Sequence[QueuePlace]) -> None:
+        """Put records in."""
+        if places:
+            await self._connection.execute(_ENQUEUE, *columns(places))
+
+    async def is_published(self, seq: int) -> bool:
+        """Tell whether a record has had its turn to be put in."""
+        return bool(await self._connection.fetchval(_IS_PUBLISHED, seq))
+
+    async def publish_known(self, seq: int) -> State:
+        """Put a record in that was staged and not published, or left for later.
+
+        Tells whether it is held.
+        """
+        execute = self._connection.execute
+        found = await self._connection.fetchrow(_SPLIT, seq)
+        if found is None:
+            await execute(_TAKE_IN, seq)
+            is_held = await self._connection.fetchval(_IS_HELD, seq)
+            return State.CLAIMED if is_held else State.PENDING
+        first, end, stager = found
+        for begins, ends in ((first, seq), (seq + 1, end)):
+            if begins < ends:
+                await execute("INSERT INTO unpublished VALUES ($1, $2, $3)", begins, ends, stager)
+        row = await self._connection.fetchrow(_PLACE, seq)
+        assert row is not None  # noqa: S101 - it is known
+        await self.enqueue([tuple(row)])
+        return State.PENDING
+
+
+MAX_UNKNOWN: Final = 20_000
+"""Unresolved records to take back at once: a location gets all of its own in one list."""
+
+_REJECTED, _UNRESOLVED, _DISMISSED = map(int, (State.REJECTED, State.UNRESOLVED, State.DISMISSED))
+
+_FAILED: Final = """SELECT seq, name FROM outcome JOIN location ON id = location
+    WHERE state > 2 AND state = $1 ORDER BY seq"""
+
+_CHOSEN: Final = """SELECT r.location, r.lane, r.date, r.seq, o.state, r.payload IS NULL, l.name
+    FROM unnest($1::bigint[]) AS chosen (seq) JOIN record r USING (seq)
+        JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
+        JOIN location l ON l.id = r.location
+    WHERE o.state IN (3, 4) ORDER BY r.seq FOR UPDATE OF o"""
+
+_LATE: Final = """SELECT location, lane, payload, late
+    FROM unnest($1::bigint[]) AS chosen (seq) JOIN record USING (seq) WHERE late IS NOT NULL"""
+
+_IN_DOUBT: Final = """SELECT EXISTS (
+        SELECT FROM outcome WHERE location = $1 AND lane = $2 AND state = 4)
+    OR EXISTS (SELECT FROM tenure CROSS JOIN unnest(held) AS h (seq) JOIN record USING (seq)
+        WHERE tenure.location = $1 AND record.lane = $2)"""
+
+_TAKE_BACK: Final = """DELETE FROM outcome o
+    USING unnest($1::int[], $2::bigint[], $3::bigint[]) AS t (location, lane, seq)
+    WHERE (o.location, o.lane, o.seq) = (t.location, t.lane, t.seq)"""
+
+_HOLD_AGAIN: Final = """INSERT INTO tenure AS t (location, held, pending, rejected, unresolved)
+    SELECT location, coalesce(array_agg(seq) FILTER (WHERE state = 4), '{}'), count(*),
+        -count(*) FILTER (WHERE state = 3), -count(*) FILTER (WHERE state = 4)
+    FROM unnest($1::int[], $2::bigint[], $3::smallint[]) AS b (location, seq, state)
+    GROUP BY location ORDER BY location
+    ON CONFLICT (location) DO UPDATE SET held = t.held || excluded.held,
+        pending = t.pending + excluded.pending, rejected = t.rejected + excluded.rejected,
+        unresolved = t.unresolved + excluded.unresolved"""
+
+
+class Requeuer:
+    """Puts records back, over the connection that owns their locations' shards."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._runner = leases.runner
+        self._connection: Connection = leases.connection
+        self._leases = leases
+
+    async def requeue_all(self, at_once: int) -> Requeued:
+        """See `DurableOutbox.requeue`. Each shard is another's again as soon as possible."""
+        run, leases = self._runner.run, self._leases
+        failed, left = await run(lambda _: self._failed())
+        total = Requeued(left=left)
+        for name, seqs in failed.items():
+            is_owned = shard_of(name) in leases.shards
+            await run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
+            for at in range(0, len(seqs), at_once):
+                lot = seqs[at : at + at_once]
+                done = await run(lambda _: self._requeue(lot))  # noqa: B023 - the same
+                total = Requeued(*map(sum, zip(total, done, strict=True)))
+            if not is_owned:
+                await run(lambda _: leases.give_back(name))  # noqa: B023 - the same
+        return total
+
+    async def _failed(self) -> tuple[dict[str, list[int]], int]:
+        """Return the numbers of the records to try again, and how many have to wait.
+
+        They are told by a location of their shard. All locations are to be tried again.
+        """
+        await self._connection.execute("DELETE FROM stopped")
+        rejected, unresolved = [
+            await self._connection.fetch(_FAILED, state) for state in (_REJECTED, _UNRESOLVED)
+        ]
+        by_shard: dict[int, tuple[str, list[int]]] = {}
+        for seq, name in rejected + unresolved[:MAX_UNKNOWN]:
+            by_shard.setdefault(shard_of(name), (name, []))[1].append(seq)
+        return dict(by_shard.values()), max(len(unresolved) - MAX_UNKNOWN, 0)
+
+    async def _requeue(self, seqs: Sequence[int]) -> Requeued:
+        """Take the ends of these records back."""
+        rows = [tuple(row) for row in await self._connection.fetch(_CHOSEN, seqs)]
+        rejected = [row for row in rows if row[4] == _REJECTED and not row[5]]
+        unresolved = [row for row in rows if row[4] == _UNRESOLVED]
+        await self._forget([row[3] for row in rejected])
+        places = rejected + unresolved
+        if places:
+            execute = self._connection.execute
+            await execute(_TAKE_BACK, *columns([(row[0], row[1], row[3]) for row in places]))
+            await execute(_ENQUEUE, *columns([row[:4] for row in places]))
+            await execute(_HOLD_AGAIN, *columns([(row[0], row[3], row[4]) for row in places]))
+        held = [(row[0], row[1], row[3]) for row in unresolved]
+        self._runner.committed.append(lambda: self._leases.hold(held))
+        return Requeued(len(rejected), len(unresolved), len(rows) - len(places))
+
+    async def _forget(self, seqs: Sequence[int]) -> None:
+        """Let the contacts of rejected records be looked up again: they may have been deleted.
+
+        Not where a record of the same lane may be stored: it is looked for with what was known.
+        """
+        by_location: dict[int, set[str]] = {}
+        rows = await self._connection.fetch(_LATE, seqs)
+        lanes = {(location, lane) for location, lane, *_ in rows}
+        in_doubt = {lane for lane in lanes if await self._connection.fetchval(_IN_DOUBT, *lane)}
+        for location, lane, payload, deferred in rows:
+            if (location, lane) not in in_doubt:
+                names = by_location.setdefault(location, set())
+                names |= place_lookups(payload, read_deferred(deferred))
+        for location, names in by_location.items():
+            contacts = (await known_lookups(self._connection, location, list(names))).values()
+            names |= {conversation_lookup(contact) for contact in contacts}
+            await forget_lookups(self._connection, location, names)
+
+
+_REASONS: Final = """SELECT DISTINCT o.reason, text FROM outcome o
+    LEFT JOIN reason ON reason.id = o.reason WHERE state > 2 AND state IN (3, 4)"""
+
+_OF_REASON: Final = """SELECT seq FROM outcome
+    WHERE state > 2 AND state IN (3, 4) AND reason IS NOT DISTINCT FROM $1"""
+
+_OF_KEY: Final = """SELECT seq FROM location l JOIN record r ON r.location = l.id AND r.key = $2
+    WHERE $1 IN ('', l.name)"""
+
+_DISMISS: Final = """UPDATE outcome o SET state = $2 FROM (
+        SELECT r.location, r.lane, r.seq, f.state
+        FROM unnest($1::bigint[]) AS chosen (seq) JOIN record r USING (seq)
+            JOIN outcome f ON (f.location, f.lane, f.seq) = (r.location, r.lane, r.seq)
+        WHERE f.state IN (3, 4) FOR UPDATE OF f) AS old
+    WHERE (o.location, o.lane, o.seq) = (old.location, old.lane, old.seq)
+    RETURNING o.seq, o.location, old.state"""
+
+
+async def chosen(
+    connection: Connection, keys: Iterable[tuple[bytes, str]], gists: Collection[str]
+) -> list[int]:
+    """Return the numbers of the records of these keys and locations, or of these reasons."""
+    fetch = connection.fetch
+    seqs = [seq for key, name in keys for (seq,) in await fetch(_OF_KEY, storable(name), key)]
+    if gists:
+        for number, text in await fetch(_REASONS):
+            if gist(text or "") in gists:
+                seqs += [seq for (seq,) in await fetch(_OF_REASON, number)]
+    return seqs
+
+
+async def dismiss(connection: Connection, counters: Counters, seqs: Sequence[int]) -> int:
+    """Give up those of the records that failed or are unresolved. Returns how many did."""
+    rows: list[Any] = await connection.fetch(_DISMISS, seqs, _DISMISSED)
+    await unuse(connection, [seq for seq, *_ in rows])
+    counts = Counter((location, _DISMISSED) for _, location, _ in rows)
+    counts.subtract((location, state) for _, location, state in rows)
+    await counters.add(counts)
+    return len(rows)

@@ -1,0 +1,86 @@
+"""An outbox in a database, opened again where it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from leadconnector_async.errors import ClosedError, OutboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from leadconnector_async.outbox.postgres.outbox import PostgresOutbox
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
+
+ENDED: Final = "the ingestor was closed"
+"""Why a call has no end."""
+
+_AGAIN_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)
+"""Seconds between attempts to go on where the outbox was lost: a server is restarted meanwhile."""
+
+
+class ReopenedOutbox:
+    """An outbox in a database that is opened again where it was lost. ``ended``: see `listen`."""
+
+    def __init__(
+        self,
+        open_outbox: Callable[[], Awaitable[PostgresOutbox]],
+        ended: Callable[[int], None],
+    ) -> None:
+        self._open = open_outbox
+        self._ended = ended
+        self._reopening = asyncio.Lock()
+        self.is_closing = False
+        """Whether it is opened no more."""
+
+    async def open(self) -> None:
+        """Open it. Raises what ``open_outbox`` does."""
+        self._outbox = await self._opened()
+
+    async def durably(self, work: Callable[[PostgresOutbox], Awaitable[T]]) -> T:
+        """Let the outbox do work that may be done twice, opened again where it was lost.
+
+        Raises:
+            OutboxError: it stays lost, or the work is at fault.
+        """
+        for pause in (*_AGAIN_S, None):
+            outbox = self._outbox
+            try:
+                return await work(outbox)
+            except OutboxError as error:
+                if self.is_closing:
+                    raise ClosedError(ENDED) from error
+                if pause is None or not outbox.is_lost:
+                    raise
+                _log.warning("outbox lost, opened again in %.1f s: %s", pause, error)
+            await asyncio.sleep(pause)
+            await self._reopen(outbox)
+        raise AssertionError
+
+    async def _reopen(self, lost: PostgresOutbox) -> None:
+        async with self._reopening:
+            if self._outbox is lost and not self.is_closing:
+                with suppress(OutboxError):  # the next attempt says so
+                    spare = await self._opened()
+                    if not self.is_closing:  # else nobody would close it
+                        self._outbox, spare = spare, lost
+                    await spare.close()
+
+    async def _opened(self) -> PostgresOutbox:
+        outbox = await self._open()
+        try:
+            await outbox.listen(self._ended)
+        except BaseException:
+            await outbox.close()
+            raise
+        return outbox
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._outbox.close()
