@@ -18,7 +18,7 @@ from leadconnector_async.delivery.results import (
 )
 from leadconnector_async.errors import NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
-from leadconnector_async.outbox.durable import ENDED
+from leadconnector_async.outbox.reopened import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
