@@ -22,6 +22,7 @@ from leadconnector_async import (
     LeadConnector,
     LeadConnectorError,
     Sent,
+    Timeouts,
 )
 from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
@@ -360,6 +361,26 @@ def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
     """Rather than waited for without end."""
     with pytest.raises(ValueError, match="less than 1"):
         Ingestor(LeadConnector("t", location_id="here"), **numbers)
+
+
+@pytest.mark.parametrize("numbers", [{"connect": 0}, {"read": 0}, {"read": float("inf")}])
+def test_a_time_limit_that_is_none_is_refused(numbers: dict[str, Any]) -> None:
+    """With one of 0 all would be stored, and nobody would know."""
+    with pytest.raises(ValueError, match="0 or without end"):
+        Timeouts(**numbers)
+
+
+@pytest.mark.parametrize("limits", [{"limit": 100}, {"limits": {"here": 100}}])
+def test_a_limit_that_is_a_number_is_refused(limits: dict[str, Any]) -> None:
+    """When the client is made, rather than by each request."""
+    with pytest.raises(TypeError, match="a limit is a int: give a RateLimit"):
+        LeadConnector("t", location_id="here", **limits)
+
+
+def test_a_client_without_connections_is_refused() -> None:
+    """It would wait for one without end."""
+    with pytest.raises(ValueError, match="connections is less than 1"):
+        LeadConnector("t", location_id="here", connections=0)
 
 
 def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
