@@ -272,7 +272,7 @@ def _plan_figures(summary: ImportSummary) -> list[tuple[str, int, str]]:
 
 
 def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
-    limit, least, most = options.limit(), summary.estimate_s or 0.0, summary.estimate_most_s or 0.0
+    limit, least, most = options.limit, summary.estimate_s or 0.0, summary.estimate_most_s or 0.0
     if least and any(own != limit for own in options.limits().values()):
         quota = "each location's quota"
     elif limit is None or summary.estimate_s is None:
@@ -280,7 +280,7 @@ def _estimate(summary: ImportSummary, options: ImportOptions) -> str:
     else:
         daily = f" and {limit.daily:,} a day" if limit.daily else ""
         quota = f"the quota of {limit.requests:,} per {limit.interval:g} s{daily}"
-    meant = by_quota(quota, options.share, most or least, options.piece.seconds)
+    meant = by_quota(quota, options.policy.share, most or least, options.piece.seconds)
     return f"Sending takes {_span(least, most)} {meant}"
 
 

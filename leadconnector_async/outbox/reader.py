@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from leadconnector_async.outbox.base import State
 
@@ -17,6 +18,23 @@ MAX_PLACES = 5
 
 KindOf = Callable[[bytes | None, bytes | None], tuple[str | None, str | None, int | None]]
 """Reads type, direction and date (in Unix milliseconds) of the form and the text of a record."""
+
+
+class _PayloadKind(Struct, gc=False):
+    """What is decoded of a payload. A database's own JSON functions take three times as long."""
+
+    type: str | None = None
+    direction: str | None = None
+    date: Raw | UnsetType = UNSET
+
+
+_kinds: Final = msgspec.json.Decoder(_PayloadKind)
+
+
+def kind_of(payload: bytes, date: int) -> tuple[str | None, str | None, int | None]:
+    """Type, direction, and ``date`` if the message has one."""
+    kind = _kinds.decode(payload)
+    return kind.type, kind.direction, None if kind.date is UNSET else date
 
 
 class SourcePosition(NamedTuple):

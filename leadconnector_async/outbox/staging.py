@@ -146,7 +146,9 @@ _AT_LEAST: Final = 16
 async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
     """Write a batch of one pass down."""
     if not source_pass.kin:
-        await _introduce(store, source_pass)
+        kin = await store.kin(source_pass.source)
+        source_pass.name = kin.get(source_pass.source, "")
+        source_pass.kin = frozenset({source_pass.source, *kin})
     drafts = await RefusedLineMatcher(store).recognise(drafts, source_pass)
     deduplicator = Deduplicator(store, source_pass)
     created = refused = at = 0
@@ -189,13 +191,6 @@ async def _stage(
     for at in range(0, len(rest), _AT_A_TIME):
         await deduplicator.meet(rest[at : at + _AT_A_TIME])
     return len(created), refused
-
-
-async def _introduce(store: RecordStore, source_pass: SourcePass) -> None:
-    """Tell a pass under which numbers its source is known."""
-    kin = await store.kin(source_pass.source)
-    source_pass.name = kin.get(source_pass.source, "")
-    source_pass.kin = frozenset({source_pass.source, *kin})
 
 
 async def submit(store: SubmitStore, drafts: Sequence[Draft]) -> list[Submission]:

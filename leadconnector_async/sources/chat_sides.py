@@ -124,17 +124,14 @@ class ChatSides:
             told["direction"] = (
                 "outbound" if is_own and not other else self._direction(author, other, chat)
             )
-        if chat is None and (title := _first(form.title, row)):
-            return told | _named(title)
+        if chat is None:
+            title = _first(form.title, row)
+            return told | _named(title) if title else told
         # Which of two is the owner is one question, and whom the chat is with the same.
-        if (
-            chat is not None
-            and isinstance(told.get("direction"), WrongValueError)
-            and len(chat.others) == _TWO
-        ):
+        if isinstance(told.get("direction"), WrongValueError) and len(chat.others) == _TWO:
             typed = [values for one in chat.others.values() if (values := _typed(form.types, one))]
             return told | ({"type": typed[0]["type"]} if typed else {})
-        if chat is not None and FINDERS.isdisjoint(values):
+        if FINDERS.isdisjoint(values):
             told |= chat.person(is_owner_known=not author or chat.is_owner_known)
             name = _first(form.name, row)
             if told.get("direction") == "inbound" and len(chat.others) == 1 and _is_name(name):
@@ -160,7 +157,7 @@ class ChatSides:
 
     def _direction(self, author: str, other: str, chat: _Chat | None) -> str | WrongValueError:
         same = self.contacts.same
-        if other or chat is None:
+        if chat is None:
             return "inbound" if same(author) == same(other) else "outbound"
         if chat.is_owner_known:
             return "inbound"

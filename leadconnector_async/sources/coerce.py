@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.leave_out import LEAVE_OUT
 from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES, Problem
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import Attachments, lost_files
 from leadconnector_async.sources.base import Identity, Parsed, SourceOptions, SourceRow
 from leadconnector_async.sources.chat_sides import ChatSides
@@ -15,27 +16,7 @@ from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
-from leadconnector_async.sources.fields import (
-    BODY_FIELDS,
-    FIELDS,
-    FINDERS,
-    LIST_FIELDS,
-    MAX_LISTED,
-    NESTED,
-    ZONE,
-    NotedText,
-    WrongValueError,
-    is_known,
-    is_moot,
-    kind_of,
-    near_field,
-    read_list,
-    read_own_id,
-    read_text,
-    reader_of,
-    shown,
-    stripped,
-)
+from leadconnector_async.sources.fields import NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.members import Beside
 
 if TYPE_CHECKING:
@@ -43,17 +24,17 @@ if TYPE_CHECKING:
 
 
 _READERS: Final[dict[str, Callable[[object], object]]] = {
-    **dict.fromkeys(FIELDS, read_text),
-    **dict.fromkeys(LIST_FIELDS, read_list),
-    "id": read_own_id,
-    "altId": read_own_id,
-    "type": reader_of(MESSAGE_TYPES),
-    "direction": reader_of(DIRECTIONS),
-    "call.status": reader_of(CALL_STATUSES),
+    **dict.fromkeys(fields.FIELDS, read_text),
+    **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),
+    "id": fields.read_own_id,
+    "altId": fields.read_own_id,
+    "type": fields.reader_of(MESSAGE_TYPES),
+    "direction": fields.reader_of(DIRECTIONS),
+    "call.status": fields.reader_of(CALL_STATUSES),
 }
 
 _NO_TYPE: Final = Problem(
-    "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[:MAX_LISTED])}"
+    "type", "is missing", f"write one of {', '.join(MESSAGE_TYPES[: fields.MAX_LISTED])}"
 )
 
 _UNDATED: Final = Problem(
@@ -91,8 +72,8 @@ def in_api_names(values: Mapping[str, object]) -> bytes:
 
 def _placed(values: Mapping[str, object]) -> dict[str, object]:
     """Put the date into the zone that its record names, unless its column tells it for sure."""
-    placed = {name: value for name, value in values.items() if name != ZONE}
-    date, zone = values.get("date"), values[ZONE]
+    placed = {name: value for name, value in values.items() if name != fields.ZONE}
+    date, zone = values.get("date"), values[fields.ZONE]
     known = isinstance(date, LocalText) and not isinstance(date.zone, ZoneName)
     if isinstance(date, str) and isinstance(zone, str) and stripped(zone) and not known:
         placed["date"] = LocalText.of(date, ZoneName(stripped(zone)))
@@ -139,7 +120,7 @@ class RowCoercer:
             **_READERS,
             "contact.phone": self.contacts.phone,
             "contact.email": self.contacts.email,
-            **dict.fromkeys(BODY_FIELDS, self._body),
+            **dict.fromkeys(fields.BODY_FIELDS, self._body),
             "message": self._message,
             "contact.name": lambda value: self._body(value).strip(),
             "date": self.dates.read,
@@ -147,7 +128,7 @@ class RowCoercer:
         }
         self._readers = {
             name: (readers[name], *attribute.partition(".")[::2])
-            for name, attribute in FIELDS.items()
+            for name, attribute in fields.FIELDS.items()
         }
         """Of each field: what reads it, its attribute, and the attribute within that, or ""."""
         self.unknown: dict[str, None] = {}
@@ -167,7 +148,7 @@ class RowCoercer:
         self.told()
         self.notices += notices
         self._kinds = []
-        row, problems = self.row(_placed(values) if ZONE in values else values)
+        row, problems = self.row(_placed(values) if fields.ZONE in values else values)
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
         told = self.told()
@@ -191,7 +172,7 @@ class RowCoercer:
 
     def row(self, values: Mapping[str, object]) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Read every field. The row is None if there is any problem."""
-        fields: dict[str, object] = {}
+        made: dict[str, object] = {}
         nested: dict[str, dict[str, object]] = {}
         problems: list[Problem] = []
         self._type = values.get("type")
@@ -213,30 +194,30 @@ class RowCoercer:
             if inner:
                 nested.setdefault(outer, {})[inner] = read
             else:
-                fields[outer] = read
-        if "type" not in fields and not any(problem.field == "type" for problem in problems):
+                made[outer] = read
+        if "type" not in made and not any(problem.field == "type" for problem in problems):
             problems.insert(0, _NO_TYPE)
-        if fields.get("date") is None:
+        if made.get("date") is None:
             self._miss_date(problems)
         if (
             "contact" in nested
             and self._people is None
-            and all(values.get(name) is None for name in FINDERS)
-            and not is_known(values)
+            and all(values.get(name) is None for name in fields.FINDERS)
+            and not fields.is_known(values)
         ):
             problems.append(_NAME_ALONE)
-        return (None, tuple(problems)) if problems else self._settled(fields, nested)
+        return (None, tuple(problems)) if problems else self._settled(made, nested)
 
     def _settled(
-        self, fields: dict[str, object], nested: Mapping[str, dict[str, object]]
+        self, made: dict[str, object], nested: Mapping[str, dict[str, object]]
     ) -> tuple[SourceRow | None, tuple[Problem, ...]]:
         """Make the row, and look up whom it is with among the people that are given."""
         # Every value comes from the reader of its field.
         for outer, parts in nested.items():
-            fields[outer] = NESTED[outer](**parts)  # type: ignore[arg-type]
-        row = SourceRow(**fields)  # type: ignore[arg-type]
-        is_known = row.contact_id or row.conversation_id
-        if self._people is not None and row.contact is not None and not is_known:
+            made[outer] = fields.NESTED[outer](**parts)  # type: ignore[arg-type]
+        row = SourceRow(**made)  # type: ignore[arg-type]
+        has_id = row.contact_id or row.conversation_id
+        if self._people is not None and row.contact is not None and not has_id:
             settled = self._people.settle(row.contact)
             if isinstance(settled, Problem):
                 return None, (settled,)
@@ -278,13 +259,15 @@ class RowCoercer:
         return self._body(value.own) if value.own else None
 
     def _pass_over(self, name: str, value: object, values: Mapping[str, object]) -> list[Problem]:
-        if name in NESTED:
+        if name in fields.NESTED:
             # One that is an object has been taken apart into its dotted names.
-            return [Problem(name, kind_of(value), f"write an object, such as {_EXAMPLES[name]}")]
-        meant = near_field(name)
-        if meant is not None and values.get(meant) is None and not is_moot(meant, values):
+            return [
+                Problem(name, fields.kind_of(value), f"write an object, such as {_EXAMPLES[name]}")
+            ]
+        meant = fields.near_field(name)
+        if meant is not None and values.get(meant) is None and not fields.is_moot(meant, values):
             fix = f'write "{meant}", or give --map {meant}={name}'
-            return [Problem(meant, f"is spelled {shown(name)}", fix)]
+            return [Problem(meant, f"is spelled {fields.shown(name)}", fix)]
         if len(self.unknown) < _MAX_UNKNOWN:
             self.unknown[name] = None
         return []

@@ -12,31 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import MESSAGE_TYPES
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.base import Identity, SourceOptions
 from leadconnector_async.sources.coerce import identity_of
-from leadconnector_async.sources.date_patterns import LocalText, ZoneName
-from leadconnector_async.sources.fields import (
-    BODY_FIELDS,
-    FIELDS,
-    GIVEN_IDS,
-    IDS,
-    LIST_FIELDS,
-    LOCATION,
-    OUTBOX_KEY,
-    REASON_NAMES,
-    ZONE,
-    folded,
-    is_foreign,
-    is_moot,
-    listed,
-    near_field,
-    shown,
-    stripped,
-)
+from leadconnector_async.sources.date_patterns import LocalText, ZoneName, zone_named
+from leadconnector_async.sources.fields import OUTBOX_KEY, REASON_NAMES, folded, shown, stripped
 from leadconnector_async.sources.mapped_rules import ColumnValues, Row, parts_of, word_of
 from leadconnector_async.sources.mapping import FieldRule, as_list, columns_of
 from leadconnector_async.sources.mapping_files import NAMES, load_mapping, names_in
-from leadconnector_async.sources.time_zones import zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,12 +28,12 @@ if TYPE_CHECKING:
 
 LIST_SEPARATOR: Final = ";"
 
-ZONE_NAMES: Final = frozenset({ZONE, "tz", "utcoffset", "gmtoffset", "timezoneoffset"})
+ZONE_NAMES: Final = frozenset({fields.ZONE, "tz", "utcoffset", "gmtoffset", "timezoneoffset"})
 """Columns of the zone of a row's date, beside those with the API's names."""
 
 
 def _cleaner(field: str, column: str) -> Callable[[str], object]:
-    if field in LIST_FIELDS:
+    if field in fields.LIST_FIELDS:
         return partial(parts_of, separator=LIST_SEPARATOR)
     if field == "date" and (zone := zone_named(column)) is not None:
         return lambda cell: LocalText.of(stripped(cell), zone)
@@ -64,7 +47,7 @@ def whole(cell: str) -> str:
 
 
 _CLEANERS: Final[dict[str, Callable[[str], str]]] = {
-    **dict.fromkeys(BODY_FIELDS, str),
+    **dict.fromkeys(fields.BODY_FIELDS, str),
     # Fields that spreadsheets take for numbers, and write with a fraction.
     **dict.fromkeys(("id", "altId", "contact.phone", "call.to", "call.from"), whole),
 }
@@ -94,7 +77,7 @@ class Columns(ABC):
             if column and column not in self.names:
                 raise SourceError(
                     f"{source}: --map {field}={column}: there is no such column: "
-                    f"write one of {listed(self.names)}"
+                    f"write one of {fields.listed(self.names)}"
                 )
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
@@ -117,7 +100,7 @@ class Columns(ABC):
 
 
 _NEEDED: Final = (
-    *(("type",), ("direction",), ("date",), ("contact.phone", "contact.email", *IDS)),
+    *(("type",), ("direction",), ("date",), ("contact.phone", "contact.email", *fields.IDS)),
     ("message", "html", "attachments", "call.to", "call.from", "call.status"),
 )
 """Columns of which a table by the API's names needs one each."""
@@ -129,10 +112,12 @@ class NamedColumns(Columns):
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         super().__init__(source, header, mapping)
         feeds = self._feeds()
-        beside = next((n for n in self.names if n not in feeds.values() and is_foreign(n)), None)
-        foreign = set() if beside is None else GIVEN_IDS - mapping.keys()
+        beside = next(
+            (n for n in self.names if n not in feeds.values() and fields.is_foreign(n)), None
+        )
+        foreign = set() if beside is None else fields.GIVEN_IDS - mapping.keys()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
-            foreign -= {LOCATION}
+            foreign -= {fields.LOCATION}
         self.foreign = {name: beside or "" for name in self.names if name in foreign}
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
         self._refuse_wrong(feeds)
@@ -156,20 +141,24 @@ class NamedColumns(Columns):
     def _feeds(self) -> dict[str, str]:
         """Find the column of each field."""
         mapped = {*self._mapping, *self._mapping.values()}
-        own = {name: name for name in self.names if name in FIELDS and name not in mapped}
+        own = {name: name for name in self.names if name in fields.FIELDS and name not in mapped}
         zones = [name for name in self.names if folded(name) in ZONE_NAMES and name not in mapped]
         if zones:
-            own[ZONE] = zones[0]
+            own[fields.ZONE] = zones[0]
         return own | {field: column for field, column in self._mapping.items() if column}
 
     def _refuse_wrong(self, feeds: Mapping[str, str]) -> None:
         """Refuse a header of other names, with all that is wrong with it."""
-        near = [(name, near_field(name)) for name in self.names if name not in self._passed(feeds)]
+        near = [
+            (name, fields.near_field(name))
+            for name in self.names
+            if name not in self._passed(feeds)
+        ]
         wrong = {
             field: f"column {shown(name)} is spelled differently from the field "
             f'"{field}": rename it, or give --map "{field}={name}"'
             for name, field in reversed(near)
-            if field and field not in {*feeds, *self._mapping} and not is_moot(field, feeds)
+            if field and field not in {*feeds, *self._mapping} and not fields.is_moot(field, feeds)
         }
         if not wrong and "type" in feeds:
             return
@@ -202,7 +191,7 @@ def refuse_doubles(source: str, names: Sequence[str], read: Collection[str]) -> 
     doubles = sorted(name for name, times in Counter(names).items() if times > 1 and name in read)
     if doubles:
         raise SourceError(
-            f"{source}: columns occur more than once: {listed(doubles)}: "
+            f"{source}: columns occur more than once: {fields.listed(doubles)}: "
             "rename or remove all but one of each"
         )
 
@@ -225,7 +214,7 @@ class Vocabulary:
     def __init__(self, options: SourceOptions) -> None:
         given = options.mapping_file
         own = set(names_in(options.mappings)).difference(NAMES) if given is None else {given}
-        names = {*FIELDS, *REASON_NAMES, *options.mapping.values()}
+        names = {*fields.FIELDS, *REASON_NAMES, *options.mapping.values()}
         self._known = {folded(name) for name in names}.union(
             _shipped() if given is None else (), *(load_mapping(name).columns() for name in own)
         ) - {""}
@@ -263,7 +252,7 @@ class FieldPlan:
     ) -> None:
         self.field = field
         self.rule = rule
-        self.is_list: bool = field in LIST_FIELDS
+        self.is_list: bool = field in fields.LIST_FIELDS
         self.make: Callable[[str], object] | None = make
         """What makes the value of a cell's text. None: it is the text itself."""
         self.is_plain: bool = make is None and not rule.strip and not rule.kinds

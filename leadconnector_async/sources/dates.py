@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_forms import ORDERED, DateReading, readings
 from leadconnector_async.sources.date_patterns import (
     EARLIEST,
@@ -22,13 +23,12 @@ from leadconnector_async.sources.date_patterns import (
     Survey,
     ZoneName,
     by_format,
-    check_format,
     of_serial,
-    order_of,
     patterns,
+    zone_at,
+    zone_in,
 )
 from leadconnector_async.sources.fields import WrongValueError, kind_of, stripped
-from leadconnector_async.sources.time_zones import zone_at, zone_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
 _DAY: Final = timedelta(days=1)
 
-_APPLE: Final = datetime(2001, 1, 1, tzinfo=UTC)
+_APPLE_AHEAD: Final = datetime(2001, 1, 1, tzinfo=UTC) - EPOCH
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
@@ -50,6 +50,8 @@ _UNITS: Final = (
 
 _BASIC_DATE: Final = 8
 """``YYYYMMDD`` is the one ISO form that looks like a number."""
+
+_DIRECTIVE: Final = re.compile(r"%-?([dmyY])")
 
 _COMPACT: Final = re.compile(r"(?:19|20)\d{12}", re.ASCII)
 
@@ -86,11 +88,10 @@ class Dates:
     """
 
     def __init__(self, zone: tzinfo | None, form: str | None = None) -> None:
-        if form is not None:
-            check_format(form)
         self._zone = zone
         self._form = form
-        self._order = None if form is None else order_of(form)
+        letters = "" if form is None else _checked(form).lower()
+        self._order = next((order for order in ORDERED if order == letters), None)
         self._now = datetime.now(UTC)
         self.latest: datetime = self._now + _DAY
         self._survey: Survey | None = None
@@ -126,13 +127,14 @@ class Dates:
         """
         if isinstance(zone, ZoneName):
             zone = self._named(date, zone)
-        if date.tzinfo is None:
-            date = self._of_zone(date, zone or self._zone)
-        elif date.tzinfo is not UTC:
-            try:
+        try:
+            if date.tzinfo is None:
+                date = self._of_zone(date, zone or self._zone)
+            elif date.tzinfo is not UTC:
                 date = date.astimezone(UTC)
-            except OverflowError:
-                raise _outside() from None
+        except OverflowError:
+            fix = f"write a date such as {EXAMPLE}"
+            raise WrongValueError("is outside the calendar", fix) from None
         if date.year < 1900:  # noqa: PLR2004 - such as 1402, of Persia's calendar
             raise WrongValueError(
                 f"is in the year {date.year}, of another calendar than messages are dated by",
@@ -165,15 +167,12 @@ class Dates:
                 f"write the offset, as in {EXAMPLE}, or give --timezone, "
                 "such as --timezone America/New_York",
             )
-        try:
-            offset = _offset_of_day(zone, date.toordinal())
-            if offset is None:  # clocks change on that day
-                offset, second = _offsets(date, zone)
-                if offset != second:
-                    self.notices.append(GAP if offset < second else FOLD)
-            return (date - offset).replace(tzinfo=UTC)
-        except OverflowError:
-            raise _outside() from None
+        offset = _offset_of_day(zone, date.toordinal())
+        if offset is None:  # clocks change on that day
+            offset, second = _offsets(date, zone)
+            if offset != second:
+                self.notices.append(GAP if offset < second else FOLD)
+        return (date - offset).replace(tzinfo=UTC)
 
     def _read_text(self, text: str, zone: tzinfo | ZoneName | None) -> datetime | None:
         if self._form is not None:
@@ -206,10 +205,12 @@ class Dates:
             return None
         last = self._now + 366 * _DAY
         for unit, name in _UNITS:
-            date = _plus(EPOCH, value, unit)
-            if date is not None and EARLIEST <= date <= last:
-                other = _plus(_APPLE, value, unit)
-                if other is not None and other <= last:
+            try:
+                date = EPOCH + value * unit
+            except OverflowError:
+                continue
+            if EARLIEST <= date <= last:
+                if (other := date + _APPLE_AHEAD) <= last:
                     raise WrongValueError(
                         "is a number that can be Unix time or a Mac's, which counts from 2001 "
                         f'("{date:%Y-%m-%d} or {other:%Y-%m-%d}")',
@@ -218,9 +219,7 @@ class Dates:
                 self.notices.append(f"date is a number, read as {name}")
                 return date
         local = of_serial(value) if 0 < value < 1e5 else None  # noqa: PLR2004 - the year 2173
-        if local is not None and EARLIEST.replace(tzinfo=None) <= local <= last.replace(
-            tzinfo=None
-        ):
+        if local is not None and EARLIEST <= local.replace(tzinfo=UTC) <= last:
             self.notices.append("date is a number, read as Excel's count of days")
             self.notices += [TIMELESS] if text.isdecimal() else []
             return self.utc(local, zone)
@@ -283,22 +282,29 @@ class Dates:
         return self._survey
 
 
+def _checked(form: str) -> str:
+    """Refuse a form of dates that none can have, and give the letters of its day, month and year.
+
+    Raises:
+        SourceError: it is neither a name nor a pattern of `datetime.strptime`.
+    """
+    try:
+        datetime.strptime("", form)  # noqa: DTZ007 - only the pattern counts
+    except (ValueError, re.error) as error:
+        sound = "does not match" in str(error) and "%" in form
+        if not sound and form not in FORMATS:
+            raise SourceError(
+                f"--date-format {form}: is no form of dates: give a pattern such as "
+                f"'%d/%m/%Y %H:%M', or one of {', '.join(FORMATS)}"
+            ) from None
+    return "".join(_DIRECTIVE.findall(form))
+
+
 def _parse(text: str) -> datetime:
     try:
         return msgspec.convert(text, datetime)
     except msgspec.ValidationError:
         return datetime.fromisoformat(text)
-
-
-def _plus(start: datetime, value: float, unit: timedelta) -> datetime | None:
-    try:
-        return start + value * unit
-    except OverflowError:
-        return None
-
-
-def _outside() -> WrongValueError:
-    return WrongValueError("is outside the calendar", f"write a date such as {EXAMPLE}")
 
 
 @cache

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.sources import detect
 from leadconnector_async.sources.base import FORMATS, Source, SourceOptions, location_in
 from leadconnector_async.sources.byte_stream import SourceFile
-from leadconnector_async.sources.detect import (
-    BOOKS,
-    MAIL,
-    UnknownChat,
-    UnknownChatError,
-    format_by_name,
-    misnamed,
-    open_file,
-    told_by,
-)
 from leadconnector_async.sources.fields import MAPPABLE, listed
 from leadconnector_async.sources.mailbox import Mailbox, MailFolder
 from leadconnector_async.sources.mapping_files import found_in, right_names
@@ -106,14 +97,14 @@ def _shipped(path: str, options: SourceOptions) -> Sources:
     if path != "-" and Path(path).is_dir():
         return Export(FolderMembers(path), options)
     file = SourceFile.at(path)
-    known = options.format or format_by_name(path)
+    known = options.format or detect.format_by_name(path)
     if file.size is None or known in _WORKBOOKS or not is_archive(file):
-        return Sources(partial(open_file, file, options))
+        return Sources(partial(detect.open_file, file, options))
     members = ZipMembers(path, path)
     is_book = members.is_workbook()
-    as_book = partial(open_file, file, replace(options, format="excel"))
+    as_book = partial(detect.open_file, file, replace(options, format="excel"))
     sources = Sources(as_book) if is_book else Export(members, options)
-    sources.before += misnamed(path, "excel" if is_book else "zip", options)
+    sources.before += detect.misnamed(path, "excel" if is_book else "zip", options)
     return sources
 
 
@@ -162,7 +153,7 @@ class Export(Sources):
             yield MailFolder(self.members, mails, self._options)
         found, archives = False, []
         for file in others:
-            if format_by_name(file.name) not in _WORKBOOKS and is_archive(file):
+            if detect.format_by_name(file.name) not in _WORKBOOKS and is_archive(file):
                 archives.append(file)
             elif source := self._source(file):
                 found = True
@@ -198,17 +189,19 @@ class Export(Sources):
 
     def _is_misnamed(self, file: SourceFile) -> bool:
         """Tell a file whose name ends as that of a mail, and that holds something else."""
-        if self._options.format or format_by_name(file.name) not in MAIL:
+        named = detect.format_by_name(file.name)
+        if self._options.format or named not in detect.MAIL:
             return False
         head = file.peek()[0]
-        is_other = head.startswith(ZIP_MAGIC) or head[:4] in BOOKS
-        return is_other or told_by(head, format_by_name(file.name), self._options) not in MAIL
+        is_other = head.startswith(ZIP_MAGIC) or head[:4] in detect.BOOKS
+        return is_other or detect.told_by(head, named, self._options) not in detect.MAIL
 
     def _source(self, file: SourceFile, format_: str | None = None) -> Source | None:
+        options = replace(self._options, format=format_ or self._options.format)
         try:
-            source = open_file(file, replace(self._options, format=format_ or self._options.format))
-        except UnknownChatError as error:
-            return UnknownChat(file, self._options, error)
+            source = detect.open_file(file, options)
+        except detect.UnknownChatError as error:
+            return detect.UnknownChat(file, self._options, error)
         except SourceError as error:
             if file.peek()[1] is not None:  # damaged, and perhaps a source
                 raise
@@ -230,7 +223,7 @@ class Export(Sources):
         members = ZipMembers(file.name, file.whole("a zip archive"))
         if members.is_workbook():
             if source := self._source(file, "excel"):
-                source.warnings += misnamed(file.name, "excel", self._options)
+                source.warnings += detect.misnamed(file.name, "excel", self._options)
                 yield source
             return
         export = Export(members, self._options, inner=True)
@@ -255,7 +248,7 @@ class Export(Sources):
             files = "1 file that is" if len(left) == 1 else f"{len(left):,} files that are"
             what += "s" if what == "mail" or len(left) > 1 else ""
             yield f"{files} no {what}, and not read: {listed(left, _MAX_NAMED)}"
-        tables = [name for name in left if format_by_name(name) is not None]
+        tables = [name for name in left if detect.format_by_name(name) is not None]
         yield from (f"{name}: {self._left[name]}" for name in tables[:_MAX_NAMED])
 
 

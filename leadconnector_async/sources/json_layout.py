@@ -97,14 +97,12 @@ def layout_of_json(source: str, head: bytes, options: SourceOptions) -> JsonLayo
 
 
 def _first_whole(lines: list[bytes]) -> object:
-    values = (loaded_value(line) for line in lines[:_LINES_TRIED])
+    values = map(loaded_value, lines[:_LINES_TRIED])
     whole = [value for value in values if value is not None]
-    told = (
-        one
-        for one in whole
-        if not (isinstance(one, dict) and (is_unreadable(one) or empty_list(one)))
-    )
-    return next(told, whole[0] if whole else None)
+    for one in whole:
+        if not (isinstance(one, dict) and (is_unreadable(one) or empty_list(one))):
+            return one
+    return whole[0] if whole else None
 
 
 def _samples(

@@ -33,14 +33,6 @@ if TYPE_CHECKING:
 
 NO_MAIL: Final = 'holds no mail: an mbox file has lines "From …" with a header after them'
 
-_CUT: Final = Problem(
-    "file",
-    "ends within this mail: it may be cut short",
-    "copy or export the file again, and import it once more; if it is whole, import the mail "
-    "from the list of failed ones",
-)
-
-
 _CHUNK: Final = 1 << 16
 """Bytes fed to the parser at once: given a whole mail, it would hold four copies of it."""
 
@@ -130,7 +122,9 @@ class MailReader:
             return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
         is_last = bool(piece.postmark) and not piece.ended
         if piece.is_cut or (is_last and OPEN_END in self.notices):
-            cut = cut or _CUT
+            fix = "copy or export the file again, and import it once more; if it is whole, import "
+            fix += "the mail from the list of failed ones"
+            cut = cut or Problem("file", "ends within this mail: it may be cut short", fix)
         given = as_given(values)
         raw = json.dumps({"file": file, **given} if file else given, ensure_ascii=False).encode()
         parsed = self._coercer.parsed(piece.line, raw, values, self.notices)
@@ -205,11 +199,8 @@ class MailReader:
         if other is None:
             why = "the mail names no sender"
             if is_sent:
-                why = (
-                    "all its recipients are yours"
-                    if to or cc or bcc
-                    else "the mail names no recipient"
-                )
+                named = to or cc or bcc
+                why = "all its recipients are yours" if named else "the mail names no recipient"
             fix = "give contact.email and direction in the list of failed records"
             values["contact.email"] = WrongValueError(f"cannot be told: {why}", fix)
         else:
@@ -309,9 +300,8 @@ class MailFolder:
             return
         found = False
         try:
-            states = mail_headers.states_of_folders(
-                [PurePath(self.name).name, *PurePath(name).parts]
-            )
+            folders = [PurePath(self.name).name, *PurePath(name).parts]
+            states = mail_headers.states_of_folders(folders)
             states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
             for parsed in self._reader.mails(stream, stream.chunks(), states, name, single=single):
                 found = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.sources import mapped_rules as rules
 from leadconnector_async.sources.columns import FieldPlan
 from leadconnector_async.sources.contact_values import NOBODYS, settle_person
 from leadconnector_async.sources.date_patterns import LocalText
@@ -17,25 +18,7 @@ from leadconnector_async.sources.fields import (
     quoted,
     stripped,
 )
-from leadconnector_async.sources.mapped_rules import (
-    SEVERAL,
-    Cell,
-    Row,
-    amount_of,
-    by_prefix,
-    date_of,
-    default_of,
-    first_met,
-    joined,
-    left_out_by,
-    meant_by,
-    parts_of,
-    settled,
-    spread,
-    translated,
-    unique,
-    word_of,
-)
+from leadconnector_async.sources.mapped_rules import Cell, Row, first_met, settled, unique, word_of
 from leadconnector_async.sources.mapping import (
     Definition,
     FieldRule,
@@ -77,8 +60,8 @@ class RowMapper:
     def __init__(self, kind: RecordKind, definition: Definition, sides: ChatSides) -> None:
         empty = frozenset(definition.empty) | {""}
         self._skip = {column: frozenset(values) for column, values in kind.skip.items()}
-        self._leave_out = left_out_by(kind.leave_out, empty)
-        self._without_content = left_out_by(kind.without_content, empty)
+        self._leave_out = rules.left_out_by(kind.leave_out, empty)
+        self._without_content = rules.left_out_by(kind.without_content, empty)
         self._not_carried = {
             column: NotCarried(rule) if isinstance(rule, str) else rule
             for column, rule in kind.not_carried.items()
@@ -143,7 +126,7 @@ class RowMapper:
         if self._chat is not None and (direction is None or FINDERS.isdisjoint(values)):
             values = self._sides.of(self._chat, row, values) | values
         reason, told = self.not_carried(row, values)
-        told += [SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
+        told += [rules.SEVERAL] * self._is_several + [NOBODYS] * self._is_nobodys
         return values, reason, told
 
     def values(self, row: Row) -> Values:
@@ -158,7 +141,7 @@ class RowMapper:
             value = read(plan, row, direction)
             if value is not None:
                 values[plan.field] = value
-        self._is_several = self._can_be_several and spread(values, self._contacts.is_own)
+        self._is_several = self._can_be_several and rules.spread(values, self._contacts.is_own)
         self._is_nobodys = settle_person(self._contacts, values, self._rules, row)
         for plan in self._missing:
             others = FINDERS if plan.field in FINDERS else {plan.field}
@@ -172,7 +155,7 @@ class RowMapper:
         """Put beneath the text of a call what the API has no field for."""
         cells = ((rule, row.get(column, "")) for column, rule in self._notes.items())
         notes = {
-            f"{rule.note}: {amount_of(str(text).strip(), rule.unit)}": rule.told
+            f"{rule.note}: {rules.amount_of(str(text).strip(), rule.unit)}": rule.told
             for rule, cell in cells
             if self._is_filled(cell)
             for text in ([cell] if isinstance(cell, str) else cell)
@@ -235,10 +218,10 @@ class RowMapper:
         if plan.is_list:
             cells = [one for name in columns if (one := self._cell((name,), row, plan)) is not None]
             by = rule.separator or ";"
-            lists = (parts_of(cell, by) if isinstance(cell, str) else cell for cell in cells)
+            lists = (rules.parts_of(cell, by) if isinstance(cell, str) else cell for cell in cells)
             return unique(item for items in lists for item in items) or rule.default
         parts = [self._cell(as_list(names), row, plan) for names in rule.join]
-        whole = joined(parts, is_date=plan.field == "date") if parts else None
+        whole = rules.joined(parts, is_date=plan.field == "date") if parts else None
         found = whole or self._cell(columns, row, plan)
         if rule.glue is not None and isinstance(found, list | tuple):
             # An item is text, or an object that also says how it looks.
@@ -251,7 +234,7 @@ class RowMapper:
             cell = self._after(rule.before, cell or "", row)
         if cell is None:
             known = self._known(rule, row)
-            return default_of(rule, row) if known is None else known
+            return rules.default_of(rule, row) if known is None else known
         for prefix in rule.strip:
             cell = cell.removeprefix(prefix)
         try:
@@ -259,7 +242,7 @@ class RowMapper:
         except WrongValueError as error:
             fix = error.fix + plan.or_map(row)
             return WrongValueError(error.wrong, fix, cell, kind=error.kind)
-        return default_of(rule, row) if made == "" else made
+        return rules.default_of(rule, row) if made == "" else made
 
     def _one_of(
         self, plan: FieldPlan, texts: list[object] | tuple[str, ...]
@@ -293,7 +276,7 @@ class RowMapper:
                 wrong = f"is {quoted(flag)} where true or false is expected"
                 fix = "correct it, or give --map direction=COLUMN with another column"
                 return WrongValueError(wrong, fix)
-        words = (meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
+        words = (rules.meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
         return next((word for word in words if word), None)
 
     def _cell(self, columns: Sequence[str], row: Row, plan: FieldPlan | None = None) -> Cell | None:
@@ -320,11 +303,12 @@ class RowMapper:
 
     def _make(self, field: str, rule: FieldRule) -> Callable[[str], object] | None:
         if rule.words:
-            return partial(translated, rule.words)
+            return partial(rules.translated, rule.words)
         if rule.prefixes:
-            return partial(by_prefix, sorted(rule.prefixes.items(), key=lambda one: -len(one[0])))
+            longest_first = sorted(rule.prefixes.items(), key=lambda one: -len(one[0]))
+            return partial(rules.by_prefix, longest_first)
         if field == "date" or rule.formats or rule.zone:
-            return partial(date_of, rule)
+            return partial(rules.date_of, rule)
         return self._phone if rule.phone else None
 
     def _phone(self, text: str) -> str:

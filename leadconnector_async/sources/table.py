@@ -14,6 +14,7 @@ from leadconnector_async.models import Problem
 from leadconnector_async.sources.base import Parsed
 from leadconnector_async.sources.coerce import identity_of, in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
+from leadconnector_async.sources.date_patterns import zone_and_rest, zone_named
 from leadconnector_async.sources.dates import TIMELESS
 from leadconnector_async.sources.fields import (
     GIVEN_IDS,
@@ -31,7 +32,6 @@ from leadconnector_async.sources.mapped_rules import Spelling
 from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
-from leadconnector_async.sources.time_zones import without_zone, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ class MappedColumns(Columns):
         self._spelled = {
             bare: name
             for name in reversed(clear_first)
-            if (bare := folded(without_zone(name))) in dates
+            if (bare := folded(zone_and_rest(name)[1])) in dates
         }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
         self.wanting: list[str] = [
@@ -193,11 +193,7 @@ class Table:
     """
 
     def __init__(
-        self,
-        place: str,
-        header: Sequence[str],
-        options: SourceOptions,
-        coercer: RowCoercer,
+        self, place: str, header: Sequence[str], options: SourceOptions, coercer: RowCoercer
     ) -> None:
         self._options = options
         names = [stripped(name) for name in header]

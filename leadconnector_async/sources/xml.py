@@ -171,10 +171,8 @@ class _Parser:
 
     def warnings(self, *, whole: bool) -> list[str]:
         """Tell what the file holds beside records, and what it says that it holds."""
-        told = [
-            f"holds {count:,} elements {listed([name])}, which are not read"
-            for name, count in self._others.items()
-        ]
+        others = self._others.items()
+        told = [f"holds {n:,} elements {listed([name])}, which are not read" for name, n in others]
         if whole and self._announced.isdigit() and int(self._announced) != self._found:
             told.append(
                 f"says that it holds {int(self._announced):,} records, and holds {self._found:,}: "

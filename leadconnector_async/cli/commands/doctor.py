@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from leadconnector_async import __version__
 from leadconnector_async.cli import options
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say, width, wrapped
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import option

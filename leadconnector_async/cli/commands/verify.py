@@ -10,7 +10,7 @@ import click
 from msgspec.structs import asdict
 
 from leadconnector_async.cli import options
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.import_options import ApiOptions, api_token
 from leadconnector_async.cli.options import option
@@ -113,17 +113,11 @@ async def _verify_all(options: VerifyOptions) -> _Result:
             limits = {} if listed is None else listed.limits(RateLimit())
             token = api_token(options.token, listed, options.outbox)
             async with options.client(token, limits=limits) as api:
-                found = await _verify_each(reader, options, api, there)
+                counts = (await reader.summary()).locations
+                chosen = [options.location] if options.location else filter(None, counts)
+                found = {of: await verify(api, of, _sent(reader, of), found=there) for of in chosen}
                 sources = await _verify_sources(await reader.sources(), options, api, there)
         return _Result(found, sources, (await reader.summary()).locations)
-
-
-async def _verify_each(
-    reader: OutboxReader, options: VerifyOptions, api: LeadConnector, there: FoundMessages
-) -> dict[str, Verification]:
-    counts = (await reader.summary()).locations
-    chosen = [options.location] if options.location else [name for name in counts if name]
-    return {name: await verify(api, name, _sent(reader, name), found=there) for name in chosen}
 
 
 async def _verify_sources(
@@ -162,18 +156,14 @@ def _terms(others: dict[str, int]) -> str:
 def _lines(location: str, result: Verification, others: dict[str, int]) -> Iterator[str]:
     yield f"Location {location}"
     bad = result.unreadable_count
-    unreadable = (
-        [("unreadable", bad, "exported, and not comparable, or not in full")] if bad else []
-    )
-    yield from figures(
-        [
-            ("sent", result.checked, "by the outbox"),
-            ("exported", result.exported, "messages that the API holds, others' included"),
-            ("missing", result.missing_count, ""),
-            ("double", result.double_count, ""),
-            *unreadable,
-        ]
-    )
+    rows = [
+        ("sent", result.checked, "by the outbox"),
+        ("exported", result.exported, "messages that the API holds, others' included"),
+        ("missing", result.missing_count, ""),
+        ("double", result.double_count, ""),
+        ("unreadable", bad, "exported, and not comparable, or not in full"),
+    ]
+    yield from figures(rows if bad else rows[:-1])
     yield from _listed("Missing", map(_told, result.missing), result.missing_count)
     yield from _listed("Double", map(_told, result.doubles), result.double_count)
     yield from _listed("Unreadable", result.unreadable, bad)

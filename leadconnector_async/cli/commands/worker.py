@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from leadconnector_async.cli import options
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.sending_options import sending_options
 
@@ -61,10 +61,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
             "workers share an outbox in a database: give --outbox postgresql://…; a file is sent "
             "by the one import that has it open"
         )
-    from leadconnector_async.cli.import_options import WorkerOptions  # noqa: PLC0415 - not for help
+    from leadconnector_async.cli import import_options as of  # noqa: PLC0415 - not for help
     from leadconnector_async.cli.metrics import served_metrics  # noqa: PLC0415 - the same
 
-    asked = WorkerOptions(**given)
+    asked = of.WorkerOptions(policy=of.policy_of(given), limit=of.limit_of(given), **given)
     with served_metrics(asked) as metrics:
         ctx.exit(asyncio.run(_work(asked, metrics)))
 

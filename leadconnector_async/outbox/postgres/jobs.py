@@ -29,9 +29,9 @@ from leadconnector_async.outbox.postgres.counters import (
     storable,
 )
 from leadconnector_async.outbox.postgres.queueing import Publisher
+from leadconnector_async.outbox.postgres.reader import unsettled
 from leadconnector_async.outbox.postgres.records import PostgresRecords
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER, LOCK_STAGING
-from leadconnector_async.outbox.postgres.summary import unsettled
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 
 if TYPE_CHECKING:

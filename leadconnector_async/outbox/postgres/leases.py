@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
-from leadconnector_async.outbox.base import Acquired, Lease, State
+from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims, add_trails
@@ -37,9 +37,6 @@ SHARDS: Final = 64
 
 BORROW_MS: Final = 15_000
 """Milliseconds that a worker has to hand over what another process asks for."""
-
-SPAN_MS: Final = 10_000
-"""Sent records are counted by spans of this length."""
 
 _ACQUIRE: Final = """WITH noted AS (
         INSERT INTO owner (location, at, worker)
