@@ -233,22 +233,22 @@ class Leases:
         await add_trails(self.connection, settlements)
         if ended := [of.claim.seq for of in settlements if of.claim.trace and of.state]:
             await self.connection.execute("DELETE FROM trace WHERE seq = ANY($1)", ended)
-        done = [fate.claim for fate in settlements if fate.state is State.SENT]
-        unused = await stored_files.unuse(
-            self.connection, [of.seq for of in done if stored_files.local_files(of.deferred)]
-        )
+        sent = [fate.claim for fate in settlements if fate.state is State.SENT]
+        done = [of.seq for of in sent if stored_files.local_files(of.deferred)]
+        unused = await stored_files.unuse(self.connection, done)
         learned = {
             (fate.claim.lease.number, name): value
             for fate in reversed(settlements)  # the first one is kept
             for name, value in (fate.lookups or {}).items()
         }
         await note_lookups(self.connection, [(*of, value) for of, value in learned.items()])
-        self.runner.committed.append(lambda: self._dropped(settlements))
-        self.runner.committed.append(lambda: self.unused_files.update(unused))
 
-    def _dropped(self, settlements: Sequence[Settlement]) -> None:
-        for fate in settlements:
-            self.claims.held.drop(fate.claim.lease.number, fate.claim.seq)
+        def drop() -> None:
+            self.unused_files.update(unused)
+            for fate in settlements:
+                self.claims.held.drop(fate.claim.lease.number, fate.claim.seq)
+
+        self.runner.committed.append(drop)
 
     def _check_fates(self, settlements: Sequence[Settlement]) -> None:
         seqs = {fate.claim.seq for fate in settlements}
