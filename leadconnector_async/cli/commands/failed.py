@@ -176,9 +176,8 @@ def _keys_of(path: str) -> Iterator[tuple[bytes, str]]:
     text = Path(path).read_text("utf-8-sig", errors="surrogateescape")
     rows = _objects(text) if text.lstrip().startswith("{") else _table(text)
     for row in rows:
-        key = row.get(_KEY)
+        key, location = row.get(_KEY), row.get("locationId")
         if isinstance(key, str) and key:
-            location = row.get("locationId")
             yield key_from_text(key), location if isinstance(location, str) else ""
 
 
@@ -203,10 +202,7 @@ def _table(text: str) -> Iterable[Mapping[str, object]]:
 
 
 async def _dismiss(
-    outbox: str,
-    *,
-    keys: Iterable[tuple[bytes, str]] = (),
-    gists: Iterable[str] = (),
+    outbox: str, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
 ) -> int:
     async with await open_outbox(outbox, create=False) as store:
         return await store.dismiss(keys=keys, gists=gists)
