@@ -174,7 +174,7 @@ class Leases:
             self._tokens[location] = token
             self.names[name] = location
             self.claims.forget(location)
-            self.claims.held.add(location, [(claim.lane, claim.seq) for claim in unknown])
+            self.claims.hold(location, [(claim.lane, claim.seq) for claim in unknown])
 
         self.runner.committed.append(begin)
         used = None if quota[0] is None else QuotaSnapshot(*quota)  # type: ignore[arg-type]
@@ -246,7 +246,7 @@ class Leases:
         def drop() -> None:
             self.unused_files.update(unused)
             for fate in settlements:
-                self.claims.held.drop(fate.claim.lease.number, fate.claim.seq)
+                self.claims.drop(fate.claim.lease.number, fate.claim.seq)
 
         self.runner.committed.append(drop)
 
@@ -254,7 +254,7 @@ class Leases:
         seqs = {fate.claim.seq for fate in settlements}
         if len(seqs) < len(settlements):
             raise ValueError("a record is settled twice")
-        if not self.claims.held.holds(seqs):
+        if not self.claims.holds(seqs):
             raise ValueError("a record is not claimed")
         if any(fate.state not in _ENDS for fate in settlements):
             raise ValueError("a record is not claimed, or is to stay so")
@@ -274,7 +274,7 @@ class Leases:
         """Note in memory (location, lane, seq) that the location's row says is held."""
         for location, lane, seq in places:
             if location in self._tokens:
-                self.claims.held.add(location, [(lane, seq)])
+                self.claims.hold(location, [(lane, seq)])
 
 
 _FATE_COLUMNS: Final = 12
