@@ -124,7 +124,7 @@ def _flat(rules: object) -> object:
         return rules
     named: dict[str, object] = {}
     for key, value in rules.items():
-        if key in fields.NESTED and value:
+        if key in fields.NESTED and isinstance(value, dict) and value:
             named |= {f"{key}.{name}": rule for name, rule in value.items()}
         else:
             named[key] = value
