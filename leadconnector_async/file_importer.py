@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from leadconnector_async.errors import CLOSED, ClosedError, DailyQuotaSpentError
-from leadconnector_async.importer import Piece, import_with, reading_options
+from leadconnector_async.importer import Importer, Piece, import_with, reading_options
 from leadconnector_async.outbox.selection import selection_of
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.statistics import StatisticsReporter
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from leadconnector_async.client import LeadConnector
-    from leadconnector_async.importer import Importer
     from leadconnector_async.policy import ContactMode
     from leadconnector_async.reports.progress import ImportProgress
     from leadconnector_async.reports.statistics import Statistics
@@ -169,16 +168,19 @@ async def import_files(  # noqa: PLR0913 - all but three have defaults
             on_stats=on_stats,
             stats_every=stats_every,
         ),
-        api.session.with_policy(policy),
+        partial(
+            Importer,
+            api.session.with_policy(policy),
+            concurrency=concurrency,
+            location=api.location_id,
+            providers=lambda _: providers,
+            origin=source_api or api,
+            piece=Piece(selection, inf if run_for is None else run_for),
+            measured=on_stats is not None,
+        ),
         SourceReader([fspath(source) for source in sources], await reading_options(options, path)),
         outbox=path,
         destination=api.base_url.rstrip("/"),
-        concurrency=concurrency,
-        location=api.location_id,
-        providers=lambda _: providers,
-        origin=source_api or api,
-        piece=Piece(selection, inf if run_for is None else run_for),
-        measured=on_stats is not None,
     )
 
 
@@ -239,18 +241,17 @@ class Signals:
         self._finish = finish
         self._stop_now = stop_now
         self._loop = asyncio.get_running_loop()
-        self._former: dict[int, object] = {}
         self.count: int = 0
 
     def __enter__(self) -> Self:
         # Not loop.add_signal_handler: a loop that waits for a pipe would never call it.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._former[number] = signal.signal(number, self._handle)
+        caught = (signal.SIGINT, signal.SIGTERM)
+        self._former = {number: signal.signal(number, self._handle) for number in caught}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given
+            signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1

@@ -65,7 +65,7 @@ class Importer:
         location: the location of records that name none; None refuses these.
         providers: for a location, the provider's id by type of message, where records name none.
         piece: which records to send, and for how long.
-        origin: what reads the locations that are sources.
+        origin: the client of locations that are sources. They are read into the reader's spool.
         measured: whether `statistics` are kept, which costs some microseconds for each record.
     """
 
@@ -79,10 +79,12 @@ class Importer:
         location: str | None = None,
         providers: Providers = no_providers,
         piece: Piece = Piece(),  # noqa: B008 - frozen
-        origin: LocationReader | None = None,
+        origin: LeadConnector | None = None,
         measured: bool = False,
     ) -> None:
-        self._origin = origin
+        self._origin: LocationReader | None = None
+        if origin is not None and reader.options.spool is not None:
+            self._origin = LocationReader(origin, reader.options.spool, location)
         self._outbox = outbox
         self._selection = piece.selection
         self._ends_at = asyncio.get_running_loop().time() + piece.seconds
@@ -127,13 +129,8 @@ class Importer:
         return {name: getattr(progress, name) for name in ("pending", "rate", "seconds_left")}
 
     @property
-    def total(self) -> int:
-        """Records that this run has to send."""
-        return self._sending.total or 0
-
-    @property
     def left_over(self) -> int | None:
-        """Those of them that are left; None where it is all that is pending."""
+        """Records that this run had to send, and that are left; None: all that is pending."""
         return self._sending.left_over
 
     @property
@@ -238,23 +235,15 @@ async def _folders_of(outbox: str) -> list[Path]:
     return list(dict.fromkeys(Path(name).absolute().parent for name in names if name))  # noqa: ASYNC240 - looks at no file
 
 
-async def import_with(  # noqa: PLR0913 - one argument for each part that an import is made of
+async def import_with(
     drive: Callable[[Importer], Awaitable[Ending]],
-    session: ApiSession,
+    make: Callable[[DurableOutbox, SourceReader], Importer],
     reader: SourceReader,
     *,
     outbox: str,
     destination: str,
-    concurrency: int | None,
-    location: str | None,
-    providers: Providers,
-    piece: Piece = Piece(),  # noqa: B008 - frozen
-    origin: LeadConnector,
-    measured: bool = False,
 ) -> ImportSummary:
     """Check the sources and the account of the outbox, let ``drive`` run the importer, sum up.
-
-    ``origin`` is the client of locations that are sources.
 
     Raises:
         LeadConnectorError: a source or the outbox cannot be opened; and what ``drive`` raises.
@@ -263,17 +252,7 @@ async def import_with(  # noqa: PLR0913 - one argument for each part that an imp
     reader.check()
     async with await open_outbox(outbox) as store:
         await store.dedicate(destination)
-        importer = Importer(
-            session,
-            store,
-            reader,
-            concurrency=concurrency,
-            location=location,
-            providers=providers,
-            piece=piece,
-            origin=LocationReader(origin, files_of(outbox), location),
-            measured=measured,
-        )
+        importer = make(store, reader)
         try:
             ending = await drive(importer)
         finally:

@@ -73,10 +73,9 @@ class Policy(Struct, frozen=True, kw_only=True):
             raise ValueError("share must be more than 0, and 1 at most")
         if self.attempts < 1:
             raise ValueError("attempts must be at least 1")
-        if self.on_unknown not in get_args(OnUnknown):
-            raise ValueError(f"on_unknown must be one of {', '.join(get_args(OnUnknown))}")
-        if self.contacts not in get_args(ContactMode):
-            raise ValueError(f"contacts must be one of {', '.join(get_args(ContactMode))}")
+        for name, words in (("on_unknown", OnUnknown), ("contacts", ContactMode)):
+            if getattr(self, name) not in get_args(words):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(words))}")
         if not self.look_after:
             raise ValueError("look_after needs at least one time")
         times = (self.backoff, self.backoff_cap, self.retry_after_cap, self.patience)

@@ -46,6 +46,10 @@ class OwnerSending:
             awaited=lambda: False,
         )
         of = self._dispatcher
+        self.stats: RunStats = of.stats
+        """What was done so far."""
+        self.locations: Mapping[str, LocationState] = of.locations
+        """Those that this process sends for."""
         self._marker = (
             ReadMarker(session, outbox, of.stats, of.locations, notice)
             if session.policy.mark_read
@@ -55,16 +59,6 @@ class OwnerSending:
         """Records without a fate, by location, of those that this run has to see sent."""
         self.total: int | None = None
         """How many these were at first; None until sending begins."""
-
-    @property
-    def stats(self) -> RunStats:
-        """What was done so far."""
-        return self._dispatcher.stats
-
-    @property
-    def locations(self) -> Mapping[str, LocationState]:
-        """Those that this process sends for."""
-        return self._dispatcher.locations
 
     @property
     def errors(self) -> Mapping[str, LeadConnectorError]:

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from leadconnector_async.api import effects, endpoints
 from leadconnector_async.api.listings import conversation_of, text_of
-from leadconnector_async.api.responses import exists_already, is_absent, is_refusal
+from leadconnector_async.api.responses import exists_already, is_absent, is_refusal, is_success
 from leadconnector_async.models import FoundContact, UpsertedContact
 from leadconnector_async.transport.base import Request
 
@@ -97,7 +97,7 @@ def find_contact(
         )
     response: Response = yield make_contact(location, person)
     if is_refusal(response):
-        known = _duplicate_of(response.body)
+        known = _id_in(_read(response.body).meta, "contactId")
         if known in others:
             raise effects.StepRefusedError(_OTHER)
         if not known:
@@ -214,11 +214,7 @@ def _normal(text: str) -> str:
 
 def made_contact(response: Response) -> str | None:
     """The id of the contact that was made, where one was: also by an answer that says otherwise."""
-    try:
-        found = effects.content_of(response, _ContactReply, _MAKE)
-    except (effects.StepFailedError, effects.StepRefusedError):
-        return None
-    return _id_in(found.contact)
+    return _id_in(_read(response.body).contact) if is_success(response) else None
 
 
 def delete_contact(contact: str) -> Request:
@@ -232,11 +228,12 @@ def make_contact(location: str, contact: Contact) -> Request:
     return Request("POST", "/contacts/", endpoints.CONTACTS_VERSION, _encode(fields))
 
 
-def _duplicate_of(body: bytes) -> str | None:
+def _read(body: bytes) -> _ContactReply:
+    """Read any answer; one that cannot be read says nothing."""
     try:
-        return _id_in(msgspec.json.decode(body, type=_ContactReply).meta, "contactId")
+        return msgspec.json.decode(body, type=_ContactReply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+        return _ContactReply()
 
 
 _OPEN: Final = "the conversation could not be opened"

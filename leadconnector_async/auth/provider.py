@@ -76,8 +76,6 @@ class StaticToken:
         'pit-0123456789'
     """
 
-    __slots__ = ("_token",)
-
     def __init__(self, token: str) -> None:
         if not is_token(token):
             raise ValueError(f"the token is empty or has characters that no token has: {FIX_TOKEN}")
@@ -126,8 +124,6 @@ class TokenCache:
     runs in a task of its own, which no cancelled caller cuts off: a refresh token is used up
     although nobody waits for its successor any more.
     """
-
-    __slots__ = ("_clock", "_fetch", "_held", "_refused", "_task")
 
     def __init__(
         self,
@@ -188,13 +184,9 @@ _PIECE: Final = 65_536
 class CommandToken:
     """The first line that a command prints. It is run once, when the token is first needed.
 
-    No shell reads the command. Nothing it prints is shown, not even when it fails.
-
-    Args:
-        argv: the program and its arguments.
-        what: whose token it is, in the words of errors.
-        turns: bounds how many commands run at a time.
-        seconds: how long it may take.
+    No shell reads the command. Nothing it prints is shown, not even when it fails. ``what`` is
+    whose token it is, in the words of errors; ``turns`` bounds how many commands run at a time,
+    ``seconds`` how long one may take.
     """
 
     def __init__(

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import io
 import sys
+from enum import IntEnum
 from importlib import import_module
 from typing import Any, Final, TextIO
 
 import click
 
 from leadconnector_async import __version__
-from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.cli.format import fitted, say
 from leadconnector_async.errors import LeadConnectorError
+
+
+class Exit(IntEnum):
+    """How the command ends. Scripts rely on the numbers."""
+
+    DONE = 0
+    ERROR = 1
+    """Stopped by an error, or a location could not go on."""
+    USAGE = 2
+    FAILED = 3
+    """Finished, and some records failed or are unresolved."""
+    DAY_SPENT = 4
+    """The day's quota, or the time that the run was given, is spent: run again later."""
+    INTERRUPTED = 130
+    """Run again to go on."""
+
 
 COMMANDS: Final = {
     "import": ("import_", "Import files: stage, send, report. Run again to go on."),

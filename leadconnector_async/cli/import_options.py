@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from msgspec import Struct
@@ -20,19 +20,20 @@ from leadconnector_async.cli.option_types import OFF
 from leadconnector_async.client import LeadConnector
 from leadconnector_async.importer import Piece, reading_options
 from leadconnector_async.locations.token_sources import LocationTokens, tokens_of
-from leadconnector_async.locations.toml_file import Locations, StatedRate
+from leadconnector_async.locations.toml_file import Locations
 from leadconnector_async.outbox.open import read_outbox
 from leadconnector_async.outbox.selection import selection_of
-from leadconnector_async.policy import ContactMode, Policy
+from leadconnector_async.policy import Policy
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.sources import SourceOptions
 from leadconnector_async.transport.aiohttp_session import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.records.builder import Providers
     from leadconnector_async.sandbox import SandboxConfig
 
 
@@ -72,6 +73,15 @@ class ApiOptions(Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
+    def own_token(self, outbox: str | None) -> str | TokenProvider:
+        """What the API is to be asked with.
+
+        Raises:
+            LocationsError: a variable that the file of locations names is not set.
+        """
+        listed = self.locations
+        return self.token or "" if listed is None else tokens_of(listed, outbox=outbox)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"  # neither tokens nor an outbox with its password
 
@@ -82,45 +92,17 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
     concurrency: int | None
     connect_timeout: float
     timeout: float
-    attempts: int
-    on_unknown: Literal["look", "send", "hold"]
-    look_after: float
-    no_stamp: bool
-    patience: float
-    contacts: ContactMode
-    wait: bool
-    quota: StatedRate | str | None
-    daily: int | None
-    share: float
+    policy: Policy
+    limit: RateLimit | None
+    """The quota to assume until the API tells; None for none."""
     metrics: tuple[str, int] | None = None
     metrics_locations: bool = False
-
-    def policy(self) -> Policy:
-        """How patient to be."""
-        return Policy(
-            attempts=self.attempts,
-            on_unknown=self.on_unknown,
-            look_after=(self.look_after / 4, self.look_after),
-            stamp_alt_id=not self.no_stamp,
-            patience=self.patience,
-            contacts=self.contacts,
-            wait_for_day=self.wait,
-            share=self.share,
-        )
-
-    def limit(self) -> RateLimit | None:
-        """The quota to assume until the API tells."""
-        if self.quota == OFF:
-            return RateLimit(requests=10**9, daily=self.daily) if self.daily else None
-        usual = RateLimit()
-        daily = self.daily or usual.daily
-        if isinstance(self.quota, StatedRate):
-            return RateLimit(self.quota.requests, self.quota.interval, daily)
-        return RateLimit(usual.requests, usual.interval, daily)
+    as_json: bool
+    quiet: bool
 
     def limits(self) -> dict[str, RateLimit | None]:
         """The same for each location of the file of locations."""
-        return {} if self.locations is None else self.locations.limits(self.limit())
+        return {} if self.locations is None else self.locations.limits(self.limit)
 
     def sending_client(
         self, token: str | TokenProvider, base_url: str, location: str | None = None
@@ -130,9 +112,9 @@ class SendingOptions(ApiOptions, frozen=True, kw_only=True):
             token,
             base_url,
             location_id=location,
-            limit=self.limit(),
+            limit=self.limit,
             limits=self.limits(),
-            policy=self.policy(),
+            policy=self.policy,
             timeouts=Timeouts(connect=self.connect_timeout, read=self.timeout),
         )
 
@@ -149,10 +131,7 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
     stage_only: bool
     provider: str | None
     piece: Piece
-    mark_read: bool
     source_token: str | None
-    as_json: bool
-    quiet: bool
 
     def source_client(self) -> LeadConnector | None:
         """The client for the locations that are sources, where they have a token of their own."""
@@ -160,40 +139,55 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
             return None
         return self.sending_client(self.source_token, self.base_url or BASE_URL)
 
-    def policy(self) -> Policy:
-        """How patient to be, and whether to mark what is read."""
-        return replace(super().policy(), mark_read=self.mark_read)
-
     async def rehearsing(self) -> SourceOptions:
         """How to read without writing anything. What earlier runs kept can be named."""
         reading = await reading_options(self.source, self.outbox or "")
         kept = () if self.outbox is None or reading.spool is None else (reading.spool,)
         return replace(reading, files=(*reading.files, *kept), spool=None)
 
-    def limit(self) -> RateLimit | None:
-        """The quota to assume until the API tells. The sandbox has one only if it is asked for."""
-        if self.quota is None and self.daily is None and self.sandbox:
-            return None
-        return super().limit()
 
-    def providers(self, location: str) -> Mapping[str, str]:
-        """The conversation provider by type of message: the file of locations goes first."""
-        common = dict.fromkeys(NEED_PROVIDER, self.provider) if self.provider else {}
-        own = {} if self.locations is None else self.locations.providers(location)
-        return {**common, **own}
+def providers_of(provider: str | None, locations: Locations | None) -> Providers:
+    """The conversation provider by type of message: the file of locations goes first."""
+    common = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
+    if locations is None:
+        return lambda _: common
+    return lambda of: {**common, **locations.providers(of)}
 
 
-def piece_of(source: SourceOptions, seconds: float | None, selecting: dict[str, Any]) -> Piece:
-    """The piece that the user asks for.
+def policy_of(given: dict[str, Any]) -> Policy:
+    """Take out of what click gives how patient to be."""
+    look_after, no_stamp = given.pop("look_after"), given.pop("no_stamp")
+    taken = {name: given.pop(name) for name in Policy.__struct_fields__ if name in given}
+    return Policy(look_after=(look_after / 4, look_after), stamp_alt_id=not no_stamp, **taken)
+
+
+def limit_of(given: dict[str, Any]) -> RateLimit | None:
+    """Take out of what click gives the quota. The sandbox has one only if it is asked for."""
+    quota, daily, usual = given.pop("quota"), given.pop("daily"), RateLimit()
+    if quota == OFF:
+        return RateLimit(requests=10**9, daily=daily) if daily else None
+    if quota is None and daily is None and given.get("sandbox"):
+        return None
+    rate = quota or usual
+    return RateLimit(rate.requests, rate.interval, daily or usual.daily)
+
+
+def piece_of(given: dict[str, Any], source: SourceOptions) -> Piece:
+    """Take out of what click gives how much one run does.
 
     Raises:
-        click.UsageError: there can be none such.
+        click.UsageError: there can be no such piece.
     """
+    selecting = {name: given.pop(name) for name in _SELECTING}
+    seconds = given.pop("run_for")
     try:
         selection = selection_of(timezone=source.timezone, region=source.region, **selecting)
     except ValueError as error:
         raise click.UsageError(f"nothing can be selected so: {error}") from None
     return Piece(selection, math.inf if seconds is None else seconds)
+
+
+_SELECTING: Final = ("limit", "limit_conversations", "since", "until", "only")
 
 
 class WorkerOptions(SendingOptions, frozen=True, kw_only=True):
@@ -202,8 +196,6 @@ class WorkerOptions(SendingOptions, frozen=True, kw_only=True):
     outbox: str
     lease: float
     drain: bool
-    as_json: bool
-    quiet: bool
 
 
 _ROUND_TRIP: Final = 0.02
@@ -223,7 +215,7 @@ def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
         LocationsError: a variable that the file of locations names is not set.
     """
     if not options.sandbox:
-        yield destination(options), api_token(options.token, options.locations, options.outbox)
+        yield destination(options), options.own_token(options.outbox)
         return
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
@@ -234,17 +226,6 @@ def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
             own = {id_: StaticToken(one) for one, id_ in tokens.items()}
             token = LocationTokens(options.locations, own)
         yield sandbox.url, token
-
-
-def api_token(
-    token: str | None, locations: Locations | None, outbox: str | None
-) -> str | TokenProvider:
-    """What the API is to be asked with.
-
-    Raises:
-        LocationsError: a variable that the file of locations names is not set.
-    """
-    return (token or "") if locations is None else tokens_of(locations, outbox=outbox)
 
 
 def _sandbox_tokens(locations: Locations | None) -> dict[str, str]:
@@ -266,12 +247,12 @@ def _sandbox_config(options: ImportOptions) -> SandboxConfig:
         tokens=_sandbox_tokens(options.locations),
         trusting=True,
         latency=Latency(up=_ROUND_TRIP / 2, down=_ROUND_TRIP / 2),
-        limits=limits(options.limit()),
+        limits=limits(options.limit),
         location_limits={id_: limits(limit) for id_, limit in options.limits().items()},
     )
 
 
-async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
+async def taken_as_known(options: ImportOptions) -> str | None:
     """Say which ids that the records name the sandbox takes as they are: it cannot look them up.
 
     Raises:
@@ -280,7 +261,7 @@ async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
     from leadconnector_async.outbox.workload import named_ids  # noqa: PLC0415 - for the sandbox only
     from leadconnector_async.sandbox.message_store import is_own_form, is_provider_form  # noqa: PLC0415 - the same
 
-    named = await read_outbox(outbox, named_ids)
+    named = await read_outbox(options.outbox or "", named_ids)
     given = {options.location, *_sandbox_tokens(options.locations).values()}
     counts = {
         "contact": sum(map(is_own_form, named.contacts)),

@@ -27,7 +27,7 @@ for_option: Final = option(
 
 piece_options: Final = options_of(
     """
-    --limit N, first
+    --limit N
         Send the first N messages alone, by their dates and over all runs. All are staged; the same
         command without this and the next four options sends the rest.
     --limit-conversations [N]
@@ -85,7 +85,7 @@ sending_options: Final = options_of(
     """,
     share_option,
     """
-    --wait
+    --wait, wait_for_day
         When the day's quota is spent, wait instead of exit 4.
     --quota N/SECONDS
         The quota of each location, as REQUESTS/SECONDS, or "off". By default 100/10. What the API

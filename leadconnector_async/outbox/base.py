@@ -167,6 +167,9 @@ CLAIM_BYTES: Final = 1000
 
 NO_BOUND: Final = 1 << 62
 
+SPAN_MS: Final = 10_000
+"""Sent records are counted by spans of this length."""
+
 
 class Claim(Struct, gc=False, eq=False):
     """A record that the holder of its lease may send, or must look for."""

@@ -8,42 +8,40 @@ the queries have PostgreSQL's ``$1``, which the other one reads as its own ``?``
 from __future__ import annotations
 
 import re
+import time
 from abc import ABC, abstractmethod
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
 
-from leadconnector_async.outbox.base import State, TrailEvent
-from leadconnector_async.outbox.reader import QueuedRecord, RecordLife, SentRecord, SourcePosition
+from leadconnector_async.outbox.base import SPAN_MS, State, TrailEvent
+from leadconnector_async.outbox.reader import (
+    MAX_PLACES,
+    OutboxSummary,
+    QueuedRecord,
+    ReasonGroup,
+    RecordLife,
+    SentRecord,
+    SourcePosition,
+    kind_of,
+)
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import key_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from leadconnector_async.outbox.base import StoppedLocation
-    from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, KindOf, OutboxSummary
-
-
-class _PayloadKind(Struct, gc=False):
-    """What is decoded of a payload. A database's own JSON functions take three times as long."""
-
-    type: str | None = None
-    direction: str | None = None
-    date: Raw | UnsetType = UNSET
-
-
-_kinds: Final = msgspec.json.Decoder(_PayloadKind)
-
-
-def kind_of(payload: bytes, date: int) -> tuple[str | None, str | None, int | None]:
-    """Type, direction, and ``date`` if the message has one."""
-    kind = _kinds.decode(payload)
-    return kind.type, kind.direction, None if kind.date is UNSET else date
-
+    from leadconnector_async.outbox.reader import (
+        FailedRecord,
+        Group,
+        HistoryRecord,
+        KindOf,
+        Owner,
+        RecordCounts,
+    )
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 
@@ -82,23 +80,48 @@ _OVERTAKEN: Final = """SELECT count(*) FROM (
         ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq AND o.state = 2
     ) AS sent WHERE at < before"""
 
+_PACE: Final = """SELECT count(DISTINCT span),
+        CAST(coalesce(sum(sent) FILTER (WHERE span >= $1), 0) AS bigint)
+    FROM pace"""
+
+_KEPT: Final = """SELECT count(*), (SELECT CAST(coalesce(sum(n), 0) AS bigint) FROM copy)
+    FROM record"""
+
+_COPIES: Final = """SELECT name, line FROM copy JOIN source ON source.id = copy.source
+    ORDER BY source, line LIMIT $1"""
+
+_LATER: Final = """SELECT name, count(*) FROM queue JOIN location ON id = -location
+    WHERE location < 0 GROUP BY id, name"""
+
 _BY_KEY: Final = """SELECT seq FROM record
     WHERE location IN (SELECT id FROM location) AND key = $1 ORDER BY seq"""
 
 _BY_ANSWER: Final = """SELECT seq FROM outcome WHERE $1 IN (message_id, conversation_id)
     ORDER BY seq"""
 
-_LIVES: Final = """SELECT r.seq, key, location.name, r.location, r.date, payload,
+ENDS: Final = "outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq"
+WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
+    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
+
+_LIVES: Final = f"""SELECT r.seq, key, location.name, r.location, r.date, payload,
         coalesce(source.name, ''), coalesce(line, 0), coalesce(o.state, 0), at,
         coalesce(o.attempts, q.attempts, 0), message_id, conversation_id, email_message_id,
         text, detail
     FROM record r JOIN location ON location.id = r.location
-        LEFT JOIN outcome o ON o.location = r.location AND o.lane = r.lane AND o.seq = r.seq
-        LEFT JOIN queue q ON q.location IN (r.location, -r.location)
-            AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)
-        LEFT JOIN reason ON reason.id = o.reason
-        {origin}
-    WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""
+        LEFT JOIN {ENDS} {WAITS} LEFT JOIN reason ON reason.id = o.reason {{origin}}
+    WHERE r.seq > $1 ORDER BY r.seq LIMIT $2"""  # noqa: S608 - our own names
+
+
+_INVARIANTS: Final = {
+    "records that wait and have an end": f"""SELECT count(*) FROM record r {WAITS}
+        JOIN {ENDS} WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names
+    "places in the queue without their record": """SELECT count(*) FROM queue q LEFT JOIN record r
+        ON (r.seq, r.lane, r.date) = (q.seq, q.lane, q.date)
+            AND q.location IN (r.location, -r.location)
+        WHERE r.seq IS NULL""",
+    "ends without their record": """SELECT count(*) FROM outcome o LEFT JOIN record r
+        ON (r.seq, r.lane, r.location) = (o.seq, o.lane, o.location) WHERE r.seq IS NULL""",
+}
 
 
 class StoreQueries(NamedTuple):
@@ -106,6 +129,10 @@ class StoreQueries(NamedTuple):
 
     location: str
     """The number of a location, by its name."""
+    moments: str
+    """When records were settled: at first, and at last."""
+    places: str
+    """The first so many that have a state and a reason: number, source and line."""
     quotas: str
     contacts: str
     forms: str
@@ -126,8 +153,8 @@ class OutboxReader(ABC):
     """Every method raises `OutboxError` where the store cannot be read."""
 
     _queries: ClassVar[StoreQueries]
-    _invariants: ClassVar[Mapping[str, str]]
-    """What counts that have to be 0 are of."""
+    _invariants: ClassVar[dict[str, str]]
+    """What counts that have to be 0 are of, in this store."""
 
     @abstractmethod
     async def _rows(self, query: str, *values: object) -> Sequence[Any]: ...
@@ -136,17 +163,59 @@ class OutboxReader(ABC):
     def at_one_moment(self) -> AbstractAsyncContextManager[None]:
         """Answer all that is asked within the block as of its beginning."""
 
-    @abstractmethod
     async def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> OutboxSummary:
         """Count everything, as of one moment. ``lately_s`` is taken to the next ten seconds."""
+        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        since = (now - round(lately_s * 1000)) // SPAN_MS
+        rows = self._rows
+        async with self.at_one_moment():
+            counts = await self._counts()
+            ((first_at, last_at),) = await rows(self._queries.moments)
+            ((spans, sent_lately),) = await rows(_PACE, since)
+            ((records, copies),) = await rows(_KEPT)
+            return OutboxSummary(
+                counts,
+                [
+                    ReasonGroup(State(of.state), of.reason, of.count, await self._first(of))
+                    for of in await self._groups()
+                ],
+                first_at,
+                last_at,
+                sent_lately,
+                (now - since * SPAN_MS) / 1000,
+                records,
+                copies,
+                [SourcePosition(*place) for place in await rows(_COPIES, MAX_PLACES)],
+                spans * SPAN_MS,
+                {name: n for name, n in await rows(_LATER)},  # noqa: C416 - rows are no pairs
+                await self._owners(counts, since),
+            )
+
+    @abstractmethod
+    async def _counts(self) -> dict[str, RecordCounts]: ...
+
+    @abstractmethod
+    async def _groups(self) -> list[Group]: ...
+
+    async def _first(self, group: Group) -> list[SourcePosition]:
+        """Where the first records of a group stand: they are among the first of each reason."""
+        found = [
+            tuple(row)
+            for _, reason in group.sources
+            for row in await self._rows(self._queries.places, group.state, reason, MAX_PLACES)
+        ]
+        return [SourcePosition(name, line) for _, name, line in sorted(found)[:MAX_PLACES]]
+
+    async def _owners(self, _locations: Iterable[str], _since: int) -> tuple[Owner, ...]:
+        return ()
 
     async def quotas(self) -> dict[str, QuotaSnapshot]:
         """How much of each location's quota was used, where anything was."""
         return {name: QuotaSnapshot(*of) for name, *of in await self._rows(self._queries.quotas)}
 
-    @abstractmethod
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `DurableOutbox.stopped`."""
+        return {}
 
     async def lanes(self) -> dict[str, int]:
         """How many lanes of each location have something to send."""
@@ -199,8 +268,9 @@ class OutboxReader(ABC):
 
     async def broken(self) -> dict[str, int]:
         """How many rows break each rule of the store that any does break."""
+        rules = self._invariants | _INVARIANTS
         async with self.at_one_moment():
-            found = {what: await self._rows(query) for what, query in self._invariants.items()}
+            found = {what: await self._rows(query) for what, query in rules.items()}
         counts = {what: sum(count for (count,) in rows) for what, rows in found.items()}
         return {what: count for what, count in counts.items() if count}
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         LineKey,
         NewRecord,
         RecordStore,
-        SubmitStore,
     )
     from leadconnector_async.records.draft import Draft
 
@@ -146,7 +145,9 @@ _AT_LEAST: Final = 16
 async def stage(store: RecordStore, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
     """Write a batch of one pass down."""
     if not source_pass.kin:
-        await _introduce(store, source_pass)
+        kin = await store.kin(source_pass.source)
+        source_pass.name = kin.get(source_pass.source, "")
+        source_pass.kin = frozenset({source_pass.source, *kin})
     drafts = await RefusedLineMatcher(store).recognise(drafts, source_pass)
     deduplicator = Deduplicator(store, source_pass)
     created = refused = at = 0
@@ -191,14 +192,7 @@ async def _stage(
     return len(created), refused
 
 
-async def _introduce(store: RecordStore, source_pass: SourcePass) -> None:
-    """Tell a pass under which numbers its source is known."""
-    kin = await store.kin(source_pass.source)
-    source_pass.name = kin.get(source_pass.source, "")
-    source_pass.kin = frozenset({source_pass.source, *kin})
-
-
-async def submit(store: SubmitStore, drafts: Sequence[Draft]) -> list[Submission]:
+async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission]:
     """Stage records and make them claimable; say what is known of each."""
     created, rest = await store.insert(drafts)
     await store.enter(created, source=0)
@@ -231,7 +225,7 @@ async def _is_same(store: RecordStore, record: NewRecord, known: ExistingRecord)
     return await is_same(store, draft, known)
 
 
-async def _known(store: SubmitStore, seq: int) -> Submission:
+async def _known(store: RecordStore, seq: int) -> Submission:
     end = await store.end_of(seq)
     if end is None:
         return Submission(seq, await store.publish_known(seq), None)

@@ -245,8 +245,6 @@ _OF_OPTIONS: Final = re.compile(rb',"(?:conversationProviderId|altId)":"(?:[^"\\
 _OF_CALLS: Final = re.compile(rb',"message":"(?:[^"\\]|\\.)*"')
 """The text of a call is made of notes, which are an option too."""
 
-_TEXTS: Final = ("subject", "message", "html")
-
 _KEPT: Final = (
     *("type", "direction", "date", "contactId", "conversationId", "conversationProviderId"),
 )
@@ -271,7 +269,7 @@ def content_digest(payload: bytes, deferred: str | None, *, mail: bool = False) 
     files = lacks.contents
     if mail:
         body = orjson.loads(payload)
-        texts = (" ".join(body.get(name, "").split()) for name in _TEXTS)
+        texts = (" ".join(body.get(name, "").split()) for name in ("subject", "message", "html"))
         files = sorted(files or body.get("attachments", []))
         said = orjson.dumps((body.get("emailFrom", "").lower(), *texts, *files))
     else:

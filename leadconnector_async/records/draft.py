@@ -206,11 +206,8 @@ def normalised(message: InboundMessage) -> InboundMessage:
 
     The API answers 422 to ``attachments: []``. Raises OverflowError where UTC has no such date.
     """
-    changes: dict[str, object] = {
-        name: None
-        for name in ("attachments", "email_cc", "email_bcc")
-        if getattr(message, name) == []
-    }
+    lists = ("attachments", "email_cc", "email_bcc")
+    changes: dict[str, object] = {name: None for name in lists if getattr(message, name) == []}
     date = message.date
     if isinstance(date, datetime) and date.tzinfo is not None and date.tzinfo is not UTC:
         changes["date"] = date.astimezone(UTC)

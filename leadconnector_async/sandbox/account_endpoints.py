@@ -209,7 +209,9 @@ def search_conversations(state: SandboxState, request: ApiRequest) -> replies.Re
         for conversation in _candidates(state, request, location)
         if conversation.opened_at + state.config.reads.search_lag <= request.now
     ]
-    found = [view for view in found if _matches(view, request.query.get("query"))]
+    sought = request.query.get("query", "").lower()
+    names = ("fullName", "email", "phone")
+    found = [view for view in found if any(sought in str(view[name]).lower() for name in names)]
     descending = request.query.get("sort", "desc") == "desc"
     found.sort(key=lambda view: (view["lastMessageDate"], view["id"]), reverse=descending)
     start, page = request.moment("startAfterDate"), found
@@ -233,12 +235,6 @@ def _candidates(state: SandboxState, request: ApiRequest, location: str) -> list
 def _seen(state: SandboxState, conversation: Conversation, request: ApiRequest) -> dict[str, Any]:
     messages = visible(state, conversation.timeline.by_date(), request.now)
     return conversation_view(state, conversation, messages[-1] if messages else None)
-
-
-def _matches(view: dict[str, Any], text: str | None) -> bool:
-    if not text:
-        return True
-    return any(text.lower() in str(view[name]).lower() for name in ("fullName", "email", "phone"))
 
 
 def refresh(state: SandboxState, request: ApiRequest) -> replies.Reply:
@@ -294,7 +290,7 @@ def _issue(
         company=None if location else company,
         expires_at=request.now + app.expires_in,
     )
-    state.access.issue(token, grant)
+    state.access.grants[token] = grant
     answer: dict[str, Any] = {
         "access_token": token,
         "token_type": "Bearer",

@@ -175,28 +175,24 @@ class FaultPlan:
 
 _PAGE: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 
+_HTML: Final = "text/html; charset=utf-8"
+
 _NESTED: Final = {
     "error": {"code": "UNAUTHENTICATED", "message": "Invalid token: access token is invalid"}
 }
 
-_GARBAGE_RATES: Final = {
-    "X-RateLimit-Max": "lots",
-    "X-RateLimit-Remaining": "-7",
-    "X-RateLimit-Interval-Milliseconds": "1e999",
-    "X-RateLimit-Limit-Daily": "",
-    "X-RateLimit-Daily-Remaining": "99999999999999999999",
-    "X-RateLimit-Daily-Reset": "NaN",
-    "Retry-After": "soon",
-}
+_RATES: Final = (
+    *("X-RateLimit-Max", "X-RateLimit-Remaining", "X-RateLimit-Interval-Milliseconds"),
+    *("X-RateLimit-Limit-Daily", "X-RateLimit-Daily-Remaining", "X-RateLimit-Daily-Reset"),
+)
 
-_CONTRADICTORY_RATES: Final = {
-    "X-RateLimit-Max": "1",
-    "X-RateLimit-Remaining": "5000",
-    "X-RateLimit-Interval-Milliseconds": "0",
-    "X-RateLimit-Limit-Daily": "10",
-    "X-RateLimit-Daily-Remaining": "200000",
-    "X-RateLimit-Daily-Reset": "0",
-}
+_GARBAGE: Final = ("lots", "-7", "1e999", "", "99999999999999999999", "NaN")
+
+_GARBAGE_RATES: Final = dict(zip(_RATES, _GARBAGE, strict=True)) | {"Retry-After": "soon"}
+
+_CONTRADICTORY_RATES: Final = dict(
+    zip(_RATES, ("1", "5000", "0", "10", "200000", "0"), strict=True)
+)
 
 
 def invented_reply(fault: Fault, seen: int) -> replies.Reply:
@@ -207,10 +203,6 @@ def invented_reply(fault: Fault, seen: int) -> replies.Reply:
 
 def _with_headers(reply: replies.Reply, headers: dict[str, str]) -> replies.Reply:
     return replace(reply, headers={**reply.headers, **headers})
-
-
-def _html(status: int) -> replies.Reply:
-    return replies.Reply(status, _PAGE, "text/html; charset=utf-8")
 
 
 def _altered(reply: replies.Reply, **changes: object) -> replies.Reply:
@@ -226,10 +218,6 @@ def _throttled(fault: Fault, retry_after: str | None) -> replies.Reply:
     return _with_headers(replies.THROTTLED, {"Retry-After": retry_after} if retry_after else {})
 
 
-def _redirect(status: int, fault: Fault) -> replies.Reply:
-    return replies.Reply(status, b"", headers={"Location": fault.target})
-
-
 _SPOILERS: Final[dict[str, Callable[[Fault, replies.Reply], replies.Reply]]] = {
     "401": lambda _, __: replies.BAD_TOKEN,
     "401_nested": lambda _, __: replies.json_reply(401, _NESTED),
@@ -238,11 +226,11 @@ _SPOILERS: Final[dict[str, Callable[[Fault, replies.Reply], replies.Reply]]] = {
     "422": lambda _, __: replies.invalid("the sandbox was told to refuse this").reply,
     "429": lambda fault, _: _throttled(fault, None),
     "500": lambda _, __: replies.SERVER_ERROR,
-    "502": lambda _, __: _html(502),
+    "502": lambda _, __: replies.Reply(502, _PAGE, _HTML),
     "503": lambda _, __: replies.error(503, "Service Unavailable"),
     "504": lambda _, __: replies.error(504, "Gateway Timeout"),
     "garbage": lambda _, __: replies.Reply(200, b'\x00\xff{"success": tru'),
-    "html": lambda _, __: _html(200),
+    "html": lambda _, __: replies.Reply(200, _PAGE, _HTML),
     "no_id": lambda _, reply: _altered(reply, messageId=None),
     "id_type": lambda _, reply: _altered(reply, messageId=12345),
     "refused": lambda fault, _: replies.error(fault.status, "the sandbox was told to refuse this"),
@@ -251,8 +239,8 @@ _SPOILERS: Final[dict[str, Callable[[Fault, replies.Reply], replies.Reply]]] = {
     "rates_contradictory": lambda _, reply: _with_headers(reply, _CONTRADICTORY_RATES),
     "retry_past": lambda fault, _: _throttled(fault, "Wed, 21 Oct 2015 07:28:00 GMT"),
     "retry_far": lambda fault, _: _throttled(fault, "31536000"),
-    "redirect_302": lambda fault, _: _redirect(302, fault),
-    "redirect_307": lambda fault, _: _redirect(307, fault),
+    "redirect_302": lambda fault, _: replies.Reply(302, b"", headers={"Location": fault.target}),
+    "redirect_307": lambda fault, _: replies.Reply(307, b"", headers={"Location": fault.target}),
 }
 
 

@@ -28,10 +28,8 @@ class FixedWindow:
     def _roll(self, now: float) -> None:
         if now < self._ends:
             return
-        begins = now
-        if self._phase is not None:
-            begins = now - (now - self._phase) % self._interval
-        self._ends = begins + self._interval
+        since = 0.0 if self._phase is None else (now - self._phase) % self._interval
+        self._ends = now - since + self._interval
         self._used = 0
 
     def left(self, now: float) -> int:

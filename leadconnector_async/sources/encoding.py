@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -39,15 +39,9 @@ _UNDECODABLE: Final = "\udcff"
 is found by the same check, and refused with the same words, as a bad byte in a UTF-8 file."""
 
 
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return _UNDECODABLE, error.end
-
-
 _MARK: Final = "leadconnector_async.mark"
 
-codecs.register_error(_MARK, _mark)
+codecs.register_error(_MARK, lambda e: (_UNDECODABLE, cast("UnicodeDecodeError", e).end))
 
 
 class Utf8Text:
@@ -63,9 +57,8 @@ class Utf8Text:
         self.encoding: str = name
         self.marked: bool = bool(mark)
         """The source began with a byte order mark."""
-        self._decoder = (
-            None if self.encoding == "utf-8" else codecs.getincrementaldecoder(self.encoding)(_MARK)
-        )
+        decoder = codecs.getincrementaldecoder(name)
+        self._decoder = None if name == "utf-8" else decoder(_MARK)
         self.head: bytes = self._utf8(start[len(mark) :])
         # Spreadsheets on old Macs end lines with a carriage return alone.
         self._returns = b"\r" in self.head[:-1] and b"\n" not in self.head
@@ -106,25 +99,19 @@ def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, st
         if start.startswith(mark):
             return mark, marked
     if encoding is not None:
-        return b"", _known_encoding(name, encoding)
+        try:
+            b"a".decode(encoding, "replace")
+            known = codecs.lookup(encoding).name
+        except (LookupError, UnicodeError) as error:
+            fix = "give one such as utf-8, cp1252, latin-1 or utf-16"
+            raise SourceError(f"{name}: --encoding {encoding} is no encoding: {fix}") from error
+        return b"", "utf-8" if known == "utf-8-sig" else known
     # Every format begins with an ASCII character, so NULs beside it give UTF-16 away.
     if start[1:4:2] == b"\0\0" and start[0] and start[2]:
         return b"", "utf-16-le"
     if start[0:4:2] == b"\0\0" and start[1] and start[3]:
         return b"", "utf-16-be"
     return b"", "utf-8"
-
-
-def _known_encoding(name: str, encoding: str) -> str:
-    try:
-        b"a".decode(encoding, "replace")
-        known = codecs.lookup(encoding).name
-    except (LookupError, UnicodeError) as error:
-        raise SourceError(
-            f"{name}: --encoding {encoding} is no encoding: "
-            "give one such as utf-8, cp1252, latin-1 or utf-16"
-        ) from error
-    return "utf-8" if known == "utf-8-sig" else known
 
 
 GARBLED: Final = "text that looks decoded wrongly, as Ã© for é: --repair-text mends such"

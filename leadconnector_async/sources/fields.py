@@ -105,14 +105,12 @@ def near_field(name: str) -> str | None:
     return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
 
 
-_FOREIGN: Final = frozenset(
-    (
-        *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
-        *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
-        *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
-        *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
-        *("datesent", "datecreated", "dateadded"),
-    )
+_FOREIGN: Final = (
+    *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
+    *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
+    *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
+    *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
+    *("datesent", "datecreated", "dateadded"),
 )
 
 
@@ -205,9 +203,7 @@ _WORD: Final = re.compile(r"[\w-]{1,24}", re.ASCII)
 """What may be quoted: where columns are shifted, any field can hold the text of a message."""
 
 _MARKS: Final = "".join(
-    chr(code)
-    for first, last in ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2069), (0xFEFF, 0xFEFF))
-    for code in range(first, last + 1)
+    map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF))
 )
 """Characters without a width: phones and spreadsheets put them around numbers and dates."""
 
@@ -262,17 +258,13 @@ def kind_of(value: object) -> str:
 
 def scalar_text(value: object) -> str:
     """Write a cell as CSV would hold it: whole numbers without a point, dates as ISO 8601."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case date():
-            return value.isoformat()
-        case bytes():
-            return value.decode(errors="replace")
-        case _:
-            return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def stripped(text: str) -> str:

@@ -132,15 +132,12 @@ class JsonValues:
                 return None
             elif not closers:
                 self._at = token.end()
-                return self._whole()
+                size = self._dropped + self._at - self._start
+                raw = TooLong(size) if size > LINE_LIMIT else self._buffer[self._start : self._at]
+                self._dropped = 0
+                return self._record_line, raw
         self._at = len(self._buffer)
         return None
-
-    def _whole(self) -> Item:
-        size = self._dropped + self._at - self._start
-        raw = TooLong(size) if size > LINE_LIMIT else self._buffer[self._start : self._at]
-        self._dropped = 0
-        return self._record_line, raw
 
     def _around(self, text: bytes, at: int) -> Item | None:
         """Follow the structure. What is no object, but where records are, is an item too."""
@@ -209,7 +206,13 @@ class JsonValues:
         self._counted -= keep
         self._start = 0
         if self._dropped and in_record:
-            self._shorten()
+            # Of a string that has not ended, it is kept that it is open.
+            escape = (len(self._buffer) - len(self._buffer.rstrip(b"\\"))) % 2
+            kept = self._buffer[:1] + b"\\" * escape
+            if len(kept) < len(self._buffer):
+                self.line += self._buffer.count(b"\n")
+                self._dropped += len(self._buffer) - len(kept)
+                self._buffer = kept
         elif not in_record and len(self._buffer) > LINE_LIMIT:
             self._fail(f"has a value over {LINE_LIMIT} bytes around its records", 0)
 
@@ -223,15 +226,6 @@ class JsonValues:
         for frame in held:
             frame.start = None if frame.start is None else frame.start - keep
         return keep
-
-    def _shorten(self) -> None:
-        """Of a string that has not ended, in a record that is too long, keep that it is open."""
-        escape = (len(self._buffer) - len(self._buffer.rstrip(b"\\"))) % 2
-        kept = self._buffer[:1] + b"\\" * escape
-        if len(kept) < len(self._buffer):
-            self.line += self._buffer.count(b"\n")
-            self._dropped += len(self._buffer) - len(kept)
-            self._buffer = kept
 
     def _count_lines(self, to: int) -> None:
         self.line += self._buffer.count(b"\n", self._counted, to)

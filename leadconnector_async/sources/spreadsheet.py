@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
@@ -103,9 +103,8 @@ def as_text(value: object) -> str:
 
 def missing_extra(path: str, package: str, extra: str) -> SourceError:
     """Say which extra a file needs."""
-    return SourceError(
-        f"{path}: needs the package {package}: pip install 'leadconnector-async[{extra}]'"
-    )
+    fix = f"pip install 'leadconnector-async[{extra}]'"
+    return SourceError(f"{path}: needs the package {package}: {fix}")
 
 
 def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
@@ -186,13 +185,11 @@ def _look(book: _Book, name: str, vocabulary: Vocabulary) -> _SheetHead | None:
 
 def _named(path: str, name: str, book: _Book, looks: list[_SheetHead]) -> _SheetHead:
     for same in (str, str.casefold):
-        found = [look for look in looks if same(look.name) == same(name)]
-        if found:
-            return found[0]
+        if found := next((look for look in looks if same(look.name) == same(name)), None):
+            return found
     has = "is empty" if name in book.names else "is not there"
-    raise SourceError(
-        f"{path}: sheet {shown(name)} {has}: give one of {listed([look.name for look in looks])}"
-    )
+    names = listed([look.name for look in looks])
+    raise SourceError(f"{path}: sheet {shown(name)} {has}: give one of {names}")
 
 
 def _grid(
@@ -249,10 +246,8 @@ def _warnings(book: _Book, looks: list[_SheetHead], read: list[_SheetHead]) -> I
         elif look not in read:
             rows = sum(1 for _ in book.rows(look.name))
             has = "is hidden" if look.hidden else "has another header"
-            yield (
-                f"{where} ({rows:,} row{'s' * (rows != 1)}) {has}: not read: "
-                f"give --sheet {shown(look.name)}"
-            )
+            fix = f"give --sheet {shown(look.name)}"
+            yield f"{where} ({rows:,} row{'s' * (rows != 1)}) {has}: not read: {fix}"
 
 
 _BATCH: Final = 2_000
@@ -280,22 +275,17 @@ def open_parquet(file: SourceFile, options: SourceOptions) -> Spreadsheet:
 
     def rows() -> Iterator[GridRow]:
         nonlocal done
-        for batch in _batches(path, table, pa):
-            columns = [column.to_pylist() for column in batch.flatten().columns]
-            for cells in zip(*columns, strict=True):
-                done += 1
-                yield done, [as_text(cell) for cell in cells], None
+        try:
+            for batch in table.iter_batches(batch_size=_BATCH):
+                columns = pa.Table.from_batches([batch]).flatten().columns
+                for cells in zip(*(column.to_pylist() for column in columns), strict=True):
+                    done += 1
+                    yield done, [as_text(cell) for cell in cells], None
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{path}: is damaged: export it again") from error
+        finally:
+            table.close()
 
     return Spreadsheet(
         file, header, rows(), options, share=lambda: done / total if total else 1.0, place=path
     )
-
-
-def _batches(path: str, file: Any, pa: Any) -> Iterator[Any]:  # noqa: ANN401 - has no types
-    try:
-        for batch in file.iter_batches(batch_size=_BATCH):
-            yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path}: is damaged: export it again") from error
-    finally:
-        file.close()

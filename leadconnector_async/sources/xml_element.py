@@ -7,23 +7,17 @@ import binascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.leave_out import LEAVE_OUT
-from leadconnector_async.sources.attachments import named_for
-from leadconnector_async.sources.coerce import in_api_names
+from leadconnector_async.sources.attachments import Attached, named_for
+from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from leadconnector_async.sources.attachments import Attached
     from leadconnector_async.sources.base import Parsed, SourceOptions
-    from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.mapping import Definition, Files, Inner, Members, RecordKind
-
-EMAIL: Final = "contact.email"
-
-NAME: Final = "contact.name"
 
 _NOTHING: Final = frozenset({"", "null"})
 
@@ -87,7 +81,7 @@ class ElementReader:
             return
         passed += () if found.notice is None else (found.notice,)
         if found.members:
-            values.pop(NAME, None)  # it is all of their names
+            values.pop("contact.name", None)  # it is all of their names
         members = {"members": found.members} if found.members else {}  # for whoever has to mend it
         for person in found.people:
             own = values | {PHONE: person}
@@ -98,25 +92,23 @@ class ElementReader:
             return None
         given = values.get(PHONE)
         if given is None and kind.members is not None:
-            given = values.pop(EMAIL, None)
+            given = values.pop("contact.email", None)
         if kind.members is not None:
             address = given if isinstance(given, str) else ""
-            return self._told(kind.members, address, element.inner, values.get("direction"))
-        return None if given is not None or EMAIL in values else With([withheld()])
+            return self._told(kind.members, address, element, values.get("direction"))
+        return None if given is not None or "contact.email" in values else With([withheld()])
 
     def _values(
         self, kind: RecordKind, reader: RowMapper, row: dict[str, str], element: Element
     ) -> tuple[dict[str, object], list[str]]:
         values = reader.values(row)
         passed: list[str] = []
-        if kind.files is not None:
-            if kind.files.lost is not None and any(
-                data in _NOTHING
-                and attributes.get(kind.files.type or "", "") not in kind.files.besides
-                for data, attributes in _parts(kind.files, element)
-            ):
-                passed.append(kind.files.lost)
-            files, broken = _within(kind.files, element, passed.append)
+        if (rule := kind.files) is not None:
+            without = [one for data, one in _parts(rule, element) if data in _NOTHING]
+            types = {one.get(rule.type or "", "") for one in without}
+            if rule.lost is not None and not types.issubset(rule.besides):
+                passed.append(rule.lost)
+            files, broken = _within(rule, element, passed.append)
             kept = self._coercer.files.keep(files, values.get("type"), passed.append)
             if broken is not None:
                 broken.given = (
@@ -126,23 +118,14 @@ class ElementReader:
                 values["attachments"] = broken or kept
         return values, passed
 
-    def _told(
-        self,
-        rule: Members,
-        address: str,
-        inner: Iterable[tuple[str, dict[str, str]]],
-        direction: object,
-    ) -> With:
+    def _told(self, rule: Members, address: str, element: Element, direction: object) -> With:
         """Tell it from the addresses within a message, and from the one of the message itself."""
         own = self._contacts.own
         is_alone = bool(address) and not rule.element and is_one(address)
         if is_alone and self._contacts.same(address) not in own:
             return With((address,))
-        told = (
-            (attributes.get(rule.attribute, ""), attributes.get(rule.role, ""))
-            for name, attributes in inner
-            if name == rule.element
-        )
+        inner = [attributes for name, attributes in element.inner if name == rule.element]
+        told = [(one.get(rule.attribute, ""), one.get(rule.role, "")) for one in inner]
         roles = [(at, role) for at, role in told if at not in (*_NOTHING, *rule.own)]
         senders = [at for at, role in roles if role in rule.senders]
         listed = people_in(address) if address and address not in rule.own else []
@@ -226,11 +209,10 @@ def _text(inner: Inner, tag: str, attributes: dict[str, str]) -> str | None:
     text = attributes.get(inner.attribute, "")
     if text in _NOTHING and inner.base64 is not None:
         try:
-            return (
-                base64.b64decode(attributes.get(inner.base64, ""), validate=True).decode() or None
-            )
+            text = base64.b64decode(attributes.get(inner.base64, ""), validate=True).decode()
         except ValueError:  # no base64, or no UTF-8: a file
             return None
+        return text or None
     return None if text in _NOTHING else text
 
 
@@ -244,8 +226,5 @@ def _has_content(kind: RecordKind, element: Element, values: dict[str, object]) 
 
 def _parts(files: Files, element: Element) -> Iterator[tuple[str, dict[str, str]]]:
     """What each of the files in an element holds, as its text, and its attributes."""
-    return (
-        (attributes.get(files.attribute, ""), attributes)
-        for tag, attributes in element.inner
-        if tag == files.element
-    )
+    parts = (attributes for tag, attributes in element.inner if tag == files.element)
+    return ((attributes.get(files.attribute, ""), attributes) for attributes in parts)

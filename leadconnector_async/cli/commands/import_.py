@@ -13,8 +13,6 @@ from leadconnector_async.cli.sending_options import piece_options, sending_optio
 
 SANDBOX_LOCATION: Final = "sandbox"
 
-_SELECTING: Final = ("limit_conversations", "since", "until", "only")
-
 SANDBOX_OUTBOX: Final = "leadconnector-sandbox.db"
 
 
@@ -74,16 +72,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     """
     _check_origin(given)
     _fill_in(given)
-    from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.cli.import_options import ImportOptions, piece_of  # noqa: PLC0415 - the same
+    from leadconnector_async.cli import import_options as of  # noqa: PLC0415 - not needed for help
+    from leadconnector_async.cli.commands.run_import import run  # noqa: PLC0415 - the same
 
     options.obey_output_options(ctx, given)
-    _fill_in_location(given)
-    selecting = {name: given.pop(name) for name in _SELECTING}
-    selecting["limit"], run_for = given.pop("first"), given.pop("run_for")
     source = options.source_options_of(given)
-    piece = piece_of(source, run_for, selecting)
-    asked = ImportOptions(source=source, piece=piece, **given)
+    piece, policy, limit = of.piece_of(given, source), of.policy_of(given), of.limit_of(given)
+    asked = of.ImportOptions(source=source, piece=piece, policy=policy, limit=limit, **given)
     ctx.exit(run(asked, color=ctx.color is not False))
 
 
@@ -123,10 +118,6 @@ def _fill_in(given: dict[str, Any]) -> None:
         raise click.UsageError("--mark-read is for the import that sends, not for --stage-only")
     if not given["sources"] and not (given["outbox"] and exists(given["outbox"])):
         raise click.UsageError("name at least one SOURCE: a file, or - for standard input")
-
-
-def _fill_in_location(given: dict[str, Any]) -> None:
-    """Read the file of locations, and find where the records go that name no location."""
     if given["locations"]:
         from leadconnector_async.locations.toml_file import read_locations  # noqa: PLC0415 - not for help
 

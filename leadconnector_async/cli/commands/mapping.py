@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import say
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.base import SourceOptions
@@ -65,12 +65,8 @@ def differences(name: str) -> tuple[int, list[str]]:
     """
     load_mapping(name)
     examples = load_examples(name)
-    told = [
-        f"example {number}: {told}"
-        for number, example in enumerate(examples, 1)
-        for told in _told(name, example)
-    ]
-    return len(examples), told
+    numbered = enumerate(examples, 1)
+    return len(examples), [f"example {n}: {told}" for n, of in numbered for told in _told(name, of)]
 
 
 def _told(name: str, example: Example) -> Iterator[str]:
@@ -85,11 +81,9 @@ def _told(name: str, example: Example) -> Iterator[str]:
     nothing: dict[str, object] = {}
     for number, (have, want) in enumerate(zip_longest(made, wanted, fillvalue=nothing), 1):
         for field in dict.fromkeys((*want, *have)):
-            if have.get(field) != want.get(field):
-                yield (
-                    f"record {number}: {field} is {_shown(have.get(field))}, "
-                    f"and should be {_shown(want.get(field))}"
-                )
+            found, meant = have.get(field), want.get(field)
+            if found != meant:
+                yield f"record {number}: {field} is {_shown(found)}, and should be {_shown(meant)}"
 
 
 def _made(name: str, example: Example) -> list[dict[str, object]]:

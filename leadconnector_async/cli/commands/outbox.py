@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.option_types import OUTBOX
 from leadconnector_async.cli.options import json_option, option, outbox_option
@@ -74,15 +74,15 @@ def check(outbox: str, *, as_json: bool) -> None:
     if as_json:
         found = {"records": records, "broken": broken, "overtaken": overtaken}
         print_json({"outbox": shown_place(outbox)} | found)
-    elif not broken:
-        say(f"{counted(records, 'record')}: each is accounted for.")
-    if overtaken and not as_json:
-        say(
-            f"{counted(overtaken, 'message')} sent before an earlier one of the conversation, "
-            "which was read, put back or selected later."
-        )
-    for what, count in {} if as_json else broken.items():
-        say(f"{count:,} {what}")
+    else:
+        if not broken:
+            say(f"{counted(records, 'record')}: each is accounted for.")
+        if overtaken:
+            early = (
+                f"{counted(overtaken, 'message')} sent before an earlier one of the conversation"
+            )
+            say(f"{early}, which was read, put back or selected later.")
+        say(f"{count:,} {what}" for what, count in broken.items())
     if broken:
         say(
             "The outbox is damaged: keep it, restore a copy beside it, and import the same files "

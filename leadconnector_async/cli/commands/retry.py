@@ -41,13 +41,11 @@ def command(outbox: str, *, as_json: bool) -> None:
     if retried.pending or retried.unknown:
         say("The same import again does so.")
     if retried.refused:
-        are = "is wrong itself, and stays"
-        if retried.refused > 1:
-            are = "are wrong themselves, and stay"
-        say(
-            f"{counted(retried.refused, 'record')} {are} failed: "
-            f"leadconnector failed --outbox {shlex.quote(shown_place(outbox))} -o FILE"
+        one, more = "is wrong itself, and stays", "are wrong themselves, and stay"
+        wrong = (
+            f"{counted(retried.refused, 'record')} {one if retried.refused == 1 else more} failed"
         )
+        say(f"{wrong}: leadconnector failed --outbox {shlex.quote(shown_place(outbox))} -o FILE")
     if retried.left:
         say(f"{counted(retried.left, 'record')} more stay unresolved until the next retry.")
 

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from leadconnector_async.cli import report_lines
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import destination, taken_as_known, target
+from leadconnector_async.cli.import_options import destination, providers_of, taken_as_known, target
 from leadconnector_async.cli.metrics import served_metrics
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.delivery.workers import MAX_WORKERS, max_workers
 from leadconnector_async.errors import DailyQuotaSpentError, LeadConnectorError
 from leadconnector_async.file_importer import Signals
-from leadconnector_async.importer import import_with, reading_options
+from leadconnector_async.importer import Importer, import_with, reading_options
 from leadconnector_async.outbox.open import rehearsal, shown_place
 from leadconnector_async.outbox.workload import workload
 from leadconnector_async.reports.outbox_status import status_of
@@ -39,14 +40,13 @@ from leadconnector_async.sources.batch_reader import SourceReader
 from leadconnector_async.stager import Stager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from leadconnector_async.auth.provider import TokenProvider
     from leadconnector_async.cli.import_options import ImportOptions
     from leadconnector_async.cli.metrics import Metrics
     from leadconnector_async.cli.progress_display import NoDisplay
     from leadconnector_async.cli.rich_progress import BarDisplay
-    from leadconnector_async.importer import Importer
     from leadconnector_async.outbox.outbox_reader import OutboxReader
 
 _CODES: Final[dict[Ended, Exit]] = {
@@ -76,7 +76,8 @@ def run(options: ImportOptions, *, color: bool) -> Exit:
         target(options) as (base_url, token),
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        summary = runner.run(_Run(options, display, metrics).run(base_url, token))
+        drive = partial(_drive, options, display, metrics)
+        summary = runner.run(_import(drive, options, base_url, token))
     if summary.error is not None:
         say(f"leadconnector: {summary.error}", err=True)
     if options.as_json:
@@ -96,11 +97,8 @@ def _within_open_files(options: ImportOptions) -> ImportOptions:
     if room == most:
         return options
     if room < wanted and not options.quiet:
-        say(
-            f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}: the limit "
-            "on open files (ulimit -n) has no room for more",
-            err=True,
-        )
+        most_now = f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}"
+        say(f"{most_now}: the limit on open files (ulimit -n) has no room for more", err=True)
     return replace(options, concurrency=min(room, wanted))
 
 
@@ -111,84 +109,80 @@ def exit_code(summary: ImportSummary) -> Exit:
     return _CODES.get(summary.ended, Exit.DONE)
 
 
-class _Run:
-    """One run of the importer in the loop, with its signals and its progress."""
-
-    def __init__(
-        self, options: ImportOptions, display: NoDisplay | BarDisplay, metrics: Metrics
-    ) -> None:
-        self._options = options
-        self._display = display
-        self._metrics = metrics
-
-    async def run(self, base_url: str, token: str | TokenProvider) -> ImportSummary:
-        """Import, and count what this run did."""
-        options = self._options
-        path = options.outbox or ""
-        async with (
-            options.sending_client(token, base_url, options.location) as api,
-            options.source_client() or nullcontext(api) as origin,
-        ):
-            return await import_with(
-                self._drive,
+async def _import(
+    drive: Callable[[Importer], Awaitable[Ending]],
+    options: ImportOptions,
+    base_url: str,
+    token: str | TokenProvider,
+) -> ImportSummary:
+    path = options.outbox or ""
+    async with (
+        options.sending_client(token, base_url, options.location) as api,
+        options.source_client() or nullcontext(api) as origin,
+    ):
+        return await import_with(
+            drive,
+            partial(
+                Importer,
                 api.session,
-                SourceReader(options.sources, await reading_options(options.source, path)),
-                outbox=path,
-                destination=destination(options),
                 concurrency=options.concurrency,
                 location=options.location,
-                providers=options.providers,
+                providers=providers_of(options.provider, options.locations),
                 piece=options.piece,
                 origin=origin,
                 measured=options.metrics is not None,
-            )
+            ),
+            SourceReader(options.sources, await reading_options(options.source, path)),
+            outbox=path,
+            destination=destination(options),
+        )
 
-    async def _import(self, importer: Importer) -> None:
-        options = self._options
-        if not (options.sandbox or options.quiet or options.stage_only):
-            say(report_lines.AUTOMATIONS, err=True)
-        await importer.stage()
-        if not options.quiet:  # before the sending, which may take days
-            _tell_notes(importer.reader, importer.stager)
-        if options.sandbox and not options.quiet:
-            known = await taken_as_known(options, options.outbox or "")
-            if known is not None:
-                say(f"Note: {known}", err=True)
-        if not options.stage_only:
-            await importer.send()
 
-    async def _drive(self, importer: Importer) -> Ending:
-        """Run the importer to its end, or until signals stop it."""
-        if importer.statistics is not None:
-            self._metrics.read = importer.statistics.read
-        task = asyncio.create_task(self._import(importer))
-        watching = asyncio.create_task(self._watch(importer))
+async def _drive(
+    options: ImportOptions, display: NoDisplay | BarDisplay, metrics: Metrics, importer: Importer
+) -> Ending:
+    """Run the importer to its end, or until signals stop it."""
+    if importer.statistics is not None:
+        metrics.read = importer.statistics.read
+    task = asyncio.create_task(_run(options, importer))
+    watching = asyncio.create_task(_watch(display, importer))
 
-        def finish() -> None:
-            importer.stop()
-            say("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
+    def finish() -> None:
+        importer.stop()
+        say("Finishing what is in flight. Ctrl-C again stops at once.", err=True)
 
-        try:
-            with Signals(importer.reader, finish=finish, stop_now=task.cancel) as signals:
-                await asyncio.wait([task])
-        finally:
-            task.cancel()
-            watching.cancel()
-            await asyncio.wait([task, watching])
-            self._display.close()
-        ending = _ending(task, importer, interrupted=signals.count > 0)
-        if self._options.stage_only and ending.ended == "done":
-            return Ending(ended="staged")
-        return ending
+    try:
+        with Signals(importer.reader, finish=finish, stop_now=task.cancel) as signals:
+            await asyncio.wait([task])
+    finally:
+        task.cancel()
+        watching.cancel()
+        await asyncio.wait([task, watching])
+        display.close()
+    ending = _ending(task, importer, interrupted=signals.count > 0)
+    return Ending(ended="staged") if options.stage_only and ending.ended == "done" else ending
 
-    async def _watch(self, importer: Importer) -> None:
-        now = asyncio.get_running_loop().time
-        took = 0.0
-        while True:
-            await asyncio.sleep(max(self._display.interval, _SHOWN_FOR * took))
-            began = now()
-            self._display.show(importer.snapshot(), began)
-            took = now() - began
+
+async def _run(options: ImportOptions, importer: Importer) -> None:
+    if not (options.sandbox or options.quiet or options.stage_only):
+        say(report_lines.AUTOMATIONS, err=True)
+    await importer.stage()
+    if not options.quiet:  # before the sending, which may take days
+        _tell_notes(importer.reader, importer.stager)
+        if options.sandbox and (known := await taken_as_known(options)):
+            say(f"Note: {known}", err=True)
+    if not options.stage_only:
+        await importer.send()
+
+
+async def _watch(display: NoDisplay | BarDisplay, importer: Importer) -> None:
+    now = asyncio.get_running_loop().time
+    took = 0.0
+    while True:
+        await asyncio.sleep(max(display.interval, _SHOWN_FOR * took))
+        began = now()
+        display.show(importer.snapshot(), began)
+        took = now() - began
 
 
 def _tell_notes(reader: SourceReader, stager: Stager) -> None:
@@ -248,7 +242,8 @@ async def _plan(options: ImportOptions) -> ImportSummary:
     async with rehearsal(options.outbox) as outbox:
         shown = shown_place(options.outbox or "")
         await outbox.dedicate(destination(options), name=shown or None)
-        stager = Stager(outbox, stats, location=options.location, providers=options.providers)
+        providers = providers_of(options.provider, options.locations)
+        stager = Stager(outbox, stats, location=options.location, providers=providers)
         await stager.read(reader)
         await outbox.publish()
         await outbox.select(options.piece.selection)
@@ -278,14 +273,14 @@ async def _plan(options: ImportOptions) -> ImportSummary:
 
 
 async def _plans(reader: OutboxReader, options: ImportOptions) -> AsyncIterator[LocationPlan]:
-    limit, limits = options.limit(), options.limits()
+    limit, limits = options.limit, options.limits()
     snapshots, now_ms = await reader.quotas(), time.time_ns() // 1_000_000
-    marks = await reader.lanes() if options.mark_read else {}
+    marks = await reader.lanes() if options.policy.mark_read else {}
     for location, work in (await workload(reader)).items():
         budget = budget_after(
-            limits.get(location, limit), snapshots.get(location), now_ms, options.share
+            limits.get(location, limit), snapshots.get(location), now_ms, options.policy.share
         )
-        least, most = requests_for(work, options.contacts, marks.get(location, 0))
+        least, most = requests_for(work, options.policy.contacts, marks.get(location, 0))
         yield LocationPlan(
             location=location,
             records=work.records,
@@ -315,14 +310,11 @@ def room_for(concurrency: int, *, each: int = 1) -> int:
     except ImportError:
         return concurrency
     needed = RESERVE + concurrency * each
+    endless = resource.RLIM_INFINITY
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        try:
+    if soft != endless and soft < needed:
+        wanted = needed if hard == endless else min(needed, hard)
+        with suppress(ValueError, OSError):  # some systems have a lower limit than they tell
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-        except (ValueError, OSError):  # some systems have a lower limit than they tell
-            pass
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return concurrency
-    return max(1, (soft - RESERVE) // each)
+    return concurrency if soft == endless or soft >= needed else max(1, (soft - RESERVE) // each)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         How the limit is counted.
     --daily
         Requests a day for each location, beside --limit.
-    --latency
+    --latency, latency_ms
         Milliseconds of a round trip.
-    --jitter
+    --jitter, jitter_ms
         Milliseconds more, at random.
     --fault KIND[:before|after][:P][:NAME=VALUE…], faults
         A fault, how probable it is, and for which requests, such as drop:after:0.05,
@@ -92,8 +92,6 @@ def command(host: str, port: int, **given: Any) -> None:  # noqa: ANN401 - click
 def _options(given: dict[str, Any]) -> Any:  # noqa: ANN401 - a TypedDict of optional keys
     limit, daily, window = given.pop("limit"), given.pop("daily"), given.pop("window")
     options = {
-        "latency_ms": given.pop("latency"),
-        "jitter_ms": given.pop("jitter"),
         "max_requests": limit.requests if limit else 10_000_000,
         "interval": limit.interval if limit else 10.0,
         "window": window if limit or daily else "off",

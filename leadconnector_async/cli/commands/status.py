@@ -95,11 +95,9 @@ class _Pace(NamedTuple):
         """Estimate by the documented rate, which is not kept, and what is known of the days."""
         status, snapshots = await status_of(reader), await reader.quotas()
         now_ms = time.time_ns() // 1_000_000
+        limit, share = RateLimit(), self.share
         return status, slowest(
-            (
-                of.pending,
-                budget_after(RateLimit(), snapshots.get(of.location), now_ms, self.share),
-            )
+            (of.pending, budget_after(limit, snapshots.get(of.location), now_ms, share))
             for of in status.locations
         )
 
@@ -108,13 +106,6 @@ class _Pace(NamedTuple):
         each = self.run_for or math.inf
         meant = by_quota("the quota of 100 per 10 s", self.share, estimate, each)
         return f"What is pending takes {duration(estimate)} {meant}"
-
-
-def _stopped(status: OutboxStatus) -> Iterator[str]:
-    """Say what does not go on, whoever sends."""
-    stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]
-    for at, of in stops[: report_lines.MAX_LOCATIONS]:
-        yield f"Location {of.location} stopped, {moment(at)}: {of.error}"
 
 
 def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
@@ -136,7 +127,9 @@ def _lines(outbox: str, status: OutboxStatus, time_left: str) -> Iterator[str]:
         yield time_left
     elif not (status.failed or status.unresolved):
         yield "Everything is sent."
-    yield from _stopped(status)
+    stops = [(of.stopped_at, of) for of in status.locations if of.stopped_at is not None]
+    for at, of in stops[: report_lines.MAX_LOCATIONS]:  # whoever sends
+        yield f"Location {of.location} stopped, {moment(at)}: {of.error}"
     if is_url(outbox):
         yield from _worker_lines(status)
     yield from report_lines.location_lines([replace(of, error=None) for of in status.locations])

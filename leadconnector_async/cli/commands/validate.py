@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from leadconnector_async.cli import options
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import waiting
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 _SOMEWHERE: Final = "?"
 """Stands for the location of records that name none: an import is given it."""
-
-_MEET: Final = "INSERT OR IGNORE INTO met (location, key, source, line, raw, content)"
-
-_FIND: Final = "SELECT source, line, raw, content FROM met WHERE location = ? AND key = ?"
 
 
 class RowChecker:
@@ -80,9 +76,10 @@ class RowChecker:
         if draft.payload is not None:
             content = content_digest(draft.payload, draft.deferred, mail=draft.mail)
         met = draft.location, key, number, draft.line, raw, content
-        if self._shelf.execute(f"{_MEET} VALUES (?, ?, ?, ?, ?, ?)", met).rowcount:
+        if self._shelf.execute("INSERT OR IGNORE INTO met VALUES (?, ?, ?, ?, ?, ?)", met).rowcount:
             return None
-        first, line, *said = self._shelf.execute(_FIND, met[:2]).fetchone()
+        find = "SELECT source, line, raw, content FROM met WHERE location = ? AND key = ?"
+        first, line, *said = self._shelf.execute(find, met[:2]).fetchone()
         if content is None or draft.mail or raw == said[0] or content == said[1]:
             return None
         return reused_id(f"{list(self._sources)[first]}:{line}", listed=draft.own is not None)
@@ -132,16 +129,13 @@ class Check:
         """
         checking = waiting("Checking", lambda: self.records)
         with closing(RowChecker()) as checker, checking as self._clear:
-            self._read_all(paths, checker)
-
-    def _read_all(self, paths: Sequence[str], checker: RowChecker) -> None:
-        for path in paths:
-            sources = open_sources(path, self._options)
-            for opened in sources:
-                with opened as source:
-                    self._read(source, checker)
-                    self.warnings += [f"{source.name}: {warning}" for warning in source.warnings]
-            self.warnings += [f"{path}: {warning}" for warning in sources.warnings]
+            for path in paths:
+                sources = open_sources(path, self._options)
+                for opened in sources:
+                    with opened as source:
+                        self._read(source, checker)
+                        self.warnings += [f"{source.name}: {words}" for words in source.warnings]
+                self.warnings += [f"{path}: {words}" for words in sources.warnings]
 
     def _read(self, source: Source, checker: RowChecker) -> None:
         for parsed in source:
@@ -170,18 +164,12 @@ class Check:
             say(reason_lines(self.reasons.most_frequent()))
         else:
             say(f"Nothing is wrong with {counted(self.records, 'record')}.")
-        for note in self._notes():
+        for note in (*self.warnings, *note_lines(self.notes)):
             say(f"Note: {note}")
-
-    def _notes(self) -> list[str]:
-        notes = [*self.warnings, *note_lines(self.notes)]
         if self.without_location:
             name = "names" if self.without_location == 1 else "name"
-            notes.append(
-                f"{counted(self.without_location, 'record')} {name} no location: "
-                "import needs --location for them"
-            )
-        return notes
+            homeless = f"{counted(self.without_location, 'record')} {name} no location"
+            say(f"Note: {homeless}: import needs --location for them")
 
     def print_json(self) -> None:
         """Print the same for programs."""

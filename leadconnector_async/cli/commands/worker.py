@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from leadconnector_async.cli import options
-from leadconnector_async.cli.exit_codes import Exit
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.sending_options import sending_options
 
@@ -61,24 +61,22 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
             "workers share an outbox in a database: give --outbox postgresql://…; a file is sent "
             "by the one import that has it open"
         )
-    from leadconnector_async.cli.import_options import WorkerOptions  # noqa: PLC0415 - not for help
+    from leadconnector_async.cli import import_options as of  # noqa: PLC0415 - not for help
     from leadconnector_async.cli.metrics import served_metrics  # noqa: PLC0415 - the same
 
-    asked = WorkerOptions(**given)
+    asked = of.WorkerOptions(policy=of.policy_of(given), limit=of.limit_of(given), **given)
     with served_metrics(asked) as metrics:
         ctx.exit(asyncio.run(_work(asked, metrics)))
 
 
 async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:
     from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not for help
-    from leadconnector_async.cli.import_options import api_token  # noqa: PLC0415 - the same
     from leadconnector_async.outbox.open import open_shared  # noqa: PLC0415 - the same
     from leadconnector_async.reports.statistics_meter import StatisticsMeter  # noqa: PLC0415 - the same
     from leadconnector_async.worker import Worker  # noqa: PLC0415 - the same
 
     base_url = options.base_url or BASE_URL
-    token = api_token(options.token, options.locations, options.outbox)
-    async with options.sending_client(token, base_url) as api:
+    async with options.sending_client(options.own_token(options.outbox), base_url) as api:
         meter = None if options.metrics is None else StatisticsMeter(api.session)
         worker = Worker(
             api.session if meter is None else meter.session,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,7 +15,7 @@ from leadconnector_async.cli.html_report.chart import binned, chart, series_of, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from leadconnector_async.cli.html_report.chart import Bin, Chart, Series
+    from leadconnector_async.cli.html_report.chart import Bin
     from leadconnector_async.reports.history_report import (
         HistoryReport,
         Period,
@@ -48,27 +48,6 @@ class Table(NamedTuple):
     head: Sequence[str]
     rows: list[Sequence[str]]
     foot: Sequence[str] | None = None
-
-
-class Tile(NamedTuple):
-    """One state, its count and what that means; ``x`` and ``width`` are its part of the bar."""
-
-    state: str
-    name: str
-    figure: str
-    remarks: list[str]
-    x: float
-    width: float
-
-
-class TimeLine(NamedTuple):
-    """The chart, its legend and its figures."""
-
-    unit: str
-    note: str
-    series: list[Series]
-    chart: Chart
-    figures: Table
 
 
 def page(report: HistoryReport, *, title: str | None, made_ms: int) -> str:
@@ -134,8 +113,11 @@ def _by_state(counts: StateCounts) -> tuple[int, ...]:
     return counts.sent, counts.failed, counts.unresolved, counts.pending
 
 
-def _tiles(counts: StateCounts) -> Iterator[Tile]:
-    """What stands where. In the bar, 1000 wide, what is there at all can be seen."""
+def _tiles(counts: StateCounts) -> Iterator[dict[str, Any]]:
+    """Each state, its count and what that means; ``x`` and ``width`` are its part of the bar.
+
+    In the bar, 1000 wide, what is there at all can be seen.
+    """
     widths = [max(1000 * n / counts.total, 4) if n else 0.0 for n in _by_state(counts)]
     scale = 1000 / (sum(widths) or 1)
     x = 0.0
@@ -146,11 +128,13 @@ def _tiles(counts: StateCounts) -> Iterator[Tile]:
         if name == "Sent" and counts.found:
             remarks.append(f"{counts.found:,} found there after a lost answer")
         shown = max(width * scale - 1.5, 1.5) if n else 0.0
-        yield Tile(name.lower(), f"{sign} {name}", f"{n:,}", remarks, x, shown)
+        told = {"state": name.lower(), "name": f"{sign} {name}", "figure": f"{n:,}"}
+        yield told | {"remarks": remarks, "x": x, "width": shown}
         x += width * scale
 
 
-def _time_line(report: HistoryReport) -> TimeLine | None:
+def _time_line(report: HistoryReport) -> dict[str, Any] | None:
+    """The chart, its legend and its figures."""
     bins = binned(report.months, report.sent_months)
     if not bins:
         return None
@@ -160,7 +144,8 @@ def _time_line(report: HistoryReport) -> TimeLine | None:
         verb = "has no date and is" if undated == 1 else "have no date and are"
         note += f" {counted(undated, 'message')} {verb} not shown."
     types = [name for of in series for name in of.types]
-    return TimeLine(unit(bins), note, series, chart(bins, series), _by_month(bins, types))
+    told = {"unit": unit(bins), "note": note, "series": series}
+    return told | {"chart": chart(bins, series), "figures": _by_month(bins, types)}
 
 
 def _by_month(bins: Sequence[Bin], types: Sequence[str]) -> Table:

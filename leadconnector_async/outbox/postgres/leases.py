@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncpg.exceptions import DivisionByZeroError, LockNotAvailableError
 
 from leadconnector_async.errors import LeaseLostError, OutboxBusyError
-from leadconnector_async.outbox.base import Acquired, Lease, State
+from leadconnector_async.outbox.base import SPAN_MS, Acquired, Lease, State
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import ENDS
 from leadconnector_async.outbox.postgres.claims import Claims, add_trails
@@ -37,9 +37,6 @@ SHARDS: Final = 64
 
 BORROW_MS: Final = 15_000
 """Milliseconds that a worker has to hand over what another process asks for."""
-
-SPAN_MS: Final = 10_000
-"""Sent records are counted by spans of this length."""
 
 _ACQUIRE: Final = """WITH noted AS (
         INSERT INTO owner (location, at, worker)
@@ -140,19 +137,16 @@ class Leases:
         Raises:
             OutboxBusyError: its owner is no worker, or one that does not answer.
         """
-        key, *sharing = (
-            self.runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
-            for kind in (LOCK_SHARD, LOCK_MEMBER, LOCK_GUEST)
-        )
-        if shard_of(name) not in self.shards and await self.connection.fetchval(
-            _IS_SHARED, key, *sharing
-        ):
+        shard, key_of = shard_of(name), self.runner.place.lock_key
+        key, *sharing = key_of(LOCK_SHARD, shard), key_of(LOCK_MEMBER), key_of(LOCK_GUEST)
+        fetchval = self.connection.fetchval
+        if shard not in self.shards and await fetchval(_IS_SHARED, key, *sharing):
             await self.connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
             try:
                 await self.connection.execute(f"SELECT pg_advisory_lock({key})")
             except LockNotAvailableError:
                 raise self._busy(name) from None
-            self.shards.add(shard_of(name))
+            self.shards.add(shard)
         await self.lock([name])
 
     async def give_back(self, name: str) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.base import NO_BOUND
@@ -37,7 +37,14 @@ from leadconnector_async.outbox.postgres.counters import (
 from leadconnector_async.outbox.postgres.jobs import StagingJobs, enlist
 from leadconnector_async.outbox.postgres.leases import Leases, writes_once
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.queueing import TAKE_ALL, Requeuer, chosen, dismiss, select
+from leadconnector_async.outbox.postgres.queueing import (
+    RETRIES,
+    TAKE_ALL,
+    chosen,
+    dismiss,
+    requeue,
+    select,
+)
 from leadconnector_async.outbox.postgres.reader import PostgresOutboxReader
 from leadconnector_async.outbox.postgres.schema import check_in, check_unmoved, prepare
 from leadconnector_async.outbox.postgres.tenure import Tenure
@@ -54,9 +61,6 @@ if TYPE_CHECKING:
     from leadconnector_async.quota.limits import QuotaSnapshot
 
     T = TypeVar("T")
-
-_RETRIES: Final = 5_000
-"""Records to put back, give up or forget in one transaction."""
 
 
 class PostgresOutbox(StagingJobs, DurableOutbox):
@@ -277,7 +281,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
             OutboxBusyError: another process sends for one of the locations, and is no worker, which
                 would hand it over for a moment.
         """
-        return await Requeuer(await self._held()).requeue_all(_RETRIES)
+        return await requeue(await self._held())
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
@@ -286,16 +290,16 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         run, reasons = self._runner.run, set(gists)
         seqs = await run(lambda connection: chosen(connection, keys, reasons))
         done = 0
-        for at in range(0, len(seqs), _RETRIES):
-            lot = seqs[at : at + _RETRIES]
-            done += await run(lambda connection: dismiss(connection, self._counters, lot))  # noqa: B023 - awaited here
+        for at in range(0, len(seqs), RETRIES):
+            lot = seqs[at : at + RETRIES]
+            done += await run(lambda connection: dismiss(connection, self._part, lot))  # noqa: B023 - awaited here
         if done:
             await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        return await upkeep.forget_texts(self._runner, _RETRIES)
+        return await upkeep.forget_texts(self._runner, RETRIES)
 
     async def reader(self) -> PostgresOutboxReader:
         """See `DurableOutbox.reader`."""

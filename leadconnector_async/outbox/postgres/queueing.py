@@ -19,6 +19,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.postgres.counters import (
     columns,
+    count,
     forget_lookups,
     known_lookups,
     note_lookups,
@@ -27,7 +28,7 @@ from leadconnector_async.outbox.postgres.counters import (
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.postgres.stored_files import unuse
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.counters import Counters
     from leadconnector_async.outbox.postgres.leases import Leases
     from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.outbox.selection import Selection
@@ -189,11 +189,12 @@ class Publisher:
         for begins, ends in ((first, seq), (seq + 1, end)):
             if begins < ends:
                 await execute("INSERT INTO unpublished VALUES ($1, $2, $3)", begins, ends, stager)
-        row = await self._connection.fetchrow(_PLACE, seq)
-        assert row is not None  # noqa: S101 - it is known
-        await self.enqueue([tuple(row)])
+        await self.enqueue([tuple(await self._connection.fetchrow(_PLACE, seq))])
         return State.PENDING
 
+
+RETRIES: Final = 5_000
+"""Records to put back, give up or forget in one transaction."""
 
 MAX_UNKNOWN: Final = 20_000
 """Unresolved records to take back at once: a location gets all of its own in one list."""
@@ -231,77 +232,72 @@ _HOLD_AGAIN: Final = """INSERT INTO tenure AS t (location, held, pending, reject
         unresolved = t.unresolved + excluded.unresolved"""
 
 
-class Requeuer:
-    """Puts records back, over the connection that owns their locations' shards."""
+async def requeue(leases: Leases) -> Requeued:
+    """See `DurableOutbox.requeue`. Each shard is another's again as soon as possible."""
+    run = leases.runner.run
+    failed, left = await run(_failed)
+    total = Requeued(left=left)
+    for name, seqs in failed.items():
+        is_owned = shard_of(name) in leases.shards
+        await run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
+        for at in range(0, len(seqs), RETRIES):
+            lot = seqs[at : at + RETRIES]
+            done = await run(lambda _: _requeue(leases, lot))  # noqa: B023 - the same
+            total = Requeued(*map(sum, zip(total, done, strict=True)))
+        if not is_owned:
+            await run(lambda _: leases.give_back(name))  # noqa: B023 - the same
+    return total
 
-    def __init__(self, leases: Leases) -> None:
-        self._runner = leases.runner
-        self._connection: Connection = leases.connection
-        self._leases = leases
 
-    async def requeue_all(self, at_once: int) -> Requeued:
-        """See `DurableOutbox.requeue`. Each shard is another's again as soon as possible."""
-        run, leases = self._runner.run, self._leases
-        failed, left = await run(lambda _: self._failed())
-        total = Requeued(left=left)
-        for name, seqs in failed.items():
-            is_owned = shard_of(name) in leases.shards
-            await run(lambda _: leases.borrow(name))  # noqa: B023 - awaited here
-            for at in range(0, len(seqs), at_once):
-                lot = seqs[at : at + at_once]
-                done = await run(lambda _: self._requeue(lot))  # noqa: B023 - the same
-                total = Requeued(*map(sum, zip(total, done, strict=True)))
-            if not is_owned:
-                await run(lambda _: leases.give_back(name))  # noqa: B023 - the same
-        return total
+async def _failed(connection: Connection) -> tuple[dict[str, list[int]], int]:
+    """Return the numbers of the records to try again, and how many have to wait.
 
-    async def _failed(self) -> tuple[dict[str, list[int]], int]:
-        """Return the numbers of the records to try again, and how many have to wait.
+    They are told by a location of their shard. All locations are to be tried again.
+    """
+    await connection.execute("DELETE FROM stopped")
+    rejected, unresolved = [
+        await connection.fetch(_FAILED, state) for state in (_REJECTED, _UNRESOLVED)
+    ]
+    by_shard: dict[int, tuple[str, list[int]]] = {}
+    for seq, name in rejected + unresolved[:MAX_UNKNOWN]:
+        by_shard.setdefault(shard_of(name), (name, []))[1].append(seq)
+    return dict(by_shard.values()), max(len(unresolved) - MAX_UNKNOWN, 0)
 
-        They are told by a location of their shard. All locations are to be tried again.
-        """
-        await self._connection.execute("DELETE FROM stopped")
-        rejected, unresolved = [
-            await self._connection.fetch(_FAILED, state) for state in (_REJECTED, _UNRESOLVED)
-        ]
-        by_shard: dict[int, tuple[str, list[int]]] = {}
-        for seq, name in rejected + unresolved[:MAX_UNKNOWN]:
-            by_shard.setdefault(shard_of(name), (name, []))[1].append(seq)
-        return dict(by_shard.values()), max(len(unresolved) - MAX_UNKNOWN, 0)
 
-    async def _requeue(self, seqs: Sequence[int]) -> Requeued:
-        """Take the ends of these records back."""
-        rows = [tuple(row) for row in await self._connection.fetch(_CHOSEN, seqs)]
-        rejected = [row for row in rows if row[4] == _REJECTED and not row[5]]
-        unresolved = [row for row in rows if row[4] == _UNRESOLVED]
-        await self._forget([row[3] for row in rejected])
-        places = rejected + unresolved
-        if places:
-            execute = self._connection.execute
-            await execute(_TAKE_BACK, *columns([(row[0], row[1], row[3]) for row in places]))
-            await execute(_ENQUEUE, *columns([row[:4] for row in places]))
-            await execute(_HOLD_AGAIN, *columns([(row[0], row[3], row[4]) for row in places]))
-        held = [(row[0], row[1], row[3]) for row in unresolved]
-        self._runner.committed.append(lambda: self._leases.hold(held))
-        return Requeued(len(rejected), len(unresolved), len(rows) - len(places))
+async def _requeue(leases: Leases, seqs: Sequence[int]) -> Requeued:
+    """Take the ends of these records back."""
+    execute = leases.connection.execute
+    rows = [tuple(row) for row in await leases.connection.fetch(_CHOSEN, seqs)]
+    rejected = [row for row in rows if row[4] == _REJECTED and not row[5]]
+    unresolved = [row for row in rows if row[4] == _UNRESOLVED]
+    await _forget(leases.connection, [row[3] for row in rejected])
+    places = rejected + unresolved
+    if places:
+        await execute(_TAKE_BACK, *columns([(row[0], row[1], row[3]) for row in places]))
+        await execute(_ENQUEUE, *columns([row[:4] for row in places]))
+        await execute(_HOLD_AGAIN, *columns([(row[0], row[3], row[4]) for row in places]))
+    held = [(row[0], row[1], row[3]) for row in unresolved]
+    leases.runner.committed.append(lambda: leases.hold(held))
+    return Requeued(len(rejected), len(unresolved), len(rows) - len(places))
 
-    async def _forget(self, seqs: Sequence[int]) -> None:
-        """Let the contacts of rejected records be looked up again: they may have been deleted.
 
-        Not where a record of the same lane may be stored: it is looked for with what was known.
-        """
-        by_location: dict[int, set[str]] = {}
-        rows = await self._connection.fetch(_LATE, seqs)
-        lanes = {(location, lane) for location, lane, *_ in rows}
-        in_doubt = {lane for lane in lanes if await self._connection.fetchval(_IN_DOUBT, *lane)}
-        for location, lane, payload, deferred in rows:
-            if (location, lane) not in in_doubt:
-                names = by_location.setdefault(location, set())
-                names |= place_lookups(payload, read_deferred(deferred))
-        for location, names in by_location.items():
-            contacts = (await known_lookups(self._connection, location, list(names))).values()
-            names |= {conversation_lookup(contact) for contact in contacts}
-            await forget_lookups(self._connection, location, names)
+async def _forget(connection: Connection, seqs: Sequence[int]) -> None:
+    """Let the contacts of rejected records be looked up again: they may have been deleted.
+
+    Not where a record of the same lane may be stored: it is looked for with what was known.
+    """
+    by_location: dict[int, set[str]] = {}
+    rows = await connection.fetch(_LATE, seqs)
+    lanes = {(location, lane) for location, lane, *_ in rows}
+    in_doubt = {lane for lane in lanes if await connection.fetchval(_IN_DOUBT, *lane)}
+    for location, lane, payload, deferred in rows:
+        if (location, lane) not in in_doubt:
+            names = by_location.setdefault(location, set())
+            names |= place_lookups(payload, read_deferred(deferred))
+    for location, names in by_location.items():
+        contacts = (await known_lookups(connection, location, list(names))).values()
+        names |= {conversation_lookup(contact) for contact in contacts}
+        await forget_lookups(connection, location, names)
 
 
 _REASONS: Final = """SELECT DISTINCT o.reason, text FROM outcome o
@@ -335,11 +331,11 @@ async def chosen(
     return seqs
 
 
-async def dismiss(connection: Connection, counters: Counters, seqs: Sequence[int]) -> int:
+async def dismiss(connection: Connection, part: int, seqs: Sequence[int]) -> int:
     """Give up those of the records that failed or are unresolved. Returns how many did."""
     rows: list[Any] = await connection.fetch(_DISMISS, seqs, _DISMISSED)
     await unuse(connection, [seq for seq, *_ in rows])
     counts = Counter((location, _DISMISSED) for _, location, _ in rows)
     counts.subtract((location, state) for _, location, state in rows)
-    await counters.add(counts)
+    await count(connection, part, counts)
     return len(rows)

@@ -7,7 +7,6 @@ what is asked `at_one_moment`.
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -15,22 +14,36 @@ import msgspec
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries, kind_of
+from leadconnector_async.outbox.durable import Unsettled
+from leadconnector_async.outbox.outbox_reader import OutboxReader, StoreQueries
 from leadconnector_async.outbox.postgres.announcements import stopped
-from leadconnector_async.outbox.postgres.connection import READING, JobRunner, check_server, opened
+from leadconnector_async.outbox.postgres.connection import (
+    READING,
+    JobRunner,
+    check_server,
+    opened,
+    told_name,
+)
 from leadconnector_async.outbox.postgres.counters import known_lookups, storable
+from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
-from leadconnector_async.outbox.postgres.schema import check_schema
-from leadconnector_async.outbox.postgres.summary import summary
+from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
 from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
-from leadconnector_async.outbox.reader import FailedRecord, HistoryRecord, OutboxSummary
+from leadconnector_async.outbox.reader import (
+    FailedRecord,
+    HistoryRecord,
+    Owner,
+    RecordCounts,
+    grouped,
+    kind_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.reader import KindOf
+    from leadconnector_async.outbox.reader import Group, KindOf
 
 T = TypeVar("T")
 
@@ -59,10 +72,35 @@ _RECORDS: Final = """SELECT r.seq, location.name, r.date, payload, coalesce(o.st
         LEFT JOIN source ON source.id = r.source AND payload IS NULL
     ORDER BY r.seq"""
 
+_TOTALS: Final = """SELECT name, state, sum(n)::bigint FROM (
+        SELECT location, state::int, n FROM tally
+        UNION ALL SELECT location, p.state, p.n FROM tenure CROSS JOIN LATERAL (VALUES
+            (0, pending - cardinality(held)), (1, cardinality(held)), (2, sent), (3, rejected),
+            (4, unresolved)) AS p (state, n)) AS parts
+        JOIN location ON id = location
+    GROUP BY id, name, state HAVING sum(n) <> 0 ORDER BY id, state"""
+
+_REASONS: Final = """SELECT state, o.reason, text, count(*) AS n, min(seq)
+    FROM outcome o LEFT JOIN reason ON reason.id = o.reason
+    WHERE state > 2 GROUP BY state, o.reason, text ORDER BY n DESC, min(seq)"""
+
+_OWNERS: Final = """SELECT application_name, number, coalesce((
+        SELECT sum(sent) FROM pace WHERE part = pid AND span >= $2), 0)::bigint
+    FROM (SELECT pid, array_agg(objid::bigint) AS number FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 & 4294967295
+            AND objid::bigint >> 24 = ANY ($3::int[])
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        GROUP BY pid) AS of JOIN pg_stat_activity USING (pid) ORDER BY backend_start, pid"""
+
 _MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _QUERIES: Final = StoreQueries(
     location="SELECT id FROM location WHERE md5(name) = md5($1)",
+    moments="SELECT min(first_at), max(last_at) FROM tenure",
+    places="""SELECT seq, coalesce(name, ''), coalesce(line, 0)
+        FROM outcome o JOIN record r USING (seq) LEFT JOIN source ON source.id = r.source
+        WHERE state > 2 AND state = $1 AND (reason = $2 OR $2::int IS NULL AND reason IS NULL)
+        ORDER BY seq LIMIT $3""",
     quotas="""SELECT name, day_used, day_ends, window_used, window_ends, day_limit
         FROM tenure JOIN location ON id = location WHERE day_used IS NOT NULL""",
     contacts="""SELECT count(*) FILTER (WHERE name >= 'contact:' AND name < 'contact;'),
@@ -140,15 +178,27 @@ class PostgresOutboxReader(OutboxReader):
             if not self._runner.closed:
                 await self._read(lambda connection: connection.execute("ROLLBACK"))
 
-    async def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> OutboxSummary:
-        """See `OutboxReader.summary`."""
-        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        async with self.at_one_moment():
-            return await self._read(
-                lambda connection: summary(
-                    connection, self._runner.place, now, round(lately_s * 1000)
-                )
+    async def _counts(self) -> dict[str, RecordCounts]:
+        return await self._read(_counts)
+
+    async def _groups(self) -> list[Group]:
+        return grouped(map(tuple, await self._rows(_REASONS)))
+
+    async def _owners(self, locations: Iterable[str], since: int) -> tuple[Owner, ...]:
+        by_lock: dict[int, list[str]] = {}
+        for name in locations:
+            by_lock.setdefault(LOCK_SHARD << 24 | shard_of(name), []).append(name)
+        group = self._runner.place.lock_key(0) >> 32
+        found = await self._rows(_OWNERS, group, since, [LOCK_SHARD, LOCK_MEMBER])
+        return tuple(
+            Owner(
+                *told_name(application),
+                joined=any(lock >> 24 == LOCK_MEMBER for lock in locks),
+                locations=frozenset(name for lock in locks for name in by_lock.get(lock, ())),
+                sent_lately=sent,
             )
+            for application, locks, sent in found
+        )
 
     async def stopped(self) -> dict[str, StoppedLocation]:
         """See `OutboxReader.stopped`."""
@@ -196,3 +246,36 @@ def _history_record(row: Sequence[Any], kind_of_refused: KindOf) -> HistoryRecor
     _, location, date, payload, state, found, form, raw = row
     kind = kind_of_refused(form, raw) if payload is None else kind_of(payload, date)
     return HistoryRecord(location, *kind, state, bool(found))
+
+
+async def _counts(connection: Connection) -> dict[str, RecordCounts]:
+    found: dict[str, list[int]] = {}
+    for name, state, n in await connection.fetch(_TOTALS):
+        found.setdefault(name, [0] * len(State))[state] = n
+    return {name: RecordCounts(*counts) for name, counts in found.items()}
+
+
+_OF_THEM: Final = """CASE WHEN $1::bytea IS NULL THEN true
+    WHEN seq >= $2::bigint AND seq < $2 + 8 * length($1) THEN get_bit($1, seq - $2) = 1
+    ELSE false END"""
+
+_UNSETTLED: Final = f"""SELECT name, sum(unsettled)::bigint, sum(rejected)::bigint,
+        sum(unresolved)::bigint FROM (
+    SELECT location, count(*) AS unsettled, 0 AS rejected, 0 AS unresolved
+        FROM queue WHERE {_OF_THEM} GROUP BY location
+    UNION ALL SELECT location, count(*), 0, 0
+        FROM unpublished JOIN record ON seq >= first AND seq < "end"
+        WHERE payload IS NOT NULL AND {_OF_THEM} GROUP BY location
+    UNION ALL SELECT location, 0, count(*) FILTER (WHERE state = 3),
+            count(*) FILTER (WHERE state = 4)
+        FROM outcome WHERE state > 2 AND state IN (3, 4) AND {_OF_THEM} GROUP BY location) AS parts
+    JOIN location ON id = location GROUP BY id, name ORDER BY id"""  # noqa: S608 - our own words
+
+
+async def unsettled(connection: Connection, met: bytes | None) -> dict[str, Unsettled]:
+    """See `PostgresOutbox.unsettled`. It reads the whole queue's index, and no records."""
+    begins = 0
+    if met is not None:  # the numbers of earlier imports are many, and not wanted
+        begins, met = len(met) - len(met.lstrip(b"\0")), met.strip(b"\0")
+    rows = await connection.fetch(_UNSETTLED, met, 8 * begins)
+    return {name: Unsettled(*counts) for name, *counts in rows}

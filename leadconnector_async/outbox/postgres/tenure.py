@@ -30,7 +30,7 @@ from leadconnector_async.outbox.postgres.leases import SHARDS, shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_GUEST, LOCK_MEMBER, LOCK_SHARD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
 
     from leadconnector_async.outbox.postgres.connection import Connection
     from leadconnector_async.outbox.postgres.leases import Leases
@@ -73,34 +73,32 @@ _BUSY: Final = """SELECT name FROM location
 _NUMBER: Final = (1 << 24) - 1
 
 
-def boot_clock() -> float:
+def _boot_clock() -> float:
     """Seconds on a clock that runs while the machine sleeps, where the system has one."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
+def _now() -> tuple[float, float]:
+    return _boot_clock(), time.time()
+
+
 class Tenure:
     """One process's part in a group, over the connection that holds its leases."""
 
-    def __init__(
-        self,
-        leases: Leases,
-        lease_s: float,
-        clocks: tuple[Callable[[], float], ...] = (boot_clock, time.time),
-    ) -> None:
+    def __init__(self, leases: Leases, lease_s: float) -> None:
         if lease_s < MIN_LEASE_S:
             raise OutboxUnusableError(f"a lease has {MIN_LEASE_S:.0f} s at least: give more")
         self._runner = leases.runner
         self._leases = leases
         self._lease_s = lease_s
-        self._clocks = clocks
-        self._until: tuple[float, ...] = (0.0,) * len(clocks)
+        self._until = 0.0, 0.0
         self._surplus: set[int] = set()
         self._free: Counter[int] = Counter()
         """At how many looks in a row shards were free."""
         self._leaving: set[int] = set()
         self._given_away: dict[int, float] = {}
-        """Until when, by the first clock."""
+        """Until when, by the clock that runs while the machine sleeps, as that of ``_since``."""
         self._since: dict[int, float] = {}
         self._is_guest = False
         self._own: Collection[str] | None = None
@@ -108,7 +106,7 @@ class Tenure:
 
     async def join(self) -> None:
         """Become a member."""
-        before = self._now()
+        before = _now()
         await self._runner.run(self._join)
         self._heard(before)
 
@@ -116,16 +114,13 @@ class Tenure:
         await connection.execute(_SETTINGS, str(round(self._lease_s * 1000)))
         await connection.execute(_JOIN, self._runner.place.lock_key(LOCK_MEMBER))
 
-    def _now(self) -> tuple[float, ...]:
-        return tuple(clock() for clock in self._clocks)
-
-    def _heard(self, before: tuple[float, ...]) -> None:
+    def _heard(self, before: tuple[float, float]) -> None:
         ahead = self._lease_s - MARGIN_S
-        self._until = tuple(now + ahead for now in before)
+        self._until = before[0] + ahead, before[1] + ahead
 
     def may_send(self) -> bool:
         """Whether the leases surely are still this process's. It does not wait for anything."""
-        return all(now < until for now, until in zip(self._now(), self._until, strict=True))
+        return all(now < until for now, until in zip(_now(), self._until, strict=True))
 
     def owns(self, location: str) -> bool:
         """See `PostgresOutbox.owns`."""
@@ -135,7 +130,7 @@ class Tenure:
 
     async def share(self, own: Collection[str] | None) -> Share:
         """See `PostgresOutbox.share`."""
-        self._own, before = own, self._now()
+        self._own, before = own, _now()
         found = await self._runner.run(lambda connection: self._share(connection, own))
         self._heard(before)
         return found
@@ -179,7 +174,7 @@ class Tenure:
 
     async def _take(self, connection: Connection, free: Collection[int], room: int) -> None:
         """Take free shards: as many as there is room for, and all that nobody else takes."""
-        now = self._clocks[0]()
+        now = _boot_clock()
         self._free = Counter({shard: self._free[shard] + 1 for shard in free})
         left_to_others = {n for n, until in self._given_away.items() if now < until}
         nobodys = {
@@ -196,7 +191,7 @@ class Tenure:
 
     def _given_up(self, mine: Iterable[str], theirs: Iterable[str], others: int) -> set[int]:
         """Return the shards that a guest has no use for, or has kept from others for long."""
-        owned, now = self._leases.shards, self._clocks[0]()
+        owned, now = self._leases.shards, _boot_clock()
         blocked = owned & {shard_of(name) for name in theirs} if others else set()
         long = {n for n in blocked if now - self._since[n] >= GUEST_S}
         self._given_away |= dict.fromkeys(long, now + GIVEN_AWAY_S)
@@ -206,16 +201,12 @@ class Tenure:
         """See `PostgresOutbox.give_away`."""
         shard = shard_of(location)
         self._leaving.add(shard)
-        self._given_away[shard] = self._clocks[0]() + GIVEN_AWAY_S
+        self._given_away[shard] = _boot_clock() + GIVEN_AWAY_S
 
     async def hand_over(self) -> None:
         """See `PostgresOutbox.hand_over`."""
         surplus, self._surplus = self._surplus, set()
         if surplus:
             self._leases.drop(surplus)
-            await self._runner.run(lambda connection: self._unlock(connection, surplus))
-
-    async def _unlock(self, connection: Connection, shards: Iterable[int]) -> None:
-        place = self._runner.place
-        keys = [place.lock_key(LOCK_SHARD, shard) for shard in shards]
-        await connection.execute(_UNLOCK, keys)
+            keys = [self._runner.place.lock_key(LOCK_SHARD, shard) for shard in surplus]
+            await self._runner.run(lambda connection: connection.execute(_UNLOCK, keys))

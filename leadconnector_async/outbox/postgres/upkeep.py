@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
+from leadconnector_async.outbox.outbox_reader import ENDS, WAITS
 from leadconnector_async.outbox.postgres.connection import check_server, opened
 from leadconnector_async.outbox.postgres.counters import columns, storable
 from leadconnector_async.outbox.postgres.place import read_place
@@ -44,25 +45,10 @@ _FORGET_NAMES: Final = """UPDATE lookup SET value = (value::jsonb - 'name')::tex
 _FORMER: Final = """INSERT INTO former (seq, line)
     SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"""
 
-_PLACE: Final = "(r.location, r.lane, r.seq)"
-
-_WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
-    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
-
-_ENDS: Final = f"outcome o ON (o.location, o.lane, o.seq) = {_PLACE}"
-
 INVARIANTS: Final = {
-    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {_WAITS}
-        LEFT JOIN {_ENDS} WHERE q.seq IS NULL AND o.seq IS NULL AND (payload IS NULL
+    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {WAITS}
+        LEFT JOIN {ENDS} WHERE q.seq IS NULL AND o.seq IS NULL AND (payload IS NULL
             OR NOT EXISTS (SELECT FROM unpublished WHERE r.seq >= first AND r.seq < "end"))""",  # noqa: S608 - our own names
-    "records that wait and have an end": f"""SELECT count(*) FROM record r {_WAITS}
-        JOIN {_ENDS} WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names
-    "places in the queue without their record": """SELECT count(*) FROM queue q LEFT JOIN record r
-        ON (r.seq, r.lane, r.date) = (q.seq, q.lane, q.date)
-            AND q.location IN (r.location, -r.location)
-        WHERE r.seq IS NULL""",
-    "ends without their record": f"""SELECT count(*) FROM record r RIGHT JOIN {_ENDS}
-        WHERE r.seq IS NULL""",  # noqa: S608 - our own names
     "claims that wait in no queue": """SELECT count(*) FROM (
             SELECT location, unnest(held) AS seq FROM tenure) AS h
         WHERE NOT EXISTS (SELECT FROM record r JOIN queue q
@@ -85,7 +71,7 @@ INVARIANTS: Final = {
                     (0::smallint, pending), (2, sent), (3, rejected), (4, unresolved)
                 ) AS of (state, n)
                 UNION ALL SELECT r.location, coalesce(o.state, 0::smallint), -count(*)
-                    FROM record r LEFT JOIN {_ENDS} GROUP BY 1, 2) AS all_counts
+                    FROM record r LEFT JOIN {ENDS} GROUP BY 1, 2) AS all_counts
             GROUP BY 1, 2 HAVING sum(n) <> 0) AS differing""",  # noqa: S608 - our own names
 }
 """What counts that have to be 0 are of."""
@@ -168,7 +154,7 @@ _FILES: Final = """SELECT r.seq, late FROM record r LEFT JOIN outcome o
 
 
 class PostgresTransfer:
-    """`TransferSource` and `TransferTarget` over a connection, within one transaction."""
+    """`StoreTransfer` over a connection, within one transaction."""
 
     def __init__(self, place: PostgresPlace, connection: Connection) -> None:
         self._place = place
@@ -178,7 +164,7 @@ class PostgresTransfer:
         self._locations: list[int] = []
 
     async def rows(self, relation: str) -> AsyncIterator[Rows]:
-        """See `TransferSource.rows`."""
+        """See `StoreTransfer.rows`."""
         names = RELATIONS[relation].replace(" ", ", ")
         order = " ORDER BY seq" if relation == "record" else ""
         query = _READ.get(relation, f"SELECT {names} FROM {relation}{order}")  # noqa: S608 - our own names
@@ -187,13 +173,13 @@ class PostgresTransfer:
             yield [tuple(row) for row in page]
 
     async def retire(self) -> str:
-        """See `TransferSource.retire`."""
+        """See `StoreTransfer.retire`."""
         schema = self._place.schema
         await self._connection.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{schema}_moved"')
         return f"the schema {schema}_moved"
 
     async def write(self, relation: str, rows: Rows) -> None:
-        """See `TransferTarget.write`."""
+        """See `StoreTransfer.write`."""
         if relation == "held":
             for location, seq in rows:
                 self._held[location].append(seq)
@@ -218,7 +204,7 @@ class PostgresTransfer:
         )
 
     async def finish(self) -> None:
-        """See `TransferTarget.finish`."""
+        """See `StoreTransfer.finish`."""
         none: list[int | None] = [None] * 5
         tenures = [(of, self._held[of], *self._quotas.get(of, none)) for of in self._locations]
         await self._connection.executemany(_TENURE, tenures)

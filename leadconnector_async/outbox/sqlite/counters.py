@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from leadconnector_async.outbox.base import State
+from leadconnector_async.outbox.base import SPAN_MS, State
 from leadconnector_async.outbox.durable import read_mark
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 
@@ -33,9 +33,6 @@ LEFT_OUT: Final = int(State.LEFT_OUT)
 
 DISMISSED: Final = int(State.DISMISSED)
 """Plain integers: SQLite's adapter takes a slower path for any subclass."""
-
-SPAN_MS: Final = 10_000
-"""Sent records are counted by spans of this length."""
 
 _MAX_REMEMBERED: Final = 10_000
 """Reasons in memory: a source of a million different complaints must not fill it."""

@@ -11,7 +11,6 @@ import asyncio
 import os
 import re
 import sqlite3
-import time
 from array import array
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -22,10 +21,10 @@ import msgspec
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.outbox_reader import OutboxReader
-from leadconnector_async.outbox.reader import FailedRecord, OutboxSummary
+from leadconnector_async.outbox.reader import FailedRecord, grouped
 from leadconnector_async.outbox.sqlite.connection import explained, fetch_rows, open_to_read
 from leadconnector_async.outbox.sqlite.counters import Lookups
-from leadconnector_async.outbox.sqlite.history import QUERIES, history_pages, summary_of
+from leadconnector_async.outbox.sqlite.history import QUERIES, REASONS, counts_of, history_pages
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
 
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.base import StoppedLocation
-    from leadconnector_async.outbox.reader import HistoryRecord, KindOf
+    from leadconnector_async.outbox.reader import Group, HistoryRecord, KindOf, RecordCounts
 
 T = TypeVar("T")
 
@@ -99,17 +97,11 @@ class SqliteOutboxReader(OutboxReader):
         finally:
             self._connection.rollback()
 
-    async def summary(self, *, lately_s: float = 60.0, now_ms: int | None = None) -> OutboxSummary:
-        """See `OutboxReader.summary`."""
-        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        async with self.at_one_moment():
-            return await self._read(
-                lambda connection: summary_of(connection, now, round(lately_s * 1000))
-            )
+    async def _counts(self) -> dict[str, RecordCounts]:
+        return await self._read(counts_of)
 
-    async def stopped(self) -> dict[str, StoppedLocation]:
-        """See `DurableOutbox.stopped`."""
-        return {}
+    async def _groups(self) -> list[Group]:
+        return await self._read(lambda connection: grouped(connection.execute(REASONS)))
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""

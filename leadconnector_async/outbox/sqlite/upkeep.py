@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.locking import OwnerLock
+from leadconnector_async.outbox.outbox_reader import WAITS
 from leadconnector_async.outbox.sqlite.connection import explained, open_to_read, open_to_write
 from leadconnector_async.outbox.sqlite.source_form import FORGET_SHAPES, FORM, WITH_SHAPE, restored
 from leadconnector_async.records.deferred import forgotten
@@ -48,22 +49,11 @@ _FORGET_NAMES: Final = """UPDATE fact SET value = json_remove(value, '$.name')
 
 _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line) VALUES (?, ?)"
 
-_WAITS: Final = """LEFT JOIN queue q ON q.location IN (r.location, -r.location)
-    AND (q.lane, q.date, q.seq) = (r.lane, r.date, r.seq)"""
-
 INVARIANTS: Final = {
-    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {_WAITS}
+    "records that neither wait nor have an end": f"""SELECT count(*) FROM record r {WAITS}
         LEFT JOIN outcome o USING (location, lane, seq)
         WHERE q.seq IS NULL AND o.seq IS NULL
             AND (payload IS NULL OR r.seq <= (SELECT seq FROM sealed))""",  # noqa: S608 - our own names
-    "records that wait and have an end": f"""SELECT count(*) FROM record r {_WAITS}
-        JOIN outcome o USING (location, lane, seq) WHERE q.seq IS NOT NULL""",  # noqa: S608 - our own names
-    "places in the queue without their record": """SELECT count(*) FROM queue q LEFT JOIN record r
-        ON (r.seq, r.lane, r.date) = (q.seq, q.lane, q.date)
-            AND q.location IN (r.location, -r.location)
-        WHERE r.seq IS NULL""",
-    "ends without their record": """SELECT count(*) FROM outcome o
-        LEFT JOIN record r USING (location, lane, seq) WHERE r.seq IS NULL""",
     "notes on records that are not there": " UNION ALL ".join(
         f"SELECT count(*) FROM {table} WHERE seq NOT IN (SELECT seq FROM record)"  # noqa: S608 - our own names
         for table in ("origin", "copy", "former", "reused", "trail")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import asdict
 
+from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.commands.run_import import exit_code
-from leadconnector_async.cli.exit_codes import Exit
 from leadconnector_async.delivery.results import RunStats
 from leadconnector_async.reports.outbox_status import LocationCounts, OutboxStatus, Tallied
 from leadconnector_async.reports.summary import Ending, ImportSummary, summary_of
