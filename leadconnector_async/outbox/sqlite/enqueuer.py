@@ -11,7 +11,7 @@ import msgspec
 
 from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED

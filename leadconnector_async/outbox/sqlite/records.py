@@ -109,7 +109,7 @@ _END: Final = """SELECT key, state, message_id, conversation_id, email_message_i
 
 
 class SqliteRecords:
-    """`RecordStore` and `SubmitStore` over a file: it answers at once."""
+    """`RecordStore` over a file: it answers at once."""
 
     def __init__(
         self,
@@ -319,7 +319,7 @@ class SqliteRecords:
         execute("DELETE FROM tally WHERE location = ? AND n = 0", (location,))
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
-        """See `SubmitStore.publish_ahead`."""
+        """See `RecordStore.publish_ahead`."""
         places: list[QueuePlace] = [
             (location, draft.lane, draft.date, seq)
             for seq, location, draft in created
@@ -328,16 +328,16 @@ class SqliteRecords:
         self._enqueuer.publish_ahead([record.seq for record in created], places)
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
-        """See `SubmitStore.add_traces`."""
+        """See `RecordStore.add_traces`."""
         run_rows(self._connection, "INSERT INTO trace (seq, parent, state)", traces)
 
     async def publish_known(self, seq: int) -> State:
-        """See `SubmitStore.publish_known`."""
+        """See `RecordStore.publish_known`."""
         self._enqueuer.publish_known(self._connection.execute(_QUEUE_PLACE, (seq,)).fetchone())
         return State.CLAIMED if self._claim_index.holds({seq}) else State.PENDING
 
     async def end_of(self, seq: int) -> StoredOutcome | None:
-        """See `SubmitStore.end_of`."""
+        """See `RecordStore.end_of`."""
         row = self._connection.execute(_END, (seq,)).fetchone()
         if row is None:
             return None
