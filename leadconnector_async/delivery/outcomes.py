@@ -108,16 +108,6 @@ REASONS: Final[Mapping[type[LeadConnectorError], str]] = MappingProxyType(
 TAKEN_OVER: Final = "taken_over"
 
 
-def throttled(state: LocationState, refusal: Refusal, seconds: float) -> ThrottledError:
-    """Why a location has to stop that got nothing but 429 for so many seconds."""
-    since = datetime.now(UTC) - timedelta(seconds=seconds)
-    message = (
-        f"location {state.name} answers 429 to everything since {since:%Y-%m-%d %H:%M:%S} UTC: "
-        f"{refusal.message}. Another program may use up its quota: run again later"
-    )
-    return ThrottledError(replace(refusal, message=message))
-
-
 def shown(error: LeadConnectorError) -> str:
     """Name an error without the API's own words, which may quote a person's number."""
     if not isinstance(error, RefusedError):
@@ -222,9 +212,15 @@ class OutcomeHandler:
             self._loop.call_at(ends, self._give_up, state, response, quota.throttled_since)
 
     def _give_up(self, state: LocationState, response: Response, since: float) -> None:
+        """Stop a location that got nothing but 429 for longer than the policy's patience."""
         if state.quota.throttled_since == since:
             refusal = read_refusal(response.status, response.body)
-            self.control.close(state, throttled(state, refusal, self._loop.time() - since))
+            began = datetime.now(UTC) - timedelta(seconds=self._loop.time() - since)
+            message = (
+                f"location {state.name} answers 429 to everything since {began:%Y-%m-%d %H:%M:%S} "
+                f"UTC: {refusal.message}. Another program may use up its quota: run again later"
+            )
+            self.control.close(state, ThrottledError(replace(refusal, message=message)))
 
     def hold_back(
         self, state: LocationState, lane: Lane, error: RefusedError | WithheldError

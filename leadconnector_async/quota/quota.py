@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ LOOK_AGAIN: Final = 1 / 100
 """Of an interval: how soon to ask again where time alone may make room."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Quota:
     """The budget of one app in one location.
 
@@ -47,58 +49,44 @@ class Quota:
     ``share`` is the part of each limit that is used, the server's own included.
     """
 
-    __slots__ = (
-        "_announced_day",
-        "_answered",
-        "_capacity",
-        "_day",
-        "_deaf_until",
-        "_firm_until",
-        "_pacer",
-        "_ready",
-        "_share",
-        "_waited",
-        "_waiting",
-        "_wanted_at",
-        "_weight",
-        "_window",
-        "limit",
-        "paused_until",
-        "throttled_since",
-    )
+    assumed: InitVar[RateLimit | None]
+    _: KW_ONLY
+    snapshot: InitVar[QuotaSnapshot | None] = None
+    now: InitVar[float]
+    wall_ms: InitVar[int]
+    share: float = 1.0
+    limit: RateLimit = field(init=False)
+    """Requests and interval in force: the server's, once it has announced them."""
+    _announced_day: int | None = field(init=False)
+    _window: Window = field(init=False)
+    _day: Day = field(init=False)
+    _capacity: Capacity = field(init=False)
+    _pacer: Pacer = field(init=False)
+    _weight: float = 1.0
+    _ready: bool = False
+    _wanted_at: float = inf
+    _waited: float = 0.0
+    _answered: bool = False
+    _waiting: dict[Hashable, Callable[[], None]] | None = None
+    _deaf_until: float = NEVER
+    _firm_until: float = NEVER
+    paused_until: float = NEVER
+    """When the pause after a 429 ends."""
+    throttled_since: float = inf
+    """When the row of answers 429 began that no other answer has ended."""
 
-    def __init__(
-        self,
-        limit: RateLimit | None,
-        *,
-        snapshot: QuotaSnapshot | None = None,
-        now: float,
-        wall_ms: int,
-        share: float = 1.0,
+    def __post_init__(
+        self, assumed: RateLimit | None, snapshot: QuotaSnapshot | None, now: float, wall_ms: int
     ) -> None:
-        self._share = share
         self._announced_day = snapshot.day_limit if snapshot else None
-        self.limit: RateLimit = (limit or UNLIMITED).shared(share)
-        """Requests and interval in force: the server's, once it has announced them."""
+        self.limit = (assumed or UNLIMITED).shared(self.share)
         self._window = Window(self.limit.interval)
         self._day = Day(self.limit.daily)
         if snapshot is not None:
             self._go_on(snapshot, now, wall_ms)
         wary = self._window.used > 0
-        self._capacity = Capacity(self.limit, self._window, wary=wary, promises=share == 1)
+        self._capacity = Capacity(self.limit, self._window, wary=wary, promises=self.share == 1)
         self._pacer = Pacer(self.limit)
-        self._weight = 1.0
-        self._ready = False
-        self._wanted_at = inf
-        self._waited = 0.0
-        self._answered = False
-        self._waiting: dict[Hashable, Callable[[], None]] | None = None
-        self._deaf_until = NEVER
-        self._firm_until = NEVER
-        self.paused_until: float = NEVER
-        """When the pause after a 429 ends."""
-        self.throttled_since: float = inf
-        """When the row of answers 429 began that no other answer has ended."""
         if wary:
             self.pause(min(self._window.next_release(), now + self.limit.interval * WARY))
 
@@ -196,7 +184,7 @@ class Quota:
             return
         later = self._window.taken - slot.number
         self._announced_day = seen.daily_limit or self._announced_day
-        if self._share < 1:
+        if self.share < 1:
             seen = self._within_share(seen, later)
         self._day.learn(seen, later, now)
         self._learn_limit(seen, now)
@@ -265,7 +253,7 @@ class Quota:
             self.limit.daily,
             used,
             day_ends,
-            announced=snapshot.day_limit and part(snapshot.day_limit, self._share),
+            announced=snapshot.day_limit and part(snapshot.day_limit, self.share),
             inherited=used > 0,
         )
         self._window.inherit(
@@ -277,8 +265,8 @@ class Quota:
 
         They show less where others use more than theirs, which then is missing in ours.
         """
-        most = seen.max and part(seen.max, self._share)
-        daily = seen.daily_limit and part(seen.daily_limit, self._share)
+        most = seen.max and part(seen.max, self.share)
+        daily = seen.daily_limit and part(seen.daily_limit, self.share)
         of_day = daily or self._day.limit
         left = inf if of_day is None else max(0, of_day - self._day.used + later)
         return replace(
@@ -303,7 +291,7 @@ class Quota:
         self.limit = limit
         self._window.interval = limit.interval
         self._pacer = Pacer(limit)
-        self._capacity = Capacity(limit, self._window, promises=self._share == 1)
+        self._capacity = Capacity(limit, self._window, promises=self.share == 1)
 
 
 def _at_most(figure: int | None, most: float) -> int | None:

@@ -27,8 +27,8 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from leadconnector_async.errors import FateUnknownError
+from leadconnector_async.transport.connection_ends import never_came, not_connected
 from leadconnector_async.transport.connections import ConnectionPool, KeptConnection, MovedError
-from leadconnector_async.transport.exceptions import never_came, not_connected
 from leadconnector_async.transport.http1 import Heads
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from leadconnector_async.transport.base import MaySend, Request, Response
-    from leadconnector_async.transport.open_connections import Connections
+    from leadconnector_async.transport.connection_ends import Connections
 
 
 class Deadlines:

@@ -26,9 +26,8 @@ from leadconnector_async.transport.base import (
     check_base_url,
     proxy_from_environment,
 )
-from leadconnector_async.transport.exceptions import translated
+from leadconnector_async.transport.connection_ends import KEEP_ALIVE, Connections, translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body, user_agent
-from leadconnector_async.transport.open_connections import KEEP_ALIVE, Connections
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, WriteTransport

@@ -12,9 +12,8 @@ from aiohttp.http import HttpProcessingError
 
 from leadconnector_async.errors import FateUnknownError, NotSentError
 from leadconnector_async.transport.base import WITHHELD, WithheldError
-from leadconnector_async.transport.exceptions import not_connected
+from leadconnector_async.transport.connection_ends import KEEP_ALIVE, not_connected
 from leadconnector_async.transport.http1 import AnswerReader
-from leadconnector_async.transport.open_connections import KEEP_ALIVE
 
 if TYPE_CHECKING:
     from asyncio import Future, Task

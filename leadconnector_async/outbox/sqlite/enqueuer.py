@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,6 @@ import msgspec
 from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reader import gist
-from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
 from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
@@ -21,40 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.claims import Claims
     from leadconnector_async.outbox.sqlite.counters import Counters, Lookups
 
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""
 
-_CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
-        iif(?, payload, NULL), iif(?, late, NULL)
-    FROM record LEFT JOIN origin ON origin.seq = record.seq
-    WHERE payload IS NOT NULL ORDER BY date, record.seq"""
-
-# In the order of the queue, in which it is written too: one by one, each would be another page.
-_LEAVE: Final = """UPDATE queue SET location = -location
-    WHERE location > 0 AND seq NOT IN (SELECT seq FROM temp.taken)"""
-
 _TAKE: Final = """UPDATE queue SET location = -location
     WHERE location = -? AND lane = ? AND date = ? AND seq = ?"""
-
-
-def select(connection: Connection, claims: Claims, selection: Selection | None) -> None:
-    """See `DurableOutbox.select`."""
-    connection.execute("UPDATE queue SET location = -location WHERE location < 0")
-    if selection is not None:
-        walk = SelectionPass(selection, claims.index.held)
-        candidates = connection.execute(_CANDIDATES, (selection.reads,) * 2)
-        connection.execute("CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)")
-        taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
-        connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)
-        walk.check()
-        connection.execute(_LEAVE)
-        connection.execute("DROP TABLE temp.taken")
-    claims.arrived(None)
-
 
 _TWO_NAMES: Final = """SELECT location, late FROM record
     WHERE seq > ? AND seq <= ? AND payload IS NOT NULL AND traits & ? ORDER BY seq"""
@@ -197,16 +171,14 @@ _FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM 
 _DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
 
 
+@dataclass(eq=False, repr=False)
 class Requeuer:
     """Takes failed records back, or gives them up for good. Lives in the writer's thread."""
 
-    def __init__(
-        self, connection: Connection, counters: Counters, claims: Claims, lookups: Lookups
-    ) -> None:
-        self._connection = connection
-        self._counters = counters
-        self._claims = claims
-        self._lookups = lookups
+    _connection: Connection
+    _counters: Counters
+    _claims: Claims
+    _lookups: Lookups
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""

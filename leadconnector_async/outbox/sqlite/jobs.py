@@ -11,6 +11,7 @@ from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
+from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import (
     explained,
@@ -19,7 +20,7 @@ from leadconnector_async.outbox.sqlite.connection import (
     run_rows,
 )
 from leadconnector_async.outbox.sqlite.counters import PENDING, SENT, Counters, Lookups
-from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, Requeuer, select
+from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, Requeuer
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
@@ -52,6 +53,15 @@ _UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
             GROUP BY location) AS parked ON parked.id = -tally.location
     WHERE state = ? AND left > 0 ORDER BY location.id"""
 
+
+_CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
+        iif(?, payload, NULL), iif(?, late, NULL)
+    FROM record LEFT JOIN origin ON origin.seq = record.seq
+    WHERE payload IS NOT NULL ORDER BY date, record.seq"""
+
+# In the order of the queue, in which it is written too: one by one, each would be another page.
+_LEAVE_FOR_LATER: Final = """UPDATE queue SET location = -location
+    WHERE location > 0 AND seq NOT IN (SELECT seq FROM temp.taken)"""
 
 _TRACES: Final = "SELECT seq, parent, state FROM trace WHERE seq IN ("
 
@@ -169,7 +179,7 @@ class SqliteStore:
         seqs = {fate[0].seq for fate in settlements}
         if len(seqs) < len(settlements):
             raise ValueError("a record is settled twice")
-        if not self.claims.index.holds(seqs):
+        if not seqs <= self.claims.index.held:
             raise ValueError("a record is not claimed")
         if any(fate[1] is State.CLAIMED for fate in settlements):
             raise ValueError("a record is not claimed, or is to stay so")
@@ -194,21 +204,9 @@ class SqliteStore:
     def _full(self, ended: Sequence[Settlement]) -> list[tuple[Any, ...]]:
         reason = self._counters.reason
         return [
-            (
-                c.lease.number,
-                c.lane,
-                c.seq,
-                int(state),
-                at,
-                tries,
-                message,
-                conversation,
-                email,
-                reason(why),
-                detail,
-            )
-            for c, state, at, tries, message, conversation, email, why, detail, _ in ended
-            if not (state is State.SENT and email is None and why is None and detail is None)
+            (c.lease.number, c.lane, c.seq, int(state), at, tries, *ids, reason(why), detail)
+            for c, state, at, tries, *ids, why, detail, _ in ended
+            if not (state is State.SENT and ids[2] is None and why is None and detail is None)
         ]
 
     def _give_back(self, given: Sequence[Settlement]) -> None:
@@ -267,7 +265,18 @@ class SqliteStore:
 
     def select(self, selection: Selection | None) -> None:
         """See `DurableOutbox.select`."""
-        select(self.connection, self.claims, selection)
+        execute = self.connection.execute
+        execute("UPDATE queue SET location = -location WHERE location < 0")
+        if selection is not None:
+            walk = SelectionPass(selection, self.claims.index.held)
+            candidates = execute(_CANDIDATES, (selection.reads,) * 2)
+            execute("CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)")
+            taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
+            self.connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)
+            walk.check()
+            execute(_LEAVE_FOR_LATER)
+            execute("DROP TABLE temp.taken")
+        self.claims.arrived(None)
 
     def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""

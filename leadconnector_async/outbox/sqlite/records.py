@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import Copy, LineKey
-    from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
+    from leadconnector_async.outbox.sqlite.claims import ClaimIndex
     from leadconnector_async.outbox.sqlite.counters import Counters
     from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, QueuePlace
     from leadconnector_async.outbox.sqlite.source_form import Stored
@@ -104,21 +105,17 @@ _END: Final = """SELECT key, state, message_id, conversation_id, email_message_i
     WHERE record.seq = ?"""
 
 
+@dataclass(eq=False, repr=False)
 class SqliteRecords:
     """`RecordStore` over a file: it answers at once."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        counters: Counters,
-        enqueuer: Enqueuer,
-        claim_index: ClaimIndex,
-    ) -> None:
-        self._connection = connection
-        self._counters = counters
-        self._enqueuer = enqueuer
-        self._claim_index = claim_index
-        self._forms = SourceForms(connection)
+    _connection: Connection
+    _counters: Counters
+    _enqueuer: Enqueuer
+    _claim_index: ClaimIndex
+
+    def __post_init__(self) -> None:
+        self._forms = SourceForms(self._connection)
         self.reload()
 
     def reload(self) -> None:
@@ -327,7 +324,7 @@ class SqliteRecords:
     async def publish_known(self, seq: int) -> State:
         """See `RecordStore.publish_known`."""
         self._enqueuer.publish_known(self._connection.execute(_QUEUE_PLACE, (seq,)).fetchone())
-        return State.CLAIMED if self._claim_index.holds({seq}) else State.PENDING
+        return State.CLAIMED if seq in self._claim_index.held else State.PENDING
 
     async def end_of(self, seq: int) -> StoredOutcome | None:
         """See `RecordStore.end_of`."""
