@@ -79,6 +79,8 @@ class ApiSession:
         self._limits = limits
         self._quotas: dict[tuple[str, float], Quota] = {}
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
+        self._ended: dict[str, str] = {}
+        """Tokens that the API has refused, while the source of others is out of reach."""
         self._slot_locks: dict[str, asyncio.Lock] = {}
 
     def with_policy(self, policy: Policy) -> ApiSession:
@@ -199,6 +201,8 @@ class ApiSession:
         try:
             if token is None:
                 token = await self.tokens.token(location)
+                if self._ended and self._ended.get(location) == token:
+                    token = await self._renewal(location, token) or token
             response = await self.transport.send(request, token, may_send)
         except _NOTHING_LEFT as error:
             breaker.abandoned()  # it is a matter of this request: others' get through
@@ -249,6 +253,7 @@ class ApiSession:
         except AccessError as error:
             raise _without_token(error) from error
         except TransportError:
+            self._ended[location] = refused
             self.breaker.failed(asyncio.get_running_loop().time())
             raise
 
@@ -262,8 +267,10 @@ class ApiSession:
 
     def _renewal_ended(self, location: str, task: asyncio.Task[str | None]) -> None:
         self._renewals.pop(location, None)
-        if not task.cancelled() and task.exception() is None and task.result() is not None:
-            _log.info("token of location %s renewed", location)
+        if not task.cancelled() and task.exception() is None:
+            self._ended.pop(location, None)
+            if task.result() is not None:
+                _log.info("token of location %s renewed", location)
 
     def pause(self, location: str, quota: Quota, after: float | None) -> float:
         """Hold a location back after a 429. Returns when it goes on, in the loop's seconds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from leadconnector_async.delivery.results import (
 )
 from leadconnector_async.errors import NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.reopened import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping
@@ -72,6 +74,9 @@ class ExclusiveSender:
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None
         self._work: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._is_closed = False
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -79,6 +84,7 @@ class ExclusiveSender:
 
     async def close(self) -> None:
         """End when what is in flight has been answered."""
+        self._is_closed = True
         try:
             await self._finish_work()
         finally:
@@ -87,8 +93,11 @@ class ExclusiveSender:
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
         try:
-            await self._ensure_working()
-            state = await self._dispatcher.open(draft.location)
+            # A lock lets them in as they came: what a lane's first one waits for is soon over.
+            async with self._beginning:
+                await self._ensure_working()
+            async with self._opening[draft.location]:
+                state = await self._dispatcher.open(draft.location)
             with self._waiters.submission():
                 submission = await self._outbox.submit(draft)
                 if submission.end is not None:
@@ -220,9 +229,11 @@ class ExclusiveSender:
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:
         error = None if work.cancelled() else work.exception()
-        self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
+        self._waiters.fail_all(error or NotSentError(ENDED))
 
     async def _ensure_working(self) -> None:
+        if self._is_closed:  # while this call waited for its turn
+            raise NotSentError(ENDED)
         if self._work is None or self._work.done():
             self._dispatcher.stopping = False
             # Not in the context, such as a trace, of whoever submits first.

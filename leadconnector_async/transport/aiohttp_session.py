@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager, nullcontext
+from math import inf
 from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,6 +97,10 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
     has more, by its size: see `SLOWEST`.
     A limit between two pieces of an answer would cost a timer for each of them."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.connect < inf and 0 < self.read < inf):
+            raise ValueError("a time limit is 0 or without end: give seconds")
 
 
 class _GuardedBody(aiohttp.BytesPayload):

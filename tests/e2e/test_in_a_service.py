@@ -22,12 +22,17 @@ from leadconnector_async import (
     LeadConnector,
     LeadConnectorError,
     Sent,
+    Timeouts,
 )
+from leadconnector_async.outbox.memory import MemoryOutbox
 from leadconnector_async.sandbox import Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from leadconnector_async.outbox.base import Acquired, Submission
+    from leadconnector_async.records.draft import Draft
 
 OPEN = SandboxConfig(trusting=True, closed=False)
 PLACES = pytest.mark.parametrize("durable", [True, False])
@@ -119,6 +124,54 @@ def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bo
                 await api.add_inbound_message(here.message, location_id="here")
 
     asyncio.run(scenario())
+
+
+class SlowToBegin(MemoryOutbox):
+    """Takes some turns of the loop to begin, as a file does; and tells what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[bytes] = []
+
+    async def publish(self) -> None:
+        """See `Outbox.publish`."""
+        for _ in range(7):
+            await asyncio.sleep(0)
+
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`."""
+        for _ in range(7):
+            await asyncio.sleep(0)
+        return await super().acquire(location)
+
+    async def submit(self, draft: Draft) -> Submission:
+        """See `Outbox.submit`."""
+        self.given.append(draft.key)
+        return await super().submit(draft)
+
+
+@pytest.mark.parametrize("buffer", [2, 100])
+def test_what_is_submitted_first_is_sent_first(
+    monkeypatch: pytest.MonkeyPatch, buffer: int
+) -> None:
+    """By calls that do not wait for each other: as the ingestor begins, and where it is full."""
+    outbox = SlowToBegin()
+    monkeypatch.setattr("leadconnector_async.ingestor.MemoryOutbox", lambda: outbox)
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, buffer=buffer) as ingestor,
+        ):
+            calls = []
+            for record in records(40, contacts=1):
+                calls.append(asyncio.create_task(ingestor.submit(record)))
+                await asyncio.sleep(0)
+            await asyncio.gather(*calls)
+
+    asyncio.run(scenario())
+    assert outbox.given == [f"i{record.id}".encode() for record in records(40, contacts=1)]
 
 
 @PLACES
@@ -308,6 +361,26 @@ def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
     """Rather than waited for without end."""
     with pytest.raises(ValueError, match="less than 1"):
         Ingestor(LeadConnector("t", location_id="here"), **numbers)
+
+
+@pytest.mark.parametrize("numbers", [{"connect": 0}, {"read": 0}, {"read": float("inf")}])
+def test_a_time_limit_that_is_none_is_refused(numbers: dict[str, Any]) -> None:
+    """With one of 0 all would be stored, and nobody would know."""
+    with pytest.raises(ValueError, match="0 or without end"):
+        Timeouts(**numbers)
+
+
+@pytest.mark.parametrize("limits", [{"limit": 100}, {"limits": {"here": 100}}])
+def test_a_limit_that_is_a_number_is_refused(limits: dict[str, Any]) -> None:
+    """When the client is made, rather than by each request."""
+    with pytest.raises(TypeError, match="a limit is a int: give a RateLimit"):
+        LeadConnector("t", location_id="here", **limits)
+
+
+def test_a_client_without_connections_is_refused() -> None:
+    """It would wait for one without end."""
+    with pytest.raises(ValueError, match="connections is less than 1"):
+        LeadConnector("t", location_id="here", connections=0)
 
 
 def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:
