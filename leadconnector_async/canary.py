@@ -58,7 +58,7 @@ async def fly(api: LeadConnector, location: str, kinds: Iterable[Kind]) -> list[
     flight = _Flight(api, location)
     found: list[Finding] = []
     try:
-        found += [finding async for finding in flight.make()]
+        found.append(await flight.make())
         if flight.contact is not None:
             found += [finding async for finding in flight.write(sorted(kinds))]
             found += [finding async for finding in flight.read()]
@@ -78,7 +78,7 @@ class _Flight:
         self._trials: list[_Trial] = []
         self._conversation: str | None = None
 
-    async def make(self) -> AsyncIterator[Finding]:
+    async def make(self) -> Finding:
         """Make the contact."""
         tag = secrets.token_hex(4)
         who = Contact(self._number, f"canary-{tag}@example.com", f"leadconnector doctor {tag}")
@@ -87,9 +87,8 @@ class _Flight:
         if self.contact is None:
             refusal = responses.read_refusal(response.status, response.body)
             what = f"no contact with {self._number} could be made (see that none was)"
-            yield _refused("canary contact", what, refusal)
-            return
-        yield Finding("canary contact", "ok", f"made {self.contact} with {self._number}")
+            return _refused("canary contact", what, refusal)
+        return Finding("canary contact", "ok", f"made {self.contact} with {self._number}")
 
     async def write(self, kinds: list[Kind]) -> AsyncIterator[Finding]:
         """Write one message of each kind, and a second mail into the first one's thread."""
@@ -105,8 +104,7 @@ class _Flight:
 
     async def _add(self, kind: Kind, answers: str | None) -> Finding:
         check = f"canary {kind.text}"
-        date = FIRST.replace(minute=len(self._trials))
-        trial = _Trial(kind, date, answers)
+        trial = _Trial(kind, FIRST.replace(minute=len(self._trials)), answers)
         self._trials.append(trial)
         path = endpoints.OUTBOUND_CALL_PATH if kind.outbound_call else endpoints.INBOUND_PATH
         request = endpoints.post_message(path, self._body(trial))
@@ -148,8 +146,7 @@ class _Flight:
             return
         written = {t.receipt.message_id: t for t in self._trials if t.receipt is not None}
         others: list[ListedMessage] = []
-        waits = (0.0, *self._api.policy.look_after)
-        for before, after in pairwise(waits):
+        for before, after in pairwise((0.0, *self._api.policy.look_after)):
             await asyncio.sleep(after - before)
             request = endpoints.list_messages(self._conversation)
             response = await self._api.exchange(self._location, request)

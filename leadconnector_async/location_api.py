@@ -181,9 +181,9 @@ class LocationApi(Requester):
         """
         if not contact_id and not conversation_id:
             raise ValueError("an upload needs a contact_id or a conversation_id")
-        file = endpoints.Upload(str(path), name or Path(path).name)
         where = self.location_of(location_id), contact_id, conversation_id
-        flow = partial(upload, file, where, "the file could not be uploaded")
+        what = "the file could not be uploaded"
+        flow = partial(upload, str(path), name or Path(path).name, where, what)
         return await self.run(where[0], flow)
 
     async def mark_read(self, conversation_id: str, *, location_id: str | None = None) -> None:

@@ -159,16 +159,8 @@ class ApiSession:
 
         Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
         """
-        response, token = await self._once(
-            location, quota, slot, request, may_send, trace=trace, resends=resends
-        )
-        renewals = 0
-        while (refusal := responses.expired_token(response)) is not None:
-            renewals += 1
-            renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
-            if renewed is None or renewed == token:
-                raise AccessError(refusal)
-            slot = await self.acquire_slot(location, quota)
+        renewals, renewed = 0, None
+        while True:
             response, token = await self._once(
                 location,
                 quota,
@@ -179,7 +171,13 @@ class ApiSession:
                 resends=resends + renewals,
                 token=renewed,
             )
-        return response
+            if (refusal := responses.expired_token(response)) is None:
+                return response
+            renewals += 1
+            renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
+            if renewed is None or renewed == token:
+                raise AccessError(refusal)
+            slot = await self.acquire_slot(location, quota)
 
     async def _once(  # noqa: PLR0913 - what a request is made of
         self,
@@ -191,7 +189,7 @@ class ApiSession:
         *,
         trace: TraceContext | None,
         resends: int,
-        token: str | None = None,
+        token: str | None,
     ) -> tuple[Response, str]:
         """The answer, and the token it is to: ``token``, or else what the provider has.
 

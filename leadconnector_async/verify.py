@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -110,20 +110,15 @@ class FoundMessages:
             result.left_out += parsed.left_out is not None
             result.refused += parsed.left_out is None
         elif found is None:
-            _count(id_, "absent", result)
+            result.absent_count += 1
+            result.absent += [id_][: MAX_LISTED - len(result.absent)]
         elif row is not None and found != (_second(row.date), row.direction):
-            _count(id_, "differing", result)
+            result.differing_count += 1
+            result.differing += [id_][: MAX_LISTED - len(result.differing)]
 
     def close(self) -> None:
         """Delete it."""
         self._db.close()
-
-
-def _count(id_: str, what: Literal["absent", "differing"], result: SourceVerification) -> None:
-    listed = result.absent if what == "absent" else result.differing
-    setattr(result, f"{what}_count", getattr(result, f"{what}_count") + 1)
-    if len(listed) < MAX_LISTED:
-        listed.append(id_)
 
 
 def _second(date: datetime | None) -> int | None:

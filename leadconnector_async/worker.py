@@ -204,26 +204,31 @@ class Worker:
                 closed=self._closed,
             )
             self.outbox = outbox
-            if self._stopping.is_set():
-                return
-            _log.info("tenure begins")
-            work = asyncio.create_task(dispatcher.work(forever=True))
-            keeping = asyncio.create_task(self._keep(dispatcher, outbox))
-            looking = asyncio.create_task(self._look(outbox))
-            stopped = asyncio.create_task(self._stopping.wait())
-            tasks = stopped, keeping, looking, work
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                if stopped.done() or (looking.done() and looking.exception() is None):
-                    await _end(keeping)
-                    soon = self._hand_over_s + STORED_S if stopped.done() else None
-                    self._expect(self._hand_over_s, outbox, soon)
-                    await self._finish(dispatcher, outbox, work)
-            finally:
-                self.outbox = None
-                for task in tasks:
-                    await _end(task)
-                self._add_up(dispatcher)
+            if not self._stopping.is_set():
+                await self._work(dispatcher, outbox)
+
+    async def _work(self, dispatcher: Dispatcher, outbox: PostgresOutbox) -> None:
+        """Send what is owned until the tenure is over; raise what ended it, if anything did."""
+        _log.info("tenure begins")
+        work = asyncio.create_task(dispatcher.work(forever=True))
+        keeping = asyncio.create_task(self._keep(dispatcher, outbox))
+        looking = asyncio.create_task(self._look(outbox))
+        stopped = asyncio.create_task(self._stopping.wait())
+        tasks = stopped, keeping, looking, work
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if stopped.done() or (looking.done() and looking.exception() is None):
+                await _end(keeping)
+                soon = self._hand_over_s + STORED_S if stopped.done() else None
+                self._expect(self._hand_over_s, outbox, soon)
+                await self._finish(dispatcher, outbox, work)
+        finally:
+            self.outbox = None
+            for task in tasks:
+                await _end(task)
+            self.stats.include(dispatcher.stats)
+            for location in dispatcher.locations:
+                self._session.forget(location)
         # All are asked: what nobody asks for is told on the screen.
         errors = [task.exception() for task in (keeping, looking, work) if not task.cancelled()]
         if error := next(filter(None, errors), None):
@@ -251,11 +256,6 @@ class Worker:
         await self._stopped.tell(dispatcher, outbox)
         if self._left is not None:
             await self._left(outbox)
-
-    def _add_up(self, dispatcher: Dispatcher) -> None:
-        self.stats.include(dispatcher.stats)
-        for location in dispatcher.locations:
-            self._session.forget(location)
 
     async def _keep(self, dispatcher: Dispatcher, outbox: PostgresOutbox) -> None:
         """Own what is this worker's, until it is stopped."""

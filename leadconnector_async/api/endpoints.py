@@ -59,18 +59,16 @@ def mark_read(location: str, conversation: str) -> Request:
     return Request("PUT", path, CONVERSATIONS_VERSION, body)
 
 
-class Upload(NamedTuple):
-    """A file of this machine, and what it is to be called."""
+def upload(
+    path: str, name: str, location: str, contact: str, conversation: str | None = None
+) -> Request:
+    """Give a file of this machine a public URL, by which it is called so.
 
-    path: str
-    name: str
-
-
-def upload(file: Upload, location: str, contact: str, conversation: str | None) -> Request:
-    """Give a file of this machine a public URL. A contact is enough (highlevel-api-docs 149)."""
+    A contact is enough (highlevel-api-docs 149).
+    """
     fields = {"conversationId": conversation} if conversation else {}
     fields |= {"contactId": contact, "locationId": location}
-    body = FileUpload(fields, "fileAttachment", Path(file.path), file.name)
+    body = FileUpload(fields, "fileAttachment", Path(path), name)
     return Request("POST", "/conversations/messages/upload", CONVERSATIONS_VERSION, upload=body)
 
 

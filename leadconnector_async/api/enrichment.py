@@ -217,21 +217,21 @@ def _upload(file: LocalFile, number: int, where: Place) -> Flow[str]:
         raise effects.StepRefusedError(f"attachments item {number} {how} since it was read")
     name = PureWindowsPath(file.path).name  # of either kind of path: it may be another machine's
     what = f"attachments item {number} could not be uploaded"
-    return (yield from upload(endpoints.Upload(path, name), where, what))
+    return (yield from upload(path, name, where, what))
 
 
-def upload(file: endpoints.Upload, where: Place, what: str) -> Flow[str]:
+def upload(path: str, name: str, where: Place, what: str) -> Flow[str]:
     """Learn the URL of a file. ``what`` says what went wrong if there is none."""
-    response = yield from _answer_to_upload(file, *where)
+    response = yield from _answer_to_upload(path, name, *where)
     uploaded = effects.content_of(response, _Uploaded, what).uploaded_files
-    url = uploaded.get(file.name) or next(iter(uploaded.values()), None)
+    url = uploaded.get(name) or next(iter(uploaded.values()), None)
     if not url:
         raise effects.StepFailedError(f"{what}: the answer names no URL")
     return url
 
 
 def _answer_to_upload(
-    file: endpoints.Upload, location: str, contact: str | None, conversation: str | None
+    path: str, name: str, location: str, contact: str | None, conversation: str | None
 ) -> Flow[Response]:
     response: Response
     if contact is None:
@@ -239,12 +239,12 @@ def _answer_to_upload(
         contact = yield from _remembered(f"owner:{conversation}", owner)
     elif conversation is None:
         if _UPLOADS_NEED not in (yield effects.GetLookups([_UPLOADS_NEED])):
-            response = yield endpoints.upload(file, location, contact, None)
+            response = yield endpoints.upload(path, name, location, contact)
             if not lacks_conversation(response):
                 return response
             yield effects.PutLookups({_UPLOADS_NEED: "a conversation"})
         conversation = yield from _conversation(contact, location)
-    response = yield endpoints.upload(file, location, contact, conversation)
+    response = yield endpoints.upload(path, name, location, contact, conversation)
     return response
 
 

@@ -30,9 +30,10 @@ from leadconnector_async.sources import SourceOptions
 from leadconnector_async.transport.aiohttp_session import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from leadconnector_async.auth.provider import TokenProvider
+    from leadconnector_async.records.builder import Providers
     from leadconnector_async.sandbox import SandboxConfig
 
 
@@ -71,6 +72,15 @@ class ApiOptions(Struct, frozen=True, kw_only=True):
             )
         except ValueError as error:
             raise click.UsageError(str(error)) from None
+
+    def own_token(self, outbox: str | None) -> str | TokenProvider:
+        """What the API is to be asked with.
+
+        Raises:
+            LocationsError: a variable that the file of locations names is not set.
+        """
+        listed = self.locations
+        return self.token or "" if listed is None else tokens_of(listed, outbox=outbox)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"  # neither tokens nor an outbox with its password
@@ -135,11 +145,13 @@ class ImportOptions(SendingOptions, frozen=True, kw_only=True):
         kept = () if self.outbox is None or reading.spool is None else (reading.spool,)
         return replace(reading, files=(*reading.files, *kept), spool=None)
 
-    def providers(self, location: str) -> Mapping[str, str]:
-        """The conversation provider by type of message: the file of locations goes first."""
-        common = dict.fromkeys(NEED_PROVIDER, self.provider) if self.provider else {}
-        own = {} if self.locations is None else self.locations.providers(location)
-        return {**common, **own}
+
+def providers_of(provider: str | None, locations: Locations | None) -> Providers:
+    """The conversation provider by type of message: the file of locations goes first."""
+    common = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
+    if locations is None:
+        return lambda _: common
+    return lambda of: {**common, **locations.providers(of)}
 
 
 def policy_of(given: dict[str, Any]) -> Policy:
@@ -203,7 +215,7 @@ def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
         LocationsError: a variable that the file of locations names is not set.
     """
     if not options.sandbox:
-        yield destination(options), api_token(options.token, options.locations, options.outbox)
+        yield destination(options), options.own_token(options.outbox)
         return
     from leadconnector_async.sandbox import SandboxThread  # noqa: PLC0415 - a server's imports
 
@@ -214,17 +226,6 @@ def target(options: ImportOptions) -> Iterator[tuple[str, str | TokenProvider]]:
             own = {id_: StaticToken(one) for one, id_ in tokens.items()}
             token = LocationTokens(options.locations, own)
         yield sandbox.url, token
-
-
-def api_token(
-    token: str | None, locations: Locations | None, outbox: str | None
-) -> str | TokenProvider:
-    """What the API is to be asked with.
-
-    Raises:
-        LocationsError: a variable that the file of locations names is not set.
-    """
-    return (token or "") if locations is None else tokens_of(locations, outbox=outbox)
 
 
 def _sandbox_tokens(locations: Locations | None) -> dict[str, str]:
@@ -251,7 +252,7 @@ def _sandbox_config(options: ImportOptions) -> SandboxConfig:
     )
 
 
-async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
+async def taken_as_known(options: ImportOptions) -> str | None:
     """Say which ids that the records name the sandbox takes as they are: it cannot look them up.
 
     Raises:
@@ -260,7 +261,7 @@ async def taken_as_known(options: ImportOptions, outbox: str) -> str | None:
     from leadconnector_async.outbox.workload import named_ids  # noqa: PLC0415 - for the sandbox only
     from leadconnector_async.sandbox.message_store import is_own_form, is_provider_form  # noqa: PLC0415 - the same
 
-    named = await read_outbox(outbox, named_ids)
+    named = await read_outbox(options.outbox or "", named_ids)
     given = {options.location, *_sandbox_tokens(options.locations).values()}
     counts = {
         "contact": sum(map(is_own_form, named.contacts)),

@@ -28,12 +28,7 @@ MAX_PORT: Final = 65_535
 class _OutboxType(click.Path):
     name = "file or url"
 
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - click's
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Any:  # noqa: ANN401 - the same
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - click's
         """Take a URL as it is: who opens it says what is wrong, and shows no password."""
         from leadconnector_async.outbox.open import is_url  # noqa: PLC0415 - not needed for help
 
@@ -51,9 +46,7 @@ class _TextType(_Type):
     def __init__(self, read: Callable[[str], object]) -> None:
         self._read = read
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> object:
+    def convert(self, value: Any, param: Any, ctx: Any) -> object:  # noqa: ANN401 - the same
         """Read it."""
         try:
             return self._read(str(value))

@@ -51,8 +51,7 @@ def reason_sections(found: StatedOutbox) -> Iterator[str]:
     """The reasons of what is not sent, by what became of it, each under its heading."""
     reasons = [*found.by_reason, *found.left_out_by_reason, *found.dismissed_by_reason]
     for state in ("failed", "unresolved", "left out", "dismissed"):
-        group = [reason for reason in reasons if reason.state == state]
-        if group:
+        if group := [reason for reason in reasons if reason.state == state]:
             yield ""
             yield f"{state.capitalize()}:"
             yield from reason_lines(group)
@@ -76,18 +75,16 @@ def reason_lines(reasons: Sequence[Reason]) -> Iterator[str]:
         yield from (indent + line for line in rest)
         if reason.lines:
             yield indent + places(reason.lines, reason.count)
-    hidden = reasons[MAX_REASONS:]
-    if hidden:
+    if hidden := reasons[MAX_REASONS:]:
         count = sum(reason.count for reason in hidden)
         yield f"{count:>{_COUNT},}  for {len(hidden)} other reasons"
 
 
 def note_lines(notes: Notes) -> Iterator[str]:
     """What was left out, and what else is to be known of the records, the most frequent first."""
-    for reason in notes.left_out.most_frequent():
-        yield f"{reason.count:,} left out: {reason.reason} ({places(reason.lines, reason.count)})"
-    for reason in notes.notices.most_frequent():
-        yield f"{reason.count:,}: {reason.reason} ({places(reason.lines, reason.count)})"
+    for words, reasons in ((" left out", notes.left_out), ("", notes.notices)):
+        for of in reasons.most_frequent():
+            yield f"{of.count:,}{words}: {of.reason} ({places(of.lines, of.count)})"
 
 
 def location_lines(locations: Sequence[LocationCounts]) -> Iterator[str]:
@@ -140,8 +137,7 @@ def report_lines(summary: ImportSummary, options: ImportOptions) -> Iterator[str
     yield _speed(summary)
     yield from location_lines(summary.locations)
     yield from reason_sections(summary)
-    steps = list(_steps(summary, options))
-    if steps:
+    if steps := list(_steps(summary, options)):
         yield ""
         yield "What to do next:"
         yield from steps

@@ -117,8 +117,10 @@ class OutboxBatcher:
         count = len(self._fates)
         if count >= GATHERED or self._fates_weight >= GATHERED_BYTES:
             self._commit()
+        elif count == 1 and self._outbox.is_shared:
+            self._commit_in(LINGER_S if self._thick else 0.0)
         elif count == 1:
-            self._commit_in(self._seconds())
+            self._commit_in(WAITED_S if self._awaited() else self._gather_s())
 
     def hold(self, claims: Iterable[Claim]) -> None:
         """Weigh what an earlier owner has claimed."""
@@ -135,11 +137,6 @@ class OutboxBatcher:
         while self._written < known:
             self._commit()
             await self._write_done.wait()
-
-    def _seconds(self) -> float:
-        if self._outbox.is_shared:
-            return LINGER_S if self._thick else 0.0
-        return WAITED_S if self._awaited() else self._gather_s()
 
     def _gather_s(self) -> float:
         return min(GATHER_S, (self._loop.time() - self._began) * GATHER_PART)

@@ -80,7 +80,7 @@ class Enricher:
         """Complete a record anew, refused for want of a conversation as others will be."""
         lane.enrichment = None
         await self._lookups.put_lookups(state, {need: "a conversation"})
-        state.ready.appendleft(lane)
+        state.ready.insert(0, lane)
 
     def failed(
         self, enrichment: Enrichment, reason: str, *, lags: bool = False

@@ -26,11 +26,10 @@ from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.lane import Lane
-    from leadconnector_async.delivery.outcomes import LaneControl, OutcomeHandler
+    from leadconnector_async.delivery.outcomes import OutcomeHandler
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import Claim
     from leadconnector_async.quota.window import Slot
-    from leadconnector_async.session import ApiSession
 
 _payloads: Final = msgspec.json.Decoder(InboundMessage)
 
@@ -38,11 +37,10 @@ _payloads: Final = msgspec.json.Decoder(InboundMessage)
 class Reconciler:
     """Shared by all workers; a look that is under way is in its lane."""
 
-    def __init__(self, session: ApiSession, control: LaneControl, handler: OutcomeHandler) -> None:
-        self._session = session
-        self._policy = session.policy
-        self._control = control
+    def __init__(self, handler: OutcomeHandler) -> None:
         self._handler = handler
+        self._session = handler.session
+        self._policy = handler.session.policy
         self._loop = asyncio.get_running_loop()
 
     async def resolve(self, state: LocationState, lane: Lane) -> None:
@@ -55,7 +53,7 @@ class Reconciler:
             await self._look(state, lane, lane.search, slot)
         else:  # no request yet, and so no slot: preparing waits for the store
             lane.search = await self._new_search(state, lane)
-            state.ready.appendleft(lane)
+            state.ready.insert(0, lane)
 
     async def _look(self, state: LocationState, lane: Lane, search: Search, slot: Slot) -> None:
         self._handler.stats.searches += 1
@@ -76,7 +74,7 @@ class Reconciler:
         else:
             findings = search.feed(response)
             if findings is None:
-                state.ready.appendleft(lane)
+                state.ready.insert(0, lane)
             else:
                 self._conclude(state, lane, findings)
 
@@ -90,7 +88,9 @@ class Reconciler:
             return message
         name = contact_lookup(contact)
         known = (
-            lane.lookups if name in lane.lookups else await self._control.get_lookups(state, [name])
+            lane.lookups
+            if name in lane.lookups
+            else await self._handler.control.get_lookups(state, [name])
         )
         return msgspec.structs.replace(message, contact_id=known[name]) if known else None
 
@@ -110,7 +110,7 @@ class Reconciler:
                 targets.append(SearchTarget(claim.seq, message, alt_id, date))
         if not targets:
             return None
-        taken = await self._control.others(lane.claims[0])
+        taken = await self._handler.control.others(lane.claims[0])
         return Search(state.name, targets, taken)
 
     def _conclude(self, state: LocationState, lane: Lane, findings: dict[int, Finding]) -> None:
@@ -124,23 +124,20 @@ class Reconciler:
         step: decisions.Decision | None = None
         for claim in [claim for claim in lane.claims if claim.seq in findings]:
             doubt, finding = lane.doubts[claim.seq], findings[claim.seq]
-            claim.note(_said_of(finding))
+            word, said = _said_of(finding)
+            claim.note(said)
             if self._session.observer is not None:
-                self._session.observer.reconciled(RESULTS.get(type(finding), "not_found"))
+                self._session.observer.reconciled(word)
             doubt.lookup_failures += blame and isinstance(finding, LookupFailed)
             doubt.searches += not isinstance(finding, LookupFailed)
             after = decisions.after_search(
-                finding,
-                doubt,
-                attempts=claim.attempts,
-                policy=self._policy,
-                random=random,
+                finding, doubt, attempts=claim.attempts, policy=self._policy, random=random
             )
             if isinstance(finding, Found):
                 state.works(claim)
             if isinstance(after, decisions.Settle):
                 state.take_out(lane, claim)
-                self._handler.recorder.ended(claim, after, _learned(claim, who, finding))
+                self._handler.ended(claim, after, _learned(claim, who, finding))
             else:
                 if isinstance(after, decisions.Retry):
                     del lane.doubts[claim.seq]
@@ -148,21 +145,17 @@ class Reconciler:
         self._handler.go_on(state, lane, step)
 
 
-RESULTS: Final[dict[type, str]] = {
-    Found: "found",
-    Inconclusive: "inconclusive",
-    LookupFailed: "failed",
-}
-
-
-def _said_of(finding: Finding) -> str:
+def _said_of(finding: Finding) -> tuple[str, str]:
+    """A word for the observer, and what the record's trail says of it."""
     match finding:
         case Found():
-            return "looked for: found"
-        case Inconclusive(reason) | LookupFailed(reason):
-            return f"looked for, and cannot be told: {reason}"
+            return "found", "looked for: found"
+        case Inconclusive(reason):
+            return "inconclusive", f"looked for, and cannot be told: {reason}"
+        case LookupFailed(reason):
+            return "failed", f"looked for, and cannot be told: {reason}"
         case _:
-            return "looked for: not there"
+            return "not_found", "looked for: not there"
 
 
 def _learned(claim: Claim, who: str, finding: Finding) -> dict[str, str] | None:

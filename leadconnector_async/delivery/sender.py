@@ -22,7 +22,6 @@ from leadconnector_async.api.responses import (
 from leadconnector_async.delivery import decisions
 from leadconnector_async.delivery.enricher import Enricher
 from leadconnector_async.delivery.lane import InDoubt
-from leadconnector_async.delivery.outcomes import OutcomeHandler
 from leadconnector_async.delivery.reconciler import Reconciler
 from leadconnector_async.errors import FateUnknownError, NotSentError, RefusedError, TokenStoreError
 from leadconnector_async.records.draft import stamped
@@ -34,29 +33,24 @@ if TYPE_CHECKING:
     from leadconnector_async.api.enrichment import EnrichedRequest
     from leadconnector_async.api.responses import Indeterminate, Refused
     from leadconnector_async.delivery.lane import Enrichment, Lane
-    from leadconnector_async.delivery.outcomes import LaneControl, OutcomeRecorder
-    from leadconnector_async.delivery.results import RunStats
+    from leadconnector_async.delivery.outcomes import OutcomeHandler
     from leadconnector_async.delivery.scheduler import LocationState
     from leadconnector_async.outbox.base import Claim
-    from leadconnector_async.session import ApiSession
     from leadconnector_async.transport.base import Response
 
 
 class Sender:
     """Serves lanes, one request at a time. Shared by all workers; keeps nothing of a request."""
 
-    def __init__(
-        self, session: ApiSession, control: LaneControl, recorder: OutcomeRecorder, stats: RunStats
-    ) -> None:
-        self._session = session
+    def __init__(self, handler: OutcomeHandler) -> None:
+        self._handler = handler
+        self._session = session = handler.session
         self._policy = session.policy
-        self._recorder = recorder
-        self._stats = stats
+        self._stats = handler.stats
+        self._random = handler.random
         self._loop = asyncio.get_running_loop()
-        self._handler = OutcomeHandler(session, control, recorder, stats)
-        self._random = self._handler.random
-        self._enricher = Enricher(session, control, stats, self._random)
-        self._reconciler = Reconciler(session, control, self._handler)
+        self._enricher = Enricher(session, handler.control, handler.stats, handler.random)
+        self._reconciler = Reconciler(handler)
 
     def serve(self, state: LocationState, lane: Lane) -> Coroutine[None, None, None]:
         """Send the lane's first record, complete it, or look for it: one request at the most.
@@ -150,7 +144,7 @@ class Sender:
             lookups = (
                 completed.lookups(classification.receipt.email_message_id) if completed else None
             )
-            self._recorder.stored(claim, classification.receipt, lookups)
+            self._handler.stored(claim, classification.receipt, lookups)
         elif completed is not None and completed.by_contact and lacks_conversation(response):
             await self._enricher.begin_again(state, lane, CALLS_NEED)
         else:

@@ -104,11 +104,6 @@ class Locations(Struct, frozen=True, kw_only=True):
         location = self.locations.get(location_id)
         return {} if location is None else location.providers
 
-    def limit(self, location_id: str, default: RateLimit | None) -> RateLimit | None:
-        """The quota to assume for a location, whether it is listed or not."""
-        location = self.locations.get(location_id)
-        return default if location is None else location.quota(default)
-
     def limits(self, default: RateLimit | None) -> dict[str, RateLimit | None]:
         """The quota to assume for each location that is listed."""
         return {id_: location.quota(default) for id_, location in self.locations.items()}

@@ -155,10 +155,13 @@ class Deduplicator:
         for record in records:
             key = record.location, record.draft.key
             known = known_by_key[key]
-            if record.draft.counted:
-                is_changed = await self._meet_counted(record, known)
-            else:
+            is_changed = False
+            if not record.draft.counted:
                 is_changed = await self._meet_named(record, known)
+            elif self._pass.meet(known.seq):
+                is_changed = await self._meet_first(record, known)
+            else:
+                await self._number(record)
             if is_changed:
                 known_by_key.update(await self._store.known([key]))
 
@@ -166,12 +169,6 @@ class Deduplicator:
         """Write the copies down."""
         await self._store.add_copies(self._copies)
         await self._store.add_reused(self._digests)
-
-    async def _meet_counted(self, record: NewRecord, known: ExistingRecord) -> bool:
-        if self._pass.meet(known.seq):
-            return await self._meet_first(record, known)
-        await self._number(record)
-        return False
 
     async def _meet_named(self, record: NewRecord, known: ExistingRecord) -> bool:
         """Meet a record that has an id. True if the known one is another one now."""

@@ -169,9 +169,8 @@ class MemoryOutbox(Outbox):
 
     def _put(self, place: _MemoryLocation, draft: Draft, key: bytes, payload: bytes) -> None:
         self._last += 1
-        deferred = draft.deferred
-        claim = Claim(place.lease, draft.lane, draft.date, self._last, key, payload, 0, deferred)
-        claim.trace = draft.trace
+        where = draft.lane, draft.date, self._last
+        claim = Claim(place.lease, *where, key, payload, 0, draft.deferred, trace=draft.trace)
         place.claims[key] = claim
         place.put(claim)
 

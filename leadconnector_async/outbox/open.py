@@ -151,9 +151,12 @@ async def server_of(place: str) -> str:
         OutboxError: it cannot be reached, or used for an outbox.
     """
     database_stores()
-    from leadconnector_async.outbox.postgres.connection import server_version  # noqa: PLC0415 - only if used
+    from leadconnector_async.outbox.postgres import connection as to  # noqa: PLC0415 - only if used
 
-    return await server_version(read_place(place))
+    where = read_place(place)
+    async with to.opened(where, to.WRITING) as connection:
+        await to.check_server(where, connection)
+        return str(await connection.fetchval("SHOW server_version"))
 
 
 async def read_outbox(place: Place, work: Callable[[OutboxReader], Awaitable[T]]) -> T:

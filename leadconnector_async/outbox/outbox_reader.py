@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.reader import (
         FailedRecord,
+        Group,
         HistoryRecord,
         KindOf,
         Owner,
         RecordCounts,
     )
-    from leadconnector_async.outbox.reasons import Group
 
 _LINE: Final = re.compile(r"(?:(?P<source>.+):)?(?P<line>[1-9]\d{0,8})", re.DOTALL)
 

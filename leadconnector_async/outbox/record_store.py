@@ -142,10 +142,6 @@ class RecordStore(Protocol):
     async def forget(self, line: KnownLine) -> None:
         """Remove a record that has ended."""
 
-
-class SubmitStore(RecordStore, Protocol):
-    """What records need besides that come one by one."""
-
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """Publish new records, ahead of others that are only staged."""
 

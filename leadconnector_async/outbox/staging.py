@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         LineKey,
         NewRecord,
         RecordStore,
-        SubmitStore,
     )
     from leadconnector_async.records.draft import Draft
 
@@ -193,7 +192,7 @@ async def _stage(
     return len(created), refused
 
 
-async def submit(store: SubmitStore, drafts: Sequence[Draft]) -> list[Submission]:
+async def submit(store: RecordStore, drafts: Sequence[Draft]) -> list[Submission]:
     """Stage records and make them claimable; say what is known of each."""
     created, rest = await store.insert(drafts)
     await store.enter(created, source=0)
@@ -226,7 +225,7 @@ async def _is_same(store: RecordStore, record: NewRecord, known: ExistingRecord)
     return await is_same(store, draft, known)
 
 
-async def _known(store: SubmitStore, seq: int) -> Submission:
+async def _known(store: RecordStore, seq: int) -> Submission:
     end = await store.end_of(seq)
     if end is None:
         return Submission(seq, await store.publish_known(seq), None)

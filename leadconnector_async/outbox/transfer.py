@@ -40,18 +40,14 @@ BATCH: Final = 2_000
 """Rows that are moved at a time."""
 
 
-class TransferSource(Protocol):
-    """An outbox that nobody else uses, as long as it is read."""
+class StoreTransfer(Protocol):
+    """An outbox that nobody else uses; a new one is there once it is finished."""
 
     def rows(self, relation: str) -> AsyncIterator[Rows]:
         """What a relation holds, some rows at a time."""
 
     async def retire(self) -> str:
         """Give the outbox a name under which nobody goes on with it. Returns it."""
-
-
-class TransferTarget(Protocol):
-    """A new outbox, which is there once it is finished, and not before."""
 
     async def write(self, relation: str, rows: Rows) -> None:
         """Write some rows of a relation."""
@@ -60,7 +56,7 @@ class TransferTarget(Protocol):
         """Count what the store counts, and make it durable."""
 
 
-async def transfer(source: TransferSource, target: TransferTarget) -> int:
+async def transfer(source: StoreTransfer, target: StoreTransfer) -> int:
     """Move all that an outbox holds. Returns the number of its records."""
     records = 0
     for relation in RELATIONS:

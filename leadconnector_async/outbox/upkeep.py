@@ -23,7 +23,7 @@ from leadconnector_async.outbox.transfer import transfer
 
 if TYPE_CHECKING:
     from leadconnector_async.outbox.open import Place
-    from leadconnector_async.outbox.transfer import TransferSource, TransferTarget
+    from leadconnector_async.outbox.transfer import StoreTransfer
 
 
 async def forget_texts(place: Place) -> int:
@@ -74,8 +74,8 @@ async def move_outbox(place: str, target: str) -> tuple[int, str]:
     from leadconnector_async.outbox.postgres.upkeep import moving  # noqa: PLC0415 - only if used
 
     async with AsyncExitStack() as stack:
-        source: TransferSource
-        to: TransferTarget
+        source: StoreTransfer
+        to: StoreTransfer
         if is_url(place):
             source = await stack.enter_async_context(moving(place, new=False))
             to = stack.enter_context(moving_to(target))

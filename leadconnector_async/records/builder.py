@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 
@@ -54,8 +55,6 @@ HELD_BYTES: Final = 32 << 20
 STREAM_BATCH: Final = 64
 """Records taken from a synchronous iterable at a time when it is streamed."""
 
-_T = TypeVar("_T")
-
 
 class RecordBuilder:
     """Makes drafts of messages. ``locate`` names the location of a message that names none."""
@@ -87,7 +86,10 @@ class RecordBuilder:
         if not isinstance(id_, str | None):  # such as a database's number
             wrong, id_ = (*wrong, Problem("id", "has a wrong type", "give it as text")), None
         if problems := (*wrong, *problems):
-            raw = with_contact(_encoded(message), record.contact)
+            raw = b"{}"  # of what cannot be written down at all
+            with suppress(TypeError, ValueError, msgspec.EncodeError):
+                raw = encode(message)
+            raw = with_contact(raw, record.contact)
             return unsent_draft(problems, location=location, id=id_, line=0, raw=raw)
         now_ms = time.time_ns() // 1_000_000
         key = fresh_key(now_ms) if alone and not record.id and message.date is None else None
@@ -157,7 +159,7 @@ class InFlightLimit:
                 await self._space.wait()
 
 
-async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Parsed, None]:
     if hasattr(items, "__aiter__"):
         async for item in items:
             yield item
@@ -165,17 +167,6 @@ async def _each(items: Iterable[_T] | AsyncIterable[_T]) -> AsyncGenerator[_T, N
         for item in items:
             yield item
 
-
-def _encoded(message: InboundMessage) -> bytes:
-    """The message as it was given, as far as it can be written down at all."""
-    try:
-        return encode(message)
-    except (TypeError, ValueError, msgspec.EncodeError):
-        return b"{}"
-
-
-OF_THE_FILE: Final = "file"
-"""The field of a problem that is no record's: it is over when the file is read whole."""
 
 Providers = Callable[[str], Mapping[str, str]]
 """For a location, the id of the conversation provider by type of message."""
@@ -254,7 +245,8 @@ class RowDrafter:
             key=key_from_text(key) if key else None,
             left_out=found.left_out,
         )
-        if source and problems and problems[0].field == OF_THE_FILE:
+        # A problem of the file is no record's: it is over when the file is read whole.
+        if source and problems and problems[0].field == "file":
             return unsent._replace(key=fault_key(source, parsed.raw), counted=False, own=None)
         return unsent
 

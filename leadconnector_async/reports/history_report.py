@@ -182,7 +182,7 @@ class _RecordCounter:
     def __init__(self) -> None:
         self._alike: Counter[tuple[str, str | None, str | None, int, bool]] = Counter()
         self._dated: Counter[tuple[int, str | None, int]] = Counter()
-        self._periods: dict[str, Period] = {}
+        self._periods: defaultdict[str, Period] = defaultdict(Period)
 
     def add(self, records: Iterable[HistoryRecord]) -> None:
         """Take a page of records in."""
@@ -191,10 +191,7 @@ class _RecordCounter:
             alike[location, type_, direction, state, found] += 1
             if date is not None and state not in _NOT_SENT:
                 dated[month_of(date // _DAY_MS), type_, state] += 1
-                period = periods.get(location)
-                if period is None:
-                    period = periods[location] = Period()
-                period.add(date, date)
+                periods[location].add(date, date)
 
     def add_up(self, report: HistoryReport) -> None:
         """Add what was counted to a report."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from leadconnector_async.outbox.base import State
-from leadconnector_async.outbox.reasons import MAX_REASONS, OTHERS, gist
+from leadconnector_async.outbox.reader import MAX_REASONS, OTHERS, gist
 from leadconnector_async.quota.limits import RateLimit
 from leadconnector_async.reports.progress import budget_after, slowest
 from leadconnector_async.sources.failed_list import failed_suffix

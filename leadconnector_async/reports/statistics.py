@@ -248,7 +248,7 @@ class StatisticsReporter:
         self._every = every
         self._refresh = refresh
         self._failed = False
-        self._call: asyncio.Future[None] | None = None
+        self._call: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -279,9 +279,11 @@ class StatisticsReporter:
         if self._refresh is not None:
             with suppress(OutboxError):  # the run itself says so
                 await self._refresh()
-        statistics = self._snapshot()
-        loop, call = asyncio.get_running_loop(), asyncio.Future[None]()
-        self._call = call
+        self._call = asyncio.create_task(self._called(self._snapshot()))
+
+    async def _called(self, statistics: Statistics) -> None:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[object] = loop.create_future()
 
         def run() -> None:
             answer = None
@@ -290,23 +292,14 @@ class StatisticsReporter:
             except BaseException:  # noqa: BLE001 - the callback's own, which has its thread alone
                 self._note_failure()
             with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._finish, call, answer)
+                loop.call_soon_threadsafe(_end, answered, answer)
 
         Thread(target=run, name="statistics", daemon=True).start()
-
-    def _finish(self, call: asyncio.Future[None], answer: object) -> None:
-        if not isawaitable(answer):
-            _end(call)
-            return
-        task = asyncio.ensure_future(self._awaited(answer))
-        call.add_done_callback(lambda _: task.cancel())
-        task.add_done_callback(lambda _: _end(call))
-
-    async def _awaited(self, answer: Awaitable[object]) -> None:
-        try:
-            await answer
-        except Exception:  # noqa: BLE001 - it is the callback's own
-            self._note_failure()
+        if isawaitable(answer := await answered):
+            try:
+                await answer
+            except Exception:  # noqa: BLE001 - it is the callback's own
+                self._note_failure()
 
     def _note_failure(self) -> None:
         if not self._failed:
@@ -314,9 +307,9 @@ class StatisticsReporter:
             _log.exception("on_stats failed, and is called all the same: later failures are quiet")
 
 
-def _end(call: asyncio.Future[None]) -> None:
-    if not call.done():
-        call.set_result(None)
+def _end(answered: asyncio.Future[object], answer: object) -> None:
+    if not answered.done():  # the report has ended meanwhile
+        answered.set_result(answer)
 
 
 name_public_place(globals())

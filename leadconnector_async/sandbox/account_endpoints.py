@@ -290,7 +290,7 @@ def _issue(
         company=None if location else company,
         expires_at=request.now + app.expires_in,
     )
-    state.access.issue(token, grant)
+    state.access.grants[token] = grant
     answer: dict[str, Any] = {
         "access_token": token,
         "token_type": "Bearer",

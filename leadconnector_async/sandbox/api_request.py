@@ -142,14 +142,10 @@ class AccessControl:
         self._anyone: Grant | None = None
         if not config.tokens and config.oauth is None:
             self._anyone = Grant(app="", location=config.location_id, open=True, apart=config.apart)
-        self._grants = {
+        self.grants: dict[str, Grant] = {
             token: Grant(app=token, location=location, locations=frozenset({location}))
             for token, location in config.tokens.items()
         }
-
-    def issue(self, token: str, grant: Grant) -> None:
-        """Let a new token in."""
-        self._grants[token] = grant
 
     def check(
         self, scope: str, headers: Mapping[str, str], config: SandboxConfig, now: float
@@ -166,10 +162,10 @@ class AccessControl:
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
             raise replies.ApiError(replies.BAD_TOKEN)
-        found = self._grants.get(token, self._anyone)
+        found = self.grants.get(token, self._anyone)
         if found is not None and found is self._anyone and found.apart:
             own = derived_id("location of", token)
-            found = self._grants[token] = replace(found, app=own, location=own)
+            found = self.grants[token] = replace(found, app=own, location=own)
         if found is None or (found.expires_at is not None and found.expires_at <= now):
             raise replies.ApiError(replies.BAD_TOKEN)
         if scope in config.denied_scopes:

@@ -44,9 +44,6 @@ class ContactBook:
         self._index: dict[tuple[str, str, str], str] = {}
         self._keys: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
 
-    def __contains__(self, who: tuple[str, str]) -> bool:
-        return who in self._contacts
-
     def get(self, location: str, contact_id: str) -> dict[str, Any] | None:
         """A contact's fields."""
         return self._contacts.get((location, contact_id))

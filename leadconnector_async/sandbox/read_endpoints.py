@@ -6,7 +6,7 @@ The numbers of types follow the order of the API's list of them.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -239,17 +239,18 @@ def export(state: SandboxState, request: ApiRequest) -> replies.Reply:
     ordered = timeline.by_date() if by_date else timeline.by_arrival
     keep = _filter(request, key)
     matching = [stored for stored in visible(state, ordered, request.now) if keep(stored)]
-    descending = request.query.get("sortOrder", "desc") == "desc"
-    if descending:
-        matching.reverse()
-    start = _after(request, matching, key, descending=descending)
-    page = matching[start : start + limit]
-    more = start + limit < len(matching)
+    last = _cursor(request)
+    if request.query.get("sortOrder", "desc") == "desc":
+        rest = matching if last is None else matching[: bisect_left(matching, last, key=key)]
+        page = rest[-limit:][::-1]
+    else:
+        rest = matching if last is None else matching[bisect_right(matching, last, key=key) :]
+        page = rest[:limit]
     content: dict[str, Any] = {
         "messages": [message_view(state, stored) for stored in page],
         "total": len(matching),
     }
-    if more:
+    if len(rest) > limit:
         content["nextCursor"] = urlsafe_b64encode(msgspec.json.encode(key(page[-1]))).decode()
     return replies.json_reply(200, content)
 
@@ -277,25 +278,13 @@ def _filter(request: ApiRequest, key: Callable[[Stored], PageCursor]) -> Callabl
     return keep
 
 
-def _after(
-    request: ApiRequest,
-    messages: Sequence[Stored],
-    key: Callable[[Stored], PageCursor],
-    *,
-    descending: bool,
-) -> int:
-    """Where the page after the cursor begins, whatever was added or became visible since."""
+def _cursor(request: ApiRequest) -> PageCursor | None:
+    """Where the page before ended, whatever was added or became visible since."""
     cursor = request.query.get("cursor")
     if not cursor:
-        return 0
+        return None
     try:
-        moment, seq = msgspec.json.decode(urlsafe_b64decode(cursor), type=PageCursor)
+        last: PageCursor = msgspec.json.decode(urlsafe_b64decode(cursor), type=PageCursor)
     except (ValueError, msgspec.MsgspecError):
         raise replies.invalid("cursor is not valid") from None
-    sign = -1 if descending else 1
-
-    def signed(stored: Stored) -> PageCursor:
-        date, number = key(stored)
-        return sign * date, sign * number
-
-    return bisect_left(messages, (sign * moment, sign * seq + 1), key=signed)
+    return last

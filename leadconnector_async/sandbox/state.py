@@ -219,7 +219,7 @@ class SandboxState:
     ) -> None:
         """Take ids for ones that were given out."""
         for contact in contacts:
-            if (location, contact) not in self.contacts:
+            if self.contacts.get(location, contact) is None:
                 self.contacts.put({"id": contact, "locationId": location})
         for conversation in conversations:
             if self.store.conversation(location, conversation) is None:
@@ -230,7 +230,7 @@ class SandboxState:
         """Whether a contact was given out."""
         if self.config.trusting and is_own_form(contact):
             self.know(location, contacts=[contact])
-        return not self.closed or (location, contact) in self.contacts
+        return not self.closed or self.contacts.get(location, contact) is not None
 
     def conversation(
         self, location: str, conversation: str, contact: str = ""

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-
 LINE_LIMIT: Final = 4 << 20
 """Bytes of the longest record that is read. A longer one is a problem of its own line."""
 

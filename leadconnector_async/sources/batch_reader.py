@@ -12,7 +12,6 @@ from leadconnector_async.sources.base import location_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-
 BATCH: Final = 2_000
 """Records of one commit. 5,000 take 25 MB more memory in an import of any size; with 1,000, pages
 of the index of keys are written more often."""

@@ -178,10 +178,9 @@ class ByteStream:
         try:
             data = self._file.read(CHUNK)
         except OSError as error:
-            raise SourceError(
-                f"{self.name}: cannot be read after byte {self.bytes_read} ({error.strerror}): "
-                "check the disk or the network drive"
-            ) from error
+            wrong = f"cannot be read after byte {self.bytes_read} ({error.strerror})"
+            fix = "check the disk or the network drive"
+            raise SourceError(f"{self.name}: {wrong}: {fix}") from error
         except DAMAGED as error:
             wrong = f"is damaged: its archive is wrong or breaks off within it ({error})"
             self.damage = Problem("file", wrong, "copy or export the archive again")

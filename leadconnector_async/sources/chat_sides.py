@@ -12,15 +12,10 @@ from contextlib import closing
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.sources import fields
 from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
 from leadconnector_async.sources.encoding import Utf8Text
-from leadconnector_async.sources.fields import (
-    FINDERS,
-    WrongValueError,
-    listed,
-    scalar_text,
-    stripped,
-)
+from leadconnector_async.sources.fields import FINDERS, WrongValueError, scalar_text, stripped
 from leadconnector_async.sources.json_values import JsonValues, loaded_value, opening_value
 
 if TYPE_CHECKING:
@@ -161,7 +156,7 @@ class ChatSides:
             return "inbound" if same(author) == same(other) else "outbound"
         if chat.is_owner_known:
             return "inbound"
-        names = listed(list(chat.others), _MAX_NAMED)
+        names = fields.listed(list(chat.others), _MAX_NAMED)
         fix = f"give --mine with the name that is yours: the file has {names}"
         return WrongValueError("cannot be told", fix)
 

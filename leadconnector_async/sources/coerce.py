@@ -22,7 +22,6 @@ from leadconnector_async.sources.members import Beside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-
 _READERS: Final[dict[str, Callable[[object], object]]] = {
     **dict.fromkeys(fields.FIELDS, read_text),
     **dict.fromkeys(fields.LIST_FIELDS, fields.read_list),

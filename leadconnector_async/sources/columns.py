@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import tzinfo
 
-
 LIST_SEPARATOR: Final = ";"
 
 ZONE_NAMES: Final = frozenset({fields.ZONE, "tz", "utcoffset", "gmtoffset", "timezoneoffset"})
@@ -67,7 +66,6 @@ class Columns(ABC):
     feeds: dict[str, list[str]]
     unknown: list[str]
     foreign: dict[str, str]
-    wanting: Sequence[str] = ()
 
     def __init__(self, source: str, header: Sequence[str], mapping: Mapping[str, str]) -> None:
         self.names: list[str] = [stripped(name) for name in header]
@@ -118,16 +116,18 @@ class NamedColumns(Columns):
         foreign = set() if beside is None else fields.GIVEN_IDS - mapping.keys()
         if OUTBOX_KEY in feeds:  # of a list of failed records, which adds the location
             foreign -= {fields.LOCATION}
-        self.foreign = {name: beside or "" for name in self.names if name in foreign}
+        self.foreign: dict[str, str] = {
+            name: beside or "" for name in self.names if name in foreign
+        }
         feeds = {field: name for field, name in feeds.items() if field not in self.foreign}
         self._refuse_wrong(feeds)
-        self.feeds = {field: [name] for field, name in feeds.items()}
+        self.feeds: dict[str, list[str]] = {field: [name] for field, name in feeds.items()}
         self._plan = [
             (field, self.names.index(name), _cleaner(field, name)) for field, name in feeds.items()
         ]
         fed = {*self._passed(feeds), ""}
         refuse_doubles(source, self.names, fed - {""})
-        self.unknown = [name for name in self.names if name not in fed]
+        self.unknown: list[str] = [name for name in self.names if name not in fed]
 
     def values(self, cells: Sequence[str]) -> dict[str, object]:
         """Name a row's values as the API does. An empty cell is an absent field."""

@@ -217,8 +217,8 @@ def settle_person(
     """
     phone, name = values.get("contact.phone"), values.get("contact.name")
     if isinstance(phone, str) and "@" in phone and "contact.email" not in values:
-        is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()  # sip:…
-        if not (is_number or MESSENGER.search(phone)):
+        is_number = ":" in phone or phone.partition("@")[0].lstrip("+").isdecimal()
+        if not is_number and not MESSENGER.search(phone):  # as is sip:…
             values["contact.email"] = values.pop("contact.phone")
             return False
     if phone is None:

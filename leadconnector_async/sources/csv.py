@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import LINE_LIMIT, Parsed
-from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions
+from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.columns import MAX_ABOVE, Vocabulary, skipped
 from leadconnector_async.sources.stream_source import StreamSource
 from leadconnector_async.sources.table import Table, is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
 
 
@@ -42,12 +40,16 @@ class CsvRecords:
     ``broken`` its first line where it could not be split.
     """
 
-    def __init__(self, lines: Iterable[bytes], delimiter: str, text: Utf8Text) -> None:
+    def __init__(
+        self, lines: Iterable[bytes], delimiter: str, text: Utf8Text, *, is_spaced: bool = False
+    ) -> None:
         self._lines = iter(lines)
         self._delimiter = delimiter
+        self._is_spaced = is_spaced
         end = re.escape(delimiter)
         quoted, bare = '"[^"]*+(?:""[^"]*+)*+"', f'[^"{end}\\n][^{end}\\n]*+'
-        self._cell = re.compile(f"(?:{quoted}|{bare}|)(?:{end}|\\r?\\n)")
+        space = " *+" if is_spaced else ""
+        self._cell = re.compile(f"{space}(?:{quoted}|{bare}|)(?:{end}|\\r?\\n)")
         self._text = text
         self._again: deque[bytes] = deque()
         self._taken: list[bytes] = []
@@ -58,7 +60,12 @@ class CsvRecords:
 
     def __iter__(self) -> Iterator[list[str]]:
         while True:
-            reader = csv.reader(self._feed(), delimiter=self._delimiter, strict=True)
+            reader = csv.reader(
+                self._feed(),
+                delimiter=self._delimiter,
+                skipinitialspace=self._is_spaced,
+                strict=True,
+            )
             try:
                 for cells in reader:
                     if cells:
@@ -121,6 +128,8 @@ class CsvRecords:
 
 _DELIMITERS: Final = ",;\t|"
 
+_PROTECTED: Final = re.compile(r'="((?:[^"]|"")*+)"')
+
 _SEPARATOR: Final = re.compile(rb'\A"?sep=([^"\r\n])"?[ \t;,]*\r?(?:\n|$)', re.IGNORECASE)
 
 
@@ -143,9 +152,15 @@ class Delimited(StreamSource):
         delimiter = options.delimiter or _said(text.head) or _sniffed(text.head, vocabulary)
         if options.delimiter == "" or len(delimiter) != 1 or delimiter in '"\r\n':
             raise SourceError(f"{self.name}: {delimiter!r} is no delimiter: give one character")
-        self._records = CsvRecords(self._lines, delimiter, text)
+        above = _rows(text.head, delimiter)
+        is_spaced = _is_spaced(above[vocabulary.header(above)] if above else [])
+        if is_spaced:
+            above = _rows(text.head, delimiter, is_spaced=True)
+        self._records = CsvRecords(self._lines, delimiter, text, is_spaced=is_spaced)
         self._rows = iter(self._records)
-        header = self._header(_rows(text.head, delimiter), vocabulary)
+        if any(map(_is_protected, above)):
+            above, self._rows = [*map(_bare, above)], map(_bare, self._rows)
+        header = self._header(above, vocabulary)
         place = f"{self.name}: line {self._records.line}"
         self.table: Table = Table(place, header, options, self._coercer)
         self._columns = self.table.columns
@@ -169,9 +184,8 @@ class Delimited(StreamSource):
         if problem is None and any("\0" in name for name in header):
             problem = Problem("line", "holds NUL bytes", "export it as text in UTF-8")
         if problem is not None:
-            raise SourceError(
-                f"{self.name}: line {self._records.line}: the header cannot be read: {problem}"
-            )
+            place = f"{self.name}: line {self._records.line}"
+            raise SourceError(f"{place}: the header cannot be read: {problem}")
         return header
 
     def __iter__(self) -> Iterator[Parsed]:
@@ -224,14 +238,32 @@ def begins_with_header(head: bytes, options: SourceOptions) -> bool:
     return bool(rows) and vocabulary.is_header(rows[0])
 
 
-def _rows(head: bytes, delimiter: str) -> list[list[str]]:
+def _is_spaced(header: Sequence[str]) -> bool:
+    """Tell a header that has a space behind each delimiter: it is none of the cell's."""
+    return len(header) > 1 and all(name.startswith(" ") for name in header[1:])
+
+
+def _is_protected(cells: list[str]) -> bool:
+    """Tell a row with several cells as `_bare` takes: one alone may be somebody's text."""
+    return sum(1 for cell in cells if _PROTECTED.fullmatch(cell)) > 1
+
+
+def _bare(cells: list[str]) -> list[str]:
+    """Take away what keeps Excel from reading a text as a number: ``="00123"``."""
+    found = [_PROTECTED.fullmatch(cell) for cell in cells]
+    return [
+        one[1].replace('""', '"') if one else cell for one, cell in zip(found, cells, strict=True)
+    ]
+
+
+def _rows(head: bytes, delimiter: str, *, is_spaced: bool = False) -> list[list[str]]:
     """Split the first records, among which the header is, however sound they are."""
     head = _SEPARATOR.sub(b"", head, count=1)
     *whole, last = head.decode(errors="surrogateescape").split("\n")
     lines = [f"{line}\n" for line in whole] or [last]
     rows: list[list[str]] = []
     with suppress(csv.Error):
-        for cells in csv.reader(lines, delimiter=delimiter):
+        for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=is_spaced):
             rows += [cells] if cells else []
             if len(rows) == MAX_ABOVE:
                 break

@@ -79,10 +79,6 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 
-SECOND: Final = timedelta(seconds=1)
-
-MILLISECOND: Final = timedelta(milliseconds=1)
-
 FORMATS: Final = ("iso", "epoch", "epoch-ms", "excel")
 """Forms of dates that have a name and no pattern."""
 
@@ -90,7 +86,7 @@ _SERIAL_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - local time, as th
 
 NUMBERS: Final = frozenset(FORMATS[1:])
 
-_UNITS: Final = {"epoch": SECOND, "epoch-ms": MILLISECOND}
+_UNITS: Final = {"epoch": timedelta(seconds=1), "epoch-ms": timedelta(milliseconds=1)}
 
 
 class ZoneName(NamedTuple):
@@ -161,7 +157,7 @@ def _by_form(text: str, form: str) -> datetime | None:
 
 def of_serial(days: float) -> datetime:
     """Read Excel's count of days, to the second: it has no exact form of a time."""
-    return _SERIAL_ZERO + round(days * 86_400) * SECOND
+    return _SERIAL_ZERO + timedelta(seconds=round(days * 86_400))
 
 
 _BESIDE: Final = re.compile(

@@ -17,8 +17,6 @@ from leadconnector_async.sources.date_patterns import (
     EARLIEST,
     EPOCH,
     FORMATS,
-    MILLISECOND,
-    SECOND,
     LocalText,
     Survey,
     ZoneName,
@@ -33,7 +31,6 @@ from leadconnector_async.sources.fields import WrongValueError, kind_of, strippe
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
 EXAMPLE: Final = "2024-01-31T09:30:00Z"
 
 _DAY: Final = timedelta(days=1)
@@ -43,9 +40,9 @@ _APPLE_AHEAD: Final = datetime(2001, 1, 1, tzinfo=UTC) - EPOCH
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
 _UNITS: Final = (
-    (SECOND, "Unix time"),
-    (MILLISECOND, "Unix time in ms"),
-    (MILLISECOND / 1000, "Unix time in µs"),
+    (timedelta(seconds=1), "Unix time"),
+    (timedelta(milliseconds=1), "Unix time in ms"),
+    (timedelta(microseconds=1), "Unix time in µs"),
 )
 
 _BASIC_DATE: Final = 8
@@ -181,7 +178,7 @@ class Dates:
             except ValueError:
                 return None
             if date is not None:
-                return self.utc(date, None if self._form in FORMATS[1:3] else zone)
+                return self.utc(date, None if self._form in ("epoch", "epoch-ms") else zone)
         # Nearly all have a hyphen there, and are no number.
         is_basic = len(text) == _BASIC_DATE and "." not in text
         if text[4:5] != "-" and not is_basic and _NUMBER.fullmatch(text):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
+from leadconnector_async.sources import mapping_files
 from leadconnector_async.sources.base import FormatName, Parsed, Source, SourceOptions
 from leadconnector_async.sources.coerce import in_api_names
 from leadconnector_async.sources.csv import Delimited, begins_with_header
@@ -19,11 +20,7 @@ from leadconnector_async.sources.encoding import Utf8Text
 from leadconnector_async.sources.json_layout import begins_as_singer, layout_of_json
 from leadconnector_async.sources.jsonl import JsonSource, SingerSource
 from leadconnector_async.sources.mailbox import Mailbox
-from leadconnector_async.sources.mapping_files import (
-    choice_of_markup,
-    load_mapping,
-    with_date_format,
-)
+from leadconnector_async.sources.mapping_files import load_mapping, with_date_format
 from leadconnector_async.sources.mbox import begins_with_mail
 from leadconnector_async.sources.spreadsheet import Spreadsheet, open_excel, open_parquet
 from leadconnector_async.sources.stream_source import RowSource, StreamSource
@@ -147,8 +144,7 @@ def _read_again(
 
 
 def _opened(file: SourceFile, options: SourceOptions) -> Source:
-    named = format_by_name(file.name)
-    name = options.format or named
+    name = options.format or format_by_name(file.name)
     if options.format is None and file.size is not None:
         head = file.peek()[0]
         told = told_by(head, name, options) if name in BOOKS.values() else name
@@ -253,7 +249,7 @@ def _by(name: str, stream: ByteStream, text: Utf8Text, options: SourceOptions) -
 def _markup(stream: ByteStream, text: Utf8Text, options: SourceOptions) -> Source:
     from leadconnector_async.sources.xml import XmlSource  # noqa: PLC0415 - few are such
 
-    name, notes = choice_of_markup(stream.name, text.head, options)
+    name, notes = mapping_files.choice_of_markup(stream.name, text.head, options)
     source = XmlSource(stream, text, replace(options, mapping_file=name))
     source.warnings += notes
     source.recognised = name if notes else None

@@ -57,9 +57,8 @@ class Utf8Text:
         self.encoding: str = name
         self.marked: bool = bool(mark)
         """The source began with a byte order mark."""
-        self._decoder = (
-            None if self.encoding == "utf-8" else codecs.getincrementaldecoder(self.encoding)(_MARK)
-        )
+        decoder = codecs.getincrementaldecoder(name)
+        self._decoder = None if name == "utf-8" else decoder(_MARK)
         self.head: bytes = self._utf8(start[len(mark) :])
         # Spreadsheets on old Macs end lines with a carriage return alone.
         self._returns = b"\r" in self.head[:-1] and b"\n" not in self.head
@@ -104,10 +103,8 @@ def _recognise(name: str, start: bytes, encoding: str | None) -> tuple[bytes, st
             b"a".decode(encoding, "replace")
             known = codecs.lookup(encoding).name
         except (LookupError, UnicodeError) as error:
-            raise SourceError(
-                f"{name}: --encoding {encoding} is no encoding: "
-                "give one such as utf-8, cp1252, latin-1 or utf-16"
-            ) from error
+            fix = "give one such as utf-8, cp1252, latin-1 or utf-16"
+            raise SourceError(f"{name}: --encoding {encoding} is no encoding: {fix}") from error
         return b"", "utf-8" if known == "utf-8-sig" else known
     # Every format begins with an ASCII character, so NULs beside it give UTF-16 away.
     if start[1:4:2] == b"\0\0" and start[0] and start[2]:

@@ -23,14 +23,9 @@ from leadconnector_async.sources.plug_ins import from_plug_ins
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
 _DEFAULTS: Final = SourceOptions()
 
 _MAX_NAMED: Final = 10
-
-_WORKBOOKS: Final = frozenset({"excel", "parquet"})
-
-_MEDIA: Final = frozenset({"audio", "font", "image", "video"})
 
 
 def open_source(path: str, options: SourceOptions = _DEFAULTS) -> Source:
@@ -98,7 +93,7 @@ def _shipped(path: str, options: SourceOptions) -> Sources:
         return Export(FolderMembers(path), options)
     file = SourceFile.at(path)
     known = options.format or detect.format_by_name(path)
-    if file.size is None or known in _WORKBOOKS or not is_archive(file):
+    if file.size is None or known in detect.BOOKS.values() or not is_archive(file):
         return Sources(partial(detect.open_file, file, options))
     members = ZipMembers(path, path)
     is_book = members.is_workbook()
@@ -153,7 +148,8 @@ class Export(Sources):
             yield MailFolder(self.members, mails, self._options)
         found, archives = False, []
         for file in others:
-            if detect.format_by_name(file.name) not in _WORKBOOKS and is_archive(file):
+            is_book = detect.format_by_name(file.name) in detect.BOOKS.values()
+            if not is_book and is_archive(file):
                 archives.append(file)
             elif source := self._source(file):
                 found = True
@@ -179,7 +175,7 @@ class Export(Sources):
         others: list[SourceFile] = []
         for name in self.members.names:
             file = SourceFile(f"{self.members.name}/{name}", self.members, name)
-            if (guess_type(name)[0] or "").partition("/")[0] in _MEDIA:
+            if (guess_type(name)[0] or "").startswith(("audio/", "font/", "image/", "video/")):
                 self._left[name] = ""
             elif (single := holds_mail(file)) is not None and not self._is_misnamed(file):
                 mails.append((file, single))

@@ -55,9 +55,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_STAND_IN_KEYS: Final = frozenset(
-    {fields.REASON, fields.OUTBOX_KEY, fields.LOCATION, "line", "raw"}
-)
+_STAND_IN: Final = frozenset({fields.REASON, fields.OUTBOX_KEY, fields.LOCATION, "line", "raw"})
 """Of the object that stands for a record which could not be read at all."""
 
 
@@ -79,7 +77,7 @@ def as_it_stands(raw: bytes) -> Record | str:
 
 def is_unreadable(record: Record) -> bool:
     """Tell the stand-in for a record that could not be read."""
-    return isinstance(record.get("raw"), str) and record.keys() <= _STAND_IN_KEYS
+    return isinstance(record.get("raw"), str) and record.keys() <= _STAND_IN
 
 
 def reason_name(names: Collection[str]) -> str:
@@ -108,9 +106,12 @@ def as_api_names(form: bytes, raw: bytes) -> Record | str:
             return text.getvalue()
         named = as_given(columns.values(cells)) | _rest(columns, cells)
     if "date" in named and (source.timezone or source.date_format):
-        named["date"] = _with_offset(named["date"], source)
-    if source.region is not None and "contact.phone" in (named := fields.flat(named)):
+        zone = None if source.timezone is None else ZoneInfo(source.timezone)
         with suppress(fields.WrongValueError):  # left as it is, to be refused again
+            date = Dates(zone, source.date_format).read(named["date"])
+            named["date"] = named["date"] if date is None else date.isoformat()
+    if source.region is not None and "contact.phone" in (named := fields.flat(named)):
+        with suppress(fields.WrongValueError):  # as above
             named["contact.phone"] = Contacts(source.region).phone(named["contact.phone"])
     return named
 
@@ -146,15 +147,6 @@ def _rest(columns: Columns, cells: list[str]) -> Record:
             is_taken = name in fields.NESTED or fields.near_field(name) is not None
             rest[f"column {name}" if is_taken else name] = cell
     return rest
-
-
-def _with_offset(date: object, source: SourceFormat) -> object:
-    zone = None if source.timezone is None else ZoneInfo(source.timezone)
-    try:
-        read = Dates(zone, source.date_format).read(date)
-    except fields.WrongValueError:  # as above
-        return date
-    return date if read is None else read.isoformat()
 
 
 class FailedRow(NamedTuple):
@@ -276,7 +268,10 @@ def _write_jsonl(
 ) -> None:
     own, location = form.encoded(), (form.mapping.get(fields.LOCATION) or fields.LOCATION)
     for row in rows:
-        record = _record(row, own)
+        if row.form is None or row.raw is None:
+            record = as_it_stands(row.payload or row.raw or b"{}")
+        else:
+            record = as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)
         if isinstance(record, str):
             record = {"line": row.line, "raw": record}
         reason = reason_name(record)
@@ -317,9 +312,3 @@ def _anchored(attachments: list[Any], row: FailedRow, folder: Path) -> list[Any]
     """Name files so that they are found from the list's folder too."""
     source, near = Path(row.source).absolute().parent, folder.absolute()
     return [anchored(item, source, near) if type(item) is str else item for item in attachments]
-
-
-def _record(row: FailedRow, own: bytes) -> Record | str:
-    if row.form is None or row.raw is None:
-        return as_it_stands(row.payload or row.raw or b"{}")
-    return as_it_stands(row.raw) if row.form == own else as_api_names(row.form, row.raw)

@@ -105,14 +105,12 @@ def near_field(name: str) -> str | None:
     return next((field for near, field in _FOLDED.items() if _one_slip(spelling, near)), None)
 
 
-_FOREIGN: Final = frozenset(
-    (
-        *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
-        *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
-        *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
-        *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
-        *("datesent", "datecreated", "dateadded"),
-    )
+_FOREIGN: Final = (
+    *("from", "to", "sender", "recipient", "destination", "fromnumber", "tonumber"),
+    *("body", "text", "content", "messagebody", "messagetext", "messagecontent"),
+    *("conversationbody", "sid", "messagesid", "messagedate", "timestamp", "datetime"),
+    *("createdat", "sentat", "receivedat", "createddate", "sentdate"),
+    *("datesent", "datecreated", "dateadded"),
 )
 
 

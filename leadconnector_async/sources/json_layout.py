@@ -38,8 +38,6 @@ _TELLING: Final = 2
 _RECOGNISED: Final = 1000
 """More than any count of names."""
 
-Names = list[str]
-
 
 class JsonLayout(NamedTuple):
     """Where the records are, and how they are read: by default a line each, by the API's names."""
@@ -107,7 +105,7 @@ def _first_whole(lines: list[bytes]) -> object:
 
 def _samples(
     value: object, lines: list[bytes], path: str = "", depth: int = 0
-) -> Iterator[tuple[str, Names]]:
+) -> Iterator[tuple[str, list[str]]]:
     """Give the names of each object that may be a record, by its path: the first ones of each list.
 
     Lists within records are part of them; but the outermost list may be one of pages.
@@ -125,13 +123,13 @@ def _samples(
             yield from _samples(inner, [], f"{path}.{key}" if path else key, depth + 1)
 
 
-def _names(records: Iterable[object]) -> Names:
+def _names(records: Iterable[object]) -> list[str]:
     """Name what the first records have: some systems leave out, or null, what is empty."""
     objects = [one for one in islice(records, _LINES_TRIED) if isinstance(one, dict)]
     return [*dict.fromkeys(name for one in objects for name, _ in cells_of(one, empty=True))]
 
 
-def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -> str:
+def _chosen(source: str, samples: Mapping[str, list[str]], options: SourceOptions) -> str:
     """Choose the path whose objects are the records."""
     outer = min(samples, key=len)
     if len(samples) == 1:
@@ -147,10 +145,8 @@ def _chosen(source: str, samples: Mapping[str, Names], options: SourceOptions) -
     if len(own) == 1:
         return own[0]
     if len(good) > 1:
-        raise SourceError(
-            f"{source}: holds several lists of objects: {', '.join(good)}: name the one that "
-            f'holds the records in a mapping: records = "{good[0]}"'
-        )
+        fix = f'name the one that holds the records in a mapping: records = "{good[0]}"'
+        raise SourceError(f"{source}: holds several lists of objects: {', '.join(good)}: {fix}")
     return good[0]
 
 
@@ -158,7 +154,7 @@ def _records_of(name: str) -> list[str]:
     return as_list(load_mapping(name).records)
 
 
-def _score(names: Names, options: SourceOptions) -> int:
+def _score(names: list[str], options: SourceOptions) -> int:
     """Count the names that are read."""
     given = None if options.mapping_file is None else load_mapping(options.mapping_file)
     found = recognised(names, options.mappings)
@@ -209,7 +205,6 @@ def layout_of_singer(source: str, head: bytes, options: SourceOptions) -> JsonLa
             if choice.definition is not None or is_plainly_ours(record):
                 return JsonLayout(None, choice)
             met[str(message.get("stream"))] = None
-    raise SourceError(
-        f"{source}: no mapping reads its streams ({listed(list(met)) or 'none at its beginning'}): "
-        'give --mapping with one of your own, which names them: records = ["…"]'
-    )
+    names = listed(list(met)) or "none at its beginning"
+    fix = 'give --mapping with one of your own, which names them: records = ["…"]'
+    raise SourceError(f"{source}: no mapping reads its streams ({names}): {fix}")

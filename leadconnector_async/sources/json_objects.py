@@ -12,21 +12,18 @@ import orjson
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.chat_sides import LookUps
-from leadconnector_async.sources.coerce import in_api_names
+from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.fields import scalar_text
 from leadconnector_async.sources.mapped import RowMapper
-from leadconnector_async.sources.mapped_rules import Spelling
-from leadconnector_async.sources.mapping import columns_read
+from leadconnector_async.sources.mapped_rules import Cell, Spelling
+from leadconnector_async.sources.mapping import Definition, columns_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from leadconnector_async.sources.base import Parsed
     from leadconnector_async.sources.byte_stream import ByteStream
-    from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.encoding import Utf8Text
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import Definition
     from leadconnector_async.sources.mapping_files import Choice
 
     Record = dict[str, Any]
@@ -153,10 +150,9 @@ class Objects:
             key = key_of(path)
             cell = _repaired(given) if self._repairs else given
             if isinstance(cell, list):
-                picked = (
-                    (key_of(pick.name), pick.of(cell)) for pick in self._picks if pick.list == key
-                )
-                row |= {name: found for name, found in picked if found}
+                for pick in self._picks:
+                    if pick.list == key and (found := pick.of(cell)):
+                        row[key_of(pick.name)] = found
             if key in self.look_ups:
                 row |= self.look_ups.cells(key, str(cell))
             if key in self._used:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections import Counter
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -14,11 +14,11 @@ import orjson
 from leadconnector_async.models import Contact, Problem
 from leadconnector_async.sources import fields
 from leadconnector_async.sources.attachments import are_remote
-from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceRow
-from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.base import LINE_LIMIT, Parsed, SourceOptions, SourceRow
+from leadconnector_async.sources.byte_stream import ByteStream, TooLong
 from leadconnector_async.sources.coerce import identity_of
 from leadconnector_async.sources.date_patterns import EARLIEST
-from leadconnector_async.sources.encoding import escaped_oddly, garbled_perhaps
+from leadconnector_async.sources.encoding import Utf8Text, escaped_oddly, garbled_perhaps
 from leadconnector_async.sources.failed_list import as_it_stands, is_unreadable
 from leadconnector_async.sources.json_layout import SINGER_NOTES, layout_of_singer, names_of
 from leadconnector_async.sources.json_objects import Objects, key_of, read_object
@@ -28,11 +28,7 @@ from leadconnector_async.sources.stream_source import SourceFormat, StreamSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream
-    from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.json_layout import JsonLayout
 
 _DECODER: Final = msgspec.json.Decoder(SourceRow)
@@ -81,10 +77,8 @@ class JsonSource(StreamSource):
 
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
-        self.warnings.extend(self._objects.warnings)
-        self.warnings.extend(
-            f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown
-        )
+        unknown = (f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown)
+        self.warnings += [*self._objects.warnings, *unknown]
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())

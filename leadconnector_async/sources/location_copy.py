@@ -25,12 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-
 MAPPING: Final = "ghl-export"
 """The mapping that reads a copy."""
-
-_ROWS: Final = 100
-"""Messages given at a time."""
 
 _TABLES: Final = """
     CREATE TABLE IF NOT EXISTS message (
@@ -97,7 +93,7 @@ class LocationCopy:
             "ORDER BY m.rowid"
         )
         try:
-            while rows := cursor.fetchmany(_ROWS):
+            while rows := cursor.fetchmany(100):
                 objects = (orjson.loads(one) | orjson.loads(who or b"{}") for one, who in rows)
                 yield b"".join(orjson.dumps(one) + b"\n" for one in objects)
         except sqlite3.Error as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from email import utils
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -29,7 +29,6 @@ from leadconnector_async.sources.fields import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import tzinfo
     from email.message import Message
 
     from leadconnector_async.sources.base import SourceOptions
@@ -328,10 +327,8 @@ class OwnAddresses:
             )
         for address in addresses:
             if "@" not in address or address.strip().endswith("@"):
-                raise SourceError(
-                    f"{source}: --mine {address} is no address: "
-                    "give one such as me@example.com, or @example.com for all of a domain"
-                )
+                fix = "give one such as me@example.com, or @example.com for all of a domain"
+                raise SourceError(f"{source}: --mine {address} is no address: {fix}")
         folded = {address.strip().lower() for address in addresses}
         self._domains = {address for address in folded if address.startswith("@")}
         self._addresses = folded - self._domains

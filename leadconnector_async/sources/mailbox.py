@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
 from leadconnector_async.sources import mail_headers
-from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed
-from leadconnector_async.sources.byte_stream import LineSplitter
+from leadconnector_async.sources.base import MAIL_LIMIT, Identity, Parsed, SourceOptions
+from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter, SourceFile
 from leadconnector_async.sources.coerce import RowCoercer, as_given, identity_of
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped_rules import SEVERAL
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from email.message import Message
 
-    from leadconnector_async.sources.base import SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream, SourceFile
     from leadconnector_async.sources.members import Members
 
     Values = dict[str, object]
@@ -55,7 +53,7 @@ class MailReader:
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        self._name = name
+        self.name: str = name
         self._coercer = RowCoercer(options)
         self._mine = mail_headers.OwnAddresses(name, options.mine)
         self._left_out = mail_headers.left_out_states(options)
@@ -117,7 +115,7 @@ class MailReader:
         try:
             values, problem = self.values(piece, head_only=cut is not None)
         except mail_headers.LeftOutError as left_out:
-            raw = json.dumps({"file": file or f"{self._name}:{piece.line}"}).encode()
+            raw = json.dumps({"file": file or f"{self.name}:{piece.line}"}).encode()
             identity = Identity(left_out.id, None, None)
             return Parsed(piece.line, raw, None, (), identity, left_out=left_out.why)
         is_last = bool(piece.postmark) and not piece.ended
@@ -230,7 +228,7 @@ class MailReader:
         return {**texts, "attachments": kept or None}
 
 
-class Mailbox(OpenSource):
+class Mailbox(MailReader, OpenSource):
     """Reads an mbox file, or, for ``single``, a file that is one mail.
 
     Raises:
@@ -240,17 +238,15 @@ class Mailbox(OpenSource):
     def __init__(
         self, stream: ByteStream, chunks: Iterable[bytes], options: SourceOptions, *, single: bool
     ) -> None:
-        super().__init__(stream)
+        OpenSource.__init__(self, stream)
+        MailReader.__init__(self, stream.name, options)
         self._chunks = chunks
         self._single = single
-        self._reader = MailReader(stream.name, options)
-        self.form: bytes = self._reader.form
-        self.warnings: list[str] = self._reader.warnings
 
     def __iter__(self) -> Iterator[Parsed]:
         found = False
         states = mail_headers.states_of_folders([PurePath(self.name).name])
-        for parsed in self._reader.mails(self._stream, self._chunks, states, single=self._single):
+        for parsed in self.mails(self._stream, self._chunks, states, single=self._single):
             found = True
             yield parsed
         if not found:
@@ -261,7 +257,7 @@ _FLAGS: Final = {"D": "drafts", "T": "deleted"}
 """Flags in the names of a Maildir's files."""
 
 
-class MailFolder:
+class MailFolder(MailReader):
     """Reads the mails in these files of a folder or an archive, in their order.
 
     Each comes with whether it is a single mail. The line of a record is that in its mbox file; of a
@@ -274,13 +270,10 @@ class MailFolder:
     def __init__(
         self, members: Members, files: list[tuple[SourceFile, bool]], options: SourceOptions
     ) -> None:
-        self.name: str = members.name
+        super().__init__(members.name, options)
         self.size: int | None = None
         self.bytes_read: int = 0
         self._files = files
-        self._reader = MailReader(self.name, options)
-        self.warnings: list[str] = self._reader.warnings
-        self.form: bytes = self._reader.form
 
     def __iter__(self) -> Iterator[Parsed]:
         for number, (file, single) in enumerate(self._files, 1):
@@ -303,7 +296,7 @@ class MailFolder:
             folders = [PurePath(self.name).name, *PurePath(name).parts]
             states = mail_headers.states_of_folders(folders)
             states |= {state for flag, state in _FLAGS.items() if flag in name.partition(":2,")[2]}
-            for parsed in self._reader.mails(stream, stream.chunks(), states, name, single=single):
+            for parsed in self.mails(stream, stream.chunks(), states, name, single=single):
                 found = True
                 yield parsed
         finally:

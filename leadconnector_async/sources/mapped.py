@@ -5,32 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from leadconnector_async.sources import fields
 from leadconnector_async.sources import mapped_rules as rules
 from leadconnector_async.sources.columns import FieldPlan
 from leadconnector_async.sources.contact_values import NOBODYS, settle_person
 from leadconnector_async.sources.date_patterns import LocalText
-from leadconnector_async.sources.fields import (
-    BODY_FIELDS,
-    FINDERS,
-    NotedText,
-    WrongValueError,
-    kind_of,
-    quoted,
-    stripped,
-)
+from leadconnector_async.sources.fields import FINDERS, NotedText, WrongValueError, stripped
 from leadconnector_async.sources.mapped_rules import Cell, Row, first_met, settled, unique, word_of
-from leadconnector_async.sources.mapping import (
-    Definition,
-    FieldRule,
-    NotCarried,
-    RecordKind,
-    as_list,
-)
+from leadconnector_async.sources.mapping import FieldRule, NotCarried, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from leadconnector_async.sources.chat_sides import ChatSides
+    from leadconnector_async.sources.mapping import Definition, RecordKind
 
     Values = dict[str, object]
 
@@ -44,7 +32,7 @@ _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
 _NOTHING: Final = frozenset({"false", "PT0S"})
 
-_CONTENT: Final = BODY_FIELDS | {"attachments"}
+_CONTENT: Final = fields.BODY_FIELDS | {"attachments"}
 
 _KINDS: Final = {
     "withheld": ("is withheld", "give the number, if you know it"),
@@ -250,7 +238,7 @@ class RowMapper:
         """Take the one of several texts, of which the owner's own numbers are none."""
         if isinstance(texts, list):
             fix = "name what is in it, such as to[0].phone, in the mapping"
-            return WrongValueError(kind_of(texts), fix)
+            return WrongValueError(fields.kind_of(texts), fix)
         person = plan.field in FINDERS
         found = self._contacts.others(texts) if person else [*dict.fromkeys(texts)]
         if person and len(found) > 1:
@@ -273,7 +261,7 @@ class RowMapper:
             if flag in _FALSE:
                 return "outbound" if meant == "inbound" else "inbound"
             if flag:
-                wrong = f"is {quoted(flag)} where true or false is expected"
+                wrong = f"is {fields.quoted(flag)} where true or false is expected"
                 fix = "correct it, or give --map direction=COLUMN with another column"
                 return WrongValueError(wrong, fix)
         words = (rules.meant_by(rule.words, word_of(row, column)) for column in rule.maybe)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from email.utils import getaddresses
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import replace
@@ -19,15 +19,10 @@ from msgspec.structs import replace
 from leadconnector_async.errors import SourceError
 from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
-from leadconnector_async.sources.mapping import (
-    OF_CHAT,
-    Case,
-    ColumnNames,
-    FieldRule,
-    LeaveOut,
-    RecordKind,
-    as_list,
-)
+from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
+
+if TYPE_CHECKING:
+    from leadconnector_async.sources.mapping import ColumnNames, RecordKind
 
 Cell = str | list[object] | tuple[str, ...]
 """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""

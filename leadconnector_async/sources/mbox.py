@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.sources.attachments import Attached, named_for
 from leadconnector_async.sources.base import MAIL_LIMIT
-from leadconnector_async.sources.byte_stream import TooLong
+from leadconnector_async.sources.byte_stream import SourceFile, TooLong
 from leadconnector_async.sources.encoding import body, decode_text
 from leadconnector_async.sources.mail_headers import header_text
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from email.message import Message
 
-    from leadconnector_async.sources.byte_stream import SourceFile
 
 FROM: Final = b"From "
 
@@ -40,15 +39,10 @@ _TOP: Final = re.compile(
 
 _TWO_TOPS: Final = re.compile(rb"%b[^\n]*\n(?:[ \t][^\n]*\n)*%b" % (_TOP.pattern, _TOP.pattern))
 
-_TIME: Final = rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*"
-
-_DATE: Final = (
-    rb"(?:[A-Z][a-z]{2},? +(?:[A-Z][a-z]{2} +\d\d?|\d\d? +[A-Z][a-z]{2} +\d{2,4})(?: +\d{4})? +"
-    rb"|\d{4}-\d\d-\d\d[T ])" + _TIME
-)
-
 _POSTMARK: Final = re.compile(
-    rb"From +(?P<sender>\S.*?) +(?P<date>" + _DATE + rb")(?:remote from \S+)?\s*\Z"
+    rb"From +(?P<sender>\S.*?) +(?P<date>(?:[A-Z][a-z]{2},? +(?:[A-Z][a-z]{2} +\d\d?"
+    rb"|\d\d? +[A-Z][a-z]{2} +\d{2,4})(?: +\d{4})? +|\d{4}-\d\d-\d\d[T ])"
+    rb"\d\d?:\d\d(?::\d\d)?[ +\-:.A-Z0-9()]*)(?:remote from \S+)?\s*\Z"
 )
 """As programs write it: the sender, which may be any words, and a date up to the end."""
 

@@ -9,7 +9,7 @@ import zlib
 from abc import ABC, abstractmethod
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 from zipfile import BadZipFile, ZipFile
 
 from leadconnector_async.errors import SourceError
@@ -17,7 +17,6 @@ from leadconnector_async.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from io import BytesIO
-    from typing import BinaryIO
 
 ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 """What an archive begins with; with the second, one that holds nothing."""
@@ -165,10 +164,8 @@ class ZipMembers(Members):
         for member, info in self._files.items():
             _refuse_bomb(f"{name}/{member}", info.file_size, info.compress_size)
             if info.flag_bits & 1:
-                raise SourceError(
-                    f"{name}/{member}: is encrypted: unpack the archive with its password, and "
-                    "name the folder"
-                )
+                fix = "unpack the archive with its password, and name the folder"
+                raise SourceError(f"{name}/{member}: is encrypted: {fix}")
 
     def _names(self) -> Iterable[str]:
         return self._files

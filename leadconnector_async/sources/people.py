@@ -25,7 +25,6 @@ from leadconnector_async.sources.spreadsheet import missing_extra
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-
 _DEFAULTS: Final = SourceOptions()
 
 _WHOLE_NAME: Final = ("name", "fullname", "contactname", "displayname")

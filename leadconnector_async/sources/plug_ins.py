@@ -25,7 +25,6 @@ from leadconnector_async.sources.jsonl import JsonSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
 GROUP: Final = "leadconnector_async.sources"
 
 

@@ -61,10 +61,9 @@ class Spool:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 _write(path, content)
         except OSError as error:
-            raise SourceError(
-                f"{self._folder}: attachments cannot be kept there ({error.strerror}): "
-                "free some space, or choose an outbox in another folder"
-            ) from error
+            wrong = f"attachments cannot be kept there ({error.strerror})"
+            fix = "free some space, or choose an outbox in another folder"
+            raise SourceError(f"{self._folder}: {wrong}: {fix}") from error
         return SpooledUrl(path.resolve().as_uri())
 
     def of_url(self, url: str) -> SpooledUrl | None:

@@ -103,9 +103,8 @@ def as_text(value: object) -> str:
 
 def missing_extra(path: str, package: str, extra: str) -> SourceError:
     """Say which extra a file needs."""
-    return SourceError(
-        f"{path}: needs the package {package}: pip install 'leadconnector-async[{extra}]'"
-    )
+    fix = f"pip install 'leadconnector-async[{extra}]'"
+    return SourceError(f"{path}: needs the package {package}: {fix}")
 
 
 def open_excel(file: SourceFile, options: SourceOptions) -> Spreadsheet:
@@ -189,9 +188,8 @@ def _named(path: str, name: str, book: _Book, looks: list[_SheetHead]) -> _Sheet
         if found := next((look for look in looks if same(look.name) == same(name)), None):
             return found
     has = "is empty" if name in book.names else "is not there"
-    raise SourceError(
-        f"{path}: sheet {shown(name)} {has}: give one of {listed([look.name for look in looks])}"
-    )
+    names = listed([look.name for look in looks])
+    raise SourceError(f"{path}: sheet {shown(name)} {has}: give one of {names}")
 
 
 def _grid(
@@ -248,10 +246,8 @@ def _warnings(book: _Book, looks: list[_SheetHead], read: list[_SheetHead]) -> I
         elif look not in read:
             rows = sum(1 for _ in book.rows(look.name))
             has = "is hidden" if look.hidden else "has another header"
-            yield (
-                f"{where} ({rows:,} row{'s' * (rows != 1)}) {has}: not read: "
-                f"give --sheet {shown(look.name)}"
-            )
+            fix = f"give --sheet {shown(look.name)}"
+            yield f"{where} ({rows:,} row{'s' * (rows != 1)}) {has}: not read: {fix}"
 
 
 _BATCH: Final = 2_000

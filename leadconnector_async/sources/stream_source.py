@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import msgspec
 from msgspec import Struct
 
-from leadconnector_async.sources.byte_stream import LineSplitter
+from leadconnector_async.sources.byte_stream import ByteStream, LineSplitter
 from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.mapped import RowMapper
-from leadconnector_async.sources.mapped_rules import Spelling
-from leadconnector_async.sources.mapping import Definition
+from leadconnector_async.sources.mapped_rules import Cell, Spelling
+from leadconnector_async.sources.mapping import Definition, RecordKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leadconnector_async.sources.base import Parsed, SourceOptions
-    from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.chat_sides import ChatSides
     from leadconnector_async.sources.dates import Dates
     from leadconnector_async.sources.encoding import Utf8Text
-    from leadconnector_async.sources.mapped_rules import Cell
-    from leadconnector_async.sources.mapping import RecordKind
 
 ListFormat = Literal["jsonl", "csv"]
 """What lists of failed records are written in."""

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import Parsed
-from leadconnector_async.sources.coerce import identity_of, in_api_names
+from leadconnector_async.sources.base import Identity, Parsed, SourceOptions
+from leadconnector_async.sources.coerce import RowCoercer, identity_of, in_api_names
 from leadconnector_async.sources.columns import Columns, NamedColumns, refuse_doubles
 from leadconnector_async.sources.date_patterns import zone_and_rest, zone_named
 from leadconnector_async.sources.dates import TIMELESS
@@ -29,17 +29,14 @@ from leadconnector_async.sources.fields import (
 )
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.mapped_rules import Spelling
-from leadconnector_async.sources.mapping import FieldRule, columns_of, columns_told_of
+from leadconnector_async.sources.mapping import Definition, FieldRule, columns_of, columns_told_of
 from leadconnector_async.sources.mapping_files import choice_of
 from leadconnector_async.sources.stream_source import SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from leadconnector_async.sources.base import Identity, SourceOptions
     from leadconnector_async.sources.chat_sides import ChatSides
-    from leadconnector_async.sources.coerce import RowCoercer
-    from leadconnector_async.sources.mapping import Definition
 
 
 class MappedColumns(Columns):
@@ -72,28 +69,22 @@ class MappedColumns(Columns):
             if (bare := folded(zone_and_rest(name)[1])) in dates
         }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
-        self.wanting: list[str] = [
-            told for name, told in definition.wants.items() if not self._find(name)
-        ]
+        self.wanting = [told for name, told in definition.wants.items() if not self._find(name)]
         _refuse_missing(source, definition, self._find)
         kind = Spelling(self._find).kind(definition.table, mapping)
         for field, rule in kind.fields.items():
             kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
         self._reader = RowMapper(kind, definition, sides)
-        self.feeds: dict[str, list[str]] = {
-            field: columns_of(rule) for field, rule in kind.fields.items()
-        }
+        self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
         read = {name for names in self.feeds.values() for name in names}
         # What a list of failed records adds. Elsewhere a location is another system's.
         listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
         self._listed = [name for name in listed if name in self.names]
         passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
         refuse_doubles(source, self.names, passed - {""})
-        self.unknown: list[str] = [name for name in self.names if name not in passed]
+        self.unknown = [name for name in self.names if name not in passed]
         ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
-        self.foreign: dict[str, str] = {
-            name: ids[folded(name)] for name in self.unknown if folded(name) in ids
-        }
+        self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""
@@ -160,16 +151,11 @@ _HALVES: Final = frozenset({"ampm", "meridiem", "meridian"})
 
 _HALF: Final = "has half of the day in a column of its own, {}, which is not read"
 
-_NO_DIRECTION: Final = (
-    "no column tells sent from received: give --map direction=COLUMN, or --mine with your number"
-)
-
-
-_UNTOLD: Final = ("is missing", "give --map direction=COLUMN, or --mine with your number")
+_TELL_SIDES: Final = "give --map direction=COLUMN, or --mine with your number"
 
 _LACKING: Final = (
     ("date", (), "give --map date=COLUMN, or --undated now"),
-    ("direction", (), _UNTOLD[1]),
+    ("direction", (), _TELL_SIDES),
     (
         PHONE,
         (*IDS, "contact.email", "contact.name"),
@@ -207,10 +193,11 @@ class Table:
             if self._definition is None
             else MappedColumns(place, header, self._definition, options.mapping, coercer.sides)
         )
+        self._rules = {} if self._definition is None else self._definition.fields
         self._lacking = [*self._lacks()]
         self._halves = [name for name in self.columns.unknown if folded(name) in _HALVES]
         self._clocks = [name for name in self.columns.unknown if not _SPAN.search(name)]
-        rule = None if self._definition is None else self._definition.fields.get("date")
+        rule = self._rules.get("date")
         self._is_joined = (rule is None or bool(rule.join)) and "date" not in options.mapping
 
     def form(self, *, marked: bool = False, delimiter: str = ",") -> bytes:
@@ -245,7 +232,8 @@ class Table:
             is_call = "Call" in str(values.get("type"))  # which needs no text
             lacking = [one for one in self._lacking if one.field != "message" or not is_call]
             if not (self._is_chat or "direction" in values):  # a column of the type may tell it
-                lacking = [*dict.fromkeys([*lacking, Problem("direction", *_UNTOLD)])]
+                untold = Problem("direction", "is missing", _TELL_SIDES)
+                lacking = [*dict.fromkeys([*lacking, untold])]
             fields = {one.field for one in lacking}
             others = [one for one in parsed.problems if one.field not in fields]
             return parsed._replace(problems=(*lacking, *others))
@@ -253,13 +241,12 @@ class Table:
 
     def _lacks(self) -> Iterator[Problem]:
         """Tell what no column gives, beside the date, without which no rule of a type is tried."""
-        rules = {} if self._definition is None else self._definition.fields
         if self.columns.feeds.get("date") or self._options.undated == "now":
             return
         told = {"direction"} if self._options.mine else set[str]()
         told |= {"direction", PHONE} if self._is_chat else set()
         for field, others, fix in _LACKING:
-            ways = [rules.get(name, _NONE) for name in (field, *others)]
+            ways = [self._rules.get(name, _NONE) for name in (field, *others)]
             is_made = any(rule.constant or rule.default or rule.cases for rule in ways)
             if not (is_made or field in told or any(map(self.columns.feeds.get, (field, *others)))):
                 yield Problem(field, "is missing", fix)
@@ -293,7 +280,8 @@ class Table:
         told += [_FOREIGN.format(shown(name), id_, name) for name, id_ in columns.foreign.items()]
         if self._definition is not None and not columns.feeds.get("direction"):
             rule = self._definition.fields.get("direction", _NONE)
-            told += [] if rule.constant or self._options.mine else [_NO_DIRECTION]
+            if not (rule.constant or self._options.mine):
+                told.append(f"no column tells sent from received: {_TELL_SIDES}")
         return told if self.recognised is not None else told + undated
 
 

@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from leadconnector_async.errors import SourceError
 from leadconnector_async.models import Problem
-from leadconnector_async.sources.base import MAIL_LIMIT, Parsed
+from leadconnector_async.sources.base import MAIL_LIMIT, Parsed, SourceOptions
 from leadconnector_async.sources.fields import listed
 from leadconnector_async.sources.mapping_files import (
     described,
@@ -30,7 +30,6 @@ from leadconnector_async.sources.xml_element import Element, ElementReader
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.sources.base import SourceOptions
     from leadconnector_async.sources.byte_stream import ByteStream
     from leadconnector_async.sources.encoding import Utf8Text
     from leadconnector_async.sources.mapping import Definition
@@ -174,10 +173,8 @@ class _Parser:
         others = self._others.items()
         told = [f"holds {n:,} elements {listed([name])}, which are not read" for name, n in others]
         if whole and self._announced.isdigit() and int(self._announced) != self._found:
-            told.append(
-                f"says that it holds {int(self._announced):,} records, and holds {self._found:,}: "
-                "see that it is whole"
-            )
+            says = f"says that it holds {int(self._announced):,} records, and holds"
+            told.append(f"{says} {self._found:,}: see that it is whole")
         return told
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -211,10 +208,8 @@ class _Parser:
         )
 
     def _refuse(self, *_: object) -> None:
-        raise SourceError(
-            f"{self._source}: line {self._parser.CurrentLineNumber}: has a DOCTYPE, which may "
-            "hide anything: remove it"
-        )
+        place = f"{self._source}: line {self._parser.CurrentLineNumber}"
+        raise SourceError(f"{place}: has a DOCTYPE, which may hide anything: remove it")
 
 
 def _alternatives(names: Iterable[str]) -> str:

@@ -7,8 +7,8 @@ import binascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from leadconnector_async.leave_out import LEAVE_OUT
-from leadconnector_async.sources.attachments import named_for
-from leadconnector_async.sources.coerce import in_api_names
+from leadconnector_async.sources.attachments import Attached, named_for
+from leadconnector_async.sources.coerce import RowCoercer, in_api_names
 from leadconnector_async.sources.fields import WrongValueError
 from leadconnector_async.sources.mapped import PHONE, RowMapper
 from leadconnector_async.sources.phone_numbers import is_one, people_in, withheld
@@ -16,14 +16,8 @@ from leadconnector_async.sources.phone_numbers import is_one, people_in, withhel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from leadconnector_async.sources.attachments import Attached
     from leadconnector_async.sources.base import Parsed, SourceOptions
-    from leadconnector_async.sources.coerce import RowCoercer
     from leadconnector_async.sources.mapping import Definition, Files, Inner, Members, RecordKind
-
-EMAIL: Final = "contact.email"
-
-NAME: Final = "contact.name"
 
 _NOTHING: Final = frozenset({"", "null"})
 
@@ -87,7 +81,7 @@ class ElementReader:
             return
         passed += () if found.notice is None else (found.notice,)
         if found.members:
-            values.pop(NAME, None)  # it is all of their names
+            values.pop("contact.name", None)  # it is all of their names
         members = {"members": found.members} if found.members else {}  # for whoever has to mend it
         for person in found.people:
             own = values | {PHONE: person}
@@ -98,11 +92,11 @@ class ElementReader:
             return None
         given = values.get(PHONE)
         if given is None and kind.members is not None:
-            given = values.pop(EMAIL, None)
+            given = values.pop("contact.email", None)
         if kind.members is not None:
             address = given if isinstance(given, str) else ""
             return self._told(kind.members, address, element, values.get("direction"))
-        return None if given is not None or EMAIL in values else With([withheld()])
+        return None if given is not None or "contact.email" in values else With([withheld()])
 
     def _values(
         self, kind: RecordKind, reader: RowMapper, row: dict[str, str], element: Element

@@ -28,7 +28,7 @@ from leadconnector_async.transport.base import (
 )
 from leadconnector_async.transport.exceptions import translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body, user_agent
-from leadconnector_async.transport.open_connections import Connections
+from leadconnector_async.transport.open_connections import KEEP_ALIVE, Connections
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, WriteTransport
@@ -82,10 +82,6 @@ def multipart_body(upload: FileUpload) -> Iterator[aiohttp.FormData]:
 
 
 _log: Final = logging.getLogger("leadconnector_async.transport")
-
-KEEP_ALIVE: Final = 10.0
-"""Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
-written to one that is being closed."""
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):

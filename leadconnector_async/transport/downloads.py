@@ -13,7 +13,6 @@ from socket import AddressFamily
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from leadconnector_async.transport.base import Network
@@ -148,12 +147,12 @@ async def _read(response: aiohttp.ClientResponse, url: URL, most: int) -> Downlo
     return Download(name or url.name, response.content_type, bytes(content))
 
 
-class _Resolver(AbstractResolver):
+class _Resolver(aiohttp.ThreadedResolver):
     """Resolves as the system does, and refuses what is not public."""
 
     def __init__(self, *, private: bool) -> None:
+        super().__init__()
         self._private = private
-        self._system = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_UNSPEC
@@ -163,14 +162,10 @@ class _Resolver(AbstractResolver):
         Raises:
             DownloadError: one of them is not public.
         """
-        found = await self._system.resolve(host, port, family)
+        found = await super().resolve(host, port, family)
         if not self._private:
             _refuse_private([one["host"] for one in found])
         return found
-
-    async def close(self) -> None:
-        """Do nothing: there is nothing to close."""
-        await self._system.close()
 
 
 def _refuse_private(hosts: list[str]) -> None:

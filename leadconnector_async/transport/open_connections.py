@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from asyncio import BaseProtocol, BaseTransport, WriteTransport
+    from asyncio import BaseProtocol, WriteTransport
+
+KEEP_ALIVE: Final = 10.0
+"""Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
+written to one that is being closed."""
 
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
 """Where the system has it, as Linux does: the milliseconds that it offers bytes before it ends the
@@ -35,7 +39,10 @@ class Connections:
         protocol: BaseProtocol | None = transport.get_protocol()
         if protocol is not None and protocol not in self._known:
             self._known.add(protocol)
-            _drop_after(self._milliseconds, transport)
+            connection = transport.get_extra_info("socket")
+            if connection is not None and _USER_TIMEOUT is not None:
+                with suppress(OSError):  # it is none of TCP's, as a proxy's may be
+                    connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, self._milliseconds)
 
     def discard(self, protocol: BaseProtocol | None) -> None:
         """Leave it to the application, whose connection it is."""
@@ -48,10 +55,3 @@ class Connections:
             transport: WriteTransport | None = getattr(protocol, "transport", None)
             if transport is not None:
                 transport.abort()
-
-
-def _drop_after(milliseconds: int, transport: BaseTransport) -> None:
-    connection = transport.get_extra_info("socket")
-    if connection is not None and _USER_TIMEOUT is not None:
-        with suppress(OSError):  # it is none of TCP's, as a proxy's may be
-            connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, milliseconds)

@@ -10,6 +10,8 @@ from outbox_kit import AT, claimed, draft, drafts, fate, listed, published
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import SourcePass, State
 from leadconnector_async.outbox.reader import (
+    MAX_REASONS,
+    OTHERS,
     HistoryRecord,
     NamedIds,
     OutboxSummary,
@@ -18,7 +20,6 @@ from leadconnector_async.outbox.reader import (
     RecordCounts,
     SourcePosition,
 )
-from leadconnector_async.outbox.reasons import MAX_REASONS, OTHERS
 from leadconnector_async.outbox.workload import named_ids, workload
 
 if TYPE_CHECKING:

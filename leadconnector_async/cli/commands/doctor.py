@@ -93,16 +93,13 @@ def _needs(given: dict[str, Any], options: SourceOptions) -> Sources:
     Raises:
         SourceError: one cannot be read.
     """
-    from leadconnector_async.doctor import Needs, Sources, note_record  # noqa: PLC0415 - not for help
+    from leadconnector_async.cli.import_options import providers_of  # noqa: PLC0415 - not for help
+    from leadconnector_async.doctor import Needs, Sources, note_record  # noqa: PLC0415 - the same
     from leadconnector_async.records.builder import RowDrafter  # noqa: PLC0415 - the same
-    from leadconnector_async.records.validation import NEED_PROVIDER  # noqa: PLC0415 - the same
     from leadconnector_async.sources.batch_reader import SourceReader  # noqa: PLC0415 - the same
 
-    common = dict.fromkeys(NEED_PROVIDER, given["provider"]) if given["provider"] else {}
-    listed = given["locations"]
-    drafter = RowDrafter(
-        given["location"], 0, lambda of: common | (listed.providers(of) if listed else {})
-    )
+    providers = providers_of(given["provider"], given["locations"])
+    drafter = RowDrafter(given["location"], 0, providers)
     reader = SourceReader(given["sources"], options)
     found = Sources({given["location"] or "": Needs()}, reader.size or 0)
     reader.check()
@@ -129,13 +126,13 @@ async def _examine(
     given: dict[str, Any], sandbox: SandboxThread | None, read: Sources | None
 ) -> list[Finding]:
     from leadconnector_async.canary import fly  # noqa: PLC0415 - not needed for help
-    from leadconnector_async.cli.import_options import ApiOptions, api_token  # noqa: PLC0415 - the same
+    from leadconnector_async.cli.import_options import ApiOptions  # noqa: PLC0415 - the same
     from leadconnector_async.doctor import Finding, examine  # noqa: PLC0415 - the same
 
     listed = given["locations"]
     locations = [given["location"]] if given["location"] else list(listed.locations)
     options = ApiOptions(**{name: given[name] for name in ApiOptions.__struct_fields__})
-    token = sandbox.token if sandbox else api_token(options.token, listed, given["outbox"])
+    token = sandbox.token if sandbox else options.own_token(given["outbox"])
     own = sandbox.url if sandbox else None
     async with options.client(token, own, location_id=given["location"]) as api:
         to = "the sandbox" if sandbox else api.base_url.rstrip("/")

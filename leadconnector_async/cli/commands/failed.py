@@ -21,7 +21,7 @@ from leadconnector_async.cli.report_lines import reason_lines
 from leadconnector_async.models import Refusal
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.open import open_outbox, open_reader, read_outbox
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.records.deferred import read_deferred, with_contact
 from leadconnector_async.records.draft import key_from_text, key_text
 from leadconnector_async.reports.outbox_status import status_of
@@ -176,9 +176,8 @@ def _keys_of(path: str) -> Iterator[tuple[bytes, str]]:
     text = Path(path).read_text("utf-8-sig", errors="surrogateescape")
     rows = _objects(text) if text.lstrip().startswith("{") else _table(text)
     for row in rows:
-        key = row.get(_KEY)
+        key, location = row.get(_KEY), row.get("locationId")
         if isinstance(key, str) and key:
-            location = row.get("locationId")
             yield key_from_text(key), location if isinstance(location, str) else ""
 
 
@@ -203,10 +202,7 @@ def _table(text: str) -> Iterable[Mapping[str, object]]:
 
 
 async def _dismiss(
-    outbox: str,
-    *,
-    keys: Iterable[tuple[bytes, str]] = (),
-    gists: Iterable[str] = (),
+    outbox: str, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
 ) -> int:
     async with await open_outbox(outbox, create=False) as store:
         return await store.dismiss(keys=keys, gists=gists)

@@ -64,17 +64,15 @@ def _people(people: People) -> Iterator[str]:
     yield f"People: {len(everybody):,}, with {phones:,} numbers and {emails:,} addresses"
     groups = {
         "Several numbers, which become one contact, the first one's": [
-            f"{person.name}: {', '.join(person.phones)}"
-            for person in everybody
-            if len(person.phones) > 1
+            f"{p.name}: {', '.join(p.phones)}" for p in everybody if len(p.phones) > 1
         ],
         "One name of several people: records with the name alone are refused": [
-            f"{some[0].name}: {', '.join(place for person in some for place in person.places)}"
+            f"{some[0].name}: {', '.join(place for p in some for place in p.places)}"
             for some in people.by_name.values()
             if len(some) > 1
         ],
         "One number or address of several names: each record keeps what it has": [
-            f"{handle}: {', '.join(person.name for person in some)}"
+            f"{handle}: {', '.join(p.name for p in some)}"
             for handle, some in people.by_handle.items()
             if len(some) > 1
         ],
@@ -202,8 +200,7 @@ def guess(path: str, options: SourceOptions) -> SourceOptions:
 
 def _recognised_of(source: Source) -> str | None:
     """Name the mapping by which a file is read without being told so."""
-    table = table_of(source)
-    if table is not None:
+    if (table := table_of(source)) is not None:
         return table.recognised
     return source.recognised if isinstance(source, StreamSource) else None
 
@@ -231,8 +228,7 @@ def _reads(path: str, options: SourceOptions, name: str) -> bool:
     """Tell whether a mapping makes anything of a file."""
     try:
         with open_source(path, replace(options, mapping_file=name)) as source:
-            table = table_of(source)
-            if table is not None:
+            if (table := table_of(source)) is not None:
                 return sum(map(bool, table.columns.feeds.values())) > 1
             return any(parsed.row is not None for parsed in islice(source, 1))
     except SourceError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from leadconnector_async.cli import report_lines
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import destination, taken_as_known, target
+from leadconnector_async.cli.import_options import destination, providers_of, taken_as_known, target
 from leadconnector_async.cli.metrics import served_metrics
 from leadconnector_async.cli.progress_display import choose_display
 from leadconnector_async.delivery.results import RunStats
@@ -97,11 +97,8 @@ def _within_open_files(options: ImportOptions) -> ImportOptions:
     if room == most:
         return options
     if room < wanted and not options.quiet:
-        say(
-            f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}: the limit "
-            "on open files (ulimit -n) has no room for more",
-            err=True,
-        )
+        most_now = f"Note: {counted(room, 'request')} in flight at most, instead of {wanted:,}"
+        say(f"{most_now}: the limit on open files (ulimit -n) has no room for more", err=True)
     return replace(options, concurrency=min(room, wanted))
 
 
@@ -130,7 +127,7 @@ async def _import(
                 api.session,
                 concurrency=options.concurrency,
                 location=options.location,
-                providers=options.providers,
+                providers=providers_of(options.provider, options.locations),
                 piece=options.piece,
                 origin=origin,
                 measured=options.metrics is not None,
@@ -172,7 +169,7 @@ async def _run(options: ImportOptions, importer: Importer) -> None:
     await importer.stage()
     if not options.quiet:  # before the sending, which may take days
         _tell_notes(importer.reader, importer.stager)
-        if options.sandbox and (known := await taken_as_known(options, options.outbox or "")):
+        if options.sandbox and (known := await taken_as_known(options)):
             say(f"Note: {known}", err=True)
     if not options.stage_only:
         await importer.send()
@@ -245,7 +242,8 @@ async def _plan(options: ImportOptions) -> ImportSummary:
     async with rehearsal(options.outbox) as outbox:
         shown = shown_place(options.outbox or "")
         await outbox.dedicate(destination(options), name=shown or None)
-        stager = Stager(outbox, stats, location=options.location, providers=options.providers)
+        providers = providers_of(options.provider, options.locations)
+        stager = Stager(outbox, stats, location=options.location, providers=providers)
         await stager.read(reader)
         await outbox.publish()
         await outbox.select(options.piece.selection)
@@ -312,14 +310,11 @@ def room_for(concurrency: int, *, each: int = 1) -> int:
     except ImportError:
         return concurrency
     needed = RESERVE + concurrency * each
+    endless = resource.RLIM_INFINITY
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        try:
+    if soft != endless and soft < needed:
+        wanted = needed if hard == endless else min(needed, hard)
+        with suppress(ValueError, OSError):  # some systems have a lower limit than they tell
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-        except (ValueError, OSError):  # some systems have a lower limit than they tell
-            pass
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return concurrency
-    return max(1, (soft - RESERVE) // each)
+    return concurrency if soft == endless or soft >= needed else max(1, (soft - RESERVE) // each)

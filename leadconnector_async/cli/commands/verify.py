@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from msgspec.structs import asdict
@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from leadconnector_async.cli import options
 from leadconnector_async.cli.app import Exit
 from leadconnector_async.cli.format import counted, say
-from leadconnector_async.cli.import_options import ApiOptions, api_token
+from leadconnector_async.cli.import_options import ApiOptions
 from leadconnector_async.cli.options import option
 from leadconnector_async.cli.progress_display import run_waiting
 from leadconnector_async.cli.report_lines import figures, print_json
@@ -25,14 +25,17 @@ from leadconnector_async.reports.outbox_status import by_state
 from leadconnector_async.sources import SourceOptions, open_source
 from leadconnector_async.sources.base import location_in
 from leadconnector_async.sources.batch_reader import SourceReader
-from leadconnector_async.verify import FoundMessages, SourceVerification, Verification, verify
+from leadconnector_async.verify import FoundMessages, verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from leadconnector_async.client import LeadConnector
     from leadconnector_async.outbox.outbox_reader import OutboxReader
-    from leadconnector_async.verify import Difference
+    from leadconnector_async.verify import Difference, SourceVerification, Verification
+
+    # Locations, the sources that are other locations, and the counts of what is not sent.
+    _Result = tuple[dict[str, Verification], dict[str, SourceVerification], dict[str, RecordCounts]]
 
 
 @click.command("verify")
@@ -56,8 +59,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     options.read_access(given)
     asked = VerifyOptions(**given)
     result = run_waiting("Comparing", _verify_all(asked), quiet=asked.quiet)
-    _print(asked, result)
-    ctx.exit(Exit.DONE if result.agrees else Exit.FAILED)
+    found, moved, _ = result
+    agrees = all(of.agrees for of in found.values()) and all(of.agrees for of in moved.values())
+    _print(asked, result, agrees=agrees)
+    ctx.exit(Exit.DONE if agrees else Exit.FAILED)
 
 
 MAX_SHOWN = 10
@@ -74,26 +79,13 @@ class VerifyOptions(ApiOptions, frozen=True, kw_only=True):
     quiet: bool
 
 
-class _Result(NamedTuple):
-    """What was compared: locations, the sources that are other locations, and what is not sent."""
-
-    found: dict[str, Verification]
-    sources: dict[str, SourceVerification]
-    counts: dict[str, RecordCounts]
-
-    @property
-    def agrees(self) -> bool:
-        moved = all(source.agrees for source in self.sources.values())
-        return moved and all(location.agrees for location in self.found.values())
-
-
-def _print(options: VerifyOptions, result: _Result) -> None:
+def _print(options: VerifyOptions, result: _Result, *, agrees: bool) -> None:
     found, sources, counts = result
     others = {name: _others(of) for name, of in counts.items() if name in found or not name}
     if options.as_json:
         told = {name: asdict(one) | others.get(name, _NONE) for name, one in found.items()}
         homeless = {key: n for key, n in others.get("", _NONE).items() if n}
-        whole = {"locations": told, "agrees": result.agrees, "without_location": homeless}
+        whole = {"locations": told, "agrees": agrees, "without_location": homeless}
         moved = {name: asdict(one) for name, one in sources.items()}
         print_json(whole | ({"sources": moved} if moved else {}))
     else:
@@ -111,13 +103,12 @@ async def _verify_all(options: VerifyOptions) -> _Result:
         with closing(FoundMessages()) as there:
             listed = options.locations
             limits = {} if listed is None else listed.limits(RateLimit())
-            token = api_token(options.token, listed, options.outbox)
-            async with options.client(token, limits=limits) as api:
+            async with options.client(options.own_token(options.outbox), limits=limits) as api:
                 counts = (await reader.summary()).locations
                 chosen = [options.location] if options.location else filter(None, counts)
                 found = {of: await verify(api, of, _sent(reader, of), found=there) for of in chosen}
                 sources = await _verify_sources(await reader.sources(), options, api, there)
-        return _Result(found, sources, (await reader.summary()).locations)
+        return found, sources, (await reader.summary()).locations
 
 
 async def _verify_sources(

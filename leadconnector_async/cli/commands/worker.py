@@ -71,14 +71,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 
 async def _work(options: WorkerOptions, metrics: Metrics) -> Exit:
     from leadconnector_async.api.endpoints import BASE_URL  # noqa: PLC0415 - not for help
-    from leadconnector_async.cli.import_options import api_token  # noqa: PLC0415 - the same
     from leadconnector_async.outbox.open import open_shared  # noqa: PLC0415 - the same
     from leadconnector_async.reports.statistics_meter import StatisticsMeter  # noqa: PLC0415 - the same
     from leadconnector_async.worker import Worker  # noqa: PLC0415 - the same
 
     base_url = options.base_url or BASE_URL
-    token = api_token(options.token, options.locations, options.outbox)
-    async with options.sending_client(token, base_url) as api:
+    async with options.sending_client(options.own_token(options.outbox), base_url) as api:
         meter = None if options.metrics is None else StatisticsMeter(api.session)
         worker = Worker(
             api.session if meter is None else meter.session,

@@ -31,7 +31,7 @@ _AWAIT: Final = """WITH noted AS (
         INSERT INTO awaited SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING)
     SELECT pg_notify($2, said) FROM unnest($3::text[]) AS of (said)"""
 
-_AWAIT_OPEN: Final = """WITH open AS (
+AWAIT_OPEN: Final = """WITH open AS (
         SELECT r.seq, l.name FROM unnest($1::bigint[]) AS w (seq) JOIN record r USING (seq)
             JOIN location l ON l.id = r.location
             LEFT JOIN outcome o ON (o.location, o.lane, o.seq) = (r.location, r.lane, r.seq)
@@ -40,6 +40,7 @@ _AWAIT_OPEN: Final = """WITH open AS (
         WHERE o.seq IS NULL AND later.seq IS NULL AND r.payload IS NOT NULL),
     noted AS (INSERT INTO awaited SELECT seq FROM open ON CONFLICT DO NOTHING)
     SELECT seq, name FROM open"""
+"""Notes whose ends are waited for, of records that have none, and tells their locations."""
 
 
 async def announce(
@@ -54,11 +55,6 @@ async def announce(
     """
     said = {name if len(name) <= _MAX_SAID else "" for name in locations}
     await connection.execute(_AWAIT, sorted(awaited), place.channel(WORK), list(said))
-
-
-async def await_open(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """Note whose ends are waited for: of those without one, which are returned with locations."""
-    return dict(await connection.fetch(_AWAIT_OPEN, seqs))
 
 
 async def listen(

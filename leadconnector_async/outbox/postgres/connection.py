@@ -166,17 +166,6 @@ async def check_server(
         _log.warning(_ASYNCHRONOUS, place.shown)
 
 
-async def server_version(place: PostgresPlace) -> str:
-    """The version of a server that an outbox can be on.
-
-    Raises:
-        OutboxError: as `connect` and `check_server` do.
-    """
-    async with opened(place, WRITING) as connection:
-        await check_server(place, connection)
-        return str(await connection.fetchval("SHOW server_version"))
-
-
 _SERVER: Final = """SELECT pg_backend_pid(), pg_is_in_recovery(),
     current_setting('server_version_num')::int,
     CASE WHEN current_setting('synchronous_standby_names') = ''

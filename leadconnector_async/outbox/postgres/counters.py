@@ -98,18 +98,11 @@ class Numbers:
         return int(number)
 
 
-class Counters:
-    """Counts by location and state of what its owner does not count. ``part``: whose rows."""
-
-    def __init__(self, connection: Connection, part: int) -> None:
-        self._connection = connection
-        self._part = part
-
-    async def add(self, changes: Mapping[tuple[int, int], int]) -> None:
-        """Add to the totals of each (location, state)."""
-        rows = sorted((*place, self._part, n) for place, n in changes.items() if n)
-        if rows:
-            await self._connection.execute(_ADD, *columns(rows))
+async def count(connection: Connection, part: int, changes: Mapping[tuple[int, int], int]) -> None:
+    """Add to the totals of each (location, state) that its owner does not count, in some rows."""
+    rows = sorted((*place, part, n) for place, n in changes.items() if n)
+    if rows:
+        await connection.execute(_ADD, *columns(rows))
 
 
 class NumberBlocks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.outbox.base import Staged
@@ -15,19 +16,13 @@ from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.postgres import stored_files
 from leadconnector_async.outbox.postgres.announcements import (
+    AWAIT_OPEN,
     ENDS,
     announce,
-    await_open,
     listen,
     stopped,
 )
-from leadconnector_async.outbox.postgres.counters import (
-    MARKING,
-    Counters,
-    NumberBlocks,
-    Numbers,
-    storable,
-)
+from leadconnector_async.outbox.postgres.counters import MARKING, NumberBlocks, Numbers, storable
 from leadconnector_async.outbox.postgres.queueing import Publisher
 from leadconnector_async.outbox.postgres.reader import unsettled
 from leadconnector_async.outbox.postgres.records import PostgresRecords
@@ -82,10 +77,10 @@ class StagingJobs:
         self.place: str = self._where.shown
         self._rehearsing = part != 0
         numbers = Numbers(runner)
-        self._counters = Counters(connection, part)
+        self._part = part
         self._publisher = Publisher(runner.place, connection, stager)
         self._blocks = NumberBlocks(runner, stager)
-        parts = connection, numbers, self._counters
+        parts = connection, numbers, part
         self._staged = PostgresRecords(*parts, self._blocks, self._publisher)
         self._submitted = PostgresRecords(*parts, NumberBlocks(runner), self._publisher)
         self._submissions = CallBatcher(self._submit, asyncio.Lock())
@@ -112,13 +107,9 @@ class StagingJobs:
             await self._run(partial(self._stage, lot, source_pass), source=source_pass.source)
             for lot in stored_files.lots(drafts)
         ]
-        return Staged(
-            sum(of.staged for of in found),
-            sum(of.skipped for of in found),
-            sum(of.refused for of in found),
-            sum(of.copies for of in found),
-            tuple(draft for of in found for draft in of.reused),
-        )
+        *counts, reused = zip(*found, strict=True)
+        staged, skipped, refused, copies = map(sum, counts)
+        return Staged(staged, skipped, refused, copies, tuple(chain.from_iterable(reused)))
 
     async def _stage(
         self, drafts: Sequence[Draft], source_pass: SourcePass, records: PostgresRecords
@@ -159,7 +150,8 @@ class StagingJobs:
 
     async def await_ends(self, seqs: Sequence[int]) -> dict[int, str]:
         """Which of these records are to be sent and have no end, and in which location."""
-        return await self._run(lambda _: await_open(self._runner.connection, seqs))
+        connection = self._runner.connection
+        return dict(await self._run(lambda _: connection.fetch(AWAIT_OPEN, seqs)))
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""
@@ -178,8 +170,7 @@ class StagingJobs:
             await self.publish()
 
     async def _fetch(self, query: str) -> list[tuple[Any, ...]]:
-        rows = await self._runner.run(lambda connection: connection.fetch(query))
-        return [tuple(row) for row in rows]
+        return await self._runner.run(lambda connection: connection.fetch(query))
 
     async def locations(self) -> list[str]:
         """See `Outbox.locations`."""

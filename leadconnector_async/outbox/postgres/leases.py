@@ -137,19 +137,16 @@ class Leases:
         Raises:
             OutboxBusyError: its owner is no worker, or one that does not answer.
         """
-        key, *sharing = (
-            self.runner.place.lock_key(kind, shard_of(name) if kind == LOCK_SHARD else 0)
-            for kind in (LOCK_SHARD, LOCK_MEMBER, LOCK_GUEST)
-        )
-        if shard_of(name) not in self.shards and await self.connection.fetchval(
-            _IS_SHARED, key, *sharing
-        ):
+        shard, key_of = shard_of(name), self.runner.place.lock_key
+        key, *sharing = key_of(LOCK_SHARD, shard), key_of(LOCK_MEMBER), key_of(LOCK_GUEST)
+        fetchval = self.connection.fetchval
+        if shard not in self.shards and await fetchval(_IS_SHARED, key, *sharing):
             await self.connection.execute(f"SET LOCAL lock_timeout = {BORROW_MS}")
             try:
                 await self.connection.execute(f"SELECT pg_advisory_lock({key})")
             except LockNotAvailableError:
                 raise self._busy(name) from None
-            self.shards.add(shard_of(name))
+            self.shards.add(shard)
         await self.lock([name])
 
     async def give_back(self, name: str) -> None:

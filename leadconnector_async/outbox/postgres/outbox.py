@@ -292,7 +292,7 @@ class PostgresOutbox(StagingJobs, DurableOutbox):
         done = 0
         for at in range(0, len(seqs), RETRIES):
             lot = seqs[at : at + RETRIES]
-            done += await run(lambda connection: dismiss(connection, self._counters, lot))  # noqa: B023 - awaited here
+            done += await run(lambda connection: dismiss(connection, self._part, lot))  # noqa: B023 - awaited here
         if done:
             await self._run(lambda _: stored_files.remove_unused(self._runner.connection))
         return done

@@ -19,6 +19,7 @@ from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.postgres.counters import (
     columns,
+    count,
     forget_lookups,
     known_lookups,
     note_lookups,
@@ -27,7 +28,7 @@ from leadconnector_async.outbox.postgres.counters import (
 from leadconnector_async.outbox.postgres.leases import shard_of
 from leadconnector_async.outbox.postgres.schema import LOCK_STAGER
 from leadconnector_async.outbox.postgres.stored_files import unuse
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.counters import Counters
     from leadconnector_async.outbox.postgres.leases import Leases
     from leadconnector_async.outbox.postgres.place import PostgresPlace
     from leadconnector_async.outbox.selection import Selection
@@ -189,9 +189,7 @@ class Publisher:
         for begins, ends in ((first, seq), (seq + 1, end)):
             if begins < ends:
                 await execute("INSERT INTO unpublished VALUES ($1, $2, $3)", begins, ends, stager)
-        row = await self._connection.fetchrow(_PLACE, seq)
-        assert row is not None  # noqa: S101 - it is known
-        await self.enqueue([tuple(row)])
+        await self.enqueue([tuple(await self._connection.fetchrow(_PLACE, seq))])
         return State.PENDING
 
 
@@ -333,11 +331,11 @@ async def chosen(
     return seqs
 
 
-async def dismiss(connection: Connection, counters: Counters, seqs: Sequence[int]) -> int:
+async def dismiss(connection: Connection, part: int, seqs: Sequence[int]) -> int:
     """Give up those of the records that failed or are unresolved. Returns how many did."""
     rows: list[Any] = await connection.fetch(_DISMISS, seqs, _DISMISSED)
     await unuse(connection, [seq for seq, *_ in rows])
     counts = Counter((location, _DISMISSED) for _, location, _ in rows)
     counts.subtract((location, state) for _, location, state in rows)
-    await counters.add(counts)
+    await count(connection, part, counts)
     return len(rows)

@@ -30,22 +30,20 @@ from leadconnector_async.outbox.postgres.place import PostgresPlace, read_place
 from leadconnector_async.outbox.postgres.schema import LOCK_MEMBER, LOCK_SHARD, check_schema
 from leadconnector_async.outbox.postgres.upkeep import INVARIANTS
 from leadconnector_async.outbox.reader import (
-    MAX_PLACES,
     FailedRecord,
     HistoryRecord,
     Owner,
     RecordCounts,
+    grouped,
     kind_of,
 )
-from leadconnector_async.outbox.reasons import grouped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from leadconnector_async.outbox.base import StoppedLocation
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.reader import KindOf
-    from leadconnector_async.outbox.reasons import Group
+    from leadconnector_async.outbox.reader import Group, KindOf
 
 T = TypeVar("T")
 
@@ -184,7 +182,7 @@ class PostgresOutboxReader(OutboxReader):
         return await self._read(_counts)
 
     async def _groups(self) -> list[Group]:
-        return grouped(map(tuple, await self._rows(_REASONS)), MAX_PLACES)
+        return grouped(map(tuple, await self._rows(_REASONS)))
 
     async def _owners(self, locations: Iterable[str], since: int) -> tuple[Owner, ...]:
         by_lock: dict[int, list[str]] = {}

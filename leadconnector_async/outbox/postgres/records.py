@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State, StoredOutcome
-from leadconnector_async.outbox.postgres.counters import columns, storable
+from leadconnector_async.outbox.postgres.counters import columns, count, storable
 from leadconnector_async.outbox.postgres.stored_files import local_files, unuse
 from leadconnector_async.outbox.record_store import (
     MAX_LEFT_OUT,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from leadconnector_async.outbox.postgres.connection import Connection
-    from leadconnector_async.outbox.postgres.counters import Counters, NumberBlocks, Numbers
+    from leadconnector_async.outbox.postgres.counters import NumberBlocks, Numbers
     from leadconnector_async.outbox.postgres.queueing import Publisher
     from leadconnector_async.outbox.record_store import Copy, LineKey
     from leadconnector_async.records.deferred import LocalFile
@@ -114,19 +114,19 @@ _PENDING: Final = int(State.PENDING)
 
 
 class PostgresRecords:
-    """`RecordStore` and `SubmitStore` over one connection. ``blocks`` number what is new."""
+    """`RecordStore` over one connection. ``blocks`` number what is new."""
 
     def __init__(
         self,
         connection: Connection,
         numbers: Numbers,
-        counters: Counters,
+        part: int,
         blocks: NumberBlocks,
         publisher: Publisher,
     ) -> None:
         self._connection = connection
         self._numbers = numbers
-        self._counters = counters
+        self._part = part
         self._blocks = blocks
         self._publisher = publisher
         self._has_former: bool | None = None
@@ -182,7 +182,7 @@ class PostgresRecords:
                 await self._note_unkept(seq, draft)
             totals.subtract([(location, _PENDING) for _, location, _ in ended])
             totals.update([(location, int(end_of(draft))) for _, location, draft in ended])
-        await self._counters.add(totals)
+        await count(self._connection, self._part, totals)
         return sum(record.draft.problem is not None for record in ended)
 
     def _note_files(self, records: Sequence[NewRecord]) -> None:
@@ -263,7 +263,11 @@ class PostgresRecords:
         elif await self._publisher.is_published(seq):  # else it has to wait
             await self._publisher.enqueue([(location, draft.lane, draft.date, seq)])
         if after != before:
-            await self._counters.add({(location, int(before)): -1, (location, int(after)): 1})
+            await count(
+                self._connection,
+                self._part,
+                {(location, int(before)): -1, (location, int(after)): 1},
+            )
 
     async def add_copies(self, copies: Sequence[Copy]) -> None:
         """See `RecordStore.add_copies`."""
@@ -299,10 +303,10 @@ class PostgresRecords:
         await self._connection.execute(_LEAVE, location, lane, seq)
         for statement in _FORGET:
             await self._connection.execute(statement, seq)
-        await self._counters.add({(location, state or _PENDING): -1})
+        await count(self._connection, self._part, {(location, state or _PENDING): -1})
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
-        """See `SubmitStore.publish_ahead`. They have numbers that are never noted as staged."""
+        """See `RecordStore.publish_ahead`. They have numbers that are never noted as staged."""
         await self._publisher.enqueue(
             [
                 (location, draft.lane, draft.date, seq)
@@ -312,15 +316,15 @@ class PostgresRecords:
         )
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
-        """See `SubmitStore.add_traces`."""
+        """See `RecordStore.add_traces`."""
         await self._connection.execute(_TRACES, *columns(traces))
 
     async def publish_known(self, seq: int) -> State:
-        """See `SubmitStore.publish_known`."""
+        """See `RecordStore.publish_known`."""
         return await self._publisher.publish_known(seq)
 
     async def end_of(self, seq: int) -> StoredOutcome | None:
-        """See `SubmitStore.end_of`."""
+        """See `RecordStore.end_of`."""
         found = (await self.ends_of([seq])).get(seq)
         return None if found is None else found[1]
 

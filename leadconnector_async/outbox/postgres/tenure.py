@@ -208,9 +208,5 @@ class Tenure:
         surplus, self._surplus = self._surplus, set()
         if surplus:
             self._leases.drop(surplus)
-            await self._runner.run(lambda connection: self._unlock(connection, surplus))
-
-    async def _unlock(self, connection: Connection, shards: Iterable[int]) -> None:
-        place = self._runner.place
-        keys = [place.lock_key(LOCK_SHARD, shard) for shard in shards]
-        await connection.execute(_UNLOCK, keys)
+            keys = [self._runner.place.lock_key(LOCK_SHARD, shard) for shard in surplus]
+            await self._runner.run(lambda connection: connection.execute(_UNLOCK, keys))

@@ -154,7 +154,7 @@ _FILES: Final = """SELECT r.seq, late FROM record r LEFT JOIN outcome o
 
 
 class PostgresTransfer:
-    """`TransferSource` and `TransferTarget` over a connection, within one transaction."""
+    """`StoreTransfer` over a connection, within one transaction."""
 
     def __init__(self, place: PostgresPlace, connection: Connection) -> None:
         self._place = place
@@ -164,7 +164,7 @@ class PostgresTransfer:
         self._locations: list[int] = []
 
     async def rows(self, relation: str) -> AsyncIterator[Rows]:
-        """See `TransferSource.rows`."""
+        """See `StoreTransfer.rows`."""
         names = RELATIONS[relation].replace(" ", ", ")
         order = " ORDER BY seq" if relation == "record" else ""
         query = _READ.get(relation, f"SELECT {names} FROM {relation}{order}")  # noqa: S608 - our own names
@@ -173,13 +173,13 @@ class PostgresTransfer:
             yield [tuple(row) for row in page]
 
     async def retire(self) -> str:
-        """See `TransferSource.retire`."""
+        """See `StoreTransfer.retire`."""
         schema = self._place.schema
         await self._connection.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{schema}_moved"')
         return f"the schema {schema}_moved"
 
     async def write(self, relation: str, rows: Rows) -> None:
-        """See `TransferTarget.write`."""
+        """See `StoreTransfer.write`."""
         if relation == "held":
             for location, seq in rows:
                 self._held[location].append(seq)
@@ -204,7 +204,7 @@ class PostgresTransfer:
         )
 
     async def finish(self) -> None:
-        """See `TransferTarget.finish`."""
+        """See `StoreTransfer.finish`."""
         none: list[int | None] = [None] * 5
         tenures = [(of, self._held[of], *self._quotas.get(of, none)) for of in self._locations]
         await self._connection.executemany(_TENURE, tenures)

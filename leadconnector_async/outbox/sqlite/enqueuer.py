@@ -11,7 +11,7 @@ import msgspec
 
 from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
 from leadconnector_async.outbox.durable import Requeued
-from leadconnector_async.outbox.reasons import gist
+from leadconnector_async.outbox.reader import gist
 from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
@@ -28,14 +28,10 @@ if TYPE_CHECKING:
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""
 
-_TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
-
 _CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
         iif(?, payload, NULL), iif(?, late, NULL)
     FROM record LEFT JOIN origin ON origin.seq = record.seq
     WHERE payload IS NOT NULL ORDER BY date, record.seq"""
-
-_TAKEN: Final = "CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)"
 
 # In the order of the queue, in which it is written too: one by one, each would be another page.
 _LEAVE: Final = """UPDATE queue SET location = -location
@@ -47,22 +43,17 @@ _TAKE: Final = """UPDATE queue SET location = -location
 
 def select(connection: Connection, claims: Claims, selection: Selection | None) -> None:
     """See `DurableOutbox.select`."""
-    connection.execute(_TAKE_ALL)
+    connection.execute("UPDATE queue SET location = -location WHERE location < 0")
     if selection is not None:
         walk = SelectionPass(selection, claims.index.held)
         candidates = connection.execute(_CANDIDATES, (selection.reads,) * 2)
-        connection.execute(_TAKEN)
+        connection.execute("CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)")
         taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
         connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)
         walk.check()
         connection.execute(_LEAVE)
         connection.execute("DROP TABLE temp.taken")
     claims.arrived(None)
-
-
-def _take(connection: Connection, place: tuple[int, int, int, int]) -> bool:
-    """Take one record in that was left for later, if it was."""
-    return connection.execute(_TAKE, place).rowcount > 0
 
 
 _TWO_NAMES: Final = """SELECT location, late FROM record
@@ -149,7 +140,7 @@ class Enqueuer:
         if not self.is_published(place[3]):
             run_rows(self._connection, _PUBLISHED_AHEAD, [(place[3],)])
             self._enqueue([place])
-        elif _take(self._connection, place):
+        elif self._connection.execute(_TAKE, place).rowcount:  # it was left for later
             self._claims.arrived(place[0])
 
     def put_back(self, place: QueuePlace) -> None:
@@ -191,10 +182,23 @@ _UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
     WHERE location = ? AND lane = ? AND state = ? LIMIT 1"""
 
 _TAKE_BACK: Final = "DELETE FROM outcome WHERE (location, lane, seq) IN (SELECT * FROM ("
+_REASONS: Final = """SELECT DISTINCT outcome.reason, text
+    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
+
+_OF_REASON: Final = """SELECT seq FROM outcome
+    WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
+
+_BY_KEY: Final = """SELECT seq FROM record
+    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
+
+_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
+    JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
+
+_DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
 
 
 class Requeuer:
-    """Lives in the writer's thread."""
+    """Takes failed records back, or gives them up for good. Lives in the writer's thread."""
 
     def __init__(
         self, connection: Connection, counters: Counters, claims: Claims, lookups: Lookups
@@ -258,29 +262,6 @@ class Requeuer:
         totals = Counter([place[0] for place in places])
         self._counters.add({(location, state): -n for location, n in totals.items()})
         self._counters.add({(location, PENDING): n for location, n in totals.items()})
-
-
-_REASONS: Final = """SELECT DISTINCT outcome.reason, text
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
-
-_OF_REASON: Final = """SELECT seq FROM outcome
-    WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
-
-_BY_KEY: Final = """SELECT seq FROM record
-    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
-
-_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
-    JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
-
-_DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
-
-
-class Dismissing:
-    """Lives in the writer's thread."""
-
-    def __init__(self, connection: Connection, counters: Counters) -> None:
-        self._connection = connection
-        self._counters = counters
 
     def of_gists(self, gists: Collection[str]) -> list[int]:
         """Return the numbers of the records that failed for these reasons."""

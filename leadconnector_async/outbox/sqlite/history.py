@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.outbox_reader import StoreQueries
-from leadconnector_async.outbox.reader import MAX_PLACES, HistoryRecord, RecordCounts, kind_of
-from leadconnector_async.outbox.reasons import grouped
+from leadconnector_async.outbox.reader import HistoryRecord, RecordCounts, kind_of
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, unpacked
 from leadconnector_async.outbox.sqlite.counters import PENDING
 from leadconnector_async.outbox.sqlite.source_form import restored
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.reader import KindOf
-    from leadconnector_async.outbox.reasons import Group
 
 _TOTALS: Final = """SELECT name, state, n
     FROM tally JOIN location ON location.id = tally.location ORDER BY location.id"""
@@ -25,7 +23,7 @@ _TOTALS: Final = """SELECT name, state, n
 _CLAIMED: Final = """SELECT name FROM record JOIN queue USING (location, lane, date, seq)
     JOIN location ON location.id = record.location WHERE record.seq IN ("""
 
-_REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n, min(seq)
+REASONS: Final = """SELECT state, outcome.reason, text, count(*) AS n, min(seq)
     FROM outcome LEFT JOIN reason ON reason.id = outcome.reason
     WHERE state > 2 GROUP BY state, outcome.reason ORDER BY n DESC, min(seq)"""
 
@@ -39,11 +37,6 @@ def counts_of(connection: Connection) -> dict[str, RecordCounts]:
         found[name][State.PENDING] -= 1
         found[name][State.CLAIMED] += 1
     return {name: RecordCounts(*counts) for name, counts in found.items()}
-
-
-def groups_of(connection: Connection) -> list[Group]:
-    """Why records failed, are unresolved, left out or given up."""
-    return grouped(connection.execute(_REASONS), MAX_PLACES)
 
 
 def _claimed(connection: Connection) -> Iterator[str]:

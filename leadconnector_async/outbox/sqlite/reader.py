@@ -21,10 +21,10 @@ import msgspec
 from leadconnector_async.errors import OutboxUnusableError
 from leadconnector_async.outbox.base import State
 from leadconnector_async.outbox.outbox_reader import OutboxReader
-from leadconnector_async.outbox.reader import FailedRecord
+from leadconnector_async.outbox.reader import FailedRecord, grouped
 from leadconnector_async.outbox.sqlite.connection import explained, fetch_rows, open_to_read
 from leadconnector_async.outbox.sqlite.counters import Lookups
-from leadconnector_async.outbox.sqlite.history import QUERIES, counts_of, groups_of, history_pages
+from leadconnector_async.outbox.sqlite.history import QUERIES, REASONS, counts_of, history_pages
 from leadconnector_async.outbox.sqlite.source_form import FORM, WITH_SHAPE, restored
 from leadconnector_async.outbox.sqlite.upkeep import INVARIANTS
 
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.reader import HistoryRecord, KindOf, RecordCounts
-    from leadconnector_async.outbox.reasons import Group
+    from leadconnector_async.outbox.reader import Group, HistoryRecord, KindOf, RecordCounts
 
 T = TypeVar("T")
 
@@ -102,7 +101,7 @@ class SqliteOutboxReader(OutboxReader):
         return await self._read(counts_of)
 
     async def _groups(self) -> list[Group]:
-        return await self._read(groups_of)
+        return await self._read(lambda connection: grouped(connection.execute(REASONS)))
 
     async def lookups(self, location: str, names: Sequence[str]) -> dict[str, str]:
         """See `OutboxReader.lookups`."""

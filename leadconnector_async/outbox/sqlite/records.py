@@ -87,8 +87,6 @@ _ENDED: Final = f"""SELECT state, text FROM outcome LEFT JOIN reason ON reason.i
 
 _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line)"
 
-_ANY_FORMER: Final = "SELECT EXISTS (SELECT 1 FROM former)"
-
 _WAS: Final = "SELECT 1 FROM former WHERE seq = ? AND line = ?"
 
 _COPY: Final = "INSERT INTO copy (source, seq, n, met, reading, line)"
@@ -97,8 +95,6 @@ _TO_COPIES: Final = """ ON CONFLICT (source, seq) DO UPDATE SET
     met = iif(reading = excluded.reading, met + 1, 1),
     n = max(n, iif(reading = excluded.reading, met + 1, 1)),
     line = iif(reading = excluded.reading, line, excluded.line), reading = excluded.reading"""
-
-_REUSED: Final = "INSERT OR REPLACE INTO reused (seq, content)"
 
 _QUEUE_PLACE: Final = "SELECT location, lane, date, seq FROM record WHERE seq = ?"
 
@@ -109,7 +105,7 @@ _END: Final = """SELECT key, state, message_id, conversation_id, email_message_i
 
 
 class SqliteRecords:
-    """`RecordStore` and `SubmitStore` over a file: it answers at once."""
+    """`RecordStore` over a file: it answers at once."""
 
     def __init__(
         self,
@@ -130,7 +126,7 @@ class SqliteRecords:
         (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
         self._next: int = last + 1
         self._forms.reload()
-        (found,) = self._connection.execute(_ANY_FORMER).fetchone()
+        (found,) = self._connection.execute("SELECT EXISTS (SELECT 1 FROM former)").fetchone()
         self._has_former = bool(found)
 
     async def location(self, name: str) -> int:
@@ -235,10 +231,7 @@ class SqliteRecords:
     async def origin(self, seq: int) -> Origin:
         """See `RecordStore.origin`."""
         row = self._connection.execute(_FROM, (seq,)).fetchone()
-        if row is None:
-            return Origin()
-        source, line, *form = row
-        return Origin(source, line, restored(*form))
+        return Origin() if row is None else Origin(row[0], row[1], restored(*row[2:]))
 
     async def ended(self, location: int, known: ExistingRecord) -> tuple[State, str | None] | None:
         """See `RecordStore.ended`."""
@@ -286,7 +279,7 @@ class SqliteRecords:
 
     async def add_reused(self, digests: Sequence[tuple[int, bytes]]) -> None:
         """See `RecordStore.add_reused`."""
-        run_rows(self._connection, _REUSED, digests)
+        run_rows(self._connection, "INSERT OR REPLACE INTO reused (seq, content)", digests)
 
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """See `RecordStore.has_keys`."""
@@ -319,7 +312,7 @@ class SqliteRecords:
         execute("DELETE FROM tally WHERE location = ? AND n = 0", (location,))
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
-        """See `SubmitStore.publish_ahead`."""
+        """See `RecordStore.publish_ahead`."""
         places: list[QueuePlace] = [
             (location, draft.lane, draft.date, seq)
             for seq, location, draft in created
@@ -328,21 +321,18 @@ class SqliteRecords:
         self._enqueuer.publish_ahead([record.seq for record in created], places)
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
-        """See `SubmitStore.add_traces`."""
+        """See `RecordStore.add_traces`."""
         run_rows(self._connection, "INSERT INTO trace (seq, parent, state)", traces)
 
     async def publish_known(self, seq: int) -> State:
-        """See `SubmitStore.publish_known`."""
+        """See `RecordStore.publish_known`."""
         self._enqueuer.publish_known(self._connection.execute(_QUEUE_PLACE, (seq,)).fetchone())
         return State.CLAIMED if self._claim_index.holds({seq}) else State.PENDING
 
     async def end_of(self, seq: int) -> StoredOutcome | None:
-        """See `SubmitStore.end_of`."""
+        """See `RecordStore.end_of`."""
         row = self._connection.execute(_END, (seq,)).fetchone()
-        if row is None:
-            return None
-        key, state, *rest = row
-        return StoredOutcome(key, State(state), *rest)
+        return None if row is None else StoredOutcome(row[0], State(row[1]), *row[2:])
 
 
 def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:

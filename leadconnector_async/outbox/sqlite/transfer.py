@@ -52,7 +52,7 @@ UPDATE sealed SET seq = (SELECT coalesce(max(seq), 0) FROM record);
 
 
 class SqliteTransfer:
-    """`TransferSource` and `TransferTarget` over a connection that owns its file."""
+    """`StoreTransfer` over a connection that owns its file."""
 
     def __init__(self, path: str, connection: sqlite3.Connection) -> None:
         self._path = path
@@ -66,7 +66,7 @@ class SqliteTransfer:
         """The name that the file has now, if it is retired."""
 
     async def rows(self, relation: str) -> AsyncIterator[Rows]:
-        """See `TransferSource.rows`."""
+        """See `StoreTransfer.rows`."""
         if relation == "held":
             index = ClaimIndex(self._connection)
             held = [
@@ -88,7 +88,7 @@ class SqliteTransfer:
             yield page
 
     async def retire(self) -> str:
-        """See `TransferSource.retire`."""
+        """See `StoreTransfer.retire`."""
         self._connection.execute("PRAGMA busy_timeout = 1000")
         busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:  # its log would stay under the old name, where the next file would find it
@@ -98,7 +98,7 @@ class SqliteTransfer:
         return self.retired
 
     async def write(self, relation: str, rows: Rows) -> None:
-        """See `TransferTarget.write`."""
+        """See `StoreTransfer.write`."""
         if relation == "held":
             self._held += [seq for _, seq in rows]
             return
@@ -153,7 +153,7 @@ class SqliteTransfer:
         self._connection.executemany(query, rows)
 
     async def finish(self) -> None:
-        """See `TransferTarget.finish`."""
+        """See `StoreTransfer.finish`."""
         for statement in _FINISH.split(";\n"):
             self._connection.execute(statement)
         if self._held:

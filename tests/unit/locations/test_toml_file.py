@@ -95,7 +95,6 @@ def test_the_quota_of_a_location(
 ) -> None:
     """Its own figures first, and the default's where it has none."""
     found = read(tmp_path, WHOLE)
-    assert found.limit(location, default) == limit
     assert found.limits(default).get(location, default) == limit
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from leadconnector_async.outbox.reasons import MAX_REASONS, OTHERS, gist
+from leadconnector_async.outbox.reader import MAX_REASONS, OTHERS, gist
 from leadconnector_async.reports.outbox_status import Reasons
 
 

@@ -95,6 +95,34 @@ def test_a_separator_that_no_file_would_show_is_obeyed() -> None:
         parse(content, ".csv", SourceOptions(delimiter=","))
 
 
+@pytest.mark.parametrize("title", ["", "Export of messages\n"])
+def test_what_keeps_excel_from_reading_numbers_is_no_part_of_a_text(title: str) -> None:
+    """It was sent along. One text alone that looks so is somebody's."""
+    rows = (
+        'Phone,Direction,Date,Text\n="2125550111",in,="2024-01-31 09:30","=""say """"hi"""""""\n'
+        '2125550111,in,2024-01-31 09:31,="yes"\n'
+    )
+    options = SourceOptions(mapping_file="generic", region="US", timezone=ZoneInfo("UTC"))
+    parsed, _ = parse(f"{title}{rows}".encode(), ".csv", options)
+    assert [one.row and one.row.message for one in parsed] == ['say "hi"', "yes"]
+    alone = b'Phone,Direction,Date,Text\n2125550111,in,2024-01-31 09:31,="yes"\n'
+    parsed, _ = parse(alone, ".csv", options)
+    assert [one.row and one.row.message for one in parsed] == ['="yes"']
+
+
+@pytest.mark.parametrize("title", ["", "Export of messages\n"])
+def test_a_space_behind_each_delimiter_is_no_part_of_the_cells(title: str) -> None:
+    """Its quotes were sent along, or the row was refused for a comma within them."""
+    rows = (
+        'Phone, Direction, Date, Text\n2125550111, in, 2024-01-31T09:30:00Z, "a, b"\n'
+        '2125550111, in, 2024-01-31T09:31:00Z, "say "hi""\n'
+        '2125550111, in, 2024-01-31T09:32:00Z, "say ""hi"""\n'
+    )
+    parsed, _ = parse(f"{title}{rows}".encode(), ".csv", OPTIONS)
+    assert [one.row and one.row.message for one in parsed] == ["a, b", None, 'say "hi"']
+    assert parsed[1].problems[0].wrong.endswith("that does not end its cell")
+
+
 def test_what_is_wrong_with_a_header_is_told_with_its_line() -> None:
     """Where titles stand above it."""
     with pytest.raises(
