@@ -189,6 +189,7 @@ class ExclusiveSender:
         queue = self._queue = OutcomeQueue(self._dispatcher.room)
         work = self._work = asyncio.create_task(send())
         work.add_done_callback(lambda _: queue.end())
+        work.add_done_callback(self._work_ended)  # calls of `submit` that came meanwhile
         try:
             async for outcome in queue.drain():
                 yield outcome
