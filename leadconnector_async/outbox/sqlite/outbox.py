@@ -84,17 +84,17 @@ class SqliteOutbox(DurableOutbox):
         shown = name or self.place
         await self._writer.run(lambda store: store.dedicate(destination, shown))
 
-    source = _in_thread(SqliteStore.source)
-    stage = _in_thread(SqliteStore.stage)
-    end = _in_thread(SqliteStore.end)
-    select = _in_thread(SqliteStore.select)
-    locations = _in_thread(SqliteStore.locations)
-    unsent = _in_thread(SqliteStore.unsent)
-    claim = _in_thread(SqliteStore.claim)
-    settle = _in_thread(SqliteStore.settle)
-    stored = _in_thread(SqliteStore.stored)
-    put_lookups = _in_thread(SqliteStore.put_lookups)
-    forget_lookups = _in_thread(SqliteStore.forget_lookups)
+    source: Final = _in_thread(SqliteStore.source)
+    stage: Final = _in_thread(SqliteStore.stage)
+    end: Final = _in_thread(SqliteStore.end)
+    select: Final = _in_thread(SqliteStore.select)
+    locations: Final = _in_thread(SqliteStore.locations)
+    unsent: Final = _in_thread(SqliteStore.unsent)
+    claim: Final = _in_thread(SqliteStore.claim)
+    settle: Final = _in_thread(SqliteStore.settle)
+    stored: Final = _in_thread(SqliteStore.stored)
+    put_lookups: Final = _in_thread(SqliteStore.put_lookups)
+    forget_lookups: Final = _in_thread(SqliteStore.forget_lookups)
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
