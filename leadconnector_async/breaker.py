@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import dataclass
 from typing import Final
 
 _log: Final = logging.getLogger(__name__)
@@ -15,6 +16,7 @@ FIRST_PAUSE: Final = 0.5
 MAX_PAUSE: Final = 30.0
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Breaker:
     """Counts failures in a row, over all locations.
 
@@ -22,15 +24,12 @@ class Breaker:
     at growing intervals; the first that gets through closes it. Times are the loop's seconds.
     """
 
-    __slots__ = ("_failures", "_pause", "_probe_at", "_probing", "since")
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._pause = FIRST_PAUSE
-        self._probing = False
-        self.since: float = math.inf
-        """When the row of failures began."""
-        self._probe_at = -math.inf
+    since: float = math.inf
+    """When the row of failures began."""
+    _failures: int = 0
+    _pause: float = FIRST_PAUSE
+    _probing: bool = False
+    _probe_at: float = -math.inf
 
     @property
     def is_open(self) -> bool:

@@ -66,8 +66,8 @@ class LeadConnector(LocationApi):
 
     Raises:
         ValueError: the token or the version is empty, or has characters that none has; or there is
-            no such proxy, CA file or user agent.
-        TypeError: the token is neither a text nor a provider.
+            no such proxy, CA file or user agent; or ``connections`` is less than 1.
+        TypeError: the token is neither a text nor a provider, or a limit is no `RateLimit`.
 
     Example:
         >>> async with LeadConnector(
@@ -99,6 +99,11 @@ class LeadConnector(LocationApi):
             raise ValueError(
                 "the version is empty or has characters that none has: give such as v3"
             )
+        if connections < 1:
+            raise ValueError("connections is less than 1: nothing would be sent")
+        for one in (limit, *limits.values()):
+            if not isinstance(one, RateLimit | None):
+                raise TypeError(f"a limit is a {type(one).__name__}: give a RateLimit, or None")
         self.base_url: str = base_url
         self._connections = connections
         network = network_of(proxy, ssl, ca_file)

@@ -79,6 +79,8 @@ class ApiSession:
         self._limits = limits
         self._quotas: dict[tuple[str, float], Quota] = {}
         self._renewals: dict[str, asyncio.Task[str | None]] = {}
+        self._ended: dict[str, str] = {}
+        """Tokens that the API has refused, while the source of others is out of reach."""
         self._slot_locks: dict[str, asyncio.Lock] = {}
 
     def with_policy(self, policy: Policy) -> ApiSession:
@@ -157,16 +159,8 @@ class ApiSession:
 
         Of an `AccessError` and a `DailyQuotaSpentError`, nothing was stored.
         """
-        response, token = await self._once(
-            location, quota, slot, request, may_send, trace=trace, resends=resends
-        )
-        renewals = 0
-        while (refusal := responses.expired_token(response)) is not None:
-            renewals += 1
-            renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
-            if renewed is None or renewed == token:
-                raise AccessError(refusal)
-            slot = await self.acquire_slot(location, quota)
+        renewals, renewed = 0, None
+        while True:
             response, token = await self._once(
                 location,
                 quota,
@@ -177,7 +171,13 @@ class ApiSession:
                 resends=resends + renewals,
                 token=renewed,
             )
-        return response
+            if (refusal := responses.expired_token(response)) is None:
+                return response
+            renewals += 1
+            renewed = await self._renewed(location, token) if renewals <= MAX_RENEWALS else None
+            if renewed is None or renewed == token:
+                raise AccessError(refusal)
+            slot = await self.acquire_slot(location, quota)
 
     async def _once(  # noqa: PLR0913 - what a request is made of
         self,
@@ -189,7 +189,7 @@ class ApiSession:
         *,
         trace: TraceContext | None,
         resends: int,
-        token: str | None = None,
+        token: str | None,
     ) -> tuple[Response, str]:
         """The answer, and the token it is to: ``token``, or else what the provider has.
 
@@ -201,6 +201,8 @@ class ApiSession:
         try:
             if token is None:
                 token = await self.tokens.token(location)
+                if self._ended and self._ended.get(location) == token:
+                    token = await self._renewal(location, token) or token
             response = await self.transport.send(request, token, may_send)
         except _NOTHING_LEFT as error:
             breaker.abandoned()  # it is a matter of this request: others' get through
@@ -251,6 +253,7 @@ class ApiSession:
         except AccessError as error:
             raise _without_token(error) from error
         except TransportError:
+            self._ended[location] = refused
             self.breaker.failed(asyncio.get_running_loop().time())
             raise
 
@@ -264,8 +267,10 @@ class ApiSession:
 
     def _renewal_ended(self, location: str, task: asyncio.Task[str | None]) -> None:
         self._renewals.pop(location, None)
-        if not task.cancelled() and task.exception() is None and task.result() is not None:
-            _log.info("token of location %s renewed", location)
+        if not task.cancelled() and task.exception() is None:
+            self._ended.pop(location, None)
+            if task.result() is not None:
+                _log.info("token of location %s renewed", location)
 
     def pause(self, location: str, quota: Quota, after: float | None) -> float:
         """Hold a location back after a 429. Returns when it goes on, in the loop's seconds.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.delivery.scheduler import MIN_AHEAD
@@ -50,6 +51,7 @@ be in another process."""
 THICK: Final = 32
 
 
+@dataclass(eq=False, repr=False)
 class OutboxBatcher:
     """Two loops beside the workers, each with one batch under way at most.
 
@@ -57,41 +59,36 @@ class OutboxBatcher:
     its result is taken in, whatever becomes of the loops.
     """
 
-    def __init__(  # noqa: PLR0913 - one has a default
-        self,
-        outbox: Outbox,
-        *,
-        deliver: Callable[[list[Settlement]], None],
-        moved: Callable[[LocationState], None],
-        idle: Callable[[], None],
-        awaited: Callable[[], bool],
-        observer: Observer | None = None,
-    ) -> None:
-        self._outbox = outbox
-        self._deliver = deliver
-        self._moved = moved
-        self._idle = idle
-        self._awaited = awaited
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.Handle | None = None
-        self._timer_due = 0.0  # uvloop's handle of what is due at once does not know its time
-        self._thick = False
-        self._weight = self._fates_weight = 0
-        self._typical = 2 * CLAIM_BYTES
-        self._began = 0.0
-        self._observer = observer
-        self._fates: list[Settlement] = []
-        self._wanting: dict[Lease, LocationState] = {}
-        self._locations: dict[Lease, LocationState] = {}
-        self._claims_due = asyncio.Event()
-        self._fates_due = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._known = self._written = 0
-        self._write_done = asyncio.Event()
-        self._claiming = False
-        self._finishing = False
-        self.room: asyncio.Event = asyncio.Event()
-        """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
+    outbox: Outbox
+    _: KW_ONLY
+    deliver: Callable[[list[Settlement]], None]
+    moved: Callable[[LocationState], None]
+    idle: Callable[[], None]
+    awaited: Callable[[], bool]
+    observer: Observer | None = None
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared by a consumer that falls behind: nothing more is claimed until it is set."""
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _timer: asyncio.Handle | None = None
+    _timer_due: float = 0.0  # uvloop's handle of what is due at once does not know its time
+    _thick: bool = False
+    _weight: int = 0
+    _fates_weight: int = 0
+    _typical: int = 2 * CLAIM_BYTES
+    _began: float = 0.0
+    _fates: list[Settlement] = field(default_factory=list)
+    _wanting: dict[Lease, LocationState] = field(default_factory=dict)
+    _locations: dict[Lease, LocationState] = field(default_factory=dict)
+    _claims_due: asyncio.Event = field(default_factory=asyncio.Event)
+    _fates_due: asyncio.Event = field(default_factory=asyncio.Event)
+    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    _known: int = 0
+    _written: int = 0
+    _write_done: asyncio.Event = field(default_factory=asyncio.Event)
+    _claiming: bool = False
+    _finishing: bool = False
+
+    def __post_init__(self) -> None:
         self.room.set()
 
     @property
@@ -103,7 +100,7 @@ class OutboxBatcher:
         """Claim for the location, if it has room for more: at once where it runs dry."""
         if state.prefetch:
             self._wanting[state.lease] = self._locations[state.lease] = state
-            is_urgent = state.runs_dry or (not state.ready and self._awaited())
+            is_urgent = state.runs_dry or (not state.ready and self.awaited())
             if is_urgent and self._weight < CLAIMED_BYTES:
                 self._commit()
             else:
@@ -117,8 +114,10 @@ class OutboxBatcher:
         count = len(self._fates)
         if count >= GATHERED or self._fates_weight >= GATHERED_BYTES:
             self._commit()
+        elif count == 1 and self.outbox.is_shared:
+            self._commit_in(LINGER_S if self._thick else 0.0)
         elif count == 1:
-            self._commit_in(self._seconds())
+            self._commit_in(WAITED_S if self.awaited() else self._gather_s())
 
     def hold(self, claims: Iterable[Claim]) -> None:
         """Weigh what an earlier owner has claimed."""
@@ -126,7 +125,7 @@ class OutboxBatcher:
 
     def rests(self) -> None:
         """Nothing is in flight: who waits for a fate that is known has nothing to wait for."""
-        if self._fates and self._awaited():
+        if self._fates and self.awaited():
             self._commit()
 
     async def flushed(self) -> None:
@@ -135,11 +134,6 @@ class OutboxBatcher:
         while self._written < known:
             self._commit()
             await self._write_done.wait()
-
-    def _seconds(self) -> float:
-        if self._outbox.is_shared:
-            return LINGER_S if self._thick else 0.0
-        return WAITED_S if self._awaited() else self._gather_s()
 
     def _gather_s(self) -> float:
         return min(GATHER_S, (self._loop.time() - self._began) * GATHER_PART)
@@ -222,7 +216,7 @@ class OutboxBatcher:
             del self._wanting[state.lease]
             state.more = False  # unless the batch is full, or something is fed meanwhile
         try:
-            batches = await self._outbox.claim(wants, room) if wants else []
+            batches = await self.outbox.claim(wants, room) if wants else []
         finally:
             self._claiming = False
         taken = sum(claim.weight for claims in batches for claim in claims)
@@ -233,11 +227,11 @@ class OutboxBatcher:
         for state, (_, want), claims in zip(locations, wants, batches, strict=True):
             state.more = state.more or len(claims) >= want or taken >= room
             state.take_in(claims)
-            self._moved(state)
+            self.moved(state)
             self.wants_claims(state)
         if count and self._wanting:  # more than are claimed for at once
             self._claims_due.set()
-        self._idle()
+        self.idle()
 
     def _next_in_line(self, room: int) -> list[LocationState]:
         """The locations to claim for; of more than there is room for, those that can go on."""
@@ -287,16 +281,16 @@ class OutboxBatcher:
             (lease, self._locations[lease].quota.state(now=now, wall_ms=wall_ms))
             for lease in touched
         ]
-        await self._outbox.settle(fates, quotas)
-        if self._observer is not None:
-            self._observer.committed(fates, self._loop.time() - now)
+        await self.outbox.settle(fates, quotas)
+        if self.observer is not None:
+            self.observer.committed(fates, self._loop.time() - now)
         self._written += len(fates)
         self._weight -= weight
         if self._wanting and self._weight + weight >= CLAIMED_BYTES:
             self._claims_due.set()
         done, self._write_done = self._write_done, asyncio.Event()
         done.set()
-        self._deliver(fates)
+        self.deliver(fates)
 
     async def _see_through(self, work: Coroutine[None, None, None]) -> None:
         """Await work that goes on if this loop is cancelled; `wind_up` awaits it then."""

@@ -19,7 +19,7 @@ from leadconnector_async.delivery.outcomes import (
     INTERRUPTED,
     REASONS,
     TAKEN_OVER,
-    OutcomeRecorder,
+    OutcomeHandler,
     day_spent,
     first_of,
     shown,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from leadconnector_async.breaker import Breaker
     from leadconnector_async.outbox.base import Claim, Outbox, Settlement
     from leadconnector_async.session import ApiSession
-
 
 _log: Final = logging.getLogger(__name__)
 
@@ -86,8 +85,8 @@ class Dispatcher:
             observer=session.observer,
         )
         self.room: asyncio.Event = self._batcher.room
-        self._recorder = OutcomeRecorder(self.stats, self._settle)
-        self._sender = Sender(session, self, self._recorder, self.stats)
+        self._handler = OutcomeHandler(session, self, self.stats)
+        self._sender = Sender(self._handler)
         self._scheduler = Scheduler(self.move)
         self._pool = WorkerPool(
             self._scheduler,
@@ -120,6 +119,7 @@ class Dispatcher:
                     raise error
 
     async def _begin(self, location: str) -> None:
+        """Own one; apply the policy to what an earlier owner claimed, and perhaps sent."""
         lease, unknown, snapshot = await self._outbox.acquire(location)
         state = self.locations[location] = LocationState(
             lease, self._session.quota(location, snapshot), self._outbox.may_send(lease)
@@ -127,21 +127,17 @@ class Dispatcher:
         self._batcher.hold(unknown)
         if found := len(unknown):
             _log.info("resume: location %s has %d unknown of an earlier run", location, found)
-        self._take_over(state, unknown)
-        self.feed(state)
-
-    def _take_over(self, state: LocationState, claims: list[Claim]) -> None:
-        """Apply the policy to what an earlier owner claimed, and perhaps sent."""
         if self._session.policy.on_unknown == "hold":
-            for claim in claims:
-                self._recorder.ended(claim, unresolved(INTERRUPTED))
-            return
-        state.take_in(claims)
+            for claim in unknown:
+                self._handler.ended(claim, unresolved(INTERRUPTED))
+        else:
+            state.take_in(unknown)
         if self._session.policy.on_unknown == "look":
-            for claim in claims:
+            for claim in unknown:
                 claim.note(f"in doubt: {INTERRUPTED}")
                 state.lanes[claim.lane].doubts[claim.seq] = InDoubt(INTERRUPTED)
             self._wake(state)
+        self.feed(state)
 
     def _wake(self, state: LocationState) -> None:
         """Let every lane move that may; one in doubt only after the settling time."""
@@ -247,8 +243,7 @@ class Dispatcher:
             state.error, state.stopped_at = error, self._loop.time()
             _log.error("location %s stopped: %s", state.name, shown(error))
             if self._session.observer is not None:
-                reason = REASONS.get(type(error), TAKEN_OVER)
-                self._session.observer.paused(state.name, reason)
+                self._session.observer.paused(state.name, REASONS.get(type(error), TAKEN_OVER))
             self._closed(state, error)
             self._note_idle()
 
@@ -271,8 +266,8 @@ class Dispatcher:
         """See `LookupStore.fetch_file`."""
         return await self._outbox.fetch_file(digest)
 
-    def _settle(self, settlement: Settlement) -> None:
-        """Write a fate down; not where its location was let go of before its answer came."""
+    def settle(self, settlement: Settlement) -> None:
+        """See `LaneControl.settle`. Not where its location was let go of before its answer came."""
         lease = settlement.claim.lease
         state = self.locations.get(lease.location)
         if state is not None and state.lease == lease:
@@ -332,10 +327,9 @@ class Dispatcher:
     def _is_over(self) -> bool:
         if self.stopping:
             return True
-        return not self._forever and not self._batcher.expecting and self._at_rest()
-
-    def _at_rest(self) -> bool:
-        """Tell whether all are at rest: those that were not are asked first."""
+        if self._forever or self._batcher.expecting:
+            return False
+        # All have to be at rest: those that were not are asked first.
         while self._active and self._active[-1].at_rest:
             self._active.pop()
         self._active = self._active or [s for s in self.locations.values() if not s.at_rest]

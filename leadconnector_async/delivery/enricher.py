@@ -80,7 +80,7 @@ class Enricher:
         """Complete a record anew, refused for want of a conversation as others will be."""
         lane.enrichment = None
         await self._lookups.put_lookups(state, {need: "a conversation"})
-        state.ready.appendleft(lane)
+        state.ready.insert(0, lane)
 
     def failed(
         self, enrichment: Enrichment, reason: str, *, lags: bool = False
@@ -125,7 +125,11 @@ class Enricher:
         except StepFailedError as error:
             return self.failed(enrichment, str(error), lags=isinstance(error, StepLagsError))
         except StepRefusedError as error:
-            self._note_unreachable(state, lane, enrichment, str(error))
+            contact = enrichment.deferred.contact
+            if contact is not None and contact_lookup(contact) not in lane.lookups:
+                if len(state.unreachable) >= MAX_UNREACHABLE:
+                    state.unreachable.clear()
+                state.unreachable[_marks(enrichment.deferred)] = str(error)
             return decisions.Settle(State.REJECTED, reason=str(error))
 
     async def _carry_out(
@@ -162,16 +166,6 @@ class Enricher:
         for name in shared:
             state.learning[name], enrichment.learning = enrichment, name
         return found
-
-    def _note_unreachable(
-        self, state: LocationState, lane: Lane, enrichment: Enrichment, reason: str
-    ) -> None:
-        contact = enrichment.deferred.contact
-        if contact is None or contact_lookup(contact) in lane.lookups:
-            return
-        if len(state.unreachable) >= MAX_UNREACHABLE:
-            state.unreachable.clear()
-        state.unreachable[_marks(enrichment.deferred)] = reason
 
 
 class _LookupInProgressError(Exception):

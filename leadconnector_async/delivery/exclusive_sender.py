@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections import defaultdict
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from leadconnector_async.delivery.dispatcher import Dispatcher
@@ -17,9 +18,10 @@ from leadconnector_async.delivery.results import (
 )
 from leadconnector_async.errors import NotSentError
 from leadconnector_async.outbox.base import SourcePass, State
+from leadconnector_async.outbox.reopened import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Mapping
+    from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping
 
     from leadconnector_async.delivery.results import RunStats
     from leadconnector_async.delivery.scheduler import LocationState
@@ -63,21 +65,18 @@ class ExclusiveSender:
             closed=self._closed,
             awaited=lambda: bool(self._waiters) or not is_durable,
         )
-        self.staged: RunStats = self._dispatcher.stats
+        self.stats: RunStats = self._dispatcher.stats
+        """What was done so far, in numbers."""
+        self.staged: RunStats = self.stats
         """Where what is staged is counted."""
+        self.locations: Mapping[str, LocationState] = self._dispatcher.locations
+        """Those that are sent for."""
         self._waiters = Waiters()
         self._queue: OutcomeQueue | None = None
         self._work: asyncio.Task[None] | None = None
-
-    @property
-    def stats(self) -> RunStats:
-        """What was done so far, in numbers."""
-        return self._dispatcher.stats
-
-    @property
-    def locations(self) -> Mapping[str, LocationState]:
-        """Those that are sent for."""
-        return self._dispatcher.locations
+        self._beginning = asyncio.Lock()
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._is_closed = False
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -85,6 +84,7 @@ class ExclusiveSender:
 
     async def close(self) -> None:
         """End when what is in flight has been answered."""
+        self._is_closed = True
         try:
             await self._finish_work()
         finally:
@@ -93,8 +93,11 @@ class ExclusiveSender:
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
         try:
-            await self._ensure_working()
-            state = await self._dispatcher.open(draft.location)
+            # A lock lets them in as they came: what a lane's first one waits for is soon over.
+            async with self._beginning:
+                await self._ensure_working()
+            async with self._opening[draft.location]:
+                state = await self._dispatcher.open(draft.location)
             with self._waiters.submission():
                 submission = await self._outbox.submit(draft)
                 if submission.end is not None:
@@ -124,28 +127,21 @@ class ExclusiveSender:
             await self._finish_work()
         self._dispatcher.stopping = False
 
-    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
+    def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Send all that is staged, by whatever run; yield what becomes of it.
 
         Raises:
             LeadConnectorError: a location could not go on, after the others were done; or all.
         """
-        queue = self._queue = OutcomeQueue(self._dispatcher.room)
-        await self._publish()
-        self._work = asyncio.create_task(self._dispatcher.work())
-        async with aclosing(self._outcomes(self._work, queue)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        return self._outcomes(self._send_staged)
 
-    async def stream(
-        self, messages: Messages, builder: RecordBuilder
-    ) -> AsyncGenerator[Outcome, None]:
+    def stream(self, messages: Messages, builder: RecordBuilder) -> AsyncGenerator[Outcome, None]:
         """Send messages as fast as they come and can be sent. Raises as `outcomes` does."""
-        queue = self._queue = OutcomeQueue(self._dispatcher.room)
-        self._work = asyncio.create_task(self._stream(messages, builder))
-        async with aclosing(self._outcomes(self._work, queue)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        return self._outcomes(partial(self._stream, messages, builder))
+
+    async def _send_staged(self) -> None:
+        await self._publish()
+        await self._dispatcher.work()
 
     async def _publish(self) -> None:
         """Let all that is staged be sent, what an earlier process left included."""
@@ -155,7 +151,7 @@ class ExclusiveSender:
     async def _feed(self, locations: Collection[str]) -> None:
         await self._dispatcher.open_all(locations)
         for location in locations:
-            self._dispatcher.feed(self._dispatcher.locations[location])
+            self._dispatcher.feed(self.locations[location])
 
     async def _stream(self, messages: Messages, builder: RecordBuilder) -> None:
         feeder = asyncio.create_task(self._feed_stream(messages, builder))
@@ -177,20 +173,23 @@ class ExclusiveSender:
                 self._observer.staged(source_pass.newest)
             for draft in (*batch, *staged.reused):
                 if draft.payload is None:
-                    self._dispatcher.stats.refused += draft.problem is not None
+                    self.stats.refused += draft.problem is not None
                     self._put(outcome_of_refused(draft))
             await self._outbox.publish()
             weight = sum(len(draft.payload or b"") for draft in drafts)
             self._in_flight.take(staged.staged - staged.refused, weight)
-            self._dispatcher.stats.read += len(batch)
-            self._dispatcher.stats.staged += len(batch)
+            self.stats.read += len(batch)
+            self.stats.staged += len(batch)
             await self._feed({draft.location for draft in drafts})
             await self._in_flight.has_space()
 
     async def _outcomes(
-        self, work: asyncio.Task[None], queue: OutcomeQueue
+        self, send: Callable[[], Coroutine[None, None, None]]
     ) -> AsyncGenerator[Outcome, None]:
+        queue = self._queue = OutcomeQueue(self._dispatcher.room)
+        work = self._work = asyncio.create_task(send())
         work.add_done_callback(lambda _: queue.end())
+        work.add_done_callback(self._work_ended)  # calls of `submit` that came meanwhile
         try:
             async for outcome in queue.drain():
                 yield outcome
@@ -202,7 +201,7 @@ class ExclusiveSender:
             await asyncio.wait([work])
             raise
         work.result()
-        for state in self._dispatcher.locations.values():
+        for state in self.locations.values():
             if state.error is not None:
                 raise apart(state.error)
 
@@ -230,10 +229,13 @@ class ExclusiveSender:
             self._dispatcher.stop()
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:
+        """Tell whoever waits: in a run, calls of `submit` that came meanwhile."""
         error = None if work.cancelled() else work.exception()
-        self._waiters.fail_all(error or NotSentError("the ingestor was closed"))
+        self._waiters.fail_all(error or NotSentError(ENDED))
 
     async def _ensure_working(self) -> None:
+        if self._is_closed:  # while this call waited for its turn
+            raise NotSentError(ENDED)
         if self._work is None or self._work.done():
             self._dispatcher.stopping = False
             # Not in the context, such as a trace, of whoever submits first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,48 +18,23 @@ if TYPE_CHECKING:
     from leadconnector_async.outbox.base import Claim
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Lane:
     """Records of one contact or conversation, in date order, of which only the first moves."""
 
-    __slots__ = (
-        "busy",
-        "claims",
-        "doubts",
-        "enrichment",
-        "id",
-        "lookups",
-        "search",
-        "waiting",
-    )
-
-    def __init__(self, id_: int) -> None:
-        self.id: int = id_
-        # Lists where there are many of them: an empty deque takes 760 bytes.
-        self.claims: list[Claim] = []
-        self.doubts: dict[int, InDoubt] = {}
-        self.search: Search | None = None
-        self.enrichment: Enrichment | None = None
-        self.lookups: dict[str, str] = {}
-        self.busy: bool = False
-        self.waiting: bool = False
+    id: int
+    # Lists where there are many of them: an empty deque takes 760 bytes.
+    claims: list[Claim] = field(default_factory=list)
+    doubts: dict[int, InDoubt] = field(default_factory=dict)
+    search: Search | None = None
+    enrichment: Enrichment | None = None
+    lookups: dict[str, str] = field(default_factory=dict)
+    busy: bool = False
+    waiting: bool = False
 
     def __repr__(self) -> str:
         flags = [name for name in ("busy", "waiting") if getattr(self, name)]
         return f"<Lane {self.id:x} {len(self.claims)} claims {' '.join(flags)}>"
-
-
-class Lanes(list[Lane]):
-    """Lanes in the order of their turn: few, of each location. An empty deque takes 760 bytes."""
-
-    __slots__ = ()
-
-    def popleft(self) -> Lane:
-        """Take the first out."""
-        return self.pop(0)
-
-    def appendleft(self, lane: Lane) -> None:
-        """Put one before all others."""
-        self.insert(0, lane)
 
 
 class InDoubt(Struct):

@@ -29,7 +29,7 @@ from leadconnector_async.outbox.base import Settlement, State
 from leadconnector_async.transport.base import WithheldError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from leadconnector_async.delivery.decisions import Settle
     from leadconnector_async.delivery.lane import Lane
@@ -42,60 +42,6 @@ if TYPE_CHECKING:
 
 
 _log: Final = logging.getLogger(__name__)
-
-
-class OutcomeRecorder:
-    """Makes settlements. ``settle`` takes them, to be written with the next commit."""
-
-    def __init__(self, stats: RunStats, settle: Callable[[Settlement], None]) -> None:
-        self._stats = stats
-        self._settle = settle
-
-    def stored(
-        self, claim: Claim, receipt: Receipt, lookups: Mapping[str, str] | None = None
-    ) -> None:
-        """The API answered with a receipt: the end of nearly all."""
-        self._stats.sent += 1
-        self._settle(
-            Settlement(
-                claim,
-                State.SENT,
-                time.time_ns() // 1_000_000,
-                claim.attempts + 1,
-                receipt.message_id,
-                receipt.conversation_id,
-                receipt.email_message_id,
-                lookups=lookups,
-            )
-        )
-
-    def ended(self, claim: Claim, end: Settle, lookups: Mapping[str, str] | None = None) -> None:
-        """Any other end: refused, found by looking, or given up."""
-        if end.state is State.SENT:
-            self._stats.sent += 1
-            self._stats.found += 1
-            _log.info("record %d found stored", claim.seq)
-        elif end.state is State.REJECTED:
-            self._stats.rejected += 1
-            if end.exhausted:
-                _log.warning("record %d given up: not stored after its last attempt", claim.seq)
-        else:
-            self._stats.unresolved += 1
-            _log.warning("record %d given up: unresolved, may be stored or not", claim.seq)
-        self._settle(
-            Settlement(
-                claim,
-                end.state,
-                time.time_ns() // 1_000_000,
-                claim.attempts,
-                end.message_id,
-                end.conversation_id,
-                None,
-                end.reason,
-                end.detail,
-                lookups,
-            )
-        )
 
 
 class LookupStore(Protocol):
@@ -112,13 +58,16 @@ class LookupStore(Protocol):
 
 
 class LaneControl(LookupStore, Protocol):
-    """Where the sender hands in what came of its enrichments."""
+    """Where what follows a request is handed in."""
 
     def rest(self, state: LocationState, lane: Lane, seconds: float) -> None:
         """Consider the lane when some time has passed."""
 
     def close(self, state: LocationState, error: LeadConnectorError) -> None:
         """Stop a location alone."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Write a fate down with the next commit."""
 
     async def others(self, claim: Claim) -> set[str]:
         """Message ids that belong to other records of the claim's lane."""
@@ -159,16 +108,6 @@ REASONS: Final[Mapping[type[LeadConnectorError], str]] = MappingProxyType(
 TAKEN_OVER: Final = "taken_over"
 
 
-def throttled(state: LocationState, refusal: Refusal, seconds: float) -> ThrottledError:
-    """Why a location has to stop that got nothing but 429 for so many seconds."""
-    since = datetime.now(UTC) - timedelta(seconds=seconds)
-    message = (
-        f"location {state.name} answers 429 to everything since {since:%Y-%m-%d %H:%M:%S} UTC: "
-        f"{refusal.message}. Another program may use up its quota: run again later"
-    )
-    return ThrottledError(replace(refusal, message=message))
-
-
 def shown(error: LeadConnectorError) -> str:
     """Name an error without the API's own words, which may quote a person's number."""
     if not isinstance(error, RefusedError):
@@ -185,17 +124,49 @@ def first_of(group: BaseExceptionGroup[LeadConnectorError]) -> LeadConnectorErro
 
 
 class OutcomeHandler:
-    """Carries out the step that follows a request, whatever the request was for."""
+    """Makes settlements, and carries out what follows a request, whatever the request was for."""
 
-    def __init__(
-        self, session: ApiSession, control: LaneControl, recorder: OutcomeRecorder, stats: RunStats
-    ) -> None:
-        self._session = session
-        self._control = control
-        self.recorder = recorder
+    def __init__(self, session: ApiSession, control: LaneControl, stats: RunStats) -> None:
+        self.session = session
+        self.control = control
         self.stats = stats
         self.random: Random = Random()  # noqa: S311 - jitter, not secrets
         self._loop = asyncio.get_running_loop()
+
+    def stored(
+        self, claim: Claim, receipt: Receipt, lookups: Mapping[str, str] | None = None
+    ) -> None:
+        """The API answered with a receipt: the end of nearly all."""
+        self.stats.sent += 1
+        self.control.settle(
+            Settlement(
+                claim,
+                State.SENT,
+                time.time_ns() // 1_000_000,
+                claim.attempts + 1,
+                receipt.message_id,
+                receipt.conversation_id,
+                receipt.email_message_id,
+                lookups=lookups,
+            )
+        )
+
+    def ended(self, claim: Claim, end: Settle, lookups: Mapping[str, str] | None = None) -> None:
+        """Any other end: refused, found by looking, or given up."""
+        if end.state is State.SENT:
+            self.stats.sent += 1
+            self.stats.found += 1
+            _log.info("record %d found stored", claim.seq)
+        elif end.state is State.REJECTED:
+            self.stats.rejected += 1
+            if end.exhausted:
+                _log.warning("record %d given up: not stored after its last attempt", claim.seq)
+        else:
+            self.stats.unresolved += 1
+            _log.warning("record %d given up: unresolved, may be stored or not", claim.seq)
+        said = end.message_id, end.conversation_id, None, end.reason, end.detail, lookups
+        at = time.time_ns() // 1_000_000
+        self.control.settle(Settlement(claim, end.state, at, claim.attempts, *said))
 
     def take(
         self, state: LocationState, lane: Lane, claim: Claim, step: decisions.Decision | None
@@ -203,11 +174,11 @@ class OutcomeHandler:
         """Take the step after a request for the lane's first record."""
         match step:
             case None:
-                state.ready.appendleft(lane)
+                state.ready.insert(0, lane)
                 return
             case decisions.Settle():
                 state.take_out(lane, claim)
-                self.recorder.ended(claim, step)
+                self.ended(claim, step)
             case decisions.Reconcile(delay, reason):
                 _log.info("record %d in doubt: is looked for in %.1f s", claim.seq, delay)
                 lane.doubts[claim.seq] = InDoubt(reason)
@@ -219,7 +190,7 @@ class OutcomeHandler:
     def go_on(self, state: LocationState, lane: Lane, step: decisions.Decision | None) -> None:
         """Let the lane go on at once, or after the delay of the step."""
         if isinstance(step, decisions.Retry | decisions.Reconcile) and step.delay > 0:
-            self._control.rest(state, lane, step.delay)
+            self.control.rest(state, lane, step.delay)
         else:
             state.go_on(lane)
 
@@ -232,18 +203,24 @@ class OutcomeHandler:
         self.stats.throttled += 1
         lane.claims[0].note("answered 429: the location waits")
         quota, now = state.quota, self._loop.time()
-        goes_on = self._session.pause(state.name, quota, self.retry_after(response))
-        state.ready.appendleft(lane)
-        ends = quota.throttled_since + self._session.policy.patience
+        goes_on = self.session.pause(state.name, quota, self.retry_after(response))
+        state.ready.insert(0, lane)
+        ends = quota.throttled_since + self.session.policy.patience
         if now > ends:
             self._give_up(state, response, quota.throttled_since)
         elif ends < goes_on < inf:
             self._loop.call_at(ends, self._give_up, state, response, quota.throttled_since)
 
     def _give_up(self, state: LocationState, response: Response, since: float) -> None:
+        """Stop a location that got nothing but 429 for longer than the policy's patience."""
         if state.quota.throttled_since == since:
             refusal = read_refusal(response.status, response.body)
-            self._control.close(state, throttled(state, refusal, self._loop.time() - since))
+            began = datetime.now(UTC) - timedelta(seconds=self._loop.time() - since)
+            message = (
+                f"location {state.name} answers 429 to everything since {began:%Y-%m-%d %H:%M:%S} "
+                f"UTC: {refusal.message}. Another program may use up its quota: run again later"
+            )
+            self.control.close(state, ThrottledError(replace(refusal, message=message)))
 
     def hold_back(
         self, state: LocationState, lane: Lane, error: RefusedError | WithheldError
@@ -252,11 +229,11 @@ class OutcomeHandler:
 
         Where the day is spent, the dispatcher decides.
         """
-        state.ready.appendleft(lane)
+        state.ready.insert(0, lane)
         if isinstance(error, AccessError):
-            self._control.close(state, error)
+            self.control.close(state, error)
         elif isinstance(error, WithheldError):
-            self._control.close(state, LeaseLostError(f"location {state.name} was taken over"))
+            self.control.close(state, LeaseLostError(f"location {state.name} was taken over"))
 
     def check_provider(self, state: LocationState, claim: Claim) -> None:
         """Stop the location where all records of the claim's provider fail, as this one has."""
@@ -267,13 +244,13 @@ class OutcomeHandler:
                 "stored none: correct the id, or give the token of the app that owns the "
                 "provider, and run again"
             )
-            self._control.close(state, AccessError(Refusal(status=500, message=message)))
+            self.control.close(state, AccessError(Refusal(status=500, message=message)))
 
     def stop_location(self, state: LocationState, lane: Lane, refusal: Refusal) -> None:
         """Stop the location."""
-        state.ready.appendleft(lane)
-        self._control.close(state, AccessError(refusal))
+        state.ready.insert(0, lane)
+        self.control.close(state, AccessError(refusal))
 
     def retry_after(self, response: Response) -> float | None:
         """Seconds that an answer asks to wait, where it does."""
-        return retry_after(response, self._session.policy.retry_after_cap)
+        return retry_after(response, self.session.policy.retry_after_cap)

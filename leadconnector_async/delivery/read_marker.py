@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,27 +44,20 @@ AT_ONCE: Final = 8
 """Requests of one location in flight at most."""
 
 
+@dataclass(eq=False, repr=False)
 class ReadMarker:
     """Marks what is finished in the locations that are open. ``notice`` is told what is not."""
 
-    def __init__(
-        self,
-        session: ApiSession,
-        outbox: DurableOutbox,
-        stats: RunStats,
-        locations: Mapping[str, LocationState],
-        notice: Callable[[str, str], None],
-    ) -> None:
-        self._session = session
-        self._outbox = outbox
-        self._stats = stats
-        self._locations = locations
-        self._notice = notice
-        self._tries: Counter[str] = Counter()
-        self._barred: set[str] = set()
-        self._random = Random()  # noqa: S311 - jitter, not secrets
-        self._ended = asyncio.Event()
-        self._stopping = False
+    _session: ApiSession
+    _outbox: DurableOutbox
+    _stats: RunStats
+    _locations: Mapping[str, LocationState]
+    _notice: Callable[[str, str], None]
+    _tries: Counter[str] = field(default_factory=Counter)
+    _barred: set[str] = field(default_factory=set)
+    _random: Random = field(default_factory=Random)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
 
     async def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Await ``work``, and mark what it finishes; at its end, all that is finished by then."""

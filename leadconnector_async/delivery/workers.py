@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections import deque
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def max_workers(locations: int) -> int:
     return min(WORKERS + WORKERS_PER_LOCATION * (locations - 1), MAX_WORKERS)
 
 
+@dataclass(eq=False, repr=False)
 class WorkerPool:
     """Parks workers that have nothing to do, wakes one when something is due, and spawns more.
 
@@ -46,36 +48,28 @@ class WorkerPool:
     what the loop's thread has computed.
     """
 
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        breaker: Breaker,
-        *,
-        work: Callable[[], Coroutine[None, None, None]],
-        most: Callable[[], int],
-        cpu: Callable[[], float] = time.thread_time,
-    ) -> None:
-        self._scheduler = scheduler
-        self._breaker = breaker
-        self._work = work
-        self._most = most
-        self._cpu = cpu
-        self._measured = 0.0, 0.0
-        self._has_time = False
-        self._is_waking = False
-        self._loop = asyncio.get_running_loop()
-        self._parked: deque[asyncio.Future[bool]] = deque()
-        self._tasks: asyncio.TaskGroup | None = None
-        self._size = 0
-        self._timer: asyncio.Handle | None = None
-        self._rings_at = math.inf
+    scheduler: Scheduler
+    breaker: Breaker
+    _: KW_ONLY
+    work: Callable[[], Coroutine[None, None, None]]
+    most: Callable[[], int]
+    cpu: Callable[[], float] = time.thread_time
+    _measured: tuple[float, float] = 0.0, 0.0
+    _has_time: bool = False
+    _is_waking: bool = False
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _parked: deque[asyncio.Future[bool]] = field(default_factory=deque)
+    _tasks: asyncio.TaskGroup | None = None
+    _size: int = 0
+    _timer: asyncio.Handle | None = None
+    _rings_at: float = math.inf
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """Spawn the first worker."""
         self._tasks = tasks
         self._parked.clear()
         self._size = 0
-        self._measured, self._has_time = (self._loop.time(), self._cpu()), False
+        self._measured, self._has_time = (self._loop.time(), self.cpu()), False
         self._spawn(tasks)
 
     def end(self) -> None:
@@ -92,11 +86,11 @@ class WorkerPool:
         """
         self._is_waking = False
         now = self._loop.time()
-        if self._scheduler.due_at(now) > now:
+        if self.scheduler.due_at(now) > now:
             self._arm()
         elif self._parked:
             _release(self._parked.popleft(), go_on=True)
-        elif self._tasks is not None and self._size < self._most():
+        elif self._tasks is not None and self._size < self.most():
             self._spawn(self._tasks)
 
     def useful(self, locations: int) -> int:
@@ -106,7 +100,7 @@ class WorkerPool:
             return most
         now, (since, used) = self._loop.time(), self._measured
         if now - since >= MEASURED_S:
-            self._measured = now, self._cpu()
+            self._measured = now, self.cpu()
             self._has_time = self._measured[1] - used < BUSY * (now - since)
         return most if self._has_time else WORKERS
 
@@ -145,14 +139,14 @@ class WorkerPool:
 
     async def _run(self) -> None:
         try:
-            await self._work()
+            await self.work()
         finally:
             self._size -= 1
 
     def _arm(self) -> None:
-        when = self._scheduler.next_at
-        if self._breaker.is_open:
-            when = max(when, min(self._breaker.open_until, self._loop.time() + RECHECK))
+        when = self.scheduler.next_at
+        if self.breaker.is_open:
+            when = max(when, min(self.breaker.open_until, self._loop.time() + RECHECK))
         if when >= self._rings_at:
             return
         if self._timer is not None:

@@ -16,6 +16,7 @@ left to them in the next.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -40,75 +41,61 @@ RESET: Final = 1 / 4
 that begins anew: no bucket refills so fast."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class OtherConsumers:
     """Says how many slots to leave to others.
 
-    ``taken``: slots taken up to now; those say nothing here. ``wary``: an earlier process used the
-    same budget, and what it took may hide what others take.
+    ``taken_before``: slots taken up to now; those say nothing here. ``wary``: an earlier process
+    used the same budget, and what it took may hide what others take.
     """
 
-    __slots__ = (
-        "_estimate",
-        "_level",
-        "_limit",
-        "_mark",
-        "_observed_at",
-        "_peak",
-        "_peak_before",
-        "_period_ends",
-        "_proven_until",
-        "_resets",
-        "_taken_before",
-        "_trend_start",
-        "_wary",
-        "_watched_from",
-        "forgets_early",
-    )
-
-    def __init__(self, limit: RateLimit, taken: int, *, wary: bool) -> None:
-        self._limit = limit
-        self._wary = wary
-        self._proven_until = NEVER
-        self._peak = self._peak_before = 0.0
-        self._period_ends = NEVER
-        self._taken_before = taken
-        self._mark = self._observed_at = NEVER
-        self._level = inf
-        self._resets = False
-        self._watched_from = inf
-        self._trend_start = self._estimate = 0.0
-        self.forgets_early: bool = False
-        """The server does not count all that a sliding window would still count."""
+    limit: RateLimit
+    taken_before: int
+    _: KW_ONLY
+    wary: bool
+    _proven_until: float = NEVER
+    _peak: float = 0.0
+    _peak_before: float = 0.0
+    _period_ends: float = NEVER
+    _mark: float = NEVER
+    _observed_at: float = NEVER
+    _level: float = inf
+    _resets: bool = False
+    _watched_from: float = inf
+    _trend_start: float = 0.0
+    _estimate: float = 0.0
+    forgets_early: bool = False
+    """The server does not count all that a sliding window would still count."""
 
     @property
     def may_hide(self) -> bool:
         """Whether others may go unnoticed: a bucket shows slow ones only when all but empty."""
-        return (self._wary or self.forgets_early) and not self._resets
+        return (self.wary or self.forgets_early) and not self._resets
 
     def share(self, now: float) -> float:
         """How many slots to leave to others; 0 where none are proven."""
         if now >= self._proven_until:
             return 0.0
-        most = max(self._peak, self._peak_before) + self._limit.spare
-        return min(most, self._limit.requests - 1.0)
+        most = max(self._peak, self._peak_before) + self.limit.spare
+        return min(most, self.limit.requests - 1.0)
 
     def mark(self, now: float) -> float:
         """The highest certain sum of what remained and what had arrived of ours."""
-        return self._mark if now < self._observed_at + self._limit.interval else NEVER
+        return self._mark if now < self._observed_at + self.limit.interval else NEVER
 
     def advance(self, now: float, taken: int) -> None:
         """Forget what others took in the interval before the last."""
         if now < self._period_ends:
             return
-        missed_one = now >= self._period_ends + self._limit.interval
+        missed_one = now >= self._period_ends + self.limit.interval
         self._peak_before = 0.0 if missed_one else self._peak
         self._peak = 0.0
-        self._period_ends = now + self._limit.interval
-        self._taken_before = taken
+        self._period_ends = now + self.limit.interval
+        self.taken_before = taken
 
     def learn(self, slot: Slot, remaining: int, now: float, taken: int) -> None:
         """Compare a figure with what is known of ours. Slots come in the order of their numbers."""
-        limit, number = self._limit, slot.number
+        limit, number = self.limit, slot.number
         level = remaining + number
         excess = limit.requests - remaining - slot.used
         fall = slot.mark - level
@@ -124,19 +111,19 @@ class OtherConsumers:
 
     def refused(self, now: float, used: int) -> None:
         """A 429. Ours alone cannot have caused it."""
-        most = self._limit.requests
-        self._proven_until = now + 2 * self._limit.interval
+        most = self.limit.requests
+        self._proven_until = now + 2 * self.limit.interval
         self._peak = max(self._peak, most * UNSEEN, most - used)
 
     def _foresee(self, estimate: float, at: float) -> float:
         """In the first interval, take it that others will go on as they began."""
-        watched = (at - self._watched_from) / self._limit.interval
+        watched = (at - self._watched_from) / self.limit.interval
         if watched > 1:
             return estimate
         if watched < 0:
             self._watched_from = at
             self._trend_start = max(0.0, estimate)
-        elif estimate - self._estimate > max(3.0, self._limit.requests * BURST):
+        elif estimate - self._estimate > max(3.0, self.limit.requests * BURST):
             self._trend_start += estimate - self._estimate
         self._estimate = estimate
         if watched < TREND:
@@ -145,17 +132,18 @@ class OtherConsumers:
 
     def _learn_kind(self, slot: Slot, remaining: int, now: float) -> None:
         """Tell a server that forgets early, and one that forgets all at once."""
-        most = self._limit.requests
-        self.forgets_early |= most - remaining < slot.settled - self._taken_before
+        most = self.limit.requests
+        self.forgets_early |= most - remaining < slot.settled - self.taken_before
         last, self._level = self._level, remaining + slot.number
         if self._level > last + most * RESET:
-            self._resets |= now < self._observed_at + self._limit.interval * RESET / 2
+            self._resets |= now < self._observed_at + self.limit.interval * RESET / 2
 
 
 FRESH: Final = 1 / 10
 """For this share of an interval a figure is ground enough for more than one request."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Capacity:
     """Decides by the slots, and by the newest figure of what remains.
 
@@ -172,32 +160,28 @@ class Capacity:
     less what was sent since, leaves some.
     """
 
-    __slots__ = (
-        "_limit",
-        "_number",
-        "_observed_at",
-        "_others",
-        "_remaining",
-        "_settled",
-        "_trusted_from",
-        "_used",
-        "_window",
-    )
+    limit: RateLimit
+    window: Window
+    _: KW_ONLY
+    wary: InitVar[bool] = False
+    promises: InitVar[bool] = True
+    _others: OtherConsumers = field(init=False)
+    _number: int = field(init=False)
+    _remaining: int = 0
+    _used: int = 0
+    _settled: int = 0
+    _observed_at: float = NEVER
+    _trusted_from: float = NEVER
 
-    def __init__(
-        self, limit: RateLimit, window: Window, *, wary: bool = False, promises: bool = True
-    ) -> None:
-        self._limit = limit
-        self._window = window
-        self._others = OtherConsumers(limit, window.taken, wary=wary)
-        self._number = window.taken
-        self._remaining = self._used = self._settled = 0
-        self._observed_at = NEVER
-        self._trusted_from = NEVER if promises else inf
+    def __post_init__(self, wary: bool, promises: bool) -> None:
+        self._others = OtherConsumers(self.limit, self.window.taken, wary=wary)
+        self._number = self.window.taken
+        if not promises:
+            self._trusted_from = inf
 
     def share(self, now: float) -> float:
         """How many slots are left to others."""
-        self._others.advance(now, self._window.taken)
+        self._others.advance(now, self.window.taken)
         return self._others.share(now)
 
     def mark(self, now: float) -> float:
@@ -206,16 +190,16 @@ class Capacity:
 
     def left(self, now: float, share: float) -> float:
         """How many requests may start now, with ``share`` slots left to others."""
-        window = self._window
+        window = self.window
         used = window.used
-        free = self._limit.requests - used - share
+        free = self.limit.requests - used - share
         if share:
             return min(free, self._left_beside_others(now))
-        if now >= self._observed_at + self._limit.interval:
+        if now >= self._observed_at + self.limit.interval:
             return free
         spare = 0
         if self._others.may_hide:
-            spare = self._limit.spare
+            spare = self.limit.spare
             more = used + window.in_flight - self._used
             free = min(free, self._remaining - more - spare)
         if now < self._trusted_from:
@@ -231,7 +215,7 @@ class Capacity:
         """Take a figure in. Those of requests older than the newest one heard say nothing new."""
         if slot.number <= self._number:
             return
-        self._others.learn(slot, remaining, now, self._window.taken)
+        self._others.learn(slot, remaining, now, self.window.taken)
         self._number = slot.number
         self._used = slot.used
         self._settled = slot.settled
@@ -240,15 +224,15 @@ class Capacity:
 
     def unanswered(self, now: float) -> None:
         """A request was given up. While it may still arrive, no promise takes it into account."""
-        self._trusted_from = max(self._trusted_from, now + self._limit.interval)
+        self._trusted_from = max(self._trusted_from, now + self.limit.interval)
 
     def refused(self, now: float) -> None:
         """A 429: others are there, or the figures are wrong. No promise is trusted again."""
-        self._others.refused(now, self._window.used)
+        self._others.refused(now, self.window.used)
         self._trusted_from = inf
 
     def _left_beside_others(self, now: float) -> float:
-        if now > self._observed_at + self._limit.interval * FRESH:
-            return 1 - self._window.in_flight
-        left = self._remaining - (self._window.taken - self._number)
-        return left - self._limit.spare if self._others.forgets_early else left
+        if now > self._observed_at + self.limit.interval * FRESH:
+            return 1 - self.window.in_flight
+        left = self._remaining - (self.window.taken - self._number)
+        return left - self.limit.spare if self._others.forgets_early else left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ LOOK_AGAIN: Final = 1 / 100
 """Of an interval: how soon to ask again where time alone may make room."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Quota:
     """The budget of one app in one location.
 
@@ -47,75 +49,57 @@ class Quota:
     ``share`` is the part of each limit that is used, the server's own included.
     """
 
-    __slots__ = (
-        "_announced_day",
-        "_answered",
-        "_capacity",
-        "_day",
-        "_deaf_until",
-        "_firm_until",
-        "_limit",
-        "_pacer",
-        "_ready",
-        "_share",
-        "_waited",
-        "_waiting",
-        "_wanted_at",
-        "_weight",
-        "_window",
-        "paused_until",
-        "throttled_since",
-    )
+    assumed: InitVar[RateLimit | None]
+    _: KW_ONLY
+    snapshot: InitVar[QuotaSnapshot | None] = None
+    now: InitVar[float]
+    wall_ms: InitVar[int]
+    share: float = 1.0
+    limit: RateLimit = field(init=False)
+    """Requests and interval in force: the server's, once it has announced them."""
+    _announced_day: int | None = field(init=False)
+    _window: Window = field(init=False)
+    _day: Day = field(init=False)
+    _capacity: Capacity = field(init=False)
+    _pacer: Pacer = field(init=False)
+    _weight: float = 1.0
+    _ready: bool = False
+    _wanted_at: float = inf
+    _waited: float = 0.0
+    _answered: bool = False
+    _waiting: dict[Hashable, Callable[[], None]] | None = None
+    _deaf_until: float = NEVER
+    _firm_until: float = NEVER
+    paused_until: float = NEVER
+    """When the pause after a 429 ends."""
+    throttled_since: float = inf
+    """When the row of answers 429 began that no other answer has ended."""
 
-    def __init__(
-        self,
-        limit: RateLimit | None,
-        *,
-        snapshot: QuotaSnapshot | None = None,
-        now: float,
-        wall_ms: int,
-        share: float = 1.0,
+    def __post_init__(
+        self, assumed: RateLimit | None, snapshot: QuotaSnapshot | None, now: float, wall_ms: int
     ) -> None:
-        self._share = share
         self._announced_day = snapshot.day_limit if snapshot else None
-        self._limit = (limit or UNLIMITED).shared(share)
-        self._window = Window(self._limit.interval)
-        self._day = Day(self._limit.daily)
+        self.limit = (assumed or UNLIMITED).shared(self.share)
+        self._window = Window(self.limit.interval)
+        self._day = Day(self.limit.daily)
         if snapshot is not None:
             self._go_on(snapshot, now, wall_ms)
         wary = self._window.used > 0
-        self._capacity = Capacity(self._limit, self._window, wary=wary, promises=share == 1)
-        self._pacer = Pacer(self._limit)
-        self._weight = 1.0
-        self._ready = False
-        self._wanted_at = inf
-        self._waited = 0.0
-        self._answered = False
-        self._waiting: dict[Hashable, Callable[[], None]] | None = None
-        self._deaf_until = NEVER
-        self._firm_until = NEVER
-        self.paused_until: float = NEVER
-        """When the pause after a 429 ends."""
-        self.throttled_since: float = inf
-        """When the row of answers 429 began that no other answer has ended."""
+        self._capacity = Capacity(self.limit, self._window, wary=wary, promises=self.share == 1)
+        self._pacer = Pacer(self.limit)
         if wary:
-            self.pause(min(self._window.next_release(), now + self._limit.interval * WARY))
+            self.pause(min(self._window.next_release(), now + self.limit.interval * WARY))
 
     def __repr__(self) -> str:
         return (
-            f"<Quota: {self._window.used} of {self._limit.requests} in {self._limit.interval:g} s, "
+            f"<Quota: {self._window.used} of {self.limit.requests} in {self.limit.interval:g} s, "
             f"{self._window.in_flight} in flight, {self._day.used} of {self._day.limit} today>"
         )
 
     @property
-    def limit(self) -> RateLimit:
-        """Requests and interval in force: the server's, once it has announced them."""
-        return self._limit
-
-    @property
     def rate(self) -> float:
         """Requests per second that the limit in force allows."""
-        return self._limit.requests / self._limit.interval
+        return self.limit.requests / self.limit.interval
 
     @property
     def day_spent(self) -> bool:
@@ -154,9 +138,15 @@ class Quota:
         share = self._capacity.share(now)
         if not self._answered and self._window.in_flight:
             return inf
-        if self._capacity.left(now, share) < 1 and not self._must_ask:
-            return self._next_chance(now, share)
-        self._weight = self._limit.requests / (self._limit.requests - share)
+        if self._capacity.left(now, share) < 1 and (
+            # Not where the earlier process was told a greater limit, yet to be heard here.
+            self._answered or self._window.used <= self.limit.requests
+        ):
+            release = self._window.next_release()
+            if self._capacity.may_grow(share):
+                return min(release, now + self.limit.interval * LOOK_AGAIN)
+            return release
+        self._weight = self.limit.requests / (self.limit.requests - share)
         at = self._pacer.ready_at(now, self._weight)
         if at <= now:
             if not was_ready:  # else it was asked again before it was taken
@@ -194,16 +184,16 @@ class Quota:
             return
         later = self._window.taken - slot.number
         self._announced_day = seen.daily_limit or self._announced_day
-        if self._share < 1:
+        if self.share < 1:
             seen = self._within_share(seen, later)
         self._day.learn(seen, later, now)
         self._learn_limit(seen, now)
-        most = self._limit.requests
+        most = self.limit.requests
         if seen.remaining is not None and seen.remaining <= most and seen.max in (None, most):
             self._capacity.observe(slot, seen.remaining, now)
         if most > GRAINS and seen.max is not None:
             is_full = seen.remaining is not None and seen.remaining > most / 2
-            self._deaf_until = now + self._limit.interval / (PLENTY if is_full else GRAINS)
+            self._deaf_until = now + self.limit.interval / (PLENTY if is_full else GRAINS)
 
     def unused(self, slot: Slot) -> None:
         """The request provably never left: its slot and its unit of the day are free again."""
@@ -238,7 +228,7 @@ class Quota:
             return self._day.ends
         self.throttled_since = min(self.throttled_since, now)
         self._capacity.refused(now)
-        wait = self._limit.interval * MIN_PAUSE if retry_after is None else retry_after
+        wait = self.limit.interval * MIN_PAUSE if retry_after is None else retry_after
         self.pause(now + min(wait, DAY_S))
         return max(now, self.paused_until)
 
@@ -260,59 +250,48 @@ class Quota:
         day_ends = now + min((snapshot.day_ends - wall_ms) / 1000, DAY_S)
         used, day_ends = (snapshot.day_used, day_ends) if day_ends > now else (0, inf)
         self._day = Day(
-            self._limit.daily,
+            self.limit.daily,
             used,
             day_ends,
-            announced=snapshot.day_limit and part(snapshot.day_limit, self._share),
+            announced=snapshot.day_limit and part(snapshot.day_limit, self.share),
             inherited=used > 0,
         )
         self._window.inherit(
             snapshot.window_used, now + (snapshot.window_ends - wall_ms) / 1000, now
         )
 
-    @property
-    def _must_ask(self) -> bool:
-        """Whether the earlier process was told a greater limit, which this one has yet to hear."""
-        return not self._answered and self._window.used > self._limit.requests
-
-    def _next_chance(self, now: float, share: float) -> float:
-        release = self._window.next_release()
-        if self._capacity.may_grow(share):
-            return min(release, now + self._limit.interval * LOOK_AGAIN)
-        return release
-
     def _within_share(self, seen: RateLimitHeaders, later: int) -> RateLimitHeaders:
         """What figures say of our part: no more remains than is left of it.
 
         They show less where others use more than theirs, which then is missing in ours.
         """
-        most = seen.max and part(seen.max, self._share)
-        daily = seen.daily_limit and part(seen.daily_limit, self._share)
+        most = seen.max and part(seen.max, self.share)
+        daily = seen.daily_limit and part(seen.daily_limit, self.share)
         of_day = daily or self._day.limit
         left = inf if of_day is None else max(0, of_day - self._day.used + later)
         return replace(
             seen,
             max=most,
-            remaining=_at_most(seen.remaining, most or self._limit.requests),
+            remaining=_at_most(seen.remaining, most or self.limit.requests),
             daily_limit=daily,
             daily_remaining=_at_most(seen.daily_remaining, left),
         )
 
     def _learn_limit(self, seen: RateLimitHeaders, now: float) -> None:
         """Shrink at once. Grow at once too, but not within an interval of a stricter figure."""
-        limit = self._limit.announced(seen)
-        if limit is self._limit:
+        limit = self.limit.announced(seen)
+        if limit is self.limit:
             if now < self._firm_until:
                 self._firm_until = now + limit.interval
             return
-        if limit.is_stricter_than(self._limit):
+        if limit.is_stricter_than(self.limit):
             self._firm_until = now + limit.interval
         elif now < self._firm_until:
             return
-        self._limit = limit
+        self.limit = limit
         self._window.interval = limit.interval
         self._pacer = Pacer(limit)
-        self._capacity = Capacity(limit, self._window, promises=self._share == 1)
+        self._capacity = Capacity(limit, self._window, promises=self.share == 1)
 
 
 def _at_most(figure: int | None, most: float) -> int | None:

@@ -133,6 +133,7 @@ class InFlightLimit:
     def __init__(self, most: int) -> None:
         self._most = most
         self._space = asyncio.Event()
+        self._turn = asyncio.Lock()
         self.size: int = 0
         self._weight = 0
 
@@ -151,10 +152,11 @@ class InFlightLimit:
         self._space.set()
 
     async def has_space(self) -> None:
-        """Wait until one more may be taken."""
-        while self.size >= self._most or self._weight >= HELD_BYTES:
-            self._space.clear()
-            await self._space.wait()
+        """Wait until one more may be taken. Whoever comes first goes first: lanes are in order."""
+        async with self._turn:
+            while self.size >= self._most or self._weight >= HELD_BYTES:
+                self._space.clear()
+                await self._space.wait()
 
 
 async def _each(items: Messages) -> AsyncGenerator[InboundMessage | Record | Parsed, None]:

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import orjson
+from msgspec.structs import astuple, fields
 
 from leadconnector_async.models import (
     CALL_STATUSES,
     DIRECTIONS,
     MESSAGE_TYPES,
+    Call,
     InboundMessage,
     MessageFields,
     Problem,
@@ -28,7 +30,7 @@ from leadconnector_async.models import (
 from leadconnector_async.records.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from leadconnector_async.records.deferred import Deferred
     from leadconnector_async.sources.fields import NotedText
@@ -179,13 +181,32 @@ def verified(
     ``named``: see `validate`.
     """
     try:
-        message = normalised(_decode(encode(message)))
+        plain = _decode(encode(message))
+        if plain != message and (problems := tuple(_disguised(message))):
+            return message, problems
+        message = normalised(plain)
     except OverflowError:
         fix = "give a date between the years 2 and 9998"
         return message, (Problem("date", "is outside the calendar in UTC", fix),)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         return message, (_type_problem(error),)
     return message, validate(message, named=named)
+
+
+def _disguised(message: object) -> Iterator[Problem]:
+    """What JSON makes a well-typed value of, and another one: bytes as Base64, a NaN as nothing."""
+    if not isinstance(message, MessageFields):
+        return
+    for field in fields(message):
+        value = getattr(message, field.name)
+        if isinstance(value, Call):
+            value = astuple(value)
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, bytes | bytearray | memoryview):
+                yield Problem(field.encode_name, "has a wrong type", "decode its bytes to text")
+                break
+            if isinstance(one, float) and field.name == "date":
+                yield Problem("date", "has a wrong type", "give an aware datetime")
 
 
 _CHOICES: Final = {"type": MESSAGE_TYPES, "direction": DIRECTIONS, "call.status": CALL_STATUSES}

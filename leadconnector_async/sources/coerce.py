@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,9 @@ _NAME_ALONE: Final = Problem(
 )
 
 _EXAMPLES: Final = {"call": '{"to": "+12125550100"}', "contact": '{"phone": "+12125550100"}'}
+
+_PLACE: Final = re.compile(r"(.*?):\d+: ")
+"""What stands before the reason in a list of failed records."""
 
 _MAX_UNKNOWN: Final = 100
 """Unknown names kept for the warning. Names can be data, and memory has to stay bounded."""
@@ -132,6 +136,11 @@ class RowCoercer:
         """Of each field: what reads it, its attribute, and the attribute within that, or ""."""
         self.unknown: dict[str, None] = {}
         self._kinds: list[str] = []
+
+    def of_list(self, error: object) -> None:
+        """Learn from which file a failed record came: each may have its dates in another order."""
+        found = _PLACE.match(error) if isinstance(error, str) else None
+        self.dates.place = found[1] if found else ""
 
     def parsed(
         self,

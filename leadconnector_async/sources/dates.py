@@ -77,7 +77,7 @@ OTHER_ZONE: Final = "date is in the row's own time zone, which is not that of --
 class Dates:
     """Reads the dates of one source.
 
-    ``again`` reads the whole source anew and notes each date in a survey: it is called where day
+    ``again`` reads the whole source anew and notes each date in surveys: it is called where day
     and month can be either way. ``notices`` are added to for the record that is being read.
 
     Raises:
@@ -91,14 +91,16 @@ class Dates:
         self._order = next((order for order in ORDERED if order == letters), None)
         self._now = datetime.now(UTC)
         self.latest: datetime = self._now + _DAY
-        self._survey: Survey | None = None
+        self._surveys: dict[str, Survey] | None = None
+        """One, or in a list of failed records one for each file that they came from."""
         self._voting = False
-        self.again: Callable[[Survey], None] | None = None
+        self.place = ""
+        self.again: Callable[[dict[str, Survey]], None] | None = None
         self.notices: list[str] = []
 
-    def vote(self, survey: Survey) -> None:
+    def vote(self, surveys: dict[str, Survey]) -> None:
         """Let every date be noted, and none be decided."""
-        self._survey, self._voting = survey, True
+        self._surveys, self._voting = surveys, True
 
     def read(self, value: object) -> datetime | None:
         """Read ISO 8601, a Unix time, a day of Excel, or text as it is written about the world.
@@ -265,18 +267,19 @@ class Dates:
 
     def _surveyed(self, text: str, found: Sequence[DateReading]) -> Survey:
         """Know the whole file, of which this is one date."""
-        if self._survey is None:
+        if self._surveys is None:
             if self.again is None:
                 raise WrongValueError(
                     "has day and month in an order that only the whole file can tell, and this "
                     "one is read once",
                     f"give --date-format {patterns([one.order for one in found], text)}",
                 )
-            self._survey = Survey()
-            self.again(self._survey)
+            self._surveys = {}
+            self.again(self._surveys)
+        survey = self._surveys.setdefault(self.place, Survey())
         if self._voting:
-            self._survey.add(text, found)
-        return self._survey
+            survey.add(text, found)
+        return survey
 
 
 def _checked(form: str) -> str:

@@ -127,7 +127,7 @@ def open_file(file: SourceFile, options: SourceOptions) -> Source:
     # A pipe is read once.
     if file.size is not None and isinstance(source, StreamSource | Spreadsheet):
         again = partial(_read_again, file, options)
-        source.dates.again = lambda survey: again(lambda one: one.dates.vote(survey))
+        source.dates.again = lambda surveys: again(lambda one: one.dates.vote(surveys))
         source.sides.again = lambda people: again(lambda one: one.sides.note_in(people))
     return source
 

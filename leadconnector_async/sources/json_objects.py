@@ -112,6 +112,9 @@ class Objects:
 
     def parsed(self, line: int, raw: bytes, record: Record, notices: list[str]) -> Parsed:
         """Make a record, or say why it is left out."""
+        if fields.OUTBOX_KEY in record:
+            error = record.get(fields.SPARE_REASON, record.get(fields.REASON))
+            self._coercer.of_list(error)
         if self.definition is None:
             values, told = self._as_named(record)
             return self._coercer.parsed(line, raw, values, notices + told)

@@ -189,6 +189,7 @@ class Table:
     ) -> None:
         self._options = options
         names = [stripped(name) for name in header]
+        self._is_list = names[0] in REASON_NAMES and OUTBOX_KEY in names
         self._choice = choice_of(place, names, options)
         self._definition = self._choice.definition
         self.recognised: str | None = self._choice.recognised
@@ -229,6 +230,8 @@ class Table:
             return None
         if first == self.columns.names[0] and [*map(stripped, cells)] == self.columns.names:
             return Parsed(line, b"", None, (), left_out="rows that repeat the header")
+        if self._is_list:
+            self._coercer.of_list(cells[0])
         values, reason, told = self.columns.read(cells)
         raw = in_api_names(values) if self._is_chat and values else orjson.dumps(cells)
         parsed = self._coercer.parsed(line, raw, values, told, reason)

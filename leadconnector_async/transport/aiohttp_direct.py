@@ -27,17 +27,16 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from leadconnector_async.errors import FateUnknownError
+from leadconnector_async.transport.connection_ends import never_came, not_connected
 from leadconnector_async.transport.connections import ConnectionPool, KeptConnection, MovedError
-from leadconnector_async.transport.exceptions import never_came, not_connected
 from leadconnector_async.transport.http1 import Heads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from ssl import SSLContext
 
-    from leadconnector_async.errors import TransportError
     from leadconnector_async.transport.base import MaySend, Request, Response
-    from leadconnector_async.transport.open_connections import Connections
+    from leadconnector_async.transport.connection_ends import Connections
 
 
 class Deadlines:
@@ -135,7 +134,8 @@ class Direct:
             deferred = deadlines.end(task)
             if (task.uncancel() if deferred else task.cancelling()) > cancelling:
                 raise
-            error = _late(connection)
+            left = connection is not None and connection.unwritten is None
+            error = (never_came if left else not_connected)(TimeoutError())
         except (aiohttp.ClientError, HttpProcessingError, OSError) as exc:
             error = never_came(exc)
         except MovedError as moved:
@@ -174,12 +174,6 @@ class Direct:
         self._deadlines.close()
         self._pool.close()
         await self._connector.close()
-
-
-def _late(connection: KeptConnection | None) -> TransportError:
-    error = TimeoutError()
-    never_left = connection is None or connection.unwritten is not None
-    return not_connected(error) if never_left else never_came(error)
 
 
 class _FoundError(Exception):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager, nullcontext
+from math import inf
 from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +26,8 @@ from leadconnector_async.transport.base import (
     check_base_url,
     proxy_from_environment,
 )
-from leadconnector_async.transport.exceptions import translated
+from leadconnector_async.transport.connection_ends import KEEP_ALIVE, Connections, translated
 from leadconnector_async.transport.http1 import check_target, headers_of, read_body, user_agent
-from leadconnector_async.transport.open_connections import Connections
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, WriteTransport
@@ -82,10 +82,6 @@ def multipart_body(upload: FileUpload) -> Iterator[aiohttp.FormData]:
 
 _log: Final = logging.getLogger("leadconnector_async.transport")
 
-KEEP_ALIVE: Final = 10.0
-"""Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
-written to one that is being closed."""
-
 
 class Timeouts(Struct, frozen=True, kw_only=True):
     """Limits on one request, in seconds.
@@ -100,6 +96,10 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """For the whole request, to the end of its answer. The fate is unknown when it passes. A file
     has more, by its size: see `SLOWEST`.
     A limit between two pieces of an answer would cost a timer for each of them."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.connect < inf and 0 < self.read < inf):
+            raise ValueError("a time limit is 0 or without end: give seconds")
 
 
 class _GuardedBody(aiohttp.BytesPayload):

@@ -12,7 +12,7 @@ from aiohttp.http import HttpProcessingError
 
 from leadconnector_async.errors import FateUnknownError, NotSentError
 from leadconnector_async.transport.base import WITHHELD, WithheldError
-from leadconnector_async.transport.exceptions import not_connected
+from leadconnector_async.transport.connection_ends import KEEP_ALIVE, not_connected
 from leadconnector_async.transport.http1 import AnswerReader
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ QUEUED: Final = 0.3
 answers that are there wait to be read."""
 FADES: Final = 1.05
 """By how much the best is raised each second: other requests take other times."""
-KEEP_ALIVE: Final = 10.0
-"""Seconds an idle connection is kept: less than servers keep theirs, so that a request is not
-written to one that is being closed."""
 
 
 class MovedError(Exception):

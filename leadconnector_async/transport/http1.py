@@ -303,10 +303,10 @@ class AnswerReader:
             begin = line_end + 2
             stop = begin + int(size[0], 16)
             if stop == begin:
-                if (end := self._trailers_end(data, line_end)) < 0:
+                if (end := data.find(_HEAD_END, line_end)) < 0:
                     break
                 self._chunks, self.is_cut = None, False
-                self.last = self.last or len(data) > end
+                self.last = self.last or len(data) > end + len(_HEAD_END)
                 return Response(
                     _framing(self._head)[0], AnswerHeaders(self._head), b"".join(chunks)
                 )
@@ -322,12 +322,6 @@ class AnswerReader:
         if len(data) - at > MAX_HEAD:
             raise ValueError("no end of a line")
         return self._hold(data[at:], len(data) - at + 1)
-
-    @staticmethod
-    def _trailers_end(data: bytes, line_end: int) -> int:
-        """Where the answer ends after its last chunk's line; -1 if that is not there yet."""
-        end = data.find(_HEAD_END, line_end)
-        return end + 4 if end >= 0 else -1
 
 
 async def read_body(content: StreamReader) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import time
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,20 @@ from leadconnector_async import (
     Ingestor,
     LeadConnector,
     LeadConnectorError,
+    NotSentError,
+    RateLimit,
     Sent,
+    Timeouts,
 )
-from leadconnector_async.sandbox import Sandbox, SandboxConfig
+from leadconnector_async.outbox.memory import MemoryOutbox
+from leadconnector_async.sandbox import Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from leadconnector_async.outbox.base import Acquired, Submission
+    from leadconnector_async.records.draft import Draft
 
 OPEN = SandboxConfig(trusting=True, closed=False)
 PLACES = pytest.mark.parametrize("durable", [True, False])
@@ -117,6 +124,83 @@ def test_a_token_with_the_end_of_its_line_stops_its_location_alone(*, direct: bo
             assert isinstance(await ingestor.submit(there), Sent)
             with pytest.raises(AccessError, match="no token"):
                 await api.add_inbound_message(here.message, location_id="here")
+
+    asyncio.run(scenario())
+
+
+class SlowToBegin(MemoryOutbox):
+    """Takes some turns of the loop to begin, as a file does; and tells what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[bytes] = []
+        self.was_given = asyncio.Event()
+
+    async def publish(self) -> None:
+        """See `Outbox.publish`."""
+        for _ in range(7):
+            await asyncio.sleep(0)
+
+    async def acquire(self, location: str) -> Acquired:
+        """See `Outbox.acquire`."""
+        for _ in range(7):
+            await asyncio.sleep(0)
+        return await super().acquire(location)
+
+    async def submit(self, draft: Draft) -> Submission:
+        """See `Outbox.submit`."""
+        self.given.append(draft.key)
+        self.was_given.set()
+        return await super().submit(draft)
+
+
+@pytest.mark.parametrize("buffer", [2, 100])
+def test_what_is_submitted_first_is_sent_first(
+    monkeypatch: pytest.MonkeyPatch, buffer: int
+) -> None:
+    """By calls that do not wait for each other: as the ingestor begins, and where it is full."""
+    outbox = SlowToBegin()
+    monkeypatch.setattr("leadconnector_async.ingestor.MemoryOutbox", lambda: outbox)
+
+    async def scenario() -> None:
+        async with (
+            Sandbox(OPEN) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, buffer=buffer) as ingestor,
+        ):
+            calls = []
+            for record in records(40, contacts=1):
+                calls.append(asyncio.create_task(ingestor.submit(record)))
+                await asyncio.sleep(0)
+            await asyncio.gather(*calls)
+
+    asyncio.run(scenario())
+    assert outbox.given == [f"i{record.id}".encode() for record in records(40, contacts=1)]
+
+
+def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is left early sends nothing more, and whoever waits is told."""
+    outbox = SlowToBegin()
+    monkeypatch.setattr("leadconnector_async.ingestor.MemoryOutbox", lambda: outbox)
+
+    async def scenario() -> None:
+        first, second = records(2)
+        once = RateLimit(1, 3_600.0, None)
+        silent = replace(OPEN, limits=Limits(window="off", headers=False))
+        async with (
+            Sandbox(silent) as sandbox,
+            LeadConnector("t", location_id="here", base_url=sandbox.url, limit=once) as api,
+            Ingestor(api) as ingestor,
+            aclosing(ingestor.run([first])) as outcomes,
+        ):
+            running = asyncio.create_task(anext(outcomes))
+            assert isinstance(await running, Sent)
+            call = asyncio.create_task(ingestor.submit(second))
+            await outbox.was_given.wait()
+            await outcomes.aclose()
+            async with asyncio.timeout(30):
+                with pytest.raises(NotSentError):
+                    await call
 
     asyncio.run(scenario())
 
@@ -308,6 +392,26 @@ def test_what_would_send_nothing_is_refused(numbers: dict[str, Any]) -> None:
     """Rather than waited for without end."""
     with pytest.raises(ValueError, match="less than 1"):
         Ingestor(LeadConnector("t", location_id="here"), **numbers)
+
+
+@pytest.mark.parametrize("numbers", [{"connect": 0}, {"read": 0}, {"read": float("inf")}])
+def test_a_time_limit_that_is_none_is_refused(numbers: dict[str, Any]) -> None:
+    """With one of 0 all would be stored, and nobody would know."""
+    with pytest.raises(ValueError, match="0 or without end"):
+        Timeouts(**numbers)
+
+
+@pytest.mark.parametrize("limits", [{"limit": 100}, {"limits": {"here": 100}}])
+def test_a_limit_that_is_a_number_is_refused(limits: dict[str, Any]) -> None:
+    """When the client is made, rather than by each request."""
+    with pytest.raises(TypeError, match="a limit is a int: give a RateLimit"):
+        LeadConnector("t", location_id="here", **limits)
+
+
+def test_a_client_without_connections_is_refused() -> None:
+    """It would wait for one without end."""
+    with pytest.raises(ValueError, match="connections is less than 1"):
+        LeadConnector("t", location_id="here", connections=0)
 
 
 def test_another_thread_is_told_by_the_loop_how_things_stand() -> None:

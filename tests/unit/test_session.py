@@ -63,17 +63,18 @@ class Moody:
         return self.current
 
 
-def add(tokens: Moody) -> None:
-    """Add one message to a sandbox that knows the good token alone."""
+def add(tokens: Moody) -> list[int]:
+    """Add one message to a sandbox that knows the good token alone: the statuses of its answers."""
 
-    async def scenario() -> None:
+    async def scenario() -> list[int]:
         async with (
             Sandbox(SandboxConfig(tokens={"good": "L"})) as sandbox,
             LeadConnector(tokens, location_id="L", base_url=sandbox.url, policy=QUICK) as api,
         ):
             await api.add_inbound_message(MESSAGE)
+            return [call.status for call in sandbox.messages.calls]
 
-    asyncio.run(scenario())
+    return asyncio.run(scenario())
 
 
 def refusal(message: str) -> AccessError:
@@ -102,11 +103,15 @@ def test_a_provider_out_of_reach_is_asked_again() -> None:
 
 
 def test_a_renewal_out_of_reach_is_asked_for_again() -> None:
-    """The request is one that did not leave."""
+    """The request is one that did not leave; nor does another one, with the token that was refused.
+
+    Else each would be answered, so that the API was never out of reach, and patience without end.
+    """
     tokens = Moody()
     tokens.on_renew = [NotSentError("down"), NotSentError("down")]
-    add(tokens)
+    statuses = add(tokens)
     assert not tokens.on_renew
+    assert len(statuses) == 2
 
 
 def test_a_renewal_is_logged_without_a_token(caplog: pytest.LogCaptureFixture) -> None:

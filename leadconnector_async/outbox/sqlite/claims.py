@@ -1,4 +1,4 @@
-"""Choosing what is sent next.
+"""Choosing what is sent next; and what is claimed and not settled.
 
 A location's lanes are walked in their order, a few records of each, over a stretch of lanes at a
 time: the pages of a stretch stay in memory until its lanes are done, and enough lanes are open for
@@ -11,8 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from leadconnector_async.outbox.base import NO_BOUND, Claim
-from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
-from leadconnector_async.outbox.sqlite.connection import fetch_rows
+from leadconnector_async.outbox.sqlite.connection import fetch_rows, packed, run_rows, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -66,6 +65,100 @@ _HELD: Final = """SELECT q.lane, q.date, q.seq, key, payload, attempts, late
     FROM record r JOIN queue q USING (location, lane, date, seq) WHERE r.seq IN ("""
 
 
+_UNSETTLED: Final = """SELECT queue.location, queue.lane, queue.seq
+    FROM record JOIN queue USING (location, lane, date, seq) WHERE record.seq IN ("""
+
+_INSERT: Final = "INSERT INTO claimed (batch, seqs)"
+_DELETE: Final = "DELETE FROM claimed WHERE batch IN ("
+
+
+class ClaimIndex:
+    """What is claimed and not settled: in memory to decide by, and on disk for after a crash.
+
+    A batch of claims is one row, however many records it has. What is settled leaves the queue,
+    so a row need not be written again for it: only for what goes back to the queue unsent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is claimed and not settled, as after a crash."""
+        self.lanes: dict[int, dict[int, set[int]]] = {}
+        """Claimed records by location and lane."""
+        self._left: dict[int, int] = {}
+        self._batch_of: dict[int, int] = {}
+        self._stale: set[int] = set()
+        self._last = 0
+        for batch, seqs in self._connection.execute("SELECT batch, seqs FROM claimed").fetchall():
+            self._last = max(self._last, batch)
+            listed = unpacked(seqs)
+            unsettled = list(fetch_rows(self._connection, _UNSETTLED, [(s,) for s in listed], ")"))
+            self._keep(batch, unsettled)
+            self._stale.add(batch)
+        self.tidy()
+
+    @property
+    def held(self) -> AbstractSet[int]:
+        """All records that are claimed and not settled."""
+        return self._batch_of.keys()
+
+    def count(self, location: int) -> int:
+        """How many records of a location are held."""
+        return sum(map(len, self.lanes.get(location, {}).values()))
+
+    def add(self, places: Sequence[tuple[int, int, int]]) -> None:
+        """Note a batch of (location, lane, seq) as claimed, on disk and in memory."""
+        self._last += 1
+        seqs = [place[2] for place in places]
+        run_rows(self._connection, _INSERT, [(self._last, packed(seqs))])
+        self._keep(self._last, places)
+
+    def _keep(self, batch: int, places: Sequence[tuple[int, int, int]]) -> None:
+        self._left[batch] = len(places)
+        self._batch_of.update((seq, batch) for _, _, seq in places)
+        for location, lane, seq in places:
+            self.lanes.setdefault(location, {}).setdefault(lane, set()).add(seq)
+
+    def drop(self, places: Iterable[tuple[int, int, int]]) -> None:
+        """Note in memory that each (location, lane, seq) is not claimed any more."""
+        left, batch_of, lanes_of = self._left, self._batch_of, self.lanes
+        for location, lane, seq in places:
+            lanes = lanes_of[location]
+            seqs = lanes[lane]
+            seqs.remove(seq)
+            if not seqs:
+                del lanes[lane]
+                if not lanes:
+                    del lanes_of[location]
+            batch = batch_of.pop(seq)
+            left[batch] -= 1
+            self._stale.add(batch)
+
+    def tidy(self, *, everything: bool = True) -> None:
+        """Write the rows again that list what is not claimed any more.
+
+        Without ``everything`` only those that list nothing else, which is cheap; that is enough
+        where all that was dropped has left the queue.
+        """
+        empty = [batch for batch in self._stale if not self._left[batch]]
+        for batch in empty:
+            del self._left[batch]
+        self._stale.difference_update(empty)
+        run_rows(self._connection, _DELETE, [(batch,) for batch in empty], ")")
+        if not everything or not self._stale:
+            return
+        seqs: dict[int, list[int]] = {batch: [] for batch in self._stale}
+        for seq, batch in self._batch_of.items():
+            if batch in seqs:
+                seqs[batch].append(seq)
+        for batch, left in seqs.items():
+            row = packed(left), batch
+            self._connection.execute("UPDATE claimed SET seqs = ? WHERE batch = ?", row)
+        self._stale.clear()
+
+
 class Claims:
     """Lives in the writer's thread."""
 
@@ -90,8 +183,9 @@ class Claims:
 
     def unknown(self, lease: Lease) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
-        seqs = [(seq,) for seq in self.index.of(lease.number)]
-        claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _HELD, seqs, ")")]
+        lanes = self.index.lanes.get(lease.number, {}).values()
+        held = [(seq,) for seqs in lanes for seq in seqs]
+        claims = [Claim(lease, *row) for row in fetch_rows(self._connection, _HELD, held, ")")]
         return sorted(claims, key=lambda claim: (claim.lane, claim.date, claim.seq))
 
     def claim(self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND) -> list[list[Claim]]:
@@ -159,7 +253,7 @@ class Claims:
             self._deepen(catch)
 
     def _walk(self, catch: _LocationClaim, began: int) -> None:
-        """Walk a location from a lane on, past lanes that have records in hand."""
+        """Walk from a lane on, past lanes that have records in hand; note where to go on."""
         catch.set_out(self.index.lanes.get(catch.location, ()))
         look = LOOK * catch.depth
         behind = (began - 1, HIGHEST, HIGHEST) if began > LOWEST else (LOWEST, LOWEST, LOWEST)
@@ -171,15 +265,11 @@ class Claims:
                 break
             lane, date, seq, _ = rows[-1]
             behind = (lane, HIGHEST, HIGHEST) if is_done else (lane, date, seq)
-        self._note(catch, began)
-
-    def _note(self, catch: _LocationClaim, began: int) -> None:
-        """Remember where to go on."""
         if not catch.places or catch.places[-1][0] == HIGHEST:
             self._walks.pop(catch.location, None)
-            return
-        walked = self._walks.get(catch.location, (LOWEST, 0))[1] if began > LOWEST else 0
-        self._walks[catch.location] = catch.places[-1][0] + 1, walked + len(catch.lanes)
+        else:
+            walked = self._walks.get(catch.location, (LOWEST, 0))[1] if began > LOWEST else 0
+            self._walks[catch.location] = catch.places[-1][0] + 1, walked + len(catch.lanes)
 
     def _deepen(self, catch: _LocationClaim) -> None:
         """Every lane has records in hand: take more of them behind those."""

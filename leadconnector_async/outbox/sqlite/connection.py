@@ -12,13 +12,14 @@ import os
 import shutil
 import sqlite3
 from array import array
+from collections.abc import Callable
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from struct import pack, unpack
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import (
     OutboxBusyError,
@@ -49,20 +50,8 @@ _OF_THE_CALLER: Final = (
 )
 
 
-class Connect(Protocol):
-    """`sqlite3.connect`, or a stand-in that fails."""
-
-    def __call__(
-        self,
-        database: str,
-        /,
-        *,
-        timeout: float,
-        isolation_level: None,
-        cached_statements: int,
-        uri: bool,
-    ) -> sqlite3.Connection:
-        """Open a connection that begins no transaction by itself."""
+Connect = Callable[..., sqlite3.Connection]
+"""`sqlite3.connect`, or a stand-in that fails."""
 
 
 def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
@@ -75,17 +64,9 @@ def open_to_write(path: str, connect: Connect) -> sqlite3.Connection:
     try:
         _create_private(path)
         connection = _connect(connect, path, uri=False)
+        return _checked(connection, path, schema.prepare)
     except (sqlite3.Error, OSError) as error:
         raise explained(path, error) from error
-    try:
-        schema.prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise explained(path, error) from error
-    except OutboxError:
-        connection.close()
-        raise
-    return connection
 
 
 def open_to_read(path: str) -> sqlite3.Connection:
@@ -100,29 +81,31 @@ def open_to_read(path: str) -> sqlite3.Connection:
     uri = Path(path).absolute().as_uri()
     try:
         try:
-            return _checked(f"{uri}?mode=ro", path)
+            return _reading(f"{uri}?mode=ro", path)
         except sqlite3.OperationalError:
-            if not _is_at_rest(path):
+            # Without a log, no one writes: in a folder that takes no files, it is read as it is.
+            if Path(f"{path}-wal").exists():
                 raise
-            return _checked(f"{uri}?immutable=1", path)
+            return _reading(f"{uri}?immutable=1", path)
     except sqlite3.Error as error:
         raise explained(path, error) from error
 
 
-def _checked(uri: str, path: str) -> sqlite3.Connection:
+def _reading(uri: str, path: str) -> sqlite3.Connection:
     # One thread after the other uses it: SQLite itself allows that.
     connection = _connect(partial(sqlite3.connect, check_same_thread=False), uri, uri=True)
+    return _checked(connection, path, schema.check_schema)
+
+
+def _checked(
+    connection: sqlite3.Connection, path: str, check: Callable[[sqlite3.Connection, str], None]
+) -> sqlite3.Connection:
     try:
-        schema.check_schema(connection, path)
+        check(connection, path)
     except (sqlite3.Error, OutboxError):
         connection.close()
         raise
     return connection
-
-
-def _is_at_rest(path: str) -> bool:
-    """Without a log, no one writes: in a folder that takes no files, it can be read as it is."""
-    return not Path(f"{path}-wal").exists()
 
 
 def _connect(connect: Connect, database: str, *, uri: bool) -> sqlite3.Connection:
@@ -150,11 +133,17 @@ def is_final(error: BaseException) -> bool:
 
 def explained(path: str, error: BaseException) -> OutboxError:
     """Say in the user's words what happened to the file, and what to do."""
-    if _is_disk_full(path, error):
+    code = int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR)) & 0xFF  # the kind alone
+    folder = Path(path).absolute().parent
+    if _is_disk_full(folder, error, code):
         return OutboxWriteError(f"{path}: the disk is full: make room, and run again")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        fix = "make it, or choose another"
+        return OutboxUnusableError(f"{path}: there is no folder {folder}: {fix}")
     if isinstance(error, OSError):
-        return _explained_system(path, error)
-    code = _code(error)
+        reason = error.strerror or type(error).__name__
+        fix = "choose a folder where files can be made"
+        return OutboxWriteError(f"{path} cannot be written ({reason}): {fix}")
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         fix = "choose another file, or restore this one from a copy"
         return OutboxUnusableError(f"{path} is damaged, or is no outbox ({error}): {fix}")
@@ -164,33 +153,15 @@ def explained(path: str, error: BaseException) -> OutboxError:
     return OutboxWriteError(f"{path} cannot be written ({error}): {fix}")
 
 
-def _code(error: BaseException) -> int:
-    """What kind of error it is, without SQLite's further distinctions."""
-    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR)) & 0xFF
-
-
-def _is_disk_full(path: str, error: BaseException) -> bool:
+def _is_disk_full(folder: Path, error: BaseException, code: int) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOSPC
-    code = _code(error)
     if code != sqlite3.SQLITE_IOERR:
         return code == sqlite3.SQLITE_FULL
     try:  # where the index of its log cannot grow, SQLite tells of an error of the device
-        return shutil.disk_usage(Path(path).absolute().parent).free < _ROOM
+        return shutil.disk_usage(folder).free < _ROOM
     except OSError:
         return False
-
-
-def _explained_system(path: str, error: OSError) -> OutboxError:
-    folder = Path(path).absolute().parent
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return OutboxUnusableError(
-            f"{path}: there is no folder {folder}: make it, or choose another"
-        )
-    reason = error.strerror or type(error).__name__
-    return OutboxWriteError(
-        f"{path} cannot be written ({reason}): choose a folder where files can be made"
-    )
 
 
 _SIZES: Final = (64, 8, 1)

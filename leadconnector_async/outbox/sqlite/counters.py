@@ -29,8 +29,6 @@ REJECTED: Final = int(State.REJECTED)
 
 UNRESOLVED: Final = int(State.UNRESOLVED)
 
-LEFT_OUT: Final = int(State.LEFT_OUT)
-
 DISMISSED: Final = int(State.DISMISSED)
 """Plain integers: SQLite's adapter takes a slower path for any subclass."""
 

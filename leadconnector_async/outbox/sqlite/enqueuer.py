@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,6 @@ import msgspec
 from leadconnector_async.api.enrichment import PERSON, conversation_lookup, place_lookups
 from leadconnector_async.outbox.durable import Requeued
 from leadconnector_async.outbox.reader import gist
-from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.connection import fetch_rows, run_rows
 from leadconnector_async.outbox.sqlite.counters import DISMISSED, PENDING, REJECTED, UNRESOLVED
 from leadconnector_async.records.deferred import Trait, answers_last, read_deferred, two_names_of
@@ -21,49 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from sqlite3 import Connection
 
-    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.claims import Claims
     from leadconnector_async.outbox.sqlite.counters import Counters, Lookups
 
     QueuePlace = tuple[int, int, int, int]
     """Location, lane, date, seq: the order of the queue."""
 
-_TAKE_ALL: Final = "UPDATE queue SET location = -location WHERE location < 0"
-
-_CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
-        iif(?, payload, NULL), iif(?, late, NULL)
-    FROM record LEFT JOIN origin ON origin.seq = record.seq
-    WHERE payload IS NOT NULL ORDER BY date, record.seq"""
-
-_TAKEN: Final = "CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)"
-
-# In the order of the queue, in which it is written too: one by one, each would be another page.
-_LEAVE: Final = """UPDATE queue SET location = -location
-    WHERE location > 0 AND seq NOT IN (SELECT seq FROM temp.taken)"""
-
 _TAKE: Final = """UPDATE queue SET location = -location
     WHERE location = -? AND lane = ? AND date = ? AND seq = ?"""
-
-
-def select(connection: Connection, claims: Claims, selection: Selection | None) -> None:
-    """See `DurableOutbox.select`."""
-    connection.execute(_TAKE_ALL)
-    if selection is not None:
-        walk = SelectionPass(selection, claims.index.held)
-        candidates = connection.execute(_CANDIDATES, (selection.reads,) * 2)
-        connection.execute(_TAKEN)
-        taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
-        connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)
-        walk.check()
-        connection.execute(_LEAVE)
-        connection.execute("DROP TABLE temp.taken")
-    claims.arrived(None)
-
-
-def _take(connection: Connection, place: tuple[int, int, int, int]) -> bool:
-    """Take one record in that was left for later, if it was."""
-    return connection.execute(_TAKE, place).rowcount > 0
-
 
 _TWO_NAMES: Final = """SELECT location, late FROM record
     WHERE seq > ? AND seq <= ? AND payload IS NOT NULL AND traits & ? ORDER BY seq"""
@@ -149,7 +114,7 @@ class Enqueuer:
         if not self.is_published(place[3]):
             run_rows(self._connection, _PUBLISHED_AHEAD, [(place[3],)])
             self._enqueue([place])
-        elif _take(self._connection, place):
+        elif self._connection.execute(_TAKE, place).rowcount:  # it was left for later
             self._claims.arrived(place[0])
 
     def put_back(self, place: QueuePlace) -> None:
@@ -191,18 +156,29 @@ _UNRESOLVED_IN: Final = """SELECT 1 FROM outcome
     WHERE location = ? AND lane = ? AND state = ? LIMIT 1"""
 
 _TAKE_BACK: Final = "DELETE FROM outcome WHERE (location, lane, seq) IN (SELECT * FROM ("
+_REASONS: Final = """SELECT DISTINCT outcome.reason, text
+    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
+
+_OF_REASON: Final = """SELECT seq FROM outcome
+    WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
+
+_BY_KEY: Final = """SELECT seq FROM record
+    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
+
+_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
+    JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
+
+_DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
 
 
+@dataclass(eq=False, repr=False)
 class Requeuer:
-    """Lives in the writer's thread."""
+    """Takes failed records back, or gives them up for good. Lives in the writer's thread."""
 
-    def __init__(
-        self, connection: Connection, counters: Counters, claims: Claims, lookups: Lookups
-    ) -> None:
-        self._connection = connection
-        self._counters = counters
-        self._claims = claims
-        self._lookups = lookups
+    _connection: Connection
+    _counters: Counters
+    _claims: Claims
+    _lookups: Lookups
 
     def failed(self) -> tuple[Sequence[int], int]:
         """Return the numbers of the records to try again, and how many have to wait."""
@@ -258,29 +234,6 @@ class Requeuer:
         totals = Counter([place[0] for place in places])
         self._counters.add({(location, state): -n for location, n in totals.items()})
         self._counters.add({(location, PENDING): n for location, n in totals.items()})
-
-
-_REASONS: Final = """SELECT DISTINCT outcome.reason, text
-    FROM outcome LEFT JOIN reason ON reason.id = outcome.reason WHERE state > 2 AND state < 5"""
-
-_OF_REASON: Final = """SELECT seq FROM outcome
-    WHERE state > 2 AND state < 5 AND outcome.reason IS ?"""
-
-_BY_KEY: Final = """SELECT seq FROM record
-    WHERE location IN (SELECT id FROM location WHERE ? IN ('', name)) AND key = ?"""
-
-_FAILED_FOR_REASONS: Final = """SELECT outcome.location, state, outcome.id FROM record
-    JOIN outcome USING (location, lane, seq) WHERE state > 2 AND state < 5 AND record.seq IN ("""
-
-_DISMISS: Final = "UPDATE outcome SET state = ? WHERE id = ?"
-
-
-class Dismissing:
-    """Lives in the writer's thread."""
-
-    def __init__(self, connection: Connection, counters: Counters) -> None:
-        self._connection = connection
-        self._counters = counters
 
     def of_gists(self, gists: Collection[str]) -> list[int]:
         """Return the numbers of the records that failed for these reasons."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.errors import LeaseLostError
+from leadconnector_async.errors import LeaseLostError, OutboxError
 from leadconnector_async.locking import OwnerLock, this_process
-from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement
+from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
+from leadconnector_async.outbox.selection import SelectionPass
 from leadconnector_async.outbox.sqlite.claims import Claims
 from leadconnector_async.outbox.sqlite.connection import (
     explained,
@@ -17,10 +19,9 @@ from leadconnector_async.outbox.sqlite.connection import (
     open_to_write,
     run_rows,
 )
-from leadconnector_async.outbox.sqlite.counters import PENDING, Counters, Lookups
-from leadconnector_async.outbox.sqlite.enqueuer import Dismissing, Enqueuer, Requeuer, select
+from leadconnector_async.outbox.sqlite.counters import PENDING, SENT, Counters, Lookups
+from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, Requeuer
 from leadconnector_async.outbox.sqlite.records import SqliteRecords
-from leadconnector_async.outbox.sqlite.settler import Settler
 from leadconnector_async.outbox.staging import forget_unmet, stage, submit
 from leadconnector_async.quota.limits import QuotaSnapshot
 from leadconnector_async.records.draft import TraceContext
@@ -53,9 +54,34 @@ _UNSENT: Final = """SELECT name, n - coalesce(later, 0) AS left FROM tally
     WHERE state = ? AND left > 0 ORDER BY location.id"""
 
 
+_CANDIDATES: Final = """SELECT record.seq, location, lane, coalesce(source, 0), date,
+        iif(?, payload, NULL), iif(?, late, NULL)
+    FROM record LEFT JOIN origin ON origin.seq = record.seq
+    WHERE payload IS NOT NULL ORDER BY date, record.seq"""
+
+# In the order of the queue, in which it is written too: one by one, each would be another page.
+_LEAVE_FOR_LATER: Final = """UPDATE queue SET location = -location
+    WHERE location > 0 AND seq NOT IN (SELECT seq FROM temp.taken)"""
+
 _TRACES: Final = "SELECT seq, parent, state FROM trace WHERE seq IN ("
 
 _OWNED: Final = "INSERT INTO owner (at, worker) VALUES (?, ?)"
+
+# A bare list of VALUES there would be looked through for each row of the queue.
+_LEAVE: Final = "DELETE FROM queue WHERE (location, lane, date, seq) IN (SELECT * FROM ("
+
+# Of nearly all there is nothing more to say, and a third of the time goes by the values.
+_SENT: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, attempts, message_id,
+    conversation_id)"""
+
+_END: Final = """INSERT OR FAIL INTO outcome (location, lane, seq, state, at, attempts, message_id,
+    conversation_id, email_message_id, reason, detail)"""
+
+_STAY: Final = """UPDATE queue SET attempts = ?
+    WHERE location = ? AND lane = ? AND date = ? AND seq = ?"""
+
+_STORED: Final = """SELECT message_id FROM outcome WHERE location = ? AND lane = ? AND state = ?
+    AND seq != ? AND message_id IS NOT NULL"""
 
 
 class SqliteStore:
@@ -72,8 +98,6 @@ class SqliteStore:
         self.records: SqliteRecords = SqliteRecords(
             connection, self._counters, self.enqueuer, self.claims.index
         )
-        self.settler: Settler = Settler(connection, self._counters, self.claims, self.lookups)
-        self.dismissing: Dismissing = Dismissing(connection, self._counters)
         self.requeuer: Requeuer = Requeuer(connection, self._counters, self.claims, self.lookups)
 
     def reload(self) -> None:
@@ -114,7 +138,7 @@ class SqliteStore:
             if self._token(lease.number) != lease.token:
                 raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
 
-    def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
+    def claim(self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
         batches = self.claims.claim(wants, room)
@@ -134,11 +158,68 @@ class SqliteStore:
     def settle(
         self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
     ) -> None:
-        """See `Outbox.settle`."""
+        """See `Outbox.settle`. Each claim has its end, or is given back unsent."""
         self._check({fate[0].lease for fate in settlements}.union(lease for lease, _ in quotas))
-        self.settler.settle(settlements, quotas)
-        if ended := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
-            run_rows(self.connection, "DELETE FROM trace WHERE seq IN (", ended, ")")
+        self._check_claimed(settlements)
+        pending = State.PENDING
+        given = [fate for fate in settlements if fate[1] is pending]
+        ended = [fate for fate in settlements if fate[1] is not pending] if given else settlements
+        if ended:
+            self._end(ended)
+        self.claims.index.drop([(c.lease.number, c.lane, c.seq) for c, *_ in settlements])
+        self._give_back(given)
+        trail = [(c.seq, *event) for c, *_ in settlements for event in c.trail or ()]
+        run_rows(self.connection, "INSERT INTO trail (seq, at, what, trace)", trail)
+        self.claims.index.tidy(everything=bool(given))
+        self._counters.quotas(quotas)
+        if traced := [(fate[0].seq,) for fate in settlements if fate[0].trace and fate[1]]:
+            run_rows(self.connection, "DELETE FROM trace WHERE seq IN (", traced, ")")
+
+    def _check_claimed(self, settlements: Sequence[Settlement]) -> None:
+        seqs = {fate[0].seq for fate in settlements}
+        if len(seqs) < len(settlements):
+            raise ValueError("a record is settled twice")
+        if not seqs <= self.claims.index.held:
+            raise ValueError("a record is not claimed")
+        if any(fate[1] is State.CLAIMED for fate in settlements):
+            raise ValueError("a record is not claimed, or is to stay so")
+
+    def _end(self, ended: Sequence[Settlement]) -> None:
+        places = [(c.lease.number, c.lane, c.date, c.seq) for c, *_ in ended]
+        run_rows(self.connection, _LEAVE, places, "))")
+        sent = State.SENT
+        plain = [
+            (c.lease.number, c.lane, c.seq, SENT, at, tries, message, conversation)
+            for c, state, at, tries, message, conversation, email, why, detail, _ in ended
+            if state is sent and email is None and why is None and detail is None
+        ]
+        run_rows(self.connection, _SENT, plain)
+        rows = [] if len(plain) == len(ended) else self._full(ended)
+        run_rows(self.connection, _END, rows)
+        self._counters.settled([(row[0], row[3], row[4]) for row in (*plain, *rows)])
+        for claim, *_, lookups in ended:
+            if lookups:
+                self.lookups.add(claim.lease.number, lookups)
+
+    def _full(self, ended: Sequence[Settlement]) -> list[tuple[Any, ...]]:
+        reason = self._counters.reason
+        return [
+            (c.lease.number, c.lane, c.seq, int(state), at, tries, *ids, reason(why), detail)
+            for c, state, at, tries, *ids, why, detail, _ in ended
+            if not (state is State.SENT and ids[2] is None and why is None and detail is None)
+        ]
+
+    def _give_back(self, given: Sequence[Settlement]) -> None:
+        for claim, _, _, attempts, *_ in given:
+            place = claim.lease.number, claim.lane, claim.date, claim.seq
+            self.connection.execute(_STAY, (attempts, *place))
+            self.claims.arrived(claim.lease.number)
+
+    def stored(self, claim: Claim) -> set[str]:
+        """See `Outbox.stored`."""
+        place = claim.lease.number, claim.lane, SENT, claim.seq
+        rows = self.connection.execute(_STORED, place)
+        return {message_id for (message_id,) in rows}
 
     def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
         """See `Outbox.put_lookups`."""
@@ -184,7 +265,18 @@ class SqliteStore:
 
     def select(self, selection: Selection | None) -> None:
         """See `DurableOutbox.select`."""
-        select(self.connection, self.claims, selection)
+        execute = self.connection.execute
+        execute("UPDATE queue SET location = -location WHERE location < 0")
+        if selection is not None:
+            walk = SelectionPass(selection, self.claims.index.held)
+            candidates = execute(_CANDIDATES, (selection.reads,) * 2)
+            execute("CREATE TEMP TABLE taken (seq INTEGER PRIMARY KEY)")
+            taken = ((candidate[0],) for candidate in candidates if walk.takes(candidate))
+            self.connection.executemany("INSERT INTO temp.taken VALUES (?)", taken)
+            walk.check()
+            execute(_LEAVE_FOR_LATER)
+            execute("DROP TABLE temp.taken")
+        self.claims.arrived(None)
 
     def unsent(self) -> dict[str, int]:
         """See `DurableOutbox.unsent`."""
@@ -199,25 +291,17 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
         OutboxUnusableError, OutboxWriteError: it cannot be used.
     """
     try:
-        lock = OwnerLock(path)
-    except OSError as error:
-        raise explained(path, error) from error
-    try:
-        connection = open_to_write(path, connect)
-    except BaseException:
-        lock.release()
+        with ExitStack() as undo:
+            lock = OwnerLock(path)
+            undo.callback(lock.release)
+            connection = undo.enter_context(closing(open_to_write(path, connect)))
+            connection.execute("BEGIN IMMEDIATE")
+            store = SqliteStore(connection, lock)
+            connection.execute(_OWNED, (time.time_ns() // 1_000_000, this_process()))
+            connection.execute("COMMIT")
+            undo.pop_all()
+            return store
+    except OutboxError:
         raise
-    return _ready(path, connection, lock)
-
-
-def _ready(path: str, connection: Connection, lock: OwnerLock) -> SqliteStore:
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        store = SqliteStore(connection, lock)
-        connection.execute(_OWNED, (time.time_ns() // 1_000_000, this_process()))
-        connection.execute("COMMIT")
-    except BaseException as error:
-        connection.close()
-        lock.release()
+    except Exception as error:
         raise explained(path, error) from error
-    return store

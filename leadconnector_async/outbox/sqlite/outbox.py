@@ -6,9 +6,9 @@ import os
 import sqlite3
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from operator import add
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from leadconnector_async.outbox.base import NO_BOUND
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
 from leadconnector_async.outbox.sqlite import upkeep
@@ -17,26 +17,31 @@ from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from leadconnector_async.outbox.base import (
-        Acquired,
-        Claim,
-        Lease,
-        Settlement,
-        SourcePass,
-        Staged,
-        Submission,
-    )
+    from leadconnector_async.outbox.base import Acquired, Lease, Submission
     from leadconnector_async.outbox.durable import ReadMark
-    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.connection import Connect
-    from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
 
+P = ParamSpec("P")
+
+T = TypeVar("T")
+
 _RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""
+
+
+def _in_thread(
+    job: Callable[Concatenate[SqliteStore, P], T],
+) -> Callable[Concatenate[SqliteOutbox, P], Coroutine[Any, Any, T]]:
+    """The method of the outbox that gives this job of the store to the thread."""
+
+    async def run(outbox: SqliteOutbox, /, *args: P.args, **options: P.kwargs) -> T:
+        return await outbox._writer.run(lambda store: job(store, *args, **options))  # noqa: SLF001 - its own
+
+    return run
 
 
 class SqliteOutbox(DurableOutbox):
@@ -79,17 +84,17 @@ class SqliteOutbox(DurableOutbox):
         shown = name or self.place
         await self._writer.run(lambda store: store.dedicate(destination, shown))
 
-    async def source(self, name: str, form: bytes) -> int:
-        """See `DurableOutbox.source`."""
-        return await self._writer.run(lambda store: store.source(name, form))
-
-    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
-        """See `Outbox.stage`."""
-        return await self._writer.run(lambda store: store.stage(drafts, source_pass))
-
-    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
-        """See `DurableOutbox.end`."""
-        await self._writer.run(lambda store: store.end(source_pass, prefix))
+    source: Final = _in_thread(SqliteStore.source)
+    stage: Final = _in_thread(SqliteStore.stage)
+    end: Final = _in_thread(SqliteStore.end)
+    select: Final = _in_thread(SqliteStore.select)
+    locations: Final = _in_thread(SqliteStore.locations)
+    unsent: Final = _in_thread(SqliteStore.unsent)
+    claim: Final = _in_thread(SqliteStore.claim)
+    settle: Final = _in_thread(SqliteStore.settle)
+    stored: Final = _in_thread(SqliteStore.stored)
+    put_lookups: Final = _in_thread(SqliteStore.put_lookups)
+    forget_lookups: Final = _in_thread(SqliteStore.forget_lookups)
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
@@ -100,69 +105,31 @@ class SqliteOutbox(DurableOutbox):
         while not await self._writer.run(lambda store: store.enqueuer.publish()):
             pass
 
-    async def select(self, selection: Selection | None) -> None:
-        """See `DurableOutbox.select`."""
-        await self._writer.run(lambda store: store.select(selection))
-
-    async def locations(self) -> list[str]:
-        """See `Outbox.locations`."""
-        return await self._writer.run(lambda store: store.locations())
-
-    async def unsent(self) -> dict[str, int]:
-        """See `DurableOutbox.unsent`."""
-        return await self._writer.run(lambda store: store.unsent())
-
     async def acquire(self, location: str) -> Acquired:
         """See `Outbox.acquire`."""
         return await self._leases.call(location)
-
-    async def claim(
-        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
-    ) -> list[list[Claim]]:
-        """See `Outbox.claim`."""
-        return await self._writer.run(lambda store: store.claim(wants, room))
-
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
-        """See `Outbox.settle`."""
-        await self._writer.run(lambda store: store.settle(settlements, quotas))
 
     async def get_lookups(self, lease: Lease, names: Sequence[str]) -> dict[str, str]:
         """See `Outbox.get_lookups`."""
         return await self._writer.run(lambda store: store.lookups.known(lease.number, names))
 
-    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
-        """See `Outbox.put_lookups`."""
-        await self._writer.run(lambda store: store.put_lookups(lease, lookups))
-
     async def finished(self, lease: Lease) -> list[ReadMark]:
         """See `DurableOutbox.finished`."""
         return await self._writer.run(lambda store: store.lookups.finished(lease.number))
 
-    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
-        """See `DurableOutbox.forget_lookups`."""
-        await self._writer.run(lambda store: store.forget_lookups(lease, names))
-
     async def marking(self) -> list[str]:
         """See `DurableOutbox.marking`."""
         return await self._writer.run(lambda store: store.lookups.marking())
-
-    async def stored(self, claim: Claim) -> set[str]:
-        """See `Outbox.stored`."""
-        return await self._writer.run(lambda store: store.settler.stored(claim))
 
     async def requeue(self) -> Requeued:
         """See `DurableOutbox.requeue`."""
         seqs, left = await self._writer.run(lambda store: store.requeuer.failed())
         total = Requeued(left=left)
         for at in range(0, len(seqs), _RETRIES):
-            done = await self._requeue(seqs[at : at + _RETRIES])
-            total = Requeued(*(a + b for a, b in zip(total, done, strict=True)))
+            page = seqs[at : at + _RETRIES]
+            done = await self._writer.run(lambda store: store.requeuer.requeue(page))  # noqa: B023 - awaited here
+            total = Requeued(*map(add, total, done))
         return total
-
-    async def _requeue(self, seqs: Sequence[int]) -> Requeued:
-        return await self._writer.run(lambda store: store.requeuer.requeue(seqs))
 
     async def dismiss(
         self, *, keys: Iterable[tuple[bytes, str]] = (), gists: Iterable[str] = ()
@@ -170,31 +137,25 @@ class SqliteOutbox(DurableOutbox):
         """See `DurableOutbox.dismiss`."""
         chosen = frozenset(gists)
         seqs = await self._writer.run(
-            lambda store: [*store.dismissing.of_keys(keys), *store.dismissing.of_gists(chosen)]
+            lambda store: [*store.requeuer.of_keys(keys), *store.requeuer.of_gists(chosen)]
         )
         done = 0
         for at in range(0, len(seqs), _RETRIES):
-            done += await self._dismiss(seqs[at : at + _RETRIES])
+            page = seqs[at : at + _RETRIES]
+            done += await self._writer.run(lambda store: store.requeuer.dismiss(page))  # noqa: B023 - awaited here
         return done
-
-    async def _dismiss(self, seqs: Sequence[int]) -> int:
-        return await self._writer.run(lambda store: store.dismissing.dismiss(seqs))
 
     async def forget_texts(self) -> int:
         """See `DurableOutbox.forget_texts`."""
-        total, last = 0, -1
-        while True:
-            done, end = await self._forget(last)
-            total += done
-            if end == last:
-                await self._writer.run(lambda store: store.reload())
-                return total
+        total, last, end = 0, -2, -1
+        while end != last:
             last = end
-
-    async def _forget(self, after: int) -> tuple[int, int]:
-        return await self._writer.run(
-            lambda store: upkeep.forget_texts(store.connection, after, _RETRIES)
-        )
+            done, end = await self._writer.run(
+                lambda store: upkeep.forget_texts(store.connection, last, _RETRIES)  # noqa: B023 - awaited here
+            )
+            total += done
+        await self._writer.run(lambda store: store.reload())
+        return total
 
     async def reader(self) -> SqliteOutboxReader:
         """See `DurableOutbox.reader`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from leadconnector_async.outbox.record_store import Copy, LineKey
-    from leadconnector_async.outbox.sqlite.claim_index import ClaimIndex
+    from leadconnector_async.outbox.sqlite.claims import ClaimIndex
     from leadconnector_async.outbox.sqlite.counters import Counters
     from leadconnector_async.outbox.sqlite.enqueuer import Enqueuer, QueuePlace
     from leadconnector_async.outbox.sqlite.source_form import Stored
@@ -87,8 +88,6 @@ _ENDED: Final = f"""SELECT state, text FROM outcome LEFT JOIN reason ON reason.i
 
 _FORMER: Final = "INSERT OR IGNORE INTO former (seq, line)"
 
-_ANY_FORMER: Final = "SELECT EXISTS (SELECT 1 FROM former)"
-
 _WAS: Final = "SELECT 1 FROM former WHERE seq = ? AND line = ?"
 
 _COPY: Final = "INSERT INTO copy (source, seq, n, met, reading, line)"
@@ -98,8 +97,6 @@ _TO_COPIES: Final = """ ON CONFLICT (source, seq) DO UPDATE SET
     n = max(n, iif(reading = excluded.reading, met + 1, 1)),
     line = iif(reading = excluded.reading, line, excluded.line), reading = excluded.reading"""
 
-_REUSED: Final = "INSERT OR REPLACE INTO reused (seq, content)"
-
 _QUEUE_PLACE: Final = "SELECT location, lane, date, seq FROM record WHERE seq = ?"
 
 _END: Final = """SELECT key, state, message_id, conversation_id, email_message_id, text, detail
@@ -108,21 +105,17 @@ _END: Final = """SELECT key, state, message_id, conversation_id, email_message_i
     WHERE record.seq = ?"""
 
 
+@dataclass(eq=False, repr=False)
 class SqliteRecords:
     """`RecordStore` over a file: it answers at once."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        counters: Counters,
-        enqueuer: Enqueuer,
-        claim_index: ClaimIndex,
-    ) -> None:
-        self._connection = connection
-        self._counters = counters
-        self._enqueuer = enqueuer
-        self._claim_index = claim_index
-        self._forms = SourceForms(connection)
+    _connection: Connection
+    _counters: Counters
+    _enqueuer: Enqueuer
+    _claim_index: ClaimIndex
+
+    def __post_init__(self) -> None:
+        self._forms = SourceForms(self._connection)
         self.reload()
 
     def reload(self) -> None:
@@ -130,7 +123,7 @@ class SqliteRecords:
         (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
         self._next: int = last + 1
         self._forms.reload()
-        (found,) = self._connection.execute(_ANY_FORMER).fetchone()
+        (found,) = self._connection.execute("SELECT EXISTS (SELECT 1 FROM former)").fetchone()
         self._has_former = bool(found)
 
     async def location(self, name: str) -> int:
@@ -235,10 +228,7 @@ class SqliteRecords:
     async def origin(self, seq: int) -> Origin:
         """See `RecordStore.origin`."""
         row = self._connection.execute(_FROM, (seq,)).fetchone()
-        if row is None:
-            return Origin()
-        source, line, *form = row
-        return Origin(source, line, restored(*form))
+        return Origin() if row is None else Origin(row[0], row[1], restored(*row[2:]))
 
     async def ended(self, location: int, known: ExistingRecord) -> tuple[State, str | None] | None:
         """See `RecordStore.ended`."""
@@ -286,7 +276,7 @@ class SqliteRecords:
 
     async def add_reused(self, digests: Sequence[tuple[int, bytes]]) -> None:
         """See `RecordStore.add_reused`."""
-        run_rows(self._connection, _REUSED, digests)
+        run_rows(self._connection, "INSERT OR REPLACE INTO reused (seq, content)", digests)
 
     async def has_keys(self, location: str, first: bytes, end: bytes) -> bool:
         """See `RecordStore.has_keys`."""
@@ -334,15 +324,12 @@ class SqliteRecords:
     async def publish_known(self, seq: int) -> State:
         """See `RecordStore.publish_known`."""
         self._enqueuer.publish_known(self._connection.execute(_QUEUE_PLACE, (seq,)).fetchone())
-        return State.CLAIMED if self._claim_index.holds({seq}) else State.PENDING
+        return State.CLAIMED if seq in self._claim_index.held else State.PENDING
 
     async def end_of(self, seq: int) -> StoredOutcome | None:
         """See `RecordStore.end_of`."""
         row = self._connection.execute(_END, (seq,)).fetchone()
-        if row is None:
-            return None
-        key, state, *rest = row
-        return StoredOutcome(key, State(state), *rest)
+        return None if row is None else StoredOutcome(row[0], State(row[1]), *row[2:])
 
 
 def _row(record: NewRecord, key: bytes) -> tuple[Any, ...]:

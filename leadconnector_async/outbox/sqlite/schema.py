@@ -145,7 +145,12 @@ def prepare(connection: Connection, path: str) -> None:
     if _is_new(connection):
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _configure(connection, path)
-        _create(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        connection.execute("COMMIT")
     else:
         _upgrade(connection)
         check_schema(connection, path)
@@ -195,15 +200,6 @@ def _configure(connection: Connection, path: str) -> None:
         f"journal_size_limit = {2 * WAL_BYTES}",
     ):
         connection.execute(f"PRAGMA {setting}")
-
-
-def _create(connection: Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _TABLES:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
-    connection.execute("COMMIT")
 
 
 def _upgrade(connection: Connection) -> None:

@@ -38,8 +38,6 @@ _NEEDING: Final = f"""SELECT late, iif(o.state = 3, raw, NULL) AS raw, {FORM.rem
 
 _FORGET: Final = "UPDATE record SET payload = ?, late = NULL, traits = 0 WHERE seq = ?"
 
-_FORGET_LINE: Final = "UPDATE origin SET raw = NULL WHERE seq = ?"
-
 _FORGET_NAMES: Final = """UPDATE fact SET value = json_remove(value, '$.name')
     WHERE name LIKE 'person:%' AND EXISTS (
         SELECT 1 FROM fact AS found WHERE found.location = fact.location AND found.name IN (
@@ -90,7 +88,7 @@ def forget_texts(connection: Connection, after: int, limit: int) -> tuple[int, i
         connection.execute(_FORGET, (less, seq))
         if raw is not None:
             connection.execute(_FORMER, (seq, line_key(raw)))
-            connection.execute(_FORGET_LINE, (seq,))
+            connection.execute("UPDATE origin SET raw = NULL WHERE seq = ?", (seq,))
     return done, rows[-1][0] if rows else after
 
 
@@ -112,15 +110,11 @@ def empty_files(path: str, folder: Path) -> None:
             for late, *form in rows
             for text in (late, restored(*form))
             if text
-            for name in _names_in(text)
+            for name in _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
         }
     for entry in kept:
         if entry.name not in needed:
             rmtree(entry, ignore_errors=True)
-
-
-def _names_in(text: str | bytes) -> list[str]:
-    return _DIGEST.findall(text if isinstance(text, str) else text.decode("latin-1"))
 
 
 def compact(path: str) -> None:

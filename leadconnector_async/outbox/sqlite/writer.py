@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from msgspec import Struct
+
 from leadconnector_async.errors import OutboxError
 from leadconnector_async.outbox.sqlite.connection import explained, is_final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
 class Resource(Protocol):
@@ -37,22 +40,11 @@ GIVEN_UP_S: Final = 5.0
 file, which is to be opened again."""
 
 
-class _Job(Generic[K]):
-    __slots__ = ("error", "future", "result", "work")
-
-    def __init__(self, work: Callable[[K], Any], future: asyncio.Future[Any]) -> None:
-        self.work = work
-        self.future = future
-        self.result: Any = None
-        self.error: Exception | None = None
-
-    def finish(self) -> None:
-        if self.future.done():
-            return  # its waiter was cancelled; what it asked for is done all the same
-        if self.error is None:
-            self.future.set_result(self.result)
-        else:
-            self.future.set_exception(self.error)
+class _Job(Struct, Generic[K], eq=False):
+    work: Callable[[K], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
 
 
 class Writer(Generic[K]):
@@ -68,14 +60,10 @@ class Writer(Generic[K]):
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._jobs: SimpleQueue[_Job[K] | None] = SimpleQueue()
-        self._stopped = False
+        self.stopped: bool = False
+        """Whether no more jobs are taken."""
         # A daemon, so that an outbox that no one closed does not keep the program from ending.
         self._thread = Thread(target=self._main, name=f"outbox {path}", daemon=True)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether no more jobs are taken."""
-        return self._stopped
 
     async def start(self) -> None:
         """Open the store.
@@ -97,7 +85,7 @@ class Writer(Generic[K]):
 
         The job is done even if its waiter is cancelled.
         """
-        if self._stopped:
+        if self.stopped:
             raise OutboxError(f"{self._path} is closed")
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put(_Job(work, future))
@@ -105,8 +93,8 @@ class Writer(Generic[K]):
 
     def stop(self) -> None:
         """Take no more jobs. The thread ends after those it has."""
-        if not self._stopped:
-            self._stopped = True
+        if not self.stopped:
+            self.stopped = True
             self._jobs.put(None)
 
     async def close(self) -> None:
@@ -121,14 +109,14 @@ class Writer(Generic[K]):
         try:
             resource = self._open()
         except Exception as error:  # noqa: BLE001 - raised where the opening is awaited
-            self._tell(_fail, self._opened, error)
+            self._tell(_end, self._opened, None, error)
         else:
-            self._tell(_succeed, self._opened)
+            self._tell(_end, self._opened)
             try:
                 self._serve(resource)
             finally:
                 resource.close()
-        self._tell(_succeed, self._closed)
+        self._tell(_end, self._closed)
 
     def _serve(self, resource: K) -> None:
         failure: Exception | None = None
@@ -141,7 +129,7 @@ class Writer(Generic[K]):
                 for job in group:
                     job.error = explained(self._path, failure)
                     job.error.__cause__ = failure
-            self._tell(_finish, group)
+            self._tell(_end_all, group)
 
     def _next_group(self) -> tuple[list[_Job[K]], bool]:
         group: list[_Job[K]] = []
@@ -199,16 +187,17 @@ def _run(resource: K, job: _Job[K], *, alone: bool) -> None:
         execute("RELEASE job")
 
 
-def _succeed(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _fail(future: asyncio.Future[None], error: Exception) -> None:
-    if not future.done():
+def _end(
+    future: asyncio.Future[Any], result: object = None, error: Exception | None = None
+) -> None:
+    if future.done():
+        return  # its waiter was cancelled; what it asked for is done all the same
+    if error is None:
+        future.set_result(result)
+    else:
         future.set_exception(error)
 
 
-def _finish(group: list[_Job[Any]]) -> None:
+def _end_all(group: list[_Job[Any]]) -> None:
     for job in group:
-        job.finish()
+        _end(job.future, job.result, job.error)

@@ -96,7 +96,7 @@ def test_records_stay_in_order_within_their_lane() -> None:
 def test_only_the_first_record_of_a_lane_moves() -> None:
     """The next one moves when the fate of the first is known."""
     place = full(location_state(), lanes=1, each=2)
-    lane = place.ready.popleft()
+    lane = place.ready.pop(0)
     assert not place.ready
     place.take_out(lane, lane.claims[0])
     place.go_on(lane)
@@ -107,7 +107,7 @@ def test_only_the_first_record_of_a_lane_moves() -> None:
 def test_a_lane_without_records_is_gone() -> None:
     """Memory is flat: a contact leaves nothing behind, and may come back."""
     place = full(location_state(), lanes=1, each=1)
-    lane = place.ready.popleft()
+    lane = place.ready.pop(0)
     place.take_out(lane, lane.claims[0])
     place.go_on(lane)
     assert (place.lanes, list(place.ready), place.claimed) == ({}, [], 0)

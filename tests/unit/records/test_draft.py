@@ -151,6 +151,17 @@ def test_a_date_that_utc_does_not_have_is_a_problem(year: int, hours: int) -> No
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
+        ({"message": b"hi"}, Problem("message", "has a wrong type", "decode its bytes to text")),
+        (
+            {"alt_id": bytearray(b"7")},
+            Problem("altId", "has a wrong type", "decode its bytes to text"),
+        ),
+        (
+            {"attachments": ("https://a.example/b", b"https://a.example/c")},
+            Problem("attachments", "has a wrong type", "decode its bytes to text"),
+        ),
+        ({"call": Call(to=b"+1")}, Problem("call", "has a wrong type", "decode its bytes to text")),  # type: ignore[arg-type]
+        ({"date": float("nan")}, Problem("date", "has a wrong type", "give an aware datetime")),
         ({"html": 7}, Problem("html", "has a wrong type", "expected `str | null`, got `int`")),
         (
             {"attachments": "https://x.com/a"},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,27 @@ def test_a_column_of_both_orders_is_not_guessed_row_by_row() -> None:
     said = 'date has no one order of day and month in this file, which holds "29/03/2024" and'
     assert {str(one.problems[0]).startswith(said) for one in parsed} == {True}
     assert {one.problems[0].fix for one in parsed} == {"give --date-format %d/%m/%Y or %m/%d/%Y"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_list_of_failed_records_has_the_order_of_each_file(suffix: str) -> None:
+    """One that was never decided there took that of the others: 5 March became May 3."""
+    given = [
+        ("uk.csv:2: contact.phone is missing", "05/03/2024 9:05"),
+        ("us.csv:2: contact.phone is missing", "03/29/2024 9:05"),
+        ("us.csv:7: contact.phone is missing", "03/04/2024 9:05"),
+    ]
+    values = {"type": "SMS", "contactId": "c1", "direction": "inbound", "message": "hi"}
+    rows = [
+        {"error": error, "outboxKey": f"k{number}", **values, "date": date}
+        for number, (error, date) in enumerate(given)
+    ]
+    lines = [*map(json.dumps, rows)]
+    if suffix == ".csv":
+        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    parsed, _ = parse("\n".join(lines).encode(), suffix, OPTIONS)
+    assert _dates(parsed) == [None, "2024-03-29 13:05:00", "2024-03-04 14:05:00"]
+    assert "no date of the file tells which" in str(parsed[0].problems[0])
 
 
 def test_json_lines_and_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,6 +216,17 @@ def test_the_whole_file_tells_day_from_month(tmp_path: Path) -> None:
     assert str(one.row.date) == "2024-03-01 14:00:00+00:00"
 
 
+@pytest.mark.parametrize(
+    "mark",
+    ["Diese Nachricht wurde bearbeitet.", "Se editó este mensaje.", "Dit bericht is bewerkt"],
+)
+def test_the_mark_of_an_edited_message_is_no_part_of_it(tmp_path: Path, mark: str) -> None:
+    """German and Spanish telephones write it with a point, and it was sent along."""
+    lines = (f"31/03/2024, 09:08 - {KIM}: better <{mark}>", "31/03/2024, 09:09 - Shop: yes")
+    parsed = _read(tmp_path / "_chat.txt", *lines)
+    assert [one.row.message for one in parsed if one.row] == ["better", "yes"]
+
+
 def test_what_the_app_wrote_is_left_out(tmp_path: Path) -> None:
     """Counted by what it is: its own lines, deleted messages, and pictures that are not there."""
     parsed = _read(
