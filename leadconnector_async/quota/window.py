@@ -15,6 +15,7 @@ limit / (interval + round trip).
 from __future__ import annotations
 
 from array import array
+from dataclasses import KW_ONLY, dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -57,23 +58,21 @@ class Slot(Struct, gc=False):
     open: bool = True
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Window:
     """Which slots are in use: in flight, or held for ``interval`` seconds after the answer."""
 
-    __slots__ = ("_held", "_opened", "_released", "_returned", "in_flight", "interval", "taken")
+    interval: float
+    taken: int = 0
+    in_flight: int = 0
+    _returned: int = 0
+    _released: int = 0
+    _opened: float = NEVER
+    _held: array[float] = field(default_factory=lambda: array("d"))
+    """When slots were given back, and how many had been by then, in turn; oldest first.
 
-    def __init__(self, interval: float) -> None:
-        self.interval: float = interval
-        self.taken: int = 0
-        self.in_flight: int = 0
-        self._returned = 0
-        self._released = 0
-        self._opened = NEVER
-        self._held = array("d")
-        """When slots were given back, and how many had been by then, in turn; oldest first.
-
-        So a pair takes 16 bytes, and not a hundred.
-        """
+    So a pair takes 16 bytes, and not a hundred.
+    """
 
     @property
     def used(self) -> int:
@@ -211,6 +210,7 @@ _NEW_DAY: Final = 1 / 10
 """A remainder that grows by this share of the limit shows that the server has begun a new day."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Day:
     """Counts a day's requests. The day ends when the server says, else 24 h after its first one.
 
@@ -218,28 +218,21 @@ class Day:
     has counted, and so the day is not spent before an answer of now has confirmed it.
     """
 
-    __slots__ = ("_inherited", "_remaining", "announced", "ends", "limit", "used")
+    limit: int | None
+    used: int = 0
+    ends: float = inf
+    _: KW_ONLY
+    announced: int | None = None
+    inherited: bool = False
+    _remaining: int | None = None
 
-    def __init__(
-        self,
-        limit: int | None,
-        used: int = 0,
-        ends: float = inf,
-        *,
-        announced: int | None = None,
-        inherited: bool = False,
-    ) -> None:
-        self.limit = announced or limit
-        self.announced = announced
-        self.used: int = used
-        self.ends: float = ends
-        self._inherited = inherited
-        self._remaining: int | None = None
+    def __post_init__(self) -> None:
+        self.limit = self.announced or self.limit
 
     @property
     def spent(self) -> bool:
         """Whether nothing is left."""
-        return self.limit is not None and self.used >= self.limit and not self._inherited
+        return self.limit is not None and self.used >= self.limit and not self.inherited
 
     @property
     def left(self) -> int | None:
@@ -249,7 +242,7 @@ class Day:
     def is_spent(self, now: float) -> bool:
         """Whether to wait for the next day. Begins it when its time has come."""
         if now >= self.ends:
-            self.used, self.ends, self._remaining, self._inherited = 0, inf, None, False
+            self.used, self.ends, self._remaining, self.inherited = 0, inf, None, False
         return self.spent
 
     def count(self, now: float) -> None:
@@ -269,7 +262,7 @@ class Day:
         has begun. ``later`` is how many requests were sent after the one that brought these
         figures.
         """
-        inherited, self._inherited = self._inherited, False
+        inherited, self.inherited = self.inherited, False
         self.announced = seen.daily_limit or self.announced
         limit = self.limit = self.announced or self.limit
         if seen.daily_reset_ms and seen.daily_reset_ms <= _LATEST_RESET_MS:

@@ -262,29 +262,24 @@ class AiohttpTransport:
         self._session = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
-        if self._proxy is None:
-            self._direct = self._direct_way(self._session)
+        if self._proxy is None:  # go round the session, unless aiohttp has moved what that needs
+            try:
+                from leadconnector_async.transport.aiohttp_direct import Direct  # noqa: PLC0415 - it may fail
+
+                self._direct = Direct(
+                    self._session,
+                    self._base,
+                    self._known,
+                    seconds=self._timeouts.read,
+                    connect=self._timeouts.connect,
+                    connections=self._connections,
+                    ssl=self._ssl,
+                    agent=self._agent,
+                    otherwise=self._otherwise,
+                )
+            except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
+                _warn(error)
         return self._session
-
-    def _direct_way(self, session: aiohttp.ClientSession) -> Direct | None:
-        """Go round the session, unless this release of aiohttp has moved what that needs."""
-        try:
-            from leadconnector_async.transport.aiohttp_direct import Direct  # noqa: PLC0415 - it may fail
-
-            return Direct(
-                session,
-                self._base,
-                self._known,
-                seconds=self._timeouts.read,
-                connect=self._timeouts.connect,
-                connections=self._connections,
-                ssl=self._ssl,
-                agent=self._agent,
-                otherwise=self._otherwise,
-            )
-        except Exception as error:  # noqa: BLE001 - whatever comes of calling what has changed
-            _warn(error)
-            return None
 
     async def _otherwise(
         self, error: Exception, request: Request, token: str, may_send: MaySend | None
