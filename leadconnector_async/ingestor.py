@@ -266,7 +266,7 @@ class Ingestor:
                 stays in the outbox.
             OutboxError: the store failed.
             NotSentError: the API was out of reach for longer than the policy's patience; or the
-                ingestor was closed meanwhile.
+                ingestor was closed meanwhile, or a `run` ended that was under way.
             ClosedError: it was closed before; nothing was written down.
         """
         self._check_open()

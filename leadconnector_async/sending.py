@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class OwnerSending:
     """Sends all that the outbox holds, as its one owner."""
 
+    left_over: Final = None
+    """How many of these are left; None where it is all that is pending."""
+
     def __init__(
         self,
         session: ApiSession,
@@ -64,10 +67,6 @@ class OwnerSending:
     def errors(self) -> Mapping[str, LeadConnectorError]:
         """Why locations cannot go on."""
         return {name: of.error for name, of in self.locations.items() if of.error is not None}
-
-    @property
-    def left_over(self) -> None:
-        """How many of these are left; None where it is all that is pending."""
 
     async def publish(self, selection: Selection | None, met: bytes | None) -> None:  # noqa: ARG002 - all is sent
         """Let what was read be sent, as far as it is selected; ``met`` is `SourcePass.all_met`."""

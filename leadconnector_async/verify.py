@@ -147,13 +147,11 @@ async def verify(
             "(id TEXT PRIMARY KEY, alt_id TEXT, look BLOB, at INTEGER, direction TEXT)"
         )
         async for page, _ in exported(api, location):
-            shelf.executemany(
-                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)",
-                [
-                    (one.id, one.alt_id, _look_of(one), _second(one.date_added), one.direction)
-                    for one in page.messages
-                ],
+            rows = (
+                (one.id, one.alt_id, _look_of(one), _second(one.date_added), one.direction)
+                for one in page.messages
             )
+            shelf.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)", rows)
             result.exported += len(page.messages)
             result.unreadable_count += len(page.problems)
             result.unreadable += page.problems[: MAX_LISTED - len(result.unreadable)]
@@ -164,8 +162,7 @@ async def verify(
             shelf.executemany("INSERT OR IGNORE INTO ours (key, id) VALUES (?, ?)", pairs)
         _compare(shelf, result)
         if found is not None:
-            there = "SELECT key, at, direction FROM ours JOIN message USING (id)"
-            found.add(shelf.execute(there))
+            found.add(shelf.execute("SELECT key, at, direction FROM ours JOIN message USING (id)"))
     return result
 
 

@@ -286,21 +286,19 @@ output_options: Final = options_of(
 
 
 def obey_output_options(ctx: click.Context, given: dict[str, Any]) -> None:
-    """Take out of what click gives what concerns the output of any command: colors and logs."""
-    if given.pop("no_color") or os.environ.get("NO_COLOR"):
-        ctx.color = False
-    show_logs(verbose=given.pop("verbose"))
+    """Take out of what click gives what concerns the output of any command: colors and logs.
 
-
-def show_logs(*, verbose: bool) -> None:
-    """Show what the library logs, on standard error; else not even what Python shows by itself."""
+    What the library logs is shown on standard error, or not even what Python shows by itself.
+    """
     import logging  # noqa: PLC0415 - not needed for help
 
     class Echo(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             click.echo(self.format(record), err=True)
 
-    logger = logging.getLogger("leadconnector_async")
+    if given.pop("no_color") or os.environ.get("NO_COLOR"):
+        ctx.color = False
+    logger, verbose = logging.getLogger("leadconnector_async"), given.pop("verbose")
     logger.addHandler(Echo() if verbose else logging.NullHandler())
     if verbose:
         logger.setLevel(logging.DEBUG)

@@ -189,6 +189,7 @@ class ExclusiveSender:
         queue = self._queue = OutcomeQueue(self._dispatcher.room)
         work = self._work = asyncio.create_task(send())
         work.add_done_callback(lambda _: queue.end())
+        work.add_done_callback(self._work_ended)  # calls of `submit` that came meanwhile
         try:
             async for outcome in queue.drain():
                 yield outcome
@@ -228,6 +229,7 @@ class ExclusiveSender:
             self._dispatcher.stop()
 
     def _work_ended(self, work: asyncio.Task[None]) -> None:
+        """Tell whoever waits: in a run, calls of `submit` that came meanwhile."""
         error = None if work.cancelled() else work.exception()
         self._waiters.fail_all(error or NotSentError(ENDED))
 

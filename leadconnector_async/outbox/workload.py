@@ -5,7 +5,7 @@ Names of lookups: see `leadconnector_async.api.enrichment`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -78,9 +78,8 @@ class _Needs:
         self._persons: dict[str, str] = {}
         """Whom a number or an address belongs to, where records tell more of them than that."""
         self._handles: set[tuple[str, str, int]] = set()
-        self._files: set[str] = set()
-        self._conversations: set[str] = set()
-        self._owners: set[str] = set()
+        self._unknown: set[str] = set()
+        """The lookups of files, conversations and owners that are not known."""
         self._met: set[str] = set()
 
     async def add(self, records: Iterable[QueuedRecord], find: Find) -> None:
@@ -91,25 +90,22 @@ class _Needs:
             if record.deferred
         ]
         await self._look_up(items, find)
-        conversations = set()
+        wanted = set()
         for ids, deferred in items:
             contact = ids.contact_id
             if contact is None and ids.conversation_id is None and deferred.contact is not None:
                 contact = self._contact(deferred.contact.key)
             if ids.conversation_id is None and (deferred.files or deferred.outbound_call):
-                conversations.add(contact or self._person(deferred))
-        await self._note_unknown(conversations, conversation_lookup, self._conversations, find)
+                wanted.add(conversation_lookup(contact or self._person(deferred)))
+            wanted.update(f"file:{file.digest}" for file in deferred.files)
+            if deferred.files and ids.conversation_id and not ids.contact_id:
+                wanted.add(f"owner:{ids.conversation_id}")
+        wanted -= self._unknown
+        if wanted:
+            self._unknown |= wanted - (await find(list(wanted))).keys()
 
     async def _look_up(self, items: Iterable[tuple[_Ids, Deferred]], find: Find) -> None:
-        handles: set[str] = set()
-        files: set[str] = set()
-        owners: set[str] = set()
-        for ids, deferred in items:
-            if deferred.contact is not None:
-                handles.add(deferred.contact.key)
-            files.update(file.digest for file in deferred.files)
-            if deferred.files and ids.conversation_id and not ids.contact_id:
-                owners.add(ids.conversation_id)
+        handles = {deferred.contact.key for _, deferred in items if deferred.contact is not None}
         handles -= self._met
         self._met |= handles
         contacts = {contact_lookup(Contact(phone=handle)): handle for handle in handles}
@@ -119,15 +115,6 @@ class _Needs:
         for name, handle in persons.items():
             if name in known:
                 self._persons[handle] = _contacts.decode(known[name]).key
-        await self._note_unknown(files, "file:{}".format, self._files, find)
-        await self._note_unknown(owners, "owner:{}".format, self._owners, find)
-
-    async def _note_unknown(
-        self, wanted: set[str], name_of: Callable[[str], str], unknown: set[str], find: Find
-    ) -> None:
-        names = {name_of(one): one for one in wanted - unknown}
-        known = await find(list(names)) if names else {}
-        unknown |= {one for name, one in names.items() if name not in known}
 
     def _contact(self, handle: str) -> str | None:
         contact = self._contacts.get(handle)
@@ -142,12 +129,13 @@ class _Needs:
 
     def workload(self, records: int) -> Workload:
         """Sum up."""
+        kinds = Counter(name.partition(":")[0] for name in self._unknown)
         return Workload(
             records,
             handles=len(self._handles),
             contacts=len({who for _, who, _ in self._handles}),
             ways=sum(ways for _, _, ways in self._handles),
-            files=len(self._files),
-            conversations=len(self._conversations),
-            owners=len(self._owners),
+            files=kinds["file"],
+            conversations=kinds["conversation"],
+            owners=kinds["owner"],
         )

@@ -110,12 +110,12 @@ def summary_of(  # noqa: PLR0913 - one argument for each thing that is known
     if ending.error is None and (fault := _fault(stats, status.account)):
         ending = Ending(ended="error", error=fault)
     sent = min(stats.sent, status.sent)  # an answer that the outbox could not keep counts as none
-    stated = {name: getattr(status, name) for name in StatedOutbox.__struct_fields__}
-    stated["sent"] = sent
-    stated["locations"] = [
-        replace(location, error=ending.stopped.get(location.location))
-        for location in status.locations
-    ]
+    stated = {name: getattr(status, name) for name in StatedOutbox.__struct_fields__} | {
+        "sent": sent,
+        "locations": [
+            replace(of, error=ending.stopped.get(of.location)) for of in status.locations
+        ],
+    }
     return ImportSummary(
         **stated,
         read=stats.read,

@@ -17,7 +17,7 @@ from leadconnector_async.sources.contact_values import Contacts
 from leadconnector_async.sources.date_patterns import LocalText, ZoneName
 from leadconnector_async.sources.dates import Dates
 from leadconnector_async.sources.encoding import GARBLED, MENDED, NULS, mended
-from leadconnector_async.sources.fields import NotedText, WrongValueError, read_text, stripped
+from leadconnector_async.sources.fields import ZONE, NotedText, WrongValueError, read_text, stripped
 from leadconnector_async.sources.members import Beside
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def in_api_names(values: Mapping[str, object]) -> bytes:
 
 def _placed(values: Mapping[str, object]) -> dict[str, object]:
     """Put the date into the zone that its record names, unless its column tells it for sure."""
-    placed = {name: value for name, value in values.items() if name != fields.ZONE}
-    date, zone = values.get("date"), values[fields.ZONE]
+    placed = {name: value for name, value in values.items() if name != ZONE}
+    date, zone = values.get("date"), values[ZONE]
     known = isinstance(date, LocalText) and not isinstance(date.zone, ZoneName)
     if isinstance(date, str) and isinstance(zone, str) and stripped(zone) and not known:
         placed["date"] = LocalText.of(date, ZoneName(stripped(zone)))
@@ -156,7 +156,7 @@ class RowCoercer:
         self.told()
         self.notices += notices
         self._kinds = []
-        row, problems = self.row(_placed(values) if fields.ZONE in values else values)
+        row, problems = self.row(_placed(values) if ZONE in values else values)
         if row is not None and row.contact is not None:
             self.contacts.note_name(row.contact)
         told = self.told()
@@ -174,6 +174,8 @@ class RowCoercer:
 
     def told(self) -> tuple[str, ...]:
         """Give the notices of the record that was read, and begin with the next."""
+        if not self.notices:
+            return ()
         told = tuple(self.notices)
         self.notices.clear()
         return told

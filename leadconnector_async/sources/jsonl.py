@@ -78,7 +78,7 @@ class JsonSource(StreamSource):
     def __iter__(self) -> Iterator[Parsed]:
         yield from self._in_lines() if self._layout.records is None else self._in_lists()
         unknown = (f"field {fields.shown(name)} is not sent" for name in self._coercer.unknown)
-        self.warnings += [*self._objects.warnings, *unknown]
+        self.warnings.extend([*self._objects.warnings, *unknown])
 
     def _in_lists(self) -> Iterator[Parsed]:
         values = JsonValues(self._text.chunks(), self._layout.records or ())

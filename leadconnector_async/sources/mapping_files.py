@@ -14,15 +14,8 @@ import msgspec
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
-from leadconnector_async.sources.fields import (
-    MAPPABLE,
-    NESTED,
-    OUTBOX_KEY,
-    is_plainly_ours,
-    listed,
-    near_field,
-)
-from leadconnector_async.sources.mapping import Definition, Example, FieldRule
+from leadconnector_async.sources import fields
+from leadconnector_async.sources.mapping import Definition, Example, FieldRule, RecordKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -85,11 +78,11 @@ def with_date_format(definition: Definition, form: str | None) -> Definition:
     if form is None:
         return definition
 
-    def known(fields: dict[str, FieldRule]) -> dict[str, FieldRule]:
-        rule = fields.get("date")
+    def known(rules: dict[str, FieldRule]) -> dict[str, FieldRule]:
+        rule = rules.get("date")
         if rule is None or not rule.formats:  # then the reader of dates knows it
-            return fields
-        return fields | {"date": replace(rule, formats=[form, *rule.formats])}
+            return rules
+        return rules | {"date": replace(rule, formats=[form, *rule.formats])}
 
     kinds = definition.elements.items()
     elements = {name: replace(kind, fields=known(kind.fields)) for name, kind in kinds}
@@ -114,7 +107,7 @@ def read_mapping(name: str, data: dict[str, Any]) -> Definition:
             "write [fields] for tables and JSON, or [elements.NAME.fields] for XML"
         )
     for kind in (definition.table, *definition.elements.values()):
-        _check(name, kind.fields, {} if kind.chat is None else kind.chat.types)
+        _check(name, kind)
     return definition
 
 
@@ -125,14 +118,16 @@ def _converted(name: str, data: object, kind: type[_T]) -> _T:
         raise SourceError(f"--mapping {name}: {error}: see docs/mappings.md") from error
 
 
-def _flat(fields: object) -> object:
+def _flat(rules: object) -> object:
     """Name ``contact = {phone = …}`` as ``contact.phone``, and let a string be a whole rule."""
-    if not isinstance(fields, dict):
-        return fields
+    if not isinstance(rules, dict):
+        return rules
     named: dict[str, object] = {}
-    for key, value in fields.items():
-        inner = {f"{key}.{name}": rule for name, rule in value.items()} if key in NESTED else None
-        named |= inner or {key: value}
+    for key, value in rules.items():
+        if key in fields.NESTED and isinstance(value, dict) and value:
+            named |= {f"{key}.{name}": rule for name, rule in value.items()}
+        else:
+            named[key] = value
     return {
         key: {"column": value} if isinstance(value, str | list) else value
         for key, value in named.items()
@@ -141,17 +136,16 @@ def _flat(fields: object) -> object:
 
 def right_names(name: str) -> str:
     """Say what to write in place of a name that no field has."""
-    meant = near_field(name)
-    return f"write {meant}" if meant else f"write one of {', '.join(sorted(MAPPABLE))}"
+    meant = fields.near_field(name)
+    return f"write {meant}" if meant else f"write one of {', '.join(sorted(fields.MAPPABLE))}"
 
 
-def _check(name: str, fields: Mapping[str, FieldRule], types: Mapping[str, str]) -> None:
-    if not fields:
-        return
-    for key in fields:
-        if key not in MAPPABLE:
+def _check(name: str, kind: RecordKind) -> None:
+    for key in kind.fields:
+        if key not in fields.MAPPABLE:
             raise SourceError(f"--mapping {name}: {key} is no field: {right_names(key)}")
-    if "type" not in fields and not types:
+    has_type = "type" in kind.fields or (kind.chat is not None and kind.chat.types)
+    if kind.fields and not has_type:
         raise SourceError(
             f'--mapping {name}: makes no type: add type = {{ constant = "SMS" }}, or a column'
         )
@@ -191,7 +185,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         SourceError: the mapping that is given does not fit, and none is recognised.
     """
     given = options.mapping_file
-    ours = is_plainly_ours(names) or "type" in options.mapping
+    ours = fields.is_plainly_ours(names) or "type" in options.mapping
     found = None if ours else recognised(names, options.mappings)
     notes = (f"its columns are those of --mapping {found}: read by it",) if found else ()
     if given is not None:
@@ -199,7 +193,7 @@ def choice_of(source: str, names: Collection[str], options: SourceOptions) -> Ch
         misfit = _misfit(definition, names)
         if misfit is None:
             return Choice(with_date_format(definition.fitted(names), options.date_format))
-        if not (ours or found or OUTBOX_KEY in names):  # in a list of failed records
+        if not (ours or found or fields.OUTBOX_KEY in names):  # in a list of failed records
             raise SourceError(
                 f"{source}: {misfit}: choose another, or look at the file with inspect"
             )
@@ -288,7 +282,7 @@ def _misfit(definition: Definition, names: Collection[str]) -> str | None:
     if definition.text is not None:
         return "--mapping is for text"
     if lacking := definition.lacking(names):
-        return f"has no column {listed(lacking)}, which the mapping requires"
+        return f"has no column {fields.listed(lacking)}, which the mapping requires"
     return None
 
 

@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import phonenumbers
 
+from leadconnector_async.sources import phone_numbers as texts
 from leadconnector_async.sources.fields import WrongValueError
-from leadconnector_async.sources.phone_numbers import (
-    FEWEST_DIGITS,
-    LETTER,
-    SHORT_CODE,
-    nameless,
-    numberless,
-)
-from leadconnector_async.sources.phone_numbers import digits as digits_of
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -56,7 +49,7 @@ def parse_number(text: str, region: str | None, *, possible: bool) -> Number:
     other = _by_code(text, region)
     if other == given:
         other = None
-    for placeholder in (digits_of(text), *_spellings(given), *_spellings(other)):
+    for placeholder in (texts.digits(text), *_spellings(given), *_spellings(other)):
         _refuse_placeholder(placeholder)
     number = _chosen(text, region, given, other)
     if number is None and possible and given is not None and other is None:
@@ -79,8 +72,8 @@ def _parsed(text: str, region: str | None) -> PhoneNumber | None:
 
 def _by_code(text: str, region: str | None) -> PhoneNumber | None:
     """Read a number without + as if it had one: the country code is there, or 00 before it."""
-    digits = digits_of(text)
-    if "+" in text or LETTER.search(text):
+    digits = texts.digits(text)
+    if "+" in text or texts.LETTER.search(text):
         return None
     if digits.startswith("00"):
         return _parsed(f"+{digits[2:]}", None)
@@ -126,7 +119,7 @@ def _spellings(number: PhoneNumber | None) -> tuple[str, ...]:
 
 
 def _refuse_placeholder(digits: str) -> None:
-    if len(digits) < FEWEST_DIGITS:
+    if len(digits) < texts.FEWEST_DIGITS:
         return
     if len(set(digits)) == 1 or digits in _RUN or digits in _RUN[::-1]:
         raise WrongValueError(
@@ -139,12 +132,12 @@ def _refusal(
     text: str, region: str | None, given: PhoneNumber | None, *, coded: bool
 ) -> WrongValueError:
     """Say what a text is that is no number of a person."""
-    if SHORT_CODE.fullmatch(text):
-        return numberless("is a short code, and no person's number", "short-codes")
+    if texts.SHORT_CODE.fullmatch(text):
+        return texts.numberless("is a short code, and no person's number", "short-codes")
     if given is None:
         return _no_number(text, region)
-    if LETTER.search(text) and len(digits_of(text)) < FEWEST_DIGITS:
-        return nameless()
+    if texts.LETTER.search(text) and len(texts.digits(text)) < texts.FEWEST_DIGITS:
+        return texts.nameless()
     if coded:
         wrong = "lacks a digit, or the + before its country code"
         return WrongValueError(wrong, _WITH_PLUS)
@@ -175,6 +168,6 @@ def _no_number(text: str, region: str | None) -> WrongValueError:
     if without_code:
         wrong = "begins with no country code that exists"
         return WrongValueError(wrong, "write it as +12125550100")
-    if LETTER.search(text) and len(text) <= _MAX_NAME:
-        return nameless()
+    if texts.LETTER.search(text) and len(text) <= _MAX_NAME:
+        return texts.nameless()
     return WrongValueError("is no telephone number", "write one such as +12125550100")

@@ -69,22 +69,28 @@ class MappedColumns(Columns):
             if (bare := folded(zone_and_rest(name)[1])) in dates
         }
         self._spelled |= {folded(name): name for name in reversed(self.names) if folded(name)}
-        self.wanting = [told for name, told in definition.wants.items() if not self._find(name)]
+        self.wanting: list[str] = [
+            told for name, told in definition.wants.items() if not self._find(name)
+        ]
         _refuse_missing(source, definition, self._find)
         kind = Spelling(self._find).kind(definition.table, mapping)
         for field, rule in kind.fields.items():
             kind.fields[field] = replace(rule, instead=[] if rule.column else rule.instead)
         self._reader = RowMapper(kind, definition, sides)
-        self.feeds = {field: columns_of(rule) for field, rule in kind.fields.items()}
+        self.feeds: dict[str, list[str]] = {
+            field: columns_of(rule) for field, rule in kind.fields.items()
+        }
         read = {name for names in self.feeds.values() for name in names}
         # What a list of failed records adds. Elsewhere a location is another system's.
         listed = [LOCATION, OUTBOX_KEY] if OUTBOX_KEY in self.names else []
         self._listed = [name for name in listed if name in self.names]
         passed = read.union(columns_told_of(kind), REASON_NAMES, self._listed, [""])
         refuse_doubles(source, self.names, passed - {""})
-        self.unknown = [name for name in self.names if name not in passed]
+        self.unknown: list[str] = [name for name in self.names if name not in passed]
         ids = {folded(name): name for name in GIVEN_IDS - mapping.keys()}
-        self.foreign = {name: ids[folded(name)] for name in self.unknown if folded(name) in ids}
+        self.foreign: dict[str, str] = {
+            name: ids[folded(name)] for name in self.unknown if folded(name) in ids
+        }
 
     def read(self, cells: Sequence[str]) -> tuple[dict[str, object], str | None, list[str]]:
         """Make the values of a row, say why it is left out, and what of it is not sent."""

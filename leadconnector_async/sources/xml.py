@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
 
@@ -59,8 +60,18 @@ def mended_references(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield _RUN.sub(_mend, carry)
 
 
+_CACHED: Final = 64
+"""Bytes of a run up to which it is kept: a hostile one can be as long as a piece."""
+
+
 def _mend(match: re.Match[bytes]) -> bytes:
-    codes = (_code(reference + b";") for reference in match[0].split(b";")[:-1])
+    run = match[0]
+    return _mended(run) if len(run) <= _CACHED else _mended.__wrapped__(run)
+
+
+@lru_cache(maxsize=4096)  # ends of lines, and the same few emoji, come again and again
+def _mended(run: bytes) -> bytes:
+    codes = (_code(reference + b";") for reference in run.split(b";")[:-1])
     halves = "".join(chr(code) if code <= sys.maxunicode else "\ufffd" for code in codes)
     text = halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return b"".join(b"&#%d;" % ord(char) for char in _FORBIDDEN.sub("\ufffd", text))

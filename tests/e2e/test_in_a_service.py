@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import time
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,13 @@ from leadconnector_async import (
     Ingestor,
     LeadConnector,
     LeadConnectorError,
+    NotSentError,
+    RateLimit,
     Sent,
     Timeouts,
 )
 from leadconnector_async.outbox.memory import MemoryOutbox
-from leadconnector_async.sandbox import Sandbox, SandboxConfig
+from leadconnector_async.sandbox import Limits, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +134,7 @@ class SlowToBegin(MemoryOutbox):
     def __init__(self) -> None:
         super().__init__()
         self.given: list[bytes] = []
+        self.was_given = asyncio.Event()
 
     async def publish(self) -> None:
         """See `Outbox.publish`."""
@@ -147,6 +150,7 @@ class SlowToBegin(MemoryOutbox):
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""
         self.given.append(draft.key)
+        self.was_given.set()
         return await super().submit(draft)
 
 
@@ -172,6 +176,33 @@ def test_what_is_submitted_first_is_sent_first(
 
     asyncio.run(scenario())
     assert outbox.given == [f"i{record.id}".encode() for record in records(40, contacts=1)]
+
+
+def test_a_submission_within_a_run_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is left early sends nothing more, and whoever waits is told."""
+    outbox = SlowToBegin()
+    monkeypatch.setattr("leadconnector_async.ingestor.MemoryOutbox", lambda: outbox)
+
+    async def scenario() -> None:
+        first, second = records(2)
+        once = RateLimit(1, 3_600.0, None)
+        silent = replace(OPEN, limits=Limits(window="off", headers=False))
+        async with (
+            Sandbox(silent) as sandbox,
+            LeadConnector("t", location_id="here", base_url=sandbox.url, limit=once) as api,
+            Ingestor(api) as ingestor,
+            aclosing(ingestor.run([first])) as outcomes,
+        ):
+            running = asyncio.create_task(anext(outcomes))
+            assert isinstance(await running, Sent)
+            call = asyncio.create_task(ingestor.submit(second))
+            await outbox.was_given.wait()
+            await outcomes.aclose()
+            async with asyncio.timeout(30):
+                with pytest.raises(NotSentError):
+                    await call
+
+    asyncio.run(scenario())
 
 
 @PLACES

@@ -52,7 +52,7 @@ def staged(tmp_path: Path, kind: type[NotingReader]) -> tuple[RunStats, list[int
     asked: list[int] = []
 
     class NotingOutbox(SqliteOutbox):
-        async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
+        async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:  # type: ignore[misc]
             result = await super().stage(drafts, source_pass)
             asked.append(reader.asked)
             return result

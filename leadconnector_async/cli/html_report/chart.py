@@ -37,24 +37,19 @@ class Series(NamedTuple):
     """One layer of the bars: a type, or all the smaller ones together."""
 
     name: str
-    types: tuple[str, ...]
+    types: list[str]
     number: int
-
-    @property
-    def texture(self) -> str:
-        """The path of what is drawn over its colour, in a square of eight; may be empty."""
-        return _TEXTURES[self.number]
+    texture: str
 
 
 def series_of(totals: Counter[str]) -> list[Series]:
     """The most frequent types first; ``totals`` counts all messages that are shown."""
     names = sorted(totals, key=lambda name: (-totals[name], name))
     own = names if len(names) <= MAX_SERIES else names[: MAX_SERIES - 1]
-    found = [Series(type_label(name), (name,), number) for number, name in enumerate(own)]
-    rest = tuple(names[len(own) :])
-    if rest:
-        found.append(Series(f"{len(rest)} other types", rest, len(own)))
-    return found
+    layers = [(type_label(name), [name]) for name in own]
+    if rest := names[len(own) :]:
+        layers.append((f"{len(rest)} other types", rest))
+    return [Series(*layer, n, _TEXTURES[n]) for n, layer in enumerate(layers)]
 
 
 def type_label(type_: str | None) -> str:

@@ -94,7 +94,8 @@ def _row(*cells: int | str) -> Sequence[str]:
 def _facts(report: HistoryReport, made_ms: int) -> Iterator[tuple[str, str]]:
     yield "Report made", wording.clock(made_ms)
     if report.period.first is not None:
-        yield "Messages from", wording.period_words(report.period)
+        first, last = wording.day(report.period.first), wording.day(report.period.last)
+        yield "Messages from", first if first == last else f"{first} to {last}"
     names = sorted(report.locations)
     if len(names) > _FEW:
         yield "Locations", f"{len(names):,} locations, listed below"

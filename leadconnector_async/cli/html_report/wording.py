@@ -12,7 +12,7 @@ from leadconnector_async.cli.format import counted, duration, rate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leadconnector_async.reports.history_report import Period, ReasonCount, StateCounts, Times
+    from leadconnector_async.reports.history_report import ReasonCount, StateCounts, Times
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,12 +43,6 @@ def day(moment_ms: int | None) -> str:
 def clock(moment_ms: int) -> str:
     """``1 March 2024, 14:05 UTC``."""
     return f"{day(moment_ms)}, {_EPOCH + timedelta(milliseconds=moment_ms):%H:%M} UTC"
-
-
-def period_words(period: Period) -> str:
-    """``1 March 2019 to 28 February 2024``."""
-    first, last = day(period.first), day(period.last)
-    return first if first == last else f"{first} to {last}"
 
 
 def headline(counts: StateCounts) -> str:

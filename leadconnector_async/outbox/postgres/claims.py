@@ -84,40 +84,6 @@ _HELD: Final = """SELECT q.lane, q.date, seq, r.key, r.payload, q.attempts, r.la
     WHERE location = $1 ORDER BY q.lane, q.date, seq"""
 
 
-class HeldClaims:
-    """What is claimed and not settled, in memory, of the locations whose leases are held."""
-
-    def __init__(self) -> None:
-        self.lanes: dict[int, dict[int, set[int]]] = {}
-        """By location and lane."""
-        self._lane_of: dict[int, int] = {}
-
-    def clear(self, location: int) -> None:
-        """Forget a location."""
-        for seqs in self.lanes.pop(location, {}).values():
-            for seq in seqs:
-                del self._lane_of[seq]
-
-    def holds(self, seqs: Iterable[int]) -> bool:
-        """Tell whether all of these records are held."""
-        return self._lane_of.keys() >= set(seqs)
-
-    def add(self, location: int, places: Iterable[tuple[int, int]]) -> None:
-        """Note (lane, seq) as held."""
-        lanes = self.lanes.setdefault(location, {})
-        for lane, seq in places:
-            lanes.setdefault(lane, set()).add(seq)
-            self._lane_of[seq] = lane
-
-    def drop(self, location: int, seq: int) -> None:
-        """Note that a record is not held any more."""
-        lane = self._lane_of.pop(seq)
-        lanes = self.lanes[location]
-        lanes[lane].remove(seq)
-        if not lanes[lane]:
-            del lanes[lane]
-
-
 class _LocationClaim:
     """What one location has given to one claim so far."""
 
@@ -166,17 +132,40 @@ class _LocationClaim:
 
 
 class Claims:
-    """Claims over one connection, which holds the leases."""
+    """What is claimed over one connection, which holds the leases, and what to claim next."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.held: HeldClaims = HeldClaims()
+        self._lanes: dict[int, dict[int, set[int]]] = {}
+        """What is claimed and not settled, by location and lane."""
+        self._lane_of: dict[int, int] = {}
         self._walks: dict[int, tuple[int, int]] = {}
 
     def forget(self, location: int) -> None:
         """Forget a location, whose lease is another now."""
-        self.held.clear(location)
+        for seqs in self._lanes.pop(location, {}).values():
+            for seq in seqs:
+                del self._lane_of[seq]
         self._walks.pop(location, None)
+
+    def holds(self, seqs: Iterable[int]) -> bool:
+        """Tell whether all of these records are held."""
+        return self._lane_of.keys() >= set(seqs)
+
+    def hold(self, location: int, places: Iterable[tuple[int, int]]) -> None:
+        """Note (lane, seq) as held."""
+        lanes = self._lanes.setdefault(location, {})
+        for lane, seq in places:
+            lanes.setdefault(lane, set()).add(seq)
+            self._lane_of[seq] = lane
+
+    def drop(self, location: int, seq: int) -> None:
+        """Note that a record is not held any more."""
+        lane = self._lane_of.pop(seq)
+        lanes = self._lanes[location]
+        lanes[lane].remove(seq)
+        if not lanes[lane]:
+            del lanes[lane]
 
     async def unknown(self, lease: Lease, seqs: Sequence[int]) -> list[Claim]:
         """Return what is held of a location, in the order of its lanes."""
@@ -197,7 +186,7 @@ class Claims:
         Returns fewer lists where a lease is not held any more.
         """
         catches = [
-            _LocationClaim(lease, n, self.held.lanes.get(lease.number, {})) for lease, n in wants
+            _LocationClaim(lease, n, self._lanes.get(lease.number, {})) for lease, n in wants
         ]
         for catch in catches:
             begins, walked = self._walks.get(catch.location, (_LOWEST, 0))
@@ -282,7 +271,7 @@ class Claims:
     def took(self, wants: Sequence[tuple[Lease, int]], claims: Sequence[Sequence[Claim]]) -> None:
         """Note in memory what was claimed, once it is committed; and where to go on."""
         for (lease, _), of in zip(wants, claims, strict=True):
-            self.held.add(lease.number, [(claim.lane, claim.seq) for claim in of])
+            self.hold(lease.number, [(claim.lane, claim.seq) for claim in of])
             if of:
                 lanes = {claim.lane for claim in of}
                 begins, walked = self._walks.get(lease.number, (_LOWEST, 0))

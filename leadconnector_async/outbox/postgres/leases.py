@@ -174,7 +174,7 @@ class Leases:
             self._tokens[location] = token
             self.names[name] = location
             self.claims.forget(location)
-            self.claims.held.add(location, [(claim.lane, claim.seq) for claim in unknown])
+            self.claims.hold(location, [(claim.lane, claim.seq) for claim in unknown])
 
         self.runner.committed.append(begin)
         used = None if quota[0] is None else QuotaSnapshot(*quota)  # type: ignore[arg-type]
@@ -233,28 +233,28 @@ class Leases:
         await add_trails(self.connection, settlements)
         if ended := [of.claim.seq for of in settlements if of.claim.trace and of.state]:
             await self.connection.execute("DELETE FROM trace WHERE seq = ANY($1)", ended)
-        done = [fate.claim for fate in settlements if fate.state is State.SENT]
-        unused = await stored_files.unuse(
-            self.connection, [of.seq for of in done if stored_files.local_files(of.deferred)]
-        )
+        sent = [fate.claim for fate in settlements if fate.state is State.SENT]
+        done = [of.seq for of in sent if stored_files.local_files(of.deferred)]
+        unused = await stored_files.unuse(self.connection, done)
         learned = {
             (fate.claim.lease.number, name): value
             for fate in reversed(settlements)  # the first one is kept
             for name, value in (fate.lookups or {}).items()
         }
         await note_lookups(self.connection, [(*of, value) for of, value in learned.items()])
-        self.runner.committed.append(lambda: self._dropped(settlements))
-        self.runner.committed.append(lambda: self.unused_files.update(unused))
 
-    def _dropped(self, settlements: Sequence[Settlement]) -> None:
-        for fate in settlements:
-            self.claims.held.drop(fate.claim.lease.number, fate.claim.seq)
+        def drop() -> None:
+            self.unused_files.update(unused)
+            for fate in settlements:
+                self.claims.drop(fate.claim.lease.number, fate.claim.seq)
+
+        self.runner.committed.append(drop)
 
     def _check_fates(self, settlements: Sequence[Settlement]) -> None:
         seqs = {fate.claim.seq for fate in settlements}
         if len(seqs) < len(settlements):
             raise ValueError("a record is settled twice")
-        if not self.claims.held.holds(seqs):
+        if not self.claims.holds(seqs):
             raise ValueError("a record is not claimed")
         if any(fate.state not in _ENDS for fate in settlements):
             raise ValueError("a record is not claimed, or is to stay so")
@@ -274,7 +274,7 @@ class Leases:
         """Note in memory (location, lane, seq) that the location's row says is held."""
         for location, lane, seq in places:
             if location in self._tokens:
-                self.claims.held.add(location, [(lane, seq)])
+                self.claims.hold(location, [(lane, seq)])
 
 
 _FATE_COLUMNS: Final = 12

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadconnector_async.errors import LeaseLostError, OutboxError
 from leadconnector_async.locking import OwnerLock, this_process
-from leadconnector_async.outbox.base import Acquired, Claim, Lease, Settlement, State
+from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
 from leadconnector_async.outbox.record_store import at_once
 from leadconnector_async.outbox.selection import SelectionPass
@@ -138,7 +138,7 @@ class SqliteStore:
             if self._token(lease.number) != lease.token:
                 raise LeaseLostError(f"location {lease.location} was taken over: write nothing")
 
-    def claim(self, wants: Sequence[tuple[Lease, int]], room: int) -> list[list[Claim]]:
+    def claim(self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND) -> list[list[Claim]]:
         """See `Outbox.claim`."""
         self._check(lease for lease, _ in wants)
         batches = self.claims.claim(wants, room)

@@ -7,9 +7,8 @@ import sqlite3
 import warnings
 from functools import partial
 from operator import add
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from leadconnector_async.outbox.base import NO_BOUND
 from leadconnector_async.outbox.call_batcher import CallBatcher
 from leadconnector_async.outbox.durable import DurableOutbox, Requeued
 from leadconnector_async.outbox.sqlite import upkeep
@@ -18,26 +17,31 @@ from leadconnector_async.outbox.sqlite.reader import SqliteOutboxReader
 from leadconnector_async.outbox.sqlite.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from leadconnector_async.outbox.base import (
-        Acquired,
-        Claim,
-        Lease,
-        Settlement,
-        SourcePass,
-        Staged,
-        Submission,
-    )
+    from leadconnector_async.outbox.base import Acquired, Lease, Submission
     from leadconnector_async.outbox.durable import ReadMark
-    from leadconnector_async.outbox.selection import Selection
     from leadconnector_async.outbox.sqlite.connection import Connect
-    from leadconnector_async.quota.limits import QuotaSnapshot
     from leadconnector_async.records.draft import Draft
 
 
+P = ParamSpec("P")
+
+T = TypeVar("T")
+
 _RETRIES: Final = 5_000
 """Records to put back, give up or forget in one transaction."""
+
+
+def _in_thread(
+    job: Callable[Concatenate[SqliteStore, P], T],
+) -> Callable[Concatenate[SqliteOutbox, P], Coroutine[Any, Any, T]]:
+    """The method of the outbox that gives this job of the store to the thread."""
+
+    async def run(outbox: SqliteOutbox, /, *args: P.args, **options: P.kwargs) -> T:
+        return await outbox._writer.run(lambda store: job(store, *args, **options))  # noqa: SLF001 - its own
+
+    return run
 
 
 class SqliteOutbox(DurableOutbox):
@@ -80,53 +84,17 @@ class SqliteOutbox(DurableOutbox):
         shown = name or self.place
         await self._writer.run(lambda store: store.dedicate(destination, shown))
 
-    async def source(self, name: str, form: bytes) -> int:
-        """See `DurableOutbox.source`."""
-        return await self._writer.run(lambda store: store.source(name, form))
-
-    async def stage(self, drafts: Sequence[Draft], source_pass: SourcePass) -> Staged:
-        """See `Outbox.stage`."""
-        return await self._writer.run(lambda store: store.stage(drafts, source_pass))
-
-    async def end(self, source_pass: SourcePass, prefix: bytes) -> None:
-        """See `DurableOutbox.end`."""
-        await self._writer.run(lambda store: store.end(source_pass, prefix))
-
-    async def select(self, selection: Selection | None) -> None:
-        """See `DurableOutbox.select`."""
-        await self._writer.run(lambda store: store.select(selection))
-
-    async def locations(self) -> list[str]:
-        """See `Outbox.locations`."""
-        return await self._writer.run(lambda store: store.locations())
-
-    async def unsent(self) -> dict[str, int]:
-        """See `DurableOutbox.unsent`."""
-        return await self._writer.run(lambda store: store.unsent())
-
-    async def claim(
-        self, wants: Sequence[tuple[Lease, int]], room: int = NO_BOUND
-    ) -> list[list[Claim]]:
-        """See `Outbox.claim`."""
-        return await self._writer.run(lambda store: store.claim(wants, room))
-
-    async def settle(
-        self, settlements: Sequence[Settlement], quotas: Sequence[tuple[Lease, QuotaSnapshot]]
-    ) -> None:
-        """See `Outbox.settle`."""
-        await self._writer.run(lambda store: store.settle(settlements, quotas))
-
-    async def stored(self, claim: Claim) -> set[str]:
-        """See `Outbox.stored`."""
-        return await self._writer.run(lambda store: store.stored(claim))
-
-    async def put_lookups(self, lease: Lease, lookups: Mapping[str, str]) -> None:
-        """See `Outbox.put_lookups`."""
-        await self._writer.run(lambda store: store.put_lookups(lease, lookups))
-
-    async def forget_lookups(self, lease: Lease, names: Collection[str]) -> None:
-        """See `DurableOutbox.forget_lookups`."""
-        await self._writer.run(lambda store: store.forget_lookups(lease, names))
+    source: Final = _in_thread(SqliteStore.source)
+    stage: Final = _in_thread(SqliteStore.stage)
+    end: Final = _in_thread(SqliteStore.end)
+    select: Final = _in_thread(SqliteStore.select)
+    locations: Final = _in_thread(SqliteStore.locations)
+    unsent: Final = _in_thread(SqliteStore.unsent)
+    claim: Final = _in_thread(SqliteStore.claim)
+    settle: Final = _in_thread(SqliteStore.settle)
+    stored: Final = _in_thread(SqliteStore.stored)
+    put_lookups: Final = _in_thread(SqliteStore.put_lookups)
+    forget_lookups: Final = _in_thread(SqliteStore.forget_lookups)
 
     async def submit(self, draft: Draft) -> Submission:
         """See `Outbox.submit`."""

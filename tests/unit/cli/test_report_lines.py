@@ -3,8 +3,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from click import Context
+
+from leadconnector_async.cli.app import app
 from leadconnector_async.cli.format import USUAL
-from leadconnector_async.cli.options import show_logs
+from leadconnector_async.cli.options import obey_output_options
 from leadconnector_async.cli.report_lines import (
     MAX_LOCATIONS,
     MAX_REASONS,
@@ -67,7 +70,7 @@ def test_rare_events_are_shown_on_standard_error(capsys: pytest.CaptureFixture[s
     """The library logs without a handler; --verbose adds one."""
     logger = logging.getLogger("leadconnector_async")
     before = logger.handlers[:]
-    show_logs(verbose=True)
+    obey_output_options(Context(app), {"no_color": False, "verbose": True})
     logging.getLogger("leadconnector_async.delivery").info("something rare")
     for handler in set(logger.handlers) - set(before):
         logger.removeHandler(handler)

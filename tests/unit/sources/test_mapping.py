@@ -208,6 +208,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         ({"fields": {"message": "a"}}, "makes no type"),
         ({"fields": {"type": "a", "massage": "b"}}, "massage is no field: write message"),
         ({"fields": {"type": "a", "outboxKey": "b"}}, "outboxKey is no field"),
+        ({"fields": {"type": "a", "contact": "b"}}, "contact is no field"),
         ({"fields": {"type": {"colum": "a"}}}, "unknown field `colum`"),
         ({"fields": {"type": 5}}, "Expected `object`"),
         ({"fields": 5}, "Expected `object`"),
