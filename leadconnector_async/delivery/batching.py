@@ -51,7 +51,7 @@ be in another process."""
 THICK: Final = 32
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class OutboxBatcher:
     """Two loops beside the workers, each with one batch under way at most.
 

@@ -40,7 +40,7 @@ def max_workers(locations: int) -> int:
     return min(WORKERS + WORKERS_PER_LOCATION * (locations - 1), MAX_WORKERS)
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class WorkerPool:
     """Parks workers that have nothing to do, wakes one when something is due, and spawns more.
 
