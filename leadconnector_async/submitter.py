@@ -107,7 +107,8 @@ class Submitter:
         self._seen: dict[int, float] = {}
         """When ends were first seen that the worker here is to tell, by the loop's time."""
         self._called = asyncio.Event()
-        self._closed = False
+        self._is_stopping = self._closed = False
+        self._stops = 0
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -133,23 +134,34 @@ class Submitter:
         """Open the outbox, and begin to send. Raises what ``open_outbox`` does."""
         await self.outbox.open()
         self._watching = asyncio.create_task(self._watch())
-        self._send()
+        await self._send()
 
-    def _send(self) -> None:
-        """Let the worker work, also after it has stopped."""
+    async def _send(self) -> bool:
+        """Let the worker work; where it was stopped, once it has handed all over.
+
+        False: it was stopped again meanwhile.
+        """
         if self._worker is None or self._closed:
-            return
-        if self._work is None or self._work.done():
+            return True
+        stops = self._stops
+        if self._work is not None and self._is_stopping:
+            await asyncio.wait([self._work])
+        if stops == self._stops and (self._work is None or self._work.done()):
             self._work = asyncio.create_task(self._worker.run(), context=Context())
-            self._work.add_done_callback(
-                lambda work: self.end(None if work.cancelled() else work.exception())
-            )
+            self._work.add_done_callback(self._work_ended)
+        return stops == self._stops
+
+    def _work_ended(self, work: asyncio.Task[None]) -> None:
+        self._is_stopping = False
+        self.end(None if work.cancelled() else work.exception())
 
     def stop(self) -> None:
         """Send nothing more, and wait for nothing more."""
+        self._stops += 1
         if self._worker is None:
             self.end()
         else:
+            self._is_stopping = True
             self._worker.stop()
 
     async def close(self) -> None:
@@ -167,7 +179,8 @@ class Submitter:
     async def submit(self, draft: Draft) -> Outcome:
         """See `Ingestor.submit`. The record is counted as taken in already."""
         try:
-            self._send()
+            if not await self._send():
+                raise NotSentError(ENDED)
             with self._waiters.submission():
                 submission = await self.outbox.durably(lambda outbox: outbox.submit(draft))
                 if submission.end is not None:
@@ -206,7 +219,8 @@ class Submitter:
             LeadConnectorError: a location could not go on, after the others were done; or what
                 `end` was given.
         """
-        self._send()
+        if not await self._send():
+            return
         queue = self._queue = OutcomeQueue(asyncio.Event())
         await self.outbox.durably(lambda outbox: outbox.publish())
         self._published = True

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from cli_harness import wait_until
 from fault_harness import QUICK, assert_once_or_told, client, import_into, records
 from msgspec.structs import replace
 
@@ -85,6 +86,32 @@ def test_a_run_that_is_stopped_while_it_reads_sends_nothing(
             outcomes = [outcome async for outcome in ingestor.run(asked)]
             assert {outcome.key for outcome in outcomes} == {record.id for record in asked}
             assert len(sandbox.messages) == len(outcomes) == len(asked)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_run_waits_for_what_an_earlier_one_has_to_hand_over(postgres_place: str) -> None:
+    """Stopped while it read, that one ended at once: the next ended with it, and sent nothing."""
+
+    async def scenario() -> None:
+        *asked, first = records(6)
+        async with (
+            Sandbox(SandboxConfig(latency=Latency(down=2.0))) as sandbox,
+            client(sandbox) as api,
+            Ingestor(api, outbox=postgres_place) as ingestor,
+        ):
+            in_flight = asyncio.create_task(ingestor.submit(first))
+            await asyncio.to_thread(wait_until, lambda: bool(sandbox.messages))
+
+            async def given() -> AsyncIterator[Record]:
+                ingestor.stop()
+                yield asked[0]
+
+            assert not [outcome async for outcome in ingestor.run(given())]
+            assert len([outcome async for outcome in ingestor.run(asked)]) == 5
+            assert isinstance(await in_flight, Sent)
+            assert len(sandbox.messages) == 6
 
     asyncio.run(scenario())
 
