@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections import deque
 from dataclasses import KW_ONLY, dataclass, field
@@ -35,6 +36,12 @@ RECHECK: Final = 1.0
 client, and who will not say how it ended."""
 
 
+def loop_clock() -> Callable[[], float]:
+    """The clock of what the loop's thread computes; on one core, of what keeps it from that too."""
+    alone = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
+    return time.process_time if alone else time.thread_time
+
+
 def max_workers(locations: int) -> int:
     """How many there may be at most."""
     return min(WORKERS + WORKERS_PER_LOCATION * (locations - 1), MAX_WORKERS)
@@ -45,7 +52,7 @@ class WorkerPool:
     """Parks workers that have nothing to do, wakes one when something is due, and spawns more.
 
     ``work`` is what a worker does; ``most`` says how many there may be now; ``cpu`` is the clock of
-    what the loop's thread has computed.
+    how long the loop was busy.
     """
 
     scheduler: Scheduler
@@ -53,9 +60,10 @@ class WorkerPool:
     _: KW_ONLY
     work: Callable[[], Coroutine[None, None, None]]
     most: Callable[[], int]
-    cpu: Callable[[], float] = time.thread_time
+    cpu: Callable[[], float] = field(default_factory=loop_clock)
     _measured: tuple[float, float] = 0.0, 0.0
     _has_time: bool = False
+    _full_until: float = 0.0
     _is_waking: bool = False
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _parked: deque[asyncio.Future[bool]] = field(default_factory=deque)
@@ -70,6 +78,7 @@ class WorkerPool:
         self._parked.clear()
         self._size = 0
         self._measured, self._has_time = (self._loop.time(), self.cpu()), False
+        self._full_until = 0.0
         self._spawn(tasks)
 
     def end(self) -> None:
@@ -90,7 +99,7 @@ class WorkerPool:
             self._arm()
         elif self._parked:
             _release(self._parked.popleft(), go_on=True)
-        elif self._tasks is not None and self._size < self.most():
+        elif self._tasks is not None and now >= self._full_until and self._size < self.most():
             self._spawn(self._tasks)
 
     def useful(self, locations: int) -> int:
@@ -102,7 +111,10 @@ class WorkerPool:
         if now - since >= MEASURED_S:
             self._measured = now, self.cpu()
             self._has_time = self._measured[1] - used < BUSY * (now - since)
-        return most if self._has_time else WORKERS
+        if self._has_time:
+            return most
+        self._full_until = self._measured[0] + MEASURED_S
+        return WORKERS
 
     @property
     def rests(self) -> bool:

@@ -117,13 +117,15 @@ class Window:
         used = self.used
         if not used:
             return now
-        step = len(self._held) // 2 // _SAMPLES + 1
-        ends, counts = self._held[2 * step - 2 :: 2 * step], self._held[2 * step - 1 :: 2 * step]
-        counts.insert(0, self._released)
-        if counts[-1] < used + self._released:  # of those that go on, some are in flight
-            ends.append(now)
-        each = self.interval / used
-        latest = max([end - each * before for end, before in zip(ends, counts, strict=False)])
+        held, each = self._held, self.interval / used
+        before: float = self._released
+        latest = NEVER
+        step = 2 * (len(held) // 2 // _SAMPLES + 1)
+        for at in range(step - 2, len(held), step):
+            latest = max(latest, held[at] - each * before)
+            before = held[at + 1]
+        if before < used + self._released:  # of those that go on, some are in flight
+            latest = max(latest, now - each * before)
         return max(now, latest + each * (used + used + self._released))
 
     def inherit(self, used: int, free_at: float, now: float) -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from virtual_time import in_virtual_time
 
 from leadconnector_async.breaker import Breaker
-from leadconnector_async.delivery.workers import BUSY, MEASURED_S, WORKERS, WorkerPool, max_workers
+from leadconnector_async.delivery.workers import (
+    BUSY,
+    MEASURED_S,
+    WORKERS,
+    WorkerPool,
+    loop_clock,
+    max_workers,
+)
 
 if TYPE_CHECKING:
     from leadconnector_async.delivery.scheduler import Scheduler
@@ -64,6 +74,18 @@ def test_a_loop_that_computes_all_the_time_gets_no_more_workers(share: float, mo
             end.set()
 
     in_virtual_time(scenario())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not tell how many cores there are")
+def test_on_one_core_the_other_threads_count_as_well() -> None:
+    """What the store's thread computes keeps the loop from its work there, and nowhere else."""
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        assert loop_clock() is time.process_time
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert (loop_clock() is time.thread_time) is (len(cores) > 1)
 
 
 def test_a_pool_that_is_cancelled_takes_nobody_on() -> None:
