@@ -307,13 +307,9 @@ class PostgresRecords:
 
     async def publish_ahead(self, created: Sequence[NewRecord]) -> None:
         """See `RecordStore.publish_ahead`. They have numbers that are never noted as staged."""
-        await self._publisher.enqueue(
-            [
-                (location, draft.lane, draft.date, seq)
-                for seq, location, draft in created
-                if draft.payload is not None
-            ]
-        )
+        sound = [record for record in created if record.draft.payload is not None]
+        places = [(location, draft.lane, draft.date, seq) for seq, location, draft in sound]
+        await self._publisher.enqueue(places)
 
     async def add_traces(self, traces: Sequence[tuple[int, str, str | None]]) -> None:
         """See `RecordStore.add_traces`."""
@@ -348,6 +344,5 @@ def _row(record: NewRecord, key: bytes) -> tuple[object, ...]:
     if (draft.payload is None) is (why(draft) is None):
         raise ValueError("a draft has either a payload, or a reason for having none")
     line = draft.line if draft.line or draft.raw is not None else None
-    raw = draft.raw if draft.left_out is None else _kept(draft)
     lacks = draft.deferred, draft.traits
-    return seq, location, draft.lane, draft.date, key, draft.payload, *lacks, line, raw
+    return seq, location, draft.lane, draft.date, key, draft.payload, *lacks, line, _kept(draft)
