@@ -253,7 +253,7 @@ class RowMapper:
         return "\n".join([*others, own] if own else others) or None
 
     def _known(self, rule: FieldRule, row: Row) -> object:
-        """Find the value in columns that tell it by true or false, or only by some words."""
+        """Find the value in columns that tell it by true or false, or by some words alone."""
         for column, meant in rule.flags.items():
             flag = word_of(row, column).casefold()
             if flag in _TRUE:
@@ -264,8 +264,11 @@ class RowMapper:
                 wrong = f"is {fields.quoted(flag)} where true or false is expected"
                 fix = "correct it, or give --map direction=COLUMN with another column"
                 return WrongValueError(wrong, fix)
-        words = (rules.meant_by(rule.words, word_of(row, column)) for column in rule.maybe)
-        return next((word for word in words if word), None)
+        for text in [word_of(row, column) for column in rule.maybe]:
+            begins = (of for prefix, of in rule.prefixes.items() if text.startswith(prefix))
+            if found := rules.meant_by(rule.words, text) or next(begins, None):
+                return found
+        return None
 
     def _cell(self, columns: Sequence[str], row: Row, plan: FieldPlan | None = None) -> Cell | None:
         """Give the first of the columns that is filled."""
