@@ -17,6 +17,7 @@ from leadconnector_async.cli.progress_display import waiting
 from leadconnector_async.cli.report_lines import note_lines, print_json, reason_lines
 from leadconnector_async.records.builder import RowCheck, RowDrafter, check_row
 from leadconnector_async.records.deferred import content_digest, reused_id
+from leadconnector_async.records.validation import NEED_PROVIDER
 from leadconnector_async.reports.outbox_status import Notes, Reasons
 from leadconnector_async.sources import open_sources
 
@@ -38,8 +39,9 @@ class RowChecker:
     it: memory stays flat. Close it after use.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, provider: str | None = None) -> None:
         self._drafter = RowDrafter(_SOMEWHERE, 0)
+        self._providers = dict.fromkeys(NEED_PROVIDER, provider) if provider else {}
         self._sources: dict[str, int] = {}
         self._shelf = sqlite3.connect("", isolation_level=None)
         self._shelf.execute("PRAGMA journal_mode = OFF")
@@ -55,7 +57,7 @@ class RowChecker:
 
     def check(self, parsed: Parsed, source: str) -> RowCheck:
         """Check a record. Its row is not to be used any more."""
-        found = check_row(parsed)
+        found = check_row(parsed, self._providers)
         row = parsed.row
         named = parsed.identity if row is None else (row.id, None, row.outbox_key)
         if named is None or not (named[0] or named[2]):
@@ -88,6 +90,11 @@ class RowChecker:
 @click.command("validate")
 @options.sources(required=True)
 @options.source_options
+@option(
+    "--provider ID",
+    help="The conversation provider of calls and custom messages that name none, as import takes "
+    "it.",
+)
 @options.json_option
 @option("--quiet", "-q", is_flag=True, help="Print the counts, and not every line.")
 @click.pass_context
@@ -98,8 +105,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
     gzip-compressed, a folder or a zip archive of such files, or - for standard input. Exit
     status: 0 if every record is good, 3 if some are not.
     """
-    as_json, quiet = given.pop("as_json"), given.pop("quiet")
-    check = Check(options.source_options_of(given), echo=not (as_json or quiet))
+    as_json, echo = given["as_json"], not (given["as_json"] or given["quiet"])
+    check = Check(options.source_options_of(given), echo=echo, provider=given["provider"])
     check.read(given["sources"])
     if as_json:
         check.print_json()
@@ -111,8 +118,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 class Check:
     """One pass over the sources. With ``echo``, each problem is printed as it is met."""
 
-    def __init__(self, options: SourceOptions, *, echo: bool) -> None:
+    def __init__(self, options: SourceOptions, *, echo: bool, provider: str | None) -> None:
         self._options = options
+        self._provider = provider
         self._echo = echo
         self.records: int = 0
         self.wrong: int = 0
@@ -128,7 +136,7 @@ class Check:
             SourceError: one of them cannot be read.
         """
         checking = waiting("Checking", lambda: self.records)
-        with closing(RowChecker()) as checker, checking as self._clear:
+        with closing(RowChecker(self._provider)) as checker, checking as self._clear:
             for path in paths:
                 sources = open_sources(path, self._options)
                 for opened in sources:

@@ -34,6 +34,14 @@ def test_good_files_are_exit_0(tmp_path: Path) -> None:
     assert "2 records name no location" in run.stdout
 
 
+def test_calls_are_good_with_the_provider_that_import_is_given(tmp_path: Path) -> None:
+    """Exports of other systems know none: all calls were called wrong that an import takes."""
+    call = {"to": "+13035550142", "from": "+13035550100", "status": "completed"}
+    source = write_jsonl(tmp_path / "h.jsonl", [sms(1, type="Call", message=None, call=call)])
+    assert leadconnector("validate", source).exit_code == 3
+    assert leadconnector("validate", source, "--provider", "prov1").exit_code == 0
+
+
 def test_quiet_prints_counts_alone(tmp_path: Path) -> None:
     """For files with a million problems."""
     history = write_jsonl(tmp_path / "h.jsonl", [sms(n, direction=None) for n in range(9)])
