@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from leadconnector_async.errors import SourceError
+from leadconnector_async.models import CALL_STATUSES, DIRECTIONS, MESSAGE_TYPES
 from leadconnector_async.sources.date_patterns import NUMBERS, LocalText, by_format, joined_date
 from leadconnector_async.sources.fields import WrongValueError, folded, quoted
 from leadconnector_async.sources.mapping import OF_CHAT, Case, FieldRule, LeaveOut, as_list
@@ -28,6 +29,8 @@ Cell = str | list[object] | tuple[str, ...]
 """What a column holds: text, or, in JSON, a list, or the texts of all its items (``to[*]``)."""
 
 Row = Mapping[str, Cell]
+
+_CHOICES: Final = {"type": MESSAGE_TYPES, "direction": DIRECTIONS, "call.status": CALL_STATUSES}
 
 _UNIX_DIGITS: Final = (10, 13, 16)
 """How many a time between 2001 and 2286 has in seconds, milliseconds and microseconds."""
@@ -49,13 +52,15 @@ class Spelling:
     def kind(self, kind: RecordKind, mapping: Mapping[str, str]) -> RecordKind:
         """Put them into the rules, and the columns that a user names for fields before these.
 
-        Of a field that is mapped to nothing, what the rules say without a column stays.
+        What the words of the rules mean, they mean there too. Of a field that is mapped to nothing,
+        what the rules say without a column stays.
         """
         fields = {field: self._rule(rule) for field, rule in kind.fields.items()}
         for field, column in mapping.items():
             known = fields.get(field, FieldRule())
             off = FieldRule(constant=known.constant, default=known.default)
-            fields[field] = FieldRule(column=column) if column else off
+            words = known.words and {word: word for word in _CHOICES.get(field, ())} | known.words
+            fields[field] = FieldRule(column=column, words=words) if column else off
         chat = kind.chat
         return replace(
             kind,

@@ -68,6 +68,19 @@ def test_a_table_without_dates_says_so(mapping: str | None) -> None:
     assert warnings == []
 
 
+@pytest.mark.parametrize("way", ["in", "Incoming", "inbound"])
+def test_a_column_that_is_mapped_by_hand_has_the_words_of_its_mapping(way: str) -> None:
+    """And the API's own: who names the column means what stands in it."""
+    options = SourceOptions(
+        mapping_file="generic", mapping={"direction": "Way", "type": "Kind"}, region="US"
+    )
+    content = f"Phone,Text,Way,Kind,Date\n2125550111,hi,{way},Live_Chat,2024-01-31T09:30:00Z\n"
+    records, _ = parse(content.encode(), ".csv", options)
+    row = records[0].row
+    assert row is not None, records[0].problems
+    assert (row.direction, row.type) == ("inbound", "Live_Chat")
+
+
 def test_dotted_columns_make_a_call() -> None:
     """``call.to`` and its like are one call."""
     content = b"type,call.to,call.from,call.status\nCall,+1,+2,busy\nSMS,,,\n"
