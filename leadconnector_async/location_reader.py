@@ -77,7 +77,7 @@ class LocationReader:
                 ]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _ReadingPass:
     """One reading of a location from the first page to the last."""
 

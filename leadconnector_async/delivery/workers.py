@@ -99,8 +99,12 @@ class WorkerPool:
             self._arm()
         elif self._parked:
             _release(self._parked.popleft(), go_on=True)
-        elif self._tasks is not None and now >= self._full_until and self._size < self.most():
+        elif self._tasks is not None and self._has_room(now):
             self._spawn(self._tasks)
+
+    def _has_room(self, now: float) -> bool:
+        may_grow = self._size < WORKERS or now >= self._full_until
+        return may_grow and self._size < self.most()
 
     def useful(self, locations: int) -> int:
         """How many workers there may be for so many locations, unless the user has said so."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from math import log2
 from threading import Thread
 from typing import TYPE_CHECKING, Final
@@ -308,8 +308,10 @@ class StatisticsReporter:
 
 
 def _end(answered: asyncio.Future[object], answer: object) -> None:
-    if not answered.done():  # the report has ended meanwhile
+    if not answered.done():
         answered.set_result(answer)
+    elif iscoroutine(answer):  # the report has ended meanwhile
+        answer.close()
 
 
 name_public_place(globals())

@@ -72,14 +72,25 @@ class CsvRecords:
                         yield cells
                     self._next()
             except (csv.Error, _RecordTooLongError) as error:
-                self.broken, *others = self._taken
-                self.problem = self._why(error, self.broken)
+                first, *others = self._taken
+                cells = self._unspaced(first)
+                if not cells:
+                    self.broken, self.problem = first, self._why(error, first)
                 self._again.extendleft(reversed(others))
                 self._number = self.line
-                yield []
+                yield cells
                 self._next()
             else:
                 return
+
+    def _unspaced(self, line: bytes) -> list[str]:
+        """Split a line anew in which a cell does no more than begin with a quoted word."""
+        if self._is_spaced:
+            text = line.decode(errors="surrogateescape")
+            with suppress(csv.Error):
+                row = next(csv.reader([text], delimiter=self._delimiter, strict=True), [])
+                return [cell.removeprefix(" ") for cell in row]
+        return []
 
     def _next(self) -> None:
         self._taken.clear()
@@ -153,9 +164,11 @@ class Delimited(StreamSource):
         if options.delimiter == "" or len(delimiter) != 1 or delimiter in '"\r\n':
             raise SourceError(f"{self.name}: {delimiter!r} is no delimiter: give one character")
         above = _rows(text.head, delimiter)
-        is_spaced = _is_spaced(above[vocabulary.header(above)] if above else [])
+        at = vocabulary.header(above) if above else 0
+        spaced = _rows(text.head, delimiter, is_spaced=True)
+        is_spaced = _is_spaced(above[at] if above else []) and len(spaced) > at
         if is_spaced:
-            above = _rows(text.head, delimiter, is_spaced=True)
+            above = spaced
         self._records = CsvRecords(self._lines, delimiter, text, is_spaced=is_spaced)
         self._rows = iter(self._records)
         if any(map(_is_protected, above)):
@@ -263,7 +276,9 @@ def _rows(head: bytes, delimiter: str, *, is_spaced: bool = False) -> list[list[
     lines = [f"{line}\n" for line in whole] or [last]
     rows: list[list[str]] = []
     with suppress(csv.Error):
-        for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=is_spaced):
+        for cells in csv.reader(
+            lines, delimiter=delimiter, skipinitialspace=is_spaced, strict=is_spaced
+        ):
             rows += [cells] if cells else []
             if len(rows) == MAX_ABOVE:
                 break

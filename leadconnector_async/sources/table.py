@@ -189,7 +189,7 @@ class Table:
     ) -> None:
         self._options = options
         names = [stripped(name) for name in header]
-        self._is_list = names[0] in REASON_NAMES and OUTBOX_KEY in names
+        self._is_list = OUTBOX_KEY in names and names[0] in REASON_NAMES
         self._choice = choice_of(place, names, options)
         self._definition = self._choice.definition
         self.recognised: str | None = self._choice.recognised

@@ -86,6 +86,9 @@ _log: Final = logging.getLogger("leadconnector_async.transport")
 class Timeouts(Struct, frozen=True, kw_only=True):
     """Limits on one request, in seconds.
 
+    Raises:
+        ValueError: one is 0, or without end.
+
     Example:
         >>> api = LeadConnector(token, timeouts=Timeouts(connect=5, read=30))
     """

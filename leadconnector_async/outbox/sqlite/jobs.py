@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Final
 
-from leadconnector_async.errors import LeaseLostError, OutboxError
+from leadconnector_async.errors import LeaseLostError
 from leadconnector_async.locking import OwnerLock, this_process
 from leadconnector_async.outbox.base import NO_BOUND, Acquired, Claim, Lease, Settlement, State
 from leadconnector_async.outbox.durable import DESTINATION, check_destination
@@ -301,7 +302,5 @@ def open_store(path: str, connect: Connect) -> SqliteStore:
             connection.execute("COMMIT")
             undo.pop_all()
             return store
-    except OutboxError:
-        raise
-    except Exception as error:
+    except (sqlite3.Error, OSError) as error:
         raise explained(path, error) from error

@@ -81,6 +81,16 @@ def test_a_column_that_is_mapped_by_hand_has_the_words_of_its_mapping(way: str) 
     assert (row.direction, row.type) == ("inbound", "Live_Chat")
 
 
+def test_a_space_behind_the_delimiter_is_a_cells_own_where_it_only_begins_with_a_quote() -> None:
+    """Such a row is read as it was before spaces were passed over; JSON is no such table."""
+    head = "type, direction, date, contact.phone, message\n"
+    row = "SMS, inbound, 2024-01-31T09:30:00Z, +12125550111, "
+    rows = _rows(f'{head}{row}"one, two"\n{row}"Great" she said\n{row}plain\n'.encode())
+    assert [one.message for one in rows] == ["one, two", '"Great" she said', "plain"]
+    with pytest.raises(SourceError, match="no column is named"):
+        parse(b'{"id": "7", "from": "x", "text": "hi"}\n', ".csv", SourceOptions(format="csv"))
+
+
 def test_dotted_columns_make_a_call() -> None:
     """``call.to`` and its like are one call."""
     content = b"type,call.to,call.from,call.status\nCall,+1,+2,busy\nSMS,,,\n"

@@ -132,6 +132,13 @@ def test_batches_are_read_one_by_one(tmp_path: Path) -> None:
     assert ids == [str(number) for number in range(5000)]
 
 
+def test_parquet_without_columns_is_told(tmp_path: Path) -> None:
+    """As a frame without any is written: in a folder, it is passed over and named."""
+    parquet.write_table(pa.table({}), tmp_path / "empty.parquet")
+    with pytest.raises(SourceError, match="no column is named"):
+        open_source(str(tmp_path / "empty.parquet"))
+
+
 def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
     """Cut, of another kind, or not there."""
     whole = _written(tmp_path / "a.parquet", [{"type": "SMS", "message": "hi"}])
