@@ -89,7 +89,8 @@ class CsvRecords:
             text = line.decode(errors="surrogateescape")
             with suppress(csv.Error):
                 row = next(csv.reader([text], delimiter=self._delimiter, strict=True), [])
-                return [cell.removeprefix(" ") for cell in row]
+                cells = [cell.removeprefix(" ") for cell in row]
+                return [] if any(cell[:1] == '"' == cell[-1:] for cell in cells) else cells
         return []
 
     def _next(self) -> None:
