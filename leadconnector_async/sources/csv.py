@@ -73,7 +73,7 @@ class CsvRecords:
                     self._next()
             except (csv.Error, _RecordTooLongError) as error:
                 first, *others = self._taken
-                cells = self._unspaced(first)
+                cells = [] if others else self._unspaced(first)  # else its text would be cut off
                 if not cells:
                     self.broken, self.problem = first, self._why(error, first)
                 self._again.extendleft(reversed(others))

@@ -87,6 +87,8 @@ def test_a_space_behind_the_delimiter_is_a_cells_own_where_it_only_begins_with_a
     row = "SMS, inbound, 2024-01-31T09:30:00Z, +12125550111, "
     rows = _rows(f'{head}{row}"one, two"\n{row}"Great" she said\n{row}plain\n'.encode())
     assert [one.message for one in rows] == ["one, two", '"Great" she said', "plain"]
+    records, _ = parse(f'{head}{row}"one\ntwo "three" four"\n{row}plain\n'.encode(), ".csv")
+    assert [one.row and one.row.message for one in records] == [None, None, "plain"]
     with pytest.raises(SourceError, match="no column is named"):
         parse(b'{"id": "7", "from": "x", "text": "hi"}\n', ".csv", SourceOptions(format="csv"))
 
